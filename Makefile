@@ -1,0 +1,71 @@
+# `make demo` and `make test` need Python 3.11 to 3.13, make and git; everything else they install into .venv/.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python found, unless PYTHON names one. (A pyenv shim may exist without its Python: so it is run.)
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+CHECKED := scripts tests
+SNAKEMAKE := $(BIN)/snakemake --cores all
+
+.PHONY: help install install-dev install-gpu demo check test lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(BIN)/.installed  ## the environment, in .venv/
+install-dev: $(BIN)/.installed-dev  ## the same, and what tests and checks need
+install-gpu: install  ## the same, and CuPy for CUDA 13
+	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements-gpu.txt
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python3 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "$(CURDIR)/scripts" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightsheet.pth"
+
+$(BIN)/.installed: envs/requirements.txt | $(BIN)/python
+	@echo "installing what the workflow needs into $(VENV)/ (once, a minute or two)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+demo: install  ## simulate a small acquisition and run the whole workflow on it
+	@echo "simulating an acquisition in data/demo"
+	$(BIN)/python scripts/simulate.py data/demo
+	$(SNAKEMAKE) --configfile config/demo.yaml
+	@echo
+	@echo "Made in results/demo:"
+	@echo "  report.html               start here: the page about this run"
+	@echo "  demo.ome.zarr             the deconvolved volumes (t, c, z, y, x), for napari, neuroglancer, Fiji (MoBIE)"
+	@echo "  raw/*.ome.zarr            the raw volumes, per channel"
+	@echo "  psf/*.png                 the PSFs used"
+	@echo "  inventory.csv  records/   what was read, and what was done to each volume"
+	@echo "  ro-crate-metadata.json    the provenance, enough to repeat the run"
+	@echo "Next: recompute two volumes from the provenance and compare:"
+	@echo "  $(SNAKEMAKE) --configfile config/demo.yaml verify"
+	@echo "or your own data: edit config/config.yaml, then"
+	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
+
+check: install-dev  ## the fast part, all day long: format, lint, types, unit tests
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/mypy scripts/lightsheet
+	$(BIN)/python scripts/simulate.py --shape 8 24 24 --psf-shape 31 20 20 --timepoints 1 .cache/lint >/dev/null
+	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
+	$(BIN)/python -m pytest -m "not workflow"
+
+test: install-dev  ## every test, with the library's coverage
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+
+lock:  ## pin envs/*.in anew, with hashes
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --output-file envs/requirements-dev.txt envs/requirements-dev.in
+	for name in requirements requirements-gpu; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+			--no-emit-index-url --no-emit-find-links --constraint envs/requirements-dev.txt \
+			--output-file envs/$$name.txt envs/$$name.in; done
