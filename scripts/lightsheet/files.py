@@ -1,0 +1,115 @@
+"""Files that are whole or absent: atomic writes, digests, and the swap of two folders."""
+
+import ctypes
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+PART = ".part."
+"""How the names of unfinished files begin; consolidation sweeps what a killed job left of them."""
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place, flushed to disk, if the block succeeds.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall appear; its folder is made if need be.
+
+    Yields
+    ------
+    Path
+        A path with the same suffix, in the same folder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())
+        flush(part)
+        part.replace(path)
+        flush(path.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole, or leave what was there."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole, keys sorted, so that equal content gives equal bytes."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; None if it is absent or not JSON (as a power cut may leave it)."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def flush(path: Path) -> None:
+    """Make a file's or a folder's content survive a power cut; ignored where folders cannot be flushed."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 digest of a file as hexadecimal text, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 digest of something that JSON can hold, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def swap(new: Path, place: Path) -> None:
+    """Put the folder `new` at `place`, and what was there at `new`.
+
+    One system call on Linux file systems that can exchange two names, so that `place` exists at every moment;
+    elsewhere two renames, between which it does not.
+    """
+    if not place.exists():
+        new.rename(place)
+    elif not _exchange(new, place):
+        aside = new.with_name(f"{new.name}.old")
+        place.rename(aside)
+        new.rename(place)
+        aside.rename(new)
+    flush(place.parent)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Exchange two names by Linux's renameat2; False where the system or the file system cannot."""
+    at_cwd, exchange = -100, 2
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    return bool(renameat2(at_cwd, os.fsencode(a.absolute()), at_cwd, os.fsencode(b.absolute()), exchange) == 0)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

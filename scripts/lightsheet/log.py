@@ -1,0 +1,89 @@
+"""What a job tells: the same lines in its log file and on the screen, and one sentence for a user's mistake."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightsheet.errors import InputError
+
+logger = logging.getLogger("lightsheet")
+
+
+@contextmanager
+def job(path: str | Path) -> Iterator[None]:
+    """Log to the file `path` and to the screen; end the process with 1 and a sentence upon `InputError`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The job's log file, made anew.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+    handlers: list[logging.Handler] = [
+        logging.FileHandler(path, mode="w", encoding="utf-8"),
+        logging.StreamHandler(sys.stderr),
+    ]
+    logger.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(form)
+        logger.addHandler(handler)
+    try:
+        yield
+    except InputError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("this job failed")
+        sys.exit(1)
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+class Progress:
+    """One line per finished volume: how many are done, at which rate, and how long the rest will take."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total, self.done, self.start = what, total, 0, time.monotonic()
+
+    def step(self, detail: str) -> None:
+        """Count one more volume and log it.
+
+        Parameters
+        ----------
+        detail : str
+            Which one, and what is worth saying of it.
+        """
+        self.done += 1
+        each = (time.monotonic() - self.start) / self.done
+        left = each * (self.total - self.done)
+        logger.info(
+            "%s %d/%d: %s (%.1f s a volume, %s left)",
+            self.what,
+            self.done,
+            self.total,
+            detail,
+            each,
+            duration(left),
+        )
+
+
+def duration(seconds: float) -> str:
+    """Say a number of seconds as a person would: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Say a number of bytes as a person would: `316.1 MB`, `188.7 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

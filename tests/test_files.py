@@ -1,0 +1,58 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from lightsheet import files
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    files.write_json(path, {"b": 1})
+    with pytest.raises(FileNotFoundError), files.atomic(path) as part:
+        part.rename(tmp_path / "half")  # so that it cannot take the place of `path`
+    (tmp_path / "half").unlink()
+    assert files.read_json(path) == {"b": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_written_files_have_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_is_no_json_reads_as_absent(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"cut": ')
+    assert files.read_json(tmp_path / "a.json") is None
+    assert files.read_json(tmp_path / "b.json") is None
+
+
+def test_digests_are_those_of_sha256sum(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "a").startswith("ba7816bf8f01cfea")
+    assert files.digest({"a": 1, "b": 2}) == files.digest({"b": 2, "a": 1}) != files.digest({"a": 1, "b": 3})
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_swap_puts_one_folder_in_the_place_of_another(
+    tmp_path: Path, can_exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(files, "_exchange", lambda _a, _b: False)
+    new, place = tmp_path / "new", tmp_path / "place"
+    for folder in (new, place):
+        folder.mkdir()
+        (folder / "name").write_text(folder.name)
+    files.swap(new, place)
+    assert (place / "name").read_text() == "new"
+    assert (new / "name").read_text() == "place"
+
+
+def test_swap_into_an_empty_place_is_a_rename(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    files.swap(tmp_path / "new", tmp_path / "place")
+    assert [p.name for p in tmp_path.iterdir()] == ["place"]
