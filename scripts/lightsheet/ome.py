@@ -1,0 +1,98 @@
+"""OME-NGFF 0.5 metadata of a store: axes, scales, channel names, colours, contrast windows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightsheet.pyramid import Level
+
+VERSION = "0.5"
+
+COLOURS = (
+    (430, "8000FF"),
+    (470, "0060FF"),
+    (500, "00FF40"),
+    (530, "80FF00"),
+    (580, "FFC000"),
+    (620, "FF4000"),
+)
+"""Excitation wavelength in nm up to which a channel gets this colour; longer ones are red."""
+
+OTHER_COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00")
+"""For channels whose wavelength is not known, in order."""
+
+
+def multiscales(
+    name: str, axes: str, levels: Sequence[Level], voxel_size: Mapping[str, float], interval: float | None
+) -> list[dict[str, Any]]:
+    """Describe a pyramid.
+
+    Parameters
+    ----------
+    name : str
+        The image's name.
+    axes : str
+        `tczyx` or `tzyx`.
+    levels : sequence of Level
+        The pyramid.
+    voxel_size : mapping
+        `z`, `y` and `x` of level 0 in micrometre.
+    interval : float or None
+        Seconds from one timepoint to the next, if known.
+
+    Returns
+    -------
+    list of dict
+        The value of the key `multiscales`. The translation of a coarse level puts its first voxel's centre where
+        the voxels it averages have theirs.
+    """
+    datasets = []
+    for number, level in enumerate(levels):
+        factor = dict(zip("zyx", level.factor, strict=True))
+        scale = [voxel_size[axis] * factor[axis] if axis in factor else 1.0 for axis in axes]
+        scale[0] = float(interval or 1)
+        shift = [voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
+        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+        if number:
+            transformations.append({"type": "translation", "translation": shift})
+        datasets.append({"path": str(number), "coordinateTransformations": transformations})
+    return [{"name": name, "axes": [_axis(a, interval) for a in axes], "datasets": datasets, "type": "mean"}]
+
+
+def _axis(letter: str, interval: float | None) -> dict[str, str]:
+    if letter == "c":
+        return {"name": "c", "type": "channel"}
+    if letter == "t":
+        return {"name": "t", "type": "time", **({"unit": "second"} if interval else {})}
+    return {"name": letter, "type": "space", "unit": "micrometer"}
+
+
+def channels(
+    wavelengths: Mapping[str, int | None], windows: Mapping[str, tuple[float, float, float, float]]
+) -> dict[str, Any]:
+    """Describe how a viewer should show each channel.
+
+    Parameters
+    ----------
+    wavelengths : mapping
+        Per channel name, in the store's order, the wavelength in nm or None.
+    windows : mapping
+        Per channel name (min, max, start, end): the data's range, and where black and full colour lie.
+
+    Returns
+    -------
+    dict
+        The value of the key `omero`.
+    """
+    described = []
+    for number, (name, wavelength) in enumerate(wavelengths.items()):
+        low, high, start, end = map(float, windows[name])
+        window = {"min": low, "max": max(high, low + 1), "start": start, "end": max(end, start + 1)}
+        colour = _colour(wavelength, number)
+        described.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
+    return {"version": VERSION, "channels": described, "rdefs": {"model": "color"}}
+
+
+def _colour(wavelength: int | None, number: int) -> str:
+    if wavelength is None:
+        return OTHER_COLOURS[number % len(OTHER_COLOURS)]
+    return next((colour for limit, colour in COLOURS if wavelength < limit), "FF0000")
