@@ -1,0 +1,147 @@
+"""Records: the small JSON that says a volume is done, from what and how, and whether that still holds.
+
+A record's `fingerprint` is the digest of everything that can change the volume's pixels or how they are stored.
+Times, host and job id stand beside it and never enter it.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsheet import files
+from lightsheet.store import shard_path
+
+Record = dict[str, Any]
+
+PERCENTILES = (0.1, 1, 5, 25, 50, 75, 95, 99, 99.9)
+SAMPLE = 1_000_000
+"""Percentiles are those of a regular subsample of about so many voxels."""
+
+
+def holds(record: Record | None, fingerprint: str, work: Path, timepoint: int) -> bool:
+    """Tell whether a record says that the volume is done, in this very way, and its shards are there.
+
+    Parameters
+    ----------
+    record : dict or None
+        The volume's record.
+    fingerprint : str
+        Of what shall be done.
+    work : Path
+        The work area of the volume's channel.
+    timepoint : int
+        Index on the time axis.
+
+    Returns
+    -------
+    bool
+        False asks for the volume to be done (again). Shards are compared by size, not by content.
+    """
+    return bool(
+        record
+        and record["status"] == "done"
+        and record["fingerprint"] == fingerprint
+        and shards_are_there(record["shards"], work, timepoint)
+    )
+
+
+def shards_are_there(shards: list[dict[str, Any]], work: Path, timepoint: int) -> bool:
+    """Tell whether every shard of a volume exists with its recorded size."""
+    try:
+        return all(shard_path(work, shard["level"], (timepoint,)).stat().st_size == shard["bytes"] for shard in shards)
+    except OSError:
+        return False
+
+
+def done(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, float], **fields: Any) -> Record:
+    """Make the record of a volume whose shards are on the disk.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of what was done.
+    shards : list of dict
+        What `lightsheet.store.write_volume` returned.
+    seconds : mapping
+        Per stage, how long it took.
+    **fields
+        What else is worth keeping: sources, settings, statistics.
+
+    Returns
+    -------
+    dict
+        The record, with host, SLURM job id and time of day.
+    """
+    rounded = {stage: round(value, 3) for stage, value in seconds.items()}
+    return {
+        "status": "done",
+        "fingerprint": fingerprint,
+        "shards": shards,
+        "seconds": rounded,
+        **_where_and_when(),
+        **fields,
+    }
+
+
+def failed(error: str, **fields: Any) -> Record:
+    """Make the record of a volume that could not be done, with the reason in a sentence."""
+    return {"status": "failed", "error": error, **_where_and_when(), **fields}
+
+
+def _where_and_when() -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add to `seconds[stage]` how long the block takes."""
+    start = time.monotonic()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - start
+
+
+def statistics(volume: np.ndarray) -> dict[str, Any]:
+    """Summarise a volume for the report and the viewers' contrast windows.
+
+    Parameters
+    ----------
+    volume : numpy.ndarray
+        (z, y, x), any real dtype.
+
+    Returns
+    -------
+    dict
+        `min`, `max`, `mean`, `sum` over all voxels; `percentiles` of a regular subsample, keyed by percentage.
+    """
+    flat = volume.reshape(-1)
+    total = float(flat.sum(dtype=np.float64))
+    percentiles = np.percentile(flat[:: -(-flat.size // SAMPLE)], PERCENTILES)
+    return {
+        "min": float(flat.min()),
+        "max": float(flat.max()),
+        "mean": total / flat.size,
+        "sum": total,
+        "percentiles": {str(q): float(value) for q, value in zip(PERCENTILES, percentiles, strict=True)},
+    }
+
+
+def read(path: Path) -> Record | None:
+    """Read a record; None if there is none."""
+    record: Record | None = files.read_json(path)
+    return record
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record whole: from this moment on the volume is done."""
+    files.write_json(path, record)

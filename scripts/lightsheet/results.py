@@ -1,0 +1,52 @@
+"""Names and places of everything under `results/NAME`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder of one run's results.
+
+    Parameters
+    ----------
+    folder : Path
+        `results/NAME`.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def store(self) -> Path:
+        """The published OME-Zarr with the deconvolved volumes, (t, c, z, y, x)."""
+        return self.folder / f"{self.name}.ome.zarr"
+
+    @property
+    def crate(self) -> Path:
+        """The provenance, an RO-Crate."""
+        return self.folder / "ro-crate-metadata.json"
+
+    def raw_store(self, channel: str) -> Path:
+        """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""
+        return self.folder / "raw" / f"{channel}.ome.zarr"
+
+    def psf(self, channel: str, suffix: str) -> Path:
+        """Return a file about the PSF used for a channel: `.tif`, `.png` or `.json`."""
+        return self.folder / "psf" / f"{channel}{suffix}"
+
+    def work(self, kind: str, channel: str) -> Path:
+        """Return where jobs write shards: Zarr arrays (t, z, y, x), one a pyramid level; `kind` is raw or result."""
+        return self.folder / "work" / kind / channel
+
+    def record(self, kind: str, channel: str, timepoint: int) -> Path:
+        """Return the record of one volume; `kind` is raw or result."""
+        return self.folder / "records" / kind / channel / f"t{timepoint:04d}.json"
+
+    def manifest(self, name: str) -> Path:
+        """Return the small JSON that Snakemake sees of a job's work."""
+        return self.folder / "work" / "manifests" / f"{name}.json"

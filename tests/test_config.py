@@ -1,0 +1,81 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lightsheet import config
+from lightsheet.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+SHORTEST: dict[str, Any] = {
+    "name": "a",
+    "input": {"folder": "x"},
+    "voxel_size": {"z": 0.3, "y": 0.1, "x": 0.1},
+    "psf": {"files": {"ch0": "psf.tif"}, "voxel_size": {"z": 0.1, "y": 0.1, "x": 0.1}},
+}
+
+
+def test_the_shipped_configuration_is_valid_and_fits_the_demo() -> None:
+    shipped, demo = (yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("config.yaml", "demo.yaml"))
+    assert config.check(shipped) == config.check(demo)
+
+
+def test_every_key_of_the_schema_stands_in_the_shipped_configuration() -> None:
+    shipped = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    schema = yaml.safe_load(config.SCHEMA.read_text())
+    for section, below in schema["properties"].items():
+        if section != "voxel_size":
+            assert set(below.get("properties", {})) <= set(shipped[section])
+
+
+def test_defaults_are_filled_in_at_every_depth_and_the_users_mapping_is_left_alone() -> None:
+    given = copy.deepcopy(SHORTEST)
+    checked = config.check(given)
+    assert given == SHORTEST
+    assert checked["deconvolution"]["boundary"] == "extended"
+    assert checked["input"]["pattern"] == "lattice"
+    assert checked["output"]["codec"]["configuration"]["cname"] == "zstd"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"deconvolution": {"iteration": 3}}, "key deconvolution.iteration is unknown; did you mean iterations?"),
+        ({"outptu": {}}, "config key outptu is unknown; did you mean output?"),
+        ({"deconvolution": {"iterations": "3"}}, "key deconvolution.iterations: '3' is not a whole number"),
+        ({"deconvolution": {"iterations": 0}}, "key deconvolution.iterations: 0 must be at least 1"),
+        ({"deconvolution": {"engine": "cup"}}, "'cup' is not one of auto, cpu, gpu, itk; did you mean cpu?"),
+        ({"deconvolution": {"background": "fast"}}, "'fast' is not a number, auto, or one of these per channel"),
+        ({"voxel_size": {"z": 0.3, "y": 0, "x": 0.1}}, "key voxel_size.y: 0 must be more than 0"),
+        ({"voxel_size": {"y": 0.1, "x": 0.1}}, "key voxel_size: z is missing"),
+        ({"name": "a b"}, "key name: 'a b' is not letters, digits"),
+        ({"deconvolution": {"engine": "itk"}}, "key deconvolution.boundary: engine itk has replicate only"),
+        ({"output": 3}, "key output: 3 is not a section with keys"),
+        ({"psf": {"files": {}, "voxel_size": SHORTEST["voxel_size"]}}, "key psf.files"),
+    ],
+)
+def test_each_mistake_gets_a_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        config.check({**SHORTEST, **change})
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(InputError) as error:
+        config.check({**SHORTEST, "name": "", "deconvolution": {"iterations": 0}})
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_channels_of_the_configuration_are_compared_with_the_folders() -> None:
+    checked = config.check(SHORTEST)
+    config.check_channels(checked, ("ch0",))
+    with pytest.raises(InputError, match=r"psf\.files: the folder has no channel 'ch0'; .*channels are ch1"):
+        config.check_channels(checked, ("ch1",))
+    with pytest.raises(InputError, match=r"psf\.files: nothing is given for channel ch1"):
+        config.check_channels(checked, ("ch0", "ch1"))
+    checked = config.check({**SHORTEST, "deconvolution": {"background": {"ch00": 100}}})
+    with pytest.raises(InputError, match=r"deconvolution\.background: .*'ch00'; did you mean ch0"):
+        config.check_channels(checked, ("ch0",))
