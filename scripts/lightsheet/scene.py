@@ -1,0 +1,216 @@
+"""The scene of a simulated acquisition: cells with filaments, vesicles and beads, in micrometre.
+
+This file owns what glows, where, and how brightly in each channel, up to the photons per voxel before any
+blurring. The scene is an endless lattice of cells around the middle of the field: a larger field shows more
+of the same scene, and what it holds depends on nothing but seed, channel and timepoint.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Shape: TypeAlias = tuple[int, int, int]
+
+BLEACHING = 0.004  # of the light lost per timepoint
+PERIOD = 100.0  # timepoints of the slow wandering of everything
+FILAMENT_STEP = 0.04  # micrometre from one point of a filament to the next
+CELL_PITCH = (10.5, 13.0, 12.0)  # micrometre between the cells of the lattice
+CELL_REACH = 10.0  # micrometre from a cell's home on the lattice to the farthest of its light
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A laser line, what it makes glow, and how brightly (1: a peak of `peak_photons` in the image)."""
+
+    excitation_nm: int
+    emission_nm: float
+    filaments: float = 0.0
+    cytoplasm: float = 0.0
+    nucleus: float = 0.0
+    membrane: float = 0.0
+    vesicles: float = 0.0
+    beads: float = 0.0
+
+
+CHANNELS = (
+    Channel(488, 520.0, filaments=0.27, cytoplasm=0.05, beads=0.8),
+    Channel(560, 595.0, nucleus=0.55, vesicles=0.6, membrane=0.15, beads=0.6),
+    Channel(642, 680.0, membrane=0.7, cytoplasm=0.04, vesicles=0.4, beads=0.8),
+)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Photons per voxel (z, y, x), the place of voxel 0, and the voxel size; the latter (3,), micrometre."""
+
+    photons: Array
+    origin: Array
+    step: Array
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell at one time; places (n, 3) in micrometre, shapes as matrices whose columns are half-axes."""
+
+    centre: Array
+    axes: Array
+    nucleus: Array
+    nucleus_axes: Array
+    lumps: Array
+    chromatin: Array
+    filaments: Array
+    vesicles: Array
+    vesicle_light: Array
+    beads: Array
+
+
+def draw_scene(
+    channel: int,
+    timepoint: int,
+    shape: Shape,
+    psf: Array,
+    voxel_size: Mapping[str, float],
+    peak_photons: float,
+    seed: int,
+) -> Array:
+    """Draw all that shines into the field, which reaches beyond `shape` by half the PSF on every side.
+
+    Returns
+    -------
+    numpy.ndarray
+        (z, y, x) float32, photons per voxel, larger than `shape` by the PSF's shape less one.
+    """
+    step = np.array([voxel_size[axis] for axis in "zyx"])
+    field = np.array(shape) + psf.shape - 1
+    canvas = Canvas(np.zeros(field, np.float32), -0.5 * (field - 1) * step, step)
+    light = peak_photons * math.exp(-BLEACHING * timepoint)
+    for site in _sites(field * step):
+        _draw_cell(canvas, _cell(site, timepoint, seed), CHANNELS[channel], light, psf)
+    return canvas.photons
+
+
+def _sites(extent: Array) -> Iterator[tuple[int, ...]]:
+    """Lattice sites (z, y, x) whose light can reach a field of this extent (micrometre) around site 0."""
+    counts = np.ceil((extent / 2 + CELL_REACH) / CELL_PITCH).astype(int)
+    for site in product(*(range(-n, n + 1) for n in counts)):
+        if np.all(np.abs(_home(site)) < extent / 2 + CELL_REACH):
+            yield site
+
+
+def _home(site: tuple[int, ...]) -> Array:
+    """Place (z, y, x) of a lattice site in micrometre; rows and layers are staggered, as cells pack."""
+    z, y, x = site
+    return np.array(CELL_PITCH) * (z, y + z % 2 / 2, x + (y + z) % 2 / 2)
+
+
+def _cell(site: tuple[int, ...], timepoint: int, seed: int) -> Cell:
+    rng = np.random.default_rng([seed, 0, *(n % 2**32 for n in site)])
+    phase = 2 * math.pi * timepoint / PERIOD
+    centre = _home(site) + rng.uniform(-0.8, 0.8, 3) + 0.5 * _wander(rng, phase, 3).clip(-2, 2)
+    turn = rng.uniform(0, math.pi)
+    rotation = np.array([[1, 0, 0], [0, math.cos(turn), -math.sin(turn)], [0, math.sin(turn), math.cos(turn)]])
+    axes = rotation * rng.uniform((3.6, 5.6, 4.4), (4.4, 6.6, 5.4))
+    nucleus = centre + axes @ rng.uniform(-0.15, 0.15, 3)
+    nucleus_axes = axes * rng.uniform(0.4, 0.48, 3)
+    filaments = _filaments(rng, phase, nucleus, nucleus_axes)
+    vesicles = _unit(rng.standard_normal((45, 3))) * rng.uniform(0.5, 0.92, (45, 1))
+    beads = centre + rng.uniform(-0.5, 0.5, (14, 3)) * CELL_PITCH
+    return Cell(
+        centre=centre,
+        axes=axes,
+        nucleus=nucleus,
+        nucleus_axes=nucleus_axes,
+        lumps=rng.normal(0, (2.0, 2.0, 2.0, 9.0), (6, 4)),
+        chromatin=rng.normal(0, (9.0, 9.0, 9.0, 9.0), (16, 4)),
+        filaments=filaments[_radius(filaments, centre, axes) < 0.96],
+        vesicles=centre + vesicles @ axes.T + 0.12 * _wander(rng, phase, 45, 3),
+        vesicle_light=rng.lognormal(-0.6, 0.5, 45),
+        beads=beads[_radius(beads, centre, axes) > 1.1],
+    )
+
+
+def _filaments(rng: np.random.Generator, phase: float, nucleus: Array, nucleus_axes: Array) -> Array:
+    """Points (n, 3) along curves that leave the nucleus aslant and turn at random, as stiff polymers do."""
+    count, points = 70, 250
+    outwards = _unit(rng.standard_normal((count, 1, 3)))
+    aslant = outwards + _unit(rng.standard_normal((count, 1, 3)))
+    ways = _unit(aslant + np.cumsum(0.1 * _wander(rng, phase, count, points, 3), axis=1))
+    start = nucleus + 1.02 * outwards @ nucleus_axes.T
+    places = (start + FILAMENT_STEP * np.cumsum(ways, axis=1)).reshape(-1, 3)
+    return np.asarray(places[_radius(places, nucleus, nucleus_axes) > 1])
+
+
+def _wander(rng: np.random.Generator, phase: float, *shape: int) -> Array:
+    """Draw numbers that are standard normal at any one time and change slowly from one time to the next."""
+    start, later = rng.standard_normal((2, *shape))
+    return np.asarray(start * math.cos(phase) + later * math.sin(phase))
+
+
+def _draw_cell(canvas: Canvas, cell: Cell, channel: Channel, light: float, psf: Array) -> None:
+    """Draw what this channel shows, each structure as bright as makes it peak at `light` after blurring."""
+    point = light / float(psf.max())
+    line = light / float(psf.sum(axis=2).max()) / canvas.step[2]  # photons per micrometre
+    _draw_points(canvas, cell.beads, channel.beads * point)
+    _draw_points(canvas, cell.vesicles, channel.vesicles * point * cell.vesicle_light)
+    _draw_points(canvas, cell.filaments, channel.filaments * line * FILAMENT_STEP)
+    if channel.cytoplasm or channel.membrane:
+        window, place = _window(canvas, cell.centre, cell.axes, 1.2)
+        radius = np.sqrt((place**2).sum(axis=0)) + 0.03 * _waves(cell.lumps, place)
+        window += channel.cytoplasm * light * _soft_edge(radius, 0.1)
+        window += channel.membrane * light * np.exp(-(((radius - 1) / 0.08) ** 2))
+    if channel.nucleus:
+        window, place = _window(canvas, cell.nucleus, cell.nucleus_axes, 1.2)
+        radius = np.sqrt((place**2).sum(axis=0)) + 0.03 * _waves(cell.lumps, place)
+        density = np.clip(0.5 + 0.28 * _waves(cell.chromatin, place), 0.1, 1.2)
+        window += channel.nucleus * light * _soft_edge(radius, 0.12) * density
+
+
+def _draw_points(canvas: Canvas, places: Array, photons: Array | float) -> None:
+    """Share each point's photons out to the eight voxels around it; points beyond the canvas fall away."""
+    index = (places - canvas.origin) / canvas.step
+    inside = np.all((index >= 0) & (index < np.array(canvas.photons.shape) - 1), axis=1)
+    light = np.broadcast_to(photons, len(places))[inside]
+    low = np.floor(index[inside]).astype(int)
+    part = index[inside] - low
+    for corner in product((0, 1), repeat=3):
+        share = np.prod(np.where(corner, part, 1 - part), axis=1)
+        np.add.at(canvas.photons, tuple((low + corner).T), light * share)
+
+
+def _window(canvas: Canvas, centre: Array, axes: Array, reach: float) -> tuple[Array, Array]:
+    """Return the voxels around an ellipsoid, as a view, and their places (3, z, y, x) in its half-axes."""
+    half = reach * np.sqrt((axes**2).sum(axis=1))
+    low = np.ceil((centre - half - canvas.origin) / canvas.step).astype(int).clip(0)
+    high = np.floor((centre + half - canvas.origin) / canvas.step).astype(int).clip(-1) + 1
+    view = canvas.photons[tuple(map(slice, low, high))]
+    grid = np.ogrid[tuple(map(slice, low, low + view.shape))]
+    offset = [g * s + o - c for g, s, o, c in zip(grid, canvas.step, canvas.origin, centre, strict=True)]
+    z, y, x = (axis.astype(np.float32) for axis in offset)
+    rows = np.linalg.inv(axes).astype(np.float32)
+    return view, np.stack([row[0] * z + row[1] * y + row[2] * x for row in rows])
+
+
+def _radius(places: Array, centre: Array, axes: Array) -> Array:
+    """Distance of places (n, 3) from an ellipsoid's centre; 1 on its surface."""
+    return np.asarray(np.linalg.norm((places - centre) @ np.linalg.inv(axes).T, axis=1))
+
+
+def _waves(waves: Array, place: Array) -> Array:
+    """Sum plane waves, rows (kz, ky, kx, phase), at places (3, z, y, x): an irregular pattern."""
+    total = np.zeros(place.shape[1:], np.float32)
+    for wave in waves.astype(np.float32):
+        total += np.cos(np.tensordot(wave[:3], place, 1) + wave[3])
+    return total
+
+
+def _soft_edge(radius: Array, width: float) -> Array:
+    return np.clip((1 - radius) / width + 0.5, 0, 1)
+
+
+def _unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))

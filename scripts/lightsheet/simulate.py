@@ -1,0 +1,178 @@
+"""A simulated acquisition: files that look like a lattice light-sheet's, with the truth beside them.
+
+This file owns the files: their names, what of the scene (`scene`) and the microscope (`optics`) goes into
+each, and the room on the disk. A volume depends on nothing but seed, channel and timepoint, so each can be
+made alone.
+"""
+
+import math
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from lightsheet.errors import InputError
+from lightsheet.optics import blur, expose, image_psf, measured_psf
+from lightsheet.scene import CHANNELS, Array, Shape, draw_scene
+
+VOXEL_SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
+TIMEPOINT_MSEC, START_MSEC = 43_748, 1_291_795
+
+
+def simulate(
+    folder: Path | str,
+    *,
+    name: str = "demo",
+    channels: int = 2,
+    timepoints: int = 4,
+    shape: Shape = (40, 160, 128),
+    voxel_size: Mapping[str, float] = VOXEL_SIZE,
+    psf_shape: Shape = (61, 32, 32),
+    peak_photons: float = 300.0,
+    seed: int = 0,
+    progress: Callable[[str], Any] = print,
+) -> None:
+    """Write a simulated acquisition, volume by volume, over whatever files have the same names.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Gets the volumes (uint16, (z, y, x), counts), `psf/488.tif` and so on (uint16, (z, y, x), 0.1 um
+        between planes), and `truth/` (float32, (z, y, x), photons per voxel before blurring).
+    name : str
+        What file names begin with.
+    channels, timepoints : int
+        How many; at most three channels.
+    shape, psf_shape : tuple of int
+        (z, y, x) of a volume and of a PSF file, in voxels.
+    voxel_size : mapping
+        Of the volumes, keys z, y and x, in micrometre.
+    peak_photons : float
+        About the brightest voxel of the first timepoint.
+    seed : int
+        Another seed, another scene and noise.
+    progress : callable
+        Is given one line a volume.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense, the folder cannot be written, or the disk has too little room.
+    """
+    folder = Path(folder)
+    _check(name, channels, timepoints, shape, psf_shape, voxel_size, peak_photons, seed)
+    _make_room(folder, acquisition_bytes(channels, timepoints, shape, psf_shape))
+    for number, channel in enumerate(CHANNELS[:channels]):
+        pixels = measured_psf(channel, psf_shape, voxel_size, np.random.default_rng([seed, 2, number]))
+        _write(folder / "psf" / f"{channel.excitation_nm}.tif", pixels)
+    begin = time.perf_counter()
+    volumes = list(product(range(timepoints), range(channels)))
+    for done, (timepoint, number) in enumerate(volumes, 1):
+        path = folder / volume_name(name, number, timepoint)
+        pair = simulate_volume(number, timepoint, shape, voxel_size, peak_photons, seed)
+        _write(folder / "truth" / truth_name(number, timepoint), pair[0])
+        _write(path, pair[1])
+        del pair  # or it would lie in memory while the next volume is made
+        each = (time.perf_counter() - begin) / done
+        left = each * (len(volumes) - done)
+        progress(f"{done}/{len(volumes)}  {path.name}  {each:.1f} s a volume, {left:.0f} s left")
+
+
+def simulate_volume(
+    channel: int,
+    timepoint: int,
+    shape: Shape,
+    voxel_size: Mapping[str, float] = VOXEL_SIZE,
+    peak_photons: float = 300.0,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Make one volume, from more of the scene than is kept: light from beyond the field leaks in.
+
+    Returns
+    -------
+    truth : numpy.ndarray
+        (z, y, x) float32, photons per voxel before blurring.
+    image : numpy.ndarray
+        (z, y, x) uint16, counts: photons after blurring, with Poisson noise, camera offset and read noise.
+    """
+    psf = image_psf(CHANNELS[channel], voxel_size)
+    photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)
+    inner = tuple(slice(n // 2, n // 2 + kept) for n, kept in zip(psf.shape, shape, strict=True))
+    truth = photons[inner].copy()
+    return truth, expose(blur(photons, psf), np.random.default_rng([seed, 1, channel, timepoint]))
+
+
+def acquisition_bytes(channels: int, timepoints: int, shape: Shape, psf_shape: Shape) -> int:
+    """Bytes that `simulate` writes: uint16 images and PSFs, float32 truth."""
+    return channels * (timepoints * math.prod(shape) * 6 + math.prod(psf_shape) * 2)
+
+
+def volume_name(name: str, channel: int, timepoint: int) -> str:
+    """Name a volume's file as the reference acquisition does; its time is `stackNNNN`, never `0000t`."""
+    msec = timepoint * TIMEPOINT_MSEC
+    return (
+        f"{name}_CamA_ch{channel}_CAM1_stack{timepoint:04d}_{CHANNELS[channel].excitation_nm}nm"
+        f"_{msec:07d}msec_{START_MSEC + msec:010d}msecAbs_000x_000y_000z_0000t.tif"
+    )
+
+
+def truth_name(channel: int, timepoint: int) -> str:
+    """Name the file of a volume's truth."""
+    return f"CamA_ch{channel}_{CHANNELS[channel].excitation_nm}nm_t{timepoint:04d}.tif"
+
+
+def _check(
+    name: str,
+    channels: int,
+    timepoints: int,
+    shape: Shape,
+    psf_shape: Shape,
+    voxel_size: Mapping[str, float],
+    peak_photons: float,
+    seed: int,
+) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise InputError(f"name: {name!r} does not do for file names; use letters, digits, - and _")
+    if not 1 <= channels <= len(CHANNELS):
+        raise InputError(f"channels: {channels} is not between 1 and {len(CHANNELS)}")
+    if not 1 <= timepoints <= 10_000:
+        raise InputError(f"timepoints: {timepoints} is not between 1 and 10000")
+    if min(shape) < 1:
+        raise InputError(f"shape: {shape} is no volume; give at least 1 voxel along z, y and x")
+    if min(psf_shape) < 8:
+        raise InputError(f"psf_shape: {psf_shape} holds no PSF; give at least 8 voxels along z, y and x")
+    if set(voxel_size) != set("zyx") or not all(0.01 <= size <= 10 for size in voxel_size.values()):
+        raise InputError(f"voxel_size: {dict(voxel_size)} is not z, y and x between 0.01 and 10 micrometre")
+    if not 0 < peak_photons <= 60_000:
+        raise InputError(f"peak_photons: {peak_photons} is not above 0 and at most 60000")
+    if seed < 0:
+        raise InputError(f"seed: {seed} is negative; give 0 or more")
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """Create the folders, if the disk has room for what will be in them."""
+    try:
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(nearest).free
+        if free < needed:
+            raise InputError(
+                f"{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
+                "choose another disk, or fewer timepoints"
+            )
+        for inner in ("psf", "truth"):
+            (folder / inner).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _write(path: Path, volume: Array) -> None:
+    """Write a stack under another name first: a file with its own name is whole."""
+    part = path.with_name(path.name + ".part")
+    tifffile.imwrite(part, volume, photometric="minisblack", metadata={"axes": "ZYX"})
+    part.replace(path)
