@@ -1,0 +1,142 @@
+"""The time axis of folders of empty files: timepoints and seconds, against what a person would read in the names."""
+
+import pytest
+
+from lightsheet.acquisition import discover
+
+from .test_acquisition import TEMPLATE, file_names, fill, reference_name, refusal
+
+# --- Which number counts timepoints
+
+
+def test_time_from_iter(tmp_path):
+    fill(tmp_path, *(f"loop_Iter_{i}_ch{c}_stack0000_560nm.tif" for i in range(8, 12) for c in (0, 1)))
+    found = discover(tmp_path)
+    assert found.timepoints == 4
+    assert file_names(found)["ch1_560nm", 3] == ["loop_Iter_11_ch1_stack0000_560nm.tif"]
+    assert found.seconds is None
+    assert found.interval is None
+    assert {volume.seconds for volume in found.volumes} == {None}
+
+
+def test_time_from_iter_and_stack_together(tmp_path):
+    fill(tmp_path, *(f"a_Iter_{i}_ch0_stack{s:04d}_560nm.tif" for i in (1, 2) for s in range(3)))
+    order = [name for [name] in file_names(discover(tmp_path)).values()]
+    assert order == [f"a_Iter_{i}_ch0_stack{s:04d}_560nm.tif" for i in (1, 2) for s in range(3)]
+
+
+def test_time_from_the_absolute_clock_where_nothing_else_varies(tmp_path):
+    clocks = {0: [900, 1900, 12900], 1: [950, 1950, 12950]}  # 12900 comes before 900 as text
+    name = "looptest_Iter_1_ch{}_stack0000_560nm_0000000msec_{}msecAbs.tif"
+    fill(tmp_path, *(name.format(c, clock) for c, times in clocks.items() for clock in times))
+    found = discover(tmp_path)
+    assert [file_names(found)[f"ch{c}_560nm", t] for c in (0, 1) for t in range(3)] == [
+        [name.format(c, clocks[c][t])] for c in (0, 1) for t in range(3)
+    ]
+    assert found.seconds == (0.0, 1.0, 12.0)
+    assert [v.seconds for v in found.volumes] == [0.0, 0.05, 1.0, 1.05, 12.0, 12.05]
+    assert any("Only the times" in remark for remark in found.remarks)
+
+
+def test_a_single_volume_of_any_number(tmp_path):
+    fill(tmp_path, "ff_CamA_ch0_CAM1_stack0000_488nm_0000000msec_0096911533msecAbs_000x_000y_000z_0017t.tif")
+    found = discover(tmp_path)
+    assert (found.timepoints, found.seconds, found.interval) == (1, (0.0,), None)
+    assert found.volumes[0].timepoint == 0
+
+
+def test_template_without_timepoint_goes_by_milliseconds(tmp_path):
+    fill(tmp_path, *(f"at {ms} ms.tif" for ms in (0, 500, 1000)))
+    found = discover(tmp_path, "at {milliseconds} ms.tif")
+    assert found.channels == ("ch0",)
+    assert found.seconds == (0.0, 0.5, 1.0)
+    assert found.interval == 0.5
+
+
+# --- Remarks on times
+
+
+def test_irregular_time_is_remarked(tmp_path):
+    for stack, msec in enumerate([0, 1000, 2000, 3049, 4049]):
+        fill(tmp_path, reference_name(stack, msec=msec))
+    assert discover(tmp_path).remarks == ()  # 4.9 % off the median
+    (tmp_path / reference_name(4, msec=4049)).unlink()
+    fill(tmp_path, reference_name(4, msec=4149))
+    [remark] = discover(tmp_path).remarks
+    assert "1.100 s from timepoint 3 to 4" in remark
+
+
+def test_times_missing_in_some_names_are_remarked(tmp_path):
+    bare = "ex6-2_CamA_ch1_stack000{}_560nm.tif"
+    fill(tmp_path, *(reference_name(t) for t in range(3)), *(bare.format(t) for t in range(3)))
+    found = discover(tmp_path)
+    assert found.seconds == (0.0, 43.748, 87.497)
+    assert [v.seconds for v in found.volumes if v.channel == "CamA_ch1_560nm"] == [None] * 3
+    assert found.remarks == ("3 of 6 file names carry no time.",)
+
+
+def test_times_that_cannot_serve_are_remarked(tmp_path):
+    fill(tmp_path, reference_name(0), "ex6-2_CamB_ch0_stack0001_488nm.tif")
+    found = discover(tmp_path)
+    assert found.seconds is None
+    assert any("incomplete" in remark for remark in found.remarks)
+
+
+# --- What is refused
+
+
+def test_missing_timepoint_of_one_channel(tmp_path):
+    fill(tmp_path, *(reference_name(t, c) for t in range(5) for c in (0, 1) if (t, c) != (2, 1)))
+    message = refusal(tmp_path)
+    assert str(tmp_path) in message
+    assert "CamA_ch1_560nm lacks timepoint 2 (of 0 to 4)" in message
+    assert "CamB" not in message
+    assert "on one side of the gap" in message
+
+
+def test_missing_last_timepoint_offers_to_leave_it_out(tmp_path):
+    fill(tmp_path, *(reference_name(t, c) for t in range(5) for c in (0, 1) if (t, c) != (4, 1)))
+    message = refusal(tmp_path)
+    assert "CamA_ch1_560nm lacks timepoint 4" in message
+    assert "leave the other files of those timepoints out (input.ignore)" in message
+    assert discover(tmp_path, "lattice", ["*_stack0004_*"]).timepoints == 4
+
+
+def test_missing_timepoints_of_all_channels_are_summarised(tmp_path):
+    fill(tmp_path, *(f"CH{c}_{t}.tif" for c in (0, 1) for t in (0, 2, 4, 6, 8, 10, 12, 100)))
+    message = refusal(tmp_path, TEMPLATE)
+    assert "ch0 lacks timepoint 1, 3, 5, 7, 9 and 88 more; ch1 lacks" in message
+
+
+def test_a_date_as_timepoint_does_not_fill_the_memory(tmp_path):
+    fill(tmp_path, "CH0_0.tif", "CH0_20231105203015.tif")
+    assert "lacks timepoint 1-20231105203014" in refusal(tmp_path, TEMPLATE)
+
+
+def test_a_psf_beside_the_images_is_named(tmp_path):
+    fill(tmp_path, *(reference_name(t) for t in range(3)), "mbPSF_560_NAp5nap42_z100nm.tif")
+    message = refusal(tmp_path)
+    assert "560nm lacks timepoint 1-2" in message
+    assert "leave mbPSF_560_NAp5nap42_z100nm.tif out (input.ignore)" in message
+    assert discover(tmp_path, "lattice", ["*PSF*"]).timepoints == 3
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_two_acquisitions_in_one_folder(tmp_path, count):
+    # Their clocks differ: they must not pass for timepoints of one acquisition.
+    starts = {"ex1": 1_000_000, "ex2": 9_000_000}
+    names = [reference_name(t, prefix=prefix, start=start) for prefix, start in starts.items() for t in range(count)]
+    message = refusal(fill(tmp_path, *names))
+    assert "two files are timepoint 0 of CamB_ch0_488nm" in message
+    assert names[0] in message
+    assert names[count] in message
+    assert "input.ignore" in message
+    assert discover(tmp_path, "lattice", ["ex2_*"]).timepoints == count
+
+
+def test_one_timepoint_twice(tmp_path):
+    fill(tmp_path, "CH0_1.tif", "CH0_01.tif", "CH0_2.tif")
+    message = refusal(tmp_path, TEMPLATE)
+    assert "two files are timepoint 1 of ch0" in message
+    assert "CH0_1.tif" in message
+    assert "CH0_01.tif" in message
