@@ -58,7 +58,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; None if it is absent or not JSON (as a power cut may leave it)."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+CONFIG = "provenance/config.yaml"
+SNAKEFILE = "provenance/Snakefile"
+VOLUMES = "provenance/volumes.csv"
+
 
 @dataclass(frozen=True)
 class Results:
@@ -30,6 +34,11 @@ class Results:
     def crate(self) -> Path:
         """The provenance, an RO-Crate."""
         return self.folder / "ro-crate-metadata.json"
+
+    @property
+    def provenance(self) -> list[Path]:
+        """Every file of the provenance."""
+        return [self.crate, *(self.folder / name for name in (CONFIG, SNAKEFILE, VOLUMES))]
 
     def raw_store(self, channel: str) -> Path:
         """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""

@@ -1,0 +1,150 @@
+"""The end of a run: every volume proven to be there and whole, then the stores published."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from lightsheet import files, ome, records, shards
+from lightsheet.errors import InputError
+from lightsheet.log import logger, size
+from lightsheet.plan import Run
+from lightsheet.records import Record
+from lightsheet.results import Results
+from lightsheet.store import Layout, publish, shard_path
+
+Key = tuple[str, str, int]
+"""Kind (raw or result), channel and timepoint."""
+
+
+def prove(run: Run, threads: int) -> dict[Key, Record]:
+    """Compare every record with every shard: size, digest, and the crc32c of each inner chunk.
+
+    Parameters
+    ----------
+    run : Run
+        The plan.
+    threads : int
+        How many shards are read at a time.
+
+    Returns
+    -------
+    dict
+        The record of every volume.
+
+    Raises
+    ------
+    InputError
+        Naming each volume that is not done, and each damaged shard; the record of a damaged volume is removed, so
+        that the next run does that volume again.
+    """
+    done = _records(run)
+    checks = [(key, shard) for key, record in done.items() for shard in record["shards"]]
+    logger.info("checking %d shards, %s", len(checks), size(sum(shard["bytes"] for _, shard in checks)))
+    with ThreadPoolExecutor(threads) as pool:
+        faults = list(filter(None, pool.map(lambda check: _fault(run, *check), checks)))
+    if faults:
+        raise InputError(
+            "\n".join(faults) + "\nThe records of these volumes are removed: run the same command again, "
+            "and they alone are done again"
+        )
+    return done
+
+
+def _records(run: Run) -> dict[Key, Record]:
+    """Return every volume's record, which must be the one that its block's manifest speaks of."""
+    done, absent = {}, []
+    for channel, block, timepoint in run.volumes():
+        for kind, manifest in (
+            ("raw", run.ingest_manifest(channel, block)),
+            ("result", run.deconvolve_manifest(block)),
+        ):
+            record = records.read(run.results.record(kind, channel, timepoint))
+            said = (files.read_json(Path(manifest)) or {}).get(f"{channel}/{timepoint}")
+            if record and record["status"] == "done" and record["fingerprint"] == said:
+                done[kind, channel, timepoint] = record
+            else:
+                absent.append(f"{kind} {channel} timepoint {timepoint}")
+    if absent:
+        raise InputError(
+            f"{len(absent)} volumes are not done ({', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}): "
+            "run the same command again"
+        )
+    return done
+
+
+def _fault(run: Run, key: Key, shard: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with a shard, and take back its volume's record."""
+    kind, channel, timepoint = key
+    level = Layout.plan(**run.layout(kind)).levels[shard["level"]]
+    path = shard_path(run.results.work(kind, channel), shard["level"], (timepoint,))
+    chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
+    fault = shards.fault(path, chunks, shard["bytes"], shard["sha256"])
+    if fault is None:
+        return None
+    run.results.record(*key).unlink(missing_ok=True)
+    return f"{path} ({kind} {channel} timepoint {timepoint}) {fault}"
+
+
+def publish_all(run: Run, done: Mapping[Key, Record]) -> None:
+    """Publish the raw store of each channel, and the result.
+
+    Parameters
+    ----------
+    run : Run
+        The plan.
+    done : mapping
+        What `prove` returned.
+    """
+    results, times = run.results, range(run.acquisition.timepoints)
+    for channel in run.channels:
+        volumes = [(results.work("raw", channel), t, (t,)) for t in times]
+        attributes = _attributes(run, "raw", channel, (channel,), done)
+        layout = Layout.plan(**run.layout("raw"))
+        publish(results.raw_store(channel), volumes, layout, (len(times),), attributes)
+        logger.info("published %s", results.raw_store(channel))
+    both = [(results.work("result", channel), t, (t, c)) for t in times for c, channel in enumerate(run.channels)]
+    attributes = _attributes(run, "result", results.name, run.channels, done)
+    layout = Layout.plan(**run.layout("result"))
+    publish(results.store, both, layout, (len(times), len(run.channels)), attributes)
+    logger.info("published %s", results.store)
+
+
+def _attributes(
+    run: Run, kind: str, name: str, channels: tuple[str, ...], done: Mapping[Key, Record]
+) -> dict[str, Any]:
+    """Return the `ome` attributes of a store."""
+    levels = Layout.plan(**run.layout(kind)).levels
+    axes = "tczyx" if kind == "result" else "tzyx"
+    scale = run.config["output"]["scale"] if run.layout(kind)["dtype"] != "float32" and kind == "result" else 1
+    windows = {channel: _window(run, kind, channel, done, scale) for channel in channels}
+    wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
+    return {
+        "version": ome.VERSION,
+        "multiscales": ome.multiscales(name, axes, levels, run.config["voxel_size"], run.acquisition.interval),
+        "omero": ome.channels(wavelengths, windows),
+    }
+
+
+def _window(
+    run: Run, kind: str, channel: str, done: Mapping[Key, Record], scale: float
+) -> tuple[float, float, float, float]:
+    """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
+    every = [done[kind, channel, t]["statistics"] for t in range(run.acquisition.timepoints)]
+    low, high = min(s["min"] for s in every), max(s["max"] for s in every)
+    start = min(s["percentiles"]["1"] for s in every)
+    end = max(s["percentiles"]["99.9"] for s in every)
+    return low * scale, high * scale, start * scale, end * scale
+
+
+def sweep(results: Results) -> None:
+    """Remove the unfinished files that killed jobs left; no job runs any more when this is called."""
+    for folder in (results.folder / "work", results.folder / "records"):
+        for part in folder.rglob(f"{files.PART}*"):
+            part.unlink()
+
+
+def manifest(done: Mapping[Key, Record], path: Path) -> None:
+    """Write what Snakemake sees of the consolidation: the fingerprint of every volume."""
+    files.write_json(path, {f"{kind}/{channel}/{t}": r["fingerprint"] for (kind, channel, t), r in done.items()})

@@ -1,0 +1,246 @@
+"""The plan of a run, made each time the Snakefile is parsed: which volumes, in which blocks, and what is missing.
+
+Nothing here writes, and nothing reads pixels: every job of a cluster run parses the Snakefile again.
+"""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightsheet import acquisition, config, log, records, tiff
+from lightsheet.acquisition import Acquisition, Volume
+from lightsheet.errors import InputError
+from lightsheet.results import Results
+from lightsheet.store import Layout, shard_path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the workflow.
+
+    Parameters
+    ----------
+    config : dict
+        Checked, defaults filled in.
+    acquisition : Acquisition
+        What the folder holds.
+    shape : tuple of int
+        (z, y, x) of a volume, its tiles assembled.
+    dtype : str
+        Of the raw volumes.
+    """
+
+    config: Mapping[str, Any]
+    acquisition: Acquisition
+    shape: tuple[int, int, int]
+    dtype: str
+
+    @cached_property
+    def results(self) -> Results:
+        """Where everything goes."""
+        return Results(Path(self.config["output"]["folder"]) / self.config["name"])
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, in the order of the store."""
+        return self.acquisition.channels
+
+    @cached_property
+    def blocks(self) -> dict[str, range]:
+        """Timepoints of each block, by the block's name."""
+        size, end = self.config["deconvolution"]["timepoints_per_job"], self.acquisition.timepoints
+        return {f"t{start:04d}": range(start, min(start + size, end)) for start in range(0, end, size)}
+
+    @cached_property
+    def _volumes(self) -> dict[tuple[str, int], Volume]:
+        return {(volume.channel, volume.timepoint): volume for volume in self.acquisition.volumes}
+
+    def sources(self, channel: str, block: str) -> list[str]:
+        """Return the TIFF files of a channel's block."""
+        return [path for _, tiles in self.tiles(channel, block) for _, path in tiles]
+
+    def tiles(self, channel: str, block: str) -> list[tuple[int, list[tuple[tuple[int, int, int], str]]]]:
+        """Return per timepoint of a block the tiles of its volume: position in the grid, and file."""
+        return [
+            (t, [(tile.position, str(tile.path)) for tile in self._volumes[channel, t].tiles])
+            for t in self.blocks[block]
+        ]
+
+    def psf_file(self, channel: str) -> str:
+        """Return a channel's PSF file: as the configuration says, or else beside the images."""
+        name = Path(self.config["psf"]["files"][channel]).expanduser()
+        beside = self.acquisition.folder / name
+        if not name.exists() and not beside.exists():
+            raise InputError(
+                f"config key psf.files.{channel}: there is no file {name}, neither as it stands nor as {beside}"
+            )
+        return str(name if name.exists() else beside)
+
+    def psf_settings(self) -> dict[str, Any]:
+        """Return what changes a prepared PSF, besides its file."""
+        psf = self.config["psf"]
+        return {
+            "psf_voxel_size": psf["voxel_size"],
+            "voxel_size": self.config["voxel_size"],
+            "background": psf["background"],
+        }
+
+    def layout(self, kind: str) -> dict[str, Any]:
+        """Return the arguments of `Layout.plan` for raw or result volumes."""
+        output = self.config["output"]
+        return {
+            "shape": self.shape,
+            "voxel_size": self.config["voxel_size"],
+            "dtype": self.dtype if kind == "raw" else output["dtype"],
+            "codec": output["codec"],
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return what changes a deconvolved volume, besides its pixels and its PSF; background per channel."""
+        asked = self.config["deconvolution"]
+        background = asked["background"]
+        per_channel = background if isinstance(background, Mapping) else dict.fromkeys(self.channels, background)
+        return {
+            **{key: asked[key] for key in ("engine", "iterations", "boundary", "acceleration")},
+            "background": {channel: per_channel[channel] for channel in self.channels},
+            **{key: self.config["output"][key] for key in ("dtype", "scale")},
+        }
+
+    def ingest_manifest(self, channel: str, block: str) -> str:
+        """Return the declared output of an ingest job."""
+        return str(self.results.manifest(f"ingest.{channel}.{block}"))
+
+    def deconvolve_manifest(self, block: str) -> str:
+        """Return the declared output of a deconvolve job."""
+        return str(self.results.manifest(f"deconvolve.{block}"))
+
+    def manifests(self) -> list[str]:
+        """Return the declared outputs of all ingest and deconvolve jobs."""
+        ingest = [self.ingest_manifest(channel, block) for channel in self.channels for block in self.blocks]
+        return ingest + [self.deconvolve_manifest(block) for block in self.blocks]
+
+    def volumes(self) -> Iterator[tuple[str, str, int]]:
+        """Yield channel, block and timepoint of every volume."""
+        for block, timepoints in self.blocks.items():
+            for timepoint in timepoints:
+                for channel in self.channels:
+                    yield channel, block, timepoint
+
+    def has(self, kind: str, channel: str, timepoint: int) -> bool:
+        """Tell whether a volume (kind raw or result) has a record and the shards that it names."""
+        record = records.read(self.results.record(kind, channel, timepoint))
+        if not record or record["status"] != "done":
+            return False
+        return records.shards_are_there(record["shards"], self.results.work(kind, channel), timepoint)
+
+    def lost(self) -> set[str]:
+        """Return the manifests whose work is no longer all there, so that Snakemake must run their jobs again.
+
+        Snakemake sees only manifests; a deleted shard, or one that consolidation found damaged, shows here.
+        """
+        again = set()
+        for channel, block, timepoint in self.volumes():
+            for kind, manifest in (
+                ("raw", self.ingest_manifest(channel, block)),
+                ("result", self.deconvolve_manifest(block)),
+            ):
+                if Path(manifest).exists() and not self.has(kind, channel, timepoint):
+                    again.add(manifest)
+        published = self.results.manifest("consolidate")
+        if published.exists() and not self._is_published():
+            again.add(str(published))
+        return again
+
+    def _is_published(self) -> bool:
+        """Tell whether every shard and the provenance stand where readers look for them."""
+        places = self.results.provenance
+        stores = {self.results.store: "result", **{self.results.raw_store(c): "raw" for c in self.channels}}
+        for store, kind in stores.items():
+            levels = len(Layout.plan(**self.layout(kind)).levels)
+            for t in range(self.acquisition.timepoints):
+                indices = [(t, c) for c in range(len(self.channels))] if kind == "result" else [(t,)]
+                places += [shard_path(store, level, index) for level in range(levels) for index in indices]
+        return all(place.exists() for place in places)
+
+    def summary(self) -> str:
+        """Say in one line what the run will make, and refuse it if the disk cannot hold that.
+
+        Raises
+        ------
+        InputError
+            If the output folder cannot be written, or its disk is too small for what is still to be made.
+        """
+        every = list(self.volumes())
+        need = sum(
+            Layout.plan(**self.layout(kind)).volume_bytes()
+            for kind in ("raw", "result")
+            for channel, _, timepoint in every
+            if not self.has(kind, channel, timepoint)
+        )
+        self._check_disk(need)
+        z, y, x = self.shape
+        return (
+            f"{self.config['name']}: {self.acquisition.timepoints} timepoints x {len(self.channels)} channels "
+            f"({', '.join(self.channels)}) = {len(every)} volumes of ({z}, {y}, {x}) {self.dtype}; "
+            f"still to be written: at most {log.size(need)} into {self.results.folder}"
+        )
+
+    def _check_disk(self, need: int) -> None:
+        folder = self.results.folder.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(
+                f"config key output.folder: {self.results.folder} cannot be made, because {folder} is not a folder "
+                "that you may write to"
+            )
+        free = shutil.disk_usage(folder).free
+        if need > free:
+            raise InputError(
+                f"{self.results.folder} needs up to {log.size(need)} more (raw and result volumes with their "
+                f"pyramids, not compressed), but its disk has {log.size(free)} free: make room, or name another disk "
+                "in output.folder"
+            )
+
+
+def prepare(settings: Mapping[str, Any]) -> Run:
+    """Check the configuration, list the folder, and look at one volume.
+
+    Parameters
+    ----------
+    settings : mapping
+        The user's configuration.
+
+    Returns
+    -------
+    Run
+        The plan.
+
+    Raises
+    ------
+    InputError
+        For everything that a user can set right before work starts.
+    """
+    checked = config.check(settings)
+    given = checked["input"]
+    found = acquisition.discover(given["folder"], given["pattern"], given["ignore"])
+    config.check_channels(checked, found.channels)
+    shape, dtype = tiff.describe(_typical_file(found))
+    z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))
+    run = Run(checked, found, (z, y, x), dtype.name)
+    for channel in found.channels:
+        run.psf_file(channel)
+    return run
+
+
+def _typical_file(found: Acquisition) -> Path:
+    """Return a file of the most common size, so that one odd file is not taken for the rule."""
+    paths = [tile.path for volume in found.volumes for tile in volume.tiles]
+    sizes = {path: path.stat().st_size for path in paths}
+    common = Counter(sizes.values()).most_common(1)[0][0]
+    return next(path for path in paths if sizes[path] == common)

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from lightsheet import ingestion, records
+from lightsheet.errors import InputError
+from lightsheet.results import Results
+from lightsheet.store import Layout, read_volume
+
+SHAPE = (6, 20, 18)
+VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
+CODEC = {"name": "zstd"}
+RAW = Layout.plan(SHAPE, VOXEL, "uint16", CODEC)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results" / "a")
+
+
+@pytest.fixture
+def tif(tmp_path: Path) -> Path:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).poisson(120, SHAPE).astype(np.uint16))
+    return path
+
+
+def ingest(results: Results, *paths: Path, timepoint: int = 0, layout: Layout = RAW) -> records.Record:
+    tiles = [((0, 0, x), str(path)) for x, path in enumerate(paths)]
+    return ingestion.ingest(results, "ch0", timepoint, tiles, layout, 2)
+
+
+def test_ingest_stores_the_volume_and_records_its_source(results: Results, tif: Path) -> None:
+    record = ingest(results, tif)
+    np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), tifffile.imread(tif))
+    assert record == records.read(results.record("raw", "ch0", 0))
+    (source,) = record["sources"]
+    assert source["path"] == str(tif)
+    assert source["bytes"] == tif.stat().st_size
+
+
+def test_ingest_again_changes_nothing(results: Results, tif: Path) -> None:
+    ingest(results, tif)
+    before = {p: p.stat().st_mtime_ns for p in results.folder.rglob("*")}
+    ingest(results, tif)
+    assert {p: p.stat().st_mtime_ns for p in results.folder.rglob("*")} == before
+
+
+def test_another_codec_is_another_shard(results: Results, tif: Path) -> None:
+    first = ingest(results, tif)
+    second = ingest(results, tif, layout=Layout.plan(SHAPE, VOXEL, "uint16", {"name": "gzip"}))
+    assert first["fingerprint"] != second["fingerprint"]
+
+
+def test_tiles_are_put_edge_to_edge(results: Results, tmp_path: Path) -> None:
+    whole = np.random.default_rng(1).poisson(120, SHAPE).astype(np.uint16)
+    halves = [tmp_path / "0.tif", tmp_path / "1.tif"]
+    tifffile.imwrite(halves[0], whole[:, :, :9])
+    tifffile.imwrite(halves[1], whole[:, :, 9:])
+    record = ingest(results, *halves)
+    np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), whole)
+    assert len({source["sha256"] for source in record["sources"]}) == 2
+
+
+def test_a_damaged_file_leaves_a_record_that_says_why(results: Results, tif: Path) -> None:
+    ingest(results, tif)
+    tif.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"a\.tif"):
+        ingest(results, tif)
+    record = records.read(results.record("raw", "ch0", 0))
+    assert record is not None
+    assert record["status"] == "failed"
+    assert "a.tif" in record["error"]
+    tif.unlink()
+    with pytest.raises(InputError, match=r"a\.tif: cannot be read \(No such file"):
+        ingest(results, tif)

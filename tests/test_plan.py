@@ -1,0 +1,92 @@
+import copy
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from lightsheet import plan
+from lightsheet.errors import InputError
+
+CONFIG: dict[str, Any] = {
+    "name": "a",
+    "input": {"folder": "data", "pattern": "{channel}_{timepoint}.tif"},
+    "voxel_size": {"z": 0.3, "y": 0.1, "x": 0.1},
+    "psf": {"files": {"red": "psf.tif", "blue": "psf.tif"}, "voxel_size": {"z": 0.1, "y": 0.1, "x": 0.1}},
+    "deconvolution": {"timepoints_per_job": 2, "background": {"red": 90, "blue": "auto"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for channel in ("red", "blue"):
+        for t in range(5):
+            tifffile.imwrite(tmp_path / "data" / f"{channel}_{t}.tif", np.full((5, 8, 8), t, np.uint16))
+    (tmp_path / "data" / "psf.tif").write_bytes(b"found, not read")
+    return tmp_path
+
+
+def prepare(**changes: Any) -> plan.Run:
+    config = copy.deepcopy(CONFIG)
+    config["input"]["ignore"] = ["psf.tif"]
+    return plan.prepare({**config, **changes})
+
+
+def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
+    run = prepare()
+    assert run.blocks == {"t0000": range(0, 2), "t0002": range(2, 4), "t0004": range(4, 5)}
+    assert run.sources("red", "t0002") == ["data/red_2.tif", "data/red_3.tif"]
+    assert len(run.manifests()) == len(set(run.manifests())) == 2 * 3 + 3
+    assert len(list(run.volumes())) == 10
+
+
+def test_settings_name_a_background_for_each_channel() -> None:
+    assert prepare().settings()["background"] == {"red": 90, "blue": "auto"}
+    assert prepare(deconvolution={"background": 7}).settings()["background"] == {"red": 7, "blue": 7}
+
+
+def test_a_psf_is_looked_for_here_and_then_beside_the_images(folder: Path) -> None:
+    assert prepare().psf_file("red") == "data/psf.tif"
+    (folder / "psf.tif").write_bytes(b"nearer")
+    assert prepare().psf_file("red") == "psf.tif"
+
+
+def test_the_summary_says_what_is_still_to_be_written() -> None:
+    # per volume 5 * 8 * 8 voxels, 2 bytes raw and 4 bytes result; no pyramid at that size
+    assert "5 timepoints x 2 channels" in prepare().summary()
+    assert "10 volumes of (5, 8, 8) uint16; still to be written: at most 19.2 kB" in prepare().summary()
+
+
+def test_one_odd_file_is_not_taken_for_the_rule(folder: Path) -> None:
+    tifffile.imwrite(folder / "data" / "blue_0.tif", np.zeros((6, 8, 8), np.uint8))
+    assert (prepare().shape, prepare().dtype) == ((5, 8, 8), "uint16")
+
+
+def test_a_disk_that_is_too_small_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(100_000, 90_000, 10_000))
+    with pytest.raises(InputError, match=r"results/a needs up to 19\.2 kB more .* its disk has 10\.0 kB free"):
+        prepare().summary()
+
+
+def test_a_folder_below_a_file_is_refused(folder: Path) -> None:
+    (folder / "results").write_text("in the way")
+    with pytest.raises(InputError, match=r"output\.folder: results/a cannot be made"):
+        prepare().summary()
+
+
+def test_nothing_is_written(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    run = prepare()
+    run.summary()
+    run.lost()
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_nothing_is_lost_before_anything_was_made() -> None:
+    assert prepare().lost() == set()

@@ -1,0 +1,165 @@
+"""A run through the scripts' functions, without Snakemake: blocks, consolidation, what is lost and found."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+import deconvolve
+import ingest
+import inventory
+import psf
+from lightsheet import consolidation, files, plan, records, simulate
+from lightsheet.errors import InputError
+from lightsheet.store import shard_path
+
+CONFIG: dict[str, Any] = {
+    "name": "a",
+    "input": {"folder": "data"},
+    "voxel_size": simulate.VOXEL_SIZE,
+    "psf": {"files": {"CamA_ch0_488nm": "psf/488.tif"}, "voxel_size": {"z": 0.1, "y": 0.104, "x": 0.104}},
+    "deconvolution": {"engine": "cpu", "iterations": 2, "background": 100, "timepoints_per_job": 2},
+}
+CHANNEL = "CamA_ch0_488nm"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    simulate.simulate(
+        folder / "data", channels=1, timepoints=3, shape=(8, 24, 20), psf_shape=(31, 20, 20), progress=lambda _: None
+    )
+    return folder
+
+
+def prepare(results: Path) -> plan.Run:
+    return plan.prepare({**CONFIG, "output": {"folder": str(results)}})
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run up to consolidation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run = prepare(tmp_path_factory.mktemp("finished"))
+        paths = [run.results.psf(CHANNEL, suffix) for suffix in (".tif", ".png", ".json")]
+        psf.prepare_psf(Path(run.psf_file(CHANNEL)), *paths, **run.psf_settings())
+        inventory.inventory(**run.config["input"], path=run.results.folder / "inventory.csv")
+        for block in run.blocks:
+            ingest_block(run, block)
+            deconvolve_block(run, block)
+    return run.results.folder
+
+
+@pytest.fixture
+def run(folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> plan.Run:
+    monkeypatch.chdir(folder)
+    shutil.copytree(finished, tmp_path / "results" / finished.name)
+    return prepare(tmp_path / "results")
+
+
+def ingest_block(run: plan.Run, block: str) -> None:
+    ingest.ingest(
+        run.results,
+        CHANNEL,
+        run.tiles(CHANNEL, block),
+        run.layout("raw"),
+        Path(run.ingest_manifest(CHANNEL, block)),
+        2,
+    )
+
+
+def deconvolve_block(run: plan.Run, block: str) -> None:
+    deconvolve.deconvolve(
+        run.results,
+        (list(run.channels), list(run.blocks[block])),
+        run.settings(),
+        run.layout("result"),
+        Path(run.deconvolve_manifest(block)),
+        ("local", 1),
+        2,
+    )
+
+
+def consolidate(run: plan.Run) -> None:
+    done = consolidation.prove(run, 2)
+    consolidation.publish_all(run, done)
+    consolidation.manifest(done, run.results.manifest("consolidate"))
+
+
+def test_a_run_leaves_stores_records_and_manifests(run: plan.Run) -> None:
+    assert run.lost() == set()
+    assert "still to be written: at most 0 bytes" in run.summary()
+    consolidate(run)
+    assert zarr.open_array(run.results.store / "0", mode="r").shape == (3, 1, 8, 24, 20)
+    raw = zarr.open_array(run.results.raw_store(CHANNEL) / "0", mode="r")
+    _, image = simulate.simulate_volume(0, 2, (8, 24, 20))
+    np.testing.assert_array_equal(raw[2], image)
+    assert run.lost() == {str(run.results.manifest("consolidate"))}, "the provenance is not written yet"
+    for path in run.results.provenance:
+        files.write_text(path, "{}")
+    assert run.lost() == set()
+
+
+def test_a_block_that_is_done_starts_no_workers(run: plan.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightsheet.cluster.start", None)
+    deconvolve_block(run, "t0000")
+
+
+@pytest.mark.parametrize("kind", ["raw", "result"])
+def test_lost_shards_and_records_are_found(run: plan.Run, kind: str) -> None:
+    manifest = run.ingest_manifest(CHANNEL, "t0002") if kind == "raw" else run.deconvolve_manifest("t0002")
+    shard = shard_path(run.results.work(kind, CHANNEL), 0, (2,))
+    shard.rename(shard.with_name("aside"))
+    assert run.lost() == {manifest}
+    shard.with_name("aside").rename(shard)
+    record = run.results.record(kind, CHANNEL, 2)
+    content = record.read_text()
+    record.unlink()
+    assert run.lost() == {manifest}
+    record.write_text(content)
+    assert run.lost() == set()
+
+
+def test_consolidation_refuses_a_volume_that_is_not_done(run: plan.Run) -> None:
+    records.write(run.results.record("result", CHANNEL, 1), records.failed("out of memory"))
+    with pytest.raises(InputError, match=r"1 volumes are not done \(result CamA_ch0_488nm timepoint 1\)"):
+        consolidate(run)
+    assert not run.results.store.exists()
+
+
+def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: plan.Run) -> None:
+    path = run.results.record("result", CHANNEL, 0)
+    record = records.read(path)
+    assert record is not None
+    records.write(path, {**record, "fingerprint": "of an earlier run"})
+    with pytest.raises(InputError, match="1 volumes are not done"):
+        consolidate(run)
+
+
+def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: plan.Run) -> None:
+    shard = shard_path(run.results.work("raw", CHANNEL), 0, (1,))
+    content = bytearray(shard.read_bytes())
+    content[50] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match=r"raw CamA_ch0_488nm timepoint 1\) differs from the digest"):
+        consolidate(run)
+    assert run.lost() == {run.ingest_manifest(CHANNEL, "t0000")}
+
+
+def test_deconvolution_of_what_is_not_ingested_is_refused(run: plan.Run) -> None:
+    run.results.record("raw", CHANNEL, 0).unlink()
+    with pytest.raises(InputError, match="timepoint 0 is not ingested"):
+        deconvolve_block(run, "t0000")
+
+
+def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: plan.Run) -> None:
+    for kind in ("raw", "result"):
+        shard_path(run.results.work(kind, CHANNEL), 0, (0,)).unlink()
+    run.results.record("result", CHANNEL, 1).unlink()
+    with pytest.raises(InputError, match=r"(?s)1 of 2 volumes could not be deconvolved.*timepoint 0: .* is missing"):
+        deconvolve_block(run, "t0000")
+    assert files.read_json(run.results.record("result", CHANNEL, 1))["status"] == "done"
