@@ -1,8 +1,11 @@
 """OME-NGFF 0.5 metadata of a store: axes, scales, channel names, colours, contrast windows."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from lightsheet import files
+from lightsheet.errors import InputError
 from lightsheet.pyramid import Level
 
 VERSION = "0.5"
@@ -90,6 +93,35 @@ def channels(
         colour = _colour(wavelength, number)
         described.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
     return {"version": VERSION, "channels": described, "rdefs": {"model": "color"}}
+
+
+def read(store: Path) -> Any:
+    """Read the OME metadata of a published store.
+
+    Parameters
+    ----------
+    store : Path
+        The OME-Zarr.
+
+    Returns
+    -------
+    dict
+        The value of the key `ome` among the group's attributes.
+
+    Raises
+    ------
+    InputError
+        If the store is not published.
+    """
+    group = files.read_json(store / "zarr.json")
+    if group is None:
+        raise InputError(f"{store} is not there: run the same command again, stores are published last")
+    return group["attributes"]["ome"]
+
+
+def colours(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Return per channel, in the order of the store, its colour as RRGGBB."""
+    return {channel["label"]: channel["color"] for channel in attributes["omero"]["channels"]}
 
 
 def _colour(wavelength: int | None, number: int) -> str:
