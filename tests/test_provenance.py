@@ -1,0 +1,130 @@
+import hashlib
+import json
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy
+import pytest
+import scipy
+import yaml
+import zarr
+
+from lightsheet import provenance
+from lightsheet.errors import InputError
+from lightsheet.plan import Run
+from tests import roc, tiny_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run.make(tmp_path_factory.mktemp("provenance"))
+
+
+def entities(run: Run) -> dict[str, dict]:
+    return {entity["@id"]: entity for entity in json.loads(run.results.crate.read_text())["@graph"]}
+
+
+def ids(references: list[dict]) -> set[str]:
+    return {reference["@id"] for reference in references}
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def rewrite(run: Run) -> None:
+    provenance.write(run, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
+
+
+def test_crate_has_all_that_the_workflow_run_profile_requires(run: Run) -> None:
+    assert roc.validate(run.results.folder) == []
+
+
+def test_validator_sees_what_is_missing(run: Run, tmp_path: Path) -> None:
+    crate = json.loads(run.results.crate.read_text())
+    root = next(entity for entity in crate["@graph"] if entity["@id"] == "./")
+    del root["license"]
+    (tmp_path / "ro-crate-metadata.json").write_text(json.dumps(crate))
+    found = " ".join(roc.validate(tmp_path))
+    assert "must specify a license" in found
+    assert "provenance/Snakefile" in found  # listed, but not in this folder
+
+
+def test_every_input_is_listed_with_digest_and_size(run: Run) -> None:
+    files = {path.as_uri(): path for path in (run.acquisition.folder).glob("*.tif")}
+    listed = entities(run)
+    assert len(files) == 10
+    assert ids(listed["#run"]["object"]) == {"provenance/config.yaml", *files}
+    for uri, path in files.items():
+        assert listed[uri]["sha256"] == sha256(path)
+        assert listed[uri]["contentSize"] == str(path.stat().st_size)
+
+
+def test_every_output_is_listed_and_there(run: Run) -> None:
+    listed = entities(run)
+    results = ids(listed["#run"]["result"])
+    stores = {"tiny.ome.zarr/", "raw/CamA_ch0_488nm.ome.zarr/", "raw/CamA_ch1_560nm.ome.zarr/"}
+    psfs = {f"psf/{channel}{suffix}" for channel in tiny_run.NAMES for suffix in (".tif", ".png", ".json")}
+    assert results == stores | psfs | {"inventory.csv", "provenance/volumes.csv"}
+    assert all((run.results.folder / name / "zarr.json").exists() for name in stores)
+    for name in results - stores:
+        assert listed[name]["sha256"] == sha256(run.results.folder / name)
+
+
+def test_run_is_described(run: Run) -> None:
+    listed = entities(run)
+    action = listed["#run"]
+    assert action["startTime"] == "2026-01-02T03:04:05+00:00"
+    assert action["endTime"] == listed["./"]["datePublished"] == "2026-01-02T04:05:06+00:00"
+    assert action["actionStatus"] == "http://schema.org/CompletedActionStatus"
+    assert action["instrument"] == listed["./"]["mainEntity"] == {"@id": "provenance/Snakefile"}
+    snakefile = run.results.folder / "provenance" / "Snakefile"
+    assert snakefile.read_bytes() == (tiny_run.ROOT / "Snakefile").read_bytes()
+    assert listed["provenance/Snakefile"]["sha256"] == sha256(snakefile)
+
+
+def test_configuration_is_kept_with_its_defaults(run: Run) -> None:
+    kept = yaml.safe_load((run.results.folder / "provenance" / "config.yaml").read_text())
+    assert kept == run.config
+    assert kept["deconvolution"]["boundary"] == "extended"  # which the run's own configuration leaves out
+
+
+def test_configuration_in_json_is_kept_too(run: Run) -> None:
+    """Snakemake reads JSON into ordered dictionaries."""
+    rewrite(Run(OrderedDict(run.config, psf=OrderedDict(run.config["psf"])), run.acquisition, run.shape, run.dtype))
+    assert yaml.safe_load((run.results.folder / "provenance" / "config.yaml").read_text()) == run.config
+
+
+def test_crate_names_no_person(run: Run) -> None:
+    listed = entities(run)
+    assert not [entity for entity in listed.values() if "Person" in entity["@type"]]
+    assert "agent" not in listed["#run"]
+
+
+def test_same_run_gives_same_bytes(run: Run) -> None:
+    written = [run.results.crate, *(run.results.folder / "provenance").iterdir()]
+    before = {path: path.read_bytes() for path in written}
+    rewrite(run)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_missing_record_stops_before_anything_is_written(run: Run) -> None:
+    record = run.results.record("result", "CamA_ch1_560nm", 1)
+    content, before = record.read_bytes(), run.results.crate.read_bytes()
+    record.unlink()
+    try:
+        with pytest.raises(InputError, match=r"result/CamA_ch1_560nm/t0001\.json is missing.*run the same command"):
+            rewrite(run)
+    finally:
+        record.write_bytes(content)
+    assert run.results.crate.read_bytes() == before
+
+
+def test_software_versions_are_those_that_run(run: Run) -> None:
+    versions = {e["name"]: e["softwareVersion"] for e in entities(run).values() if "softwareVersion" in e}
+    assert versions["python"] == sys.version.split()[0]
+    assert versions["numpy"] == numpy.__version__
+    assert versions["scipy"] == scipy.__version__
+    assert versions["zarr"] == zarr.__version__
+    assert {"snakemake", "dask", "distributed", "numcodecs", "tifffile", "itk"} <= set(versions)

@@ -1,0 +1,234 @@
+import csv
+import hashlib
+import io
+import json
+import logging
+import math
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+
+import verify as script
+from lightsheet import pyramid, shards, verification
+from lightsheet.errors import InputError
+from lightsheet.plan import Run
+from lightsheet.results import Results
+from tests import tiny_run
+
+CHANNEL = "CamA_ch0_488nm"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Not to be changed."""
+    return tiny_run.make(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def copied(finished: Run, tmp_path: Path) -> Path:
+    """A results folder to be changed; its inputs are those of `finished`."""
+    return shutil.copytree(finished.results.folder, tmp_path / "tiny")
+
+
+@pytest.fixture
+def damaged(request: pytest.FixtureRequest, finished: Run) -> Iterator[Path]:
+    """An input with one bit flipped, for a while."""
+    path = next(finished.acquisition.folder.glob(request.param))
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    yield path
+    path.write_bytes(content)
+
+
+def forge(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
+    """Change rows of volumes.csv, and make the crate's digest fit."""
+    table = folder / "provenance" / "volumes.csv"
+    rows = list(csv.DictReader(io.StringIO(table.read_text())))
+    for row in rows:
+        change(row)
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    metadata = folder / "ro-crate-metadata.json"
+    crate = json.loads(metadata.read_text())
+    entity = next(entity for entity in crate["@graph"] if entity["@id"] == "provenance/volumes.csv")
+    entity["sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
+    metadata.write_text(json.dumps(crate))
+
+
+def with_settings(**changed: object) -> Callable[[dict[str, str]], object]:
+    return lambda row: row.update(settings=json.dumps({**json.loads(row["settings"]), **changed}))
+
+
+def test_every_volume_is_made_again_bit_for_bit(finished: Run, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lightsheet")
+    outcomes = verification.verify(finished.results.folder, 100, 1)
+    assert [(o["channel"], o["timepoint"]) for o in outcomes] == [(c, t) for t in range(2) for c in tiny_run.NAMES]
+    assert all(o["identical"] and o["passed"] and o["relative_l2"] == 0 for o in outcomes)
+    assert caplog.messages[2] == "CamA_ch0_488nm t1: identical to the store, bit for bit"
+
+
+def test_provenance_alone_suffices(copied: Path) -> None:
+    for folder in ("work", "records", "psf"):
+        shutil.rmtree(copied / folder)
+    assert all(outcome["identical"] for outcome in verification.verify(copied, 4, 1))
+
+
+def test_integers_are_made_again_too(tmp_path: Path) -> None:
+    run = tiny_run.make(tmp_path, dtype="uint16", scale=3.5)
+    assert all(outcome["identical"] for outcome in verification.verify(run.results.folder, 4, 1))
+
+
+def test_seed_chooses(finished: Run) -> None:
+    def chosen(seed: int) -> tuple[tuple[str, int], ...]:
+        return tuple((o["channel"], o["timepoint"]) for o in verification.verify(finished.results.folder, 2, 1, seed))
+
+    assert len(chosen(1)) == 2
+    assert chosen(1) == chosen(1)
+    assert len({chosen(seed) for seed in range(8)}) > 1
+
+
+def test_other_settings_than_recorded_are_noticed(copied: Path, caplog: pytest.LogCaptureFixture) -> None:
+    forge(copied, with_settings(iterations=3))
+    outcome = verification.verify(copied, 1, 1)[0]
+    assert not outcome["passed"]
+    assert outcome["relative_l2"] > 1e-2  # one iteration of three
+    assert "DIFFERS from the store" in caplog.text
+
+
+@pytest.mark.parametrize(("error", "passed"), [(1e-6, True), (1e-4, False)])
+def test_result_of_another_library_version_may_differ_a_little(
+    copied: Path, caplog: pytest.LogCaptureFixture, error: float, passed: bool
+) -> None:
+    caplog.set_level(logging.INFO, "lightsheet")
+    place = copied / "tiny.ome.zarr" / "0"
+    shard = place / "c" / "0" / "0" / "0" / "0" / "0"
+    stored = np.asarray(zarr.open_array(place, mode="r")[0, 0]) * np.float32(1 + error)
+    written = shards.write(shard, stored, pyramid.chunk(stored.shape), {"name": "blosc"}, 1)
+    forge(
+        copied,
+        lambda row: row["timepoint"] + row["channel_index"] == "00" and row.update(result_sha256=written["sha256"]),
+    )
+    outcome = verification.verify(copied, 4, 1)[0]
+    assert outcome["relative_l2"] == pytest.approx(error, rel=0.1)  # 1 + 1e-6 is 8 steps of float32
+    assert (outcome["identical"], outcome["passed"]) == (False, passed)
+    line = "not bit for bit, but within 1e-05 of the store" if passed else "DIFFERS from the store"
+    assert line in caplog.messages[0]
+
+
+@pytest.mark.parametrize("damaged", ["*ch0*stack0000*001x*.tif", "488.tif"], indirect=True)
+def test_changed_or_missing_input_is_named(finished: Run, damaged: Path) -> None:
+    with pytest.raises(InputError, match="digest differs; put the original back") as caught:
+        verification.verify(finished.results.folder, 4, 1)
+    assert str(damaged) in str(caught.value)
+    damaged.unlink()
+    with pytest.raises(InputError, match=r"is missing.*put the original back") as caught:
+        verification.verify(finished.results.folder, 4, 1)
+    assert str(damaged) in str(caught.value)
+
+
+@pytest.mark.parametrize("store", ["tiny.ome.zarr", f"raw/{CHANNEL}.ome.zarr"])
+def test_damaged_or_missing_shard_is_named(copied: Path, store: str) -> None:
+    shard = next(path for path in sorted((copied / store / "0").rglob("*")) if path.name == "0" and path.is_file())
+    content = bytearray(shard.read_bytes())
+    content[5] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match="digest differs; remove what is there and run") as caught:
+        verification.verify(copied, 4, 1)
+    assert str(shard) in str(caught.value)
+    shard.unlink()
+    with pytest.raises(InputError, match=r"is missing.*run the workflow again"):
+        verification.verify(copied, 4, 1)
+
+
+def test_raw_store_with_other_pixels_than_the_files_is_named(copied: Path) -> None:
+    """Tiles swapped: every file and every shard is whole, and yet they do not fit."""
+    forge(copied, lambda row: row.update(tiles="z0y0x1 z0y0x0"))
+    with pytest.raises(InputError, match=rf"raw/{CHANNEL}.ome.zarr/0/c/0/0/0/0 does not hold the pixels of .*_000x"):
+        verification.verify(copied, 4, 1)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "volumes.csv"])
+def test_changed_provenance_is_named(copied: Path, name: str) -> None:
+    path = copied / "provenance" / name
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(InputError, match=rf"{name} is not the file.*remove ro-crate-metadata.json"):
+        verification.verify(copied, 1, 1)
+
+
+def test_folder_without_provenance(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ro-crate-metadata.json: there is no provenance here"):
+        verification.verify(tmp_path, 1, 1)
+    (tmp_path / "ro-crate-metadata.json").write_text("{}")
+    with pytest.raises(InputError, match=r"config.yaml is missing"):
+        verification.verify(tmp_path, 1, 1)
+
+
+def test_no_volumes_is_refused(finished: Run) -> None:
+    with pytest.raises(InputError, match="volumes: 0 is too few"):
+        verification.verify(finished.results.folder, 0, 1)
+
+
+@given(error=st.floats(1e-9, 1e3), scale=st.floats(1e-3, 1e3))
+def test_relative_l2_of_a_scaled_volume(error: float, scale: float) -> None:
+    stored = scale * np.arange(24.0).reshape(2, 3, 4)
+    # float64: 1 + error is rounded to 1e-16, of an error of 1e-9 that is 1e-7
+    assert verification.relative_l2(stored * (1 + error), stored) == pytest.approx(error, rel=1e-6)
+
+
+def test_relative_l2_of_integers_leaves_rounding_out() -> None:
+    stored = np.full((2, 3, 4), 100, np.uint16)
+    assert verification.relative_l2(stored - 1, stored) == 0
+    assert verification.relative_l2(stored + 3, stored) == pytest.approx(0.02)  # two counts of 100
+
+
+def test_relative_l2_to_nothing() -> None:
+    zero = np.zeros((2, 3, 4), np.float32)
+    assert verification.relative_l2(zero, zero) == 0
+    assert verification.relative_l2(zero + 1, zero) == math.inf
+
+
+def test_command_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(copied)
+    assert script.main([folder, "--volumes", "1", "--seed", "3", "--threads", "1"]) == 0
+    forge(copied, with_settings(iterations=3))
+    assert script.main([folder, "--volumes", "1"]) == 1
+    assert script.main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"verify.py: {tmp_path}/ro-crate-metadata.json: there is no provenance")
+    with pytest.raises(SystemExit) as ended:
+        script.main(["--help"])
+    assert ended.value.code == 0
+
+
+def test_command_line_as_a_program(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["verify.py", str(finished.results.folder), "--volumes", "1"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script.__file__, run_name="__main__")
+    assert ended.value.code == 0
+
+
+def test_rule(copied: Path, tmp_path: Path) -> None:
+    log = tmp_path / "verify.log"
+    job = SimpleNamespace(params=SimpleNamespace(results=Results(copied), volumes=4), threads=1, log=[str(log)])
+
+    runpy.run_path(script.__file__, {"snakemake": job}, "__main__")
+    assert "CamA_ch1_560nm t1: identical to the store, bit for bit" in log.read_text()
+    assert "4 of 4 volumes agree" in log.read_text()
+
+    forge(copied, lambda row: row["timepoint"] == "1" and with_settings(iterations=3)(row))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script.__file__, {"snakemake": job}, "__main__")
+    assert ended.value.code == 1
+    assert "2 of 4 volumes agree" in log.read_text()
+    assert "CamA_ch0_488nm t1, CamA_ch1_560nm t1: made again from the provenance" in log.read_text()
+    assert "Traceback" not in log.read_text()

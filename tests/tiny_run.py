@@ -1,0 +1,94 @@
+"""A finished run without Snakemake: the library's own functions, volume by volume, on 2 x 2 volumes of two tiles."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+import inventory as inventory_script
+from lightsheet import (
+    consolidation,
+    files,
+    ingestion,
+    optics,
+    plan,
+    provenance,
+    psf,
+    psf_preparation,
+    restoration,
+    scene,
+)
+from lightsheet.plan import Run
+from lightsheet.store import Layout
+
+ROOT = Path(__file__).parents[1]
+STARTED, ENDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 5, 6, tzinfo=UTC)
+TILE = (6, 20, 12)
+VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
+NAMES = {"CamA_ch0_488nm": "488.tif", "CamA_ch1_560nm": "560.tif"}
+
+
+def simulate(folder: Path) -> None:
+    """Write tiles of noise with one bright voxel, and a PSF per channel; a blank in a path is nothing special."""
+    rng = np.random.default_rng(5)
+    folder.mkdir(parents=True)
+    for number, (channel, name) in enumerate(NAMES.items()):
+        camera, index, wavelength = channel.split("_")
+        image = optics.measured_psf(scene.CHANNELS[number], (31, 20, 20), VOXEL, rng)
+        tifffile.imwrite(folder / name, image)
+        for t in range(2):
+            for x in range(2):
+                tile = rng.poisson(120, TILE).astype(np.uint16)
+                tile[3, 10, 5] = 5000
+                clock = f"{t * 1000:07d}msec_{t * 1000:010d}msecAbs"
+                name = f"a b_{camera}_{index}_CAM1_stack{t:04d}_{wavelength}_{clock}_{x:03d}x_000y_000z_0000t.tif"
+                tifffile.imwrite(folder / name, tile)
+
+
+def prepare(folder: Path, **output: object) -> Run:
+    """Plan a run whose data and results lie in `folder`."""
+    return plan.prepare(
+        {
+            "name": "tiny",
+            "input": {"folder": str(folder / "my data"), "ignore": ["???.tif"]},
+            "voxel_size": VOXEL,
+            "psf": {"files": NAMES, "voxel_size": {"z": 0.1, "y": 0.104, "x": 0.104}},
+            "deconvolution": {"engine": "cpu", "iterations": 2},
+            "output": {"folder": str(folder / "results"), **output},
+        }
+    )
+
+
+def finish(run: Run) -> None:
+    """Do what the workflow's rules do, up to the provenance."""
+    done = {}
+    results, layouts = run.results, {kind: Layout.plan(**run.layout(kind)) for kind in ("raw", "result")}
+    results.folder.mkdir(parents=True)
+    inventory_script.inventory(**run.config["input"], path=results.folder / "inventory.csv")
+    for channel in run.channels:
+        used, facts = psf_preparation.prepare_file(Path(run.psf_file(channel)), **run.psf_settings())
+        psf.save(used, VOXEL, results.psf(channel, ".tif"))
+        files.write_json(results.psf(channel, ".json"), facts)
+        files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
+        for block in run.blocks:
+            for t, tiles in run.tiles(channel, block):
+                done["raw", channel, t] = ingestion.ingest(results, channel, t, tiles, layouts["raw"], 1)
+    for channel in run.channels:
+        own = {**run.settings(), "background": run.settings()["background"][channel]}
+        digest = files.read_json(results.psf(channel, ".json"))["sha256"]
+        for t in range(run.acquisition.timepoints):
+            fingerprint = restoration.fingerprint_of(done["raw", channel, t], digest, own, layouts["result"])
+            done["result", channel, t] = restoration.deconvolve(
+                results, channel, t, results.psf(channel, ".tif"), own, layouts["result"], fingerprint, 1
+            )
+    consolidation.publish_all(run, done)
+    provenance.write(run, repository=ROOT, started=STARTED, ended=ENDED)
+
+
+def make(folder: Path, **output: object) -> Run:
+    """Simulate, plan and finish a run in `folder`."""
+    simulate(folder / "my data")
+    run = prepare(folder, **output)
+    finish(run)
+    return run
