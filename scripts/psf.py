@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from lightsheet import files, log, psf, psf_figure
+from lightsheet import files, log, psf, psf_figure, psf_preparation
 
 
 def prepare_psf(
@@ -18,7 +18,7 @@ def prepare_psf(
     background: float | Literal["auto"],
 ) -> None:
     """Make the three files of one PSF; voxel sizes in micrometre, background in the image's units."""
-    used, facts = psf.prepare_file(source, psf_voxel_size, voxel_size, background)
+    used, facts = psf_preparation.prepare_file(source, psf_voxel_size, voxel_size, background)
     psf.save(used, voxel_size, tif)
     psf_figure.draw(used, voxel_size, f"PSF used, from {source.name}", png)
     files.write_json(json_path, facts)

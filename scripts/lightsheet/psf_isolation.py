@@ -1,0 +1,74 @@
+"""What of a measured image is the PSF: without the camera's offset and noise, and without its neighbours."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from lightsheet.psf import Array, Volume, peak
+
+# Clipped at zero, the camera noise of the many dark voxels would outweigh the PSF itself (three times, in a
+# measured 101 x 64 x 64 one). So a voxel counts only if its surrounding stands out of that noise by 5
+# standard deviations (the criterion of A. Rose, 1948), smoothed enough to find faint tails, and if it is
+# connected with the peak: hot pixels, other beads and a bright first plane are not. In a simulation with a
+# known PSF (peak 2200 counts, noise 5) 1 % of error in the OTF was left, against 54 % by clipping alone.
+SIGNIFICANT = 5.0
+SURROUNDING = 2.0  # standard deviation of the smoothing, voxels
+
+
+def isolate(image: Array, background: float | Literal["auto"]) -> tuple[Volume, float, tuple[int, int, int]]:
+    """Subtract the camera's offset, and set to zero what is no part of the PSF.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (z, y, x), any integer or float dtype.
+    background : float or "auto"
+        The camera's offset, in the image's units; `auto` estimates it from the voxels on its six faces.
+
+    Returns
+    -------
+    signal : numpy.ndarray
+        (z, y, x) float64, in the image's units; all zero if nothing stands out of the background.
+    background : float
+        What was subtracted.
+    peak : tuple of int
+        Index (z, y, x) of the PSF's brightest voxel.
+    """
+    values = image.astype(np.float64)
+    faces = [np.take(values, [end], axis) for axis in range(3) for end in (0, -1)]
+    noise = _noise(faces)
+    offset = _background(faces, noise) if background == "auto" else float(background)
+    signal = _connected(values - offset, noise)
+    return signal, offset, brightest(signal)
+
+
+def brightest(signal: Volume) -> tuple[int, int, int]:
+    """Find the peak where the surroundings are bright as well, which no hot pixel in a faint tail is."""
+    smooth = ndimage.gaussian_filter(signal, SURROUNDING, mode="constant")
+    return peak(np.where(smooth > smooth.max() / 2, signal, 0.0))
+
+
+def _connected(signal: Volume, noise: float) -> Volume:
+    """Set to zero what does not stand out of the noise, or is not connected with the peak."""
+    left = noise * (2 * math.sqrt(math.pi) * SURROUNDING) ** -1.5  # of white noise, after a Gaussian in 3-D
+    smooth = ndimage.gaussian_filter(signal, SURROUNDING, mode="constant")
+    labels, _ = ndimage.label(smooth > SIGNIFICANT * left)
+    kept: Volume = np.where(labels == labels[peak(smooth)], signal, 0.0) * (labels > 0)
+    return kept
+
+
+def _noise(faces: list[Array]) -> float:
+    """Estimate the standard deviation of the camera's noise from neighbours: offset and blur cancel there."""
+    steps = np.concatenate([np.diff(face, axis=axis).ravel() for face in faces for axis in range(3)])
+    return float(np.median(np.abs(steps)) / 0.6745 / math.sqrt(2)) if steps.size else 0.0
+
+
+def _background(faces: list[Array], noise: float) -> float:
+    """Take the median of the six faces' levels, each finer than a count: one of those can be 5 % of the PSF."""
+    levels = []
+    for face in faces:
+        median = np.median(face)
+        levels.append(face[np.abs(face - median) <= 3 * noise].mean() if noise else median)
+    return float(np.median(levels))
