@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 CHECKED := scripts tests
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: help install install-dev install-gpu demo check test lock clean
+.PHONY: help install install-dev install-gpu demo picture check lint test lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -33,9 +33,12 @@ $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-demo: install  ## simulate a small acquisition and run the whole workflow on it
+data/demo/.simulated: | $(BIN)/.installed
 	@echo "simulating an acquisition in data/demo"
 	$(BIN)/python scripts/simulate.py data/demo
+	@touch $@
+
+demo: data/demo/.simulated  ## simulate a small acquisition and run the whole workflow on it
 	$(SNAKEMAKE) --configfile config/demo.yaml
 	@echo
 	@echo "Made in results/demo:"
@@ -46,18 +49,24 @@ demo: install  ## simulate a small acquisition and run the whole workflow on it
 	@echo "  inventory.csv  records/   what was read, and what was done to each volume"
 	@echo "  ro-crate-metadata.json    the provenance, enough to repeat the run"
 	@echo "Next: recompute two volumes from the provenance and compare:"
-	@echo "  $(SNAKEMAKE) --configfile config/demo.yaml verify"
+	@echo "  $(SNAKEMAKE) verify --configfile config/demo.yaml"
 	@echo "or your own data: edit config/config.yaml, then"
 	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
 
-check: install-dev  ## the fast part, all day long: format, lint, types, unit tests
+picture: ## draw the README's picture anew, from the demo's results
+	$(BIN)/python -c 'from pathlib import Path; from lightsheet import pictures, results; \
+		pictures.draw_before_after(results.Results(Path("results/demo")), Path("docs/demo.png"))'
+
+check: lint  ## the fast part, all day long: format, lint, types, unit tests
+	$(BIN)/python -m pytest -m "not workflow"
+
+lint: install-dev  ## format, lint and types alone
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/snakefmt --check Snakefile
 	$(BIN)/mypy scripts/lightsheet
 	$(BIN)/python scripts/simulate.py --shape 8 24 24 --psf-shape 31 20 20 --timepoints 1 .cache/lint >/dev/null
 	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
-	$(BIN)/python -m pytest -m "not workflow"
 
 test: install-dev  ## every test, with the library's coverage
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90

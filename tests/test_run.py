@@ -163,3 +163,6 @@ def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: plan.Run) -> None:
     with pytest.raises(InputError, match=r"(?s)1 of 2 volumes could not be deconvolved.*timepoint 0: .* is missing"):
         deconvolve_block(run, "t0000")
     assert files.read_json(run.results.record("result", CHANNEL, 1))["status"] == "done"
+    (failure,) = run.failures()
+    assert failure.startswith(f"result {CHANNEL} timepoint 0: ")
+    assert failure.endswith("will be ingested anew")

@@ -149,6 +149,8 @@ def _run(todo: Mapping[Key, Mapping[str, Any]], workers: tuple[str, int], thread
             if isinstance(outcome, BaseException):
                 errors.append(f"{channel} timepoint {timepoint}: {outcome}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(outcome, InputError) else outcome)
+                place = todo[channel, timepoint]["results"].record("result", channel, timepoint)
+                records.write(place, records.failed(str(outcome)))
             else:
                 progress.step(f"{channel} timepoint {timepoint}")
     _raise(errors, len(todo), "deconvolved")

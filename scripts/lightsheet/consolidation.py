@@ -100,7 +100,7 @@ def publish_all(run: Run, done: Mapping[Key, Record]) -> None:
     results, times = run.results, range(run.acquisition.timepoints)
     for channel in run.channels:
         volumes = [(results.work("raw", channel), t, (t,)) for t in times]
-        attributes = _attributes(run, "raw", channel, (channel,), done)
+        attributes = _attributes(run, "raw", f"{results.name} raw", (channel,), done)
         layout = Layout.plan(**run.layout("raw"))
         publish(results.raw_store(channel), volumes, layout, (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))

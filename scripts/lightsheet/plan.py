@@ -138,6 +138,16 @@ class Run:
             return False
         return records.shards_are_there(record["shards"], self.results.work(kind, channel), timepoint)
 
+    def failures(self) -> list[str]:
+        """Return a sentence for each volume whose record says that it could not be done."""
+        found = []
+        for channel, _, timepoint in self.volumes():
+            for kind in ("raw", "result"):
+                record = records.read(self.results.record(kind, channel, timepoint))
+                if record and record["status"] == "failed":
+                    found.append(f"{kind} {channel} timepoint {timepoint}: {record['error']}")
+        return found
+
     def lost(self) -> set[str]:
         """Return the manifests whose work is no longer all there, so that Snakemake must run their jobs again.
 

@@ -1,0 +1,182 @@
+"""A folder of light-sheet TIFF stacks becomes one deconvolved OME-Zarr with its provenance."""
+
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+sys.path.insert(0, f"{workflow.basedir}/scripts")
+from lightsheet import plan
+from lightsheet.errors import InputError
+
+if (
+    not workflow.overwrite_configfiles
+):  # a user's own file replaces this one: nothing is mixed in silently
+
+    configfile: "config/config.yaml"
+
+
+try:
+    run = plan.prepare(config)
+    if workflow.is_main_process:
+        logger.info(run.summary())
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = str(run.results.folder)
+
+
+def every_manifest(wildcards):
+    """Name all manifests, and have the jobs of lost shards run again: Snakemake itself sees only manifests."""
+    if workflow.is_main_process:
+        workflow.dag.forcefiles.update(run.lost())
+    return run.manifests()
+
+
+onerror:
+    for failure in run.failures():
+        logger.error(failure)
+    logger.error(
+        f"Logs are in {RESULTS}/logs. What was done is kept: the same command goes on from here."
+    )
+
+
+wildcard_constraints:
+    channel="|".join(map(re.escape, run.channels)),
+    block="|".join(run.blocks),
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        f"{RESULTS}/report.html",
+
+
+rule inventory:
+    output:
+        f"{RESULTS}/inventory.csv",
+    log:
+        f"{RESULTS}/logs/inventory.log",
+    conda:
+        "envs/lightsheet.yaml"
+    params:
+        config=run.config["input"],
+        files=[
+            run.sources(channel, block)
+            for channel in run.channels
+            for block in run.blocks
+        ],
+    script:
+        "scripts/inventory.py"
+
+
+rule psf:
+    input:
+        lambda wildcards: run.psf_file(wildcards.channel),
+    output:
+        tif=f"{RESULTS}/psf/{{channel}}.tif",
+        png=f"{RESULTS}/psf/{{channel}}.png",
+        json=f"{RESULTS}/psf/{{channel}}.json",
+    log:
+        f"{RESULTS}/logs/psf.{{channel}}.log",
+    conda:
+        "envs/lightsheet.yaml"
+    params:
+        **run.psf_settings(),
+    script:
+        "scripts/psf.py"
+
+
+rule ingest:
+    input:
+        lambda wildcards: run.sources(wildcards.channel, wildcards.block),
+    output:
+        run.ingest_manifest("{channel}", "{block}"),
+    log:
+        f"{RESULTS}/logs/ingest.{{channel}}.{{block}}.log",
+    conda:
+        "envs/lightsheet.yaml"
+    threads: 2
+    params:
+        results=run.results,
+        tiles=lambda wildcards: run.tiles(wildcards.channel, wildcards.block),
+        layout=run.layout("raw"),
+    script:
+        "scripts/ingest.py"
+
+
+rule deconvolve:
+    input:
+        manifests=expand(rules.ingest.output, channel=run.channels, allow_missing=True),
+        psfs=expand(rules.psf.output.tif, channel=run.channels),
+    output:
+        run.deconvolve_manifest("{block}"),
+    log:
+        f"{RESULTS}/logs/deconvolve.{{block}}.log",
+    conda:
+        "envs/lightsheet.yaml"
+    threads: workflow.cores
+    resources:
+        dask_cluster="local",
+        dask_workers=1,
+    params:
+        results=run.results,
+        channels=run.channels,
+        timepoints=lambda wildcards: list(run.blocks[wildcards.block]),
+        settings=run.settings(),
+        layout=run.layout("result"),
+    script:
+        "scripts/deconvolve.py"
+
+
+rule consolidate:
+    input:
+        inventory=rules.inventory.output,
+        manifests=every_manifest,
+    output:
+        run.results.manifest("consolidate"),
+    log:
+        f"{RESULTS}/logs/consolidate.log",
+    conda:
+        "envs/lightsheet.yaml"
+    threads: workflow.cores
+    params:
+        run=run,
+    script:
+        "scripts/consolidate.py"
+
+
+rule report:
+    input:
+        rules.consolidate.output,
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "envs/lightsheet.yaml"
+    params:
+        results=run.results,
+    script:
+        "scripts/report.py"
+
+
+rule verify:
+    input:
+        rules.consolidate.output,
+    log:
+        f"{RESULTS}/logs/verify.log",
+    conda:
+        "envs/lightsheet.yaml"
+    threads: workflow.cores
+    params:
+        results=run.results,
+        volumes=2,
+    script:
+        "scripts/verify.py"

@@ -1,0 +1,35 @@
+"""Deconvolve one block: a Dask task for each volume whose record does not hold."""
+
+from pathlib import Path
+from typing import Any
+
+from lightsheet import blocks, files, log
+from lightsheet.results import Results
+from lightsheet.store import Layout
+
+
+def deconvolve(
+    results: Results,
+    block: tuple[list[str], list[int]],
+    settings: dict[str, Any],
+    layout: dict[str, Any],
+    manifest: Path,
+    workers: tuple[str, int],
+    threads: int,
+) -> None:
+    """Do what is missing of a block (channels, timepoints), then write its manifest."""
+    done = blocks.deconvolve(results, *block, settings, Layout.plan(**layout), workers, threads)
+    files.write_json(manifest, done)
+
+
+if __name__ == "__main__":
+    with log.job(snakemake.log[0]):
+        deconvolve(
+            snakemake.params.results,
+            (snakemake.params.channels, snakemake.params.timepoints),
+            snakemake.params.settings,
+            snakemake.params.layout,
+            Path(snakemake.output[0]),
+            (snakemake.resources.dask_cluster, snakemake.resources.dask_workers),
+            snakemake.threads,
+        )

@@ -1,0 +1,51 @@
+"""`kill -9` of a whole run, at any moment, loses nothing and shows nobody half a store."""
+
+import random
+import time
+
+import pytest
+import yaozarrs
+import zarr
+
+from lightsheet.store import shard_path
+
+from .conftest import CHANNELS, SHAPE, Project
+
+pytestmark = pytest.mark.workflow
+
+KILLS = 10
+
+
+def assert_no_half_store(project: Project) -> None:
+    """Whatever a reader finds under its published name is valid and has every shard."""
+    stores = {project.results / "small.ome.zarr": [(t, c) for t in range(3) for c in range(2)]}
+    stores |= {project.results / "raw" / f"{channel}.ome.zarr": [(t,) for t in range(3)] for channel in CHANNELS}
+    for store, indices in stores.items():
+        if store.exists():
+            yaozarrs.validate_zarr_store(str(store))
+            array = zarr.open_array(store / "0", mode="r")
+            assert array.shape[-3:] == SHAPE
+            for index in indices:
+                assert shard_path(store, 0, index).exists()
+                assert array[index].any()
+
+
+def test_a_killed_run_goes_on_where_it_was(fresh: Project, project: Project) -> None:
+    undisturbed = project.digests()
+    fresh.configure(deconvolution={"timepoints_per_job": 3})  # fewer jobs; the bytes do not depend on blocks
+    start = time.monotonic()
+    fresh.succeed()
+    seconds = time.monotonic() - start
+    assert fresh.digests() == undisturbed, "a run gives the same bytes each time"
+    moments = random.Random(7)
+    for number in range(KILLS):
+        fresh.forget()
+        running = fresh.start()
+        # one moment from each tenth of the run, so that every stage is hit
+        time.sleep(seconds * (number + moments.random()) / KILLS)
+        fresh.kill(running)
+        assert_no_half_store(fresh)
+        fresh.succeed("--unlock")
+        fresh.succeed()
+        assert_no_half_store(fresh)
+        assert fresh.digests() == undisturbed

@@ -1,0 +1,129 @@
+"""A run from TIFF to the published stores: valid, complete, and closer to the truth."""
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+import yaozarrs
+import zarr
+from ome_zarr_models import open_ome_zarr
+
+from lightsheet import files
+
+from .conftest import CHANNELS, ROOT, SHAPE, Project
+
+pytestmark = pytest.mark.workflow
+
+
+def test_the_stores_hold_every_volume_and_satisfy_both_validators(project: Project) -> None:
+    stores = {project.results / "small.ome.zarr": (3, 2, *SHAPE)}
+    stores |= {project.results / "raw" / f"{channel}.ome.zarr": (3, *SHAPE) for channel in CHANNELS}
+    for store, shape in stores.items():
+        yaozarrs.validate_zarr_store(str(store))
+        open_ome_zarr(zarr.open_group(store, mode="r"))
+        assert zarr.open_array(store / "0", mode="r").shape == shape
+    for number, path in enumerate(project.tiffs()):
+        raw = zarr.open_array(project.results / "raw" / f"{CHANNELS[number // 3]}.ome.zarr" / "0", mode="r")
+        np.testing.assert_array_equal(raw[number % 3], tifffile.imread(path))
+
+
+def test_scales_channels_and_times_are_those_of_the_acquisition(project: Project) -> None:
+    ome = files.read_json(project.results / "small.ome.zarr" / "zarr.json")["attributes"]["ome"]
+    scale = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
+    assert scale == pytest.approx([43.748, 1, 0.3, 0.104, 0.104])
+    assert [channel["label"] for channel in ome["omero"]["channels"]] == list(CHANNELS)
+    for channel in ome["omero"]["channels"]:
+        assert 0 <= channel["window"]["start"] < channel["window"]["end"] <= channel["window"]["max"]
+    rows = list(csv.DictReader((project.results / "inventory.csv").read_text().splitlines()))
+    assert sorted({row["channel"] for row in rows}) == list(CHANNELS)
+    assert len(rows) == 6
+
+
+def test_everything_that_the_readme_promises_is_there(project: Project) -> None:
+    for name in ("inventory.csv", "report.html", "ro-crate-metadata.json"):
+        assert (project.results / name).stat().st_size > 0
+    for channel in CHANNELS:
+        for suffix in (".tif", ".png", ".json"):
+            assert (project.results / "psf" / f"{channel}{suffix}").stat().st_size > 0
+    assert project.record("result", 1, 2)["statistics"]["sum"] > 0
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+@pytest.mark.parametrize(("engine", "boundary"), [("cpu", "extended"), ("cpu", "replicate"), ("itk", "replicate")])
+def test_the_result_is_closer_to_the_truth_than_the_image(fresh: Project, engine: str, boundary: str) -> None:
+    fresh.configure(deconvolution={"engine": engine, "boundary": boundary, "iterations": 10, "timepoints_per_job": 3})
+    fresh.succeed()
+    result = zarr.open_array(fresh.results / "small.ome.zarr" / "0", mode="r")
+    for c, channel in enumerate(CHANNELS):
+        raw = zarr.open_array(fresh.results / "raw" / f"{channel}.ome.zarr" / "0", mode="r")
+        for t in range(3):
+            truth = tifffile.imread(fresh.folder / "data" / "truth" / f"{channel}_t{t:04d}.tif")
+            before = np.linalg.norm(np.clip(raw[t] - 100.0, 0, None) - truth)
+            after = np.linalg.norm(result[t, c] - truth)
+            # points stay blurred beyond the band limit, so the error falls by a fraction only
+            assert after < 0.9 * before
+
+
+@pytest.mark.parametrize(("iterations", "expected"), [(10, 0.5745), (30, 0.6663)])
+@pytest.mark.parametrize("engine", ["itk", "cpu"])
+def test_bars_correlate_to_the_truth_as_published(
+    tmp_path: Path, shared_data: Path, engine: str, iterations: int, expected: float
+) -> None:
+    """`bars` through the whole workflow; numbers of shared/data/README.md, to three digits."""
+    bars = shared_data / "bars_flowdec"
+    (tmp_path / "data").mkdir()
+    shutil.copy(bars / "bars-25pct_data.tif", tmp_path / "data" / "bars_ch0_000.tif")
+    one = {"z": 0.1, "y": 0.1, "x": 0.1}
+    config: dict[str, Any] = {
+        "name": "small",
+        "input": {"folder": "data", "pattern": "bars_ch{channel}_{timepoint}.tif"},
+        "voxel_size": one,
+        "psf": {"files": {"ch0": str(bars / "bars-25pct_kernel.tif")}, "voxel_size": one, "background": 0},
+        "deconvolution": {"engine": engine, "boundary": "replicate", "iterations": iterations, "background": 0},
+    }
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
+    project = Project(tmp_path)
+    project.succeed()
+    result = zarr.open_array(project.results / "small.ome.zarr" / "0", mode="r")[0, 0]
+    found = correlation(np.asarray(result), tifffile.imread(bars / "bars-25pct_actual.tif"))
+    assert found == pytest.approx(expected, abs=0.0005)
+
+
+def test_uint16_counts_what_it_clips(fresh: Project) -> None:
+    fresh.configure(output={"dtype": "uint16", "scale": 400}, deconvolution={"timepoints_per_job": 3})
+    fresh.succeed()
+    result = zarr.open_array(fresh.results / "small.ome.zarr" / "0", mode="r")
+    assert result.dtype == np.uint16
+    clipped = [fresh.record("result", 0, t)["statistics"]["clipped_voxels"] for t in range(3)]
+    assert clipped[0] > 0
+    assert np.count_nonzero(result[0, 0] == 65535) >= clipped[0]
+
+
+def test_a_dry_run_says_what_will_be_made_and_writes_nothing(fresh: Project) -> None:
+    output = fresh.succeed("-n")
+    assert "3 timepoints x 2 channels (CamA_ch0_488nm, CamA_ch1_560nm) = 6 volumes of (12, 40, 36) uint16" in output
+    assert not (fresh.folder / "results").exists()
+
+
+def test_the_users_own_configuration_replaces_the_shipped_one(fresh: Project) -> None:
+    """Snakemake would merge it into config/config.yaml, and a key left out would silently be another experiment's."""
+    shipped = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    assert shipped["input"]["ignore"], "or this test shows nothing"
+    fresh.configure(input={"folder": "data", "ignore": []})
+    name = shipped["input"]["ignore"][0].replace("*", "left_out")
+    shutil.copy(fresh.tiffs()[0], fresh.folder / "data" / name)
+    fresh.succeed("results/small/inventory.csv")
+    assert f"left out {name}: " in (fresh.results / "logs" / "inventory.log").read_text()
+    assert "input.ignore" not in (fresh.results / "logs" / "inventory.log").read_text()
+
+
+def test_snakemakes_own_linter_finds_nothing(fresh: Project) -> None:
+    assert "Congratulations" in fresh.succeed("--lint")
