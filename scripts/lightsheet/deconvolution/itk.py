@@ -1,0 +1,153 @@
+"""Engine `itk`: ITK's RichardsonLucyDeconvolutionImageFilter, the reference, in a process of its own.
+
+ITK holds the GIL for the whole call, minutes at full size; in a Dask worker the heartbeat would stop and the
+scheduler drop the worker. Dask's workers are daemons, which multiprocessing forbids children, so this is a
+plain subprocess, `python -m lightsheet.deconvolution.itk`: the job comes in and the result goes out as pickles
+of arrays, which travel through the pipes without a copy.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from lightsheet.errors import InputError
+
+Array = np.ndarray[Any, Any]
+
+SCRIPTS = Path(__file__).parents[2]
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def deconvolve(image: Array, psf: Array, *, iterations: int, boundary: str, threads: int | None) -> Array:
+    """Deconvolve with ITK.
+
+    Parameters
+    ----------
+    image, psf : numpy.ndarray
+        (z, y, x), finite; the PSF's centre at N // 2.
+    iterations : int
+        At least 1.
+    boundary : str
+        "replicate", the only one that ITK has.
+    threads : int or None
+        ITK's own default if None.
+
+    Returns
+    -------
+    numpy.ndarray
+        (z, y, x), float32.
+
+    Raises
+    ------
+    InputError
+        If `boundary` is not "replicate".
+    RuntimeError
+        If the process ends without a result: its exit code or signal, and what it said last.
+    """
+    if boundary != "replicate":
+        raise InputError(f"boundary: engine itk has no {boundary!r}; choose engine: cpu or boundary: replicate")
+    image = np.ascontiguousarray(image, np.float32)  # of others ITK makes a copy, and frees it before its use
+    job = (image, np.ascontiguousarray(psf), iterations, threads, os.getpid())
+    with tempfile.TemporaryFile() as errors, _start(errors) as process:
+        try:
+            return _exchange(process, job)
+        except (BrokenPipeError, EOFError, pickle.UnpicklingError):
+            code = process.wait()
+            raise RuntimeError(f"ITK's process ended with {_explain(code)}: {_last_line(errors)}") from None
+        except BaseException:
+            process.kill()
+            raise
+
+
+def version() -> str:
+    """Name the library that computes."""
+    return f"itk {version_of('itk')}"
+
+
+def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    path = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],  # -P: a file itk.py in the working directory must not be ITK
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+
+
+def _exchange(process: subprocess.Popen[bytes], job: tuple[Any, ...]) -> Array:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin:
+        pickle.dump(job, process.stdin, protocol=5)
+    result: Array = pickle.load(process.stdout)
+    return result
+
+
+def _explain(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{hint}"
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _main() -> None:
+    """Do one job: read it from stdin, write the result to stdout."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever ITK prints must not get into the result
+    image, psf, iterations, threads, parent = pickle.load(sys.stdin.buffer)
+    _die_with(parent)
+    pickle.dump(_filter(image, psf, iterations, threads), out, protocol=5)
+    out.close()
+
+
+def _die_with(parent: int) -> None:
+    """Have Linux kill this process when its parent goes, for no Python runs here while ITK does."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # gone already
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _filter(image: Array, psf: Array, iterations: int, threads: int | None) -> Array:
+    import itk
+
+    # Asking `itk` for the filter would load a thousand modules, 8 s; these two are what it needs, 0.4 s.
+    from itk.itkRichardsonLucyDeconvolutionImageFilterPython import (
+        itkRichardsonLucyDeconvolutionImageFilterIF3IF3 as Filter,
+    )
+    from itk.itkVnlFFTImageFilterInitFactoryPython import itkVnlFFTImageFilterInitFactory
+
+    itkVnlFFTImageFilterInitFactory.RegisterFactories()
+    if threads:
+        itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(threads)
+    boundary = itk.ZeroFluxNeumannBoundaryCondition[itk.Image[itk.F, 3]]()  # ITK keeps only its address
+    engine = Filter.New()
+    engine.SetInput(itk.image_view_from_array(image))
+    engine.SetKernelImage(itk.image_view_from_array(psf))
+    engine.SetBoundaryCondition(boundary)
+    engine.NormalizeOn()
+    engine.SetNumberOfIterations(iterations)
+    engine.Update()
+    result: Array = itk.array_from_image(engine.GetOutput())
+    return result
+
+
+if __name__ == "__main__":
+    _main()
