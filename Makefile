@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The newest Python found, unless PYTHON names one. (A pyenv shim may exist without its Python: so it is run.)
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
-CHECKED := scripts tests
+CHECKED := scripts tests benchmarks
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
 .PHONY: help install install-dev install-gpu demo picture check lint test lock

@@ -24,6 +24,13 @@ def test_a_programs_mistake_ends_with_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" in (tmp_path / "a.log").read_text()
 
 
+def test_an_interrupted_job_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end, log.job(tmp_path / "a.log"):
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert (tmp_path / "a.log").read_text().endswith("interrupted; what was finished is kept\n")
+
+
 def test_progress_says_how_many_and_how_long(tmp_path: Path) -> None:
     with log.job(tmp_path / "a.log"):
         progress = log.Progress("ingest", 2)

@@ -14,7 +14,7 @@ logger = logging.getLogger("lightsheet")
 
 @contextmanager
 def job(path: str | Path) -> Iterator[None]:
-    """Log to the file `path` and to the screen; end the process with 1 and a sentence upon `InputError`.
+    """Log to the file `path` and to the screen; end the process, with a sentence upon `InputError`.
 
     Parameters
     ----------
@@ -36,6 +36,9 @@ def job(path: str | Path) -> Iterator[None]:
     except InputError as error:
         logger.error("%s", error)
         sys.exit(1)
+    except KeyboardInterrupt:
+        logger.error("interrupted; what was finished is kept")
+        sys.exit(130)
     except Exception:
         logger.exception("this job failed")
         sys.exit(1)

@@ -1,0 +1,64 @@
+"""Measure the peak memory of each engine, in bytes per padded voxel, and keep it in results/memory.md.
+
+The resident size of a fresh process is compared before and at the peak of one deconvolution; engine itk works in
+a child process, which is measured from its start.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+
+from scipy.fft import next_fast_len
+
+IMAGE, PSF = (96, 256, 256), (31, 31, 31)
+CASES = [("cpu", "extended"), ("cpu", "replicate"), ("itk", "replicate")]
+RESULT = Path(__file__).parent / "results" / "memory.md"
+MEASURE = """
+import json, re, resource, sys
+from pathlib import Path
+import numpy as np
+from lightsheet.deconvolution import richardson_lucy
+
+def run(image, psf, engine, boundary):
+    richardson_lucy(image, psf, iterations=2, engine=engine, boundary=boundary)
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    own = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+    return 1024 * (child if engine == "itk" else own)
+
+engine, boundary, image, psf = json.loads(sys.argv[1])
+image = np.random.default_rng(0).random(image, np.float32)
+before = 0 if engine == "itk" else run(image[:4, :4, :4], np.ones((3, 3, 3)), engine, boundary)
+print(run(image, np.ones(psf, np.float32), engine, boundary) - before)
+"""
+
+
+def measure(engine: str, boundary: str) -> float:
+    """Return the peak in bytes per padded voxel."""
+    job = json.dumps([engine, boundary, IMAGE, PSF])
+    ended = subprocess.run([sys.executable, "-c", MEASURE, job], capture_output=True, text=True, check=True)
+    padded = prod(next_fast_len(n + k - 1, real=True) for n, k in zip(IMAGE, PSF, strict=True))
+    return int(ended.stdout) / padded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print and keep the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    lines = [
+        f"Peak memory of one deconvolution, image {IMAGE} float32, PSF {PSF}, by `python benchmarks/memory.py`.",
+        "",
+        "| engine | boundary | bytes per padded voxel |",
+        "|---|---|---|",
+        *(f"| {engine} | {boundary} | {measure(engine, boundary):.1f} |" for engine, boundary in CASES),
+    ]
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
