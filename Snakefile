@@ -12,9 +12,8 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from lightsheet import plan
 from lightsheet.errors import InputError
 
-if (
-    not workflow.overwrite_configfiles
-):  # a user's own file replaces this one: nothing is mixed in silently
+# A user's own file replaces this one: merged, a key left out would silently be another experiment's.
+if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
 
@@ -56,6 +55,8 @@ localrules:
 rule all:
     input:
         f"{RESULTS}/report.html",
+        f"{RESULTS}/inventory.csv",
+        expand(f"{RESULTS}/psf/{{channel}}.png", channel=run.channels),
 
 
 rule inventory:

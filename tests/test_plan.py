@@ -80,6 +80,13 @@ def test_a_folder_below_a_file_is_refused(folder: Path) -> None:
         prepare().summary()
 
 
+def test_a_path_with_braces_is_refused(folder: Path) -> None:
+    (folder / "data" / "psf.tif").rename(folder / "psf {1}.tif")
+    files = dict.fromkeys(("red", "blue"), "psf {1}.tif")
+    with pytest.raises(InputError, match=r"psf \{1\}\.tif: a path with braces cannot be used"):
+        prepare(psf={**CONFIG["psf"], "files": files})
+
+
 def test_nothing_is_written(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     run = prepare()

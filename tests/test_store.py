@@ -65,6 +65,11 @@ def test_a_published_store_is_valid_sharded_and_holds_every_volume(tmp_path: Pat
     assert all(p.stat().st_nlink == 2 for p in shards), "linked, not copied"
 
 
+def test_a_path_with_brackets_and_spaces_is_a_path(tmp_path: Path) -> None:
+    place = publish(tmp_path / "scan [00 x 01] *", Layout.plan(SHAPE, VOXEL, "uint16", CODECS[0]))
+    np.testing.assert_array_equal(zarr.open_array(place / "0", mode="r")[1, 1], volume(11))
+
+
 def test_the_old_store_stays_whole_until_the_new_one_is_in_its_place(tmp_path: Path) -> None:
     layout = Layout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
     place = publish(tmp_path, layout)

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         raise InputError("\n".join(line for error in errors for line in _sentences(error)))
+    for key, value in _numbers("", config):
+        if not math.isfinite(value):  # which JSON schema lets pass as a number
+            raise InputError(f"config key {key}: {value} is not a number to compute with")
     filled: dict[str, Any] = _with_defaults(copy.deepcopy(dict(config)), schema, schema)
     asked = filled["deconvolution"]
     if asked["engine"] == "itk" and asked["boundary"] != "replicate":
@@ -98,6 +102,15 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         case _:
             expected = schema.get("description", "")
             yield (f"{prefix}: {instance!r} is not {expected}" if expected else f"{prefix}: {error.message}")
+
+
+def _numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Yield every number of a configuration with its key."""
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _numbers(f"{key}.{name}" if key else str(name), below)
+    elif isinstance(value, int | float):
+        yield key, value
 
 
 def _kind(name: str) -> str:

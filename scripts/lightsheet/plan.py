@@ -243,9 +243,16 @@ def prepare(settings: Mapping[str, Any]) -> Run:
     shape, dtype = tiff.describe(_typical_file(found))
     z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))
     run = Run(checked, found, (z, y, x), dtype.name)
-    for channel in found.channels:
-        run.psf_file(channel)
+    _refuse_braces(run)
     return run
+
+
+def _refuse_braces(run: Run) -> None:
+    """Refuse paths that Snakemake would take for patterns."""
+    sources = [source for channel in run.channels for block in run.blocks for source in run.sources(channel, block)]
+    for path in (str(run.results.folder), *map(run.psf_file, run.channels), *sources):
+        if "{" in path or "}" in path:
+            raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
 def _typical_file(found: Acquisition) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -190,8 +191,12 @@ def _validate(store: Path) -> None:
     import yaozarrs
     from ome_zarr_models import open_ome_zarr
 
-    yaozarrs.validate_zarr_store(str(store))
-    open_ome_zarr(zarr.open_group(store, mode="r"))
+    # A copy of the metadata, because fsspec (inside yaozarrs) takes brackets in the store's path for a pattern.
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "store.ome.zarr"
+        shutil.copytree(store, copy, ignore=shutil.ignore_patterns("c"))
+        yaozarrs.validate_zarr_store(str(copy))
+        open_ome_zarr(zarr.open_group(copy, mode="r"))
 
 
 def _write_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: Layout, axes: str) -> None:

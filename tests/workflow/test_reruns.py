@@ -94,11 +94,15 @@ def test_what_is_deleted_from_a_published_store_is_published_again(project: Proj
     assert redone(records, project.finished("result")) == []
 
 
-@pytest.mark.parametrize("name", ["ro-crate-metadata.json", "provenance/config.yaml"])
-def test_deleted_provenance_is_written_again(project: Project, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["ro-crate-metadata.json", "provenance/config.yaml", "inventory.csv", "psf/CamA_ch1_560nm.png"]
+)
+def test_what_is_deleted_beside_the_stores_is_made_again(project: Project, name: str) -> None:
+    records = project.finished("result")
     (project.results / name).unlink()
     project.succeed()
     assert (project.results / name).exists()
+    assert redone(records, project.finished("result")) == []
 
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
