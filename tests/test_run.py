@@ -138,6 +138,7 @@ def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run:
     records.write(path, {**record, "fingerprint": "of an earlier run"})
     with pytest.raises(InputError, match="1 volumes are not done"):
         consolidate(run)
+    assert run.lost() == {run.deconvolve_manifest("t0000")}
 
 
 def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: plan.Run) -> None:

@@ -6,10 +6,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet import files, ome, records, shards
+from lightsheet import files, ome, shards
 from lightsheet.errors import InputError
 from lightsheet.log import logger, size
-from lightsheet.plan import Run
+from lightsheet.plan import KINDS, Run
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.store import Layout, publish, shard_path
@@ -56,13 +56,8 @@ def _records(run: Run) -> dict[Key, Record]:
     """Return every volume's record, which must be the one that its block's manifest speaks of."""
     done, absent = {}, []
     for channel, block, timepoint in run.volumes():
-        for kind, manifest in (
-            ("raw", run.ingest_manifest(channel, block)),
-            ("result", run.deconvolve_manifest(block)),
-        ):
-            record = records.read(run.results.record(kind, channel, timepoint))
-            said = (files.read_json(Path(manifest)) or {}).get(f"{channel}/{timepoint}")
-            if record and record["status"] == "done" and record["fingerprint"] == said:
+        for kind in KINDS:
+            if record := run.record(kind, channel, block, timepoint):
                 done[kind, channel, timepoint] = record
             else:
                 absent.append(f"{kind} {channel} timepoint {timepoint}")

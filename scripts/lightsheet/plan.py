@@ -12,11 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightsheet import acquisition, config, log, records, tiff
+from lightsheet import acquisition, config, files, log, records, tiff
 from lightsheet.acquisition import Acquisition, Volume
 from lightsheet.errors import InputError
 from lightsheet.results import Results
 from lightsheet.store import Layout, shard_path
+
+KINDS = ("raw", "result")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,10 @@ class Run:
             **{key: self.config["output"][key] for key in ("dtype", "scale")},
         }
 
+    def manifest(self, kind: str, channel: str, block: str) -> str:
+        """Return the manifest that speaks of a channel's raw or result volumes in a block."""
+        return self.ingest_manifest(channel, block) if kind == "raw" else self.deconvolve_manifest(block)
+
     def ingest_manifest(self, channel: str, block: str) -> str:
         """Return the declared output of an ingest job."""
         return str(self.results.manifest(f"ingest.{channel}.{block}"))
@@ -138,11 +144,20 @@ class Run:
             return False
         return records.shards_are_there(record["shards"], self.results.work(kind, channel), timepoint)
 
+    def record(self, kind: str, channel: str, block: str, timepoint: int) -> records.Record | None:
+        """Return a volume's record if it says that the volume is done, and its block's manifest says the same."""
+        record = records.read(self.results.record(kind, channel, timepoint))
+        manifest = files.read_json(Path(self.manifest(kind, channel, block))) or {}
+        agree = (
+            record and record["status"] == "done" and record["fingerprint"] == manifest.get(f"{channel}/{timepoint}")
+        )
+        return record if agree else None
+
     def failures(self) -> list[str]:
         """Return a sentence for each volume whose record says that it could not be done."""
         found = []
         for channel, _, timepoint in self.volumes():
-            for kind in ("raw", "result"):
+            for kind in KINDS:
                 record = records.read(self.results.record(kind, channel, timepoint))
                 if record and record["status"] == "failed":
                     found.append(f"{kind} {channel} timepoint {timepoint}: {record['error']}")
@@ -155,11 +170,10 @@ class Run:
         """
         again = set()
         for channel, block, timepoint in self.volumes():
-            for kind, manifest in (
-                ("raw", self.ingest_manifest(channel, block)),
-                ("result", self.deconvolve_manifest(block)),
-            ):
-                if Path(manifest).exists() and not self.has(kind, channel, timepoint):
+            for kind in KINDS:
+                manifest = self.manifest(kind, channel, block)
+                whole = self.record(kind, channel, block, timepoint) and self.has(kind, channel, timepoint)
+                if Path(manifest).exists() and not whole:
                     again.add(manifest)
         published = self.results.manifest("consolidate")
         if published.exists() and not self._is_published():
@@ -188,7 +202,7 @@ class Run:
         every = list(self.volumes())
         need = sum(
             Layout.plan(**self.layout(kind)).volume_bytes()
-            for kind in ("raw", "result")
+            for kind in KINDS
             for channel, _, timepoint in every
             if not self.has(kind, channel, timepoint)
         )
