@@ -14,6 +14,7 @@ import zarr
 from ome_zarr_models import open_ome_zarr
 
 from lightsheet import files
+from tests import roc
 
 from .conftest import CHANNELS, ROOT, SHAPE, Project
 
@@ -42,6 +43,10 @@ def test_scales_channels_and_times_are_those_of_the_acquisition(project: Project
     rows = list(csv.DictReader((project.results / "inventory.csv").read_text().splitlines()))
     assert sorted({row["channel"] for row in rows}) == list(CHANNELS)
     assert len(rows) == 6
+
+
+def test_the_provenance_satisfies_the_workflow_run_profile(project: Project) -> None:
+    assert roc.validate(project.results) == []
 
 
 def test_everything_that_the_readme_promises_is_there(project: Project) -> None:
