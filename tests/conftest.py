@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("noisy machine", deadline=None)  # no example is timed: machines stall
+settings.load_profile("noisy machine")
 
 
 @pytest.fixture(scope="session")
