@@ -1,8 +1,6 @@
 import gzip
 import hashlib
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,7 @@ from hypothesis import strategies as st
 from lightsheet import psf, psf_preparation
 from lightsheet.errors import InputError
 from tests.point_images import COARSE, FINE, FWHM, SIGMA, centred, embed, gaussian
-
-DATA = Path(os.environ.get("LIGHTSHEET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+from tests.reference_data import DATA
 
 
 def shared(name):

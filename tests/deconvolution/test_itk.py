@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from tests.reference_data import DATA
 
 from lightsheet.deconvolution import richardson_lucy
 
-DATA = Path(os.environ.get("LIGHTSHEET_DATA", Path(__file__).parents[2] / "../shared/data"))
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -75,9 +75,17 @@ def wait_for(condition):
 
 
 def child_of(pid):
-    """The first child of any thread of a process, 0 if none."""
+    """ITK's process among the children of any thread of a process (Dask leaves others), 0 if none."""
     children = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return int(next((child for found in children for child in found), 0))
+    return int(next((child for found in children for child in found if is_itk(child)), 0))
+
+
+def is_itk(pid):
+    """Just forked, a process still has its parent's command line."""
+    try:
+        return b"lightsheet.deconvolution.itk" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        return False
 
 
 @linux_only

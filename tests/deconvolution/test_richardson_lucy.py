@@ -1,9 +1,7 @@
 """What a user relies on: the deconvolved pixels, against slow references, the data's truth and simple physics."""
 
-import os
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +11,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.fft import next_fast_len
 from scipy.signal import fftconvolve
+from tests.reference_data import DATA
 
 from lightsheet.deconvolution import BOUNDARIES, engine_version, gpu, resolve, richardson_lucy
 from lightsheet.errors import InputError
 
-DATA = Path(os.environ.get("LIGHTSHEET_DATA", Path(__file__).parents[2] / "../shared/data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
 
 
