@@ -261,7 +261,3 @@ def test_open_names_the_file_of_another_shape(tmp_path):
     tifffile.imwrite(tmp_path / "CH0_1.tif", np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
     with pytest.raises(InputError, match=r"CH0_1\.tif"):
         acquisition.open(tmp_path, TEMPLATE).compute(scheduler="synchronous")
-
-
-def test_the_endings_are_those_of_tiff():
-    assert acquisition._SUFFIXES == tiff.SUFFIXES

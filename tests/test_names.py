@@ -1,18 +1,14 @@
 """Names as microscopes write them, against the fields that a person reads in them."""
 
-import os
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightsheet import tiff
 from lightsheet.errors import InputError
-from lightsheet.names import channel_name, compile_pattern, parse_name
-
-DATA = Path(os.environ.get("LIGHTSHEET_DATA", Path(__file__).parents[1] / "../shared/data"))
+from lightsheet.names import SUFFIXES, channel_name, compile_pattern, is_tiff, parse_name
+from tests.reference_data import DATA
 
 AO_LLSM = "ex6-2_CamA_ch1_CAM1_stack0004_560nm_0174993msec_0001466788msecAbs_000x_000y_000z_0000t.tif"
 SCAN = "Scan_Iter_0000_0001_CamB_ch0_CAM1_stack0000_488nm_0000000msec_0106215043msecAbs_000x_003y_-01z_0001t.tif"
@@ -271,5 +267,10 @@ def test_channel_name_is_fit_for_a_folder(channel, camera):
 
 
 def test_the_endings_are_those_that_are_read():
-    for suffix in tiff.SUFFIXES:
+    for suffix in SUFFIXES:
         assert parse_name(f"ch0_stack0000_488nm{suffix}")["stack"] == 0
+
+
+@pytest.mark.parametrize(("name", "yes"), [("a.TIF", True), ("a.ome.tiff", True), ("a.btf", True), ("a.txt", False)])
+def test_suffixes(name: str, yes: bool) -> None:
+    assert is_tiff(name) is yes

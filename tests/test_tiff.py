@@ -96,8 +96,3 @@ def test_what_is_no_tiff_is_refused(tmp_path: Path) -> None:
         tiff.describe(tmp_path / "a.tif")
     with pytest.raises(InputError, match="no such file"):
         tiff.read(tmp_path / "b.tif")
-
-
-@pytest.mark.parametrize(("name", "yes"), [("a.TIF", True), ("a.ome.tiff", True), ("a.btf", True), ("a.txt", False)])
-def test_suffixes(name: str, yes: bool) -> None:
-    assert tiff.is_tiff(Path(name)) is yes

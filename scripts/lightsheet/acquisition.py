@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lightsheet import timeaxis
 from lightsheet.errors import InputError
 from lightsheet.files import write_text
-from lightsheet.names import Fields, compile_pattern, parse_name
+from lightsheet.names import SUFFIXES, Fields, compile_pattern, is_tiff, parse_name
 from lightsheet.timeaxis import File, Position, Volumes
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Acquisition", "Tile", "Volume", "discover", "open", "parse_name", "write_inventory"]
-
-_SUFFIXES = (".tif", ".tiff", ".btf")  # as in lightsheet.tiff, which imports numpy
 
 
 @dataclass(frozen=True)
@@ -220,9 +218,9 @@ def _read_names(folder: Path, pattern: str, ignore: Sequence[str]) -> tuple[list
     if not folder.is_dir():
         raise InputError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; set input.folder")
     with os.scandir(folder) as entries:
-        found = {entry.name: entry.is_file() for entry in entries if entry.name.lower().endswith(_SUFFIXES)}
+        found = {entry.name: entry.is_file() for entry in entries if is_tiff(entry.name)}
     if not found:
-        raise InputError(f"{folder}: there is no TIFF file ({', '.join(_SUFFIXES)}) in it; set input.folder")
+        raise InputError(f"{folder}: there is no TIFF file ({', '.join(SUFFIXES)}) in it; set input.folder")
     files: list[File] = []
     left_out: list[tuple[str, str]] = []
     for name in sorted(found, key=_natural):

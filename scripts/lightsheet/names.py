@@ -27,7 +27,9 @@ class Part(NamedTuple):
 
 Form = tuple[Part, ...]
 
-_ENDING = Part(r"\.(?i:tif|tiff|btf)\Z", "times, a tile, or the end: .tif, .tiff or .btf")
+SUFFIXES = (".tif", ".tiff", ".btf")
+
+_ENDING = Part(rf"(?i:{'|'.join(map(re.escape, SUFFIXES))})\Z", "times, a tile, or the end: .tif, .tiff or .btf")
 
 # Lattice light-sheet microscopes (Janelia's LLSM and AO-LLSM control programs, versions since about 2014).
 _ACQUIRED: Form = (
@@ -120,6 +122,11 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
         if match := _match(form, name):
             return dict(_read_field(group, text) for group, text in match.groupdict().items() if text is not None)
     raise InputError(_explain(name, pattern, forms))
+
+
+def is_tiff(name: str) -> bool:
+    """Tell by its suffix whether a file is a TIFF."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def channel_name(fields: Fields) -> str:

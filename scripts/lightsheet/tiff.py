@@ -12,13 +12,6 @@ import tifffile
 
 from lightsheet.errors import InputError
 
-SUFFIXES = (".tif", ".tiff", ".btf")
-
-
-def is_tiff(path: Path) -> bool:
-    """Tell by its suffix whether a file is a TIFF."""
-    return path.suffix.lower() in SUFFIXES
-
 
 def describe(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     """Read the headers of a TIFF stack.
