@@ -24,6 +24,13 @@ from lightsheet import files
 Codec = dict[str, Any]
 """A Zarr v3 codec: `name` (blosc, zstd or gzip) and `configuration`."""
 
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "blosc": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"},
+    "zstd": {"level": 1},
+    "gzip": {"level": 5},
+}
+"""What a codec's configuration may leave out."""
+
 CRC_BYTES = 4
 INDEX_DTYPE = np.dtype("<u8")
 
@@ -64,6 +71,11 @@ def write(path: Path, volume: np.ndarray, chunk: tuple[int, ...], codec: Codec, 
         file.write(tail)
         digest.update(tail)
     return {"bytes": offset + len(tail), "sha256": digest.hexdigest()}
+
+
+def complete(codec: Codec) -> Codec:
+    """Fill in what a codec's configuration leaves out: shards are encoded so, and their metadata must say so."""
+    return {"name": codec["name"], "configuration": {**DEFAULTS[codec["name"]], **codec.get("configuration", {})}}
 
 
 def fault(path: Path, chunks: int, size: int, sha256: str) -> str | None:
@@ -134,19 +146,15 @@ def _in_threads(function: Callable[[Any], bytes], items: Iterable[Any], threads:
 
 def _encoder(codec: Codec) -> Callable[[np.ndarray], bytes]:
     """Translate a Zarr v3 codec to numcodecs, whose Blosc tells the item size from the array."""
-    settings = codec.get("configuration", {})
+    settings = complete(codec)["configuration"]
     match codec["name"]:
         case "blosc":
             shuffles = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
-            compressor = numcodecs.Blosc(
-                cname=settings.get("cname", "zstd"),
-                clevel=settings.get("clevel", 1),
-                shuffle=shuffles[settings.get("shuffle", "shuffle")],
-            )
+            compressor = numcodecs.Blosc(settings["cname"], settings["clevel"], shuffles[settings["shuffle"]])
         case "zstd":
-            compressor = numcodecs.Zstd(level=settings.get("level", 1))
+            compressor = numcodecs.Zstd(level=settings["level"])
         case _:
-            compressor = numcodecs.GZip(level=settings.get("level", 5))
+            compressor = numcodecs.GZip(level=settings["level"])
     return lambda chunk: bytes(compressor.encode(chunk))
 
 

@@ -228,14 +228,7 @@ def _metadata(level: Level, leading: tuple[int, ...], layout: Layout, axes: str)
 
 
 def _codec(layout: Layout) -> Any:
-    codec = {"configuration": {}, **layout.codec}
+    codec = shards.complete(dict(layout.codec))
     if codec["name"] == "blosc":
-        size = {"typesize": np.dtype(layout.dtype).itemsize, "blocksize": 0}
-        codec["configuration"] = {
-            "cname": "zstd",
-            "clevel": 1,
-            "shuffle": "shuffle",
-            **codec["configuration"],
-            **size,
-        }
+        codec["configuration"] |= {"typesize": np.dtype(layout.dtype).itemsize, "blocksize": 0}
     return get_codec_class(codec["name"]).from_dict(codec)
