@@ -107,7 +107,7 @@ rule ingest:
     params:
         results=run.results,
         tiles=lambda wildcards: run.tiles(wildcards.channel, wildcards.block),
-        layout=run.layout("raw"),
+        layout=run.layouts["raw"],
     script:
         "scripts/ingest.py"
 
@@ -131,7 +131,7 @@ rule deconvolve:
         channels=run.channels,
         timepoints=lambda wildcards: list(run.blocks[wildcards.block]),
         settings=run.settings(),
-        layout=run.layout("result"),
+        layout=run.layouts["result"],
     script:
         "scripts/deconvolve.py"
 

@@ -12,13 +12,13 @@ def deconvolve(
     results: Results,
     block: tuple[list[str], list[int]],
     settings: dict[str, Any],
-    layout: dict[str, Any],
+    layout: Layout,
     manifest: Path,
     workers: tuple[str, int],
     threads: int,
 ) -> None:
     """Do what is missing of a block (channels, timepoints), then write its manifest."""
-    done = blocks.deconvolve(results, *block, settings, Layout.plan(**layout), workers, threads)
+    done = blocks.deconvolve(results, *block, settings, layout, workers, threads)
     files.write_json(manifest, done)
 
 

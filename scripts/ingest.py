@@ -8,11 +8,9 @@ from lightsheet.results import Results
 from lightsheet.store import Layout
 
 
-def ingest(
-    results: Results, channel: str, tiles: list[Any], layout: dict[str, Any], manifest: Path, threads: int
-) -> None:
+def ingest(results: Results, channel: str, tiles: list[Any], layout: Layout, manifest: Path, threads: int) -> None:
     """Do what is missing of a block, then write its manifest."""
-    files.write_json(manifest, blocks.ingest(results, channel, tiles, Layout.plan(**layout), threads))
+    files.write_json(manifest, blocks.ingest(results, channel, tiles, layout, threads))
 
 
 if __name__ == "__main__":

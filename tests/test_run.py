@@ -66,7 +66,7 @@ def ingest_block(run: plan.Run, block: str) -> None:
         run.results,
         CHANNEL,
         run.tiles(CHANNEL, block),
-        run.layout("raw"),
+        run.layouts["raw"],
         Path(run.ingest_manifest(CHANNEL, block)),
         2,
     )
@@ -77,7 +77,7 @@ def deconvolve_block(run: plan.Run, block: str) -> None:
         run.results,
         (list(run.channels), list(run.blocks[block])),
         run.settings(),
-        run.layout("result"),
+        run.layouts["result"],
         Path(run.deconvolve_manifest(block)),
         ("local", 1),
         2,

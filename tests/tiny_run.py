@@ -20,7 +20,6 @@ from lightsheet import (
     scene,
 )
 from lightsheet.plan import Run
-from lightsheet.store import Layout
 
 ROOT = Path(__file__).parents[1]
 STARTED, ENDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 5, 6, tzinfo=UTC)
@@ -63,7 +62,7 @@ def prepare(folder: Path, **output: object) -> Run:
 def finish(run: Run) -> None:
     """Do what the workflow's rules do, up to the provenance."""
     done = {}
-    results, layouts = run.results, {kind: Layout.plan(**run.layout(kind)) for kind in ("raw", "result")}
+    results, layouts = run.results, run.layouts
     results.folder.mkdir(parents=True)
     inventory_script.inventory(**run.config["input"], path=results.folder / "inventory.csv")
     for channel in run.channels:

@@ -9,10 +9,10 @@ from typing import Any
 from lightsheet import files, ome, shards
 from lightsheet.errors import InputError
 from lightsheet.log import logger, size
-from lightsheet.plan import KINDS, Run
+from lightsheet.plan import Run
 from lightsheet.records import Record
 from lightsheet.results import Results
-from lightsheet.store import Layout, publish, shard_path
+from lightsheet.store import publish, shard_path
 
 Key = tuple[str, str, int]
 """Kind (raw or result), channel and timepoint."""
@@ -55,12 +55,11 @@ def prove(run: Run, threads: int) -> dict[Key, Record]:
 def _records(run: Run) -> dict[Key, Record]:
     """Return every volume's record, which must be the one that its block's manifest speaks of."""
     done, absent = {}, []
-    for channel, block, timepoint in run.volumes():
-        for kind in KINDS:
-            if record := run.record(kind, channel, block, timepoint):
-                done[kind, channel, timepoint] = record
-            else:
-                absent.append(f"{kind} {channel} timepoint {timepoint}")
+    for _, (kind, channel, timepoint), record in run.agreed():
+        if record:
+            done[kind, channel, timepoint] = record
+        else:
+            absent.append(f"{kind} {channel} timepoint {timepoint}")
     if absent:
         raise InputError(
             f"{len(absent)} volumes are not done ({', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}): "
@@ -72,7 +71,7 @@ def _records(run: Run) -> dict[Key, Record]:
 def _fault(run: Run, key: Key, shard: Mapping[str, Any]) -> str | None:
     """Say what is wrong with a shard, and take back its volume's record."""
     kind, channel, timepoint = key
-    level = Layout.plan(**run.layout(kind)).levels[shard["level"]]
+    level = run.layouts[kind].levels[shard["level"]]
     path = shard_path(run.results.work(kind, channel), shard["level"], (timepoint,))
     chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
     fault = shards.fault(path, chunks, shard["bytes"], shard["sha256"])
@@ -96,13 +95,11 @@ def publish_all(run: Run, done: Mapping[Key, Record]) -> None:
     for channel in run.channels:
         volumes = [(results.work("raw", channel), t, (t,)) for t in times]
         attributes = _attributes(run, "raw", f"{results.name} raw", (channel,), done)
-        layout = Layout.plan(**run.layout("raw"))
-        publish(results.raw_store(channel), volumes, layout, (len(times),), attributes)
+        publish(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
     both = [(results.work("result", channel), t, (t, c)) for t in times for c, channel in enumerate(run.channels)]
     attributes = _attributes(run, "result", results.name, run.channels, done)
-    layout = Layout.plan(**run.layout("result"))
-    publish(results.store, both, layout, (len(times), len(run.channels)), attributes)
+    publish(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
 
 
@@ -110,9 +107,9 @@ def _attributes(
     run: Run, kind: str, name: str, channels: tuple[str, ...], done: Mapping[Key, Record]
 ) -> dict[str, Any]:
     """Return the `ome` attributes of a store."""
-    levels = Layout.plan(**run.layout(kind)).levels
+    levels = run.layouts[kind].levels
     axes = "tczyx" if kind == "result" else "tzyx"
-    scale = run.config["output"]["scale"] if run.layout(kind)["dtype"] != "float32" and kind == "result" else 1
+    scale = run.config["output"]["scale"] if run.layouts[kind].dtype != "float32" and kind == "result" else 1
     windows = {channel: _window(run, kind, channel, done, scale) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {

@@ -92,14 +92,13 @@ class Run:
             "background": psf["background"],
         }
 
-    def layout(self, kind: str) -> dict[str, Any]:
-        """Return the arguments of `Layout.plan` for raw or result volumes."""
+    @cached_property
+    def layouts(self) -> dict[str, Layout]:
+        """Layout of raw and of result volumes."""
         output = self.config["output"]
+        dtypes = {"raw": self.dtype, "result": output["dtype"]}
         return {
-            "shape": self.shape,
-            "voxel_size": self.config["voxel_size"],
-            "dtype": self.dtype if kind == "raw" else output["dtype"],
-            "codec": output["codec"],
+            kind: Layout.plan(self.shape, self.config["voxel_size"], dtypes[kind], output["codec"]) for kind in KINDS
         }
 
     def settings(self) -> dict[str, Any]:
@@ -139,19 +138,27 @@ class Run:
 
     def has(self, kind: str, channel: str, timepoint: int) -> bool:
         """Tell whether a volume (kind raw or result) has a record and the shards that it names."""
-        record = records.read(self.results.record(kind, channel, timepoint))
+        return self._is_whole(kind, channel, timepoint, records.read(self.results.record(kind, channel, timepoint)))
+
+    def _is_whole(self, kind: str, channel: str, timepoint: int, record: records.Record | None) -> bool:
         if not record or record["status"] != "done":
             return False
         return records.shards_are_there(record["shards"], self.results.work(kind, channel), timepoint)
 
-    def record(self, kind: str, channel: str, block: str, timepoint: int) -> records.Record | None:
-        """Return a volume's record if it says that the volume is done, and its block's manifest says the same."""
-        record = records.read(self.results.record(kind, channel, timepoint))
-        manifest = files.read_json(Path(self.manifest(kind, channel, block))) or {}
-        agree = (
-            record and record["status"] == "done" and record["fingerprint"] == manifest.get(f"{channel}/{timepoint}")
-        )
-        return record if agree else None
+    def agreed(self) -> Iterator[tuple[str, tuple[str, str, int], records.Record | None]]:
+        """Yield for each volume its manifest, its key, and its record if that says done, as the manifest does.
+
+        The key is the kind (raw or result), the channel and the timepoint.
+        """
+        said = {path: files.read_json(Path(path)) or {} for path in self.manifests()}
+        for channel, block, timepoint in self.volumes():
+            for kind in KINDS:
+                manifest = self.manifest(kind, channel, block)
+                record = records.read(self.results.record(kind, channel, timepoint))
+                fingerprint = said[manifest].get(f"{channel}/{timepoint}")
+                if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
+                    record = None
+                yield manifest, (kind, channel, timepoint), record
 
     def failures(self) -> list[str]:
         """Return a sentence for each volume whose record says that it could not be done."""
@@ -168,13 +175,11 @@ class Run:
 
         Snakemake sees only manifests; a deleted shard, or one that consolidation found damaged, shows here.
         """
-        again = set()
-        for channel, block, timepoint in self.volumes():
-            for kind in KINDS:
-                manifest = self.manifest(kind, channel, block)
-                whole = self.record(kind, channel, block, timepoint) and self.has(kind, channel, timepoint)
-                if Path(manifest).exists() and not whole:
-                    again.add(manifest)
+        again = {
+            manifest
+            for manifest, key, record in self.agreed()
+            if Path(manifest).exists() and not self._is_whole(*key, record)
+        }
         published = self.results.manifest("consolidate")
         if published.exists() and not self._is_published():
             again.add(str(published))
@@ -185,7 +190,7 @@ class Run:
         places = self.results.provenance
         stores = {self.results.store: "result", **{self.results.raw_store(c): "raw" for c in self.channels}}
         for store, kind in stores.items():
-            levels = len(Layout.plan(**self.layout(kind)).levels)
+            levels = len(self.layouts[kind].levels)
             for t in range(self.acquisition.timepoints):
                 indices = [(t, c) for c in range(len(self.channels))] if kind == "result" else [(t,)]
                 places += [shard_path(store, level, index) for level in range(levels) for index in indices]
@@ -201,7 +206,7 @@ class Run:
         """
         every = list(self.volumes())
         need = sum(
-            Layout.plan(**self.layout(kind)).volume_bytes()
+            self.layouts[kind].volume_bytes()
             for kind in KINDS
             for channel, _, timepoint in every
             if not self.has(kind, channel, timepoint)
