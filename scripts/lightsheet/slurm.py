@@ -1,0 +1,194 @@
+"""What SLURM says of jobs, in words, and how jobs of a run are found in the queue and cancelled.
+
+Only SLURM's commands are used. `squeue` knows a job for some minutes after its end (MinJobAge, 5 unless the site says
+otherwise), accounting or not; `sacct` is asked where it has forgotten.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lightsheet.log import logger
+
+WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+ALIVE = {*WAITING, "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+
+WORDS = {
+    "BOOT_FAIL": "its node did not start",
+    "CANCELLED": "it was cancelled",
+    "COMPLETED": "it ended",
+    "DEADLINE": "it reached its deadline",
+    "FAILED": "its process died",
+    "NODE_FAIL": "its node failed",
+    "OUT_OF_MEMORY": "it was killed, because it used more memory than it had asked for",
+    "PREEMPTED": "a job of higher priority took its place",
+    "REVOKED": "another cluster took it",
+    "TIMEOUT": "it reached its time limit",
+}
+
+MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|out of memory handler", re.IGNORECASE)
+"""What slurmstepd writes into the log of a job that it kills for memory, in one version or another."""
+
+TIMEOUT_SECONDS = 60
+"""A busy controller may take as long to answer."""
+
+
+class NoAnswerError(Exception):
+    """SLURM's controller did not answer, as a busy one may; ask again later."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job, as the queue has it: `reason` is why it waits or how it ended, `node` where it ran."""
+
+    id: str
+    name: str
+    state: str
+    reason: str
+    node: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job has ended."""
+        return self.state not in ALIVE
+
+    @property
+    def words(self) -> str:
+        """Say how the job ended: `job 12 on c1: its node failed (NODE_FAIL)`."""
+        place = f" on {self.node}" if self.node else ""
+        return f"job {self.id}{place}: {WORDS.get(self.state, 'it is not known how it ended')} ({self.state})"
+
+
+def label(results: Path) -> str:
+    """Return what the names of all SLURM jobs of a run begin with.
+
+    Parameters
+    ----------
+    results : Path
+        The run's folder of results, on which runs differ.
+
+    Returns
+    -------
+    str
+        Letters, digits, `_` and `-`, at most 40: the run's name and a digest of the folder.
+    """
+    place = hashlib.sha256(str(results.absolute()).encode()).hexdigest()[:8]
+    return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{place}"
+
+
+def is_here() -> bool:
+    """Tell whether jobs can be submitted from this machine."""
+    return shutil.which("sbatch") is not None and shutil.which("squeue") is not None
+
+
+def jobs(prefix: str) -> list[Job]:
+    """Return the user's jobs whose names begin with `prefix`, those that ended a short while ago included."""
+    answer = _call("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
+    rows = [line.split("|", 4) for line in answer.splitlines()]
+    return [
+        Job(number, name, state, reason, node) for number, state, reason, node, name in rows if name.startswith(prefix)
+    ]
+
+
+def ended(job_id: str) -> Job:
+    """Return a job that is no longer in the queue, as accounting remembers it; in state UNKNOWN if that is off."""
+    try:
+        row = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList").splitlines()
+    except NoAnswerError:
+        row = []
+    name, state, node = (row[-1].split("|") if row else ["", "", ""])[:3]
+    # accounting says, for example, "CANCELLED by 1000"
+    return Job(job_id, name, state.split(" ")[0] or "UNKNOWN", "", node)
+
+
+def explained(job: Job, log: Path) -> Job:
+    """Return an ended job in state OUT_OF_MEMORY if its log says that it was killed for memory.
+
+    Where SLURM does not watch memory through cgroups, the state of such a job is FAILED or CANCELLED.
+    """
+    try:
+        end = log.read_text(encoding="utf-8", errors="replace")[-4000:]
+    except OSError:
+        return job
+    return replace(job, state="OUT_OF_MEMORY") if MEMORY_KILL.search(end) else job
+
+
+def cancel(job_ids: Iterable[str]) -> None:
+    """Cancel jobs; those that have ended already are none of our concern."""
+    ids = list(job_ids)
+    if ids:
+        _call("scancel", "--quiet", *ids)
+
+
+def sweep(prefix: str, seconds: float = 0) -> list[str]:
+    """Cancel every job whose name begins with `prefix`, running or pending.
+
+    Parameters
+    ----------
+    prefix : str
+        See `label`.
+    seconds : float
+        How long to wait until they have left.
+
+    Returns
+    -------
+    list of str
+        Ids of the jobs that were cancelled.
+    """
+    left: list[str] = []
+    try:
+        left = _queued(prefix)
+        if left:
+            logger.info("cancelling %d SLURM job(s) of this run: %s", len(left), " ".join(left))
+            cancel(left)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and _queued(prefix):
+            time.sleep(0.5)
+    except NoAnswerError as error:
+        logger.warning("jobs of this run may be left in the queue under names like %s*: %s", prefix, error)
+    return left
+
+
+def _queued(prefix: str) -> list[str]:
+    return [job.id for job in jobs(prefix) if not job.is_over]
+
+
+def walltime_seconds(text: str | int) -> int:
+    """Return the seconds of a time limit as sbatch reads it.
+
+    Parameters
+    ----------
+    text : str or int
+        `MM`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(text).strip())
+    if not match:
+        raise ValueError(f"walltime {text!r} is not a time as sbatch takes it, such as 04:00:00 or 1-12:00:00")
+    days, *rest = (int(part) if part else None for part in match.groups())
+    parts = [part for part in rest if part is not None]
+    if days is None and len(parts) < 3:
+        parts = [0, *parts]  # minutes come first
+    hours, minutes, seconds = [*parts, 0, 0][:3]
+    return ((24 * (days or 0) + hours) * 60 + minutes) * 60 + seconds
+
+
+def _call(*command: str) -> str:
+    """Return what a command of SLURM's prints."""
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoAnswerError(f"{command[0]}: {error}") from None
+    if ended.returncode:
+        raise NoAnswerError(f"{command[0]}: {ended.stderr.strip()}")
+    return ended.stdout
