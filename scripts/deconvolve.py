@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from lightsheet import blocks, files, log
+from lightsheet import blocks, files, log, slurm
+from lightsheet.cluster import Workers
 from lightsheet.results import Results
 from lightsheet.store import Layout
 
@@ -14,11 +15,11 @@ def deconvolve(
     settings: dict[str, Any],
     layout: Layout,
     manifest: Path,
-    workers: tuple[str, int],
-    threads: int,
+    workers: Workers,
+    attempt: int,
 ) -> None:
     """Do what is missing of a block (channels, timepoints), then write its manifest."""
-    done = blocks.deconvolve(results, *block, settings, layout, workers, threads)
+    done = blocks.deconvolve(results, *block, settings, layout, workers, attempt)
     files.write_json(manifest, done)
 
 
@@ -30,6 +31,12 @@ if __name__ == "__main__":
             snakemake.params.settings,
             snakemake.params.layout,
             Path(snakemake.output[0]),
-            (snakemake.resources.dask_cluster, snakemake.resources.dask_workers),
-            snakemake.threads,
+            Workers(
+                snakemake.resources.dask_cluster,
+                snakemake.resources.dask_workers,
+                snakemake.threads,
+                f"{slurm.label(snakemake.params.results.folder)}-{snakemake.wildcards.block}",
+                snakemake.params.results.folder / "logs" / "workers",
+            ),
+            snakemake.resources.attempt,
         )

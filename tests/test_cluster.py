@@ -3,26 +3,57 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import cluster
+from lightsheet import cluster, dispatch
+from lightsheet.cluster import Workers
 from lightsheet.errors import InputError
 
 
-def work(path: str, fail: bool) -> int:
+def work(path: str, fail: bool) -> None:
     if fail:
         raise InputError("this volume is damaged")
-    Path(path).write_text("done")
-    return os.getpid()
+    Path(path).write_text(str(os.getpid()))
 
 
-def test_tasks_run_in_other_processes_and_a_failed_one_leaves_the_others(tmp_path: Path) -> None:
-    tasks = {n: {"path": str(tmp_path / str(n)), "fail": n == 1} for n in range(4)}
-    with cluster.start("local", 2) as client:
-        outcomes = dict(cluster.each(client, work, tasks))
-    assert isinstance(outcomes[1], InputError)
-    assert {0, 2, 3} == {int(p.name) for p in tmp_path.iterdir()}
-    assert os.getpid() not in outcomes.values()
+def die_once(path: str) -> None:
+    if not Path(path).exists():
+        Path(path).write_text("was here")
+        os._exit(1)
+
+
+def asked(kind: str, number: int = 2) -> Workers:
+    return Workers(kind, number, 4, "ls-test", Path("logs"))
+
+
+def test_volumes_are_done_in_other_processes_and_a_failed_one_leaves_the_others(tmp_path: Path) -> None:
+    tasks = {f"volume {n}": {"path": str(tmp_path / str(n)), "fail": n == 1} for n in range(4)}
+    with cluster.start(asked("local"), "cpu", 0) as pool:
+        errors = dict(dispatch.each(pool, work, tasks, "work"))
+    assert isinstance(errors.pop("volume 1"), InputError)
+    assert list(errors.values()) == [None] * 3
+    assert {"0", "2", "3"} == {path.name for path in tmp_path.iterdir()}
+    assert str(os.getpid()) not in {path.read_text() for path in tmp_path.iterdir()}
+
+
+def test_a_volume_whose_worker_died_is_done_by_the_next(tmp_path: Path) -> None:
+    with cluster.start(asked("local", 1), "cpu", 0) as pool:
+        errors = dict(dispatch.each(pool, die_once, {"volume": {"path": str(tmp_path / "trace")}}, "work"))
+    assert errors == {"volume": None}
+
+
+def test_workers_here_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked("local", 2).cores == 2
+    assert asked("local", 9).cores == 1
+    (tmp_path / "jobqueue.yaml").write_text("jobqueue: {big: {cores: 32}}")
+    monkeypatch.setenv("LIGHTSHEET_JOBQUEUE", str(tmp_path / "jobqueue.yaml"))
+    assert asked("big").cores == 32
+
+
+def test_auto_is_decided_by_where_the_workers_are_not_by_where_the_coordinator_is() -> None:
+    assert asked("gpu").engine("auto") == "gpu"
+    assert asked("cpu").engine("auto") == "cpu"
+    assert asked("gpu").engine("itk") == "itk"
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(InputError, match="dask_cluster: 'moon' is not known"), cluster.start("moon", 1):
-        pass
+    with pytest.raises(InputError, match=r"has no section 'moon'; it may be one of local, cpu, gpu"):
+        asked("moon").engine("auto")

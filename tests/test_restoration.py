@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet import deconvolution, records, restoration
+from lightsheet import deconvolution, files, records, restoration
 from lightsheet.errors import InputError
 from lightsheet.results import Results
 from lightsheet.store import Layout, read_volume, shard_path, write_volume
@@ -37,7 +37,7 @@ def results(tmp_path: Path) -> Results:
 
 def deconvolve(results: Results, psf: Path, **changes: Any) -> records.Record:
     layout = Layout.plan(SHAPE, VOXEL, changes.get("dtype", "float32"), CODEC)
-    return restoration.deconvolve(results, "ch0", 0, psf, {**SETTINGS, **changes}, layout, "fingerprint", 2)
+    return restoration.deconvolve(results, "ch0", 0, psf, {**SETTINGS, **changes}, layout, files.digest(changes), 2)
 
 
 @pytest.fixture
@@ -59,6 +59,24 @@ def test_deconvolve_stores_what_the_engine_returns(results: Results, psf: Path) 
     assert record["statistics"]["flux_before"] == pytest.approx(image.sum(), rel=1e-6)
     assert record["statistics"]["negative_voxels"] == np.count_nonzero(VOLUME < 100)
     assert record == records.read(results.record("result", "ch0", 0))
+
+
+def test_a_volume_that_is_done_already_is_left_alone(results: Results, psf: Path) -> None:
+    record = deconvolve(results, psf)
+    place = shard_path(results.work("result", "ch0"), 0, (0,))
+    before = place.stat().st_mtime_ns
+    assert deconvolve(results, psf) == record
+    assert place.stat().st_mtime_ns == before
+    deconvolve(results, psf, iterations=3)
+    assert place.stat().st_mtime_ns != before
+
+
+@pytest.mark.parametrize("engine", ["cpu", "itk"])
+def test_more_memory_is_asked_for_than_is_needed(engine: str) -> None:
+    reference = restoration.memory_bytes((201, 1024, 768), (34, 64, 64), engine)
+    padded = 240 * 1080 * 840
+    needed = {"cpu": 21, "itk": 89}[engine] * padded + 6 * 201 * 1024 * 768
+    assert needed < reference < 1.5 * needed
 
 
 def test_uint16_is_scaled_rounded_and_clipped_with_a_count(results: Results, psf: Path) -> None:

@@ -4,10 +4,12 @@ A volume that cannot be done stops only itself: the others are done before the j
 more than what is missing.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from lightsheet import cluster, deconvolution, files, ingestion, records, restoration
+from lightsheet import cluster, dispatch, files, ingestion, records, restoration, tiff
 from lightsheet.errors import InputError
 from lightsheet.log import Progress, logger
 from lightsheet.results import Results
@@ -67,8 +69,8 @@ def deconvolve(
     timepoints: Sequence[int],
     settings: Mapping[str, Any],
     layout: Layout,
-    workers: tuple[str, int],
-    threads: int,
+    workers: cluster.Workers,
+    attempt: int = 1,
 ) -> Manifest:
     """Deconvolve a block of all channels on Dask workers.
 
@@ -82,10 +84,10 @@ def deconvolve(
         As `restoration.deconvolve` wants them, but `engine` may be auto, and `background` is per channel.
     layout : Layout
         Of the result.
-    workers : (str, int)
-        Kind and number of Dask workers, see `lightsheet.cluster`.
-    threads : int
-        Cores that the workers here share.
+    workers : cluster.Workers
+        Which Dask workers, and how many.
+    attempt : int
+        The how-manieth of this run: a volume that the first gave up is not tried again by the next.
 
     Returns
     -------
@@ -97,17 +99,23 @@ def deconvolve(
     InputError
         Naming each volume that could not be deconvolved.
     """
+    settings = {**settings, "engine": workers.engine(settings["engine"])}
     every = _tasks(results, channels, timepoints, settings, layout)
-    todo = {
-        (channel, t): task
-        for (channel, t), task in every.items()
-        if not records.holds(
-            records.read(results.record("result", channel, t)), task["fingerprint"], results.work("result", channel), t
-        )
-    }
+    todo, errors = {}, []
+    for (channel, timepoint), task in every.items():
+        record = records.read(results.record("result", channel, timepoint))
+        if records.holds(record, task["fingerprint"], results.work("result", channel), timepoint):
+            continue
+        if attempt > 1 and record and record["status"] == "failed":
+            errors.append(f"{channel} timepoint {timepoint}: {record['error']}")
+        else:
+            todo[channel, timepoint] = task
+            if record and record["status"] == "failed":
+                _record(task).unlink()  # this run tries again
     logger.info("%d of %d volumes are to be deconvolved", len(todo), len(every))
     if todo:
-        _run(todo, workers, threads)
+        errors += _run(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
+    _raise(errors, len(every), "deconvolved")
     return {f"{channel}/{t}": task["fingerprint"] for (channel, t), task in every.items()}
 
 
@@ -119,15 +127,13 @@ def _tasks(
     layout: Layout,
 ) -> dict[Key, dict[str, Any]]:
     """Return the arguments of `restoration.deconvolve` for each volume."""
-    engine = deconvolution.resolve(settings["engine"])
+    _require_ingested(results, channels, timepoints)
     tasks = {}
     for channel in channels:
         psf = files.read_json(results.psf(channel, ".json"))["sha256"]
-        own = {**settings, "engine": engine, "background": settings["background"][channel]}
+        own = {**settings, "background": settings["background"][channel]}
         for timepoint in timepoints:
-            raw = records.read(results.record("raw", channel, timepoint))
-            if not raw or raw["status"] != "done":
-                raise InputError(f"{channel} timepoint {timepoint} is not ingested: run the same command again")
+            raw = files.read_json(results.record("raw", channel, timepoint))
             tasks[channel, timepoint] = {
                 "results": results,
                 "channel": channel,
@@ -140,20 +146,38 @@ def _tasks(
     return tasks
 
 
-def _run(todo: Mapping[Key, Mapping[str, Any]], workers: tuple[str, int], threads: int) -> None:
-    kind, number = workers[0], min(workers[1], len(todo))
-    progress, errors = Progress("deconvolve", len(todo)), []
-    with cluster.start(kind, number) as client:
-        share = {key: {**task, "threads": max(1, threads // number)} for key, task in todo.items()}
-        for (channel, timepoint), outcome in cluster.each(client, restoration.deconvolve, share):
-            if isinstance(outcome, BaseException):
-                errors.append(f"{channel} timepoint {timepoint}: {outcome}")
-                logger.error("%s", errors[-1], exc_info=None if isinstance(outcome, InputError) else outcome)
-                place = todo[channel, timepoint]["results"].record("result", channel, timepoint)
-                records.write(place, records.failed(str(outcome)))
-            else:
-                progress.step(f"{channel} timepoint {timepoint}")
-    _raise(errors, len(todo), "deconvolved")
+def _require_ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> None:
+    """Wait for the records of the raw volumes, and the PSFs' facts, which other nodes may just have written."""
+
+    def missing() -> list[str]:
+        raw = {(c, t): records.read(results.record("raw", c, t)) for c in channels for t in timepoints}
+        absent = [f"{c} timepoint {t}" for (c, t), record in raw.items() if not record or record["status"] != "done"]
+        return absent + [f"the PSF of {c}" for c in channels if not files.read_json(results.psf(c, ".json"))]
+
+    folders = {path.parent for c in channels for path in (results.record("raw", c, 0), results.psf(c, ".json"))}
+    if absent := files.patiently(missing, *folders):
+        raise InputError(f"{absent[0]} is not ingested: run the same command again")
+
+
+def _run(todo: Mapping[Key, Mapping[str, Any]], workers: cluster.Workers) -> list[str]:
+    """Do what is to be done; return a sentence for each volume that could not be."""
+    named = {f"{channel} timepoint {t}": {**task, "threads": workers.cores} for (channel, t), task in todo.items()}
+    any_task = next(iter(todo.values()))
+    engine, shape = any_task["settings"]["engine"], any_task["layout"].levels[0].shape
+    psf = max(tiff.describe(task["psf"])[0] for task in todo.values())
+    errors = []
+    with cluster.start(workers, engine, restoration.memory_bytes(shape, psf, engine)) as pool:
+        for name, error in dispatch.each(pool, restoration.deconvolve, named, "deconvolve"):
+            if error:
+                errors.append(f"{name}: {error}")
+                logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
+                records.write(_record(named[name]), records.failed(str(error)))
+    return errors
+
+
+def _record(task: Mapping[str, Any]) -> Path:
+    results: Results = task["results"]
+    return results.record("result", task["channel"], task["timepoint"])
 
 
 def _raise(errors: Sequence[str], total: int, done: str) -> None:

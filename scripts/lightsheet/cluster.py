@@ -1,62 +1,123 @@
-"""Dask workers for a job's volumes. The only file that knows where they run."""
+"""Dask workers for a job's volumes: on this machine, or jobs of SLURM. The only file that knows which."""
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-from distributed import Client, LocalCluster, as_completed
+import dask
+from distributed import Client, LocalCluster
 
-from lightsheet.errors import InputError
+from lightsheet import deconvolution, jobqueue, slurm_pool
+from lightsheet.dispatch import Loss, Pool
 from lightsheet.log import logger
 
 
-@contextmanager
-def start(kind: str, workers: int) -> Iterator[Client]:
-    """Start workers, and stop them at the end of the block.
+@dataclass(frozen=True)
+class Workers:
+    """What a block asks for.
 
     Parameters
     ----------
     kind : str
-        `local`: processes on this machine.
-    workers : int
-        How many. One worker holds one volume at a time and uses its cores inside that volume.
-
-    Yields
-    ------
-    distributed.Client
-        Connected to the workers.
+        `local`: processes on this machine, in this job's own allocation; else a section of jobqueue.yaml.
+    number : int
+        How many at most. One worker holds one volume at a time and uses its cores inside that volume.
+    threads : int
+        Cores that workers on this machine share; a section of jobqueue.yaml says its own.
+    name : str
+        What the workers' SLURM jobs are called; no two coordinators share it at a time.
+    logs : Path
+        Folder for the workers' logs, seen by all nodes.
     """
-    if kind != "local":
-        raise InputError(f"resource dask_cluster: {kind!r} is not known; it may be local")
-    # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
-    cluster = LocalCluster(
-        n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=40
-    )
-    with cluster, Client(cluster) as client:
-        logger.info("%d Dask worker(s) here; dashboard at %s", workers, client.dashboard_link)
-        yield client
+
+    kind: str
+    number: int
+    threads: int
+    name: str
+    logs: Path
+
+    @property
+    def cores(self) -> int:
+        """How many cores one worker uses inside a volume."""
+        if self.kind == "local":
+            return max(1, self.threads // self.number)
+        return jobqueue.section(self.kind).cores
+
+    def engine(self, asked: str) -> str:
+        """Name the engine that an `engine` setting stands for on these workers, which this machine may be unlike."""
+        if asked == "auto" and self.kind != "local":
+            return "gpu" if jobqueue.section(self.kind).gpu else "cpu"
+        return deconvolution.resolve(asked)
 
 
-def each(
-    client: Client, function: Callable[..., Any], tasks: Mapping[Any, Mapping[str, Any]]
-) -> Iterator[tuple[Any, Any]]:
-    """Call `function` once a task on the workers.
+@contextmanager
+def start(asked: Workers, engine: str, memory: int) -> Iterator[Pool]:
+    """Start workers, and stop them at the end of the block.
 
     Parameters
     ----------
-    client : distributed.Client
-        See `start`.
-    function : callable
-        Importable on the workers; its results are on the disk when it returns.
-    tasks : mapping
-        Keyword arguments per task name.
+    asked : Workers
+        Which, and how many.
+    engine : str
+        What SLURM's workers are tried with before they get a volume.
+    memory : int
+        Bytes that a worker needs; SLURM's are asked for it unless their section of jobqueue.yaml says otherwise.
 
     Yields
     ------
-    name, outcome
-        As tasks finish: the value returned, or the exception that the task raised.
+    Pool
+        To be handed to `lightsheet.dispatch.each`.
     """
-    futures = {client.submit(function, **kwargs, pure=False): name for name, kwargs in tasks.items()}
-    for future in as_completed(futures):
-        outcome = future.exception() if future.status != "finished" else future.result()
-        yield futures[future], outcome
+    # A worker's death is ours to judge, see `lightsheet.dispatch`; Dask would cancel a lost worker's job before SLURM
+    # could say how it ended.
+    ours = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day"}
+    with dask.config.set(ours):
+        if asked.kind == "local":
+            with _local(asked) as pool:
+                yield pool
+        else:
+            section = jobqueue.section(asked.kind)
+            with slurm_pool.start(section, asked.number, asked.name, asked.logs, memory, engine) as pool:
+                yield pool
+
+
+class LocalPool:
+    """Worker processes on this machine; each has a nanny, which replaces it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def tend(self, left: int, busy: Collection[str]) -> None:
+        """Leave it to the nannies."""
+
+    def here(self) -> set[str]:
+        """Return the addresses of all workers that are connected."""
+        return set(self.client.nthreads())
+
+    def free(self, busy: Collection[str]) -> list[str]:
+        """Return the workers without a volume."""
+        return sorted(self.here().difference(busy))
+
+    def loss(self, address: str) -> Loss:
+        """Blame the volume: what else runs here runs on."""
+        return Loss(f"the worker process at {address} died", blamed=True)
+
+    def took(self, address: str, seconds: float) -> None:
+        """Learn nothing: these workers stay."""
+
+
+@contextmanager
+def _local(asked: Workers) -> Iterator[LocalPool]:
+    # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
+    with (
+        LocalCluster(
+            n_workers=asked.number, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=40
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        logger.info(
+            "%d Dask worker(s) on %s; dashboard at %s", asked.number, os.uname().nodename, cluster.dashboard_link
+        )
+        yield LocalPool(client)

@@ -1,10 +1,12 @@
 """Restoration of one volume: from its raw shard to the deconvolved one and its record."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from lightsheet import deconvolution, files, records, tiff
 from lightsheet.records import Record
@@ -12,6 +14,12 @@ from lightsheet.results import Results
 from lightsheet.store import Layout, read_volume, write_volume
 
 OUTPUT_MAX = np.iinfo(np.uint16).max
+
+PROCESS_BYTES = 500_000_000
+"""Python with its libraries, and as much again to be safe."""
+
+BYTES_PER_PADDED_VOXEL = {"cpu": 22, "gpu": 4, "itk": 90}
+BYTES_PER_VOXEL = 8
 
 
 def fingerprint_of(raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: Layout) -> str:
@@ -76,6 +84,9 @@ def deconvolve(
     dict
         The volume's record.
     """
+    before = records.read(results.record("result", channel, timepoint))
+    if before and records.holds(before, fingerprint, results.work("result", channel), timepoint):
+        return before  # done by a worker that was lost before it could say so
     seconds: dict[str, float] = {}
     with records.timed(seconds, "read"):
         raw = read_volume(results.work("raw", channel), timepoint)
@@ -87,6 +98,25 @@ def deconvolve(
     record = records.done(fingerprint, shards, seconds, settings=dict(settings), statistics=statistics)
     records.write(results.record("result", channel, timepoint), record)
     return record
+
+
+def memory_bytes(shape: Sequence[int], psf: Sequence[int], engine: str) -> int:
+    """Return the memory that `deconvolve` needs for a volume, its process included.
+
+    Parameters
+    ----------
+    shape, psf : sequence of int
+        (z, y, x) of the volume and of the PSF used.
+    engine : str
+        One of `deconvolution.ENGINES`.
+
+    Returns
+    -------
+    int
+        Bytes of host memory; `benchmarks/memory.py` measures what it is made of.
+    """
+    padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
+    return PROCESS_BYTES + BYTES_PER_PADDED_VOXEL[engine] * padded + BYTES_PER_VOXEL * math.prod(shape)
 
 
 def compute(

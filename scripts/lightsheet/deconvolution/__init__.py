@@ -133,6 +133,17 @@ def engine_version(engine: str) -> str:
     return f"{name} {ALGORITHM_VERSION} ({import_module(ENGINES[name]).version()})"
 
 
+def try_out(engine: str) -> None:
+    """Deconvolve a tiny volume: what the engine needs, a GPU say, is there or raises its error here.
+
+    Parameters
+    ----------
+    engine : str
+        One of `ENGINES`.
+    """
+    richardson_lucy(np.ones((8, 8, 8)), np.ones((3, 3, 3)), iterations=1, engine=engine, boundary="replicate")
+
+
 def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise InputError(f"{key}: there is no {value!r}; choose one of {', '.join(choices)}")

@@ -1,0 +1,122 @@
+"""Which volume goes where, and how often, when workers are lost: a pool and a client in memory, no processes."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+from distributed import KilledWorker
+
+from lightsheet import dispatch
+from lightsheet.dispatch import Loss
+from lightsheet.errors import InputError
+
+Answer = BaseException | str | None
+"""What becomes of a volume: done, an exception, or the end of its worker (a state of SLURM's)."""
+
+
+class Future:
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.status = {type(None): "finished", str: "pending"}.get(type(answer), "error")
+
+    def done(self) -> bool:
+        return self.status != "pending"
+
+    def exception(self) -> Answer:
+        return self.answer
+
+    def add_done_callback(self, call: Callable[[Any], None]) -> None:
+        call(self)
+
+    def cancel(self) -> None:
+        pass
+
+
+class FakePool:
+    """Two workers; `answers` says per volume what happens at each try."""
+
+    def __init__(self, answers: dict[str, list[Answer]]) -> None:
+        self.client = self
+        self.answers = {name: list(each) for name, each in answers.items()}
+        self.given: list[tuple[str, str]] = []
+        self.ends: dict[str, str] = {}
+        self.workers, self.count, self.unknown = {"w0", "w1"}, 2, 0
+
+    def submit(self, _function: Any, *, name: str, workers: list[str], **_: Any) -> Future:
+        (address,) = workers
+        self.given.append((name, address))
+        answer = self.answers[name].pop(0)
+        if isinstance(answer, str):
+            self.workers.remove(address)
+            self.ends[address] = answer
+        return Future(answer)
+
+    def tend(self, left: int, busy: Collection[str]) -> None:
+        assert left >= len(busy)
+        assert left > 0
+        while len(self.workers) < 2:
+            self.workers.add(f"w{self.count}")
+            self.count += 1
+
+    def here(self) -> set[str]:
+        return self.workers
+
+    def free(self, busy: Collection[str]) -> list[str]:
+        return sorted(self.workers.difference(busy))
+
+    def loss(self, address: str) -> Loss | None:
+        self.unknown += 1
+        if self.unknown % 2:
+            return None  # SLURM does not know yet
+        return Loss(f"{address} {self.ends[address]}", self.ends[address] == "FAILED")
+
+    def took(self, address: str, seconds: float) -> None:
+        assert address in self.workers
+        assert seconds >= 0
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "POLL_SECONDS", 0.001)
+
+
+def run(answers: dict[str, list[Answer]]) -> tuple[dict[str, BaseException | None], FakePool]:
+    pool = FakePool(answers)
+    ended = list(dispatch.each(pool, print, {name: {"name": name} for name in answers}, "work"))  # type: ignore[arg-type]
+    assert sorted(name for name, _ in ended) == sorted(answers), "each volume ends once"
+    return dict(ended), pool
+
+
+def test_every_worker_has_one_volume_at_a_time() -> None:
+    errors, pool = run({f"v{n}": [None] for n in range(5)})
+    assert set(errors.values()) == {None}
+    assert [address for _, address in pool.given] == ["w0", "w1", "w0", "w1", "w0"]
+
+
+def test_a_volume_is_given_up_after_three_exceptions_and_the_others_are_done() -> None:
+    errors, pool = run(
+        {"bad": [ValueError("1"), ValueError("2"), ValueError("3")], "good": [None], "late": [ValueError(), None]}
+    )
+    assert str(errors["bad"]) == "3"
+    assert errors["good"] is errors["late"] is None
+    assert [name for name, _ in pool.given].count("bad") == 3
+
+
+def test_a_volume_that_kills_its_worker_is_given_up_after_three_workers() -> None:
+    errors, pool = run({"bad": ["FAILED"] * 3, "good": [None]})
+    assert isinstance(errors["bad"], InputError)
+    assert "FAILED" in str(errors["bad"])
+    assert len({address for name, address in pool.given if name == "bad"}) == 3
+
+
+def test_losses_that_are_not_the_volumes_fault_do_not_count() -> None:
+    errors, _ = run({"unlucky": ["PREEMPTED", "NODE_FAIL", "CANCELLED", "PREEMPTED", None], "good": [None]})
+    assert set(errors.values()) == {None}
+
+
+def test_dasks_own_verdict_on_a_dead_worker_is_a_loss_not_a_failure() -> None:
+    pool_answers: dict[str, list[Answer]] = {"v": [KilledWorker("v", None, 0), None]}
+    pool = FakePool(pool_answers)
+    pool.ends = {"w0": "FAILED"}
+    ended = list(dispatch.each(pool, print, {"v": {"name": "v"}}, "work"))  # type: ignore[arg-type]
+    assert ended == [("v", None)]
