@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,33 @@ def test_written_files_have_the_permissions_of_the_umask(tmp_path: Path) -> None
     finally:
         os.umask(old)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_another_node_wrote_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setattr(files, "LAG_POLL_SECONDS", 0.01)
+    looks: list[int] = []
+
+    def missing() -> list[str]:
+        looks.append(1)
+        return ["a"] if len(looks) < 4 else []
+
+    assert files.patiently(missing, tmp_path, tmp_path / "absent") == []
+    assert len(looks) == 4
+
+
+def test_a_file_that_does_not_come_is_missing_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setattr(files, "LAG_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(files, "LAG_SECONDS", 0.05)
+    assert files.patiently(lambda: ["a"], tmp_path) == ["a"]
+
+
+def test_on_one_machine_nothing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    start = time.monotonic()
+    assert files.patiently(lambda: ["a"], tmp_path) == ["a"]
+    assert time.monotonic() - start < 1
 
 
 def test_what_is_no_json_reads_as_absent(tmp_path: Path) -> None:

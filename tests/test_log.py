@@ -1,3 +1,4 @@
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,22 @@ def test_an_interrupted_job_says_so(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert end.value.code == 130
     assert (tmp_path / "a.log").read_text().endswith("interrupted; what was finished is kept\n")
+
+
+def test_a_job_that_slurm_ends_says_so_and_hands_the_signal_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end, log.job(tmp_path / "a.log"):
+        signal.raise_signal(signal.SIGTERM)
+    assert end.value.code == 130
+    assert "interrupted" in (tmp_path / "a.log").read_text()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_log_of_an_earlier_try_stays(tmp_path: Path) -> None:
+    for reason in ("first", "second"):
+        with pytest.raises(SystemExit), log.job(tmp_path / "a.log"):
+            raise InputError(reason)
+    assert "first" in (tmp_path / "a.log").read_text()
 
 
 def test_progress_says_how_many_and_how_long(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A run through the scripts' functions, without Snakemake: blocks, consolidation, what is lost and found."""
 
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import deconvolve
 import ingest
 import inventory
 import psf
-from lightsheet import consolidation, files, plan, records, simulate
+from lightsheet import cluster, consolidation, files, plan, records, simulate
 from lightsheet.errors import InputError
 from lightsheet.store import shard_path
 
@@ -79,8 +81,8 @@ def deconvolve_block(run: plan.Run, block: str) -> None:
         run.settings(),
         run.layouts["result"],
         Path(run.deconvolve_manifest(block)),
-        ("local", 1),
-        2,
+        cluster.Workers("local", 1, 2, "ls-test", run.results.folder / "logs"),
+        attempt=1,
     )
 
 
@@ -122,6 +124,21 @@ def test_lost_shards_and_records_are_found(run: plan.Run, kind: str) -> None:
     assert run.lost() == {manifest}
     record.write_text(content)
     assert run.lost() == set()
+
+
+@pytest.mark.parametrize("hidden", ["record", "shard"])
+def test_consolidation_waits_for_what_another_node_wrote(
+    run: plan.Run, monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setattr(files, "LAG_POLL_SECONDS", 0.1)
+    shard = shard_path(run.results.work("result", CHANNEL), 0, (1,))
+    path = run.results.record("result", CHANNEL, 1) if hidden == "record" else shard
+    path.rename(path.with_name("hidden"))
+    threading.Timer(1, lambda: path.with_name("hidden").rename(path)).start()
+    start = time.monotonic()
+    assert len(consolidation.prove(run, 2)) == 6
+    assert time.monotonic() - start > 0.9
 
 
 def test_consolidation_refuses_a_volume_that_is_not_done(run: plan.Run) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from lightsheet import files, ome, shards
 from lightsheet.errors import InputError
 from lightsheet.log import logger, size
-from lightsheet.plan import Run
+from lightsheet.plan import KINDS, Run
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.store import publish, shard_path
@@ -42,11 +42,20 @@ def prove(run: Run, threads: int) -> dict[Key, Record]:
     done = _records(run)
     checks = [(key, shard) for key, record in done.items() for shard in record["shards"]]
     logger.info("checking %d shards, %s", len(checks), size(sum(shard["bytes"] for _, shard in checks)))
-    with ThreadPoolExecutor(threads) as pool:
-        faults = list(filter(None, pool.map(lambda check: _fault(run, *check), checks)))
-    if faults:
+    suspects = checks
+
+    def faults() -> list[str]:
+        nonlocal suspects
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(lambda check: _fault(run, *check), suspects))
+        suspects = [check for check, fault in zip(suspects, found, strict=True) if fault]
+        return [fault for fault in found if fault]
+
+    if found := files.patiently(faults, *{_shard(run, *check).parent for check in checks}):
+        for key, _ in suspects:
+            run.results.record(*key).unlink(missing_ok=True)
         raise InputError(
-            "\n".join(faults) + "\nThe records of these volumes are removed: run the same command again, "
+            "\n".join(found) + "\nThe records of these volumes are removed: run the same command again, "
             "and they alone are done again"
         )
     return done
@@ -54,13 +63,16 @@ def prove(run: Run, threads: int) -> dict[Key, Record]:
 
 def _records(run: Run) -> dict[Key, Record]:
     """Return every volume's record, which must be the one that its block's manifest speaks of."""
-    done, absent = {}, []
-    for _, (kind, channel, timepoint), record in run.agreed():
-        if record:
-            done[kind, channel, timepoint] = record
-        else:
-            absent.append(f"{kind} {channel} timepoint {timepoint}")
-    if absent:
+    done: dict[Key, Record] = {}
+
+    def missing() -> list[str]:
+        agreed = [(key, record) for _, key, record in run.agreed()]
+        done.update((key, record) for key, record in agreed if record)
+        return ["{} {} timepoint {}".format(*key) for key, record in agreed if not record]
+
+    if absent := files.patiently(
+        missing, *{run.results.record(kind, c, 0).parent for kind in KINDS for c in run.channels}
+    ):
         raise InputError(
             f"{len(absent)} volumes are not done ({', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}): "
             "run the same command again"
@@ -69,16 +81,18 @@ def _records(run: Run) -> dict[Key, Record]:
 
 
 def _fault(run: Run, key: Key, shard: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with a shard, and take back its volume's record."""
+    """Say what is wrong with a shard."""
     kind, channel, timepoint = key
     level = run.layouts[kind].levels[shard["level"]]
-    path = shard_path(run.results.work(kind, channel), shard["level"], (timepoint,))
     chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
+    path = _shard(run, key, shard)
     fault = shards.fault(path, chunks, shard["bytes"], shard["sha256"])
-    if fault is None:
-        return None
-    run.results.record(*key).unlink(missing_ok=True)
-    return f"{path} ({kind} {channel} timepoint {timepoint}) {fault}"
+    return f"{path} ({kind} {channel} timepoint {timepoint}) {fault}" if fault else None
+
+
+def _shard(run: Run, key: Key, shard: Mapping[str, Any]) -> Path:
+    kind, channel, timepoint = key
+    return shard_path(run.results.work(kind, channel), shard["level"], (timepoint,))
 
 
 def publish_all(run: Run, done: Mapping[Key, Record]) -> None:

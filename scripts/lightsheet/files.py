@@ -1,14 +1,24 @@
-"""Files that are whole or absent: atomic writes, digests, and the swap of two folders."""
+"""Files that are whole or absent: atomic writes, patience with other nodes' writes, digests, a swap of folders."""
 
 import ctypes
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from lightsheet.log import logger
+
+T = TypeVar("T")
+
+LAG_SECONDS = 60.0
+"""NFS keeps it to itself for up to so long, by default, that a name has come to exist."""
+
+LAG_POLL_SECONDS = 2.0
 
 PART = ".part."
 """How the names of unfinished files begin; consolidation sweeps what a killed job left of them."""
@@ -60,6 +70,32 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def patiently(missing: Callable[[], list[T]], *folders: Path) -> list[T]:
+    """Ask again and again what is missing, as long as a shared file system may hide what another node wrote.
+
+    Parameters
+    ----------
+    missing : callable
+        Returns what is missing, and nothing when all is there.
+    *folders : Path
+        Listed before it is asked again, which makes NFS look at the server.
+
+    Returns
+    -------
+    list
+        What is still missing after `LAG_SECONDS`; outside of SLURM's jobs, where no other node writes, after the first
+        look.
+    """
+    end = time.monotonic() + (LAG_SECONDS if "SLURM_JOB_ID" in os.environ else 0)
+    while (left := missing()) and time.monotonic() < end:
+        logger.info("waiting for the file system to show what another node wrote: %s", left[0])
+        time.sleep(LAG_POLL_SECONDS)
+        for folder in folders:
+            with suppress(OSError):
+                list(folder.iterdir())
+    return left
 
 
 def flush(path: Path) -> None:

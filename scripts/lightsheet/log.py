@@ -1,6 +1,7 @@
 """What a job tells: the same lines in its log file and on the screen, and one sentence for a user's mistake."""
 
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -16,21 +17,24 @@ logger = logging.getLogger("lightsheet")
 def job(path: str | Path) -> Iterator[None]:
     """Log to the file `path` and to the screen; end the process, with a sentence upon `InputError`.
 
+    SIGTERM, which SLURM sends before it kills, ends the process as Ctrl-C does: workers are stopped first.
+
     Parameters
     ----------
     path : str or Path
-        The job's log file, made anew.
+        The job's log file; an earlier try's lines stay.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
     handlers: list[logging.Handler] = [
-        logging.FileHandler(path, mode="w", encoding="utf-8"),
+        logging.FileHandler(path, mode="a", encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
     ]
     logger.setLevel(logging.INFO)
     for handler in handlers:
         handler.setFormatter(form)
         logger.addHandler(handler)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except InputError as error:
@@ -43,6 +47,7 @@ def job(path: str | Path) -> Iterator[None]:
         logger.exception("this job failed")
         sys.exit(1)
     finally:
+        signal.signal(signal.SIGTERM, previous)
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()

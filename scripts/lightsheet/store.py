@@ -128,7 +128,7 @@ def read_volume(work: Path, timepoint: int) -> np.ndarray:
         If the shard is missing (Zarr itself would read zeros) or damaged.
     """
     shard = shard_path(work, 0, (timepoint,))
-    if not shard.exists():
+    if files.patiently(lambda: [] if shard.exists() else [shard], shard.parent):
         raise InputError(f"{shard} is missing; run the same command again, and its volume will be ingested anew")
     try:
         return np.asarray(zarr.open_array(work / "0", mode="r")[timepoint])
