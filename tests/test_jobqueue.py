@@ -31,6 +31,7 @@ def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
         ("jobqueue: {big: {cores: 4, walltime: long}}", "section big: walltime 'long' is not a time"),
         ("jobqueue: {big: {cores: many}}", "section big: invalid literal for int.*'many'"),
         ("jobqueue: {big: {cores: 4, memory: lots}}", "section big: Could not interpret 'lots'"),
+        ("jobqueue: {big: {cores: 4}}\nlightsheet: {wait-for-workers: 5 mins}", "section big: .*mins"),
         ("jobqueue: {small: {}}", "has no section 'big'; it may be one of local, small"),
         ("{}", "has no section 'big'; it may be one of local$"),
     ],

@@ -69,6 +69,7 @@ def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> N
         "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.",
         "slurmstepd-c1: error: StepId=16.batch exceeded memory limit (459550720 > 400556032), being killed",
         "slurmstepd: error: Exceeded job memory limit at some point.",
+        "srun: error: c1: task 0: Out Of Memory",
     ],
 )
 def test_a_memory_kill_is_read_in_the_log_where_the_state_hides_it(tmp_path: Path, line: str) -> None:

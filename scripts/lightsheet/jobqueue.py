@@ -17,9 +17,6 @@ from distributed.security import Security
 from lightsheet import slurm
 from lightsheet.errors import InputError
 
-FILE = "LIGHTSHEET_JOBQUEUE"
-"""Environment variable that names the jobqueue.yaml to use."""
-
 SCRIPTS = Path(__file__).parents[1]
 MIB = 2**20
 
@@ -58,9 +55,9 @@ def section(name: str) -> Section:
     InputError
         If there is no such file or section, or a key cannot be used.
     """
-    path = Path(os.environ.get(FILE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
+    path = Path(os.environ.get(slurm.JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
     if not path.is_file():
-        raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {FILE}")
+        raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {slurm.JOBQUEUE}")
     (found,) = dask.config.collect_yaml([str(path)])
     sections = found.get("jobqueue") or {}
     if name not in sections:
@@ -77,7 +74,7 @@ def section(name: str) -> Section:
             slurm.walltime_seconds(own["walltime"]),
             parse_timedelta((found.get("lightsheet") or {}).get("wait-for-workers", "12 h")),
         )
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
 
 

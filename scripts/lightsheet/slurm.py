@@ -16,6 +16,9 @@ from pathlib import Path
 
 from lightsheet.log import logger
 
+JOBQUEUE = "LIGHTSHEET_JOBQUEUE"
+"""Environment variable by which a job finds the jobqueue.yaml of the profile in use."""
+
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 ALIVE = {*WAITING, "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 
@@ -24,7 +27,7 @@ WORDS = {
     "CANCELLED": "it was cancelled",
     "COMPLETED": "it ended",
     "DEADLINE": "it reached its deadline",
-    "FAILED": "its process died",
+    "FAILED": "it ended with an error",
     "NODE_FAIL": "its node failed",
     "OUT_OF_MEMORY": "it was killed, because it used more memory than it had asked for",
     "PREEMPTED": "a job of higher priority took its place",
@@ -32,7 +35,7 @@ WORDS = {
     "TIMEOUT": "it reached its time limit",
 }
 
-MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|out of memory handler", re.IGNORECASE)
+MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|task \d+: out of memory", re.IGNORECASE)
 """What slurmstepd writes into the log of a job that it kills for memory, in one version or another."""
 
 TIMEOUT_SECONDS = 60

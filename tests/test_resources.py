@@ -1,0 +1,92 @@
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tifffile
+
+from lightsheet import resources
+from lightsheet.plan import Run
+from tests import tiny_run
+
+REFERENCE = (201, 1024, 768)
+"""Shape of the volumes that the README's memory table is about."""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    tiny_run.simulate(tmp_path / "my data")
+    return tiny_run.prepare(tmp_path)
+
+
+def megabytes(run: Run, rule: str, cluster: str = "local", workers: int = 1, attempt: int = 1) -> int:
+    return resources.Jobs(run, cluster, workers, cores=8).memory(rule)(None, attempt)
+
+
+def workflow(**fields: Any) -> Any:
+    settings = SimpleNamespace(
+        overwrite_resources=fields.pop("overwrite", {}), default_resources=fields.pop("default", None)
+    )
+    return SimpleNamespace(
+        **{"nodes": None, "is_main_process": True, "cores": 64, **fields}, resource_settings=settings
+    )
+
+
+def test_memory_grows_with_the_volume_and_with_the_workers(run: Run) -> None:
+    large = dataclasses.replace(run, shape=REFERENCE)
+    one = megabytes(large, "deconvolve")
+    assert 4500 < one < 7500  # the README states 5 GB for the engine, the process not included
+    assert megabytes(large, "deconvolve", workers=3) == pytest.approx(3 * one, abs=2 * resources.PROCESS_MB + 3)
+    assert megabytes(large, "verify", workers=3) == one
+    assert 500 < megabytes(large, "ingest") < 1000
+
+
+def test_a_coordinator_needs_no_room_for_volumes(run: Run) -> None:
+    large = dataclasses.replace(run, shape=REFERENCE)
+    assert megabytes(large, "deconvolve", "cpu", workers=8) == resources.COORDINATOR_MB
+
+
+@pytest.mark.parametrize("rule", ["ingest", "deconvolve", "consolidate", "verify"])
+def test_each_attempt_asks_for_more_and_none_for_too_little(run: Run, rule: str) -> None:
+    asked = [megabytes(run, rule, attempt=attempt) for attempt in (1, 2, 3)]
+    assert asked[0] >= resources.LEAST_MB
+    assert asked == [asked[0], 2 * asked[0], 3 * asked[0]]
+
+
+def test_itk_asks_for_its_larger_memory(run: Run) -> None:
+    large = dataclasses.replace(run, shape=REFERENCE)
+    itk = {**run.config, "deconvolution": {**run.config["deconvolution"], "engine": "itk"}}
+    assert megabytes(dataclasses.replace(large, config=itk), "deconvolve") > 3 * megabytes(large, "deconvolve")
+
+
+def test_a_psf_that_cannot_be_read_is_left_to_its_rule(run: Run) -> None:
+    Path(run.psf_file(run.channels[0])).write_bytes(b"no TIFF")
+    assert megabytes(run, "deconvolve") >= resources.LEAST_MB
+
+
+def test_a_larger_psf_asks_for_more(run: Run) -> None:
+    before = megabytes(run, "deconvolve")
+    stack = tifffile.imread(run.psf_file(run.channels[0])).repeat(30, axis=0)
+    tifffile.imwrite(run.psf_file(run.channels[0]), stack)
+    assert megabytes(run, "deconvolve") > before
+
+
+def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -> None:
+    profile = {"dask_cluster": "cpu", "dask_workers": "4"}
+    assert dataclasses.astuple(resources.jobs(run, workflow()))[1:3] == ("local", 1)
+    assert dataclasses.astuple(resources.jobs(run, workflow(default=profile)))[1:3] == ("cpu", 4)
+    both = workflow(default=profile, overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="gpu")}})
+    assert dataclasses.astuple(resources.jobs(run, both))[1:3] == ("gpu", 4)
+
+
+def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
+    assert resources.jobs(run, workflow()).threads("consolidate") == 64
+    assert resources.jobs(run, workflow(nodes=100)).threads("consolidate") == resources.SLURM_CORES
+    assert resources.jobs(run, workflow(is_main_process=False)).threads("consolidate") == resources.SLURM_CORES
+    assert resources.jobs(run, workflow(default={"dask_cluster": "cpu"})).threads("deconvolve") == 1
+
+
+def test_larger_blocks_may_take_longer(run: Run) -> None:
+    larger = dataclasses.replace(run, shape=(2010, 1024, 768))
+    assert resources.Jobs(larger, "cpu", 4, 4).runtime("ingest") > resources.Jobs(run, "cpu", 4, 4).runtime("ingest")
