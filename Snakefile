@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
-from lightsheet import plan
+from lightsheet import head, plan, resources, triage
 from lightsheet.errors import InputError
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
@@ -26,6 +26,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = str(run.results.folder)
+jobs = resources.jobs(run, workflow)
 
 
 def every_manifest(wildcards):
@@ -35,8 +36,12 @@ def every_manifest(wildcards):
     return run.manifests()
 
 
+onstart:
+    head.begin(workflow, jobs)
+
+
 onerror:
-    for failure in run.failures():
+    for failure in [*run.failures(), *triage.failures(log)]:
         logger.error(failure)
     logger.error(
         f"Logs are in {RESULTS}/logs. What was done is kept: the same command goes on from here."
@@ -50,6 +55,9 @@ wildcard_constraints:
 
 localrules:
     all,
+    inventory,
+    psf,
+    report,
 
 
 rule all:
@@ -64,6 +72,7 @@ rule inventory:
         f"{RESULTS}/inventory.csv",
     log:
         f"{RESULTS}/logs/inventory.log",
+    retries: 0
     conda:
         "envs/lightsheet.yaml"
     params:
@@ -86,6 +95,7 @@ rule psf:
         json=f"{RESULTS}/psf/{{channel}}.json",
     log:
         f"{RESULTS}/logs/psf.{{channel}}.log",
+    retries: 0
     conda:
         "envs/lightsheet.yaml"
     params:
@@ -104,6 +114,9 @@ rule ingest:
     conda:
         "envs/lightsheet.yaml"
     threads: 2
+    resources:
+        mem_mb=jobs.memory("ingest"),
+        runtime=jobs.runtime("ingest"),
     params:
         results=run.results,
         tiles=lambda wildcards: run.tiles(wildcards.channel, wildcards.block),
@@ -122,10 +135,13 @@ rule deconvolve:
         f"{RESULTS}/logs/deconvolve.{{block}}.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: workflow.cores
+    threads: jobs.threads("deconvolve")
     resources:
-        dask_cluster="local",
-        dask_workers=1,
+        mem_mb=jobs.memory("deconvolve"),
+        runtime=jobs.runtime("deconvolve"),
+        dask_cluster=jobs.dask_cluster,
+        dask_workers=jobs.dask_workers,
+        attempt=lambda wildcards, attempt: attempt,
     params:
         results=run.results,
         channels=run.channels,
@@ -146,7 +162,10 @@ rule consolidate:
         f"{RESULTS}/logs/consolidate.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: workflow.cores
+    threads: jobs.threads("consolidate")
+    resources:
+        mem_mb=jobs.memory("consolidate"),
+        runtime=jobs.runtime("consolidate"),
     params:
         run=run,
     script:
@@ -160,6 +179,7 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{RESULTS}/logs/report.log",
+    retries: 0
     conda:
         "envs/lightsheet.yaml"
     params:
@@ -175,7 +195,10 @@ rule verify:
         f"{RESULTS}/logs/verify.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: workflow.cores
+    threads: jobs.threads("verify")
+    resources:
+        mem_mb=jobs.memory("verify"),
+        runtime=jobs.runtime("verify"),
     params:
         results=run.results,
         volumes=2,

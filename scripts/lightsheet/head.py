@@ -1,0 +1,115 @@
+"""What Snakemake's main process does so that no SLURM job outlives its run.
+
+Snakemake cancels the jobs that it submitted upon Ctrl-C; not upon SIGTERM, not while its plugin asks after them, and
+it knows nothing of Dask workers. All jobs of a run carry its label in their names, so the queue itself says what is
+left.
+"""
+
+import argparse
+import atexit
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+from snakemake.cli import get_profile_dir  # type: ignore[import-untyped]
+from snakemake.logging import logger  # type: ignore[import-untyped]
+
+from lightsheet import slurm, slurm_plugin
+from lightsheet.resources import Jobs
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""Which shall end a run as Ctrl-C does."""
+
+SWEEP_SECONDS = 2.0
+GRACE_SECONDS = 5.0
+"""Ctrl-C in a terminal reaches jobs on this machine too; those that live on after so long are told to end."""
+
+SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
+LEAVE_SECONDS = 30.0
+
+
+def begin(workflow: Any, jobs: Jobs) -> None:
+    """Get ready before the first job: called when Snakemake holds the lock and has something to do.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        As the Snakefile has it.
+    jobs : Jobs
+        Of this run.
+    """
+    if workflow.local_exec and jobs.dask_cluster == "local":
+        return  # where there is no cluster, SLURM's commands may take a minute to say so
+    label = slurm.label(jobs.run.results.folder)
+    if left := slurm.sweep(label, LEAVE_SECONDS):
+        logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(left)}")
+    atexit.register(slurm.sweep, label)
+    _sweep_upon_cancel(workflow.scheduler, label)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job would ignore it
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
+    if found := jobqueue_file():
+        os.environ.setdefault(slurm.JOBQUEUE, str(found))
+    if hasattr(workflow.executor_settings, "jobname_prefix"):
+        slurm_plugin.adopt(workflow.scheduler._executor, label, jobs.run.results.folder / "logs" / "slurm")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signals are handled)
+    """Do what Ctrl-C does at this moment, once: scancel and a dying terminal send several signals."""
+    _ignore(SIGNALS)
+    handler = signal.getsignal(signal.SIGINT)  # asyncio has its own while it runs
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+
+
+def _ignore(signals: Iterable[signal.Signals]) -> None:
+    for number in signals:
+        signal.signal(number, lambda *_: None)  # not SIG_IGN, which children would inherit
+
+
+def _sweep_upon_cancel(scheduler: Any, label: str) -> None:
+    """Cancel whatever of the run gets into the queue, from the moment at which Snakemake gives up until it ends."""
+    cancel, local = scheduler._executor.cancel, scheduler._local_executor
+
+    def sweep_and_cancel() -> None:
+        _ignore([signal.SIGINT, *SIGNALS])
+        threading.Thread(target=_clear, args=(label,), daemon=True).start()
+        cancel()
+        if local:
+            local.shutdown()  # else Snakemake would not wait for jobs on this machine, and stumble over them
+
+    scheduler._executor.cancel = sweep_and_cancel
+
+
+def _clear(label: str) -> None:
+    """Cancel what there is of the run's jobs until this process ends."""
+    logger.warning("Stopping: the SLURM jobs of this run are cancelled.")
+    slurm.sweep(label)
+    time.sleep(GRACE_SECONDS)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(SCRIPTS in word for word in child.cmdline()):
+                child.terminate()
+    while True:
+        slurm.sweep(label)
+        time.sleep(SWEEP_SECONDS)
+
+
+def jobqueue_file() -> Path | None:
+    """Return the jobqueue.yaml beside the profile in use, if there is one; found as Snakemake finds the profile."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--profile", action="append")
+    named = parser.parse_known_args()[0].profile or [os.environ.get("SNAKEMAKE_PROFILE") or "none"]
+    for profile in reversed(named):
+        found = get_profile_dir(profile)
+        if found and (place := Path(found[0], "jobqueue.yaml")).is_file():
+            return place.absolute()
+    return None

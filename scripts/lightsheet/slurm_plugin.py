@@ -1,0 +1,106 @@
+"""What Snakemake's SLURM plugin (2.8) does otherwise than a run needs, set right on its executor."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any
+
+from lightsheet import slurm
+
+CHECK_SECONDS = 0.5
+DOUBTS = 3
+"""How often a job must be found ended before the plugin is believed to have missed it."""
+
+
+def adopt(executor: Any, label: str, logs: Path) -> None:
+    """Set the plugin right, before it submits its first job.
+
+    Parameters
+    ----------
+    executor : snakemake_executor_plugin_slurm.Executor
+        Of this run.
+    label : str
+        What the names of its jobs begin with, unless the user said otherwise.
+    logs : Path
+        Where their logs go, unless the user said otherwise.
+    """
+    settings = executor.workflow.executor_settings
+    if not settings.jobname_prefix:
+        executor.run_uuid = f"{label}_{executor.run_uuid}"
+    if not settings.logdir:
+        executor.slurm_logdir = logs.absolute()
+    hurry(executor, 3 * settings.init_seconds_before_status_checks)
+    watch(executor)
+
+
+def hurry(executor: Any, longest: float) -> None:
+    """Let the plugin ask after its jobs often enough, and end at once when the run does.
+
+    It would ask ever more rarely, every three minutes in the end; a SLURM that forgets jobs sooner would make it
+    wait for ever, and Ctrl-C would take as long.
+
+    Parameters
+    ----------
+    executor : snakemake_executor_plugin_slurm.Executor
+        Of this run.
+    longest : float
+        Seconds between two questions, at most.
+    """
+
+    async def sleep() -> None:
+        end = time.monotonic() + min(executor.next_seconds_between_status_checks, longest)
+        while executor.wait and time.monotonic() < end:
+            await asyncio.sleep(CHECK_SECONDS)
+
+    executor.sleep = sleep
+
+
+def watch(executor: Any) -> None:
+    """Settle the jobs for which the plugin would wait for ever.
+
+    Preempted or lost with their node, and not put back into the queue; or ended while SLURM did not answer for so
+    long that `squeue` has forgotten them.
+
+    Parameters
+    ----------
+    executor : snakemake_executor_plugin_slurm.Executor
+        Of this run.
+    """
+    ask, doubts = executor.check_active_jobs, Counter[str]()
+
+    async def check(active: list[Any]) -> AsyncIterator[Any]:
+        waiting = [info async for info in ask(active)]
+        ended = _ended(executor.run_uuid, {info.external_jobid for info in waiting})
+        for info in waiting:
+            job = ended.get(info.external_jobid)
+            doubts[info.external_jobid] += 1 if job else -doubts[info.external_jobid]
+            if job and doubts[job.id] >= DOUBTS:
+                _settle(executor, info, job if job.state != "UNKNOWN" else slurm.ended(job.id))
+            else:
+                yield info
+
+    executor.check_active_jobs = check
+
+
+def _ended(name: str, ids: Collection[str]) -> dict[str, slurm.Job]:
+    """Return those jobs of that name which are over, or unknown to squeue; none if it does not answer."""
+    if not ids:
+        return {}
+    try:
+        known = {job.id: job for job in slurm.jobs(name)}
+    except slurm.NoAnswerError:
+        return {}
+    # members of a job array ("12_3") may be shown as one: they are left to the plugin
+    jobs = [known.get(number, slurm.Job(number, "", "UNKNOWN", "", "")) for number in ids if "_" not in number]
+    return {job.id: job for job in jobs if job.is_over}
+
+
+def _settle(executor: Any, info: Any, job: slurm.Job) -> None:
+    """Tell Snakemake how a job ended, in the plugin's words, which `lightsheet.triage` reads."""
+    if job.state == "COMPLETED":
+        executor.report_job_success(info)
+    else:
+        message = f"SLURM-job '{job.id}' failed, SLURM status is: '{job.state}'. "
+        executor.report_job_error(info, msg=message, aux_logs=[str(info.aux["slurm_logfile"])])

@@ -1,0 +1,132 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lightsheet import head, slurm
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from lightsheet import head
+
+results = Path("results/a").absolute()
+executor = SimpleNamespace(cancel=lambda: time.sleep(0.3))
+workflow = SimpleNamespace(
+    local_exec=False, executor_settings=None, scheduler=SimpleNamespace(_executor=executor, _local_executor=None)
+)
+head.begin(workflow, SimpleNamespace(dask_cluster="cpu", run=SimpleNamespace(results=SimpleNamespace(folder=results))))
+Path("ready").touch()
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    executor.cancel()
+    sys.exit(1)
+"""
+"""What Snakemake's main process does, as far as `head` is concerned."""
+
+SQUEUE = 'while read -r id name; do echo "$id|RUNNING|None|c1|$name"; done < queue'
+SCANCEL = 'shift; for id; do sed -i "/^$id /d" queue; echo "$id" >> cancelled; done'
+
+
+def command(place: Path, name: str, script: str) -> None:
+    (place / name).write_text(f"#!/bin/sh\n{script}\n")
+    (place / name).chmod(0o755)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, and commands in SLURM's place; `tests/slurm` has the real ones."""
+    command(tmp_path, "squeue", SQUEUE)
+    command(tmp_path, "scancel", SCANCEL)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(place: Path, *before: str) -> subprocess.Popen[bytes]:
+    scripts = str(Path(head.__file__).parents[1])
+    running = subprocess.Popen(
+        [*before, sys.executable, "-c", PROGRAM], cwd=place, env={**os.environ, "PYTHONPATH": scripts}
+    )
+    end = time.monotonic() + 20
+    while not (place / "ready").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    return running
+
+
+def queue(place: Path, *names: str) -> None:
+    (place / "queue").write_text("".join(f"{number} {name}\n" for number, name in enumerate(names, 1)))
+
+
+def test_what_a_killed_run_left_is_cancelled_at_the_start_and_nothing_else(place: Path) -> None:
+    own = slurm.label(Path("results/a"))
+    queue(place, f"{own}_1234", "somebody-elses", f"{own}-t0000", slurm.label(Path("results/b")))
+    running = start(place)
+    running.kill()
+    running.wait()
+    assert (place / "cancelled").read_text().split() == ["1", "3"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_and_cancels_its_jobs(place: Path, number: signal.Signals) -> None:
+    queue(place)
+    running = start(place)
+    queue(place, f"{slurm.label(Path('results/a'))}-t0000")
+    running.send_signal(number)
+    time.sleep(0.1)
+    running.send_signal(signal.SIGTERM)  # as a dying terminal, or scancel, sends several
+    assert running.wait(10) == 1  # not by the signal itself
+    assert (place / "queue").read_text() == ""
+
+
+def test_with_nohup_a_lost_terminal_ends_nothing(place: Path) -> None:
+    queue(place)
+    running = start(place, "nohup")
+    running.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(0.5)
+    running.terminate()
+    running.wait(10)
+
+
+def test_a_run_without_slurm_jobs_never_asks_slurm(place: Path) -> None:
+    command(place, "squeue", "touch asked")
+    before = signal.getsignal(signal.SIGTERM)
+    head.begin(SimpleNamespace(local_exec=True), SimpleNamespace(dask_cluster="local"))  # type: ignore[arg-type]
+    assert not (place / "asked").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def profile(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("jobs: 1\n")
+    (folder / "jobqueue.yaml").touch()
+    return folder / "jobqueue.yaml"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--profile", "site"], ["-n", "--profile=site"], ["--profile", "other", "--profile", "site"]]
+)
+def test_the_jobqueue_file_lies_beside_the_profile_in_use(place: Path, monkeypatch: Any, arguments: list[str]) -> None:
+    there = profile(place / "site")
+    (place / "other").mkdir()
+    (place / "other" / "config.yaml").touch()
+    monkeypatch.setattr(sys, "argv", ["snakemake", *arguments])
+    assert head.jobqueue_file() == there
+
+
+def test_a_profile_in_the_environment_is_found_and_none_is_no_error(place: Path, monkeypatch: Any) -> None:
+    there = profile(place / "mine" / "slurm")
+    monkeypatch.setattr(sys, "argv", ["snakemake", "--cores", "all"])
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    assert head.jobqueue_file() is None
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(place / "mine" / "slurm"))
+    assert head.jobqueue_file() == there

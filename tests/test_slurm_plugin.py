@@ -1,0 +1,106 @@
+import asyncio
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lightsheet import slurm_plugin
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands in SLURM's place; `tests/slurm` asks the real ones."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return tmp_path
+
+
+def command(place: Path, name: str, script: str) -> None:
+    (place / name).write_text(f"#!/bin/sh\n{script}\n")
+    (place / name).chmod(0o755)
+
+
+def executor(**settings: Any) -> Any:
+    given = {"jobname_prefix": "", "logdir": None, "init_seconds_before_status_checks": 1, **settings}
+    return SimpleNamespace(
+        workflow=SimpleNamespace(executor_settings=SimpleNamespace(**given)),
+        run_uuid="1234",
+        slurm_logdir="elsewhere",
+        next_seconds_between_status_checks=180,
+        check_active_jobs=None,
+        wait=True,
+    )
+
+
+def test_jobs_and_logs_are_named_after_the_run_unless_the_user_named_them() -> None:
+    ours, theirs = executor(), executor(jobname_prefix="mine", logdir="mine")
+    for one in (ours, theirs):
+        slurm_plugin.adopt(one, "ls-a-1", Path("results/a/logs/slurm"))
+    assert (ours.run_uuid, ours.slurm_logdir) == ("ls-a-1_1234", Path("results/a/logs/slurm").absolute())
+    assert (theirs.run_uuid, theirs.slurm_logdir) == ("1234", "elsewhere")
+
+
+@pytest.mark.parametrize(("wait", "least", "most"), [(True, 1, 3), (False, 0, 1)])
+def test_the_plugin_asks_often_and_wakes_when_the_run_ends(wait: bool, least: float, most: float) -> None:
+    one = executor()
+    slurm_plugin.hurry(one, longest=1)
+    one.wait = wait
+    start = time.monotonic()
+    asyncio.run(one.sleep())
+    assert least <= time.monotonic() - start < most  # and not 180 s
+
+
+class Plugin:
+    """Snakemake's SLURM plugin, waiting for job 7 whatever becomes of it."""
+
+    def __init__(self) -> None:
+        self.run_uuid = "ls-a-1_1234"
+        self.told: list[str] = []
+        slurm_plugin.watch(self)
+
+    async def check_active_jobs(self, active: list[Any]) -> Any:
+        for info in active:
+            yield info
+
+    def report_job_success(self, info: Any) -> None:
+        self.told.append(f"{info.external_jobid} succeeded")
+
+    def report_job_error(self, _info: Any, msg: str, aux_logs: list[str]) -> None:
+        self.told.append(msg + aux_logs[0])
+
+    def ask(self, times: int) -> list[str]:
+        async def check() -> None:
+            waiting = [SimpleNamespace(external_jobid="7", aux={"slurm_logfile": Path("7.log")})]
+            for _ in range(times):
+                waiting = [info async for info in self.check_active_jobs(waiting)]
+
+        asyncio.run(check())
+        return self.told
+
+
+def test_a_job_that_lost_its_place_and_was_not_put_back_fails(commands: Path) -> None:
+    command(commands, "squeue", "echo '7|PREEMPTED|None||ls-a-1_1234'")
+    assert Plugin().ask(slurm_plugin.DOUBTS - 1) == []
+    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == ["SLURM-job '7' failed, SLURM status is: 'PREEMPTED'. 7.log"]
+
+
+@pytest.mark.parametrize(
+    ("sacct", "told"),
+    [
+        ("echo 'ls-a-1_1234|COMPLETED|c1'", "7 succeeded"),
+        ("exit 1", "SLURM-job '7' failed, SLURM status is: 'UNKNOWN'. 7.log"),
+    ],
+)
+def test_a_job_that_squeue_has_forgotten_is_settled_with_or_without_accounting(
+    commands: Path, sacct: str, told: str
+) -> None:
+    command(commands, "squeue", "echo '8|RUNNING|None|c1|ls-a-1_1234'")
+    command(commands, "sacct", sacct)
+    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == [told]
+
+
+@pytest.mark.parametrize("squeue", ["echo '7|PENDING|BeginTime||ls-a-1_1234'", "exit 1"])
+def test_a_job_that_lives_or_of_which_slurm_says_nothing_is_waited_for(commands: Path, squeue: str) -> None:
+    command(commands, "squeue", squeue)
+    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == []
