@@ -58,7 +58,7 @@ picture: ## draw the README's picture anew, from the demo's results
 		pictures.draw_before_after(results.Results(Path("results/demo")), Path("docs/demo.png"))'
 
 check: lint  ## the fast part, all day long: format, lint, types, unit tests
-	$(BIN)/python -m pytest -m "not workflow"
+	$(BIN)/python -m pytest -m "not workflow and not slurm"
 
 lint: install-dev  ## format, lint and types alone
 	$(BIN)/ruff format --check $(CHECKED)
@@ -69,7 +69,7 @@ lint: install-dev  ## format, lint and types alone
 	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
 
 test: install-dev  ## every test, with the library's coverage
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 lock:  ## pin envs/*.in anew, with hashes
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.reference_data import DATA
 
@@ -17,3 +19,16 @@ def shared_data() -> Path:
     if not (DATA / "README.md").exists():
         pytest.skip(f"no reference data at {DATA}: set LIGHTSHEET_DATA")
     return DATA.resolve()
+
+
+class _ByFile(LoadScopeScheduling):
+    """Run the tests of a file in one process, and those of the cluster, of which a machine has one, in one too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "tests/slurm" if file.startswith("tests/slurm/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Use `_ByFile`: xdist 3.8 ignores its marks for groups under pytest 9.2 (pytest-xdist issue 1386)."""
+    return _ByFile(config, log)

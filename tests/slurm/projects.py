@@ -1,0 +1,125 @@
+"""A project whose runs use the cluster of the tests."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightsheet import slurm as queue
+from tests.slurm.minislurm import Cluster, Job
+from tests.workflow.conftest import Project
+
+ITERATIONS = 500
+"""So that a tiny volume takes one to three seconds: long enough to be hit in the middle."""
+
+SECTIONS: dict[str, dict[str, Any]] = {
+    "cpu": {"queue": "cpu", "cores": 1, "memory": "700MiB", "walltime": "00:10:00", "death-timeout": 20},
+    "gpu": {"queue": "gpu", "cores": 1, "memory": "700MiB", "job-extra-directives": ["--gres=gpu:1"]},
+    # SLURM makes a minute of it; of 20 s a worker takes volumes for 4.
+    "brief": {"queue": "cpu", "cores": 1, "memory": "700MiB", "walltime": "00:00:20"},
+    "nowhere": {"queue": "moon", "cores": 1, "memory": "700MiB"},
+}
+
+
+@dataclass
+class SlurmProject(Project):
+    """Two channels x three timepoints in one block, nothing done yet; `undisturbed` are a local run's digests."""
+
+    cluster: Cluster
+    undisturbed: dict[str, str]
+    variables: dict[str, str] = field(default_factory=dict)
+    launched: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """What the names of the run's SLURM jobs begin with."""
+        return queue.label(self.results)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self.variables}
+
+    def offer(self, **sections: dict[str, Any]) -> None:
+        """Write jobqueue.yaml: SECTIONS, with more keys for some."""
+        every = {name: {**SECTIONS[name], **sections.get(name, {})} for name in SECTIONS}
+        self.variables["LIGHTSHEET_JOBQUEUE"] = str(self.folder / "jobqueue.yaml")
+        content = {"jobqueue": every, "lightsheet": {"wait-for-workers": "20s"}}
+        (self.folder / "jobqueue.yaml").write_text(yaml.safe_dump(content))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command of a run: on this machine's cores, or as a profile says."""
+        command = super().command(*arguments)
+        if "--profile" in arguments:
+            command += ["--slurm-init-seconds-before-status-checks", "1"]  # tests have no time
+        unwanted = ["--cores"] if "--profile" in arguments else []
+        if (self.folder / "Snakefile").exists():
+            unwanted.append("--snakefile")
+        for option in unwanted:
+            at = command.index(option)
+            del command[at : at + 2]
+        return command
+
+    def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `snakemake` in a session of its own; what it says goes to run.log."""
+        with (self.folder / "run.log").open("wb") as log:
+            running = subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.launched.append(running)
+        return running
+
+    def end(self) -> None:
+        """Kill what a failed test left running."""
+        for running in self.launched:
+            if running.poll() is None:
+                self.kill(running)
+
+    def workers_from(self, section: str, number: int = 2) -> subprocess.Popen[bytes]:
+        """Start a run here whose Dask workers alone are SLURM jobs."""
+        return self.launch("--set-resources", f"deconvolve:dask_cluster={section}", f"deconvolve:dask_workers={number}")
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "run.log").read_text()
+
+    def wait_for(self, *words: str, seconds: float = 60) -> None:
+        """Wait until run.log holds these words."""
+        try:
+            self.cluster.wait_until(lambda: all(word in self.log for word in words), seconds, f"{words} in the log")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log[-4000:]}") from None
+
+    def finish(self, running: subprocess.Popen[bytes], seconds: float = 150) -> str:
+        """Wait for a run to end well: with the bytes of an undisturbed run, and no job left. Return its log."""
+        assert running.wait(seconds) == 0, self.log
+        assert self.digests() == self.undisturbed
+        self.assert_no_job_is_left(20)
+        return self.log
+
+    def fail_in(self, running: subprocess.Popen[bytes], seconds: float = 150) -> str:
+        """Wait for a run to end badly, without a traceback. Return its log."""
+        assert running.wait(seconds) != 0, self.log
+        assert "Traceback" not in self.log, self.log
+        self.assert_no_job_is_left(20)
+        return self.log
+
+    def worker_jobs(self, state: str = "RUNNING") -> list[Job]:
+        return [job for job in self.cluster.jobs(state=state) if job.name.startswith(f"{self.label}-")]
+
+    def jobs_left(self) -> list[Job]:
+        return [job for job in self.cluster.queued() if job.name.startswith(self.label)]
+
+    def assert_no_job_is_left(self, seconds: float) -> None:
+        self.cluster.wait_until(lambda: not self.jobs_left(), seconds, "no job of the run in the queue")
+
+    def done(self) -> list[Path]:
+        """Records of the volumes that are deconvolved."""
+        return sorted((self.results / "records" / "result").rglob("t*.json"))

@@ -1,0 +1,153 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.slurm import minislurm
+from tests.slurm.conftest import User
+from tests.slurm.minislurm import Cluster
+
+pytestmark = pytest.mark.slurm
+
+ROOT = Path(__file__).parents[2]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended may stay in the list until init takes note."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(("partition", "node"), [("cpu", "c1"), ("urgent", "c1"), ("gpu", "g1")])
+def test_a_job_runs_on_each_partition(slurm: Cluster, tmp_path: Path, partition: str, node: str) -> None:
+    gpus = ["--gres=gpu:1"] if partition == "gpu" else []
+    job = slurm.submit(
+        *(f"--partition={partition}", *gpus, "--output=out.txt", "--job-name=try", "--comment=a|b c"),
+        "--wrap=echo GPU $CUDA_VISIBLE_DEVICES",
+        cwd=tmp_path,
+    )
+    ended = slurm.wait_for_end(job, 20)
+    assert (ended.state, ended.node, ended.name, ended.comment) == ("COMPLETED", node, "try", "a|b c")
+    assert (tmp_path / "out.txt").read_text() == ("GPU 0\n" if gpus else "GPU\n")
+
+
+def test_two_gpu_jobs_get_a_gpu_each(slurm: Cluster, tmp_path: Path) -> None:
+    one = ("--partition=gpu", "--gres=gpu:1", "--output=%j.txt", "--wrap=echo $CUDA_VISIBLE_DEVICES; sleep 60")
+    jobs = [slurm.submit(*one, cwd=tmp_path) for _ in range(3)]
+    outputs = [tmp_path / f"{job}.txt" for job in jobs]
+    slurm.wait_until(lambda: all(path.exists() and path.read_text() for path in outputs[:2]), 20, "two jobs running")
+    assert sorted(path.read_text() for path in outputs[:2]) == ["0\n", "1\n"]
+    assert (slurm.job(jobs[2]).state, slurm.job(jobs[2]).reason) == ("PENDING", "Resources")
+
+
+def test_processes_of_a_job_are_found(slurm: Cluster, tmp_path: Path) -> None:
+    marked = slurm.submit("--output=out.txt", "--wrap=exec sleep 61", cwd=tmp_path)
+    bare = slurm.submit("--output=out.txt", "--wrap=env --ignore-environment sleep 62; true", cwd=tmp_path)
+
+    def sleeping(job: int, seconds: str) -> list[int]:
+        return [pid for pid in slurm.pids_of(job) if psutil.Process(pid).cmdline() == ["sleep", seconds]]
+
+    pids = slurm.wait_until(lambda: sleeping(marked, "61"), 20, "the first job sleeping")
+    slurm.wait_until(lambda: sleeping(bare, "62"), 20, "the second job sleeping")
+    assert not set(slurm.pids_of(marked)) & set(slurm.pids_of(bare))
+    assert len(slurm.steps_of(marked)) == 1
+    os.kill(pids[0], signal.SIGKILL)
+    assert slurm.wait_for_end(marked, 20).state == "FAILED"
+    assert slurm.job(bare).state == "RUNNING"
+
+
+def test_an_urgent_job_preempts_and_requeues_another(slurm: Cluster, tmp_path: Path) -> None:
+    ordinary = slurm.submit("--exclusive", "--nodes=2", "--wrap=sleep 60", cwd=tmp_path)
+    slurm.wait_until(lambda: slurm.job(ordinary).state == "RUNNING", 20, "the ordinary job running")
+    urgent = slurm.submit("--partition=urgent", "--wrap=true", cwd=tmp_path)
+    assert slurm.wait_for_end(urgent, 20).state == "COMPLETED"
+    slurm.wait_until(lambda: slurm.job(ordinary).restarts == 1, 20, "the ordinary job requeued")
+
+
+def test_a_job_that_takes_too_much_memory_is_killed(slurm: Cluster, tmp_path: Path) -> None:
+    code = "import time; x = bytearray(300_000_000); time.sleep(60)"
+    job = slurm.submit("--mem=100", "--output=out.txt", f"--wrap={sys.executable} -c '{code}'", cwd=tmp_path)
+    ended = slurm.wait_for_end(job, 30)
+    said = (tmp_path / "out.txt").read_text()
+    if minislurm.kernel_limits_memory():
+        assert ended.state == "OUT_OF_MEMORY"
+        assert "oom-kill event" in said
+    else:
+        assert ended.state == "FAILED"
+        assert "exceeded memory limit" in said
+
+
+def test_a_node_crashes_and_comes_back(slurm: Cluster, tmp_path: Path) -> None:
+    submitted = ("--nodelist=c2", "--output=out.txt", "--wrap=sleep 60")
+    lost = slurm.submit("--no-requeue", *submitted, cwd=tmp_path)
+    requeued = slurm.submit("--requeue", *submitted, cwd=tmp_path)
+    elsewhere = slurm.submit("--nodelist=c1", *submitted[1:], cwd=tmp_path)
+    jobs = (lost, requeued, elsewhere)
+    slurm.wait_until(lambda: all(len(slurm.pids_of(job)) > 1 for job in jobs), 20, "three jobs sleeping")
+    doomed = [pid for job in (lost, requeued) for pid in [*slurm.steps_of(job), *slurm.pids_of(job)]]
+    assert all(map(lives, doomed))
+    slurm.crash("c2")
+    assert not any(map(lives, doomed))
+    # slurmctld notices after SlurmdTimeout (10 s) and at its next look around.
+    assert slurm.wait_for_end(lost, 60).state == "NODE_FAIL"
+    assert slurm.job(elsewhere).state == "RUNNING"
+    slurm.revive("c2")
+    slurm.wait_until(lambda: slurm.job(requeued).state == "RUNNING", 20, "the requeued job running again")
+    assert slurm.job(requeued).restarts == 1
+
+
+def test_an_ordinary_user_submits(slurm: Cluster, as_user: User) -> None:
+    ended = as_user.run("sbatch", "--parsable", "--wrap=id --user --name; pwd")
+    assert ended.returncode == 0, ended.stderr
+    job = slurm.wait_for_end(int(ended.stdout), 20)
+    assert (job.state, job.user) == ("COMPLETED", as_user.name)
+    (written,) = as_user.folder.glob("slurm-*.out")
+    assert written.read_text() == f"{as_user.name}\n{as_user.folder}\n"
+    assert written.owner() == as_user.name
+
+
+def test_accounting_remembers_a_job(slurm: Cluster, slurm_with_accounting: Cluster, tmp_path: Path) -> None:
+    job = slurm_with_accounting.submit("--wrap=exit 3", cwd=tmp_path)
+    slurm_with_accounting.wait_for_end(job, 20)
+    sacct = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=State,ExitCode"]
+
+    def remembered() -> bool:
+        said = subprocess.run(sacct, capture_output=True, text=True, check=True).stdout
+        return said == "FAILED|3:0\n"
+
+    slurm_with_accounting.wait_until(remembered, 20, "the job's end in the accounting")
+    assert slurm.jobs() != slurm_with_accounting.jobs()
+
+
+KILLED_RUN = """
+import os, signal
+from tests.slurm import minislurm
+cluster = minislurm.Cluster(minislurm.own_folder())
+cluster.start()
+job = cluster.submit("--output=/dev/null", "--wrap=sleep 60")
+cluster.wait_until(lambda: cluster.pids_of(job), 20, "the job running")
+print(cluster.folder, *cluster.pids_of(job), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_run_left_behind_is_removed(slurm: Cluster) -> None:
+    slurm.unlink()
+    try:
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED_RUN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        folder, *pids = killed.stdout.split()
+        assert any(lives(int(pid)) for pid in pids)
+        assert minislurm.answers(minislurm.LINK)
+        minislurm.sweep()
+        assert not any(lives(int(pid)) for pid in pids)
+        assert not Path(folder).exists()
+        assert not minislurm.LINK.is_symlink()
+    finally:
+        slurm.link()
+    assert minislurm.answers(minislurm.LINK)

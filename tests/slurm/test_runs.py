@@ -1,0 +1,209 @@
+"""Whole runs as SLURM jobs, `snakemake --profile slurm` and the head job: what clusters do to them, what is left."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lightsheet.store import shard_path
+from tests.slurm import minislurm
+from tests.slurm.minislurm import Cluster
+from tests.slurm.projects import SlurmProject
+from tests.workflow.conftest import CHANNELS, ROOT
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture
+def checkout(fresh: SlurmProject) -> SlurmProject:
+    """A clone of this repository, as far as a run needs it, with the acquisition and my.yaml inside."""
+    for name in ("Snakefile", "config", "scripts", "profiles", "envs"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, fresh.folder / name)
+    (fresh.folder / "slurm").symlink_to((ROOT / "slurm").readlink())
+    return fresh
+
+
+def hide_until_missed(project: SlurmProject) -> threading.Thread:
+    """Let a record and a shard vanish when the coordinator says that they are there, as NFS does."""
+    record = project.results / "records" / "result" / CHANNELS[0] / "t0001.json"
+    shard = shard_path(project.results / "work" / "result" / CHANNELS[1], 0, (2,))
+    log = project.results / "logs" / "consolidate.log"
+
+    def hide() -> None:
+        minislurm.wait_until((project.results / "work" / "manifests" / "deconvolve.t0000.json").exists, 120, "manifest")
+        for path in (record, shard):
+            path.rename(path.with_name("hidden"))
+        with contextlib.suppress(TimeoutError):
+            minislurm.wait_until(
+                lambda: log.exists() and "waiting for the file system" in log.read_text(), 60, "noticed"
+            )
+        for path in (record, shard):
+            path.with_name("hidden").rename(path)
+
+    thread = threading.Thread(target=hide)
+    thread.start()
+    return thread
+
+
+def test_a_run_from_the_projects_root_and_its_rerun(checkout: SlurmProject) -> None:
+    hiding = hide_until_missed(checkout)
+    log = checkout.finish(checkout.launch("--profile", "slurm"), seconds=240)
+    hiding.join()
+    assert (
+        "waiting for the file system to show what another node wrote"
+        in (checkout.results / "logs" / "consolidate.log").read_text()
+    )
+    jobs = [job for job in checkout.cluster.jobs() if job.name.startswith(checkout.label)]
+    assert {job.state for job in jobs} <= {"COMPLETED", "CANCELLED"}, "cancelled are workers that were no longer needed"
+    assert {job.comment.split("_wildcards")[0] for job in jobs} >= {
+        "rule_ingest",
+        "rule_deconvolve",
+        "rule_consolidate",
+    }
+    assert "worker job(s) submitted" in (checkout.results / "logs" / "deconvolve.t0000.log").read_text()
+    assert list((checkout.results / "logs" / "slurm").rglob("*.log")), "SLURM's logs are kept"
+    assert "Traceback" not in log
+    before = {job.id for job in checkout.cluster.jobs()}
+    assert "Nothing to be done" in checkout.finish(checkout.launch("--profile", "slurm"))
+    assert {job.id for job in checkout.cluster.jobs()} == before
+    assert list(checkout.folder.glob("slurm-*.out")) == []
+
+
+def coordinator(project: SlurmProject) -> int:
+    """Wait until the coordinator has done a volume, and return its job."""
+    project.cluster.wait_until(lambda: len(project.done()) > 0, 90, "a volume done")
+    return next(job.id for job in project.cluster.jobs(state="RUNNING") if job.comment.startswith("rule_deconvolve"))
+
+
+def freeze_workers(project: SlurmProject) -> list[int]:
+    """Stop the workers' processes, so that the run does not end before it is disturbed; return their jobs."""
+    workers = [job.id for job in project.worker_jobs()]
+    for worker in workers:
+        for pid in project.cluster.pids_of(worker):
+            os.kill(pid, signal.SIGSTOP)
+    return workers
+
+
+@pytest.fixture
+def users_profile(project: SlurmProject, tmp_path: Path) -> SlurmProject:
+    """The profile copied to the user's own configuration of Snakemake, and changed there."""
+    place = tmp_path / "config" / "snakemake" / "site"
+    shutil.copytree(ROOT / "profiles" / "slurm", place)
+    text = (place / "jobqueue.yaml").read_text()
+    (place / "jobqueue.yaml").write_text(text.replace("memory: null", "memory: 700MiB").replace("cores: 8", "cores: 2"))
+    project.variables = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return project
+
+
+def stop(project: SlurmProject, running: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Stop Snakemake while its coordinator works: no job is left a minute later, and no finished volume is lost."""
+    os.kill(running.pid, number)
+    project.assert_no_job_is_left(60)
+    assert running.wait(60) != 0
+    assert "Traceback" not in project.log
+    done = {path: path.read_text() for path in project.done()}
+    project.finish(project.launch())
+    assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"
+
+
+def test_an_interrupted_run_with_the_users_own_profile_leaves_no_job(users_profile: SlurmProject) -> None:
+    running = users_profile.launch("--profile", "site")
+    coordinator(users_profile)
+    described = users_profile.cluster.command("scontrol", "show", "job", str(users_profile.worker_jobs()[0].id))
+    assert "CPUs/Task=2" in described, "not the jobqueue.yaml beside the profile in use"
+    stop(users_profile, running, signal.SIGINT)
+
+
+def test_a_terminated_run_leaves_no_job(project: SlurmProject) -> None:
+    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    coordinator(project)
+    stop(project, running, signal.SIGTERM)
+
+
+def test_a_killed_run_goes_on_after_its_lock_is_removed(project: SlurmProject) -> None:
+    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    job = coordinator(project)
+    freeze_workers(project)
+    project.kill(running)
+    assert project.jobs_left(), "a kill leaves jobs"
+    assert "unlock" in project.fail("--profile", str(ROOT / "profiles" / "slurm"))
+    project.succeed("--unlock")
+    project.finish(project.launch("--profile", str(ROOT / "profiles" / "slurm")))
+    assert project.cluster.job(job).state == "CANCELLED", "the coordinator that was left would have gone on beside"
+
+
+def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> None:
+    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    job = coordinator(project)
+    done = {path: path.read_text() for path in project.done()}
+    project.cluster.command("scontrol", "requeue", str(job))
+    project.cluster.wait_until(lambda: project.cluster.job(job).restarts == 1, 60, "requeued")
+    project.cluster.wait_until(lambda: project.cluster.job(job).state == "RUNNING", 60, "running again")
+    time.sleep(2)
+    for pid in project.cluster.pids_of(job):
+        os.kill(pid, signal.SIGKILL)
+    log = project.finish(running, seconds=240)
+    assert "SLURM-job" in log
+    assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"
+
+
+def test_a_coordinator_at_its_time_limit_ends_its_workers_and_the_next_one_goes_on(project: SlurmProject) -> None:
+    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    job = coordinator(project)
+    workers = freeze_workers(project)
+    project.cluster.command("scontrol", "update", f"jobid={job}", "endtime=now+1")
+    assert project.cluster.wait_for_end(job, 60).state == "TIMEOUT"
+    project.cluster.wait_until(
+        lambda: all(project.cluster.job(worker).state not in ("RUNNING", "PENDING") for worker in workers), 20, "gone"
+    )
+    project.finish(running, seconds=240)
+
+
+def head(project: SlurmProject) -> int:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**project.environment, "PATH": path}
+    arguments = ["sbatch", "--parsable", "--mem=2G", "profiles/slurm/head.sbatch", "--configfile", "my.yaml"]
+    ended = subprocess.run(arguments, cwd=project.folder, env=environment, capture_output=True, text=True, check=True)
+    return int(ended.stdout)
+
+
+def test_the_head_job_continues_after_its_time_limit(checkout: SlurmProject) -> None:
+    job = head(checkout)
+    coordinator(checkout)
+    checkout.cluster.command("scancel", "--batch", "--signal=USR1", str(job))
+    checkout.cluster.wait_until(lambda: checkout.cluster.job(job).restarts == 1, 60, "requeued")
+    assert checkout.cluster.wait_for_end(job, 240).state == "COMPLETED"
+    assert checkout.digests() == checkout.undisturbed
+    checkout.assert_no_job_is_left(20)
+
+
+def test_a_cancelled_head_job_leaves_nothing(checkout: SlurmProject) -> None:
+    job = head(checkout)
+    coordinator(checkout)
+    checkout.cluster.command("scancel", str(job))
+    checkout.assert_no_job_is_left(60)
+    assert checkout.cluster.job(job).state == "CANCELLED"
+
+
+def test_a_run_that_fails_ends_with_a_triage_where_there_is_accounting(
+    slurm_with_accounting: Cluster, project: SlurmProject
+) -> None:
+    project.cluster = slurm_with_accounting
+    project.offer(cpu={"job-script-prologue": ["exit 3"]})
+    log = project.fail_in(project.launch("--profile", str(ROOT / "profiles" / "slurm"), "--retries", "0"))
+    assert "deconvolve block=t0000: SLURM job" in log
+    assert "its log says: no worker is left; job " in log
+    assert "it ended with an error (FAILED), before it could take a volume; log: " in log
+    assert "the same command goes on from here" in log
+    assert slurm_with_accounting.command("sacct", "-n", "-X"), "accounting was not on"
+    project.offer()
+    project.finish(project.launch("--profile", str(ROOT / "profiles" / "slurm")), seconds=240)

@@ -1,0 +1,163 @@
+"""Dask workers as SLURM jobs, and all that happens to them: the run goes on, with the bytes of an undisturbed one."""
+
+import os
+import shutil
+import signal
+import subprocess
+from typing import Any
+
+import pytest
+
+from lightsheet import simulate
+from lightsheet.store import shard_path
+from tests.slurm.projects import SECTIONS, SlurmProject
+from tests.workflow.conftest import CHANNELS
+
+pytestmark = pytest.mark.slurm
+
+
+def busy(project: SlurmProject, running: subprocess.Popen[bytes]) -> Any:
+    """Wait until a volume is done and another in the middle; return a worker's job."""
+    project.wait_for("deconvolve 1/6")
+    assert running.poll() is None
+    return project.cluster.wait_until(project.worker_jobs, 20, "a running worker")[-1]
+
+
+def test_lost_workers_are_replaced_in_the_same_run(project: SlurmProject) -> None:
+    running = project.workers_from("cpu")
+    cancelled = busy(project, running)
+    before = {path: path.read_text() for path in project.done()}
+    project.cluster.command("scancel", str(cancelled.id))
+    killed = next(job for job in project.worker_jobs() if job.id != cancelled.id)
+    for pid in project.cluster.pids_of(killed.id):
+        os.kill(pid, signal.SIGKILL)
+    log = project.finish(running)
+    assert f"job {cancelled.id} on {cancelled.node}: it was cancelled (CANCELLED)" in log
+    assert f"job {killed.id} on {killed.node}: it ended with an error (FAILED)" in log
+    assert "Dask dashboard at http://" in log
+    assert "in flight" in log
+    assert before
+    assert all(path.read_text() == text for path, text in before.items()), "a finished volume was done again"
+
+
+def test_a_worker_near_its_walltime_is_replaced_without_losing_a_volume(project: SlurmProject) -> None:
+    log = project.finish(project.workers_from("brief", 1))
+    assert log.count("1 worker job(s) submitted") > 1, "no worker came near its walltime: the volumes are too small"
+    assert "done again" not in log
+    assert "try 1" not in log
+
+
+def test_a_node_crashes_and_comes_back(project: SlurmProject) -> None:
+    running = project.workers_from("cpu")
+    node = busy(project, running).node
+    project.cluster.crash(node)
+    project.wait_for("its node failed (NODE_FAIL)", seconds=90)
+    project.cluster.revive(node)
+    project.finish(running)
+
+
+def test_workers_give_way_to_jobs_of_higher_priority(project: SlurmProject) -> None:
+    running = project.workers_from("cpu")
+    busy(project, running)
+    urgent = [
+        project.cluster.submit("--partition=urgent", f"--nodelist={node}", "--exclusive", "--wrap=sleep 5")
+        for node in ("c1", "c2")
+    ]
+    log = project.finish(running)
+    assert "a job of higher priority took its place (PREEMPTED)" in log
+    assert {project.cluster.job(job).state for job in urgent} == {"COMPLETED"}
+
+
+def test_a_volume_that_cannot_be_done_is_reported_alone(project: SlurmProject) -> None:
+    project.succeed("--until", "ingest")
+    raw = shard_path(project.results / "work" / "raw" / CHANNELS[1], 0, (1,))
+    content = bytearray(raw.read_bytes())
+    content[100] ^= 255
+    raw.write_bytes(content)
+    log = project.fail_in(project.workers_from("cpu"))
+    assert log.count(f"{CHANNELS[1]} timepoint 1: try") == 2
+    assert "1 of 6 volumes could not be deconvolved" in log
+    assert f"{raw.relative_to(project.folder)} is damaged" in log
+    assert len(project.done()) == 6
+    assert [path.stem for path in project.done() if '"failed"' in path.read_text()] == ["t0001"]
+    assert not project.results.joinpath("small.ome.zarr").exists(), "consolidation has refused"
+    raw.unlink()
+    project.finish(project.workers_from("cpu"))
+
+
+def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
+    fresh.offer(cpu={"memory": "200MiB"})  # enough for a worker, not for a volume of 3 million voxels
+    shutil.rmtree(fresh.folder / "data")
+    simulate.simulate(
+        fresh.folder / "data", timepoints=1, shape=(48, 256, 256), psf_shape=(31, 20, 20), progress=lambda _line: None
+    )
+    fresh.configure(deconvolution={"iterations": 3})
+    fresh.succeed()
+    fresh.undisturbed = fresh.digests()
+    fresh.forget()
+    log = fresh.finish(fresh.workers_from("cpu", 1))
+    assert "it was killed, because it used more memory than it had asked for (OUT_OF_MEMORY)" in log
+    assert "its --mem was 209.7 MB; workers get 419.4 MB from now on" in log
+    assert ": try 1 of 3 failed: job " in log
+
+
+def test_a_gpu_worker_without_a_gpu_is_named_and_ends_the_run_if_it_is_the_last(project: SlurmProject) -> None:
+    project.configure(deconvolution={"engine": "gpu"})
+    log = project.fail_in(project.workers_from("gpu"))
+    assert "a worker is not used, and not replaced: job " in log
+    assert "no worker is left; job " in log
+    assert "engine: gpu needs CuPy and an NVIDIA GPU" in log
+
+
+def test_a_gpu_is_asked_of_slurm_for_each_worker(project: SlurmProject) -> None:
+    running = project.workers_from("gpu")
+    project.wait_for("is ready")
+    described = project.cluster.command("scontrol", "show", "job", str(project.worker_jobs()[0].id))
+    assert "gres/gpu=1" in described or "gres:gpu:1" in described
+    assert "Partition=gpu" in described
+    project.finish(running)
+
+
+def test_what_sbatch_refuses_is_said_at_once(project: SlurmProject) -> None:
+    log = project.fail_in(project.workers_from("nowhere"))
+    assert "SLURM refuses the workers of section nowhere of jobqueue.yaml: invalid partition specified: moon" in log
+
+
+def test_a_queue_without_end_is_said_with_its_reason_and_given_up(project: SlurmProject) -> None:
+    for node in ("c1", "c2"):
+        project.cluster.command("scontrol", "update", f"nodename={node}", "state=drain", "reason=maintenance")
+    log = project.fail_in(project.workers_from("cpu"))
+    assert "2 worker job(s) wait in the queue; squeue's reason: " in log
+    assert "no worker of section cpu has come in 20 s (squeue's reason: " in log
+
+
+def test_a_stopped_run_leaves_no_worker(project: SlurmProject) -> None:
+    running = project.workers_from("cpu")
+    busy(project, running)
+    os.kill(running.pid, signal.SIGTERM)
+    project.assert_no_job_is_left(60)
+    assert running.wait(60) != 0
+    project.finish(project.workers_from("cpu"))
+
+
+def test_workers_whose_coordinator_was_killed_leave_by_themselves(project: SlurmProject) -> None:
+    running = project.workers_from("cpu")
+    busy(project, running)
+    project.kill(running)
+    project.assert_no_job_is_left(SECTIONS["cpu"]["death-timeout"] + 20)
+
+
+def test_a_killed_run_leaves_workers_that_the_next_one_cancels(project: SlurmProject) -> None:
+    project.offer(cpu={"death-timeout": 300})
+    for node in ("c1", "c2"):
+        project.cluster.command("scontrol", "update", f"nodename={node}", "state=drain", "reason=later")
+    running = project.workers_from("cpu")
+    project.wait_for("wait in the queue")
+    project.kill(running)
+    left = project.jobs_left()
+    assert left, "pending jobs outlive a kill"
+    for node in ("c1", "c2"):
+        project.cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
+    project.succeed("--unlock")
+    project.finish(project.workers_from("cpu"))
+    assert {project.cluster.job(job.id).state for job in left} == {"CANCELLED"}
