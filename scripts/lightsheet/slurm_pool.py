@@ -4,6 +4,7 @@
 nor how long a volume takes.
 """
 
+import itertools
 import random
 import re
 import time
@@ -29,8 +30,11 @@ UNEXPLAINED_SECONDS = 60.0
 INNOCENT = {"BOOT_FAIL", "CANCELLED", "NODE_FAIL", "PREEMPTED", "REVOKED"}
 """Ends of a job that its volume cannot have caused."""
 
-PASSING = re.compile("timed out|unable to contact|temporarily|limit|too many|busy", re.IGNORECASE)
-"""What sbatch says that is no reason to give up."""
+PASSING = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
+"""What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
+
+AT_ONCE = 20
+"""Jobs submitted at a time: hundreds of sbatch at one moment would be a burden to the controller."""
 
 
 @dataclass
@@ -101,6 +105,7 @@ class SlurmPool:
         self._name, self._folder = name, folder
         self._number, self._memory, self._engine = number, memory, engine
         self._workers: dict[str, _Worker] = {}
+        self._count = itertools.count()
         self._seconds = 0.0  # that the slowest volume took
         self._faults: list[str] = []  # why workers proved unfit
         self._waiting = ""  # why jobs are pending
@@ -249,7 +254,7 @@ class SlurmPool:
     def _submit(self, number: int) -> None:
         margin = self._section.walltime - self._lifetime()
         jobqueue.revise(self._cluster, self._section, self._memory, self._lifetime() + margin / 2, margin / 4)
-        names = [f"worker-{len(self._workers) + n}" for n in range(number)]
+        names = [f"worker-{next(self._count)}" for _ in range(min(number, AT_ONCE))]
         error = jobqueue.adjust(self._cluster, arriving=names)
         self._hurry()
         jobs = {name: job.job_id for name in names if (job := self._cluster.workers.get(name)) and job.job_id}
