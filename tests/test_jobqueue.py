@@ -29,6 +29,7 @@ def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
     ("content", "sentence"),
     [
         ("jobqueue: {big: {cores: 4, walltime: long}}", "section big: walltime 'long' is not a time"),
+        ("jobqueue: {big: {cores: 4, walltime: 12:00:00}}", "section big: walltime 43200 must stand in quotes"),
         ("jobqueue: {big: {cores: many}}", "section big: invalid literal for int.*'many'"),
         ("jobqueue: {big: {cores: 4, memory: lots}}", "section big: Could not interpret 'lots'"),
         ("jobqueue: {big: {cores: 4}}\nlightsheet: {wait-for-workers: 5 mins}", "section big: .*mins"),
@@ -46,6 +47,11 @@ def test_a_mistake_is_answered_with_the_file_and_the_section(file: Path, content
 def test_a_missing_file_is_named(file: Path) -> None:
     with pytest.raises(InputError, match=f"{file} is not there"):
         jobqueue.section("cpu")
+
+
+def test_a_folder_with_a_blank_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="with a blank in its name; rename it"):
+        jobqueue.scheduler(jobqueue.section("cpu"), "ls-test", tmp_path / "my logs", 10**9)
 
 
 def test_memory_is_rounded_up() -> None:

@@ -71,11 +71,18 @@ def section(name: str) -> Section:
             int(own["cores"]),
             any("gpu" in directive for directive in own["job-extra-directives"]),
             parse_bytes(own["memory"]) if own["memory"] else None,
-            slurm.walltime_seconds(own["walltime"]),
+            _walltime(own["walltime"]),
             parse_timedelta((found.get("lightsheet") or {}).get("wait-for-workers", "12 h")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
+
+
+def _walltime(given: str | int) -> int:
+    """Return seconds; YAML takes 12:00:00 without quotes for the number 43200, which sbatch takes for minutes."""
+    if not isinstance(given, str):
+        raise ValueError(f'walltime {given} must stand in quotes: "12:00:00"')
+    return slurm.walltime_seconds(given)
 
 
 def scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMCluster:
@@ -96,7 +103,16 @@ def scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMClus
     -------
     SLURMCluster
         To be closed.
+
+    Raises
+    ------
+    InputError
+        If `folder` has a blank in its name, which the scripts of dask-jobqueue cannot say.
     """
+    if " " in str(folder):
+        raise InputError(
+            f"{folder}: SLURM's workers cannot have their logs in a folder with a blank in its name; rename it"
+        )
     keys = folder / ".keys" / name
     shutil.rmtree(keys, ignore_errors=True)  # of a coordinator that was killed
     keys.mkdir(parents=True, mode=0o700)

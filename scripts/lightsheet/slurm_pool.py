@@ -249,7 +249,7 @@ class SlurmPool:
             logger.warning("its --mem was %s; workers get %s from now on", size(worker.memory), size(self._memory))
         elif not worker.ready and job.state not in INNOCENT:
             self._number -= 1
-            self._faults.append(f"{self._ending(worker)}, before it could take a volume")
+            self._faults.append(f"{job.words}, before it could take a volume; log: {self._log(worker)}")
 
     def _submit(self, number: int) -> None:
         margin = self._section.walltime - self._lifetime()

@@ -89,7 +89,8 @@ def freeze_workers(project: SlurmProject) -> list[int]:
     workers = [job.id for job in project.worker_jobs()]
     for worker in workers:
         for pid in project.cluster.pids_of(worker):
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
     return workers
 
 
@@ -150,7 +151,8 @@ def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> Non
     project.cluster.wait_until(lambda: project.cluster.job(job).state == "RUNNING", 60, "running again")
     time.sleep(2)
     for pid in project.cluster.pids_of(job):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     log = project.finish(running, seconds=240)
     assert "SLURM-job" in log
     assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"

@@ -1,5 +1,6 @@
 """Dask workers as SLURM jobs, and all that happens to them: the run goes on, with the bytes of an undisturbed one."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -30,7 +31,8 @@ def test_lost_workers_are_replaced_in_the_same_run(project: SlurmProject) -> Non
     project.cluster.command("scancel", str(cancelled.id))
     killed = next(job for job in project.worker_jobs() if job.id != cancelled.id)
     for pid in project.cluster.pids_of(killed.id):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     log = project.finish(running)
     assert f"job {cancelled.id} on {cancelled.node}: it was cancelled (CANCELLED)" in log
     assert f"job {killed.id} on {killed.node}: it ended with an error (FAILED)" in log
