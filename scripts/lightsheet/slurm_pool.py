@@ -44,6 +44,7 @@ class _Worker:
     name: str
     job_id: str
     memory: int  # bytes asked for
+    node: str = ""
     address: str | None = None  # since it has connected
     trial: Future[None] | None = None
     ready: bool = False
@@ -202,7 +203,8 @@ class SlurmPool:
             logger.info("worker %s, job %s, is ready", worker.name, worker.job_id)
         elif not isinstance(trial.exception(), KilledWorker):
             self._number -= 1
-            self._faults.append(f"job {worker.job_id}: {trial.exception()}")
+            place = f" on {worker.node}" if worker.node else ""
+            self._faults.append(f"job {worker.job_id}{place}: {trial.exception()}")
             logger.warning("a worker is not used, and not replaced: %s", self._faults[-1])
             worker.dismissed = True
             jobqueue.adjust(self._cluster, leaving=[worker.name])
@@ -229,6 +231,7 @@ class SlurmPool:
             return
         for worker in self._living():
             job = jobs.get(worker.job_id) or slurm.ended(worker.job_id)
+            worker.node = job.node
             if job.is_over:
                 self._bury(worker, job)
         reasons = sorted({job.reason for job in jobs.values() if job.state in slurm.WAITING})
