@@ -196,6 +196,17 @@ def test_a_cancelled_head_job_leaves_nothing(checkout: SlurmProject) -> None:
     assert checkout.cluster.job(job).state == "CANCELLED"
 
 
+def test_volumes_inside_the_job_itself_with_a_gpu_that_snakemake_asks_for(project: SlurmProject) -> None:
+    where = ["dask_cluster=local", "dask_workers=1", "gres=gpu:1", "slurm_partition=gpu"]
+    resources = [f"deconvolve:{resource}" for resource in where]
+    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"), "--set-resources", *resources)
+    job = coordinator(project)
+    described = project.cluster.command("scontrol", "show", "job", str(job))
+    assert "gres/gpu=1" in described or "gres:gpu:1" in described
+    assert project.worker_jobs() == [], "no job submits another"
+    project.finish(running)
+
+
 def test_a_run_that_fails_ends_with_a_triage_where_there_is_accounting(
     slurm_with_accounting: Cluster, project: SlurmProject
 ) -> None:
