@@ -88,6 +88,38 @@ def test_a_volume_that_cannot_be_done_is_reported_alone(project: SlurmProject) -
     project.finish(project.workers_from("cpu"))
 
 
+DEADLY = """
+import os, sys
+
+def die(event, arguments):
+    if event == "open" and str(arguments[0]).endswith({shard!r}):
+        os._exit(1)
+
+sys.addaudithook(die)
+"""
+"""A sitecustomize.py with which a worker dies whenever it opens one raw shard."""
+
+
+def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: SlurmProject) -> None:
+    raw = shard_path(project.results / "work" / "raw" / CHANNELS[0], 0, (2,))
+    (project.folder / "deadly").mkdir()
+    (project.folder / "deadly" / "sitecustomize.py").write_text(
+        DEADLY.format(shard=str(raw.relative_to(project.folder)))
+    )
+    project.offer(cpu={"job-script-prologue": [f"export PYTHONPATH={project.folder}/deadly:$PYTHONPATH"]})
+    log = project.fail_in(project.workers_from("cpu"))
+    deaths = re.findall(
+        rf"{CHANNELS[0]} timepoint 2: (?:try \d of 3 failed: )?job (\d+) on c\d: it ended with an error", log
+    )
+    assert len(set(deaths)) == 3, log
+    assert "1 of 6 volumes could not be deconvolved" in log
+    failed = [path for path in project.done() if '"failed"' in path.read_text()]
+    assert failed == [project.results / "records" / "result" / CHANNELS[0] / "t0002.json"]
+    assert len(project.done()) == 6, "the others are finished"
+    project.offer()
+    project.finish(project.workers_from("cpu"))
+
+
 def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
     fresh.offer(cpu={"memory": "200MiB"})  # enough for a worker, not for a volume of 3 million voxels
     shutil.rmtree(fresh.folder / "data")
