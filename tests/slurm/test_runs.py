@@ -158,6 +158,17 @@ def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> Non
     assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"
 
 
+def test_a_preempted_coordinator_goes_back_into_the_queue_and_goes_on(project: SlurmProject) -> None:
+    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    job = coordinator(project)
+    freeze_workers(project)
+    node = project.cluster.job(job).node
+    urgent = project.cluster.submit("--partition=urgent", f"--nodelist={node}", "--exclusive", "--wrap=sleep 2")
+    project.finish(running, seconds=240)
+    assert project.cluster.job(urgent).state == "COMPLETED"
+    assert (project.cluster.job(job).restarts, project.cluster.job(job).state) == (1, "COMPLETED")
+
+
 def test_a_coordinator_at_its_time_limit_ends_its_workers_and_the_next_one_goes_on(project: SlurmProject) -> None:
     running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
     job = coordinator(project)
