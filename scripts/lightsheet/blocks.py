@@ -127,13 +127,13 @@ def _tasks(
     layout: Layout,
 ) -> dict[Key, dict[str, Any]]:
     """Return the arguments of `restoration.deconvolve` for each volume."""
-    _require_ingested(results, channels, timepoints)
+    ingested = _ingested(results, channels, timepoints)
     tasks = {}
     for channel in channels:
         psf = files.read_json(results.psf(channel, ".json"))["sha256"]
         own = {**settings, "background": settings["background"][channel]}
         for timepoint in timepoints:
-            raw = files.read_json(results.record("raw", channel, timepoint))
+            raw = ingested[channel, timepoint]
             tasks[channel, timepoint] = {
                 "results": results,
                 "channel": channel,
@@ -146,22 +146,26 @@ def _tasks(
     return tasks
 
 
-def _require_ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> None:
-    """Wait for the records of the raw volumes, and the PSFs' facts, which other nodes may just have written."""
+def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[Key, records.Record]:
+    """Return the raw volumes' records; they, and the PSFs' facts, may just have been written by other nodes."""
+    done: dict[Key, records.Record] = {}
 
     def missing() -> list[str]:
         raw = {(c, t): records.read(results.record("raw", c, t)) for c in channels for t in timepoints}
-        absent = [f"{c} timepoint {t}" for (c, t), record in raw.items() if not record or record["status"] != "done"]
+        done.update((key, record) for key, record in raw.items() if record and record["status"] == "done")
+        absent = [f"{c} timepoint {t}" for c, t in raw if (c, t) not in done]
         return absent + [f"the PSF of {c}" for c in channels if not files.read_json(results.psf(c, ".json"))]
 
     folders = {path.parent for c in channels for path in (results.record("raw", c, 0), results.psf(c, ".json"))}
     if absent := files.patiently(missing, *folders):
         raise InputError(f"{absent[0]} is not ingested: run the same command again")
+    return done
 
 
 def _run(todo: Mapping[Key, Mapping[str, Any]], workers: cluster.Workers) -> list[str]:
     """Do what is to be done; return a sentence for each volume that could not be."""
-    named = {f"{channel} timepoint {t}": {**task, "threads": workers.cores} for (channel, t), task in todo.items()}
+    threads = workers.cores
+    named = {f"{channel} timepoint {t}": {**task, "threads": threads} for (channel, t), task in todo.items()}
     any_task = next(iter(todo.values()))
     engine, shape = any_task["settings"]["engine"], any_task["layout"].levels[0].shape
     psf = max(tiff.describe(task["psf"])[0] for task in todo.values())

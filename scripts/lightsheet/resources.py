@@ -6,6 +6,7 @@ The only other file that knows Snakemake is `lightsheet.head`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,10 @@ class Jobs:
         from lightsheet import restoration  # every job of a cluster run parses the Snakefile: 0.2 s
 
         engine = "itk" if self.run.config["deconvolution"]["engine"] == "itk" else "cpu"
-        volume = restoration.memory_bytes(self.run.shape, self._psf_shape(), engine) / MB
+        volume = restoration.memory_bytes(self.run.shape, self._psf_shape, engine) / MB
         return PROCESS_MB + volume * (self.dask_workers if rule == "deconvolve" else 1)
 
+    @cached_property
     def _psf_shape(self) -> list[int]:
         """Return the size of the largest PSF at the voxel size of the volumes, before it is cropped."""
         fine, coarse = self.run.config["psf"]["voxel_size"], self.run.config["voxel_size"]

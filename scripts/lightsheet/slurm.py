@@ -7,10 +7,8 @@ otherwise), accounting or not; `sacct` is asked where it has forgotten.
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,11 +83,6 @@ def label(results: Path) -> str:
     return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{place}"
 
 
-def is_here() -> bool:
-    """Tell whether jobs can be submitted from this machine."""
-    return shutil.which("sbatch") is not None and shutil.which("squeue") is not None
-
-
 def jobs(prefix: str) -> list[Job]:
     """Return the user's jobs whose names begin with `prefix`, those that ended a short while ago included."""
     answer = _call("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
@@ -122,13 +115,6 @@ def explained(job: Job, log: Path) -> Job:
     return replace(job, state="OUT_OF_MEMORY") if MEMORY_KILL.search(end) else job
 
 
-def cancel(job_ids: Iterable[str]) -> None:
-    """Cancel jobs; those that have ended already are none of our concern."""
-    ids = list(job_ids)
-    if ids:
-        _call("scancel", "--quiet", *ids)
-
-
 def sweep(prefix: str, seconds: float = 0) -> list[str]:
     """Cancel every job whose name begins with `prefix`, running or pending.
 
@@ -149,7 +135,7 @@ def sweep(prefix: str, seconds: float = 0) -> list[str]:
         left = _queued(prefix)
         if left:
             logger.info("cancelling %d SLURM job(s) of this run: %s", len(left), " ".join(left))
-            cancel(left)
+            _call("scancel", "--quiet", *left)
         end = time.monotonic() + seconds
         while time.monotonic() < end and _queued(prefix):
             time.sleep(0.5)
@@ -162,12 +148,12 @@ def _queued(prefix: str) -> list[str]:
     return [job.id for job in jobs(prefix) if not job.is_over]
 
 
-def walltime_seconds(text: str | int) -> int:
+def walltime_seconds(text: str) -> int:
     """Return the seconds of a time limit as sbatch reads it.
 
     Parameters
     ----------
-    text : str or int
+    text : str
         `MM`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
 
     Raises
@@ -175,7 +161,7 @@ def walltime_seconds(text: str | int) -> int:
     ValueError
         If it is something else.
     """
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(text).strip())
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
     if not match:
         raise ValueError(f"walltime {text!r} is not a time as sbatch takes it, such as 04:00:00 or 1-12:00:00")
     days, *rest = (int(part) if part else None for part in match.groups())

@@ -136,9 +136,7 @@ class SlurmPool:
         if worker.end:
             return Loss(self._ending(worker), worker.end.state not in INNOCENT)
         if time.monotonic() - worker.vanished > UNEXPLAINED_SECONDS:
-            if not worker.dismissed:
-                worker.dismissed = True
-                jobqueue.adjust(self._cluster, leaving=[worker.name])
+            self._let_go([worker])
             return Loss(f"job {worker.job_id} does not answer, though SLURM says that it runs", blamed=True)
         return None
 
@@ -206,19 +204,21 @@ class SlurmPool:
             place = f" on {worker.node}" if worker.node else ""
             self._faults.append(f"job {worker.job_id}{place}: {trial.exception()}")
             logger.warning("a worker is not used, and not replaced: %s", self._faults[-1])
-            worker.dismissed = True
-            jobqueue.adjust(self._cluster, leaving=[worker.name])
+            self._let_go([worker])
+
+    def _let_go(self, workers: Collection[_Worker]) -> None:
+        """Have dask-jobqueue cancel the jobs of workers, and take their end for granted."""
+        if going := [worker for worker in workers if not worker.dismissed]:
+            for worker in going:
+                worker.dismissed = True
+            jobqueue.adjust(self._cluster, leaving=[worker.name for worker in going])
 
     def _dismiss(self, left: int, busy: Collection[str]) -> None:
         """Let go of idle workers: nearly at their walltime, short of memory, or of no more use."""
         idle = [w for w in self._living() if w.ready and not w.dismissed and w.address not in busy]
         surplus = len(idle) - (left - len(busy))
         unfit = [worker for worker in idle if not self._is_fit(worker)]
-        going = unfit + [worker for worker in idle if worker not in unfit][: max(0, surplus - len(unfit))]
-        for worker in going:
-            worker.dismissed = True
-        if going:
-            jobqueue.adjust(self._cluster, leaving=[worker.name for worker in going])
+        self._let_go(unfit + [worker for worker in idle if worker not in unfit][: max(0, surplus - len(unfit))])
 
     def _look(self) -> None:
         """Ask SLURM about the jobs: which ended, and why others wait."""
