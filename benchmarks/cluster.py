@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from keep import keep
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
@@ -29,7 +30,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from lightsheet import records, simulate, slurm  # noqa: E402, I001
 from tests.slurm import minislurm  # noqa: E402
 
-RESULT = Path(__file__).parent / "results" / "cluster.md"
 WORKERS = 4
 JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "memory": "1GiB", "walltime": "01:00:00"}}}
 
@@ -54,7 +54,7 @@ print(seconds, cpu, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/statu
 @contextmanager
 def cluster() -> Iterator[None]:
     """Use the site's SLURM, or start one."""
-    if slurm.is_here() and minislurm.answers(minislurm.LINK):
+    if minislurm.answers(minislurm.LINK):
         yield
         return
     own = minislurm.Cluster(minislurm.own_folder())
@@ -154,9 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = Path(name)
         lines = [measure(folder) for measure in (orchestration, coordinator, rerun)]
     lines = [f"By `python benchmarks/cluster.py` on {os.cpu_count()} cores.", "", *(f"- {line}" for line in lines)]
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    keep("cluster", lines)
     return 0
 
 

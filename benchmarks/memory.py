@@ -10,13 +10,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 
+from keep import keep
 from scipy.fft import next_fast_len
 
 IMAGE, PSF = (96, 256, 256), (31, 31, 31)
 CASES = [("cpu", "extended"), ("cpu", "replicate"), ("itk", "replicate")]
-RESULT = Path(__file__).parent / "results" / "memory.md"
 MEASURE = """
 import json, re, resource, sys
 from pathlib import Path
@@ -54,9 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "|---|---|---|",
         *(f"| {engine} | {boundary} | {measure(engine, boundary):.1f} |" for engine, boundary in CASES),
     ]
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    keep("memory", lines)
     return 0
 
 

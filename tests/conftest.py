@@ -21,6 +21,13 @@ def shared_data() -> Path:
     return DATA.resolve()
 
 
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands in SLURM's place; `tests/slurm` asks the real ones."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return tmp_path
+
+
 class _ByFile(LoadScopeScheduling):
     """Run the tests of a file in one process, and those of the cluster, of which a machine has one, in one too."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lightsheet import head, slurm
+from tests.fake_commands import command
 
 PROGRAM = """
 import sys, time
@@ -36,19 +37,13 @@ SQUEUE = 'while read -r id name; do echo "$id|RUNNING|None|c1|$name"; done < que
 SCANCEL = 'shift; for id; do sed -i "/^$id /d" queue; echo "$id" >> cancelled; done'
 
 
-def command(place: Path, name: str, script: str) -> None:
-    (place / name).write_text(f"#!/bin/sh\n{script}\n")
-    (place / name).chmod(0o755)
-
-
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(commands: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory, and commands in SLURM's place; `tests/slurm` has the real ones."""
-    command(tmp_path, "squeue", SQUEUE)
-    command(tmp_path, "scancel", SCANCEL)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    command(commands, "squeue", SQUEUE)
+    command(commands, "scancel", SCANCEL)
+    monkeypatch.chdir(commands)
+    return commands
 
 
 def start(place: Path, *before: str) -> subprocess.Popen[bytes]:

@@ -6,19 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightsheet import slurm
-
-
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of commands in SLURM's place; `tests/slurm` asks the real ones."""
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    return tmp_path
-
-
-def command(folder: Path, name: str, script: str) -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
-
+from tests.fake_commands import command
 
 QUEUE = """cat <<END
 12|RUNNING|None|c1|ls-a-1-t0000

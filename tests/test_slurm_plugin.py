@@ -7,18 +7,7 @@ from typing import Any
 import pytest
 
 from lightsheet import slurm_plugin
-
-
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of commands in SLURM's place; `tests/slurm` asks the real ones."""
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    return tmp_path
-
-
-def command(place: Path, name: str, script: str) -> None:
-    (place / name).write_text(f"#!/bin/sh\n{script}\n")
-    (place / name).chmod(0o755)
+from tests.fake_commands import command
 
 
 def executor(**settings: Any) -> Any:

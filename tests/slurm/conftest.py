@@ -11,11 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lightsheet import simulate
 from tests.slurm import minislurm
 from tests.slurm.minislurm import Cluster
 from tests.slurm.projects import ITERATIONS, SlurmProject
-from tests.workflow.conftest import SHAPE, Project
+from tests.workflow.conftest import Project
 
 
 @contextmanager
@@ -23,8 +22,8 @@ def running(request: pytest.FixtureRequest, accounting: bool = False) -> Iterato
     """Run a cluster; its folder, with the logs, stays until the next one starts if something failed."""
     cluster = Cluster(minislurm.own_folder())
     failed_before = request.session.testsfailed
-    cluster.start(accounting)
     try:
+        cluster.start(accounting)
         yield cluster
     finally:
         cluster.stop()
@@ -108,9 +107,7 @@ def remove_user(user: User) -> None:
 def _local_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A run that nothing disturbs, without SLURM."""
     project = Project(tmp_path_factory.mktemp("local"))
-    simulate.simulate(
-        project.folder / "data", timepoints=3, shape=SHAPE, psf_shape=(31, 20, 20), progress=lambda _line: None
-    )
+    project.simulate()
     project.configure(deconvolution={"iterations": ITERATIONS, "timepoints_per_job": 3})
     project.succeed()
     return project

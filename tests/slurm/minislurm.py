@@ -219,6 +219,12 @@ class Cluster:
         found = {*marked, *_descendants(self._steps(job_id))}
         return [process.pid for process in sorted(found, key=lambda process: (process.create_time(), process.pid))]
 
+    def signal(self, job_id: int, number: int) -> None:
+        """Send a signal to every process of a job, behind SLURM's back."""
+        for pid in self.pids_of(job_id):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     # Parts
 
     def _start_daemons(self, accounting: bool) -> None:

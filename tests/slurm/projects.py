@@ -10,10 +10,12 @@ import yaml
 
 from lightsheet import slurm as queue
 from tests.slurm.minislurm import Cluster, Job
-from tests.workflow.conftest import Project
+from tests.workflow.conftest import ROOT, Project
 
 ITERATIONS = 500
 """So that a tiny volume takes one to three seconds: long enough to be hit in the middle."""
+
+PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"))
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "cpu": {"queue": "cpu", "cores": 1, "memory": "700MiB", "walltime": "00:10:00", "death-timeout": 20},
@@ -85,6 +87,10 @@ class SlurmProject(Project):
     def workers_from(self, section: str, number: int = 2) -> subprocess.Popen[bytes]:
         """Start a run here whose Dask workers alone are SLURM jobs."""
         return self.launch("--set-resources", f"deconvolve:dask_cluster={section}", f"deconvolve:dask_workers={number}")
+
+    def with_profile(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run whose jobs are SLURM jobs, by the repository's profile."""
+        return self.launch(*PROFILE, *arguments)
 
     @property
     def log(self) -> str:

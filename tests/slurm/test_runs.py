@@ -15,7 +15,7 @@ import pytest
 from lightsheet.store import shard_path
 from tests.slurm import minislurm
 from tests.slurm.minislurm import Cluster
-from tests.slurm.projects import SlurmProject
+from tests.slurm.projects import PROFILE, SlurmProject
 from tests.workflow.conftest import CHANNELS, ROOT
 
 pytestmark = pytest.mark.slurm
@@ -88,9 +88,7 @@ def freeze_workers(project: SlurmProject) -> list[int]:
     """Stop the workers' processes, so that the run does not end before it is disturbed; return their jobs."""
     workers = [job.id for job in project.worker_jobs()]
     for worker in workers:
-        for pid in project.cluster.pids_of(worker):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
+        project.cluster.signal(worker, signal.SIGSTOP)
     return workers
 
 
@@ -125,41 +123,39 @@ def test_an_interrupted_run_with_the_users_own_profile_leaves_no_job(users_profi
 
 
 def test_a_terminated_run_leaves_no_job(project: SlurmProject) -> None:
-    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    running = project.with_profile()
     coordinator(project)
     stop(project, running, signal.SIGTERM)
 
 
 def test_a_killed_run_goes_on_after_its_lock_is_removed(project: SlurmProject) -> None:
-    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    running = project.with_profile()
     job = coordinator(project)
     freeze_workers(project)
     project.kill(running)
     assert project.jobs_left(), "a kill leaves jobs"
-    assert "unlock" in project.fail("--profile", str(ROOT / "profiles" / "slurm"))
+    assert "unlock" in project.fail(*PROFILE)
     project.succeed("--unlock")
-    project.finish(project.launch("--profile", str(ROOT / "profiles" / "slurm")))
+    project.finish(project.with_profile())
     assert project.cluster.job(job).state == "CANCELLED", "the coordinator that was left would have gone on beside"
 
 
 def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> None:
-    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    running = project.with_profile()
     job = coordinator(project)
     done = {path: path.read_text() for path in project.done()}
     project.cluster.command("scontrol", "requeue", str(job))
     project.cluster.wait_until(lambda: project.cluster.job(job).restarts == 1, 60, "requeued")
     project.cluster.wait_until(lambda: project.cluster.job(job).state == "RUNNING", 60, "running again")
     time.sleep(2)
-    for pid in project.cluster.pids_of(job):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    project.cluster.signal(job, signal.SIGKILL)
     log = project.finish(running, seconds=240)
     assert "SLURM-job" in log
     assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"
 
 
 def test_a_preempted_coordinator_goes_back_into_the_queue_and_goes_on(project: SlurmProject) -> None:
-    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    running = project.with_profile()
     job = coordinator(project)
     freeze_workers(project)
     node = project.cluster.job(job).node
@@ -170,7 +166,7 @@ def test_a_preempted_coordinator_goes_back_into_the_queue_and_goes_on(project: S
 
 
 def test_a_coordinator_at_its_time_limit_ends_its_workers_and_the_next_one_goes_on(project: SlurmProject) -> None:
-    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"))
+    running = project.with_profile()
     job = coordinator(project)
     workers = freeze_workers(project)
     project.cluster.command("scontrol", "update", f"jobid={job}", "endtime=now+1")
@@ -210,7 +206,7 @@ def test_a_cancelled_head_job_leaves_nothing(checkout: SlurmProject) -> None:
 def test_volumes_inside_the_job_itself_with_a_gpu_that_snakemake_asks_for(project: SlurmProject) -> None:
     where = ["dask_cluster=local", "dask_workers=1", "gres=gpu:1", "slurm_partition=gpu"]
     resources = [f"deconvolve:{resource}" for resource in where]
-    running = project.launch("--profile", str(ROOT / "profiles" / "slurm"), "--set-resources", *resources)
+    running = project.with_profile("--set-resources", *resources)
     job = coordinator(project)
     described = project.cluster.command("scontrol", "show", "job", str(job))
     assert "gres/gpu=1" in described or "gres:gpu:1" in described
@@ -223,11 +219,11 @@ def test_a_run_that_fails_ends_with_a_triage_where_there_is_accounting(
 ) -> None:
     project.cluster = slurm_with_accounting
     project.offer(cpu={"job-script-prologue": ["exit 3"]})
-    log = project.fail_in(project.launch("--profile", str(ROOT / "profiles" / "slurm"), "--retries", "0"))
+    log = project.fail_in(project.with_profile("--retries", "0"))
     assert "deconvolve block=t0000: SLURM job" in log
     assert "its log says: no worker is left; job " in log
     assert "it ended with an error (FAILED), before it could take a volume; log: " in log
     assert "the same command goes on from here" in log
     assert slurm_with_accounting.command("sacct", "-n", "-X"), "accounting was not on"
     project.offer()
-    project.finish(project.launch("--profile", str(ROOT / "profiles" / "slurm")), seconds=240)
+    project.finish(project.with_profile(), seconds=240)

@@ -1,6 +1,5 @@
 """Dask workers as SLURM jobs, and all that happens to them: the run goes on, with the bytes of an undisturbed one."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lightsheet import simulate
 from lightsheet.store import shard_path
 from tests.slurm.projects import SECTIONS, SlurmProject
 from tests.workflow.conftest import CHANNELS
@@ -31,9 +29,7 @@ def test_lost_workers_are_replaced_in_the_same_run(project: SlurmProject) -> Non
     before = {path: path.read_text() for path in project.done()}
     project.cluster.command("scancel", str(cancelled.id))
     killed = next(job for job in project.worker_jobs() if job.id != cancelled.id)
-    for pid in project.cluster.pids_of(killed.id):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    project.cluster.signal(killed.id, signal.SIGKILL)
     log = project.finish(running)
     assert f"job {cancelled.id} on {cancelled.node}: it was cancelled (CANCELLED)" in log
     assert f"job {killed.id} on {killed.node}: it ended with an error (FAILED)" in log
@@ -123,9 +119,7 @@ def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: Slurm
 def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
     fresh.offer(cpu={"memory": "200MiB"})  # enough for a worker, not for a volume of 3 million voxels
     shutil.rmtree(fresh.folder / "data")
-    simulate.simulate(
-        fresh.folder / "data", timepoints=1, shape=(48, 256, 256), psf_shape=(31, 20, 20), progress=lambda _line: None
-    )
+    fresh.simulate(timepoints=1, shape=(48, 256, 256))
     fresh.configure(deconvolution={"iterations": 3})
     fresh.succeed()
     fresh.undisturbed = fresh.digests()

@@ -42,6 +42,16 @@ class Project:
     def results(self) -> Path:
         return self.folder / "results" / "small"
 
+    def simulate(self, timepoints: int = 3, shape: tuple[int, int, int] = SHAPE) -> None:
+        """Make data/, of two channels."""
+        simulate.simulate(
+            self.folder / "data",
+            timepoints=timepoints,
+            shape=shape,
+            psf_shape=(31, 20, 20),
+            progress=lambda _line: None,
+        )
+
     def configure(self, **sections: Any) -> None:
         """Write my.yaml: CONFIG with keys of its sections replaced."""
         config = copy.deepcopy(CONFIG)
@@ -123,9 +133,7 @@ def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("finished"))
-    simulate.simulate(
-        project.folder / "data", timepoints=3, shape=SHAPE, psf_shape=(31, 20, 20), progress=lambda _line: None
-    )
+    project.simulate()
     project.configure()
     project.succeed()
     return project
