@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
+from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.method import check as check_method
 from lightsheet.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
@@ -42,8 +44,11 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"config key {key}: {value} is not a number to compute with")
     filled: dict[str, Any] = _with_defaults(copy.deepcopy(dict(config)), schema, schema)
     asked = filled["deconvolution"]
-    if asked["engine"] == "itk" and asked["boundary"] != "replicate":
-        raise InputError("config key deconvolution.boundary: engine itk has replicate only; say boundary: replicate")
+    method = Method(asked["iterations"], boundary=asked["boundary"], acceleration=asked["acceleration"])
+    try:
+        check_method(method, asked["engine"])
+    except InputError as error:
+        raise InputError(f"config key deconvolution.{error}") from None
     return filled
 
 

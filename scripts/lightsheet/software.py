@@ -14,6 +14,7 @@ LIBRARIES = {
     "tifffile": "https://github.com/cgohlke/tifffile",
     "numpy": "https://numpy.org/",
     "scipy": "https://scipy.org/",
+    "skimage": "https://scikit-image.org/",
     "itk": "https://itk.org/",
     "cupy": "https://cupy.dev/",
 }

@@ -1,8 +1,5 @@
 """What a user relies on: the deconvolved pixels, against slow references, the data's truth and simple physics."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 import tifffile
@@ -13,7 +10,7 @@ from scipy.fft import next_fast_len
 from scipy.signal import fftconvolve
 from tests.reference_data import DATA
 
-from lightsheet.deconvolution import BOUNDARIES, engine_version, gpu, resolve, richardson_lucy
+from lightsheet.deconvolution import BOUNDARIES, engine_version, richardson_lucy
 from lightsheet.errors import InputError
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
@@ -43,7 +40,6 @@ def slow_extended(image, psf, iterations):
     mask[view] = 1
     seen = ndimage.correlate(mask, psf, mode="constant")
     weight = np.where(seen < 0.01 * seen.max(), 0, 1 / np.maximum(seen, 1e-9))
-    estimate *= weight > 0
     quotient = np.zeros_like(estimate)
     for _ in range(iterations):
         blurred = ndimage.convolve(estimate, psf, mode="constant")[view]
@@ -187,6 +183,7 @@ def test_extended_boundary_knows_no_units():
 
 
 GOOD = np.ones((4, 5, 6))
+BLOB = gaussian((1, 1, 1), (3, 3, 3))
 NAN = np.where(np.arange(6) == 3, np.nan, GOOD)
 
 
@@ -201,11 +198,14 @@ NAN = np.where(np.arange(6) == 3, np.nan, GOOD)
         ({"image": GOOD * 1e39}, "the image has voxels that are NaN or infinite in float32"),
         ({"psf": GOOD * 0}, "the PSF's sum is 0; it must be positive"),
         ({"iterations": 0}, "iterations: 0 is too few; give 1 or more"),
-        ({"engine": "gpus"}, "engine: there is no 'gpus'; choose one of auto, cpu, gpu, itk"),
+        ({"engine": "gpus"}, "engine: there is no 'gpus'; choose one of auto, cpu, gpu, itk, skimage"),
         ({"boundary": "zero"}, "boundary: there is no 'zero'; choose one of extended, replicate"),
-        ({"acceleration": "fast"}, "acceleration: there is no 'fast'; choose one of none"),
+        ({"acceleration": "fast"}, "acceleration: there is no 'fast'; choose one of none, biggs, heavy-ball"),
         ({"engine": "itk", "boundary": "extended"}, "engine itk has no 'extended'; choose engine: cpu or"),
-        ({"image": GOOD * 3e38}, "the deconvolved volume exceeds what float32 holds"),
+        (
+            {"image": BLOB / BLOB.max() * 3e38, "psf": BLOB, "iterations": 9},
+            "the deconvolved volume exceeds what float32 holds",
+        ),
     ],
 )
 def test_wrong_arguments_get_a_sentence(changes, sentence):
@@ -214,56 +214,8 @@ def test_wrong_arguments_get_a_sentence(changes, sentence):
         richardson_lucy(arguments.pop("image"), arguments.pop("psf"), **arguments)
 
 
-@pytest.fixture
-def no_cupy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)  # what makes an import fail
-
-
-@pytest.fixture
-def numpy_as_cupy(monkeypatch):
-    """NumPy in CuPy's place: shows where arrays go in and out, nothing of the GPU."""
-    cupy = types.ModuleType("cupy")
-    vars(cupy).update(vars(np) | {"__version__": "14.0", "is_available": lambda: True, "asnumpy": np.asarray})
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setitem(sys.modules, "cupyx.scipy.fft", sys.modules["scipy.fft"])
-
-
-@pytest.mark.usefixtures("no_cupy")
-def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install():
-    assert resolve("auto") == "cpu"
-    with pytest.raises(InputError, match="run `make install-gpu`"):
-        richardson_lucy(GOOD, GOOD, iterations=1, engine="gpu")
-    assert richardson_lucy(GOOD, GOOD, iterations=1) == pytest.approx(1, abs=0.01)
-
-
-@pytest.mark.usefixtures("numpy_as_cupy")
-def test_with_a_device_auto_is_gpu_and_runs_the_same_code():
-    assert resolve("auto") == "gpu"
-    assert engine_version("auto") == "gpu 1 (cupy 14.0)"
-    image = np.random.default_rng(5).random((9, 8, 7))
-    for boundary in BOUNDARIES:
-        gpu_result = richardson_lucy(image, GOOD, iterations=3, boundary=boundary)
-        cpu_result = richardson_lucy(image, GOOD, iterations=3, boundary=boundary, engine="cpu")
-        assert relative_l2(gpu_result, cpu_result) < 1e-5
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees")
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("iterations", [10, 30])
-def test_gpu_agrees_with_cpu(boundary, iterations):
-    random = np.random.default_rng(6)
-    image, psf = random.random((23, 37, 41)) * 1000, gaussian((2, 2, 2), (6, 7, 8))
-    image[random.random(image.shape) < 0.5] = 0
-    results = [
-        richardson_lucy(image, psf, iterations=iterations, engine=engine, boundary=boundary)
-        for engine in ("gpu", "cpu")
-    ]
-    assert relative_l2(*results) < 1e-5
-
-
 def test_engine_version_names_the_libraries():
     import scipy
 
-    assert engine_version("cpu") == f"cpu 1 (numpy {np.__version__}, scipy {scipy.__version__})"
-    assert engine_version("itk").startswith("itk 1 (itk 5.")
+    assert engine_version("cpu") == f"cpu 2 (numpy {np.__version__}, scipy {scipy.__version__})"
+    assert engine_version("itk").startswith("itk 2 (itk 5.")

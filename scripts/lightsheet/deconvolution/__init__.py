@@ -1,90 +1,133 @@
 """Richardson-Lucy deconvolution: the one function behind which the engines stand, and which there are.
 
 The method is that of Richardson (1972, J. Opt. Soc. Am. 62, 55) and Lucy (1974, Astron. J. 79, 745). An
-engine is a module with `deconvolve(image, psf, *, iterations, boundary, threads)` and `version()`; it is
-imported only when it is used, so that nobody needs what another engine needs.
+engine is a module with `deconvolve(image, psf, method, threads)` and `version()`; it is imported only when it is
+used, so that nobody needs what another engine needs.
 """
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from lightsheet.deconvolution import arrays, fourier
+from lightsheet.deconvolution.method import CHOICES, Method, check
+from lightsheet.deconvolution.stopping import brightest_part, choose_iterations
 from lightsheet.errors import InputError
 
-ENGINES = {name: f"{__name__}.{name}" for name in ("cpu", "gpu", "itk")}
-BOUNDARIES = ("extended", "replicate")
-ACCELERATIONS = ("none",)
+ENGINES = {name: f"{__name__}.{name}" for name in ("cpu", "gpu", "itk", "skimage")}
+BOUNDARIES = CHOICES["boundary"]
+ACCELERATIONS = CHOICES["acceleration"]
 
 # Part of every fingerprint: raise it when an engine's pixels change for the same settings.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 LARGEST = float(np.finfo(np.float32).max)
 
 
 def richardson_lucy(
-    image: np.ndarray[Any, Any],
-    psf: np.ndarray[Any, Any],
+    image: Any,
+    psf: Any,
     *,
-    iterations: int,
+    iterations: int | str,
     engine: str = "auto",
     boundary: str = "extended",
     acceleration: str = "none",
     threads: int | None = None,
-) -> np.ndarray[Any, Any]:
-    """Deconvolve one volume.
+) -> Any:
+    """Deconvolve one volume, or many.
 
     Parameters
     ----------
-    image : numpy.ndarray
-        (z, y, x), any real dtype, the camera's offset removed; negative voxels count as 0.
-    psf : numpy.ndarray
-        (z, y, x), any size, sampled at the image's voxel size, its centre at index N // 2 of each axis. Its
-        sum is brought to 1 here.
-    iterations : int
-        How many, at least 1.
+    image : array
+        (..., z, y, x) of NumPy, CuPy or Dask, any real dtype, the camera's offset removed; negative voxels count as 0.
+    psf : array
+        (..., z, y, x), any size, sampled at the image's voxel size, its centre at index N // 2 of each axis. The sum
+        of each is brought to 1 here. Its leading dimensions and the image's are broadcast against each other.
+    iterations : int or str
+        How many, at least 1; or "auto": for each volume as many as `lightsheet.deconvolution.stopping` chooses.
     engine : str
         "auto" (see `resolve`) or one of `ENGINES`.
     boundary : str
-        "extended": the estimate reaches beyond the field of view by the PSF's support, and only measured
-        voxels count (Bertero and Boccacci 2005, Astron. Astrophys. 437, 369). "replicate": the image's edge
-        is repeated outwards, as ITK does.
+        "extended": the estimate starts flat and reaches beyond the field of view by the PSF's support, and only
+        measured voxels count (Bertero and Boccacci 2005, Astron. Astrophys. 437, 369). "replicate": the estimate
+        starts as the image, whose edge is repeated outwards, as in ITK.
     acceleration : str
-        "none".
+        "none", "heavy-ball" or "biggs": momentum, which takes about half the iterations for the same picture, see
+        `lightsheet.deconvolution.acceleration`.
     threads : int, optional
-        How many threads to use; all cores that this process may use unless given. Engine "gpu" ignores it.
+        How many threads to use for a volume; unless given all cores that this process may use, but one for Dask
+        arrays, since Dask does as many volumes at a time. Engine "gpu" ignores it.
 
     Returns
     -------
-    numpy.ndarray
-        (z, y, x) of the image's shape, float32, finite; the same bits on every run.
+    array
+        (..., z, y, x) of the image's z, y and x, float32, finite, in the image's module; a lazy one of Dask, see
+        `lightsheet.deconvolution.arrays`. The same bits on every run.
 
     Raises
     ------
     InputError
-        If an argument cannot be used, or the result exceeds what float32 holds.
+        If an argument cannot be used, or a result exceeds what float32 holds.
     RuntimeError
         If ITK's process dies.
     """
-    _check_choice("boundary", boundary, BOUNDARIES)
-    _check_choice("acceleration", acceleration, ACCELERATIONS)
-    if iterations < 1:
-        raise InputError(f"iterations: {iterations} is too few; give 1 or more")
+    engine = resolve(engine)
+    method = Method(iterations, boundary, "flat" if boundary == "extended" else "image", acceleration)
+    check(method, engine)
+    if any(arrays.is_dask(array) for array in (image, psf)):
+        threads = threads or 1
+    return arrays.broadcast(partial(_deconvolve, method=method, engine=engine, threads=threads), image, psf)
+
+
+def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int | None) -> Any:
+    """Deconvolve one volume, (z, y, x)."""
     _check_volume("image", image)
     _check_volume("PSF", psf)
-    module = import_module(ENGINES[resolve(engine)])
+    if engine != "gpu" and not isinstance(image, np.ndarray):
+        raise InputError(f"engine: {engine} needs arrays of NumPy, not of {type(image).__module__}; choose gpu")
     if image.min() < 0:
         image = np.maximum(image, 0)
+    psf = _normalised(arrays.to_host(psf))
     with np.errstate(over="ignore", invalid="ignore"):  # the check below says it in a sentence
-        result: np.ndarray[Any, Any] = module.deconvolve(
-            image, _normalised(psf), iterations=iterations, boundary=boundary, threads=threads
-        )
+        if method.iterations == "auto":
+            number = auto_iterations(image, psf, acceleration=method.acceleration, threads=threads)
+            method = method._replace(iterations=number)
+        result = import_module(ENGINES[engine]).deconvolve(image, psf, method, threads)
     if not _is_finite(result):
         raise InputError(
             "the deconvolved volume exceeds what float32 holds; check the image's largest values and the PSF's "
             "negative ones"
         )
     return result
+
+
+def auto_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None) -> int:
+    """Find what `iterations="auto"` stands for, with boundary "extended"; its brightest part is all that is looked at.
+
+    Parameters
+    ----------
+    image, psf : array
+        (z, y, x), as for `richardson_lucy`.
+    acceleration : str
+        As for `richardson_lucy`.
+    threads : int, optional
+        All cores unless given.
+
+    Returns
+    -------
+    int
+        Iterations, see `lightsheet.deconvolution.stopping`.
+
+    Raises
+    ------
+    InputError
+        If no noise is found.
+    """
+    part = np.maximum(arrays.to_host(brightest_part(image)), 0)
+    method = Method(1, acceleration=acceleration)
+    return choose_iterations(part, _normalised(arrays.to_host(psf)), method, fourier.numpy_backend(threads))
 
 
 def resolve(engine: str) -> str:
@@ -131,6 +174,11 @@ def engine_version(engine: str) -> str:
     """
     name = resolve(engine)
     return f"{name} {ALGORITHM_VERSION} ({import_module(ENGINES[name]).version()})"
+
+
+def slots(engine: str) -> int:
+    """Say how many volumes a worker has in hand: on a GPU one computes while others come and go, else one at a time."""
+    return import_module(ENGINES["gpu"]).IN_FLIGHT if engine == "gpu" else 1
 
 
 def try_out(engine: str) -> None:

@@ -1,22 +1,30 @@
-"""Richardson-Lucy by FFT, written once over an array module and a pair of real FFTs: engines `cpu` and `gpu`.
+"""Richardson-Lucy by FFTs of the whole volume, written once over NumPy or CuPy: engine `gpu`, and the tests' oracle.
 
-One loop serves both boundaries. With g the image, h the PSF, * convolution and ° correlation, an iteration is
+With g the image, h the PSF, * convolution and ° correlation, an iteration makes of the prediction p the estimate
 
-    f <- w f (h ° (g / (h * f)))
+    x = p max(w (h ° (g / (h * p))), 0)
 
-where the quotient is 0 if its denominator is too small. "replicate" is what ITK's
-RichardsonLucyDeconvolutionImageFilter computes, w = 1; "extended" is Bertero and Boccacci 2005 (A simple method
-for the reduction of boundary effects in the Richardson-Lucy approach to image deconvolution, Astron. Astrophys.
-437, 369): w = 1 / (h ° m), where m is 1 inside the field of view and 0 outside.
+where a quotient is 0 if its denominator is too small. The next p is x itself, or lies beyond it (`acceleration`).
+"replicate" is what ITK's RichardsonLucyDeconvolutionImageFilter computes: w = 1, and without acceleration no max.
+"extended" is Bertero and Boccacci 2005 (A simple method for the reduction of boundary effects in the Richardson-Lucy
+approach to image deconvolution, Astron. Astrophys. 437, 369): w as in `geometry.Weights`, and quotients in the field
+of view only.
 
-Memory: at most five float32 arrays of the padded size at a time, and the image; hence the `del`s.
+Arrays of the cyclic size: the buffer in which FFTs work, the OTF and p; with momentum the previous x, with "biggs" its
+last change too; with "replicate" the padded image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.fft import next_fast_len
+import scipy.fft
+
+from lightsheet.deconvolution import acceleration, geometry
+from lightsheet.deconvolution.geometry import Frame, Shape, Weights
+from lightsheet.deconvolution.method import Method
 
 Array = Any  # of numpy or cupy
 
@@ -29,154 +37,220 @@ ROUNDING = float(np.finfo(np.float32).eps)
 TINY = float(np.finfo(np.float32).tiny)
 """So that a black image gives quotients of 0, not 0 / 0."""
 
-SEEN = 1e-2
-"""Where the camera saw less than this part of the PSF, relative to where it saw most, the estimate is 0.
 
-The usual value in code for this method; the correction would amplify noise there by more than its inverse.
-"""
+@dataclass
+class Buffer:
+    """What an FFT turns into the other and back; the two may share memory, so only the last one made is valid."""
+
+    real: Array  # (z, y, x) float32
+    spectrum: Array  # (z, y, x // 2 + 1) complex64
 
 
 class Backend(NamedTuple):
-    """An array module and its real FFTs over all three axes."""
+    """An array module, and what is done differently with its arrays."""
 
     xp: Any
-    forward: Callable[[Array], Array]  # real to half-complex
-    inverse: Callable[[Array, tuple[int, ...]], Array]  # half-complex (may be overwritten) and shape to real
+    buffer: Callable[[Shape], Buffer]  # for a cyclic array of this shape
+    forward: Callable[[Buffer], None]  # real to spectrum, over all three axes
+    inverse: Callable[[Buffer], None]  # spectrum to real, not scaled: the OTF is, once
+    fuse: Callable[[Callable[..., None]], Callable[..., None]]  # makes an elementwise function, in place, one kernel
+    correct: Callable[[Array, Array, Weights], None]  # see `correct_planes`
 
 
-def deconvolve(image: Array, psf: Array, *, iterations: int, boundary: str, backend: Backend) -> Array:
+class Prepared(NamedTuple):
+    """What all volumes of one shape and PSF share."""
+
+    layout: Frame
+    otf: Array  # (z, y, x // 2 + 1) complex64, divided by the number of voxels
+    weights: Weights | None  # None for "replicate"
+
+
+def numpy_backend(threads: int | None = None) -> Backend:
+    """Return the backend of NumPy arrays and SciPy's FFT (pocketfft), which keeps float32."""
+    workers = threads or -1
+
+    def buffer(shape: Shape) -> Buffer:
+        z, y, x = shape
+        return Buffer(np.empty(shape, np.float32), np.empty((z, y, x // 2 + 1), np.complex64))
+
+    def forward(buffer: Buffer) -> None:
+        buffer.spectrum = scipy.fft.rfftn(buffer.real, workers=workers)
+
+    def inverse(buffer: Buffer) -> None:
+        buffer.real = scipy.fft.irfftn(
+            buffer.spectrum, s=buffer.real.shape, norm="forward", overwrite_x=True, workers=workers
+        )
+
+    return Backend(np, buffer, forward, inverse, lambda function: function, correct_planes)
+
+
+def correct_planes(correction: Array, prediction: Array, weights: Weights) -> None:
+    """Make of the correction the next estimate: correction <- prediction max(weight correction, 0), in place."""
+    z_index, y_index, x_index = weights.places
+    for plane, factor, place in zip(correction, prediction, z_index, strict=True):
+        plane *= weights.table[place][np.ix_(y_index, x_index)]
+        np.maximum(plane, 0, out=plane)  # rounding, and a PSF's negative values, must not make the estimate negative
+        plane *= factor
+
+
+def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Array:
     """Deconvolve one volume with the arrays of `backend`.
 
     Parameters
     ----------
     image : array
-        (z, y, x), any real dtype, finite, not negative.
-    psf : array
+        (z, y, x), any real dtype, finite, not negative; in host memory or the backend's.
+    psf : numpy.ndarray
         (z, y, x), float32, sum 1, its centre at N // 2.
-    iterations : int
-        At least 1.
-    boundary : str
-        "extended" or "replicate".
+    method : Method
+        What is computed.
     backend : Backend
-        Of the module that both arrays belong to.
+        What computes it.
 
     Returns
     -------
     array
-        (z, y, x), float32, of the image's shape.
+        (z, y, x), float32, of the image's shape, the backend's.
     """
-    run = _replicate if boundary == "replicate" else _extended
-    return run(image, psf, iterations, backend)
+    return iterate(image, prepare(image.shape, psf, method, backend), method, backend)
 
 
-def _replicate(image: Array, psf: Array, iterations: int, backend: Backend) -> Array:
-    """Repeat the edge outwards by half a PSF on each side (ITK's 2 (k // 2) in all), start from the image."""
-    xp = backend.xp
-    shape = _fast_shape(n + 2 * (k // 2) for n, k in zip(image.shape, psf.shape, strict=True))
-    low = [(total - n) // 2 for total, n in zip(shape, image.shape, strict=True)]
-    pads = [(a, total - n - a) for a, total, n in zip(low, shape, image.shape, strict=True)]
-    observed = xp.pad(image, pads, mode="edge").astype(xp.float32)
-
-    def quotient(blurred: Array) -> None:
-        _divide(xp, observed, blurred, ITK_THRESHOLD)
-
-    estimate = _iterate(observed.copy(), psf, iterations, quotient, None, backend)
-    return estimate[tuple(slice(a, a + n) for a, n in zip(low, image.shape, strict=True))].copy()
+def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Prepared:
+    """Lay out images of this shape, and transform the PSF; arguments as in `deconvolve`."""
+    extended = method.boundary == "extended"
+    psf = geometry.trim(psf) if extended else psf
+    layout = geometry.frame(image, psf.shape, method.boundary)
+    buffer = backend.buffer(layout.shape)
+    buffer.real[...] = backend.xp.asarray(geometry.otf_source(psf, layout.shape))
+    backend.forward(buffer)
+    buffer.spectrum *= np.float32(1 / buffer.real.size)
+    return Prepared(layout, buffer.spectrum, geometry.weights(psf, layout) if extended else None)
 
 
-def _extended(image: Array, psf: Array, iterations: int, backend: Backend) -> Array:
-    """Estimate as far out as light comes in from; the field of view lies at the origin of the cyclic array."""
-    xp = backend.xp
-    image = image.astype(xp.float32, copy=False)
-    shape = _fast_shape(n + k - 1 for n, k in zip(image.shape, psf.shape, strict=True))
-    view = tuple(slice(0, n) for n in image.shape)
-    brightest = float(image.max())
-    weight = _inverse_of_seen_part(psf, image.shape, shape, backend)
-    estimate = xp.full(shape, brightest, xp.float32)  # any flat start gives the same first iteration
-    estimate *= weight > 0
-
-    def quotient(blurred: Array) -> None:
-        _divide(xp, image, blurred[view], ROUNDING * brightest + TINY)
-        _clear_outside(blurred, image.shape)
-
-    return _iterate(estimate, psf, iterations, quotient, weight, backend)[view].copy()
+def iterate(image: Array, prepared: Prepared, method: Method, backend: Backend) -> Array:
+    """Deconvolve one volume as `deconvolve` does, with what `prepare` returned for its shape."""
+    return next(islice(estimates(image, prepared, method, backend), method.iterations - 1, None)).copy()
 
 
-def _iterate(
-    estimate: Array,
-    psf: Array,
-    iterations: int,
-    quotient: Callable[[Array], None],
-    weight: Array | None,
+def estimates(
+    image: Array,
+    prepared: Prepared,
+    method: Method,
     backend: Backend,
-) -> Array:
-    """Iterate in place; `quotient` turns the blurred estimate into the image over it, in place."""
-    xp, forward, inverse = backend
-    shape = estimate.shape
-    otf = _otf(psf, shape, backend)
-    for _ in range(iterations):
-        spectrum = forward(estimate)
-        spectrum *= otf
-        real = inverse(spectrum, shape)
-        del spectrum
-        quotient(real)
-        spectrum = forward(real)
-        del real
-        _multiply_by_conjugate(xp, spectrum, otf)
-        real = inverse(spectrum, shape)
-        del spectrum
-        if weight is not None:
-            real *= weight
-            xp.maximum(real, 0, out=real)  # rounding must not make the estimate negative
-        estimate *= real
-        del real
-    return estimate
+    divide: Callable[[Array], None] | None = None,
+) -> Iterator[Array]:
+    """Yield the estimate of each iteration, without end: a view, valid until the next one is asked for.
 
-
-def _inverse_of_seen_part(psf: Array, image_shape: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Array:
-    """1 / (h ° m), the inverse of the part of each voxel's light that the camera saw; 0 where too little."""
-    xp, forward, inverse = backend
-    mask = xp.ones(shape, xp.float32)
-    _clear_outside(mask, image_shape)
-    spectrum = forward(mask)
-    del mask
-    _multiply_by_conjugate(xp, spectrum, _otf(psf, shape, backend))
-    seen = inverse(spectrum, shape)
-    seen[seen < SEEN * seen.max()] = xp.inf
-    return xp.divide(1, seen, out=seen)
-
-
-def _otf(psf: Array, shape: tuple[int, ...], backend: Backend) -> Array:
-    """Transform of the PSF, its centre moved to the origin of an array of `shape` (wrapping around)."""
+    `divide` makes of the blurred prediction the image divided by it, in place; what `divider` returns if None.
+    """
     xp = backend.xp
-    padded = xp.zeros(shape, xp.float32)
-    padded[tuple(slice(0, k) for k in psf.shape)] = psf
-    centred = xp.roll(padded, tuple(-(k // 2) for k in psf.shape), axis=(0, 1, 2))
-    del padded
-    return backend.forward(centred)
+    buffer = backend.buffer(prepared.layout.shape)
+    prediction = xp.empty(prepared.layout.shape, xp.float32)
+    image = xp.asarray(image, xp.float32)
+    divide = divide or divider(image, prepared, backend)
+    predict = _predictor(prediction, method.acceleration, backend)
+    # The blur of an estimate that is flat is the same, so a flat start needs none. At 1 it would lie below the
+    # threshold of an image of 1e7 counts.
+    prediction[...] = edge_replicated(image, prepared.layout, xp) if method.start == "image" else image.max()
+    buffer.real[...] = prediction
+    for iteration in count(1):
+        if iteration > 1 or method.start == "image":
+            _blur(buffer, prepared.otf, backend)
+        divide(buffer.real)
+        _back_project(buffer, prepared.otf, backend)
+        if prepared.weights:
+            backend.correct(buffer.real, prediction, prepared.weights)
+        else:
+            buffer.real *= prediction
+            if method.acceleration != "none":  # cannot go on from negative values, which rounding may leave
+                xp.maximum(buffer.real, 0, out=buffer.real)
+        yield buffer.real[prepared.layout.view]
+        predict(buffer.real, iteration)
 
 
-def _divide(xp: Any, numerator: Array, denominator: Array, threshold: float) -> None:
-    """Divide into `denominator`; 0 where that was below `threshold`, for a quotient by infinity is 0."""
-    denominator[denominator < threshold] = xp.inf
-    xp.divide(numerator, denominator, out=denominator)
+def _blur(buffer: Buffer, otf: Array, backend: Backend) -> None:
+    backend.forward(buffer)
+    buffer.spectrum *= otf
+    backend.inverse(buffer)
 
 
-def _clear_outside(array: Array, image_shape: tuple[int, ...]) -> None:
-    """Zero what lies beyond the field of view."""
-    z, y, x = image_shape
-    array[z:] = 0
-    array[:, y:] = 0
-    array[:, :, x:] = 0
+def _back_project(buffer: Buffer, otf: Array, backend: Backend) -> None:
+    """Correlate with the PSF; the conjugate is made on the fly, for it would be one more array."""
+
+    def multiply(spectrum: Array, otf: Array) -> None:
+        spectrum *= backend.xp.conjugate(otf)
+
+    backend.forward(buffer)
+    backend.fuse(multiply)(buffer.spectrum, otf)
+    backend.inverse(buffer)
 
 
-def _multiply_by_conjugate(xp: Any, spectrum: Array, otf: Array) -> None:
-    """Multiply by conj(otf) in place, without an array for it: a conj(b) = conj(conj(a) b)."""
-    xp.conjugate(spectrum, out=spectrum)
-    spectrum *= otf
-    xp.conjugate(spectrum, out=spectrum)
+def divider(image: Array, prepared: Prepared, backend: Backend) -> Callable[[Array], None]:
+    """Return the function that makes of the blurred estimate the image divided by it, in place."""
+    xp = backend.xp
+
+    def quotient(blurred: Array, image: Array, threshold: Any) -> None:
+        blurred[...] = image / xp.where(blurred < threshold, np.float32(np.inf), blurred)
+
+    divide = backend.fuse(quotient)
+    if prepared.weights is None:
+        observed = edge_replicated(image, prepared.layout, xp)
+        return lambda blurred: divide(blurred, observed, np.float32(ITK_THRESHOLD))
+    threshold = np.float32(ROUNDING * float(image.max()) + TINY)
+
+    def divide_in_view(blurred: Array) -> None:
+        divide(blurred[prepared.layout.view], image, threshold)
+        z, y, x = image.shape
+        blurred[z:] = 0
+        blurred[:, y:] = 0
+        blurred[:, :, x:] = 0
+
+    return divide_in_view
 
 
-def _fast_shape(sizes: Any) -> tuple[int, ...]:
-    """Round each axis up to a product of 2, 3 and 5: quick to transform, and what ITK does."""
-    return tuple(next_fast_len(size, real=True) for size in sizes)
+def _predictor(prediction: Array, rule: str, backend: Backend) -> Callable[[Array, int], None]:
+    """Return the function that makes of x, and the iteration that made it, the next prediction, in both its arrays."""
+    xp = backend.xp
+    if rule == "none":
+
+        def keep(new: Array, iteration: int) -> None:  # noqa: ARG001 (predictors share one signature)
+            prediction[...] = new
+
+        return keep
+    previous = xp.zeros_like(prediction)
+    last_change = xp.zeros_like(prediction) if rule == "biggs" else None
+    extrapolate = backend.fuse(_extrapolate)
+
+    def predict(new: Array, iteration: int) -> None:
+        alpha = acceleration.heavy_ball(iteration)
+        if last_change is not None:
+            alpha = _biggs(new, prediction, last_change, xp)
+        extrapolate(new, prediction, previous, np.float32(1 + alpha), np.float32(1 - alpha))
+
+    return predict
+
+
+def _extrapolate(new: Array, prediction: Array, previous: Array, more: Any, less: Any) -> None:
+    """Set the prediction as `acceleration` explains it; more and less are 1 + alpha and 1 - alpha."""
+    ahead = more * new + less * previous
+    prediction[...] = new * (ahead / (less * new + more * previous + np.float32(TINY)))
+    previous[...] = new
+    new[...] = prediction
+
+
+def _biggs(new: Array, prediction: Array, last_change: Array, xp: Any) -> float:
+    """Return alpha, and leave this iteration's change in both arrays (the prediction is no more needed)."""
+    xp.subtract(new, prediction, out=prediction)
+    product = float(xp.vdot(prediction, last_change))
+    square = float(xp.vdot(last_change, last_change))
+    last_change[...] = prediction
+    return acceleration.biggs(product, square)
+
+
+def edge_replicated(image: Array, layout: Frame, xp: Any) -> Array:
+    """Repeat the image's edge outwards over the cyclic array, up to the middle of what lies between its two edges."""
+    index = []
+    for total, low, n in zip(layout.shape, layout.low, layout.image, strict=True):
+        place = np.arange(total) - low
+        index.append(xp.asarray(np.where(place > (total + n - 1) / 2, 0, place).clip(0, n - 1)))
+    return image[xp.ix_(*index)]

@@ -1,33 +1,118 @@
-"""Engine `gpu`: the code of engine `cpu` over CuPy arrays and cuFFT, on the current CUDA device."""
+"""Engine `gpu`: the code of `lightsheet.deconvolution.fourier` over CuPy arrays and cuFFT, on the current CUDA device.
 
+FFTs are whole-volume and in place, by plans that live as long as what `fourier.prepare` made for a shape and a PSF:
+one for each channel, for the worker's life. One volume computes at a time, in a stream of its own; a worker's threads
+copy others to the device and back meanwhile.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from math import prod
+from threading import Lock, local
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import fourier
+from lightsheet.deconvolution import fourier, geometry, tiling
+from lightsheet.deconvolution.geometry import Shape, Weights
+from lightsheet.deconvolution.method import Method
 from lightsheet.errors import InputError
+from lightsheet.log import logger
+
+Array = Any  # of cupy
+
+CORRECT = """
+    const ptrdiff_t x = i % nx, y = i / nx % ny, z = i / nx / ny;
+    const float weight = table[(index_z[z] * table_y + index_y[y]) * table_x + index_x[x]];
+    correction = estimate * max(weight * correction, 0.0f);
+"""
+
+
+class _Channel(NamedTuple):
+    """What is kept on the device for one PSF and shape."""
+
+    backend: fourier.Backend
+    prepared: fourier.Prepared
+
+
+CHANNELS: OrderedDict[tuple[Any, ...], _Channel] = OrderedDict()
+"""By shape, method and PSF; the one used last at the end."""
+
+COMPUTING = Lock()
+
+STREAMS = local()
+"""Of each thread its `copying` stream: CuPy keeps the memory of an array for the stream in which it was made."""
+
+IN_FLIGHT = 3
+"""Volumes that may be on the device at a time: one that comes, one that computes, one that leaves."""
 
 
 def deconvolve(
-    image: np.ndarray[Any, Any],
+    image: Array,
     psf: np.ndarray[Any, Any],
-    *,
-    iterations: int,
-    boundary: str,
+    method: Method,
     threads: int | None,  # noqa: ARG001 (engines share one signature)
-) -> np.ndarray[Any, Any]:
-    """Deconvolve on the GPU; arguments and result, both in host memory, as in `fourier.deconvolve`."""
+) -> Array:
+    """Deconvolve on the GPU, in blocks where the volume does not fit into its memory.
+
+    Parameters
+    ----------
+    image : array
+        (z, y, x) of NumPy or CuPy, finite, not negative.
+    psf : numpy.ndarray
+        (z, y, x), float32, sum 1, its centre at N // 2.
+    method : Method
+        What is computed.
+    threads : int or None
+        Not used.
+
+    Returns
+    -------
+    array
+        (z, y, x), float32, of the image's module.
+
+    Raises
+    ------
+    InputError
+        If there is no GPU, or not even one block of the volume fits into its memory.
+    """
     cupy = _cupy()
-    fft = import_module("cupyx.scipy.fft")
-    backend = fourier.Backend(cupy, fft.rfftn, lambda spectrum, shape: fft.irfftn(spectrum, s=shape, overwrite_x=True))
-    result: np.ndarray[Any, Any] = cupy.asnumpy(
-        fourier.deconvolve(
-            cupy.asarray(image), cupy.asarray(psf), iterations=iterations, boundary=boundary, backend=backend
+    margin = tiling.halo(psf)
+    limit = tiling.Limit("the GPU", memory_budget(), lambda shape: memory_bytes(shape, psf.shape, method))
+    block = tiling.block_shape(image.shape, psf.shape, margin, [limit])
+    cut = list(tiling.blocks(image.shape, block, margin))
+    if len(cut) > 1:
+        logger.info(
+            "a volume of %s voxels needs %.1f GB of GPU memory, and there are %.1f: done in %d blocks of %s",
+            *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(cut), block),
         )
-    )
-    return result
+    allocate = np.empty if isinstance(image, np.ndarray) else cupy.empty
+    return tiling.assemble(lambda region: _deconvolve(image[region], psf, method), cut, image.shape, allocate)
+
+
+def _deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method) -> Array:
+    """Deconvolve what fits: copy it there, compute, and copy it back if it came from the host."""
+    cupy = _cupy()
+    if not hasattr(STREAMS, "copying"):
+        STREAMS.copying = cupy.cuda.Stream(non_blocking=True)
+    with STREAMS.copying as copying:
+        on_device = cupy.asarray(image, cupy.float32)
+        copying.synchronize()
+    with COMPUTING, _computing_stream(cupy) as computing:
+        channel = _channel(cupy, image.shape, psf, method)
+        result = fourier.iterate(on_device, channel.prepared, method, channel.backend)
+        computing.synchronize()
+    if not isinstance(image, np.ndarray):
+        return result
+    host: np.ndarray[Any, Any] = import_module("cupyx").empty_pinned(image.shape, np.float32)
+    with STREAMS.copying as copying:
+        cupy.asnumpy(result, stream=copying, out=host)
+        copying.synchronize()
+    return host
 
 
 def version() -> str:
@@ -44,6 +129,115 @@ def is_available() -> bool:
         return bool(import_module("cupy").is_available())
     except ImportError:
         return False
+
+
+@cache
+def memory_budget() -> int:
+    """Return the bytes of the device that volumes here may use: what is free when it is first asked for."""
+    free, _ = _cupy().cuda.runtime.memGetInfo()
+    return int(free)
+
+
+def memory_bytes(shape: Shape, psf: Shape, method: Method) -> int:
+    """Return the device memory that a volume needs.
+
+    Parameters
+    ----------
+    shape, psf : tuple of int
+        (z, y, x) of the volume and of the PSF.
+    method : Method
+        What is computed.
+
+    Returns
+    -------
+    int
+        Bytes: of the cyclic size the FFT's buffer, the OTF, the estimate and cuFFT's two work areas, with momentum
+        one or two more, for "replicate" the image with its edge repeated; and `IN_FLIGHT` images, before and after.
+    """
+    arrays = 5 + {"none": 0, "heavy-ball": 1, "biggs": 2}[method.acceleration] + (method.boundary == "replicate")
+    z, y, x = geometry.frame(shape, psf, method.boundary).shape
+    return 4 * (arrays * z * y * 2 * (x // 2 + 1) + 2 * IN_FLIGHT * prod(shape))
+
+
+def _channel(cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method) -> _Channel:
+    """Return what is kept for this PSF and shape, or make it, and room for it."""
+    key = (shape, psf.shape, hashlib.sha256(np.ascontiguousarray(psf)).digest(), method._replace(iterations=1))
+    if key not in CHANNELS:
+        _make_room(cupy, shape, psf.shape, method)
+        backend = _backend(cupy)
+        CHANNELS[key] = _Channel(backend, fourier.prepare(shape, psf, method, backend))
+    CHANNELS.move_to_end(key)
+    return CHANNELS[key]
+
+
+def _make_room(cupy: ModuleType, shape: Shape, psf: Shape, method: Method) -> None:
+    """Let go of the channels used longest ago until the volume fits."""
+    needed = memory_bytes(shape, psf, method)
+    while True:
+        pool = cupy.get_default_memory_pool()
+        pool.free_all_blocks()
+        free, total = cupy.cuda.runtime.memGetInfo()
+        if needed <= free:
+            return
+        if not CHANNELS:
+            raise InputError(
+                f"a volume of {shape} voxels with a PSF of {psf} needs {needed / 1e9:.1f} GB of GPU memory; "
+                f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free"
+            )
+        CHANNELS.popitem(last=False)
+
+
+@cache
+def _computing_stream(cupy: ModuleType) -> Any:
+    return cupy.cuda.Stream(non_blocking=True)
+
+
+def _backend(cupy: ModuleType) -> fourier.Backend:
+    """Return CuPy's arrays with in-place FFTs, each shape's plans made once."""
+    plans: dict[Shape, tuple[Any, Any]] = {}
+
+    def buffer(shape: Shape) -> fourier.Buffer:
+        z, y, x = shape
+        spectrum = cupy.empty((z, y, x // 2 + 1), cupy.complex64)
+        if shape not in plans:
+            plans[shape] = _plans(cupy, shape)
+        return fourier.Buffer(spectrum.view(cupy.float32)[:, :, :x], spectrum)
+
+    def forward(buffer: fourier.Buffer) -> None:
+        plans[buffer.real.shape][0].fft(buffer.real, buffer.spectrum, cupy.cuda.cufft.CUFFT_FORWARD)
+
+    def inverse(buffer: fourier.Buffer) -> None:
+        plans[buffer.real.shape][1].fft(buffer.spectrum, buffer.real, cupy.cuda.cufft.CUFFT_INVERSE)
+
+    return fourier.Backend(cupy, buffer, forward, inverse, cupy.fuse, _correct(cupy))
+
+
+def _plans(cupy: ModuleType, shape: Shape) -> tuple[Any, Any]:
+    """Plan FFTs in place, real to complex and back; rows of real numbers are as long as the complex ones."""
+    z, y, x = shape
+    real, half = (z, y, 2 * (x // 2 + 1)), (z, y, x // 2 + 1)
+    cufft = cupy.cuda.cufft
+    there = cufft.PlanNd(shape, real, 1, 1, half, 1, 1, cufft.CUFFT_R2C, 1, "C", 2, half[2])
+    back = cufft.PlanNd(shape, half, 1, 1, real, 1, 1, cufft.CUFFT_C2R, 1, "C", 2, x)
+    return there, back
+
+
+def _correct(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:
+    """Return `fourier.correct_planes` as one kernel, which looks the weights up in their table."""
+    kernel = cupy.ElementwiseKernel(
+        "raw float32 table, raw int32 index_z, raw int32 index_y, raw int32 index_x, "
+        "int32 ny, int32 nx, int32 table_y, int32 table_x, float32 estimate",
+        "float32 correction",
+        CORRECT,
+        "lightsheet_correct",
+    )
+
+    def correct(correction: Array, estimate: Array, weights: Weights) -> None:
+        table = cupy.asarray(weights.table)
+        index = [cupy.asarray(places, cupy.int32) for places in weights.places]
+        kernel(table, *index, *correction.shape[1:], *table.shape[1:], estimate, correction)
+
+    return correct
 
 
 def _cupy() -> ModuleType:

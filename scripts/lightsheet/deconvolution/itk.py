@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from lightsheet.errors import InputError
+from lightsheet.deconvolution.method import Method
 
 Array = np.ndarray[Any, Any]
 
@@ -26,17 +26,15 @@ SCRIPTS = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def deconvolve(image: Array, psf: Array, *, iterations: int, boundary: str, threads: int | None) -> Array:
+def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
     """Deconvolve with ITK.
 
     Parameters
     ----------
     image, psf : numpy.ndarray
         (z, y, x), finite; the PSF's centre at N // 2.
-    iterations : int
-        At least 1.
-    boundary : str
-        "replicate", the only one that ITK has.
+    method : Method
+        Boundary "replicate", start "image" and acceleration "none" are all that it has.
     threads : int or None
         ITK's own default if None.
 
@@ -47,15 +45,11 @@ def deconvolve(image: Array, psf: Array, *, iterations: int, boundary: str, thre
 
     Raises
     ------
-    InputError
-        If `boundary` is not "replicate".
     RuntimeError
         If the process ends without a result: its exit code or signal, and what it said last.
     """
-    if boundary != "replicate":
-        raise InputError(f"boundary: engine itk has no {boundary!r}; choose engine: cpu or boundary: replicate")
     image = np.ascontiguousarray(image, np.float32)  # of others ITK makes a copy, and frees it before its use
-    job = (image, np.ascontiguousarray(psf), iterations, threads, os.getpid())
+    job = (image, np.ascontiguousarray(psf), method.iterations, threads, os.getpid())
     with tempfile.TemporaryFile() as errors, _start(errors) as process:
         try:
             return _exchange(process, job)

@@ -1,0 +1,52 @@
+"""Momentum: how far the next prediction goes beyond the estimate, along its last change.
+
+With x_k the estimate after iteration k, the published rules start iteration k + 1 from x_k + alpha_k (x_k - x_(k-1)),
+cut off at 0, and differ in alpha_k. Richardson-Lucy's steps are factors, not differences, and so is the momentum here:
+x_k (x_k / x_(k-1))^alpha_k, the exponential vector extrapolation of Biggs (Accelerated iterative blind deconvolution,
+PhD thesis, University of Auckland, 1998, section 3.6.8). To the first order that is the same. But no voxel is cut off,
+after which it would be 0 for ever, and bright structure grows before noise does: on noisy simulations the sum never
+comes as near to the truth as plain Richardson-Lucy at its best, and the power comes nearer (benchmarks/quality.py). It
+is computed as its [1/1] Pade approximant in x_k / x_(k-1) around 1, which is positive and bounded by itself:
+
+    p = x_k ((1 + alpha) x_k + (1 - alpha) x_(k-1)) / ((1 - alpha) x_k + (1 + alpha) x_(k-1))
+
+Engines do the arrays; this file owns the coefficients.
+"""
+
+BIGGS_LARGEST = 1 - 2**-10
+"""The rule wants alpha below 1, where predictions would run away."""
+
+
+def heavy_ball(iteration: int) -> float:
+    """Return alpha of the scaled heavy ball: Wang and Miller 2014, IEEE Trans. Image Process. 23, 848.
+
+    Parameters
+    ----------
+    iteration : int
+        k, the number of iterations done, from 1.
+
+    Returns
+    -------
+    float
+        (k - 1) / (k + 2): 0 after the first iteration, towards 1.
+    """
+    return (iteration - 1) / (iteration + 2)
+
+
+def biggs(product: float, square: float) -> float:
+    """Return alpha of the automatic acceleration: Biggs and Andrews 1997, Applied Optics 36, 1766.
+
+    Parameters
+    ----------
+    product : float
+        Sum over voxels of g_k g_(k-1), where g_k is the estimate after iteration k less the prediction from which
+        that started.
+    square : float
+        Sum over voxels of g_(k-1)^2; 0 before there are two changes.
+
+    Returns
+    -------
+    float
+        product / square, at least 0 and below 1.
+    """
+    return min(max(product / square, 0.0), BIGGS_LARGEST) if square > 0 else 0.0

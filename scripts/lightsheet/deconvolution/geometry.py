@@ -1,0 +1,129 @@
+"""Where a volume lies in the cyclic array that engines transform, and how much of it the camera saw.
+
+Two boundaries. "replicate": the image's edge is repeated outwards by half a PSF on each side (ITK's
+2 (k // 2) in all). "extended": the estimate reaches as far out as light comes in from, n + k - 1 voxels for n of the
+image and k of the PSF; the field of view lies at the origin, and what is before it wraps around to the end.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.fft import next_fast_len
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
+
+SEEN = 1e-2
+"""Where the camera saw less than this part of the PSF, relative to where it saw most, the estimate is 0.
+
+The usual value in code for this method; the correction would amplify noise there by more than its inverse.
+"""
+
+PSF_LOST = 1e-6
+"""The part of the PSF's light that may be cut off at its faces: float32 would hardly notice it."""
+
+
+class Frame(NamedTuple):
+    """The cyclic array, (z, y, x), and where the image lies in it."""
+
+    shape: Shape
+    low: Shape  # index of the image's first voxel along each axis
+    image: Shape  # the image's shape
+
+    @property
+    def view(self) -> tuple[slice, ...]:
+        """Return the field of view in the cyclic array."""
+        return tuple(slice(a, a + n) for a, n in zip(self.low, self.image, strict=True))
+
+
+class Weights(NamedTuple):
+    """1 / (h ° m) of Bertero and Boccacci 2005 (Astron. Astrophys. 437, 369), for the PSF h.
+
+    m is 1 in the field of view and 0 outside, so that h ° m is the part of a voxel's light that the camera saw. At
+    (z, y, x) of the cyclic array the weight is `table[places[0][z], places[1][y], places[2][x]]`: along each axis only
+    what is near an edge differs.
+    """
+
+    table: Array
+    places: tuple[Array, Array, Array]
+
+
+def frame(image: Shape, psf: Shape, boundary: str) -> Frame:
+    """Lay out the cyclic array for an image and a PSF of these shapes, (z, y, x)."""
+    if boundary == "replicate":
+        shape = fast_shape(n + 2 * (k // 2) for n, k in zip(image, psf, strict=True))
+        return Frame(shape, tuple((total - n) // 2 for total, n in zip(shape, image, strict=True)), image)
+    shape = fast_shape(n + k - 1 for n, k in zip(image, psf, strict=True))
+    return Frame(shape, (0, 0, 0), image)
+
+
+def fast_shape(sizes: Iterable[int]) -> Shape:
+    """Round each axis up to a product of 2, 3 and 5: quick to transform, and what ITK does."""
+    return tuple(next_fast_len(size, real=True) for size in sizes)
+
+
+def trim(psf: Array) -> Array:
+    """Cut off the PSF's dark faces: less to transform, at a loss of `PSF_LOST` of its light.
+
+    Parameters
+    ----------
+    psf : numpy.ndarray
+        (z, y, x), its centre at N // 2.
+
+    Returns
+    -------
+    numpy.ndarray
+        A view of it, its centre at N // 2, each axis of the size it had or odd.
+    """
+    where = []
+    total = np.abs(psf).sum(dtype=np.float64)
+    for axis, size in enumerate(psf.shape):
+        others = tuple(other for other in range(3) if other != axis)
+        light = np.abs(psf).sum(axis=others, dtype=np.float64)
+        distance = np.abs(np.arange(size) - size // 2)
+        beyond = total - np.cumsum(np.bincount(distance, light))
+        radius = int(np.argmax(beyond <= PSF_LOST / 3 * total))
+        keep = slice(size // 2 - radius, size // 2 + radius + 1)
+        where.append(keep if keep.start >= 0 and keep.stop <= size else slice(None))
+    return psf[tuple(where)]
+
+
+def otf_source(psf: Array, shape: Shape) -> Array:
+    """Return the PSF in a float32 array of `shape`, its centre moved to the origin (wrapping around)."""
+    padded = np.zeros(shape, np.float32)
+    padded[tuple(slice(0, k) for k in psf.shape)] = psf
+    return np.roll(padded, tuple(-(k // 2) for k in psf.shape), axis=(0, 1, 2))
+
+
+def weights(psf: Array, layout: Frame) -> Weights:
+    """Return the inverse of the part of each voxel's light that the camera saw; 0 where that is too little.
+
+    Parameters
+    ----------
+    psf : numpy.ndarray
+        (z, y, x), sum 1, its centre at N // 2.
+    layout : Frame
+        Of boundary "extended".
+
+    Returns
+    -------
+    Weights
+        Table in float32.
+    """
+    table = psf.astype(np.float64)
+    index = []
+    for axis, (k, n, total) in enumerate(zip(psf.shape, layout.image, layout.shape, strict=True)):
+        place = np.arange(total)
+        place = np.where(place < n + k // 2, place, place - total)
+        # Of the PSF around a voxel at `place`, the part from `first` to `last` falls on the camera.
+        first = np.clip(k // 2 - place, 0, k)
+        last = np.clip(n + k // 2 - place, first, k)
+        pairs, inverse = np.unique(np.stack([first, last], axis=1), axis=0, return_inverse=True)
+        sums = np.cumsum(table, axis=axis)
+        sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis)
+        table = sums.take(pairs[:, 1], axis) - sums.take(pairs[:, 0], axis)
+        index.append(inverse.reshape(-1))
+    seen = np.where(table < SEEN * table.max(), np.inf, table)
+    z, y, x = index
+    return Weights((1 / seen).astype(np.float32), (z, y, x))

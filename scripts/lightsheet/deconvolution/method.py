@@ -1,0 +1,63 @@
+"""What is computed, whichever engine computes it: the method's choices, and what each may be."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lightsheet.errors import InputError
+
+CHOICES = {
+    "boundary": ("extended", "replicate"),
+    "start": ("flat", "image"),
+    "acceleration": ("none", "biggs", "heavy-ball"),
+}
+
+FOREIGN = ("itk", "skimage")
+"""Engines that are other people's filters, with `FOREIGN_ONLY` of the choices."""
+
+FOREIGN_ONLY = {"boundary": "replicate", "acceleration": "none"}
+
+
+class Method(NamedTuple):
+    """How to deconvolve.
+
+    Parameters
+    ----------
+    iterations : int or "auto"
+        At least 1; "auto" stands for what `lightsheet.deconvolution.stopping` finds, before an engine is called.
+    boundary : str
+        "extended" or "replicate", see `lightsheet.deconvolution.richardson_lucy`.
+    start : str
+        The first estimate: "flat", or the "image".
+    acceleration : str
+        "none", "biggs" or "heavy-ball", see `lightsheet.deconvolution.acceleration`.
+    """
+
+    iterations: Any
+    boundary: str = "extended"
+    start: str = "flat"
+    acceleration: str = "none"
+
+
+def check(method: Method, engine: str) -> None:
+    """Complain about a choice that there is not, or not with this engine.
+
+    Raises
+    ------
+    InputError
+        With the key, its value, and what it may be.
+    """
+    if method.iterations == "auto":
+        if method.boundary != "extended":
+            raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
+    elif not isinstance(method.iterations, int | np.integer):
+        raise InputError(f"iterations: {method.iterations!r} is neither a whole number nor auto")
+    elif method.iterations < 1:
+        raise InputError(f"iterations: {method.iterations} is too few; give 1 or more")
+    for key, choices in CHOICES.items():
+        value = getattr(method, key)
+        if value not in choices:
+            raise InputError(f"{key}: there is no {value!r}; choose one of {', '.join(choices)}")
+        only = FOREIGN_ONLY.get(key, value) if engine in FOREIGN else value
+        if value != only:
+            raise InputError(f"{key}: engine {engine} has no {value!r}; choose engine: cpu or {key}: {only}")

@@ -1,0 +1,21 @@
+"""Every engine with every boundary that it has, for tests of what holds for all of them."""
+
+import pytest
+
+from lightsheet.deconvolution import ENGINES, gpu, method, richardson_lucy
+
+ITK = ("itk", "replicate")
+NEEDS_GPU = (pytest.mark.gpu, pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees"))
+
+CASES = [
+    pytest.param((engine, boundary), id=f"{engine}-{boundary}", marks=NEEDS_GPU if engine == "gpu" else ())
+    for engine in ENGINES
+    for boundary in method.CHOICES["boundary"]
+    if boundary == "replicate" or engine not in method.FOREIGN
+]
+
+
+def restore(image, psf, case, iterations, threads=None):
+    """Deconvolve with one of `CASES`."""
+    engine, boundary = case
+    return richardson_lucy(image, psf, iterations=iterations, engine=engine, boundary=boundary, threads=threads)

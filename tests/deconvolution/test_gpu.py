@@ -1,0 +1,161 @@
+"""Engine gpu: on a GPU where there is one, and everywhere with NumPy in CuPy's place."""
+
+import re
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from tests import fake_cupy
+
+from lightsheet.deconvolution import ACCELERATIONS, BOUNDARIES, engine_version, fourier, gpu, resolve, richardson_lucy
+from lightsheet.errors import InputError
+
+needs_gpu = pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees")
+PSF = np.random.default_rng(1).random((4, 5, 6))
+
+
+def relative_l2(result, reference):
+    return np.linalg.norm(result - reference.astype(float)) / np.linalg.norm(reference.astype(float))
+
+
+def image(shape=(9, 8, 7), seed=5):
+    random = np.random.default_rng(seed)
+    pixels = random.random(shape) * 1000
+    pixels[random.random(shape) < 0.5] = 0
+    return pixels
+
+
+@pytest.fixture
+def no_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # what makes an import fail
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    budget = gpu.memory_budget
+    yield
+    gpu.CHANNELS.clear()
+    budget.cache_clear()
+    vars(gpu.STREAMS).clear()
+
+
+@pytest.fixture
+def numpy_as_cupy(monkeypatch):
+    fake_cupy.install(monkeypatch)
+
+
+@pytest.mark.usefixtures("no_cupy")
+def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install():
+    assert resolve("auto") == "cpu"
+    with pytest.raises(InputError, match="run `make install-gpu`"):
+        richardson_lucy(PSF, PSF, iterations=1, engine="gpu")
+    assert gpu.version() == "cupy, not installed"
+
+
+@pytest.mark.usefixtures("numpy_as_cupy")
+def test_with_a_device_auto_is_gpu():
+    assert resolve("auto") == "gpu"
+    assert engine_version("auto") == "gpu 2 (cupy 14.0)"
+
+
+# 1e-5 is the agreement that engines promise; both compute in float32.
+AGREEMENT = 1e-5
+
+
+def compare(pixels, psf, **how):
+    results = [richardson_lucy(pixels, psf, engine=engine, **how) for engine in ("gpu", "cpu")]
+    assert relative_l2(*results) < AGREEMENT
+
+
+@pytest.mark.usefixtures("numpy_as_cupy")
+@pytest.mark.parametrize("shape", [(9, 8, 7), (1, 20, 3)])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("acceleration", ACCELERATIONS)
+def test_its_code_on_numpy_agrees_with_cpu(shape, boundary, acceleration):
+    compare(image(shape), PSF, iterations=4, boundary=boundary, acceleration=acceleration)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("acceleration", ACCELERATIONS)
+@pytest.mark.parametrize("iterations", [1, 10, 30])
+def test_it_agrees_with_cpu(boundary, acceleration, iterations):
+    axes = np.meshgrid(*[np.arange(-r, r + 1) for r in (6, 7, 8)], indexing="ij")
+    psf = np.exp(-sum(a**2 / 8 for a in axes))
+    compare(image((23, 37, 41)), psf, iterations=iterations, boundary=boundary, acceleration=acceleration)
+
+
+@pytest.mark.usefixtures("numpy_as_cupy")
+def test_a_channel_is_prepared_once_for_all_its_volumes(monkeypatch):
+    prepared = []
+    prepare = fourier.prepare
+    monkeypatch.setattr(fourier, "prepare", lambda *given: prepared.append(given) or prepare(*given))
+    for psf in (PSF, PSF + 1, PSF):
+        for seed in range(3):
+            richardson_lucy(image(seed=seed), psf, iterations=1, engine="gpu")
+    assert len(prepared) == 2
+
+
+def test_channels_used_longest_ago_make_room(monkeypatch):
+    needed = gpu.memory_bytes((9, 8, 7), PSF.shape, fourier.Method(1))
+    fake_cupy.install(monkeypatch, memory=needed)
+    richardson_lucy(image(), PSF, iterations=1, engine="gpu")
+    sizes = iter([(0, needed), (needed, needed)])  # full, until a channel is let go
+    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, "memGetInfo", lambda: next(sizes))
+    richardson_lucy(image(), PSF + 1, iterations=1, engine="gpu")
+    assert len(gpu.CHANNELS) == 1
+
+
+@pytest.mark.usefixtures("numpy_as_cupy")
+def test_a_volume_that_does_not_fit_is_done_in_blocks_and_says_so(monkeypatch, caplog):
+    pixels, psf = image((40, 64, 64)), np.ones((3, 3, 3))
+    monkeypatch.setattr(gpu, "memory_budget", lambda: gpu.memory_bytes((40, 50, 50), psf.shape, fourier.Method(1)))
+    with caplog.at_level("INFO"):
+        # 1e-3 is what blocks promise, see test_tiling.py.
+        assert relative_l2(*(richardson_lucy(pixels, psf, iterations=3, engine=e) for e in ("gpu", "cpu"))) < 1e-3
+    assert re.search(r"\(40, 64, 64\) voxels needs 0\.0 GB of GPU memory.* done in \d blocks", caplog.text)
+
+
+def test_a_volume_of_which_no_block_fits_is_refused_with_the_numbers(monkeypatch):
+    fake_cupy.install(monkeypatch, memory=10**6)
+    with pytest.raises(InputError, match=r"does not fit into memory even in blocks.*the GPU has 0\.00 GB"):
+        richardson_lucy(image((64, 64, 64)), PSF, iterations=1, engine="gpu")
+
+
+def test_another_programs_use_of_the_gpu_is_told(monkeypatch):
+    fake_cupy.install(monkeypatch)
+    gpu.memory_budget()
+    fake_cupy.install(monkeypatch, memory=1000)
+    with pytest.raises(InputError, match=r"\(9, 8, 7\) voxels .* GB of GPU memory; 0\.0 of 0\.0 GB are free"):
+        richardson_lucy(image(), PSF, iterations=1, engine="gpu")
+
+
+@pytest.mark.usefixtures("numpy_as_cupy")
+def test_one_volume_computes_at_a_time_and_others_come_and_go_meanwhile(monkeypatch):
+    events, iterate, asnumpy = [], fourier.iterate, sys.modules["cupy"].asnumpy
+
+    def slow_iterate(*given):
+        events.append("start")
+        time.sleep(0.1)
+        events.append("end")
+        return iterate(*given)
+
+    def slow_asnumpy(*given, **named):
+        time.sleep(0.15)
+        events.append("left")
+        return asnumpy(*given, **named)
+
+    monkeypatch.setattr(fourier, "iterate", slow_iterate)
+    monkeypatch.setattr(sys.modules["cupy"], "asnumpy", slow_asnumpy)
+    volume, how = image(), {"iterations": 1, "engine": "gpu"}
+    threads = [threading.Thread(target=richardson_lucy, args=(volume, PSF), kwargs=how) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    computing = [event for event in events if event != "left"]
+    assert computing == ["start", "end"] * 3
+    assert events.index("left") > events.index("end") + 1, "the second computes while the first leaves"
