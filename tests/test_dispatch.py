@@ -1,6 +1,7 @@
 """Which volume goes where, and how often, when workers are lost: a pool and a client in memory, no processes."""
 
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -35,8 +36,9 @@ class Future:
 class FakePool:
     """Two workers; `answers` says per volume what happens at each try."""
 
-    def __init__(self, answers: dict[str, list[Answer]]) -> None:
-        self.client = self
+    def __init__(self, answers: dict[str, list[Answer]], slots: int = 1) -> None:
+        self.client, self.slots = self, slots
+        self.flights: dict[str, list[Future]] = defaultdict(list)
         self.answers = {name: list(each) for name, each in answers.items()}
         self.given: list[tuple[str, str]] = []
         self.ends: dict[str, str] = {}
@@ -46,12 +48,16 @@ class FakePool:
         (address,) = workers
         self.given.append((name, address))
         answer = self.answers[name].pop(0)
+        future = Future(answer)
+        self.flights[address].append(future)
         if isinstance(answer, str):
-            self.workers.remove(address)
+            self.workers.discard(address)
             self.ends[address] = answer
-        return Future(answer)
+            for lost in self.flights[address]:
+                lost.status = "pending"
+        return future
 
-    def tend(self, left: int, busy: Collection[str]) -> None:
+    def tend(self, left: int, busy: Sequence[str]) -> None:
         assert left >= len(busy)
         assert left > 0
         while len(self.workers) < 2:
@@ -61,8 +67,11 @@ class FakePool:
     def here(self) -> set[str]:
         return self.workers
 
-    def free(self, busy: Collection[str]) -> list[str]:
-        return sorted(self.workers.difference(busy))
+    def free(self, busy: Sequence[str]) -> list[str]:
+        self.flights.clear()
+        return [
+            address for slot in range(self.slots) for address in sorted(self.workers) if busy.count(address) <= slot
+        ]
 
     def loss(self, address: str) -> Loss | None:
         self.unknown += 1
@@ -80,8 +89,8 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "POLL_SECONDS", 0.001)
 
 
-def run(answers: dict[str, list[Answer]]) -> tuple[dict[str, BaseException | None], FakePool]:
-    pool = FakePool(answers)
+def run(answers: dict[str, list[Answer]], slots: int = 1) -> tuple[dict[str, BaseException | None], FakePool]:
+    pool = FakePool(answers, slots)
     ended = list(dispatch.each(pool, print, {name: {"name": name} for name in answers}, "work"))  # type: ignore[arg-type]
     assert sorted(name for name, _ in ended) == sorted(answers), "each volume ends once"
     return dict(ended), pool
@@ -107,6 +116,18 @@ def test_a_volume_that_kills_its_worker_is_given_up_after_three_workers() -> Non
     assert isinstance(errors["bad"], InputError)
     assert "FAILED" in str(errors["bad"])
     assert len({address for name, address in pool.given if name == "bad"}) == 3
+
+
+def test_a_worker_with_slots_has_so_many_volumes_at_a_time() -> None:
+    errors, pool = run({f"v{n}": [None] for n in range(7)}, slots=3)
+    assert set(errors.values()) == {None}
+    assert [address for _, address in pool.given] == ["w0", "w1"] * 3 + ["w0"]
+
+
+def test_a_volume_that_kills_its_worker_does_not_take_others_along_three_times() -> None:
+    errors, pool = run({"a": [None] * 4, "b": [None] * 4, "c": [None] * 4, "d": [None] * 4, "bad": ["FAILED"] * 3}, 3)
+    assert {name for name, error in errors.items() if error} == {"bad"}
+    assert [name for name, _ in pool.given].count("a") == 2, "lost with the bad one once, then apart from it"
 
 
 def test_losses_that_are_not_the_volumes_fault_do_not_count() -> None:

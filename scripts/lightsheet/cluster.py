@@ -1,7 +1,7 @@
 """Dask workers for a job's volumes: on this machine, or jobs of SLURM. The only file that knows which."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Workers:
     kind : str
         `local`: processes on this machine, in this job's own allocation; else a section of jobqueue.yaml.
     number : int
-        How many at most. One worker holds one volume at a time and uses its cores inside that volume.
+        How many at most. A worker uses its cores inside one volume; with a GPU it has others in hand meanwhile.
     threads : int
         Cores that workers on this machine share; a section of jobqueue.yaml says its own.
     name : str
@@ -61,7 +61,7 @@ def start(asked: Workers, engine: str, memory: int) -> Iterator[Pool]:
     asked : Workers
         Which, and how many.
     engine : str
-        What SLURM's workers are tried with before they get a volume.
+        What the workers compute with; SLURM's are tried with it before they get a volume.
     memory : int
         Bytes that a worker needs; SLURM's are asked for it unless their section of jobqueue.yaml says otherwise.
 
@@ -75,7 +75,7 @@ def start(asked: Workers, engine: str, memory: int) -> Iterator[Pool]:
     ours = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day"}
     with dask.config.set(ours):
         if asked.kind == "local":
-            with _local(asked) as pool:
+            with _local(asked, deconvolution.slots(engine)) as pool:
                 yield pool
         else:
             section = jobqueue.section(asked.kind)
@@ -84,21 +84,21 @@ def start(asked: Workers, engine: str, memory: int) -> Iterator[Pool]:
 
 
 class LocalPool:
-    """Worker processes on this machine; each has a nanny, which replaces it."""
+    """Worker processes on this machine, with `slots` volumes at a time; each has a nanny, which replaces it."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client, slots: int) -> None:
+        self.client, self.slots = client, slots
 
-    def tend(self, left: int, busy: Collection[str]) -> None:
+    def tend(self, left: int, busy: Sequence[str]) -> None:
         """Leave it to the nannies."""
 
     def here(self) -> set[str]:
         """Return the addresses of all workers that are connected."""
         return set(self.client.nthreads())
 
-    def free(self, busy: Collection[str]) -> list[str]:
-        """Return the workers without a volume."""
-        return sorted(self.here().difference(busy))
+    def free(self, busy: Sequence[str]) -> list[str]:
+        """Return the workers by their free slots; those with the fewest volumes first."""
+        return [each for slot in range(self.slots) for each in sorted(self.here()) if busy.count(each) <= slot]
 
     def loss(self, address: str) -> Loss:
         """Blame the volume: what else runs here runs on."""
@@ -109,15 +109,15 @@ class LocalPool:
 
 
 @contextmanager
-def _local(asked: Workers) -> Iterator[LocalPool]:
+def _local(asked: Workers, slots: int) -> Iterator[LocalPool]:
     # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
     with (
         LocalCluster(
-            n_workers=asked.number, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=40
+            n_workers=asked.number, threads_per_worker=slots, memory_limit=0, dashboard_address=":0", silence_logs=40
         ) as cluster,
         Client(cluster) as client,
     ):
         logger.info(
             "%d Dask worker(s) on %s; dashboard at %s", asked.number, os.uname().nodename, cluster.dashboard_link
         )
-        yield LocalPool(client)
+        yield LocalPool(client, slots)

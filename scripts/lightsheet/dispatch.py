@@ -1,4 +1,4 @@
-"""Volumes to Dask workers: one at a time to each, and again elsewhere if its worker is lost.
+"""Volumes to Dask workers: to each as many at a time as it takes, and again elsewhere if it is lost.
 
 Dask's own retries are switched off (`allowed-failures: 0`, one worker named per task): they would count the deaths of
 a worker against every task that waits on it, and cannot tell a volume that kills its worker from a job of higher
@@ -8,7 +8,7 @@ priority that did.
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,14 +35,14 @@ class Pool(Protocol):
 
     client: Client
 
-    def tend(self, left: int, busy: Collection[str]) -> None:
-        """Replace what was lost, while `left` volumes are not done; `busy` are the addresses that compute."""
+    def tend(self, left: int, busy: Sequence[str]) -> None:
+        """Replace what was lost, while `left` volumes are not done; `busy` holds an address per volume in flight."""
 
     def here(self) -> Collection[str]:
         """Return the addresses of all workers that are connected."""
 
-    def free(self, busy: Collection[str]) -> list[str]:
-        """Return the addresses of workers that can take a volume now."""
+    def free(self, busy: Sequence[str]) -> list[str]:
+        """Return the addresses of workers that can take a volume now, each as often as it can take one more."""
 
     def loss(self, address: str) -> Loss | None:
         """Say how a worker was lost; None while that is not known yet."""
@@ -102,15 +102,21 @@ class _Dispatch:
 
     def run(self) -> Iterator[tuple[str, BaseException | None]]:
         while self.waiting or self.flying or self.lost:
-            busy = {flight.address for flight in self.flying}
+            busy = [flight.address for flight in self.flying]
             self.pool.tend(len(self.waiting) + len(self.flying) + len(self.lost), busy)
-            for address in self.pool.free(busy)[: len(self.waiting)]:
-                self.flying.append(self.hand_out(self.waiting.popleft(), address))
+            for address in self.pool.free(busy):
+                if self.waiting and self.may_share(self.waiting[0], address):
+                    self.flying.append(self.hand_out(self.waiting.popleft(), address))
             self.tell()
             self.landed.wait(POLL_SECONDS)
             self.landed.clear()
             yield from self.collect()
             yield from self.mourn()
+
+    def may_share(self, name: str, address: str) -> bool:
+        """Keep a volume that failed apart from others: were it to kill its worker again, they would be blamed too."""
+        beside = [flight.name for flight in self.flying if flight.address == address]
+        return not beside or not any(self.failures[each] for each in [name, *beside])
 
     def hand_out(self, name: str, address: str) -> _Flight:
         self.progress = self.progress or Progress(self.what, len(self.tasks))

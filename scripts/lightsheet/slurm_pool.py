@@ -8,7 +8,7 @@ import itertools
 import random
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +118,12 @@ class SlurmPool:
         """Return the addresses of all workers that are connected."""
         return set(self._connected().values())
 
-    def free(self, busy: Collection[str]) -> list[str]:
-        """Return workers that were tried, hold no volume, and have memory and time for one."""
+    def free(self, busy: Sequence[str]) -> list[str]:
+        """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
         here = self.here()
-        return [w.address for w in self._living() if w.address in here and w.address not in busy and self._is_fit(w)]
+        fit = [w.address for w in self._living() if w.address in here and self._is_fit(w)]
+        slots = range(deconvolution.slots(self._engine))
+        return [address for slot in slots for address in fit if address and busy.count(address) <= slot]
 
     def took(self, address: str, seconds: float) -> None:
         """Learn how long a volume took."""
@@ -140,15 +142,15 @@ class SlurmPool:
             return Loss(f"job {worker.job_id} does not answer, though SLURM says that it runs", blamed=True)
         return None
 
-    def tend(self, left: int, busy: Collection[str]) -> None:
+    def tend(self, left: int, busy: Sequence[str]) -> None:
         """Look after the workers: meet new ones, dismiss, find out who ended, submit what is missing.
 
         Parameters
         ----------
         left : int
             Volumes that are not done.
-        busy : collection of str
-            Addresses of workers that hold a volume.
+        busy : sequence of str
+            The worker's address of each volume in flight.
 
         Raises
         ------
@@ -213,7 +215,7 @@ class SlurmPool:
                 worker.dismissed = True
             jobqueue.adjust(self._cluster, leaving=[worker.name for worker in going])
 
-    def _dismiss(self, left: int, busy: Collection[str]) -> None:
+    def _dismiss(self, left: int, busy: Sequence[str]) -> None:
         """Let go of idle workers: nearly at their walltime, short of memory, or of no more use."""
         idle = [w for w in self._living() if w.ready and not w.dismissed and w.address not in busy]
         surplus = len(idle) - (left - len(busy))
