@@ -58,7 +58,7 @@ picture: ## draw the README's picture anew, from the demo's results
 		pictures.draw_before_after(results.Results(Path("results/demo")), Path("docs/demo.png"))'
 
 check: lint  ## the fast part, all day long: format, lint, types, unit tests
-	$(BIN)/python -m pytest -m "not workflow and not slurm"
+	$(BIN)/python -m pytest -m "not workflow and not slurm" --numprocesses=2 --no-loadscope-reorder
 
 lint: install-dev  ## format, lint and types alone
 	$(BIN)/ruff format --check $(CHECKED)

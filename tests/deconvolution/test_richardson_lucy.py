@@ -1,5 +1,7 @@
 """What a user relies on: the deconvolved pixels, against slow references, the data's truth and simple physics."""
 
+import dask.array
+import distributed
 import numpy as np
 import pytest
 import tifffile
@@ -10,7 +12,7 @@ from scipy.fft import next_fast_len
 from scipy.signal import fftconvolve
 from tests.reference_data import DATA
 
-from lightsheet.deconvolution import BOUNDARIES, engine_version, richardson_lucy
+from lightsheet.deconvolution import BOUNDARIES, auto_iterations, engine_version, richardson_lucy
 from lightsheet.errors import InputError
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
@@ -198,6 +200,8 @@ NAN = np.where(np.arange(6) == 3, np.nan, GOOD)
         ({"image": GOOD * 1e39}, "the image has voxels that are NaN or infinite in float32"),
         ({"psf": GOOD * 0}, "the PSF's sum is 0; it must be positive"),
         ({"iterations": 0}, "iterations: 0 is too few; give 1 or more"),
+        ({"iterations": 2.5}, "iterations: 2.5 is neither a whole number nor auto"),
+        ({"iterations": "auto", "boundary": "replicate"}, "iterations: auto needs boundary: extended"),
         ({"engine": "gpus"}, "engine: there is no 'gpus'; choose one of auto, cpu, gpu, itk, skimage"),
         ({"boundary": "zero"}, "boundary: there is no 'zero'; choose one of extended, replicate"),
         ({"acceleration": "fast"}, "acceleration: there is no 'fast'; choose one of none, biggs, heavy-ball"),
@@ -212,6 +216,46 @@ def test_wrong_arguments_get_a_sentence(changes, sentence):
     arguments = {"image": GOOD, "psf": GOOD, "iterations": 1, "engine": "cpu"} | changes
     with pytest.raises(InputError, match=sentence):
         richardson_lucy(arguments.pop("image"), arguments.pop("psf"), **arguments)
+
+
+@pytest.mark.parametrize("leading", [(), (2, 1)])
+def test_a_dask_array_of_channels_and_timepoints_simply_works(leading):
+    random = np.random.default_rng(8)
+    images, psf = random.random((2, 3, 6, 9, 10)), random.random((*leading, 3, 3, 3))
+    lazy = richardson_lucy(dask.array.from_array(images, chunks=(1, 1, -1, -1, -1)), psf, iterations=3)
+    assert lazy.dtype == np.float32
+    psfs = np.broadcast_to(psf, (2, 3, 3, 3, 3))
+    expected = [
+        [richardson_lucy(images[c, t], psfs[c, t], iterations=3, engine="cpu") for t in range(3)] for c in range(2)
+    ]
+    np.testing.assert_array_equal(lazy.compute(), expected)
+
+
+def test_blocks_of_one_volume_can_go_to_several_workers():
+    random = np.random.default_rng(9)
+    image, psf = random.random((6, 60, 64)) * 100, gaussian((0.5, 1, 1), (1, 2, 2))
+    whole = richardson_lucy(image, psf, iterations=5, engine="cpu")
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
+        blocks = dask.array.from_array(image, chunks=(6, 30, 32))
+        result = client.persist(richardson_lucy(blocks, psf, iterations=5, engine="cpu"))
+        distributed.wait(result)
+        assert len({worker for holders in client.who_has(result).values() for worker in holders}) == 2
+        result = result.compute()
+    assert relative_l2(result, whole) < 1e-3  # what blocks promise, see test_tiling.py
+
+
+def test_iterations_auto_stands_for_a_number():
+    random = np.random.default_rng(10)
+    psf = gaussian((1, 1.5, 1.5), (3, 4, 4))
+    scene = np.zeros((16, 32, 32))
+    scene[tuple(random.integers(2, n - 2, 40) for n in scene.shape)] = 3000
+    image = random.poisson(fftconvolve(scene, psf, mode="same").clip(0) + 5.0).astype(np.float32) - 5
+    number = auto_iterations(image, psf, acceleration="heavy-ball")
+    assert 2 < number < 100
+    how = {"acceleration": "heavy-ball", "engine": "cpu"}
+    results = [richardson_lucy(image, psf, iterations=n, **how) for n in ("auto", number)]
+    np.testing.assert_array_equal(*results)
 
 
 def test_engine_version_names_the_libraries():

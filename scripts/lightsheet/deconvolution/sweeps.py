@@ -29,7 +29,7 @@ from lightsheet.deconvolution.method import Method
 Array = np.ndarray[Any, Any]
 Sweep = Callable[[Callable[[int], Any], int], list[Any]]
 
-ROWS_BYTES = 1 << 18
+ROWS_BYTES = 1 << 20
 """Of a block of rows: it stays in a core's own cache while all is done to it."""
 
 
@@ -169,12 +169,14 @@ def _correct(work: _Work, plane: int) -> tuple[float, float]:
             z, y, _ = work.weights.places
             new *= work.weights.table[z[plane]][y[rows]]
             np.maximum(new, 0, out=new)  # rounding, and a PSF's negative values, must not make the estimate negative
+        if work.change is None:
+            estimate[rows] *= new
+            continue
         new *= estimate[rows]
-        if work.change is not None:
-            change, before = new - estimate[rows], work.change[plane, rows]
-            product += float((change * before).sum(dtype=np.float64))
-            square += float((before * before).sum(dtype=np.float64))
-            before[...] = change
+        change, before = new - estimate[rows], work.change[plane, rows]
+        product += float((change * before).sum(dtype=np.float64))
+        square += float((before * before).sum(dtype=np.float64))
+        before[...] = change
         estimate[rows] = new
     return product, square
 
