@@ -9,6 +9,7 @@ import zarr
 from ome_zarr_models import open_ome_zarr
 
 from lightsheet import files, ome, store
+from lightsheet.capacity import scratch
 from lightsheet.errors import InputError
 from lightsheet.store import Layout
 
@@ -48,6 +49,17 @@ def test_zarr_python_reads_back_what_was_written(tmp_path: Path, codec: dict[str
     written = store.write_volume(tmp_path / "work", 3, volume(0, dtype), layout, 2)
     assert [shard["level"] for shard in written] == [0, 1]
     np.testing.assert_array_equal(store.read_volume(tmp_path / "work", 3), volume(0, dtype))
+
+
+def test_a_volume_on_the_disk_is_stored_like_one_in_memory(tmp_path: Path) -> None:
+    layout = Layout.plan((6, 300, 256), VOXEL, "uint16", CODECS[0])
+    whole = np.random.default_rng(0).poisson(100, layout.levels[0].shape).astype(np.uint16)
+    allocate = scratch(tmp_path)
+    mapped = allocate(whole.shape, whole.dtype)
+    mapped[...] = whole
+    written = store.write_volume(tmp_path / "a", 0, whole, layout, 2)
+    assert store.write_volume(tmp_path / "b", 0, mapped, layout, 2, allocate) == written
+    np.testing.assert_array_equal(store.read_volume(tmp_path / "b", 0, allocate), whole)
 
 
 def test_a_published_store_is_valid_sharded_and_holds_every_volume(tmp_path: Path) -> None:

@@ -164,13 +164,16 @@ def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[in
 
 def _run(todo: Mapping[Key, Mapping[str, Any]], workers: cluster.Workers) -> list[str]:
     """Do what is to be done; return a sentence for each volume that could not be."""
-    threads = workers.cores
-    named = {f"{channel} timepoint {t}": {**task, "threads": threads} for (channel, t), task in todo.items()}
+    # Workers on this machine share its memory; a SLURM job finds out what it was given.
+    share = restoration.available_memory() // workers.number if workers.kind == "local" else None
+    common = {"threads": workers.cores, "memory": share}
+    named = {f"{channel} timepoint {t}": {**task, **common} for (channel, t), task in todo.items()}
     any_task = next(iter(todo.values()))
-    engine, shape = any_task["settings"]["engine"], any_task["layout"].levels[0].shape
+    settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
     psf = max(tiff.describe(task["psf"])[0] for task in todo.values())
+    needed = restoration.memory_bytes(shape, psf, settings["engine"], settings["acceleration"])
     errors = []
-    with cluster.start(workers, engine, restoration.memory_bytes(shape, psf, engine)) as pool:
+    with cluster.start(workers, settings["engine"], needed) as pool:
         for name, error in dispatch.each(pool, restoration.deconvolve, named, "deconvolve"):
             if error:
                 errors.append(f"{name}: {error}")

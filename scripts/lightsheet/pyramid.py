@@ -8,6 +8,8 @@ from itertools import product
 
 import numpy as np
 
+from lightsheet.capacity import Allocate
+
 Shape = tuple[int, int, int]
 
 CHUNK_GOAL: Shape = (64, 128, 128)
@@ -93,7 +95,7 @@ def chunk(shape: Shape) -> Shape:
     return min((_shape(choice) for choice in choices), key=distance)
 
 
-def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
+def downsample(volume: np.ndarray, step: Shape, allocate: Allocate = np.empty) -> np.ndarray:
     """Shrink a volume by the mean of 2 (or 1) voxels along each axis.
 
     Parameters
@@ -102,6 +104,8 @@ def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
         (z, y, x), integer or float32.
     step : tuple of int
         2 or 1 along (z, y, x). An odd last plane, row or column is averaged with itself.
+    allocate : callable
+        Makes the array for the result; memory is needed for a plane beside it.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
     """
     sz, sy, sx = step
     depth, height, width = volume.shape
-    out = np.empty((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
+    out = allocate((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
     for z in range(len(out)):
         plane = volume[z * sz].astype(np.float32)
         if sz == 2:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet import tiff
+from lightsheet.deconvolution.method import FOREIGN
 from lightsheet.errors import InputError
 from lightsheet.plan import Run
 
@@ -75,8 +76,9 @@ class Jobs:
             return COORDINATOR_MB
         from lightsheet import restoration  # every job of a cluster run parses the Snakefile: 0.2 s
 
-        engine = "itk" if self.run.config["deconvolution"]["engine"] == "itk" else "cpu"
-        volume = restoration.memory_bytes(self.run.shape, self._psf_shape, engine) / MB
+        asked = self.run.config["deconvolution"]
+        engine = asked["engine"] if asked["engine"] in FOREIGN else "cpu"
+        volume = restoration.memory_bytes(self.run.shape, self._psf_shape, engine, asked["acceleration"]) / MB
         return PROCESS_MB + volume * (self.dask_workers if rule == "deconvolve" else 1)
 
     @cached_property

@@ -1,4 +1,8 @@
-"""Restoration of one volume: from its raw shard to the deconvolved one and its record."""
+"""Restoration of one volume: from its raw shard to the deconvolved one and its record.
+
+A volume that does not fit into the worker's memory is done in overlapping blocks (`lightsheet.deconvolution.tiling`);
+its raw pixels, its result and its pyramid are then kept in nameless files beside the result's shards.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,18 +12,25 @@ from typing import Any
 import numpy as np
 from scipy.fft import next_fast_len
 
-from lightsheet import deconvolution, files, records, tiff
+from lightsheet import counts, deconvolution, files, records, tiff
+from lightsheet.capacity import Allocate, memory_limit, scratch
+from lightsheet.deconvolution import gpu, tiling
+from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.stopping import brightest_part
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.store import Layout, read_volume, write_volume
 
-OUTPUT_MAX = np.iinfo(np.uint16).max
-
 PROCESS_BYTES = 500_000_000
 """Python with its libraries, and as much again to be safe."""
 
-BYTES_PER_PADDED_VOXEL = {"cpu": 22, "gpu": 4, "itk": 90}
-BYTES_PER_VOXEL = 8
+LEAST_BYTES = 1_000_000_000
+"""No volume is cut for want of less: a worker that has less is killed and gets twice as much, see `slurm_pool`."""
+
+BYTES_PER_PADDED_VOXEL = {"cpu": 17, "gpu": 0, "itk": 92, "skimage": 50}
+BYTES_PER_VOXEL = {"cpu": 8, "gpu": 14, "itk": 8, "skimage": 8}
+MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
+"""Measured by `benchmarks/memory.py`, and a little more; momentum's are per padded voxel, of engine cpu."""
 
 
 def fingerprint_of(raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: Layout) -> str:
@@ -56,6 +67,7 @@ def deconvolve(
     layout: Layout,
     fingerprint: str,
     threads: int,
+    memory: int | None = None,
 ) -> Record:
     """Deconvolve one ingested volume; shards, pyramid and record are on the disk when this returns.
 
@@ -78,29 +90,44 @@ def deconvolve(
         What `fingerprint_of` returned.
     threads : int
         Cores to use inside the volume.
+    memory : int, optional
+        Bytes that this process may use; what `available_memory` returns unless given.
 
     Returns
     -------
     dict
         The volume's record.
+
+    Raises
+    ------
+    InputError
+        If the raw shard cannot be read, or not even blocks fit into the memory or the disk.
     """
     before = records.read(results.record("result", channel, timepoint))
     if before and records.holds(before, fingerprint, results.work("result", channel), timepoint):
         return before  # done by a worker that was lost before it could say so
     seconds: dict[str, float] = {}
+    used, work, level = tiff.read(psf), results.work("result", channel), layout.levels[0]
+    block = block_shape(level.shape, level.chunk, used, settings, memory or available_memory())
+    allocate: Allocate = np.empty if block == level.shape else scratch(work)
     with records.timed(seconds, "read"):
-        raw = read_volume(results.work("raw", channel), timepoint)
+        raw = read_volume(results.work("raw", channel), timepoint, allocate)
     with records.timed(seconds, "deconvolve"):
-        result, statistics = compute(raw, tiff.read(psf), settings, threads)
+        result, statistics = compute(raw, used, settings, threads, block, allocate)
     del raw
     with records.timed(seconds, "write"):
-        shards = write_volume(results.work("result", channel), timepoint, result, layout, threads)
+        shards = write_volume(work, timepoint, result, layout, threads, allocate)
     record = records.done(fingerprint, shards, seconds, settings=dict(settings), statistics=statistics)
     records.write(results.record("result", channel, timepoint), record)
     return record
 
 
-def memory_bytes(shape: Sequence[int], psf: Sequence[int], engine: str) -> int:
+def available_memory() -> int:
+    """Return the bytes that volumes here may use at a time, all worker processes of the machine or job together."""
+    return max(memory_limit(), LEAST_BYTES)
+
+
+def memory_bytes(shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str) -> int:
     """Return the memory that `deconvolve` needs for a volume, its process included.
 
     Parameters
@@ -109,20 +136,67 @@ def memory_bytes(shape: Sequence[int], psf: Sequence[int], engine: str) -> int:
         (z, y, x) of the volume and of the PSF used.
     engine : str
         One of `deconvolution.ENGINES`.
+    acceleration : str
+        One of `deconvolution.ACCELERATIONS`.
 
     Returns
     -------
     int
-        Bytes of host memory; `benchmarks/memory.py` measures what it is made of.
+        Bytes of host memory, for as many volumes as a worker has in hand.
     """
     padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
-    return PROCESS_BYTES + BYTES_PER_PADDED_VOXEL[engine] * padded + BYTES_PER_VOXEL * math.prod(shape)
+    each = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine == "cpu" else 0)
+    volume = each * padded + BYTES_PER_VOXEL[engine] * math.prod(shape)
+    return PROCESS_BYTES + deconvolution.slots(engine) * volume
+
+
+def block_shape(
+    shape: Sequence[int], chunk: Sequence[int], psf: np.ndarray, settings: Mapping[str, Any], memory: int
+) -> tuple[int, ...]:
+    """Choose the blocks in which to deconvolve a volume.
+
+    Parameters
+    ----------
+    shape, chunk : sequence of int
+        (z, y, x) of the volume and of an inner chunk of its shard.
+    psf : numpy.ndarray
+        The PSF used, (z, y, x).
+    settings : mapping
+        See `deconvolve`.
+    memory : int
+        Bytes that the process may use; it shares them among as many volumes as it has in hand.
+
+    Returns
+    -------
+    tuple of int
+        (z, y, x) without halo, in whole chunks; the volume's shape if it fits.
+
+    Raises
+    ------
+    InputError
+        If not even one chunk with its halo fits.
+    """
+    engine = settings["engine"]
+    method = Method(1, settings["boundary"], acceleration=settings["acceleration"])
+    limits = [
+        tiling.Limit("the worker", memory, lambda block: memory_bytes(block, psf.shape, engine, method.acceleration))
+    ]
+    if engine == "gpu":
+        limits.append(
+            tiling.Limit("the GPU", gpu.memory_budget(), lambda block: gpu.memory_bytes(block, psf.shape, method))
+        )
+    return tiling.block_shape(tuple(shape), psf.shape, tiling.halo(psf), limits, tuple(chunk))
 
 
 def compute(
-    raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int
+    raw: np.ndarray,
+    psf: np.ndarray,
+    settings: Mapping[str, Any],
+    threads: int,
+    block: Sequence[int] | None = None,
+    allocate: Allocate = np.empty,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Deconvolve one volume in memory, as the settings say.
+    """Deconvolve one volume, as the settings say.
 
     Parameters
     ----------
@@ -134,6 +208,10 @@ def compute(
         See `deconvolve`.
     threads : int
         Cores to use.
+    block : sequence of int, optional
+        What `block_shape` returned; the whole volume unless given.
+    allocate : callable
+        Makes the arrays for the result of several blocks.
 
     Returns
     -------
@@ -141,68 +219,33 @@ def compute(
         (z, y, x) in the dtype that `settings` name.
     dict
         Statistics of the result in counts, `background` (counts) that was subtracted, `flux_before` (sum of the
-        image after that), and how many `negative_voxels` and `clipped_voxels` there were.
+        image after that), how many `negative_voxels`, `saturated_voxels` and `clipped_voxels` there were, how many
+        `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
     """
     background = settings["background"]
     if background == "auto":
-        background = estimate_background(raw)
-    image = np.subtract(raw, np.float32(background), dtype=np.float32)
-    counts = {"background": background, "negative_voxels": int(np.count_nonzero(image < 0))}
-    np.maximum(image, 0, out=image)
-    counts["flux_before"] = float(image.sum(dtype=np.float64))
+        background = counts.estimate_background(raw)
     how = {key: settings[key] for key in ("iterations", "engine", "boundary", "acceleration")}
-    result = deconvolution.richardson_lucy(image, psf, threads=threads, **how)
-    del image
-    statistics = records.statistics(result)
-    result, counts["clipped_voxels"] = to_dtype(result, settings["dtype"], settings["scale"])
-    return result, {**statistics, **counts}
+    if how["iterations"] == "auto":  # once for all blocks
+        part = counts.subtract(brightest_part(raw), background)
+        how["iterations"] = deconvolution.auto_iterations(part, psf, acceleration=how["acceleration"], threads=threads)
 
+    def deconvolve_region(region: tuple[slice, ...]) -> np.ndarray:
+        image = counts.subtract(raw[region], background)
+        restored: np.ndarray = deconvolution.richardson_lucy(
+            np.maximum(image, 0, out=image), psf, threads=threads, **how
+        )
+        return restored
 
-def estimate_background(volume: np.ndarray) -> float:
-    """Estimate the camera offset: the 1st percentile of the means over blocks of 8 x 8 x 8 voxels.
-
-    A mean over 512 voxels hides the camera's noise, and the darkest blocks of such a volume hold no light.
-
-    Parameters
-    ----------
-    volume : numpy.ndarray
-        (z, y, x), counts.
-
-    Returns
-    -------
-    float
-        Counts.
-    """
-    edge = [min(8, n) for n in volume.shape]
-    blocks = [n // e for n, e in zip(volume.shape, edge, strict=True)]
-    whole = volume[tuple(slice(b * e) for b, e in zip(blocks, edge, strict=True))]
-    split = whole.reshape([n for pair in zip(blocks, edge, strict=True) for n in pair])
-    return float(np.percentile(split.mean(axis=(1, 3, 5), dtype=np.float64), 1))
-
-
-def to_dtype(result: np.ndarray, dtype: str, scale: float) -> tuple[np.ndarray, int]:
-    """Convert a float32 result for storage.
-
-    Parameters
-    ----------
-    result : numpy.ndarray
-        (z, y, x) float32, counts; used as scratch space.
-    dtype : str
-        `float32` (kept as it is) or `uint16` (multiplied by `scale`, rounded, clipped to 65535).
-    scale : float
-        Stored value per count, for uint16.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x).
-    int
-        How many voxels were clipped.
-    """
-    if dtype == "float32":
-        return result, 0
-    np.multiply(result, np.float32(scale), out=result)
-    np.rint(result, out=result)
-    clipped = int(np.count_nonzero(result > OUTPUT_MAX))
-    np.clip(result, 0, OUTPUT_MAX, out=result)
-    return result.astype(np.uint16), clipped
+    size = tuple(block or raw.shape)
+    cut = list(tiling.blocks(raw.shape, size, tiling.halo(psf)))
+    result = tiling.assemble(deconvolve_region, cut, raw.shape, allocate)
+    statistics = {
+        **records.statistics(result),
+        **counts.describe(raw, background),
+        "iterations": how["iterations"],
+        "block": list(size),
+        "blocks": len(cut),
+    }
+    result, statistics["clipped_voxels"] = counts.to_dtype(result, settings["dtype"], settings["scale"], allocate)
+    return result, statistics

@@ -62,7 +62,7 @@ def write(path: Path, volume: np.ndarray, chunk: tuple[int, ...], codec: Codec, 
     index: list[tuple[int, int]] = []
     offset = 0
     with files.atomic(path) as part, part.open("wb") as file:
-        for encoded in _in_threads(partial(_encode, volume, encode), _slices(volume.shape, chunk), threads):
+        for encoded in _in_threads(partial(_encode, volume, encode), slices(volume.shape, chunk), threads):
             file.write(encoded)
             digest.update(encoded)
             index.append((offset, len(encoded)))
@@ -119,8 +119,8 @@ def _fault_in_chunks(view: memoryview, chunks: int) -> str | None:
     return None
 
 
-def _slices(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Inner chunks in C order, the order of the shard's index."""
+def slices(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Yield where inner chunks lie, in C order, the order of the shard's index; `chunk` divides `shape`."""
     if any(n % c for n, c in zip(shape, chunk, strict=True)):
         raise ValueError(f"chunk {chunk} does not divide {shape}")
     starts = (range(0, n, c) for n, c in zip(shape, chunk, strict=True))

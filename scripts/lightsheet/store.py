@@ -22,6 +22,7 @@ from zarr.registry import get_codec_class
 from zarr.storage import MemoryStore
 
 from lightsheet import files, shards
+from lightsheet.capacity import Allocate
 from lightsheet.errors import InputError
 from lightsheet.log import logger
 from lightsheet.pyramid import Level, downsample, levels
@@ -74,7 +75,9 @@ def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
     return store.joinpath(str(level), "c", *map(str, index), "0", "0", "0")
 
 
-def write_volume(work: Path, timepoint: int, volume: np.ndarray, layout: Layout, threads: int) -> list[dict[str, Any]]:
+def write_volume(
+    work: Path, timepoint: int, volume: np.ndarray, layout: Layout, threads: int, allocate: Allocate = np.empty
+) -> list[dict[str, Any]]:
     """Write a volume and its pyramid into the work area.
 
     Parameters
@@ -89,6 +92,8 @@ def write_volume(work: Path, timepoint: int, volume: np.ndarray, layout: Layout,
         Levels, dtype and codec.
     threads : int
         How many chunks are encoded at a time.
+    allocate : callable
+        Makes the arrays of the pyramid's levels: see `lightsheet.capacity.scratch` for a volume that is on the disk.
 
     Returns
     -------
@@ -100,14 +105,14 @@ def write_volume(work: Path, timepoint: int, volume: np.ndarray, layout: Layout,
         if number:
             below = layout.levels[number - 1]
             z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
-            volume = downsample(volume, (z, y, x))
+            volume = downsample(volume, (z, y, x), allocate)
         _write_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
         shard = shards.write(shard_path(work, number, (timepoint,)), volume, level.chunk, dict(layout.codec), threads)
         written.append({"level": number, **shard})
     return written
 
 
-def read_volume(work: Path, timepoint: int) -> np.ndarray:
+def read_volume(work: Path, timepoint: int, allocate: Allocate = np.empty) -> np.ndarray:
     """Read a volume at full resolution from a store (t, z, y, x) whose record says that it is there.
 
     Parameters
@@ -116,6 +121,8 @@ def read_volume(work: Path, timepoint: int) -> np.ndarray:
         The folder of the channel's arrays.
     timepoint : int
         Index on the time axis.
+    allocate : callable
+        Makes the array for it; memory is needed for one row of inner chunks beside it.
 
     Returns
     -------
@@ -131,7 +138,11 @@ def read_volume(work: Path, timepoint: int) -> np.ndarray:
     if files.patiently(lambda: [] if shard.exists() else [shard], shard.parent):
         raise InputError(f"{shard} is missing; run the same command again, and its volume will be ingested anew")
     try:
-        return np.asarray(zarr.open_array(work / "0", mode="r")[timepoint])
+        array = zarr.open_array(work / "0", mode="r")
+        volume = allocate(array.shape[1:], array.dtype)
+        for z, y in shards.slices(array.shape[1:3], array.chunks[1:3]):
+            volume[z, y] = array[timepoint, z, y]
+        return volume
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"{shard} is damaged ({error}); delete it and run the same command again: its volume will be ingested anew"

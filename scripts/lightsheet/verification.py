@@ -110,7 +110,8 @@ def _verify(provenance: _Provenance, row: Row, threads: int) -> dict[str, Any]:
     channel, t = row["channel"], int(row["timepoint"])
     raw = _assemble(provenance, row)
     prepared = _psf(provenance, row["psf"])
-    made, _ = restoration.compute(raw, prepared, json.loads(row["settings"]), threads)
+    block = [int(size) for size in row["block"].split()]
+    made, _ = restoration.compute(raw, prepared, json.loads(row["settings"]), threads, block)
     stored = _stored(provenance.results.store, (t, int(row["channel_index"])), row["result_sha256"])
     identical = bool(np.array_equal(made, stored))
     distance = 0.0 if identical else relative_l2(made, stored)

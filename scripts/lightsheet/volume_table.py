@@ -26,8 +26,8 @@ def rows(run: Run, done: dict[tuple[str, str, int], Record]) -> list[dict[str, A
     list of dict
         `channel`, `channel_index` and `timepoint` (its place in the store), `sources` (URIs; several are
         separated by blanks, as are `tiles`, their places in the grid, and `sources_sha256`), `psf` (URI), the
-        digests of the full-resolution shards, `fingerprint`, `engine`, `settings` (JSON), `seconds` of ingest
-        and deconvolution, and `host` of the latter.
+        digests of the full-resolution shards, `fingerprint`, `engine`, `settings` (JSON), `block` (z y x, in
+        which it was deconvolved), `seconds` of ingest and deconvolution, and `host` of the latter.
     """
     tiles = {(c, t): where for c in run.channels for block in run.blocks for t, where in run.tiles(c, block)}
     psf = {c: uri(files.read_json(run.results.psf(c, ".json"))["source"]["path"]) for c in run.channels}
@@ -48,6 +48,7 @@ def rows(run: Run, done: dict[tuple[str, str, int], Record]) -> list[dict[str, A
                 "fingerprint": result["fingerprint"],
                 "engine": result["settings"]["engine"],
                 "settings": json.dumps(result["settings"], sort_keys=True),
+                "block": " ".join(map(str, result["statistics"]["block"])),
                 "seconds": round(sum(raw["seconds"].values()) + sum(result["seconds"].values()), 3),
                 "host": result["host"],
             }

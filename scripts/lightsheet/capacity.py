@@ -1,0 +1,100 @@
+"""How much memory this process may use, and arrays on the disk for what does not fit into it."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from lightsheet import files
+from lightsheet.errors import InputError
+
+Array = np.ndarray[Any, Any]
+Allocate = Callable[[tuple[int, ...], Any], Array]
+"""Makes an array of a shape and dtype, its content undefined: `numpy.empty`, or what `scratch` returns."""
+
+MIB = 2**20
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+
+
+def memory_limit() -> int:
+    """Find how much memory this process may use.
+
+    Returns
+    -------
+    int
+        Bytes: the least of what its SLURM job was given, what its control group may use, and what the machine has free.
+    """
+    return min([psutil.virtual_memory().available, *_of_slurm_job(), *_of_cgroup()])
+
+
+def _of_slurm_job() -> Iterator[int]:
+    """Say what sbatch was asked for on this node; 0 stands for all of it."""
+    per_node = int(os.environ.get("SLURM_MEM_PER_NODE", 0))
+    per_cpu = int(os.environ.get("SLURM_MEM_PER_CPU", 0)) * int(os.environ.get("SLURM_CPUS_ON_NODE", 0))
+    yield from (mib * MIB for mib in (per_node, per_cpu) if mib)
+
+
+def _of_cgroup() -> Iterator[int]:
+    """Read the limits of this process's control group and of those that it is part of, version 1 or 2."""
+    try:
+        lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = (CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (CGROUPS, "memory.max")
+        own = root / path.lstrip("/")
+        for folder in (own, *own.parents):
+            if folder.is_relative_to(root) and (folder / name).is_file():
+                text = (folder / name).read_text(encoding="utf-8").strip()
+                yield from [int(text)] if text.isdecimal() else []
+
+
+def scratch(folder: Path) -> Allocate:
+    """Keep arrays in files without a name, so that nothing is left of them however the process ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Where there is room; made if need be.
+
+    Returns
+    -------
+    callable
+        See `Allocate`. Each array's file goes with the array; its pages are the system's to write out and drop.
+
+    Raises
+    ------
+    InputError
+        By the callable, if the disk is full: found out here, it does not kill the process at a later moment.
+    """
+
+    def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
+        folder.mkdir(parents=True, exist_ok=True)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        with tempfile.TemporaryFile(dir=folder, prefix=files.PART) as file:
+            try:
+                _reserve(file.fileno(), size)
+            except OSError as error:
+                raise InputError(
+                    f"{folder}: a volume that does not fit into memory needs a temporary file of {size / 1e9:.2f} GB "
+                    f"there ({error.strerror}); make room, or give the worker more memory"
+                ) from error
+            return np.asarray(np.memmap(file, dtype, "r+", shape=shape))
+
+    return allocate
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Make a file that long, its blocks reserved where the system can do that."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:
+        os.ftruncate(handle, size)
