@@ -1,0 +1,141 @@
+"""The deconvolutions that benchmarks/deconvolution.py compares, and one measurement of one of them."""
+
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from lightsheet.deconvolution import geometry, richardson_lucy
+from lightsheet.scene import Array, Shape
+
+
+class Method(NamedTuple):
+    """A way to deconvolve, and at which iteration counts its quality is looked at."""
+
+    name: str
+    run: Callable[[Array, Array, int, int], Array]  # image, psf, iterations, threads
+    package: str = "numpy"
+    qualities: tuple[int, ...] = ()
+    bars: tuple[float | None, float | None] = (None, None)  # times engine cpu that it must take: small, large
+
+
+class Measured(NamedTuple):
+    """One run: seconds and gigabytes."""
+
+    seconds: float
+    memory: float
+    error: float  # NRMSE; NaN without a truth
+
+
+def ours(image: Array, psf: Array, iterations: int, threads: int, **method: Any) -> Array:
+    """Deconvolve with an engine of ours."""
+    result: Array = richardson_lucy(image, psf, iterations=iterations, threads=threads, **method)
+    return result
+
+
+def scikit_image(image: Array, psf: Array, iterations: int, threads: int) -> Array:
+    """Deconvolve as scikit-image's users do, with an odd-sized PSF, which does not shift the result."""
+    psf = np.pad(psf, [(0, 1 - k % 2) for k in psf.shape])
+    restoration = import_module("skimage.restoration")
+    with scipy.fft.set_workers(threads):
+        result: Array = restoration.richardson_lucy(image, psf, iterations, clip=False, filter_epsilon=1e-3)
+    return result
+
+
+def redlionfish(image: Array, psf: Array, iterations: int, threads: int) -> Array:  # noqa: ARG001 (all share a signature)
+    """Deconvolve with RedLionfish on the CPU, which asks for one thread; it gives an odd x axis one voxel more."""
+    result: Array = import_module("RedLionfishDeconv").doRLDeconvolutionFromNpArrays(
+        image, psf, niter=iterations, method="cpu"
+    )
+    return result[:, :, : image.shape[2]]
+
+
+def redlionfish_with_threads(image: Array, psf: Array, iterations: int, threads: int) -> Array:
+    """Do the same with all FFTs on several threads, which is SciPy's doing."""
+    with scipy.fft.set_workers(threads):
+        return redlionfish(image, psf, iterations, threads)
+
+
+def bare_ffts(image: Array, psf: Array, iterations: int, threads: int) -> Array:
+    """Transform as often as an iteration of plain Richardson-Lucy does, and do nothing else."""
+    layout = padded(image.shape, psf)
+    volume = np.zeros(layout.shape, np.float32)
+    volume[layout.view] = image
+    for _ in range(2 * iterations):
+        spectrum = scipy.fft.rfftn(volume, workers=threads)
+        volume = scipy.fft.irfftn(spectrum, layout.shape, workers=threads, overwrite_x=True)
+    return volume[layout.view]
+
+
+def padded(image: Shape, psf: Array) -> geometry.Frame:
+    """Return the array that engine cpu works in."""
+    return geometry.frame(image, geometry.trim(psf).shape, "extended")
+
+
+CPU = Method("cpu", partial(ours, engine="cpu"), qualities=(8, 10, 12, 16, 20))
+BALL = Method("cpu, heavy ball", partial(ours, engine="cpu", acceleration="heavy-ball"), qualities=(5, 6, 7, 8, 10))
+# Pixel for pixel what ITK computes (tests/deconvolution/test_itk.py), so that ITK need not run for hours.
+TWIN = Method("ITK", partial(ours, engine="cpu", boundary="replicate"), qualities=(4, 8, 10, 12, 14, 16))
+ITK = Method("ITK", partial(ours, engine="itk", boundary="replicate"), "itk", bars=(25, None))
+SKIMAGE = Method("scikit-image", scikit_image, "scikit-image", qualities=(4, 8, 12), bars=(4.5, 4.5))
+REDLIONFISH = Method("RedLionfish", redlionfish, "RedLionfish", bars=(2, 1.5))
+THREADED = Method(
+    "RedLionfish, FFTs on all threads", redlionfish_with_threads, "RedLionfish", qualities=(2, 4, 6, 8, 12)
+)
+FFTS = Method("four bare 3-D FFTs", bare_ffts, bars=(1, 1))
+OURS, PEERS = (CPU, BALL), (SKIMAGE, REDLIONFISH, THREADED)
+
+
+def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call the function in a process that has done nothing before."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def measure(folder: Path, method: Method, iterations: int, threads: int) -> Measured:
+    """Deconvolve the volume in a folder, in this process."""
+    method.run(np.ones((8, 8, 8), np.float32), np.ones((3, 3, 3), np.float32), 1, threads)  # loads libraries
+    image, psf = np.load(folder / "image.npy"), np.load(folder / "psf.npy")
+    begin = time.perf_counter()
+    result = method.run(image, psf, iterations, threads)
+    seconds = time.perf_counter() - begin
+    memory = peak_of_child() if method.package == "itk" else peak()
+    if not (folder / "truth.npy").exists():
+        return Measured(seconds, memory, float("nan"))
+    truth = np.load(folder / "truth.npy")
+    return Measured(seconds, memory, float(np.linalg.norm(result - truth) / np.linalg.norm(truth)))
+
+
+def peak() -> float:
+    """Return the largest resident size of this process so far, in GB."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024 / 1e9
+
+
+def peak_of_child() -> float:
+    """Return that of the process in which engine itk works."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+
+
+def copied_per_second(threads: int) -> float:
+    """Return the bytes read and written per second when each thread copies its own array."""
+    arrays = [(np.ones(1 << 26, np.float32), np.ones(1 << 26, np.float32)) for _ in range(threads)]
+    seconds = []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(7):
+            begin = time.perf_counter()
+            list(pool.map(lambda pair: np.copyto(*pair), arrays))
+            seconds.append(time.perf_counter() - begin)
+    return 2 * sum(to.nbytes for to, _ in arrays) / min(seconds)
