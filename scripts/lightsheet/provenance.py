@@ -104,7 +104,8 @@ def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
     crate.name = run.results.name
     crate.description = (
         f"Light-sheet acquisition of {run.acquisition.timepoints} timepoints in {len(run.channels)} channels, "
-        f"deconvolved by {how['iterations']} Richardson-Lucy iterations, boundary {how['boundary']}."
+        f"deconvolved by Richardson-Lucy: iterations {how['iterations']}, boundary {how['boundary']}, "
+        f"acceleration {how['acceleration']}."
     )
     crate.datePublished = published.isoformat(timespec="seconds")
     crate.license = _context(
