@@ -45,7 +45,7 @@ def correct(table: Any, z: Any, y: Any, x: Any, *sizes_and_arrays: Any) -> None:
     """Do what the kernel of `gpu.CORRECT` does."""
     ny, nx, table_y, table_x, estimate, correction = sizes_and_arrays
     assert ((ny, nx), (table_y, table_x)) == (correction.shape[1:], table.shape[1:])
-    assert {each.dtype for each in (z, y, x)} == {np.dtype(np.int32)}
+    assert {each.dtype for each in (z, y, x)} == {np.dtype(np.int64)}
     correction[...] = estimate * np.maximum(table[np.ix_(z, y, x)] * correction, 0)
 
 

@@ -99,6 +99,26 @@ def test_a_channel_is_prepared_once_for_all_its_volumes(monkeypatch):
     assert len(prepared) == 2
 
 
+@pytest.mark.usefixtures("numpy_as_cupy")
+@pytest.mark.parametrize("acceleration", ["none", "heavy-ball"])
+def test_nothing_is_copied_or_compiled_within_iterations(monkeypatch, acceleration):
+    cupy, calls = sys.modules["cupy"], []
+    for name in ("asarray", "asnumpy", "fuse", "ElementwiseKernel"):
+        original = getattr(cupy, name)
+
+        def counted(*given, original=original, **named):
+            calls.append(original)
+            return original(*given, **named)
+
+        monkeypatch.setattr(cupy, name, counted)
+    needed = []
+    for iterations in (1, 2, 9):  # the first prepares the channel
+        calls.clear()
+        richardson_lucy(image(), PSF, iterations=iterations, engine="gpu", acceleration=acceleration)
+        needed.append(len(calls))
+    assert needed[1] == needed[2] < needed[0]
+
+
 def test_channels_used_longest_ago_make_room(monkeypatch):
     needed = gpu.memory_bytes((9, 8, 7), PSF.shape, fourier.Method(1))
     fake_cupy.install(monkeypatch, memory=needed)

@@ -16,6 +16,7 @@ last change too; with "replicate" the padded image.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count, islice
 from typing import Any, NamedTuple
 
@@ -124,7 +125,12 @@ def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Ba
     buffer.real[...] = backend.xp.asarray(geometry.otf_source(psf, layout.shape))
     backend.forward(buffer)
     buffer.spectrum *= np.float32(1 / buffer.real.size)
-    return Prepared(layout, buffer.spectrum, geometry.weights(psf, layout) if extended else None)
+    weights = None
+    if extended:
+        table, places = geometry.weights(psf, layout)
+        z, y, x = (backend.xp.asarray(place) for place in places)
+        weights = Weights(backend.xp.asarray(table), (z, y, x))
+    return Prepared(layout, buffer.spectrum, weights)
 
 
 def iterate(image: Array, prepared: Prepared, method: Method, backend: Backend) -> Array:
@@ -175,24 +181,39 @@ def _blur(buffer: Buffer, otf: Array, backend: Backend) -> None:
 
 
 def _back_project(buffer: Buffer, otf: Array, backend: Backend) -> None:
-    """Correlate with the PSF; the conjugate is made on the fly, for it would be one more array."""
-
-    def multiply(spectrum: Array, otf: Array) -> None:
-        spectrum *= backend.xp.conjugate(otf)
-
+    """Correlate with the PSF."""
     backend.forward(buffer)
-    backend.fuse(multiply)(buffer.spectrum, otf)
+    _kernels(backend).multiply_by_conjugate(buffer.spectrum, otf)
     backend.inverse(buffer)
+
+
+class _Kernels(NamedTuple):
+    """Elementwise steps, each one kernel on a GPU; they write into their first argument."""
+
+    multiply_by_conjugate: Callable[[Array, Array], None]  # made on the fly: it would be one more array
+    divide: Callable[[Array, Array, Any], None]
+    extrapolate: Callable[[Array, Array, Array, Any, Any], None]
+
+
+@lru_cache
+def _kernels(backend: Backend) -> _Kernels:
+    """Make the kernels of a backend, once: to trace and compile them takes longer than an iteration."""
+    xp = backend.xp
+
+    def multiply_by_conjugate(spectrum: Array, otf: Array) -> None:
+        spectrum *= xp.conjugate(otf)
+
+    def divide(blurred: Array, image: Array, threshold: Any) -> None:
+        blurred[...] = image / xp.where(blurred < threshold, np.float32(np.inf), blurred)
+
+    return _Kernels(backend.fuse(multiply_by_conjugate), backend.fuse(divide), backend.fuse(_extrapolate))
 
 
 def divider(image: Array, prepared: Prepared, backend: Backend) -> Callable[[Array], None]:
     """Return the function that makes of the blurred estimate the image divided by it, in place."""
     xp = backend.xp
 
-    def quotient(blurred: Array, image: Array, threshold: Any) -> None:
-        blurred[...] = image / xp.where(blurred < threshold, np.float32(np.inf), blurred)
-
-    divide = backend.fuse(quotient)
+    divide = _kernels(backend).divide
     if prepared.weights is None:
         observed = edge_replicated(image, prepared.layout, xp)
         return lambda blurred: divide(blurred, observed, np.float32(ITK_THRESHOLD))
@@ -219,7 +240,7 @@ def _predictor(prediction: Array, rule: str, backend: Backend) -> Callable[[Arra
         return keep
     previous = xp.zeros_like(prediction)
     last_change = xp.zeros_like(prediction) if rule == "biggs" else None
-    extrapolate = backend.fuse(_extrapolate)
+    extrapolate = _kernels(backend).extrapolate
 
     def predict(new: Array, iteration: int) -> None:
         alpha = acceleration.heavy_ball(iteration)

@@ -225,7 +225,7 @@ def _plans(cupy: ModuleType, shape: Shape) -> tuple[Any, Any]:
 def _correct(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:
     """Return `fourier.correct_planes` as one kernel, which looks the weights up in their table."""
     kernel = cupy.ElementwiseKernel(
-        "raw float32 table, raw int32 index_z, raw int32 index_y, raw int32 index_x, "
+        "raw float32 table, raw int64 index_z, raw int64 index_y, raw int64 index_x, "
         "int32 ny, int32 nx, int32 table_y, int32 table_x, float32 estimate",
         "float32 correction",
         CORRECT,
@@ -233,9 +233,8 @@ def _correct(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:
     )
 
     def correct(correction: Array, estimate: Array, weights: Weights) -> None:
-        table = cupy.asarray(weights.table)
-        index = [cupy.asarray(places, cupy.int32) for places in weights.places]
-        kernel(table, *index, *correction.shape[1:], *table.shape[1:], estimate, correction)
+        table = weights.table
+        kernel(table, *weights.places, *correction.shape[1:], *table.shape[1:], estimate, correction)
 
     return correct
 
