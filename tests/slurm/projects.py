@@ -12,7 +12,7 @@ from lightsheet import slurm as queue
 from tests.slurm.minislurm import Cluster, Job
 from tests.workflow.conftest import ROOT, Project
 
-ITERATIONS = 500
+ITERATIONS = 250
 """So that a tiny volume takes one to three seconds: long enough to be hit in the middle."""
 
 PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"))

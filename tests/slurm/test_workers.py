@@ -117,10 +117,10 @@ def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: Slurm
 
 
 def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
-    fresh.offer(cpu={"memory": "200MiB"})  # enough for a worker, not for a volume of 3 million voxels
+    fresh.offer(cpu={"memory": "200MiB"})  # enough for a worker, not for a volume of 7 million voxels
     shutil.rmtree(fresh.folder / "data")
-    fresh.simulate(timepoints=1, shape=(48, 256, 256))
-    fresh.configure(deconvolution={"iterations": 3})
+    fresh.simulate(timepoints=1, shape=(64, 320, 320))
+    fresh.configure(deconvolution={"iterations": 20})  # SLURM looks at the memory every few seconds
     fresh.succeed()
     fresh.undisturbed = fresh.digests()
     fresh.forget()

@@ -119,7 +119,7 @@ def test_a_pattern_that_matches_nothing_shows_the_nearest_names(fresh: Project) 
     [
         ({"deconvolution": {"iteration": 5}}, "deconvolution.iteration is unknown; did you mean iterations?"),
         ({"deconvolution": {"iterations": "many"}}, "deconvolution.iterations: 'many' is not a whole number"),
-        ({"deconvolution": {"iterations": -1}}, "deconvolution.iterations: -1 must be at least 1"),
+        ({"deconvolution": {"iterations": -1}}, "deconvolution.iterations: -1 is not a whole number from 1"),
         ({"voxel_size": {"z": "0.3 um", "y": 0.1, "x": 0.1}}, "voxel_size.z: '0.3 um' is not a number"),
         (
             {"psf": {"files": {CHANNELS[0]: "psf/488.tif"}}},
