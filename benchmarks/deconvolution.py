@@ -1,4 +1,4 @@
-"""Measure the deconvolution beside its peers, in one run, and keep it in results/deconvolution.md.
+"""Measure the deconvolution beside its peers, and keep a run for each size in results/deconvolution_SIZE.md.
 
 1. Seconds per iteration: the slope between two iteration counts, each the fastest of a few rounds in which all methods
    take turns; what is left at 0 iterations is setup. Peak memory: the largest resident size of the whole process.
@@ -7,7 +7,8 @@
    smoothed with a Gaussian of sd 1 voxel, for it holds points that are sharper than voxels show.
 
 Each measurement is a fresh process, and libraries are loaded before the clock starts. Peers that are not installed say
-so: `pip install -r benchmarks/requirements.txt`. On 2 cores all this takes about 15 minutes.
+so: `pip install -r benchmarks/requirements.txt`. On 2 cores the small volume takes about 13 minutes, the
+large one 8.
 """
 
 import argparse
@@ -51,18 +52,25 @@ Seconds are the setup and the iterations of the first table. ITK's NRMSE is that
 start, which computes the same pixels. The bar is 36 times faster."""
 
 
-class Plan(NamedTuple):
-    """What is measured: shapes in voxels, (z, y, x)."""
+class Size(NamedTuple):
+    """What is measured: shapes in voxels, (z, y, x), and the iterations between which the slope is taken."""
 
-    small: Shape = (101, 512, 384)
-    large: Shape = (201, 1024, 768)
-    psf: Shape = (101, 64, 64)
-    small_counts: tuple[int, int] = (2, 8)  # iterations between which the slope is taken
-    large_counts: tuple[int, int] = (1, 3)
-    rounds: int = 2  # of the small volume; the large one has one
+    shape: Shape
+    psf: Shape
+    counts: tuple[int, int]
+    bar: int  # which of `Method.bars`
+    with_itk: bool  # also the time to the same quality
 
 
-QUICK = Plan(small=(25, 64, 48), large=(50, 128, 96), psf=(25, 16, 16), rounds=1)
+SIZES = {
+    "small": Size((101, 512, 384), (101, 64, 64), (2, 8), 0, True),
+    "large": Size((201, 1024, 768), (101, 64, 64), (1, 3), 1, False),
+}
+QUICK = {
+    "small": Size((25, 64, 48), (25, 16, 16), (2, 8), 0, True),
+    "large": Size((50, 128, 96), (25, 16, 16), (1, 3), 1, False),
+}
+ROUNDS = 2
 
 
 class Cost(NamedTuple):
@@ -83,8 +91,8 @@ class Found(NamedTuple):
 
     speed: float  # bytes per second
     psf: Array
-    costs: tuple[dict[Method, Cost], dict[Method, Cost]]  # small, large
-    errors: dict[Method, dict[int, float]]  # NRMSE by the number of iterations, small
+    costs: dict[Method, Cost]
+    errors: dict[Method, dict[int, float]]  # NRMSE by the number of iterations
 
 
 def save_volume(folder: Path, shape: Shape, psf_shape: Shape, with_truth: bool) -> None:
@@ -132,7 +140,7 @@ def moved(image: Shape, psf: Array, method: Method) -> float:
     return 4 * (arrays * prod(layout.shape) + prod(image))
 
 
-def cost_table(spent: dict[Method, Cost], size: int, wanted: Iterable[Method]) -> list[str]:
+def cost_table(spent: dict[Method, Cost], place: int, wanted: Iterable[Method]) -> list[str]:
     """Format what iterations cost."""
     lines = [
         "| | s/iteration | setup, s | 10 iterations, s | GB | x cpu | x cpu, heavy ball | bar, x cpu |",
@@ -140,7 +148,7 @@ def cost_table(spent: dict[Method, Cost], size: int, wanted: Iterable[Method]) -
     ]
     for method, (setup, iteration, memory, _) in spent.items():
         ratios = " | ".join(f"{iteration / spent[each].iteration:.2f}" for each in OURS)
-        bar = method.bars[size]
+        bar = method.bars[place]
         lines.append(
             f"| {method.name} | {iteration:.3g} | {setup:.2g} | {setup + 10 * iteration:.3g} | {memory:.2f} | {ratios} "
             f"| {f'>= {bar:g}' if bar else ''} |"
@@ -149,16 +157,13 @@ def cost_table(spent: dict[Method, Cost], size: int, wanted: Iterable[Method]) -
     return lines + [f"| {method.name} | not installed | | | | | | |" for method in absent]
 
 
-def traffic_table(plan: Plan, found: Found) -> list[str]:
+def traffic_table(size: Size, found: Found) -> list[str]:
     """Format the share of the memory-traffic bound."""
     lines = ["| | GB moved | bound, s | measured, s | share |", "|---|---|---|---|---|"]
-    for shape, spent in zip((plan.small, plan.large), found.costs, strict=True):
-        for method in OURS:
-            least, seconds = moved(shape, found.psf, method), spent[method].iteration
-            bound = least / found.speed
-            lines.append(
-                f"| {shape}, {method.name} | {least / 1e9:.2f} | {bound:.3f} | {seconds:.3g} | {bound / seconds:.0%} |"
-            )
+    for method in OURS:
+        least, seconds = moved(size.shape, found.psf, method), found.costs[method].iteration
+        bound = least / found.speed
+        lines.append(f"| {method.name} | {least / 1e9:.2f} | {bound:.3f} | {seconds:.3g} | {bound / seconds:.0%} |")
     return lines
 
 
@@ -219,55 +224,57 @@ def version(package: str) -> str | None:
         return None
 
 
-def measure_all(plan: Plan, threads: int) -> Found:
+def measure_all(size: Size, threads: int) -> Found:
     """Measure every method that is installed."""
     peers = [peer for peer in PEERS if version(peer.package)]
-    methods = [*OURS, *peers, FFTS]
-    with tempfile.TemporaryDirectory() as small_folder, tempfile.TemporaryDirectory() as large_folder:
-        small, large = Path(small_folder), Path(large_folder)
-        save_volume(small, plan.small, plan.psf, with_truth=True)
-        save_volume(large, plan.large, plan.psf, with_truth=False)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        save_volume(folder, size.shape, size.psf, with_truth=size.with_itk)
         speed = in_a_process(copied_per_second, threads)
-        in_small = costs(small, methods, plan.small_counts, plan.rounds, threads)
-        if version(ITK.package):
-            in_small |= costs(small, [ITK], plan.small_counts, 1, threads)
-        found = {method: errors(small, method, threads) for method in (*OURS, *peers, TWIN) if method.qualities}
-        in_large = costs(large, methods, plan.large_counts, 1, threads)
-        return Found(speed, np.load(small / "psf.npy"), (in_small, in_large), found)
+        spent = costs(folder, [*OURS, *peers, FFTS], size.counts, ROUNDS, threads)
+        found: dict[Method, dict[int, float]] = {}
+        if size.with_itk:
+            if version(ITK.package):
+                spent |= costs(folder, [ITK], size.counts, 1, threads)
+            found = {each: errors(folder, each, threads) for each in (*OURS, *peers, TWIN) if each.qualities}
+        return Found(speed, np.load(folder / "psf.npy"), spent, found)
 
 
-def report(plan: Plan, threads: int, found: Found) -> list[str]:
+def report(size: Size, threads: int, found: Found) -> list[str]:
     """Return the lines of the report."""
-    in_small, in_large = found.costs
-    copying = f"Copying by {threads} threads moves {found.speed / 1e9:.1f} GB/s, reads and writes counted."
-    light = f"peak about 300 photons over an offset of {CAMERA_OFFSET:g} with camera noise"
-    return [
-        f"Deconvolution beside its peers, by `python benchmarks/deconvolution.py`; PSF {plan.psf}, float32.",
+    wanted = [ITK, *PEERS] if size.with_itk else PEERS
+    lines = [
+        f"Deconvolution of volumes of {size.shape} beside its peers, by `python benchmarks/deconvolution.py`; "
+        f"PSF {size.psf}, float32.",
         f"{machine(threads)}.",
         "",
-        *(f"## Volumes of {plan.small}", "", *cost_table(in_small, 0, [ITK, *PEERS]), ""),
-        *(f"## Volumes of {plan.large}", "", *cost_table(in_large, 1, PEERS), ""),
-        *(NOTES, ""),
-        *("## Share of the memory-traffic bound", "", copying, TRAFFIC, "", *traffic_table(plan, found), ""),
-        *("## Time to the same quality", "", f"Volume of {plan.small}, {light}.", QUALITY),
-        *check_of_twin(found.errors[TWIN], in_small, plan.small_counts[1]),
-        "",
-        *quality_table(found.errors, in_small),
+        *cost_table(found.costs, size.bar, wanted),
+        *("", NOTES, "", "## Share of the memory-traffic bound", ""),
+        f"Copying by {threads} threads moves {found.speed / 1e9:.1f} GB/s, reads and writes counted.",
+        *(TRAFFIC, "", *traffic_table(size, found)),
     ]
+    if size.with_itk:
+        light = f"peak about 300 photons over an offset of {CAMERA_OFFSET:g} with camera noise"
+        lines += ["", "## Time to the same quality", "", f"The volume has a {light}.", QUALITY]
+        lines += check_of_twin(found.errors[TWIN], found.costs, size.counts[1])
+        lines += ["", *quality_table(found.errors, found.costs)]
+    return lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, action="append", help="small or large; both, unless given")
     parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
     parser.add_argument("--quick", action="store_true", help="tiny volumes, to try the benchmark; kept nowhere")
     options = parser.parse_args(argv)
-    plan = QUICK if options.quick else Plan()
-    lines = report(plan, options.threads, measure_all(plan, options.threads))
-    if options.quick:
-        print("\n".join(lines))
-    else:
-        keep("deconvolution", lines)
+    for name in options.size or SIZES:
+        size = (QUICK if options.quick else SIZES)[name]
+        lines = report(size, options.threads, measure_all(size, options.threads))
+        if options.quick:
+            print("\n".join(lines))
+        else:
+            keep(f"deconvolution_{name}", lines)
     return 0
 
 
