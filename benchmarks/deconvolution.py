@@ -70,7 +70,6 @@ QUICK = {
     "small": Size((25, 64, 48), (25, 16, 16), (2, 8), 0, True),
     "large": Size((50, 128, 96), (25, 16, 16), (1, 3), 1, False),
 }
-ROUNDS = 2
 
 
 class Cost(NamedTuple):
@@ -224,14 +223,14 @@ def version(package: str) -> str | None:
         return None
 
 
-def measure_all(size: Size, threads: int) -> Found:
+def measure_all(size: Size, threads: int, rounds: int) -> Found:
     """Measure every method that is installed."""
     peers = [peer for peer in PEERS if version(peer.package)]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         save_volume(folder, size.shape, size.psf, with_truth=size.with_itk)
         speed = in_a_process(copied_per_second, threads)
-        spent = costs(folder, [*OURS, *peers, FFTS], size.counts, ROUNDS, threads)
+        spent = costs(folder, [*OURS, *peers, FFTS], size.counts, rounds, threads)
         found: dict[Method, dict[int, float]] = {}
         if size.with_itk:
             if version(ITK.package):
@@ -266,11 +265,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, action="append", help="small or large; both, unless given")
     parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
+    parser.add_argument("--rounds", type=int, default=2, help="in which all methods take turns; the fastest counts")
     parser.add_argument("--quick", action="store_true", help="tiny volumes, to try the benchmark; kept nowhere")
     options = parser.parse_args(argv)
     for name in options.size or SIZES:
         size = (QUICK if options.quick else SIZES)[name]
-        lines = report(size, options.threads, measure_all(size, options.threads))
+        lines = report(size, options.threads, measure_all(size, options.threads, options.rounds))
         if options.quick:
             print("\n".join(lines))
         else:
