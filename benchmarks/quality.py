@@ -19,8 +19,8 @@ from truths import DATA, Array, Case, bars, beads, simulated
 
 from lightsheet import optics
 from lightsheet.deconvolution import fourier, stopping
-from lightsheet.deconvolution.method import CHOICES, Method
 from lightsheet.errors import InputError
+from lightsheet.method import CHOICES, Method
 
 PEAKS = (30, 300, 3000)  # photons
 MOST = 200  # iterations tried

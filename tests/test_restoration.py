@@ -8,8 +8,8 @@ import zarr
 
 from lightsheet import deconvolution, files, pyramid, records, restoration
 from lightsheet.deconvolution import gpu
-from lightsheet.deconvolution.method import Method
 from lightsheet.errors import InputError
+from lightsheet.method import Method
 from lightsheet.results import Results
 from lightsheet.store import Layout, read_volume, shard_path, write_volume
 

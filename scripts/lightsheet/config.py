@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from lightsheet.deconvolution.method import Method
-from lightsheet.deconvolution.method import check as check_method
 from lightsheet.errors import InputError
+from lightsheet.method import Method
+from lightsheet.method import check as check_method
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from lightsheet import tiff
-from lightsheet.deconvolution.method import FOREIGN
 from lightsheet.errors import InputError
+from lightsheet.method import FOREIGN
 from lightsheet.plan import Run
 
 MB = 10**6

@@ -15,8 +15,8 @@ from scipy.fft import next_fast_len
 from lightsheet import counts, deconvolution, files, records, tiff
 from lightsheet.capacity import Allocate, memory_limit, scratch
 from lightsheet.deconvolution import gpu, tiling
-from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.stopping import brightest_part
+from lightsheet.method import Method
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.store import Layout, read_volume, write_volume

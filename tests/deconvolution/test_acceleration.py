@@ -7,7 +7,7 @@ import pytest
 
 from lightsheet import optics, simulate
 from lightsheet.deconvolution import acceleration, fourier
-from lightsheet.deconvolution.method import Method
+from lightsheet.method import Method
 from lightsheet.scene import CHANNELS
 
 

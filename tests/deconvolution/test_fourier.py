@@ -9,7 +9,7 @@ from scipy.fft import next_fast_len
 from tests.point_images import centred
 
 from lightsheet.deconvolution import fourier, itk
-from lightsheet.deconvolution.method import CHOICES, Method
+from lightsheet.method import CHOICES, Method
 
 BACKEND = fourier.numpy_backend(1)
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from lightsheet.deconvolution import richardson_lucy, skimage
-from lightsheet.deconvolution.method import Method
 from lightsheet.errors import InputError
+from lightsheet.method import Method
 
 
 def slow(image, psf, iterations):

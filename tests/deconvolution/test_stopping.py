@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from lightsheet import optics, simulate
 from lightsheet.deconvolution import fourier, stopping
-from lightsheet.deconvolution.method import Method
 from lightsheet.errors import InputError
+from lightsheet.method import Method
 from lightsheet.scene import CHANNELS
 
 BACKEND = fourier.numpy_backend(1)

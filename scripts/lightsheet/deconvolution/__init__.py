@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import arrays, fourier
-from lightsheet.deconvolution.method import CHOICES, Method, check
 from lightsheet.deconvolution.stopping import brightest_part, choose_iterations
 from lightsheet.errors import InputError
+from lightsheet.method import CHOICES, Method, check, check_choice
 
 ENGINES = {name: f"{__name__}.{name}" for name in ("cpu", "gpu", "itk", "skimage")}
 BOUNDARIES = CHOICES["boundary"]
@@ -148,7 +148,7 @@ def resolve(engine: str) -> str:
     InputError
         If there is no such engine.
     """
-    _check_choice("engine", engine, ("auto", *ENGINES))
+    check_choice("engine", engine, ("auto", *ENGINES))
     if engine != "auto":
         return engine
     return "gpu" if import_module(ENGINES["gpu"]).is_available() else "cpu"
@@ -190,11 +190,6 @@ def try_out(engine: str) -> None:
         One of `ENGINES`.
     """
     richardson_lucy(np.ones((8, 8, 8)), np.ones((3, 3, 3)), iterations=1, engine=engine, boundary="replicate")
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{key}: there is no {value!r}; choose one of {', '.join(choices)}")
 
 
 def _check_volume(name: str, volume: np.ndarray[Any, Any]) -> None:

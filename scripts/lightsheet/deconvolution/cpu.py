@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import sweeps
-from lightsheet.deconvolution.method import Method
+from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
 

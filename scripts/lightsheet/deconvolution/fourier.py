@@ -25,7 +25,7 @@ import scipy.fft
 
 from lightsheet.deconvolution import acceleration, geometry
 from lightsheet.deconvolution.geometry import Frame, Shape, Weights
-from lightsheet.deconvolution.method import Method
+from lightsheet.method import Method
 
 Array = Any  # of numpy or cupy
 

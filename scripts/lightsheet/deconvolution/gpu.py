@@ -19,9 +19,9 @@ import numpy as np
 
 from lightsheet.deconvolution import fourier, geometry, tiling
 from lightsheet.deconvolution.geometry import Shape, Weights
-from lightsheet.deconvolution.method import Method
 from lightsheet.errors import InputError
 from lightsheet.log import logger
+from lightsheet.method import Method
 
 Array = Any  # of cupy
 

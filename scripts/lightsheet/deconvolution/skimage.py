@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 
 from lightsheet.deconvolution.cpu import available_cores
-from lightsheet.deconvolution.method import Method
+from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
 

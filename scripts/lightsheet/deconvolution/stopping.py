@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import fourier
-from lightsheet.deconvolution.method import Method
 from lightsheet.errors import InputError
+from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
 

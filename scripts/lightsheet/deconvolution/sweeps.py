@@ -25,7 +25,7 @@ import numpy as np
 
 from lightsheet.deconvolution import acceleration, fft, geometry
 from lightsheet.deconvolution.fourier import ITK_THRESHOLD, ROUNDING, TINY, edge_replicated
-from lightsheet.deconvolution.method import Method
+from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
 Sweep = Callable[[Callable[[int], Any], int], list[Any]]

@@ -1,4 +1,8 @@
-"""What is computed, whichever engine computes it: the method's choices, and what each may be."""
+"""What is computed, whichever engine computes it: the method's choices, and what each may be.
+
+Beside the package of the engines, not in it: the configuration is checked whenever Snakemake reads the Snakefile, and
+need not load what only computing needs.
+"""
 
 from typing import Any, NamedTuple
 
@@ -56,8 +60,13 @@ def check(method: Method, engine: str) -> None:
         raise InputError(f"iterations: {method.iterations} is too few; give 1 or more")
     for key, choices in CHOICES.items():
         value = getattr(method, key)
-        if value not in choices:
-            raise InputError(f"{key}: there is no {value!r}; choose one of {', '.join(choices)}")
+        check_choice(key, value, choices)
         only = FOREIGN_ONLY.get(key, value) if engine in FOREIGN else value
         if value != only:
             raise InputError(f"{key}: engine {engine} has no {value!r}; choose engine: cpu or {key}: {only}")
+
+
+def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    """Complain if a key's value is none of the choices, as `check` does."""
+    if value not in choices:
+        raise InputError(f"{key}: there is no {value!r}; choose one of {', '.join(choices)}")
