@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 from keep import keep
-from peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure, padded
+from peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
 from scipy.ndimage import gaussian_filter
 
+from lightsheet.deconvolution import geometry
 from lightsheet.deconvolution.cpu import available_cores
 from lightsheet.optics import CAMERA_OFFSET, model_psf
 from lightsheet.scene import CHANNELS, Array, Shape
@@ -133,7 +134,7 @@ def errors(folder: Path, method: Method, threads: int) -> dict[int, float]:
 
 def moved(image: Shape, psf: Array, method: Method) -> float:
     """Return the bytes of the table's formula."""
-    layout = padded(image, psf)
+    _, layout = geometry.lay_out(image, psf, "extended")
     part = layout.image[0] / layout.shape[0]
     arrays = 8 + 4 * part + 2 * (method is BALL)
     return 4 * (arrays * prod(layout.shape) + prod(image))

@@ -18,7 +18,7 @@ import scipy.fft
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from lightsheet.deconvolution import geometry, richardson_lucy
-from lightsheet.scene import Array, Shape
+from lightsheet.scene import Array
 
 
 class Method(NamedTuple):
@@ -70,18 +70,13 @@ def redlionfish_with_threads(image: Array, psf: Array, iterations: int, threads:
 
 def bare_ffts(image: Array, psf: Array, iterations: int, threads: int) -> Array:
     """Transform as often as an iteration of plain Richardson-Lucy does, and do nothing else."""
-    layout = padded(image.shape, psf)
+    _, layout = geometry.lay_out(image.shape, psf, "extended")
     volume = np.zeros(layout.shape, np.float32)
     volume[layout.view] = image
     for _ in range(2 * iterations):
         spectrum = scipy.fft.rfftn(volume, workers=threads)
         volume = scipy.fft.irfftn(spectrum, layout.shape, workers=threads, overwrite_x=True)
     return volume[layout.view]
-
-
-def padded(image: Shape, psf: Array) -> geometry.Frame:
-    """Return the array that engine cpu works in."""
-    return geometry.frame(image, geometry.trim(psf).shape, "extended")
 
 
 CPU = Method("cpu", partial(ours, engine="cpu"), qualities=(8, 12, 16, 20))

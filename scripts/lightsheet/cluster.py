@@ -10,7 +10,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from lightsheet import deconvolution, jobqueue, slurm_pool
-from lightsheet.dispatch import Loss, Pool
+from lightsheet.dispatch import Loss, Pool, free_slots
 from lightsheet.log import logger
 
 
@@ -98,7 +98,7 @@ class LocalPool:
 
     def free(self, busy: Sequence[str]) -> list[str]:
         """Return the workers by their free slots; those with the fewest volumes first."""
-        return [each for slot in range(self.slots) for each in sorted(self.here()) if busy.count(each) <= slot]
+        return free_slots(sorted(self.here()), self.slots, busy)
 
     def loss(self, address: str) -> Loss:
         """Blame the volume: what else runs here runs on."""

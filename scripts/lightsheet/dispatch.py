@@ -61,6 +61,11 @@ class _Flight:
     start: float = field(default_factory=time.monotonic)
 
 
+def free_slots(addresses: Collection[str], slots: int, busy: Sequence[str]) -> list[str]:
+    """Return each address as often as it has slots free of the `busy` ones; those with the fewest volumes first."""
+    return [address for slot in range(slots) for address in addresses if busy.count(address) <= slot]
+
+
 def each(
     pool: Pool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], what: str
 ) -> Iterator[tuple[str, BaseException | None]]:

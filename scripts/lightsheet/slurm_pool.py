@@ -17,7 +17,7 @@ from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, Future, KilledWorker
 
 from lightsheet import deconvolution, jobqueue, slurm
-from lightsheet.dispatch import Loss
+from lightsheet.dispatch import Loss, free_slots
 from lightsheet.errors import InputError
 from lightsheet.log import duration, logger, size
 
@@ -121,9 +121,8 @@ class SlurmPool:
     def free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
         here = self.here()
-        fit = [w.address for w in self._living() if w.address in here and self._is_fit(w)]
-        slots = range(deconvolution.slots(self._engine))
-        return [address for slot in slots for address in fit if address and busy.count(address) <= slot]
+        fit = [w.address for w in self._living() if w.address and w.address in here and self._is_fit(w)]
+        return free_slots(fit, deconvolution.slots(self._engine), busy)
 
     def took(self, address: str, seconds: float) -> None:
         """Learn how long a volume took."""

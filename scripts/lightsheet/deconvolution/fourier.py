@@ -119,8 +119,7 @@ def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, backend:
 def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Prepared:
     """Lay out images of this shape, and transform the PSF; arguments as in `deconvolve`."""
     extended = method.boundary == "extended"
-    psf = geometry.trim(psf) if extended else psf
-    layout = geometry.frame(image, psf.shape, method.boundary)
+    psf, layout = geometry.lay_out(image, psf, method.boundary)
     buffer = backend.buffer(layout.shape)
     buffer.real[...] = backend.xp.asarray(geometry.otf_source(psf, layout.shape))
     backend.forward(buffer)
@@ -209,6 +208,11 @@ def _kernels(backend: Backend) -> _Kernels:
     return _Kernels(backend.fuse(multiply_by_conjugate), backend.fuse(divide), backend.fuse(_extrapolate))
 
 
+def threshold(brightest: float, boundary: str) -> float:
+    """Return below which prediction the quotient is 0, for an image with this maximum."""
+    return ROUNDING * brightest + TINY if boundary == "extended" else ITK_THRESHOLD
+
+
 def divider(image: Array, prepared: Prepared, backend: Backend) -> Callable[[Array], None]:
     """Return the function that makes of the blurred estimate the image divided by it, in place."""
     xp = backend.xp
@@ -216,11 +220,11 @@ def divider(image: Array, prepared: Prepared, backend: Backend) -> Callable[[Arr
     divide = _kernels(backend).divide
     if prepared.weights is None:
         observed = edge_replicated(image, prepared.layout, xp)
-        return lambda blurred: divide(blurred, observed, np.float32(ITK_THRESHOLD))
-    threshold = np.float32(ROUNDING * float(image.max()) + TINY)
+        return lambda blurred: divide(blurred, observed, np.float32(threshold(0, "replicate")))
+    too_small = np.float32(threshold(float(image.max()), "extended"))
 
     def divide_in_view(blurred: Array) -> None:
-        divide(blurred[prepared.layout.view], image, threshold)
+        divide(blurred[prepared.layout.view], image, too_small)
         z, y, x = image.shape
         blurred[z:] = 0
         blurred[:, y:] = 0

@@ -49,6 +49,12 @@ class Weights(NamedTuple):
     places: tuple[Array, Array, Array]
 
 
+def lay_out(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
+    """Return the PSF, without its dark faces if "extended", and the cyclic array for it and an image of this shape."""
+    psf = trim(psf) if boundary == "extended" else psf
+    return psf, frame(image, psf.shape, boundary)
+
+
 def frame(image: Shape, psf: Shape, boundary: str) -> Frame:
     """Lay out the cyclic array for an image and a PSF of these shapes, (z, y, x)."""
     if boundary == "replicate":

@@ -81,15 +81,16 @@ def deconvolve(
         If there is no GPU, or not even one block of the volume fits into its memory.
     """
     cupy = _cupy()
-    margin = tiling.halo(psf)
     limit = tiling.Limit("the GPU", memory_budget(), lambda shape: memory_bytes(shape, psf.shape, method))
+    if limit.needs(image.shape) <= limit.budget:
+        return _deconvolve(image, psf, method)
+    margin = tiling.halo(psf)
     block = tiling.block_shape(image.shape, psf.shape, margin, [limit])
     cut = list(tiling.blocks(image.shape, block, margin))
-    if len(cut) > 1:
-        logger.info(
-            "a volume of %s voxels needs %.1f GB of GPU memory, and there are %.1f: done in %d blocks of %s",
-            *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(cut), block),
-        )
+    logger.info(
+        "a volume of %s voxels needs %.1f GB of GPU memory, and there are %.1f: done in %d blocks of %s",
+        *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(cut), block),
+    )
     allocate = np.empty if isinstance(image, np.ndarray) else cupy.empty
     return tiling.assemble(lambda region: _deconvolve(image[region], psf, method), cut, image.shape, allocate)
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import acceleration, fft, geometry
-from lightsheet.deconvolution.fourier import ITK_THRESHOLD, ROUNDING, TINY, edge_replicated
+from lightsheet.deconvolution.fourier import TINY, edge_replicated, threshold
 from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
@@ -71,9 +71,7 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int) -> Array:
         (z, y, x), float32, of the image's shape.
     """
     image = image.astype(np.float32, copy=False)
-    extended = method.boundary == "extended"
-    psf = geometry.trim(psf) if extended else psf
-    layout = geometry.frame(image.shape, psf.shape, method.boundary)
+    psf, layout = geometry.lay_out(image.shape, psf, method.boundary)
     threads = max(1, min(threads, prod(layout.shape) // VOXELS_OF_A_THREAD))
     with ThreadPoolExecutor(threads) as pool:
         sweep = partial(_in_threads, pool, threads)
@@ -96,7 +94,7 @@ def _prepare(image: Array, psf: Array, layout: geometry.Frame, method: Method, s
     brightest = float(image.max())
     work = _Work(
         measured=image if extended else edge_replicated(image, layout, np),
-        threshold=ROUNDING * brightest + TINY if extended else ITK_THRESHOLD,
+        threshold=threshold(brightest, method.boundary),
         estimate=np.full(layout.shape, brightest, np.float32) if flat else edge_replicated(image, layout, np),
         spectrum=spectrum,
         otf=otf,
@@ -173,7 +171,8 @@ def _correct(work: _Work, plane: int) -> tuple[float, float]:
         if work.weights:
             z, y, _ = work.weights.places
             new *= work.weights.table[z[plane]][y[rows]]
-            np.maximum(new, 0, out=new)  # rounding, and a PSF's negative values, must not make the estimate negative
+        if work.weights or work.previous is not None:  # ITK lets be what rounding, or the PSF, makes negative
+            np.maximum(new, 0, out=new)
         if work.change is None:
             estimate[rows] *= new
             continue
