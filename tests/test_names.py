@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightsheet.errors import InputError
-from lightsheet.names import SUFFIXES, channel_name, compile_pattern, is_tiff, parse_name
+from lightsheet.names import SUFFIXES, channel_name, compile_pattern, depth, is_tiff, parse_name
 from tests.reference_data import DATA
 
 AO_LLSM = "ex6-2_CamA_ch1_CAM1_stack0004_560nm_0174993msec_0001466788msecAbs_000x_000y_000z_0000t.tif"
@@ -77,6 +77,12 @@ LATTICE = {
         "channel": 0,
         "stack": 2,
         "wavelength_nm": 488,
+    },
+    "488-561 mix [0.5%]_ch1_stack0003_642nm.tif": {
+        "prefix": "488-561 mix [0.5%]",
+        "channel": 1,
+        "stack": 3,
+        "wavelength_nm": 642,
     },
     "ch0_stack0000_488nm.tif": {"channel": 0, "stack": 0, "wavelength_nm": 488},
     "mbPSF_560_NAp5nap42_z100nm.tif": {"prefix": "mbPSF", "wavelength_nm": 560, "z_step_um": 0.1},
@@ -150,6 +156,9 @@ def test_derived_file_is_refused_as_such(name):
         ("CH01_x.tif", "CH{channel}_{timepoint}.tif", "after 'CH01_' at 'x.tif'", "'{timepoint}'"),
         ("CH01_3_decon.tif", "CH{channel}_{timepoint}.tif", "at '_decon.tif'", "'.tif'"),
         ("12.tif", "{timepoint}", "after '12' at '.tif'", "the end of the name"),
+        ("Pos1/a_3.tif", "Pos{position}/t{timepoint}.tif", "after 'Pos1/' at 'a_3.tif'", "'t'"),
+        ("Pos1/b/t3.tif", "Pos{position}/t{timepoint}.tif", "after 'Pos1/' at 'b/t3.tif'", "'t'"),
+        ("z1.tif", "z{plane}_{part}.tif", "after 'z1' at '.tif'", "'_'"),
     ],
 )
 def test_error_says_where_reading_stopped_and_what_was_expected(name, pattern, stopped, expected):
@@ -164,7 +173,7 @@ def test_error_says_where_reading_stopped_and_what_was_expected(name, pattern, s
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
-        ("latice", r"no preset \(lattice\).*a template has \{fields\}"),
+        ("latice", r"no preset \(lattice, .*plain\).*a template has \{fields\}"),
         ("", "no preset"),
         ("CH{chanel}_{timepoint}.tif", r"no field \{chanel\}.*did you mean \{channel\}"),
         ("{qqqq}.tif", "the fields are prefix, camera"),
@@ -194,10 +203,38 @@ def test_wrong_pattern_is_explained(pattern, says):
         ("aXb.tif", "{any}X{any}.tif", {}),
         ("t3_c1_t3.tif", "t{timepoint}_c{channel}_t{timepoint}.tif", {"timepoint": 3, "channel": 1}),
         ("CH12tail.tif", "CH{channel}{any}.tif", {"channel": 12}),
+        ("img_00004_z0017.tif", "img_{timepoint}_z{plane}.tif", {"timepoint": 4, "plane": 17}),
+        ("a_02.tif", "{prefix}_{part}.tif", {"prefix": "a", "part": 2}),
+        ("left_GFP.tif", "{view}_{channel}.tif", {"view": "left", "channel": "GFP"}),
+        ("007_GFP.tif", "{view}_{channel}.tif", {"view": 7, "channel": "GFP"}),
+        ("Pos0/img_000000003_GFP_012.tif", "Pos{position}/img_{timepoint}_{channel}_{plane}.tif",
+         {"position": 0, "timepoint": 3, "channel": "GFP", "plane": 12}),
+        ("left eye/[488] 0.5%/t1.tif", "{position}/[{wavelength}] {any}/t{timepoint}.tif",
+         {"position": "left eye", "wavelength_nm": 488, "timepoint": 1}),
+        ("a/a_1.tif", "{prefix}/{prefix}_{timepoint}.tif", {"prefix": "a", "timepoint": 1}),
     ],
 )  # fmt: skip
 def test_template_reads_its_fields(name, pattern, fields):
     assert parse_name(name, pattern) == fields
+
+
+@pytest.mark.parametrize("field", ["any", "prefix", "camera", "channel", "view", "position"])
+def test_free_text_ends_at_a_folder(field):
+    with pytest.raises(InputError, match="does not fit"):
+        parse_name("a/b_1.tif", f"{{{field}}}_{{timepoint}}.tif")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folders"),
+    [("lattice", 0), ("smartspim", 3), ("{timepoint}.tif", 0), ("{any}/{{a}}/{timepoint}.tif", 2)],
+)
+def test_depth_is_the_number_of_folders(pattern, folders):
+    assert depth(pattern) == folders
+
+
+def test_depth_of_a_wrong_pattern_is_refused():
+    with pytest.raises(InputError, match="no field"):
+        depth("a/{tme}.tif")
 
 
 def test_repeated_field_must_have_the_same_text():
@@ -205,6 +242,7 @@ def test_repeated_field_must_have_the_same_text():
         parse_name("t3_c1_t4.tif", "t{timepoint}_c{channel}_t{timepoint}.tif")
 
 
+# "/" may stand in a template but in no field.
 words = st.text(string.ascii_letters + string.digits + " -[]().+", min_size=1, max_size=8)
 counts = st.integers(0, 10**6)
 VALUES = {
@@ -214,21 +252,26 @@ VALUES = {
     "wavelength": counts,
     "timepoint": counts,
     "milliseconds": counts,
+    "plane": counts,
+    "part": counts,
+    "view": words.filter(lambda text: not text.isdigit()) | counts,
+    "position": words.filter(lambda text: not text.isdigit()) | counts,
     **dict.fromkeys("xyz", st.integers(-999, 999)),
 }
 
 
 @given(st.data())
 def test_name_written_from_a_template_is_read_back(data):
-    names = data.draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=6, unique=True))
+    names = data.draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=8, unique=True))
     values = {name: data.draw(VALUES[name], label=name) for name in names}
     # "_" separates and occurs in no value, so that there is one way only to read the name.
-    literals = [data.draw(words.map("{}_".format)) for _ in names]
+    literals = [data.draw(words.map("{}_".format) | words.map("{}/_".format)) for _ in names]
     pieces = [f"_{text}{{{name}}}" for text, name in zip(literals, names, strict=True)]
     template = "".join(pieces) + "_.tif"
     read = parse_name(template.format(**values), template)
     expected = {"wavelength_nm" if name == "wavelength" else name: value for name, value in values.items()}
     assert read == expected
+    assert depth(template) == template.format(**values).count("/")
 
 
 @given(st.integers(0, 9999), st.integers(0, 9), st.sampled_from([None, "CamA", "CamB"]), st.text("ab_- 1", max_size=9))
@@ -252,6 +295,9 @@ def test_lattice_name_written_is_read_back(stack, channel, camera, prefix):
         ({"timepoint": 4}, "ch0"),
         ({"camera": "left eye", "channel": "a/b_c"}, "left-eye_a-b-c"),
         ({"channel": ".."}, "-."),
+        ({"view": 1, "camera": "0", "channel": 2, "wavelength_nm": 488}, "view1_Cam0_ch2_488nm"),
+        ({"view": "SPIMA", "timepoint": 4, "position": 3, "plane": 2, "part": 1}, "SPIMA"),
+        ({"view": "Sh0_Rot-15.9", "wavelength_nm": 561}, "Sh0-Rot-15.9_561nm"),
         ({"channel": "Ångström"}, "-ngstr-m"),
     ],
 )
@@ -259,9 +305,10 @@ def test_channel_name(fields, name):
     assert channel_name(fields) == name
 
 
-@given(VALUES["channel"], st.text(min_size=1))
-def test_channel_name_is_fit_for_a_folder(channel, camera):
-    name = channel_name({"camera": camera, "channel": channel})
+@given(VALUES["channel"], st.text(min_size=1), st.none() | VALUES["view"])
+def test_channel_name_is_fit_for_a_folder(channel, camera, view):
+    fields = {"camera": camera, "channel": channel}
+    name = channel_name(fields if view is None else fields | {"view": view})
     assert set(name) <= set(string.ascii_letters + string.digits + "_.-")
     assert not name.startswith(".")
 

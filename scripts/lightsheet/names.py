@@ -1,60 +1,32 @@
 """A file name to its fields: what a microscope wrote into the name, read by a preset or a template.
 
-A pattern is a sequence of parts, each a regular expression and the words for it, so that a name that does not
-fit is answered with the place where the reading stopped and with what was expected there.
+It is imported whenever the Snakefile is parsed, so it imports nothing heavy.
 """
 
-import difflib
 import re
-import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from lightsheet.errors import InputError
+from lightsheet.presets import DEPTHS, OTHER_FORMATS, PRESETS, SUFFIXES, Form
+from lightsheet.templates import read_template
+
+__all__ = [
+    "PRESETS",
+    "SUFFIXES",
+    "Fields",
+    "Value",
+    "channel_name",
+    "compile_pattern",
+    "depth",
+    "is_tiff",
+    "other_format",
+    "parse_name",
+    "suggest",
+]
 
 Value = int | float | str | tuple[int, ...]
 Fields = dict[str, Value]
-Piece = tuple[str, str | None, str | None, str | None]  # of string.Formatter().parse()
-
-
-class Part(NamedTuple):
-    """A piece of a pattern: the regular expression that reads it, and what to call it in an error."""
-
-    regex: str
-    expected: str
-
-
-Form = tuple[Part, ...]
-
-SUFFIXES = (".tif", ".tiff", ".btf")
-
-_ENDING = Part(rf"(?i:{'|'.join(map(re.escape, SUFFIXES))})\Z", "times, a tile, or the end: .tif, .tiff or .btf")
-
-# Lattice light-sheet microscopes (Janelia's LLSM and AO-LLSM control programs, versions since about 2014).
-_ACQUIRED: Form = (
-    Part(
-        r"(?:(?P<prefix>.+?)_)??(?:Iter(?:_(?P<iter>\d+(?:_\d+)?))?_)?(?:(?P<camera>Cam[A-Z])_)?ch(?P<channel>\d+)",
-        "a channel such as '_ch0'",
-    ),
-    Part(r"(?:_CAM\d+)?_stack(?P<stack>\d+)", "a stack number such as '_stack0000'"),
-    Part(r"_(?P<wavelength>\d+)nm(?:-[^_.]+)?", "a wavelength such as '_560nm'"),
-    Part(r"(?:_(?P<milliseconds>\d+)msec(?!Abs))?(?:_(?P<milliseconds_absolute>\d+)msecAbs)?", "times"),
-    Part(r"(?:_(?P<x>-?\d+)x_(?P<y>-?\d+)y_(?P<z>-?\d+)z)?(?:_(?P<timepoint_suffix>\d+)t)?", "a tile"),
-    _ENDING,
-)
-# The same group's PSFs and scans saved by hand; z100nm and zp36 are z steps of 0.1 and 0.36 um.
-_SAVED: Form = (
-    Part(r"(?P<prefix>.+?)_(?P<wavelength>[3-9]\d\d)(?=_)", "a wavelength such as '_560'"),
-    Part(
-        r"(?:_[A-Za-z0-9]+)*?_z(?:(?P<z_step_nm>\d+)nm|(?P<z_step_um>\d*p\d+))",
-        "a z step such as '_z100nm' or '_zp36'",
-    ),
-    Part(r"(?:_cell\d+)?", "a cell"),
-    _ENDING,
-)
-
-PRESETS: dict[str, tuple[Form, ...]] = {"lattice": (_ACQUIRED, _SAVED)}
 
 _PROJECTIONS = ("MAX_", "MIP_")
 
@@ -68,26 +40,24 @@ _READERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "prefix": ("prefix", str),
     "camera": ("camera", str),
     "channel": ("channel", _number_or_text),
+    "filter": ("channel", str),
+    "emission": ("channel", "Em{}".format),
     "wavelength": ("wavelength_nm", int),
+    "view": ("view", _number_or_text),
+    "angle": ("view", "ANG{}".format),
+    "phase": ("view", "PH{}".format),
+    "view_angle": ("view", "Angle{}".format),
+    "illumination": ("view", "Illum{}".format),
+    "position": ("position", _number_or_text),
+    "label": ("position", str),
+    "grid": ("position", int),
+    "grid_number": ("position", int),
+    "column": ("x", int),
+    "row": ("y", int),
     "iter": ("iter", lambda text: tuple(map(int, text.split("_")))),
     "z_step_nm": ("z_step_um", lambda text: int(text) / 1000),
     "z_step_um": ("z_step_um", lambda text: float(text.replace("p", "."))),
 }
-
-_TEXT, _NUMBER, _SIGNED = r".+?", r"\d+", r"-?\d+"
-TEMPLATE_FIELDS = {
-    "prefix": _TEXT,
-    "camera": _TEXT,
-    "channel": r"(?:\d+(?!\d)|.+?)",
-    "wavelength": _NUMBER,
-    "timepoint": _NUMBER,
-    "x": _SIGNED,
-    "y": _SIGNED,
-    "z": _SIGNED,
-    "milliseconds": _NUMBER,
-    "any": r".*?",
-}
-_FREE_TEXT = ("prefix", "camera", "channel", "any")
 
 
 def parse_name(name: str, pattern: str = "lattice") -> Fields:
@@ -96,32 +66,75 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     Parameters
     ----------
     name : str
-        The file's name, without its folder.
+        The file's path relative to the input folder, with "/": its name alone where `depth` of the pattern is 0.
     pattern : str
-        A preset ("lattice"), or a template: ``"CH{channel}_{timepoint}.tif"``, with the fields prefix,
-        camera, channel, wavelength (nm), timepoint, x, y, z (tile), milliseconds (since the first timepoint)
-        and any (ignored text). A field that occurs twice must have the same text; ``{any}`` need not.
+        A preset (see `presets`), or a template: ``"CH{channel}_{timepoint}.tif"``, with the fields prefix,
+        camera, channel, view, position, wavelength (nm), timepoint, plane, part, x, y, z (tile), milliseconds
+        (since the first timepoint) and any (ignored text). A field that occurs twice must have the same text;
+        ``{any}`` need not. No field reaches across a "/".
 
     Returns
     -------
     dict
-        Only the fields that are there: prefix, camera ("CamA"), channel (int, or str where it is no
-        number), wavelength_nm, stack, iter (one or two int), timepoint_suffix (of ``_0000t``), timepoint (of
-        a template), milliseconds, milliseconds_absolute, x, y, z (tile), z_step_um.
+        Only the fields that are there: prefix, camera ("CamA"), channel (int, or str where it is no number),
+        view (likewise: detection side, angle, illumination side), position (likewise: of the stage, without a
+        place in a grid, or the grid's number), wavelength_nm, stack, iter (one or two int), timepoint_suffix (of
+        ``_0000t``), timepoint, plane (the file is this one plane), part (the file continues an earlier one; 0,
+        the first, stands in no name), milliseconds, milliseconds_absolute, x, y, z (tile), z_step_um.
 
     Raises
     ------
     InputError
-        If the name does not fit: where the reading stopped, and what was expected there; or if the pattern is
-        neither a preset nor a template.
+        If the name does not fit: where the reading stopped, and what was expected there, or which other format
+        than TIFF it is; or if the pattern is neither a preset nor a template.
     """
     forms = compile_pattern(pattern)
     if pattern in PRESETS and name.startswith(_PROJECTIONS):
         raise InputError(f"{name}: looks derived, it begins with {name[:4]!r}; only the camera's own files are read")
-    for form in forms:
-        if match := _match(form, name):
-            return dict(_read_field(group, text) for group, text in match.groupdict().items() if text is not None)
-    raise InputError(_explain(name, pattern, forms))
+    for regex in _compile(pattern):
+        if match := regex.match(name):
+            return _read_fields(match)
+    raise InputError(other_format(name) or _explain(name, pattern, forms))
+
+
+def depth(pattern: str) -> int:
+    """Tell how many folders lie between the input folder and the files whose names fit a pattern.
+
+    Parameters
+    ----------
+    pattern : str
+        A preset or a template, as for `parse_name`.
+
+    Returns
+    -------
+    int
+        0 for files in the folder itself; a template's number of "/".
+
+    Raises
+    ------
+    InputError
+        As `compile_pattern`.
+    """
+    compile_pattern(pattern)
+    return DEPTHS.get(pattern, 0) if pattern in PRESETS else pattern.count("/")
+
+
+def suggest(names: Sequence[str]) -> str | None:
+    """Find the preset that reads most of these names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As for `parse_name`.
+
+    Returns
+    -------
+    str or None
+        Of several that read equally many, the most particular; None where no preset reads any.
+    """
+    counts = {preset: sum(_is_read(name, preset) for name in names) for preset in PRESETS}
+    best = max(counts, key=counts.__getitem__)
+    return best if counts[best] else None
 
 
 def is_tiff(name: str) -> bool:
@@ -129,8 +142,27 @@ def is_tiff(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def other_format(name: str) -> str | None:
+    """Say what to do with a file, or a folder, of a microscope's format that is not TIFF.
+
+    Parameters
+    ----------
+    name : str
+        With its suffix.
+
+    Returns
+    -------
+    str or None
+        A sentence that begins with the name; None where the suffix is not known.
+    """
+    for suffix, (what, advice) in OTHER_FORMATS.items():
+        if name.rstrip("/").lower().endswith(suffix):
+            return f"{name}: is {what}, not a TIFF; {advice}"
+    return None
+
+
 def channel_name(fields: Fields) -> str:
-    """Name a channel by all of camera, channel number and wavelength that its files' names carry.
+    """Name a channel by all of view, camera, channel number and wavelength that its files' names carry.
 
     Parameters
     ----------
@@ -140,12 +172,13 @@ def channel_name(fields: Fields) -> str:
     Returns
     -------
     str
-        Such as ``CamA_ch1_560nm``, ``ch0_488nm``, ``GFP``; ``ch0`` where the name carries none of them.
+        Such as ``CamA_ch1_560nm``, ``view1_ch0``, ``GFP``; ``ch0`` where the name carries none of them.
         Fit for a folder: letters, digits, "." (not first) and "-", with "_" between the parts.
     """
-    camera, channel = fields.get("camera"), fields.get("channel")
+    view, camera, channel = fields.get("view"), fields.get("camera"), fields.get("channel")
     parts = [
         # Bare numbers would be hard to tell apart, and YAML would read such a key as a number.
+        f"view{view}" if isinstance(view, int) else view,
         f"Cam{camera}" if str(camera).isdigit() else camera,
         f"ch{channel}" if isinstance(channel, int) else channel,
         f"{fields['wavelength_nm']}nm" if "wavelength_nm" in fields else None,
@@ -174,65 +207,39 @@ def compile_pattern(pattern: str) -> tuple[Form, ...]:
     """
     if pattern in PRESETS:
         return PRESETS[pattern]
-    try:
-        pieces = list(string.Formatter().parse(pattern))
-    except ValueError as error:
-        raise InputError(f"input.pattern {pattern!r}: {error}; a field is written {{channel}}") from error
-    if all(field is None for _, field, _, _ in pieces):
-        raise InputError(
-            f"input.pattern {pattern!r} is no preset ({', '.join(PRESETS)}), and no template either: "
-            "a template has {fields}, such as CH{channel}_{timepoint}.tif"
-        )
-    parts: list[Part] = []
-    open_ended = False  # free text ends where the next part is found, so the two are read as one
-    for part, free in [*_template_parts(pattern, pieces), (Part(r"\Z", ""), False)]:
-        last = parts.pop() if open_ended else Part("", "")
-        parts.append(Part(last.regex + part.regex, last.expected + part.expected))
-        open_ended = free
-    return (tuple(parts),)
+    return (read_template(pattern),)
 
 
-def _template_parts(pattern: str, pieces: list[Piece]) -> Iterator[tuple[Part, bool]]:
-    """Yield each literal and each field of a template, and whether it is free text."""
-    seen: set[str] = set()
-    for literal, field, spec, conversion in pieces:
-        if literal:
-            yield Part(re.escape(literal), literal), False
-        if field is not None:
-            if spec or conversion:
-                raise InputError(f"input.pattern {pattern!r}: write {{{field}}} without a format")
-            yield Part(_field_regex(field, pattern, seen), f"{{{field}}}"), field in _FREE_TEXT
+@lru_cache
+def _compile(pattern: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(_regex(form) for form in compile_pattern(pattern))
 
 
-def _field_regex(field: str, pattern: str, seen: set[str]) -> str:
-    if field not in TEMPLATE_FIELDS:
-        close = difflib.get_close_matches(field, TEMPLATE_FIELDS, n=1, cutoff=0.4)
-        hint = f"did you mean {{{close[0]}}}?" if close else f"the fields are {', '.join(TEMPLATE_FIELDS)}"
-        raise InputError(f"input.pattern {pattern!r}: there is no field {{{field}}}; {hint}")
-    if field == "any":
-        return TEMPLATE_FIELDS[field]
-    if field in seen:
-        return f"(?P={field})"
-    seen.add(field)
-    return f"(?P<{field}>{TEMPLATE_FIELDS[field]})"
+def _regex(parts: Form) -> re.Pattern[str]:
+    return re.compile("".join(part.regex for part in parts), re.ASCII | re.DOTALL)
 
 
-def _match(parts: Form, name: str) -> re.Match[str] | None:
-    return re.match("".join(part.regex for part in parts), name, re.ASCII | re.DOTALL)
+def _is_read(name: str, preset: str) -> bool:
+    return not name.startswith(_PROJECTIONS) and any(regex.match(name) for regex in _compile(preset))
 
 
-def _read_field(group: str, text: str) -> tuple[str, Value]:
-    field, read = _READERS.get(group, (group, int))
-    return field, read(text)
+def _read_fields(match: re.Match[str]) -> Fields:
+    fields: Fields = {}
+    for group, text in match.groupdict().items():
+        if text is not None:
+            field, read = _READERS.get(group, (group, int))
+            # Angle and side of illumination, say, are one view.
+            fields[field] = f"{fields[field]}_{read(text)}" if field in fields else read(text)
+    return fields
 
 
 def _explain(name: str, pattern: str, forms: tuple[Form, ...]) -> str:
     """Say where the reading of a name stopped, in the form that came furthest."""
     count, form = max(((_count_fitting(form, name), form) for form in forms), key=lambda found: found[0])
-    match = _match(form[:count], name)
+    match = _regex(form[:count]).match(name)
     end = match.end() if match else 0
     rest, expected = name[end:], form[count].expected
-    if form[count] is _ENDING and (ending := re.search(_ENDING.regex, rest)):
+    if pattern in PRESETS and count == len(form) - 1 and (ending := re.search(form[count].regex, rest)):
         return f"{name}: looks derived or renamed, {rest[: ending.start()]!r} follows the camera's own name"
     if pattern not in PRESETS:
         expected = repr(expected) if expected else "the end of the name"
@@ -241,4 +248,4 @@ def _explain(name: str, pattern: str, forms: tuple[Form, ...]) -> str:
 
 
 def _count_fitting(form: Form, name: str) -> int:
-    return next(count for count in range(len(form) - 1, -1, -1) if _match(form[:count], name))
+    return next(count for count in range(len(form) - 1, -1, -1) if _regex(form[:count]).match(name))

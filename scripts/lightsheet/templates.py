@@ -1,0 +1,91 @@
+"""A template such as ``CH{channel}_{timepoint}.tif`` to the form of the names that fit it."""
+
+import difflib
+import re
+import string
+from collections.abc import Iterator
+
+from lightsheet.errors import InputError
+from lightsheet.presets import PRESETS, Form, Part
+
+Piece = tuple[str, str | None, str | None, str | None]  # of string.Formatter().parse()
+
+_TEXT, _NUMBER, _SIGNED, _EITHER = r"[^/]+?", r"\d+", r"-?\d+", r"(?:\d+(?!\d)|[^/]+?)"
+TEMPLATE_FIELDS = {
+    "prefix": _TEXT,
+    "camera": _TEXT,
+    "channel": _EITHER,
+    "view": _EITHER,
+    "position": _EITHER,
+    "wavelength": _NUMBER,
+    "timepoint": _NUMBER,
+    "plane": _NUMBER,
+    "part": _NUMBER,
+    "x": _SIGNED,
+    "y": _SIGNED,
+    "z": _SIGNED,
+    "milliseconds": _NUMBER,
+    "any": r"[^/]*?",
+}
+_FREE_TEXT = ("prefix", "camera", "channel", "view", "position", "any")
+
+
+def read_template(pattern: str) -> Form:
+    """Turn a template into the form that a name may have.
+
+    Parameters
+    ----------
+    pattern : str
+        As for `lightsheet.names.parse_name`.
+
+    Returns
+    -------
+    Form
+        Its groups have the names of the fields.
+
+    Raises
+    ------
+    InputError
+        If it has no fields, or a field that does not exist.
+    """
+    try:
+        pieces = list(string.Formatter().parse(pattern))
+    except ValueError as error:
+        raise InputError(f"input.pattern {pattern!r}: {error}; a field is written {{channel}}") from error
+    if all(field is None for _, field, _, _ in pieces):
+        raise InputError(
+            f"input.pattern {pattern!r} is no preset ({', '.join(PRESETS)}), and no template either: "
+            "a template has {fields}, such as CH{channel}_{timepoint}.tif"
+        )
+    parts: list[Part] = []
+    open_ended = False  # free text ends where the next part is found, so the two are read as one
+    for part, free in [*_template_parts(pattern, pieces), (Part(r"\Z", ""), False)]:
+        last = parts.pop() if open_ended else Part("", "")
+        parts.append(Part(last.regex + part.regex, last.expected + part.expected))
+        open_ended = free
+    return tuple(parts)
+
+
+def _template_parts(pattern: str, pieces: list[Piece]) -> Iterator[tuple[Part, bool]]:
+    """Yield each literal and each field of a template, and whether it is free text."""
+    seen: set[str] = set()
+    for literal, field, spec, conversion in pieces:
+        for text in re.findall("[^/]*/|[^/]+", literal):  # so that an error tells the folder that does not fit
+            yield Part(re.escape(text), text), False
+        if field is not None:
+            if spec or conversion:
+                raise InputError(f"input.pattern {pattern!r}: write {{{field}}} without a format")
+            yield Part(_field_regex(field, pattern, seen), f"{{{field}}}"), field in _FREE_TEXT
+
+
+def _field_regex(field: str, pattern: str, seen: set[str]) -> str:
+    if field not in TEMPLATE_FIELDS:
+        close = difflib.get_close_matches(field, TEMPLATE_FIELDS, n=1, cutoff=0.4)
+        hint = f"did you mean {{{close[0]}}}?" if close else f"the fields are {', '.join(TEMPLATE_FIELDS)}"
+        raise InputError(f"input.pattern {pattern!r}: there is no field {{{field}}}; {hint}")
+    if field == "any":
+        return TEMPLATE_FIELDS[field]
+    if field in seen:
+        return f"(?P={field})"
+    seen.add(field)
+    return f"(?P<{field}>{TEMPLATE_FIELDS[field]})"
