@@ -1,3 +1,6 @@
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,24 @@ WAYS: dict[str, dict[str, Any]] = {
     "BigTIFF": {"bigtiff": True},
     "big-endian": {"byteorder": ">"},
     "zlib with predictor": {"compression": "zlib", "predictor": True},
+    "zlib, big-endian, with predictor": {"compression": "zlib", "predictor": True, "byteorder": ">"},
     "LZW": {"compression": "lzw"},
+    "LZW in strips with predictor": {"compression": "lzw", "predictor": True, "rowsperstrip": 4},
+    "zstd": {"compression": "zstd"},
+    "zstd, big-endian, in strips": {"compression": "zstd", "rowsperstrip": 5, "byteorder": ">"},
+    "PackBits": {"compression": "packbits"},
+    "LZMA": {"compression": "lzma"},
     "tiled": {"tile": (16, 16)},
+    "tiled, big-endian": {"tile": (16, 16), "byteorder": ">"},
+    "tiled, zlib with predictor": {"tile": (16, 16), "compression": "zlib", "predictor": True},
+    "big-endian BigTIFF": {"byteorder": ">", "bigtiff": True},
     "ImageJ": {"imagej": True},
+    "one page for all": {"truncate": True},
+    "OME": {"ome": True},
+    "OME, tiled": {"ome": True, "tile": (16, 16), "compression": "zlib"},
     "no metadata": {"metadata": None},
     "one row a strip": {"rowsperstrip": 1},
+    "strips of five rows": {"rowsperstrip": 5},
 }
 
 
@@ -31,6 +47,58 @@ def test_a_stack_reads_alike_however_it_was_written(tmp_path: Path, way: dict[st
     assert read.dtype == np.uint16
     assert read.dtype.isnative
     np.testing.assert_array_equal(read, VOLUME)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_a_stack_is_sliced_like_an_array(tmp_path: Path, way: dict[str, Any]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME, **way)
+    with tiff.open_stack([(path, None)]) as stack:
+        assert (stack.shape, stack.dtype, stack.files) == (VOLUME.shape, VOLUME.dtype, (path,))
+        for z, y in [
+            (slice(2, 5), slice(4, 29)),
+            (slice(6, 7), slice(32, None)),
+            (slice(None), slice(0, 1)),
+            (slice(3, 3),) * 2,
+        ]:
+            rows = stack[z, y]
+            np.testing.assert_array_equal(rows, VOLUME[z, y])
+            assert rows.dtype.isnative
+            assert rows.flags.writeable
+            assert rows.flags.c_contiguous
+        with pytest.raises(IndexError, match="without steps"):
+            stack[::2, :]
+
+
+@pytest.mark.parametrize(
+    ("ways", "rows"),
+    [
+        (["plain"], 1),
+        (["strips of five rows"], 1),
+        (["LZW in strips with predictor"], 4),
+        (["tiled"], 16),
+        (["LZW"], 33),
+        (["plain", "tiled", "LZW in strips with predictor"], 16),
+    ],
+)
+def test_a_stack_tells_how_many_rows_are_decoded_together(tmp_path: Path, ways: list[str], rows: int) -> None:
+    pieces = [(tmp_path / f"{way}.tif", None) for way in ways]
+    for (path, _), way in zip(pieces, ways, strict=True):
+        tifffile.imwrite(path, VOLUME, **WAYS[way])
+    with tiff.open_stack(pieces) as stack:
+        assert stack.rows == rows
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u4", "i4", "u8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_every_type_of_voxel_is_read(tmp_path: Path, dtype: str, byteorder: Any, compression: str | None) -> None:
+    path, volume = tmp_path / "a.tif", VOLUME.astype(dtype)
+    predictor = bool(compression) and dtype != "u8"  # which tifffile does not write
+    tifffile.imwrite(path, volume, byteorder=byteorder, compression=compression, predictor=predictor)
+    read = tiff.read(path)
+    assert read.dtype == volume.dtype
+    np.testing.assert_array_equal(read, volume)
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
@@ -53,21 +121,106 @@ def test_one_series_a_page_is_read_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tiff.read(path), VOLUME)
 
 
-def test_an_imagej_stack_of_one_page_is_read_whole(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    count = {"ImageJ": "1.11a", "images": 7, "slices": 7}
-    description = "".join(f"{key}={value}\n" for key, value in count.items())
+def test_an_imagej_stack_over_4_gb_is_read_at_its_far_end(tmp_path: Path) -> None:
+    path, shape, planes = tmp_path / "a.tif", (2048, 2048), 600
+    description = f"ImageJ=1.54f\nimages={planes}\nchannels=2\nslices={planes // 2}\nhyperstack=true\n"
+    plane = np.arange(2048 * 2048, dtype=np.uint32).astype(">u2").reshape(shape)
     with tifffile.TiffWriter(path, byteorder=">") as file:
-        file.write(VOLUME[0], description=description, metadata=None, contiguous=True)
+        file.write(plane, description=description, metadata=None)
+    with tifffile.TiffFile(path) as written:
+        start = written.pages.first.dataoffsets[0]
+    with path.open("r+b") as file:  # a sparse file: what is not written takes no place on the disk
+        file.truncate(start + planes * plane.nbytes)
+        file.seek(start + (planes - 1) * plane.nbytes)
+        file.write(plane[::-1].tobytes())
+    assert path.stat().st_size > 2**32
+    assert tiff.count_pages(path) == planes
+    with tiff.open_stack([(path, range(1, planes, 2))]) as stack:
+        assert stack.shape == (planes // 2, *shape)
+        far = stack[-2:, 100:200]
+    np.testing.assert_array_equal(far, np.stack([np.zeros_like(plane), plane[::-1]])[:, 100:200])
+
+
+def test_an_imagej_stack_that_lacks_planes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME, imagej=True, truncate=True)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+    with pytest.raises(InputError, match="cut off"):
+        tiff.read(path)
+
+
+def test_a_metamorph_stack_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(VOLUME[0], extratags=[(33629, 5, 7, [1, 1] * 7, True)], metadata=None)
     with path.open("ab") as file:
-        end = path.stat().st_size
-        with tifffile.TiffFile(path) as written:
-            offset = written.pages.first.dataoffsets[0] + VOLUME[0].nbytes
-        file.truncate(offset)
-        file.seek(offset)
-        file.write(VOLUME[1:].astype(">u2").tobytes())
-    assert end > 0
+        file.write(VOLUME[1:].tobytes())
     np.testing.assert_array_equal(tiff.read(path), VOLUME)
+
+
+def test_pieces_are_stacked_in_their_order(tmp_path: Path) -> None:
+    a, b, c = (tmp_path / f"{name}.tif" for name in "abc")
+    tifffile.imwrite(a, VOLUME, byteorder=">")
+    tifffile.imwrite(b, VOLUME[::-1], compression="zlib")
+    tifffile.imwrite(c, VOLUME[0])
+    expected = np.concatenate([VOLUME[1:6:2], VOLUME[::-1][2:4], VOLUME[:1], VOLUME])
+    with tiff.open_stack([(a, range(1, 6, 2)), (b, range(2, 4)), (c, None), (a, None)]) as stack:
+        assert stack.files == (a, b, c)
+        np.testing.assert_array_equal(stack[:, :], expected)
+        for first in range(len(expected)):
+            for last in range(first + 1, len(expected) + 1):
+                np.testing.assert_array_equal(stack[first:last, 7:9], expected[first:last, 7:9])
+
+
+def test_a_plane_per_file_keeps_no_file_open(tmp_path: Path) -> None:
+    volume = np.concatenate([VOLUME] * 40)
+    pieces = [(tmp_path / f"{number:04}.tif", None) for number in range(len(volume))]
+    for (path, _), plane in zip(pieces, volume, strict=True):
+        tifffile.imwrite(path, plane, metadata=None)
+    before = len(list(Path("/dev/fd").iterdir()))
+    with tiff.open_stack(pieces) as stack:
+        np.testing.assert_array_equal(stack[3:277, 5:30], volume[3:277, 5:30])
+        assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("way", ["plain", "zlib, big-endian, with predictor", "tiled"])
+def test_threads_may_share_a_stack(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME, **WAYS[way])
+    parts = [(slice(z, z + 3), slice(y, y + 9)) for z in range(5) for y in range(0, 33, 3)] * 4
+    with tiff.open_stack([(path, None)]) as stack, ThreadPoolExecutor(8) as pool:
+        for part, rows in zip(parts, pool.map(stack.__getitem__, parts), strict=True):
+            np.testing.assert_array_equal(rows, VOLUME[part])
+
+
+def test_pieces_of_two_kinds_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", VOLUME)
+    tifffile.imwrite(tmp_path / "b.tif", VOLUME[:, 1:])
+    tifffile.imwrite(tmp_path / "c.tif", VOLUME.astype(np.float32))
+    for other, what in [("b", r"\(32, 21\) uint16"), ("c", r"\(33, 21\) float32")]:
+        pieces = [(tmp_path / "a.tif", None), (tmp_path / f"{other}.tif", range(2, 4))]
+        with pytest.raises(InputError, match=rf"{other}\.tif: page 2 is {what}.*a\.tif"), tiff.open_stack(pieces):
+            pass
+
+
+def test_a_page_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", VOLUME)
+    for numbers in (range(5, 8), range(0), range(-1, 3)):
+        with (
+            pytest.raises(InputError, match=r"a\.tif: it has 7 pages"),
+            tiff.open_stack([(tmp_path / "a.tif", numbers)]),
+        ):
+            pass
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME)
+    with tiff.open_stack([(path, None)]) as stack:
+        tifffile.imwrite(path, VOLUME[::-1], append=True)
+        with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
+            stack[:, :]
 
 
 def test_a_single_plane_is_a_volume_of_one(tmp_path: Path) -> None:
@@ -96,3 +249,93 @@ def test_what_is_no_tiff_is_refused(tmp_path: Path) -> None:
         tiff.describe(tmp_path / "a.tif")
     with pytest.raises(InputError, match="no such file"):
         tiff.read(tmp_path / "b.tif")
+
+
+def _patch(path: Path, code: int, value: int, page: int = 1) -> None:
+    """Give a tag of a page another first value; it takes the place of the resolution's unit if it is not there."""
+    with tifffile.TiffFile(path) as file:
+        tags = file.pages[page].tags
+        tag = tags[code if code in tags else 296]
+        size = {3: 2, 4: 4}[tag.dtype]
+    with path.open("r+b") as opened:
+        opened.seek(tag.offset)
+        opened.write(code.to_bytes(2, "little"))
+        opened.seek(tag.valueoffset)
+        opened.write(value.to_bytes(size, "little"))
+
+
+@pytest.mark.parametrize(
+    ("way", "code", "value"),
+    [
+        ("plain", 273, 8),  # the strip begins in the header
+        ("plain", 273, 300),  # in another page's strip
+        ("plain", 279, 33 * 21 * 2 - 2),  # the strip is too short
+        ("plain", 279, 33 * 21 * 2 + 2),
+        ("one row a strip", 273, 4000),
+        ("one row a strip", 279, 40),
+        ("one row a strip", 278, 2),
+        ("zlib with predictor", 259, 1),
+        ("zlib with predictor", 317, 1),
+        ("zlib with predictor", 279, 20),
+        ("tiled", 324, 0),
+        ("tiled", 322, 32),
+        ("plain", 259, 7),
+        ("plain", 266, 2),  # the bits of a byte reversed
+        ("plain", 317, 2),  # a predictor without compression
+        ("plain", 32997, 2),  # a page of two planes
+        ("plain", 277, 3),
+        ("plain", 258, 12),
+        ("plain", 262, 2),
+    ],
+)
+def test_a_damaged_tag_is_refused(tmp_path: Path, way: str, code: int, value: int) -> None:
+    path = tmp_path / "damaged.tif"
+    tifffile.imwrite(path, VOLUME, **WAYS[way])
+    tiff.read(path)
+    _patch(path, code, value)
+    with pytest.raises(InputError, match=r"damaged\.tif"):
+        tiff.read(path)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd", "packbits", "lzma"])
+@pytest.mark.parametrize("rows", [32, 34])
+def test_a_strip_of_too_many_or_too_few_rows_is_refused(tmp_path: Path, compression: str, rows: int) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME[:2], compression=compression)
+    for code in (257, 278):  # the page's rows and the strip's
+        for page in (0, 1):
+            _patch(path, code, rows, page)
+    assert tiff.describe(path)[0] == (2, rows, 21)
+    with pytest.raises(InputError, match=r"a\.tif: cannot be read"):
+        tiff.read(path)
+
+
+def test_pages_in_a_circle_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME)
+    with tifffile.TiffFile(path) as file:
+        first, last = file.pages[0].offset, file.pages[-1]
+        end = last.offset + 2 + 12 * len(last.tags)
+    with path.open("r+b") as file:
+        file.seek(end)
+        file.write(struct.pack("<L", first))
+    with pytest.raises(InputError, match=r"page 7 is an earlier one again"):
+        tiff.read(path)
+
+
+@pytest.mark.parametrize("way", ["JPEG 2000", "12 bits"])
+def test_what_is_not_read_is_refused_with_a_way_out(tmp_path: Path, way: str) -> None:
+    how: dict[str, Any] = {"JPEG 2000": {"compression": "jpeg2000"}, "12 bits": {"bitspersample": 12}}[way]
+    tifffile.imwrite(tmp_path / "a.tif", VOLUME >> 4, **how)
+    with pytest.raises(InputError, match=r"a\.tif: .*; export it (with|as)"):
+        tiff.read(tmp_path / "a.tif")
+
+
+def test_the_headers_of_a_long_stack_cost_little(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        for _ in range(2000):
+            file.write(VOLUME[0], contiguous=False)
+    begin = time.perf_counter()
+    assert tiff.count_pages(path) == 2000
+    assert time.perf_counter() - begin < 1, "50 ms where nothing else runs"

@@ -1,16 +1,98 @@
-"""TIFF stacks to arrays: what a file holds, and its pixels, read by page count and never by series.
+"""TIFF files to rows of pixels: stacks of pages, read by page count and never by series.
 
-Some programs write every plane as a series of its own, and `tifffile.imread` then returns the first plane
-without a word; so every page of the file counts here, and all must have one shape and one dtype.
+Some programs write every plane as a series of its own, and `tifffile.imread` then returns the first plane without a
+word; so every page of a file counts here, and all must be of one kind. `pages.pages` says which damage to headers is
+seen, `pixels` which damage to pixels.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import tifffile
 
 from lightsheet.errors import InputError
+from lightsheet.pages import Pages, pages
+from lightsheet.pixels import Volume, read_rows
+
+
+class Stack:
+    """Pages of TIFF files as one volume, read from the files when it is sliced, from any thread.
+
+    `stack[z, y]`, two slices without a step, is a new array (dz, dy, x) of these rows. Of uncompressed files only these
+    rows are read; a compressed strip or tile is decoded whole, again in each call that touches it. It raises
+    `InputError` if a file is damaged there, or has changed since the stack was opened.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (z, y, x) in voxels.
+    dtype : numpy.dtype
+        In native byte order.
+    rows : int
+        Height of the strips or tiles that are decoded whole; 1 if all files are read row by row.
+    files : tuple of Path
+        The files, each once, in order.
+    """
+
+    def __init__(self, pieces: Sequence[tuple[Pages, range]], pool: ThreadPoolExecutor) -> None:
+        self._pieces = pieces
+        self._pool = pool
+        self._ends = list(accumulate(len(numbers) for _, numbers in pieces))
+        first, _ = pieces[0]
+        self.shape = (self._ends[-1], *first.kind.shape)
+        self.dtype = first.dtype
+        self.rows = max(1 if piece.is_plain else piece.kind.block[0] for piece, _ in pieces)
+        self.files = tuple(dict.fromkeys(piece.path for piece, _ in pieces))
+
+    def __getitem__(self, rows: tuple[slice, slice]) -> Volume:
+        z, y = (range(*part.indices(size)) for part, size in zip(rows, self.shape[:2], strict=True))
+        if z.step != 1 or y.step != 1:
+            raise IndexError("a stack is sliced without steps")
+        pixels: Volume = np.empty((len(z), len(y), self.shape[2]), self.dtype)
+        parts = list(self._parts(z, pixels)) if y else []
+        if len(parts) == 1:  # a thread takes a page at a time, or a file
+            read_rows(y, self._pool.map, *parts[0])
+        else:
+            list(self._pool.map(lambda part: read_rows(y, map, *part), parts))
+        return pixels
+
+    def _parts(self, z: range, pixels: Volume) -> Iterator[tuple[Pages, range, Volume]]:
+        """Yield the files, and which of their pages, that planes `z` come from, and where they go."""
+        while z:
+            index = bisect_right(self._ends, z.start)
+            piece, numbers = self._pieces[index]
+            first = len(numbers) - (self._ends[index] - z.start)
+            numbers = numbers[first : first + len(z)]
+            yield piece, numbers, pixels[: len(numbers)]
+            z, pixels = z[len(numbers) :], pixels[len(numbers) :]
+
+
+@contextmanager
+def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
+    """Open pages of TIFF files as one volume.
+
+    Parameters
+    ----------
+    pieces : sequence of (Path, range or None)
+        Files and which of their pages (None: all), stacked along z in this order.
+
+    Yields
+    ------
+    Stack
+        The volume; its files are opened only while they are read, so there may be thousands.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read (see `pages.pages`), lacks a page, or is of another shape or dtype than the first.
+    """
+    with ThreadPoolExecutor() as pool:
+        yield Stack(_checked(pieces), pool)
 
 
 def describe(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
@@ -31,24 +113,24 @@ def describe(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     Raises
     ------
     InputError
-        If it is no TIFF, is cut off, or its pages differ in shape or dtype.
+        If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
     """
-    try:
-        with tifffile.TiffFile(path) as file:
-            return _describe(file, path)
-    except InputError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    found = pages(path)
+    return (len(found), *found.kind.shape), found.dtype
 
 
-def read(path: Path) -> np.ndarray[tuple[int, int, int], Any]:
+def count_pages(path: Path) -> int:
+    """Count the planes of a TIFF file; raises as `describe` does."""
+    return len(pages(path))
+
+
+def read(path: Path) -> Volume:
     """Read a whole TIFF stack.
 
     Parameters
     ----------
     path : Path
-        The file: classic or BigTIFF, either byte order, strips or tiles, compressed or not.
+        The file: classic or BigTIFF, either byte order, strips or tiles, compressed without loss or not.
 
     Returns
     -------
@@ -60,65 +142,23 @@ def read(path: Path) -> np.ndarray[tuple[int, int, int], Any]:
     InputError
         If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
     """
-    try:
-        with tifffile.TiffFile(path) as file:
-            shape, dtype = _describe(file, path)
-            pixels = np.empty(shape, dtype)
-            if _is_one_page_hyperstack(file):
-                file.series[0].asarray(out=pixels.reshape(file.series[0].shape))
-            else:
-                file.asarray(key=slice(None), out=pixels if shape[0] > 1 else pixels[0])
-    except InputError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    return pixels
+    with open_stack([(path, None)]) as stack:
+        return stack[:, :]
 
 
-def _describe(file: tifffile.TiffFile, path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
-    """Shape and dtype of an open file, every page checked."""
-    first = file.pages.first
-    if first.dtype is None:
-        raise InputError(f"{path}: its voxels are of no type that NumPy has; export it as 8, 16 or 32 bit planes")
-    dtype = first.dtype.newbyteorder("=")
-    if len(first.shape) != 2:
-        raise InputError(f"{path}: its pages are {first.shape}, not (y, x); export it as single-channel planes")
-    if _is_one_page_hyperstack(file):
-        series = file.series[0]
-        return (series.size // first.size, *first.shape), dtype
-    end = 0
-    for number, page in enumerate(file.pages):
-        if page.shape != first.shape or page.dtype != first.dtype:
+def _checked(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, range]]:
+    """Read the headers of all files; they must be of one shape and dtype."""
+    checked: list[tuple[Pages, range]] = []
+    for path, asked in pieces:
+        found = pages(path)
+        numbers = range(len(found)) if asked is None else asked
+        if not numbers or min(numbers) < 0 or max(numbers) >= len(found):
+            raise InputError(f"{path}: it has {len(found)} pages, not those asked for ({numbers}); copy it again")
+        first = checked[0][0] if checked else found
+        if (found.kind.shape, found.dtype) != (first.kind.shape, first.dtype):
             raise InputError(
-                f"{path}: page {number} is {page.shape} {page.dtype}, page 0 is {first.shape} {first.dtype}; "
-                "a volume needs pages of one kind"
+                f"{path}: page {numbers[0]} is {found.kind.shape} {found.dtype}, but {first.path} is "
+                f"{first.kind.shape} {first.dtype}; a volume needs pages of one kind"
             )
-        end = max(end, *map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)))
-    if end > file.filehandle.size or _chain_is_cut(file):
-        raise InputError(
-            f"{path}: the file is cut off ({file.filehandle.size} bytes, {len(file.pages)} whole pages); "
-            "copy it again from the microscope"
-        )
-    return (len(file.pages), *first.shape), dtype
-
-
-def _is_one_page_hyperstack(file: tifffile.TiffFile) -> bool:
-    """ImageJ writes stacks over 4 GB as one page and a count in its description."""
-    return len(file.pages) == 1 and len(file.series) == 1 and file.series[0].size > file.pages.first.size
-
-
-def _chain_is_cut(file: tifffile.TiffFile) -> bool:
-    """Tell whether the last page announces another one, which lies beyond the end of the file."""
-    form = file.tiff
-    last = file.pages[-1]
-    order: Literal["little", "big"] = "little" if form.byteorder == "<" else "big"
-    file.filehandle.seek(last.offset)
-    count = int.from_bytes(file.filehandle.read(form.tagnosize), order)
-    file.filehandle.seek(last.offset + form.tagnosize + count * form.tagsize)
-    return any(file.filehandle.read(form.offsetsize))
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: there is no such file")
-    return InputError(f"{path}: cannot be read as TIFF ({error}); copy it again, or put its name in input.ignore")
+        checked.append((found, numbers))
+    return checked

@@ -1,0 +1,126 @@
+"""Rows of pixels out of the pages of one TIFF file: read as they lie in the file, or decoded in threads.
+
+Damage to compressed pixels is seen for certain where the codec keeps a checksum: zlib and LZMA do. In LZW, PackBits and
+Zstandard (whose checksum `tifffile` and libtiff leave out) it is seen only where too few or too many bytes come out; in
+uncompressed pixels, never.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from lightsheet.errors import InputError
+from lightsheet.pages import LZMA, LZW, NONE, OLD_ZLIB, OLD_ZSTD, PACKBITS, ZLIB, ZSTD, Pages, unreadable
+
+Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
+Plane = np.ndarray[tuple[int, int], np.dtype[Any]]
+
+DECODERS: dict[int, Callable[..., bytes | bytearray]] = {
+    LZW: imagecodecs.lzw_decode,
+    ZLIB: imagecodecs.deflate_decode,
+    OLD_ZLIB: imagecodecs.deflate_decode,
+    PACKBITS: imagecodecs.packbits_decode,
+    LZMA: imagecodecs.lzma_decode,
+    ZSTD: imagecodecs.zstd_decode,
+    OLD_ZSTD: imagecodecs.zstd_decode,
+}
+
+
+def read_rows(rows: range, each: Callable[..., Iterable[Any]], pages: Pages, numbers: range, pixels: Volume) -> None:
+    """Read the same rows of some pages of a file; of uncompressed pages nothing else is read.
+
+    Parameters
+    ----------
+    rows : range
+        Which rows of each page, one after the other.
+    each : callable
+        `map`, or that of a pool of threads, which then decode a page each.
+    pages : Pages
+        The file's.
+    numbers : range
+        Which of them.
+    pixels : numpy.ndarray
+        (z, y, x), contiguous, in native byte order: where they go.
+
+    Raises
+    ------
+    InputError
+        If the file has changed since its headers were read, or its pixels cannot be decoded.
+    """
+    try:
+        handle = os.open(pages.path, os.O_RDONLY)
+        try:
+            stat = os.fstat(handle)
+            if (stat.st_size, stat.st_mtime_ns) != pages.stamp:
+                raise InputError(f"{pages.path}: it changed while it was read; run again when it is written whole")
+            if pages.is_plain:
+                _read_plain(handle, pages, numbers, rows, pixels)
+            else:
+                list(each(partial(_read_blocks, handle, pages, rows), numbers, pixels))
+        finally:
+            os.close(handle)
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:  # the codecs' errors are RuntimeErrors
+        raise unreadable(pages.path, error) from error
+
+
+def _read_plain(handle: int, pages: Pages, numbers: range, rows: range, pixels: Volume) -> None:
+    """Read rows as they lie in the file; those of pages that lie one behind the other at once."""
+    row = pages.kind.shape[1] * pages.kind.dtype.itemsize
+    size = len(rows) * row
+    places = pages.offsets[numbers, 0] + rows.start * row
+    gaps = np.flatnonzero(np.diff(places) != size) + 1
+    content = memoryview(pixels).cast("B")
+    for first, last in zip([0, *gaps], [*gaps, len(places)], strict=True):
+        _fill(handle, content[first * size : last * size], int(places[first]))
+    if not pages.kind.dtype.isnative:
+        pixels.byteswap(inplace=True)
+
+
+def _fill(handle: int, content: memoryview, place: int) -> None:
+    """Fill a buffer from the file; Linux reads 2 GB at most at a time."""
+    while content:
+        count = os.preadv(handle, [content], place)
+        if count == 0:
+            raise ValueError("it became shorter while it was read")
+        content, place = content[count:], place + count
+
+
+def _read_blocks(handle: int, pages: Pages, rows: range, number: int, plane: Plane) -> None:
+    """Decode the strips or tiles of a page that hold some of its rows."""
+    height, width = pages.kind.block
+    across = math.ceil(pages.kind.shape[1] / width)
+    for index in range(rows.start // height * across, math.ceil(rows.stop / height) * across):
+        block = _decode(handle, pages, number, index)
+        top, left = index // across * height, index % across * width
+        first, last = max(top, rows.start), min(top + height, rows.stop)
+        target = plane[first - rows.start : last - rows.start, left : left + width]
+        target[:] = block[first - top : last - top, : target.shape[1]]
+
+
+def _decode(handle: int, pages: Pages, number: int, index: int) -> Plane:
+    """Decode a strip or tile."""
+    kind, count = pages.kind, int(pages.counts[number, index])
+    rows, columns = kind.block
+    if not kind.tiled:
+        rows = min(rows, kind.shape[0] - index * rows)
+    size = rows * columns * kind.dtype.itemsize
+    content: bytes | bytearray = os.pread(handle, count, int(pages.offsets[number, index]))
+    if kind.compression != NONE:
+        content = DECODERS[kind.compression](content, out=size + 1)  # one more, to see if there is more
+    if len(content) != size:
+        raise ValueError(f"page {number}: {len(content)} bytes instead of {size}")
+    if kind.predictor == 3:
+        floats = np.frombuffer(content, kind.dtype.newbyteorder("=")).reshape(rows, columns)
+        return np.asarray(imagecodecs.floatpred_decode(floats, axis=-1))
+    block = np.frombuffer(content, kind.dtype).reshape(rows, columns)
+    if kind.predictor == 2:
+        integers = block.astype(kind.dtype.newbyteorder("="), copy=False).view(f"u{kind.dtype.itemsize}")
+        return np.asarray(imagecodecs.delta_decode(integers, axis=-1)).view(kind.dtype.newbyteorder("="))
+    return block
