@@ -82,43 +82,24 @@ def test_times_that_cannot_serve_are_remarked(tmp_path):
     assert any("incomplete" in remark for remark in found.remarks)
 
 
+def test_steps_reach_over_timepoints_without_a_time(tmp_path):
+    times = {0: 0, 1: 1000, 2: None, 3: 3100, 5: 5100}  # no file has 4
+    name = "a_CamA_ch0_stack{:04d}_488nm{}.tif"
+    fill(tmp_path, *(name.format(t, "" if ms is None else f"_{ms:07d}msec") for t, ms in times.items()))
+    found = discover(tmp_path, missing="fill")
+    assert found.seconds == (0.0, 1.0, None, 3.1, None, 5.1)
+    assert found.interval == pytest.approx(1.0)  # of 1, 1.05 and 1
+    assert [volume.seconds for volume in found.volumes] == list(found.seconds)
+    assert "1 of 5 file names carry no time." in found.remarks
+
+
+def test_the_clock_that_knows_more_timepoints_counts(tmp_path):
+    names = [reference_name(t, msec=1000 * t) for t in range(4)]
+    fill(tmp_path, *names[:3], names[3].replace("_0003000msec_", "_"))
+    assert discover(tmp_path).seconds == (0.0, 1.0, 2.0, 3.0)
+
+
 # --- What is refused
-
-
-def test_missing_timepoint_of_one_channel(tmp_path):
-    fill(tmp_path, *(reference_name(t, c) for t in range(5) for c in (0, 1) if (t, c) != (2, 1)))
-    message = refusal(tmp_path)
-    assert str(tmp_path) in message
-    assert "CamA_ch1_560nm lacks timepoint 2 (of 0 to 4)" in message
-    assert "CamB" not in message
-    assert "on one side of the gap" in message
-
-
-def test_missing_last_timepoint_offers_to_leave_it_out(tmp_path):
-    fill(tmp_path, *(reference_name(t, c) for t in range(5) for c in (0, 1) if (t, c) != (4, 1)))
-    message = refusal(tmp_path)
-    assert "CamA_ch1_560nm lacks timepoint 4" in message
-    assert "leave the other files of those timepoints out (input.ignore)" in message
-    assert discover(tmp_path, "lattice", ["*_stack0004_*"]).timepoints == 4
-
-
-def test_missing_timepoints_of_all_channels_are_summarised(tmp_path):
-    fill(tmp_path, *(f"CH{c}_{t}.tif" for c in (0, 1) for t in (0, 2, 4, 6, 8, 10, 12, 100)))
-    message = refusal(tmp_path, TEMPLATE)
-    assert "ch0 lacks timepoint 1, 3, 5, 7, 9 and 88 more; ch1 lacks" in message
-
-
-def test_a_date_as_timepoint_does_not_fill_the_memory(tmp_path):
-    fill(tmp_path, "CH0_0.tif", "CH0_20231105203015.tif")
-    assert "lacks timepoint 1-20231105203014" in refusal(tmp_path, TEMPLATE)
-
-
-def test_a_psf_beside_the_images_is_named(tmp_path):
-    fill(tmp_path, *(reference_name(t) for t in range(3)), "mbPSF_560_NAp5nap42_z100nm.tif")
-    message = refusal(tmp_path)
-    assert "560nm lacks timepoint 1-2" in message
-    assert "leave mbPSF_560_NAp5nap42_z100nm.tif out (input.ignore)" in message
-    assert discover(tmp_path, "lattice", ["*PSF*"]).timepoints == 3
 
 
 @pytest.mark.parametrize("count", [1, 3])

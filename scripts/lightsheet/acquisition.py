@@ -1,44 +1,51 @@
-"""File names to volumes: which file is which channel, timepoint and tile, and whether anything is missing.
+"""From file names to volumes: which files are which channel, timepoint and tile.
 
 It runs whenever the Snakefile is parsed, so it lists one folder, opens no file, and imports nothing heavy.
 """
 
-import csv
-import io
-import os
-import re
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from itertools import pairwise, product
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lightsheet import timeaxis
+from lightsheet import gaps, listing, timeaxis
 from lightsheet.errors import InputError
-from lightsheet.files import write_text
-from lightsheet.names import SUFFIXES, Fields, compile_pattern, is_tiff, parse_name
-from lightsheet.timeaxis import File, Position, Volumes
+from lightsheet.listing import Reasons, natural
+from lightsheet.names import parse_name
+from lightsheet.timeaxis import File, Site
 
 if TYPE_CHECKING:
     import dask.array
     import numpy as np
 
-__all__ = ["Acquisition", "Tile", "Volume", "discover", "open", "parse_name", "write_inventory"]
+__all__ = ["Acquisition", "Piece", "Tile", "Volume", "discover", "open", "parse_name"]
+
+Position = tuple[int, int, int]
+
+
+class Piece(NamedTuple):
+    """A file, or some of its pages (from 0); None for all of them."""
+
+    path: Path
+    pages: range | None = None
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One file: its (z, y, x) index in the tile grid, from 0, and its path."""
+    """Its (z, y, x) index in the tile grid, from 0, and the pieces that make it when stacked along z, in order."""
 
     position: Position
-    path: Path
+    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True)
 class Volume:
-    """One timepoint of one channel; `seconds` since the acquisition's first volume, None where unknown."""
+    """One timepoint of one channel; no tiles: it is missing, a hole.
+
+    `seconds` since the acquisition's first volume, None where unknown.
+    """
 
     channel: str
     timepoint: int
@@ -51,8 +58,9 @@ class Acquisition:
     """A folder of TIFF stacks, understood.
 
     Channels are in natural order, `wavelengths` in nm, `timepoints` their number, `grid` the number of tiles
-    along (z, y, x), `seconds` since the first timepoint for each, `volumes` by timepoint, then channel.
-    `left_out` holds (file name, why) of every TIFF not used, `remarks` sentences for the person who runs it.
+    along (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint,
+    then channel. `left_out` holds (file name, why) of every TIFF not used, `waiting` of every TIFF left for the
+    next run, `remarks` sentences for the person who runs it.
     """
 
     folder: Path
@@ -60,59 +68,103 @@ class Acquisition:
     wavelengths: dict[str, int | None]
     timepoints: int
     grid: Position
-    seconds: tuple[float, ...] | None
+    seconds: tuple[float | None, ...] | None
     volumes: tuple[Volume, ...]
-    left_out: tuple[tuple[str, str], ...]
+    left_out: Reasons
     remarks: tuple[str, ...]
+    waiting: Reasons = field(default=(), compare=False, repr=False)
 
     @property
     def interval(self) -> float | None:
-        """Median seconds from one timepoint to the next; None with a single timepoint or without times."""
-        if self.seconds is None or self.timepoints < 2:
-            return None
-        return median(after - before for before, after in pairwise(self.seconds))
+        """Median seconds from one timepoint to the next; None where no two times are known."""
+        steps = timeaxis.steps(self.seconds or ())
+        return median(step for _, step in steps) if steps else None
+
+    @property
+    def missing(self) -> tuple[tuple[str, int], ...]:
+        """Channel and timepoint of each hole."""
+        return tuple((volume.channel, volume.timepoint) for volume in self.volumes if not volume.tiles)
+
+    @property
+    def names_seen(self) -> tuple[str, ...]:
+        """The TIFFs, relative to the folder, in or left out, from which `discover` makes this acquisition again."""
+        paths = dict.fromkeys(p.path for volume in self.volumes for tile in volume.tiles for p in tile.pieces)
+        return (*(path.relative_to(self.folder).as_posix() for path in paths), *(name for name, _ in self.left_out))
+
+    @property
+    def waiting_remark(self) -> str | None:
+        """A sentence on what is left for the next run; None if nothing is."""
+        return listing.remark_on_waiting(self.waiting) if self.waiting else None
 
 
-def discover(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = ()) -> Acquisition:
+def discover(
+    folder: Path | str,
+    pattern: str = "lattice",
+    ignore: Sequence[str] = (),
+    *,
+    missing: str = "error",
+    settle: float = 0,
+    names: Sequence[str] | None = None,
+) -> Acquisition:
     """Find the volumes of a folder.
 
     Parameters
     ----------
     folder : Path or str
-        Listed without its subfolders.
+        Listed with as many subfolders inside one another as the pattern has.
     pattern : str
         A preset or a template, as for `parse_name`.
     ignore : sequence of str
         Names to leave out, such as ``"*_decon.tif"`` (see `fnmatch`).
+    missing : str
+        "error", or "fill": a timepoint that a channel lacks becomes a volume without tiles.
+    settle : float
+        Seconds, above 0 while a microscope still writes: files modified later, and with them the timepoints from
+        theirs on, are left for the next run, and so are the last timepoints if something of them has yet to come.
+    names : sequence of str, optional
+        The folder's TIFFs, as `Acquisition.names_seen` gave them: the disk is not looked at.
 
     Returns
     -------
     Acquisition
-        Complete: every channel has every timepoint, and every volume all of its tiles. The time axis is the
-        number that varies among the files of one channel and tile and tells them apart: a template's
-        timepoint, stackNNNN, NNNNt, Iter, or several of them together; where no number varies, the order in
-        time.
+        Complete but for its holes: every channel has every timepoint, and every volume all of its tiles, each of
+        one file, or of one per plane or part. The time axis is the number that varies among the files of one
+        channel and tile and tells them apart: a template's timepoint, stackNNNN, NNNNt, Iter, or several of them
+        together; where no number varies, the order in time.
 
     Raises
     ------
     InputError
-        If there is no such folder, nothing in it fits, a timepoint or a tile is missing, or two files are one
-        volume.
+        If there is no such folder, nothing in it fits or has settled, its files are of several stage positions
+        without a place in a grid, a timepoint, a tile or a plane is missing, or two files are one volume.
     """
     folder = Path(folder)
-    files, left_out = _read_names(folder, pattern, ignore)
-    volumes = timeaxis.group(folder, files)
-    channels = tuple(sorted({channel for _, channel in volumes}, key=_natural))
-    sites = [sorted({file.site[axis] for file in files}) for axis in range(3)]
-    timeaxis.refuse_gaps(folder, volumes, channels)
-    _refuse_gaps_in_grid(folder, volumes, sites)
+    found = listing.list_tiffs(folder, pattern) if names is None else names
+    files, left_out = listing.read_names(folder, found, pattern, ignore)
+    waiting = listing.find_waiting(folder, files, settle) if settle and names is None else {}
+    files = [file for file in files if file.name not in waiting]
+    return _arrange(folder, files, missing, left_out, tuple(waiting.items()))
 
-    numbers = sorted({number for number, _ in volumes})
-    seconds, since_start, remarks = timeaxis.find_seconds(volumes, numbers)
+
+def _arrange(
+    folder: Path,
+    files: list[File],
+    missing: str,
+    left_out: Reasons,
+    waiting: Reasons,
+) -> Acquisition:
+    volumes = timeaxis.group(folder, files)
+    wavelengths = {file.channel: file.wavelength for file in files}
+    channels = tuple(sorted(wavelengths, key=natural))
+    numbers, holes = gaps.check_timepoints(folder, volumes, channels, missing)
+    gaps.refuse_partial_volumes(folder, volumes)
+    seconds, since_start, irregular = timeaxis.find_seconds(volumes, numbers)
+    sites = gaps.all_sites(files)
+    ranks = [{value: rank for rank, value in enumerate(values)} for values in sites[:3]]
     return Acquisition(
         folder=folder,
         channels=channels,
-        wavelengths={channel: next(iter(volumes[numbers[0], channel].values())).wavelength for channel in channels},
+        wavelengths={channel: wavelengths[channel] for channel in channels},
         timepoints=len(numbers),
         grid=(len(sites[0]), len(sites[1]), len(sites[2])),
         seconds=seconds,
@@ -121,37 +173,31 @@ def discover(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str]
                 channel,
                 timepoint,
                 since_start.get((number, channel)),
-                _tiles(volumes[number, channel], sites),
+                _tiles(folder, volumes.get((number, channel), {}), ranks),
             )
             for timepoint, number in enumerate(numbers)
             for channel in channels
         ),
         left_out=left_out,
-        remarks=(*_remarks_on_names(files, len(numbers)), *remarks),
+        remarks=(*_remarks_on_names(files, len(numbers)), *holes, *irregular),
+        waiting=waiting,
     )
 
 
-def write_inventory(acquisition: Acquisition, path: Path) -> None:
-    """Write one CSV row per file, in the order of the volumes; the table appears only whole.
+def _tiles(folder: Path, files: dict[Site, File], ranks: list[dict[int, int]]) -> tuple[Tile, ...]:
+    pieces: dict[Position, list[Piece]] = defaultdict(list)
+    for z, y, x, number in sorted(files):
+        pieces[ranks[0][z], ranks[1][y], ranks[2][x]].append(Piece(folder / files[z, y, x, number].name))
+    return tuple(Tile(position, tuple(stack)) for position, stack in pieces.items())
 
-    Parameters
-    ----------
-    acquisition : Acquisition
-        From `discover`.
-    path : Path
-        The table: file, channel, wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes. What is
-        unknown is empty.
-    """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["file", "channel", "wavelength_nm", "timepoint", "tile", "seconds", "bytes"])
-    for volume in acquisition.volumes:
-        wavelength = acquisition.wavelengths[volume.channel]
-        for tile in volume.tiles:
-            place = "z{}y{}x{}".format(*tile.position)
-            size = tile.path.stat().st_size
-            table.writerow([tile.path.name, volume.channel, wavelength, volume.timepoint, place, volume.seconds, size])
-    write_text(path, text.getvalue())
+
+def _remarks_on_names(files: list[File], timepoints: int) -> list[str]:
+    remarks = []
+    if len(prefixes := sorted({file.prefix for file in files}, key=natural)) > 1:
+        remarks.append(f"The file names begin in {len(prefixes)} ways: {', '.join(map(repr, prefixes[:3]))}.")
+    if timepoints > 1 and not timeaxis.varying_counters(files):
+        remarks.append("Only the times in the names tell the timepoints apart.")
+    return remarks
 
 
 def open(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = ()) -> "dask.array.Array":
@@ -165,26 +211,27 @@ def open(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = (
     Returns
     -------
     dask.array.Array
-        (c, t, z, y, x), one chunk a tile, tiles edge to edge; the first file's dtype.
+        (c, t, z, y, x), one chunk a tile, tiles edge to edge; the first tile's dtype.
 
     Raises
     ------
     InputError
-        As `discover`; upon computing, if a file's shape or dtype is not the first file's.
+        As `discover` and `hyperstack.unfold`; upon computing, if a tile's shape or dtype is not the first one's.
     """
     import dask.array as da
     from dask.delayed import delayed
 
-    from lightsheet import tiff
+    from lightsheet import hyperstack, tiff
 
-    acquisition = discover(folder, pattern, ignore)
-    shape, dtype = tiff.describe(acquisition.volumes[0].tiles[0].path)
+    acquisition = hyperstack.unfold(discover(folder, pattern, ignore))
+    with tiff.open_stack(acquisition.volumes[0].tiles[0].pieces) as stack:
+        shape, dtype = stack.shape, stack.dtype
     read = delayed(_read_block, pure=True)
     blocks: dict[tuple[int, ...], Any] = {}
     for volume in acquisition.volumes:
         place = acquisition.channels.index(volume.channel), volume.timepoint
         for tile in volume.tiles:
-            pixels = read(tile.path, shape, dtype)
+            pixels = read(tile.pieces, shape, dtype)
             blocks[*place, *tile.position] = da.from_delayed(pixels, (1, 1, *shape), dtype)  # type: ignore[no-untyped-call]
     extent = (len(acquisition.channels), acquisition.timepoints, *acquisition.grid)
     array: dask.array.Array = da.block(_nest(blocks, extent))  # type: ignore[no-untyped-call]
@@ -198,86 +245,11 @@ def _nest(blocks: dict[tuple[int, ...], Any], extent: tuple[int, ...], index: tu
     return [_nest(blocks, extent, (*index, i)) for i in range(extent[len(index)])]
 
 
-def _read_block(path: Path, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> "np.ndarray[Any, Any]":
+def _read_block(pieces: Sequence[Piece], shape: tuple[int, ...], dtype: "np.dtype[Any]") -> "np.ndarray[Any, Any]":
     from lightsheet import tiff
 
-    pixels = tiff.read(path)
-    if pixels.shape != shape or pixels.dtype != dtype:
-        raise InputError(f"{path}: is {pixels.shape} {pixels.dtype}, the first file of the acquisition {shape} {dtype}")
-    return pixels[None, None]
-
-
-def _natural(text: str) -> list[str | int]:
-    """Sort key by which 2 comes before 10: text and numbers in turn."""
-    return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", text))]
-
-
-def _read_names(folder: Path, pattern: str, ignore: Sequence[str]) -> tuple[list[File], tuple[tuple[str, str], ...]]:
-    """Sort the TIFFs of a folder into those whose names can be read and those left out."""
-    compile_pattern(pattern)  # or its errors would be taken for every file's
-    if not folder.is_dir():
-        raise InputError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; set input.folder")
-    with os.scandir(folder) as entries:
-        found = {entry.name: entry.is_file() for entry in entries if is_tiff(entry.name)}
-    if not found:
-        raise InputError(f"{folder}: there is no TIFF file ({', '.join(SUFFIXES)}) in it; set input.folder")
-    files: list[File] = []
-    left_out: list[tuple[str, str]] = []
-    for name in sorted(found, key=_natural):
-        try:
-            fields = _read_name(name, found[name], pattern, ignore)
-        except InputError as error:
-            left_out.append((name, str(error)))
-        else:
-            files.append(timeaxis.read_fields(folder / name, fields))
-    if not files:
-        reasons = "; ".join(why for _, why in left_out[:3])
-        raise InputError(f"{folder}: none of its {len(found)} TIFF files can be used; set input.pattern ({reasons})")
-    return files, tuple(left_out)
-
-
-def _read_name(name: str, is_file: bool, pattern: str, ignore: Sequence[str]) -> Fields:
-    for glob in ignore:
-        if fnmatchcase(name, glob):
-            raise InputError(f"{name}: ignored by {glob!r}")
-    if name.startswith("."):  # macOS leaves a "._NAME" beside every NAME on foreign disks
-        raise InputError(f"{name}: a hidden file")
-    if not is_file:
-        raise InputError(f"{name}: not a file, but a folder or a link that leads nowhere")
-    return parse_name(name, pattern)
-
-
-def _refuse_gaps_in_grid(folder: Path, volumes: Volumes, sites: list[list[int]]) -> None:
-    for axis, values in zip("zyx", sites, strict=True):
-        steps = [after - before for before, after in pairwise(values)]
-        # Steps that are multiples of the smallest leave a column without tiles; others are stage positions.
-        uneven = [index for index, step in enumerate(steps) if step != min(steps)]
-        if uneven and all(step % min(steps) == 0 for step in steps):
-            before, after = values[uneven[0]], values[uneven[0] + 1]
-            raise InputError(
-                f"{folder}: no tile lies between {axis}={before} and {axis}={after}; "
-                "copy what is missing into the folder, or leave the tiles beyond out with input.ignore"
-            )
-    every = set(product(*sites))
-    for (number, channel), tiles in volumes.items():
-        if missing := sorted(every - tiles.keys()):
-            z, y, x = missing[0]
-            raise InputError(
-                f"{folder}: timepoint {number} of {channel} lacks {len(missing)} of {len(every)} tiles, first "
-                f"x={x}, y={y}, z={z}; copy what is missing into the folder, or leave out that timepoint, or the "
-                "tile wherever it is, with input.ignore"
-            )
-
-
-def _tiles(files: dict[Position, File], sites: list[list[int]]) -> tuple[Tile, ...]:
-    index = [{value: rank for rank, value in enumerate(values)} for values in sites]
-    return tuple(Tile((index[0][z], index[1][y], index[2][x]), files[z, y, x].path) for z, y, x in sorted(files))
-
-
-def _remarks_on_names(files: list[File], timepoints: int) -> list[str]:
-    remarks = []
-    if len(prefixes := sorted({file.prefix for file in files}, key=_natural)) > 1:
-        remarks.append(f"The file names begin in {len(prefixes)} ways: {', '.join(map(repr, prefixes[:3]))}.")
-    if timepoints > 1 and not timeaxis.varying_counters(files):
-        remarks.append("Only the times in the names tell the timepoints apart.")
-    return remarks
+    with tiff.open_stack(pieces) as stack:
+        if stack.shape != shape or stack.dtype != dtype:
+            first = f"the first tile of the acquisition {shape} {dtype}"
+            raise InputError(f"{pieces[0].path}: is {stack.shape} {stack.dtype}, {first}")
+        return stack[:, :][None, None]

@@ -1,10 +1,10 @@
-"""The time axis: which number of a file's name counts timepoints, whether one is missing, and the seconds.
+"""The time axis: which number of a file's name counts timepoints, and the seconds.
 
 Like `acquisition`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lightsheet.errors import InputError
 from lightsheet.names import Fields, channel_name
 
-Position = tuple[int, int, int]
+Site = tuple[int, int, int, int]
 
 _COUNTERS = ("iter_0", "iter_1", "timepoint_suffix", "stack", "timepoint")  # the slowest first
 _CLOCKS = ("milliseconds", "milliseconds_absolute")
@@ -21,41 +21,56 @@ _IRREGULAR = 0.05  # of the median interval
 
 
 class File(NamedTuple):
-    """A file and what its name says: `wavelength` in nm, `site` the tile (z, y, x) as the name counts it."""
+    """A file, relative to the folder, and what its name says.
 
-    path: Path
+    `wavelength` is in nm; `site` is the tile (z, y, x), then the plane or the part of it, as the name counts them.
+    """
+
+    name: str
     channel: str
     wavelength: int | None
     prefix: str
-    site: Position
+    position: int | str | None
+    site: Site
     numbers: dict[str, int]
 
 
-Volumes = dict[tuple[int, str], dict[Position, File]]  # by number on the time axis, and channel
+Volumes = dict[tuple[int, str], dict[Site, File]]  # by number on the time axis, and channel
 
 
-def read_fields(path: Path, fields: Fields) -> File:
+def read_fields(name: str, fields: Fields) -> File:
     """Gather what the time axis and the tile grid need of a name.
 
     Parameters
     ----------
-    path : Path
-        The file; it is not opened.
+    name : str
+        The file's, relative to the folder.
     fields : dict
-        What its name says, from `parse_name`.
+        What it says, from `parse_name`.
 
     Returns
     -------
     File
-        With a tile of 0 along each axis that the name does not give.
+        With 0 along each axis that the name does not give.
     """
     numbers = {field: value for field, value in fields.items() if isinstance(value, int)}
     loop = fields.get("iter")
     if isinstance(loop, tuple):
         numbers |= {f"iter_{index}": value for index, value in enumerate(loop)}
-    site = (numbers.get("z", 0), numbers.get("y", 0), numbers.get("x", 0))
-    wavelength = numbers.get("wavelength_nm")
-    return File(path, channel_name(fields), wavelength, str(fields.get("prefix", "")), site, numbers)
+    return File(
+        name=name,
+        channel=channel_name(fields),
+        wavelength=numbers.get("wavelength_nm"),
+        prefix=str(fields.get("prefix", "")),
+        position=position if isinstance(position := fields.get("position"), str) else numbers.get("position"),
+        site=(
+            numbers.get("z", 0),
+            numbers.get("y", 0),
+            numbers.get("x", 0),
+            numbers.get("plane", numbers.get("part", 0)),
+        ),
+        numbers=numbers,
+    )
 
 
 def group(folder: Path, files: list[File]) -> Volumes:
@@ -71,22 +86,22 @@ def group(folder: Path, files: list[File]) -> Volumes:
     Returns
     -------
     dict
-        The files by number on the time axis and channel, then by tile. The number is made of the fewest counters
-        that tell the files of one channel and tile apart, the fastest first; where no counter varies and all
+        The files by number on the time axis and channel, then by site. The number is made of the fewest counters
+        that tell the files of one channel and site apart, the fastest first; where no counter varies and all
         names begin alike, it is the rank by a clock that does, from 0.
 
     Raises
     ------
     InputError
-        If two files are the same tile of one volume.
+        If two files are the same site of one volume.
     """
     volumes: Volumes = defaultdict(dict)
     for file, number in zip(files, _time_numbers(files), strict=True):
         other = volumes[number, file.channel].setdefault(file.site, file)
         if other is not file:
             raise InputError(
-                f"{folder}: two files are timepoint {number} of {file.channel}: {other.path.name} and "
-                f"{file.path.name}; if two acquisitions share the folder, leave one out with input.ignore, or "
+                f"{folder}: two files are timepoint {number} of {file.channel}: {other.name} and "
+                f"{file.name}; if two acquisitions share the folder, leave one out with input.ignore, or "
                 "write a template for the other (input.pattern)"
             )
     return dict(volumes)
@@ -141,8 +156,8 @@ def _tells_apart(files: list[File], numbers: list[int]) -> bool:
 
 
 def _ranks(files: list[File], times: list[int]) -> list[int]:
-    """Count the files of each channel and tile in the order of their times."""
-    counted: dict[tuple[str, Position], int] = defaultdict(int)
+    """Count the files of each channel and site in the order of their times."""
+    counted: dict[tuple[str, Site], int] = defaultdict(int)
     ranks = [0] * len(files)
     for index in sorted(range(len(files)), key=times.__getitem__):
         key = files[index].channel, files[index].site
@@ -151,108 +166,89 @@ def _ranks(files: list[File], times: list[int]) -> list[int]:
     return ranks
 
 
-def refuse_gaps(folder: Path, volumes: Volumes, channels: Iterable[str]) -> None:
-    """See that every channel has every timepoint.
-
-    Parameters
-    ----------
-    folder : Path
-        What the error names.
-    volumes : dict
-        The files by number on the time axis and channel, then by tile.
-    channels : iterable of str
-        All channels, in the order in which the error speaks of them.
-
-    Raises
-    ------
-    InputError
-        If a channel lacks a number between the first and the last of all channels.
-    """
-    present: dict[str, set[int]] = defaultdict(set)
-    for number, channel in volumes:
-        present[channel].add(number)
-    first, last = min(map(min, present.values())), max(map(max, present.values()))
-    lacking = {c: gaps for c in channels if (gaps := _gaps(present[c], first, last))}
-    if not lacking:
-        return
-    complete = set.intersection(*present.values())
-    if stray := [c for c in lacking if len(present[c]) == 1]:
-        alone = [next(iter(volumes[min(present[c]), c].values())) for c in stray]
-        rest = "or leave " + ", ".join(file.path.name for file in alone) + " out"
-    elif complete and not _gaps(complete, min(complete), max(complete)):
-        rest = "or leave the other files of those timepoints out"
-    else:
-        rest = "or leave the files on one side of the gap out"
-    what = "; ".join(f"{channel} lacks timepoint {_ranges(gaps)}" for channel, gaps in lacking.items())
-    raise InputError(
-        f"{folder}: {what} (of {first} to {last}); copy what is missing into the folder, {rest} (input.ignore)"
-    )
-
-
-def _gaps(present: set[int], first: int, last: int) -> list[tuple[int, int]]:
-    """List the runs (from, to) of numbers between first and last that are not present."""
-    edges = [first - 1, *sorted(present), last + 1]
-    return [(before + 1, after - 1) for before, after in pairwise(edges) if after - before > 1]
-
-
-def _ranges(gaps: list[tuple[int, int]], shown: int = 5) -> str:
-    text = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in gaps[:shown])
-    more = sum(high - low + 1 for low, high in gaps[shown:])
-    return f"{text} and {more} more" if more else text
-
-
 def find_seconds(
-    volumes: Volumes, numbers: list[int]
-) -> tuple[tuple[float, ...] | None, dict[tuple[int, str], float], list[str]]:
-    """Find the seconds of each timepoint and of each volume, by the first clock that runs forward.
+    volumes: Volumes, numbers: Sequence[int]
+) -> tuple[tuple[float | None, ...] | None, dict[tuple[int, str], float], list[str]]:
+    """Find the seconds of each timepoint and of each volume, by the clock that knows the most of them.
 
     Parameters
     ----------
     volumes : dict
-        The files by number on the time axis and channel, then by tile.
-    numbers : list of int
+        The files by number on the time axis and channel, then by site.
+    numbers : sequence of int
         The numbers on the time axis, increasing.
 
     Returns
     -------
-    seconds : tuple of float, or None
-        From the first timepoint to each, in seconds; None where no clock is in names of every timepoint and
-        increases from each to the next.
+    seconds : tuple of float or None, or None
+        From the first timepoint whose time is known to each; None for one of which no file has a time, and at all
+        where no clock is in the names of two timepoints and increases from each to the next.
     since_start : dict
-        Seconds from the first timepoint to each volume whose names carry that clock, by number and channel.
+        The same for each volume whose names carry that clock, by number and channel.
     remarks : list of str
         Sentences on missing, useless and irregular times for the person who runs it.
     """
-    files = [file for tiles in volumes.values() for file in tiles.values()]
-    for clock in _CLOCKS:
-        starts: dict[tuple[int, str], int] = {}
-        earliest: dict[int, int] = {}
-        for (number, channel), tiles in volumes.items():
-            if times := [file.numbers[clock] for file in tiles.values() if clock in file.numbers]:
-                starts[number, channel] = min(times)
-                earliest[number] = min(earliest.get(number, times[0]), *times)
-        # The relative clock stands at 0 where every timepoint was started as an acquisition of its own.
-        if len(earliest) == len(numbers) and all(earliest[a] < earliest[b] for a, b in pairwise(numbers)):
-            zero = earliest[numbers[0]]
-            seconds = tuple((earliest[number] - zero) / 1000 for number in numbers)
-            since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
-            untimed = sum(clock not in file.numbers for file in files)
-            return seconds, since_start, _remarks_on_times(seconds, untimed, len(files))
-    if any(clock in file.numbers for clock in _CLOCKS for file in files):
+    files = [file for sites in volumes.values() for file in sites.values()]
+    if not any(clock in file.numbers for clock in _CLOCKS for file in files):
+        return None, {}, []
+    # The relative clock stands at 0 where every timepoint was started as an acquisition of its own.
+    clock = max(_CLOCKS, key=lambda clock: len(_earliest(_starts(volumes, clock))))
+    starts = _starts(volumes, clock)
+    earliest = _earliest(starts)
+    if len(earliest) < min(2, len({number for number, _ in volumes})):
         return None, {}, ["The times in the names are incomplete or do not increase: no seconds are known."]
-    return None, {}, []
+    zero = min(earliest.values())
+    seconds = tuple((earliest[number] - zero) / 1000 if number in earliest else None for number in numbers)
+    since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
+    untimed = sum(clock not in file.numbers for file in files)
+    return seconds, since_start, _remarks_on_times(seconds, untimed, len(files))
 
 
-def _remarks_on_times(seconds: tuple[float, ...], untimed: int, count: int) -> list[str]:
+def _starts(volumes: Volumes, clock: str) -> dict[tuple[int, str], int]:
+    """Read a clock's earliest time in each volume whose names carry it."""
+    return {
+        volume: min(times)
+        for volume, sites in volumes.items()
+        if (times := [file.numbers[clock] for file in sites.values() if clock in file.numbers])
+    }
+
+
+def _earliest(starts: dict[tuple[int, str], int]) -> dict[int, int]:
+    """Find the earliest time of each timepoint; of none, if one is not after that of the timepoint before."""
+    earliest: dict[int, int] = {}
+    for (number, _), start in sorted(starts.items()):
+        earliest[number] = min(start, earliest.get(number, start))
+    return earliest if all(before < after for before, after in pairwise(earliest.values())) else {}
+
+
+def steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
+    """Measure the steps of the time axis, where times are known.
+
+    Parameters
+    ----------
+    seconds : sequence of float or None
+        Of each timepoint.
+
+    Returns
+    -------
+    list of (int, float)
+        A timepoint, and the seconds to the next: to the next whose time is known, divided by how many steps away
+        that is.
+    """
+    known = [(timepoint, time) for timepoint, time in enumerate(seconds) if time is not None]
+    return [(t, (later - time) / (next_t - t)) for (t, time), (next_t, later) in pairwise(known)]
+
+
+def _remarks_on_times(seconds: Sequence[float | None], untimed: int, count: int) -> list[str]:
     remarks = []
     if untimed:
         remarks.append(f"{untimed} of {count} file names carry no time.")
-    intervals = [after - before for before, after in pairwise(seconds)]
-    usual = median(intervals) if intervals else 0.0
-    if any(abs(interval - usual) > _IRREGULAR * usual for interval in intervals):
-        worst = max(range(len(intervals)), key=lambda index: abs(intervals[index] - usual))
+    intervals = steps(seconds)
+    usual = median(step for _, step in intervals) if intervals else 0.0
+    if any(abs(step - usual) > _IRREGULAR * usual for _, step in intervals):
+        timepoint, step = max(intervals, key=lambda interval: abs(interval[1] - usual))
         remarks.append(
-            f"Time is irregular: {intervals[worst]:.3f} s from timepoint {worst} to {worst + 1}, "
+            f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "
             f"where the median is {usual:.3f} s."
         )
     return remarks

@@ -1,0 +1,183 @@
+"""What is missing: timepoints of a channel, tiles of a mosaic, planes of a tile; and what has yet to arrive.
+
+Like `acquisition`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, pairwise, product
+from math import prod
+from pathlib import Path
+
+from lightsheet.errors import InputError
+from lightsheet.timeaxis import File, Volumes
+
+Runs = list[tuple[int, int]]  # (from, to), both included
+
+
+def all_sites(files: Iterable[File]) -> list[list[int]]:
+    """List the values that occur along each of z, y, x and the pieces of a tile, increasing."""
+    return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
+
+
+def unfinished(volumes: Volumes, changing: Collection[str]) -> set[str]:
+    """Find the files at the end of the time axis whose timepoints have yet to be finished.
+
+    Parameters
+    ----------
+    volumes : dict
+        The files by number on the time axis and channel, then by site.
+    changing : collection of str
+        Names of the files that may not be whole yet.
+
+    Returns
+    -------
+    set of str
+        Names of all files from the first timepoint on that has a changing file, and those of the timepoints before
+        it that lack a channel, a tile or a piece, back to the last that lacks none.
+    """
+    files: dict[int, list[File]] = defaultdict(list)
+    for (number, _), sites in volumes.items():
+        files[number] += sites.values()
+    whole = len({channel for _, channel in volumes}) * prod(map(len, all_sites(chain.from_iterable(files.values()))))
+    numbers = sorted(files)
+    changed = [number for number in numbers if any(file.name in changing for file in files[number])]
+    end = numbers.index(changed[0]) if changed else len(numbers)
+    while end and len(files[numbers[end - 1]]) < whole:
+        end -= 1
+    return {file.name for number in numbers[end:] for file in files[number]}
+
+
+def check_timepoints(folder: Path, volumes: Volumes, channels: Iterable[str], missing: str) -> tuple[range, list[str]]:
+    """See that every channel has every timepoint, or say which it lacks.
+
+    Parameters
+    ----------
+    folder : Path
+        What the error names.
+    volumes : dict
+        The files by number on the time axis and channel, then by site.
+    channels : iterable of str
+        All channels, in the order in which they are spoken of.
+    missing : str
+        "error", or "fill" to accept holes.
+
+    Returns
+    -------
+    numbers : range
+        Of the time axis, from the first to the last of all channels.
+    remarks : list of str
+        A sentence on the holes, if there are any.
+
+    Raises
+    ------
+    InputError
+        If a channel lacks a number of the time axis, and holes are an error, or most of them would be in all
+        channels, so that the numbers hardly count timepoints.
+    """
+    present: dict[str, set[int]] = defaultdict(set)
+    for number, channel in volumes:
+        present[channel].add(number)
+    used = set.union(*present.values())
+    numbers = range(min(used), max(used) + 1)
+    lacking = {c: runs for c in channels if (runs := _runs_without(present[c], numbers))}
+    if not lacking:
+        return numbers, []
+    what = "; ".join(f"{channel} lacks timepoint {_as_text(runs)}" for channel, runs in lacking.items())
+    what += f" (of {numbers[0]} to {numbers[-1]})"
+    fillable = len(numbers) <= 2 * len(used)
+    if missing == "fill" and fillable:
+        return numbers, [f"Missing, and recorded as holes: {what}, as the names count."]
+    rest = _way_out(volumes, present, lacking)
+    hint = ", or have holes recorded (input.missing: fill)" if fillable else ""
+    raise InputError(f"{folder}: {what}; copy what is missing into the folder, {rest} (input.ignore){hint}")
+
+
+def _way_out(volumes: Volumes, present: dict[str, set[int]], lacking: dict[str, Runs]) -> str:
+    """Say which files to leave out for the rest to be complete."""
+    if stray := [c for c in lacking if len(present[c]) == 1]:
+        alone = [next(iter(volumes[min(present[c]), c].values())) for c in stray]
+        return "or leave " + ", ".join(file.name for file in alone) + " out"
+    complete = set.intersection(*present.values())
+    if complete and not _runs_without(complete, range(min(complete), max(complete) + 1)):
+        return "or leave the other files of those timepoints out"
+    return "or leave the files on one side of the gap out"
+
+
+def _runs_without(present: set[int], numbers: range) -> Runs:
+    """List the runs of numbers that are not present."""
+    edges = [numbers.start - 1, *sorted(present), numbers.stop]
+    return [(before + 1, after - 1) for before, after in pairwise(edges) if after - before > 1]
+
+
+def _as_text(runs: Runs, shown: int = 5) -> str:
+    text = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs[:shown])
+    more = sum(high - low + 1 for low, high in runs[shown:])
+    return f"{text} and {more} more" if more else text
+
+
+def refuse_partial_volumes(folder: Path, volumes: Volumes) -> None:
+    """See that tiles and pieces are evenly spaced, and that every volume has all of them.
+
+    Parameters
+    ----------
+    folder : Path
+        What the error names.
+    volumes : dict
+        The files by number on the time axis and channel, then by site.
+
+    Raises
+    ------
+    InputError
+        If a row of tiles, or a piece of all tiles is missing, or one site of a volume.
+    """
+    sites = all_sites(file for files in volumes.values() for file in files.values())
+    word = "part" if any("part" in file.numbers for file in next(iter(volumes.values())).values()) else "plane"
+    for axis, values in zip("zyx", sites[:3], strict=True):
+        _refuse_missing_row(folder, axis, values)
+    _refuse_missing_piece(folder, word, sites[3])
+    count = prod(map(len, sites))
+    for (number, channel), files in volumes.items():
+        if len(files) < count:
+            # The product can be too long to list, but a missing site comes soon in it.
+            first = next(site for site in product(*sites) if site not in files)
+            raise InputError(
+                f"{folder}: timepoint {number} of {channel} lacks "
+                f"{_describe_missing(count - len(files), count, first, sites, word)}; copy what is missing into the "
+                "folder, or leave that timepoint of the channel out with input.ignore (input.missing: fill then "
+                f"records a hole), or the {'tile' if len(sites[3]) == 1 else word} wherever it is"
+            )
+
+
+def _refuse_missing_row(folder: Path, axis: str, values: list[int]) -> None:
+    steps = [after - before for before, after in pairwise(values)]
+    # Steps that are multiples of the smallest leave a column without tiles; others are stage positions.
+    uneven = [index for index, step in enumerate(steps) if step != min(steps)]
+    if uneven and all(step % min(steps) == 0 for step in steps):
+        before, after = values[uneven[0]], values[uneven[0] + 1]
+        raise InputError(
+            f"{folder}: no tile lies between {axis}={before} and {axis}={after}; "
+            "copy what is missing into the folder, or leave the tiles beyond out with input.ignore"
+        )
+
+
+def _refuse_missing_piece(folder: Path, word: str, values: list[int]) -> None:
+    """Refuse planes at uneven distances, and parts that are not 0, 1, 2 and so on."""
+    if word == "part":
+        values = [-1, *values]
+    steps = [after - before for before, after in pairwise(values)]
+    usual = 1 if word == "part" else min(steps, default=0)
+    for before, step in zip(values, steps, strict=False):
+        if step != usual:
+            raise InputError(
+                f"{folder}: {word} {before + usual} is missing from every tile ({word} {before + step} is the next); "
+                "copy what is missing into the folder, or leave the files on one side of the gap out with input.ignore"
+            )
+
+
+def _describe_missing(missing: int, count: int, first: Sequence[int], sites: list[list[int]], word: str) -> str:
+    z, y, x, piece = first
+    kind = "tiles" if len(sites[3]) == 1 else f"{word}s" if len(sites[3]) == count else "files"
+    places = [f"x={x}, y={y}, z={z}"] if kind != f"{word}s" else []
+    places += [f"{word} {piece}"] if kind != "tiles" else []
+    return f"{missing} of {count} {kind}, first {', '.join(places)}"

@@ -1,0 +1,130 @@
+"""What is missing in folders of empty files, against what a person would see missing."""
+
+import pytest
+
+from lightsheet.acquisition import discover
+
+from .test_acquisition import TEMPLATE, fill, reference_name, refusal, scan_name
+
+# --- Timepoints
+
+
+def test_missing_timepoint_of_one_channel(tmp_path):
+    fill(tmp_path, *(reference_name(t, c) for t in range(5) for c in (0, 1) if (t, c) != (2, 1)))
+    message = refusal(tmp_path)
+    assert str(tmp_path) in message
+    assert "CamA_ch1_560nm lacks timepoint 2 (of 0 to 4)" in message
+    assert "CamB" not in message
+    assert "on one side of the gap" in message
+
+
+def test_missing_last_timepoint_offers_to_leave_it_out(tmp_path):
+    fill(tmp_path, *(reference_name(t, c) for t in range(5) for c in (0, 1) if (t, c) != (4, 1)))
+    message = refusal(tmp_path)
+    assert "CamA_ch1_560nm lacks timepoint 4" in message
+    assert "leave the other files of those timepoints out (input.ignore)" in message
+    assert discover(tmp_path, "lattice", ["*_stack0004_*"]).timepoints == 4
+
+
+def test_missing_timepoints_of_all_channels_are_summarised(tmp_path):
+    fill(tmp_path, *(f"CH{c}_{t}.tif" for c in (0, 1) for t in (0, 2, 4, 6, 8, 10, 12, 100)))
+    message = refusal(tmp_path, TEMPLATE)
+    assert "ch0 lacks timepoint 1, 3, 5, 7, 9 and 88 more; ch1 lacks" in message
+
+
+def test_a_date_as_timepoint_does_not_fill_the_memory(tmp_path):
+    fill(tmp_path, "CH0_0.tif", "CH0_20231105203015.tif")
+    assert "lacks timepoint 1-20231105203014" in refusal(tmp_path, TEMPLATE)
+
+
+def test_a_psf_beside_the_images_is_named(tmp_path):
+    fill(tmp_path, *(reference_name(t) for t in range(3)), "mbPSF_560_NAp5nap42_z100nm.tif")
+    message = refusal(tmp_path)
+    assert "560nm lacks timepoint 1-2" in message
+    assert "leave mbPSF_560_NAp5nap42_z100nm.tif out (input.ignore)" in message
+    assert discover(tmp_path, "lattice", ["*PSF*"]).timepoints == 3
+
+
+def test_holes_are_recorded_where_asked(tmp_path):
+    absent = {(2, 1), (4, 0), (4, 1)}
+    fill(tmp_path, *(reference_name(t, c) for t in range(6) for c in (0, 1) if (t, c) not in absent))
+    assert "(input.missing: fill)" in refusal(tmp_path)
+    found = discover(tmp_path, missing="fill")
+    assert found.timepoints == 6
+    assert found.missing == (("CamA_ch1_560nm", 2), ("CamA_ch1_560nm", 4), ("CamB_ch0_488nm", 4))
+    assert {(v.channel, v.timepoint) for v in found.volumes if v.tiles == ()} == set(found.missing)
+    assert len(found.volumes) == 12
+    assert found.seconds == (0.0, 43.748, 87.497, 131.246, None, 218.742)
+    assert found.interval == pytest.approx(43.7485, abs=1e-3)
+    [remark] = found.remarks
+    assert "CamA_ch1_560nm lacks timepoint 2, 4; CamB_ch0_488nm lacks timepoint 4 (of 0 to 5)" in remark
+
+
+def test_a_complete_folder_has_no_holes(tmp_path):
+    fill(tmp_path, *(f"CH{c}_{t}.tif" for c in (0, 1) for t in range(3)))
+    assert discover(tmp_path, TEMPLATE, missing="fill") == discover(tmp_path, TEMPLATE)
+    assert discover(tmp_path, TEMPLATE).missing == ()
+
+
+def test_a_channel_may_be_rare_but_the_time_axis_may_not(tmp_path):
+    fill(tmp_path, *(f"CH0_{t}.tif" for t in range(9)), "CH1_0.tif", "CH1_8.tif")
+    assert len(discover(tmp_path, TEMPLATE, missing="fill").missing) == 7
+    fill(tmp_path, "CH0_20231105203015.tif")
+    message = refusal(tmp_path, TEMPLATE, missing="fill")
+    assert "ch0 lacks timepoint 9-20231105203014" in message
+    assert "input.missing" not in message
+
+
+# --- Planes and parts
+
+
+@pytest.mark.parametrize(
+    ("planes", "missing", "following"), [((0, 1, 3, 4), 2, 3), ((0, 20, 40, 100), 60, 100), ((5, 8, 9), 6, 8)]
+)
+def test_planes_at_uneven_distances(tmp_path, planes, missing, following):
+    fill(tmp_path, *(f"t{t}_z{z:03d}.tif" for t in (0, 1) for z in planes))
+    message = refusal(tmp_path, "t{timepoint}_z{plane}.tif", missing="fill")
+    assert f"plane {missing} is missing from every tile (plane {following} is the next)" in message
+    assert "input.ignore" in message
+
+
+def test_a_volume_that_lacks_planes_is_no_hole(tmp_path):
+    fill(tmp_path, *(f"t{t}_z{z}.tif" for t in (0, 1, 2) for z in range(5) if (t, z) not in {(1, 3), (1, 4)}))
+    for missing in ("error", "fill"):
+        message = refusal(tmp_path, "t{timepoint}_z{plane}.tif", missing=missing)
+        assert "timepoint 1 of ch0 lacks 2 of 5 planes, first plane 3; copy" in message
+        assert "with input.ignore (input.missing: fill then records a hole)" in message
+    found = discover(tmp_path, "t{timepoint}_z{plane}.tif", ["t1_*"], missing="fill")
+    assert found.missing == (("ch0", 1),)
+
+
+def test_a_plane_of_one_tile(tmp_path):
+    fill(tmp_path, *(f"x{x}_z{z}.tif" for x in (0, 1) for z in range(3) if (x, z) != (1, 2)))
+    assert "lacks 1 of 6 files, first x=1, y=0, z=0, plane 2;" in refusal(tmp_path, "x{x}_z{plane}.tif")
+
+
+@pytest.mark.parametrize(("parts", "missing"), [((0, 2), 1), ((1, 2), 0), ((2,), 0)])
+def test_a_part_of_a_stack(tmp_path, parts, missing):
+    fill(tmp_path, *(f"a_{part}.tif" for part in parts))
+    message = refusal(tmp_path, "a_{part}.tif")
+    assert f"part {missing} is missing from every tile" in message
+
+
+# --- Tiles
+
+
+def test_missing_tile(tmp_path):
+    every = [(t, x, y) for t in range(2) for x in (0, 1) for y in (2, 3)]
+    fill(tmp_path, *(scan_name(t, "CamA", x, y) for t, x, y in every if (t, x, y) != (1, 1, 2)))
+    message = refusal(tmp_path)
+    assert "timepoint 1 of CamA_ch0_488nm lacks 1 of 4 tiles, first x=1, y=2, z=0" in message
+
+
+def test_missing_column_of_tiles(tmp_path):
+    fill(tmp_path, *(scan_name(0, "CamA", x) for x in (0, 1, 3)))
+    assert "no tile lies between x=1 and x=3" in refusal(tmp_path)
+
+
+def test_stage_positions_that_make_no_grid_take_no_memory(tmp_path):
+    fill(tmp_path, *(f"x{i**2}_y{2 * i**2}_z{3 * i**2}.tif" for i in (*range(7, 306), 311)))
+    assert "lacks 26999700 of 27000000 tiles, first x=64, y=98, z=147" in refusal(tmp_path, "x{x}_y{y}_z{z}.tif")
