@@ -1,0 +1,302 @@
+"""What files say about themselves: voxel size, time step, and which page is which timepoint, channel and plane.
+
+Read from OME-XML, ImageJ's description, and a lattice light-sheet microscope's settings file. Resolution tags of
+other TIFFs are not believed: most writers fill them with printing defaults. What is absent or damaged is unknown,
+never an error.
+"""
+
+import logging
+import math
+import re
+from collections.abc import Mapping
+from itertools import pairwise, permutations
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import tifffile
+
+from lightsheet.errors import InputError
+
+logger = logging.getLogger("lightsheet")
+
+TOLERANCE = 0.02  # resolution tags are rounded, and settings files give nominal magnifications
+_MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "m": 1e6} | dict.fromkeys(("micron", "microns", "micrometer"), 1.0)
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
+
+
+class Metadata(NamedTuple):
+    """What one file says.
+
+    `source` names the metadata in sentences, such as "OME-XML of a.tif". `voxel_size` in micrometre has those of
+    z, y, x that are known; `z_choices` holds the distances between planes, in micrometre, that the file leaves
+    open. `interval` is in seconds from one timepoint to the next. `axes` is the order of the pages, slowest first,
+    such as "TZC", and empty where unknown; `sizes` the numbers of T, C and Z in all that is described; `own` the
+    same for this file alone where the pages listed for it are complete. `channels` and `wavelengths` (excitation,
+    nm) have one entry per channel, or none. `damaged`: there is metadata, but nothing could be read of it.
+    """
+
+    source: str
+    voxel_size: Mapping[str, float] = {}
+    interval: float | None = None
+    axes: str = ""
+    sizes: Mapping[str, int] = {}
+    own: Mapping[str, int] = {}
+    channels: tuple[str, ...] = ()
+    wavelengths: tuple[int | None, ...] = ()
+    z_choices: tuple[float, ...] = ()
+    damaged: bool = False
+
+
+def read(path: Path) -> Metadata:
+    """Read what a TIFF says about itself.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its pixels are not read.
+
+    Returns
+    -------
+    Metadata
+        From OME-XML, else from ImageJ's tags; nothing is known where there is neither or it cannot be read.
+        The file of an OME-TIFF set describes the whole set in `sizes`, and itself in `own`.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            if file.is_ome and file.ome_metadata:
+                return _read_ome(file.ome_metadata, path, len(file.pages))
+            if file.is_imagej:
+                return _read_imagej(file, path)
+    except Exception as error:  # damaged in any of a thousand ways: whoever needs it complains
+        logger.debug("%s: its metadata cannot be read (%s)", path, error)
+        return Metadata(f"metadata of {path.name}", damaged=True)
+    return Metadata(f"metadata of {path.name}")
+
+
+def settings_file(folder: Path) -> Metadata | None:
+    """Read the settings that a lattice light-sheet microscope wrote beside its stacks.
+
+    Parameters
+    ----------
+    folder : Path
+        The acquisition's; its ``*Settings.txt`` are read.
+
+    Returns
+    -------
+    Metadata or None
+        The distance between planes in `z_choices`: as the microscope moved, and, where it moved the sample, also
+        as it is after deskewing (the step times the sine of the angle between stage and light sheet). The lasers
+        in `wavelengths`. None where there is no such file, or several say different things.
+    """
+    found = [_read_settings(path) for path in sorted(folder.glob("*Settings.txt")) if path.is_file()]
+    if len({settings.z_choices for settings in found}) > 1:
+        logger.debug("%s: its settings files contradict each other: %s", folder, found)
+        return None
+    return found[0] if found else None
+
+
+def check_voxel_size(
+    config: Mapping[str, float] | None, found: Metadata | None, settings: Metadata | None
+) -> dict[str, float]:
+    """Decide on the voxel size, and refuse what contradicts it.
+
+    Parameters
+    ----------
+    config : mapping or None
+        `voxel_size` of the configuration in micrometre, as far as it is given. With ``override: true`` in it,
+        nothing is compared with the values given.
+    found, settings : Metadata or None
+        From `read` and from `settings_file`.
+
+    Returns
+    -------
+    dict
+        z, y, x in micrometre: from the config, else from the files, else from the settings.
+
+    Raises
+    ------
+    InputError
+        If two of them differ by more than 2 %, an axis is unknown, or several values are possible.
+    """
+    config = config or {}
+    return {axis: _choose(axis, config, [source for source in (found, settings) if source]) for axis in "zyx"}
+
+
+def _choose(axis: str, config: Mapping[str, float], sources: list[Metadata]) -> float:
+    """Take the first that is known of an axis, and compare it with the others."""
+    known: list[tuple[str, tuple[float, ...]]] = []
+    if axis in config:
+        known.append(("the config", (float(config[axis]),)))
+    if not (known and config.get("override")):
+        known += [(source.source, values) for source in sources if (values := _values(source, axis))]
+    if not known:
+        raise InputError(f"voxel_size.{axis} is not known: the files do not tell it; write it in the config")
+    (first, values), *others = known
+    if len(values) > 1:
+        raise InputError(
+            f"voxel_size.{axis} can be {_listed(values)}, says {first}: the former as recorded, the latter if the "
+            "planes are deskewed; write the one that holds in the config"
+        )
+    for other, choices in others:
+        if not any(math.isclose(values[0], choice, rel_tol=TOLERANCE) for choice in choices):
+            remedy = (
+                "correct it there, or, if it is right," if axis in config else "write the right one in the config and"
+            )
+            raise InputError(
+                f"voxel_size.{axis} is {_listed(values)} in {first}, but {_listed(choices)} in {other}; {remedy} add "
+                "`override: true` to voxel_size"
+            )
+    return values[0]
+
+
+def _values(source: Metadata, axis: str) -> tuple[float, ...]:
+    if axis in source.voxel_size:
+        return (source.voxel_size[axis],)
+    return source.z_choices if axis == "z" else ()
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return " or ".join(f"{value:.4g} um" for value in values)
+
+
+def _scaled(value: object, unit: object, scales: Mapping[str, float]) -> float | None:
+    """Convert a number with a unit; None for what is no positive number or no unit of these."""
+    name = str(unit).strip().replace("\\u00B5", "u").replace("µ", "u").replace("μ", "u")
+    try:
+        number = abs(float(str(value))) * scales[name]  # ImageJ's spacing is negative in stacks taken downwards
+    except (KeyError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
+
+
+def _only_known(voxel_size: dict[str, float | None]) -> dict[str, float]:
+    return {axis: size for axis, size in voxel_size.items() if size is not None}
+
+
+def _read_imagej(file: tifffile.TiffFile, path: Path) -> Metadata:
+    tags = file.imagej_metadata or {}
+    unit = tags.get("unit")
+    per_unit = dict(zip("xy", file.pages.first.resolution, strict=True))
+    if set(per_unit.values()) == {1}:  # what a TIFF has where nobody set it
+        per_unit = {}
+    voxel_size = {
+        "z": _scaled(tags.get("spacing"), tags.get("zunit", unit), _MICROMETRES),
+        "y": _scaled(1 / per_unit["y"], tags.get("yunit", unit), _MICROMETRES) if per_unit.get("y") else None,
+        "x": _scaled(1 / per_unit["x"], unit, _MICROMETRES) if per_unit.get("x") else None,
+    }
+    names = {"T": "frames", "C": "channels", "Z": "slices"}
+    sizes = {axis: int(tags.get(name, 1)) for axis, name in names.items() if names.values() & tags.keys()}
+    pages = tags.get("images", 1) if len(file.pages) == 1 else len(file.pages)  # over 4 GB, one page stands for all
+    return Metadata(
+        f"ImageJ tags of {path.name}",
+        _only_known(voxel_size),
+        _scaled(tags.get("finterval"), tags.get("tunit", "s"), _SECONDS),
+        "TZC" if sizes else "",
+        sizes,
+        sizes if math.prod(sizes.values()) == pages else {},
+    )
+
+
+def _read_ome(text: str, path: Path, pages: int) -> Metadata:
+    root = ElementTree.fromstring(text)
+    uuid = root.get("UUID", "")
+    if (elsewhere := root.find("{*}BinaryOnly")) is not None:
+        root = ElementTree.parse(path.with_name(elsewhere.attrib["MetadataFile"])).getroot()
+    described = [pixels for image in root.findall("{*}Image") if (pixels := image.find("{*}Pixels")) is not None]
+    listed = [_list_planes(pixels, path.name, uuid, pages) for pixels in described]
+    # Of the positions of a stage, each an Image, the one that lies in this file.
+    pixels, planes = max(zip(described, listed, strict=True), key=lambda image: bool(image[1]))
+    channels = pixels.findall("{*}Channel")
+    units = {axis: pixels.get(f"PhysicalSize{axis.upper()}Unit", "um") for axis in "zyx"}
+    voxel_size = {axis: _scaled(pixels.get(f"PhysicalSize{axis.upper()}"), units[axis], _MICROMETRES) for axis in "zyx"}
+    return Metadata(
+        f"OME-XML of {path.name}",
+        _only_known(voxel_size),
+        _scaled(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), _SECONDS),
+        _order_of(planes, _ome_axes(pixels)),
+        _ome_sizes(pixels),
+        _sizes_of(planes) if len(planes) == pages else {},
+        tuple(channel.get("Name", "") for channel in channels),
+        tuple(_excitation(channel) for channel in channels),
+    )
+
+
+def _ome_axes(pixels: ElementTree.Element) -> str:
+    axes = pixels.attrib["DimensionOrder"][:1:-1]  # OME writes the fastest first: XYCZT
+    if sorted(axes) != ["C", "T", "Z"]:
+        raise ValueError(f"DimensionOrder {pixels.attrib['DimensionOrder']}")
+    return axes
+
+
+def _ome_sizes(pixels: ElementTree.Element) -> dict[str, int]:
+    sizes = {axis: int(pixels.attrib[f"Size{axis}"]) for axis in "TCZ"}
+    if min(sizes.values()) < 1:
+        raise ValueError(f"sizes {sizes}")
+    return sizes
+
+
+def _excitation(channel: ElementTree.Element) -> int | None:
+    unit = channel.get("ExcitationWavelengthUnit", "nm")
+    micrometre = _scaled(channel.get("ExcitationWavelength"), unit, _MICROMETRES)
+    return round(micrometre * 1000) if micrometre else None
+
+
+def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[dict[str, int]]:
+    """T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
+    axes, sizes = _ome_axes(pixels), _ome_sizes(pixels)
+    planes: dict[int, dict[str, int]] = {}
+    for data in pixels.findall("{*}TiffData"):
+        holder = data.find("{*}UUID")
+        if holder is not None and name != holder.get("FileName") and (holder.text or "").strip() != uuid:
+            continue
+        page = int(data.get("IFD", 0))
+        count = int(data.get("PlaneCount", 1 if "IFD" in data.attrib else math.prod(sizes.values())))
+        start = 0
+        for axis in axes:
+            start = start * sizes[axis] + int(data.get(f"First{axis}", 0))
+        for step in range(min(count, pages - page)):
+            planes[page + step] = _unravel(start + step, axes, sizes)
+    return [planes[page] for page in sorted(planes)]
+
+
+def _unravel(index: int, axes: str, sizes: Mapping[str, int]) -> dict[str, int]:
+    place = {}
+    for axis in reversed(axes):
+        index, place[axis] = divmod(index, sizes[axis])
+    return place
+
+
+def _order_of(planes: list[dict[str, int]], nominal: str) -> str:
+    """Find the order of axes in which the planes follow each other: Micro-Manager's DimensionOrder is a constant."""
+    for axes in (nominal, *map("".join, permutations("TCZ"))):
+        places = [tuple(plane[axis] for axis in axes) for plane in planes]
+        if all(before < after for before, after in pairwise(places)):
+            return axes
+    return ""
+
+
+def _sizes_of(planes: list[dict[str, int]]) -> dict[str, int]:
+    """Numbers of T, C and Z, if the planes are all their combinations."""
+    sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
+    return sizes if math.prod(sizes.values()) == len(planes) else {}
+
+
+def _read_settings(path: Path) -> Metadata:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    motion = re.search(r"^Z motion\s*:\s*(.*)$", text, re.MULTILINE)
+    moved = _moved_part(motion[1].lower() if motion else "")
+    steps = re.findall(rf"^{moved} Offset, Interval.*:\s*\S+\s+(\S+)\s+\d+\s*$", text, re.MULTILINE)
+    choices = {step for number in steps if (step := _scaled(number, "um", _MICROMETRES))}
+    angle = re.search(r"^Angle between stage and bessel beam \(deg\) = (-?[0-9.]+)\s*$", text, re.MULTILINE)
+    if moved == "S PZT" and angle and (sine := abs(math.sin(math.radians(float(angle[1]))))) > 0:
+        choices |= {step * sine for step in choices}
+    lasers = re.findall(r"^Excitation Filter, Laser.*:\s*\S+\s+(\d+)\s", text, re.MULTILINE)
+    return Metadata(path.name, wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True)))
+
+
+def _moved_part(motion: str) -> str:
+    """Name the part whose steps are those from plane to plane, as the settings call it."""
+    if "sample" in motion:
+        return "S PZT"
+    return "Z Galvo" if "piezo" not in motion and "galvo" in motion else "Z PZT"

@@ -1,0 +1,310 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from lightsheet import metadata
+from lightsheet.errors import InputError
+from lightsheet.metadata import Metadata
+from tests.reference_data import DATA
+
+SETTINGS = DATA / "llsm_settings"
+needs_settings = pytest.mark.skipif(not SETTINGS.is_dir(), reason="the real settings files are not here")
+BEADS = DATA / "confocal_bia" / "Bead_Image1_crop.tif"
+RLF_PSF = DATA / "rlf" / "PSF_RFI_8bit.tif"
+
+OME = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuid}">'
+    '<Image ID="Image:0"><Pixels ID="Pixels:0" Type="uint16" SizeX="5" SizeY="4" {pixels}>{inside}</Pixels></Image>'
+    "</OME>"
+)
+
+
+def ome_tiff(path: Path, pages: int, pixels: str, inside: str = "<TiffData/>", uuid: str = "urn:uuid:0") -> Path:
+    xml = OME.format(uuid=uuid, pixels=pixels, inside=inside).encode()
+    tifffile.imwrite(path, np.zeros((pages, 4, 5), "uint16"), photometric="minisblack", description=xml, metadata=None)
+    return path
+
+
+def imagej(path: Path, shape: tuple[int, ...], axes: str, resolution: Any = (1, 1), **tags: object) -> Path:
+    tifffile.imwrite(
+        path, np.zeros(shape, "uint16"), imagej=True, resolution=resolution, metadata={"axes": axes, **tags}
+    )
+    return path
+
+
+def test_imagej_tags(tmp_path: Path) -> None:
+    tags = {"unit": "um", "spacing": 0.3, "finterval": 12.5}
+    found = metadata.read(imagej(tmp_path / "a.tif", (2, 5, 3, 4, 6), "TZCYX", (1 / 0.104, 1 / 0.105), **tags))
+    assert found.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
+    assert found.interval == 12.5
+    assert (found.axes, found.sizes) == ("TZC", {"T": 2, "C": 3, "Z": 5})
+    assert found.own == found.sizes
+    assert found.source == "ImageJ tags of a.tif"
+
+
+@pytest.mark.parametrize(
+    ("tags", "resolution", "expected"),
+    [
+        ({"unit": r"\u00B5m", "spacing": 0.5}, (10, 10), {"z": 0.5, "y": 0.1, "x": 0.1}),
+        ({"unit": "micron", "spacing": -0.5}, (10, 10), {"z": 0.5, "y": 0.1, "x": 0.1}),
+        ({"unit": "nm", "spacing": 300}, (0.01, 0.01), {"z": 0.3, "y": 0.1, "x": 0.1}),
+        ({"unit": "mm", "spacing": 0.001}, (5000, 10000), {"z": 1.0, "y": 0.1, "x": 0.2}),
+        ({"unit": "um", "spacing": 0.5, "zunit": "nm"}, (10, 10), {"z": 0.0005, "y": 0.1, "x": 0.1}),
+        ({"unit": "um", "spacing": 0.5}, (1, 1), {"z": 0.5}),  # the tags that a TIFF has where nobody set them
+        ({"unit": "um"}, (10, 10), {"y": 0.1, "x": 0.1}),
+        ({"unit": "pixel", "spacing": 2}, (10, 10), {}),
+        ({"unit": "inch", "spacing": 2}, (72, 72), {}),
+        ({"spacing": 2}, (10, 10), {}),
+        ({"unit": "um", "spacing": 0.0, "finterval": 0.0}, (10, 10), {"y": 0.1, "x": 0.1}),
+        ({"unit": "um", "spacing": "nan"}, (10, 10), {"y": 0.1, "x": 0.1}),
+    ],
+)
+def test_imagej_units(tmp_path: Path, tags: dict[str, Any], resolution: Any, expected: dict[str, float]) -> None:
+    found = metadata.read(imagej(tmp_path / "a.tif", (5, 4, 6), "ZYX", resolution, **tags))
+    assert found.voxel_size == pytest.approx(expected)
+    assert found.interval is None
+
+
+def test_imagej_interval_has_a_unit(tmp_path: Path) -> None:
+    assert metadata.read(imagej(tmp_path / "a.tif", (2, 4, 6), "TYX", finterval=2, tunit="min")).interval == 120
+
+
+def test_imagej_images_that_are_not_the_product(tmp_path: Path) -> None:
+    text = "ImageJ=1.53f\nimages=7\nchannels=2\nslices=5\nhyperstack=true\nunit=um\nspacing=0.5\n"
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 4, 5), "uint16"), description=text, metadata=None)
+    found = metadata.read(tmp_path / "a.tif")
+    assert (found.sizes, found.own, found.voxel_size) == ({"T": 1, "C": 2, "Z": 5}, {}, {"z": 0.5})
+
+
+def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
+    text = "ImageJ=1.53f\nimages=12\nchannels=2\nslices=6\nhyperstack=true\n"
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((1, 4, 5), "uint16"), description=text, metadata=None, byteorder=">")
+    with path.open("ab") as file:  # the other planes follow the first, without IFDs
+        file.write(bytes(11 * 4 * 5 * 2))
+    assert metadata.read(path).sizes == {"T": 1, "C": 2, "Z": 6}
+
+
+@pytest.mark.skipif(not BEADS.is_file(), reason="the real images are not here")
+def test_real_imagej_files() -> None:
+    beads = metadata.read(BEADS)
+    assert beads.voxel_size == pytest.approx({"z": 0.125, "y": 0.0225, "x": 0.0225}, rel=1e-3)
+    assert beads.sizes == {"T": 1, "C": 1, "Z": 41}
+    assert metadata.read(RLF_PSF).voxel_size == pytest.approx({"z": 0.3, "y": 0.3, "x": 0.3}, rel=1e-3)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here")
+def test_resolution_tags_alone_are_not_believed() -> None:
+    for name in ("llsm_psf_janelia/mbPSF_560_NAp5nap42_z100nm.tif", "confocal_bia/psf_45cube_offcentre.tif"):
+        path = DATA / name
+        assert metadata.read(path) == Metadata(f"metadata of {path.name}")
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "TCZYX", "ZTCYX", "CTZYX", "ZCTYX", "CZTYX"])
+def test_ome_written_by_tifffile(tmp_path: Path, axes: str) -> None:
+    sizes = {"T": 2, "Z": 5, "C": 3, "Y": 4, "X": 6}
+    described = {
+        "axes": axes,
+        "PhysicalSizeX": 104,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 0.105,
+        "PhysicalSizeZ": 0.3,
+        "TimeIncrement": 2500,
+        "TimeIncrementUnit": "ms",
+        "Channel": {"Name": ["GFP", "mCherry", "Cy5"], "ExcitationWavelength": [488, 560.4, 642]},
+    }
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.zeros([sizes[axis] for axis in axes], "uint16"), ome=True, metadata=described)
+    found = metadata.read(path)
+    assert found.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
+    assert found.interval == 2.5
+    assert found.axes == axes[:3]
+    assert found.sizes == found.own == {"T": 2, "C": 3, "Z": 5}
+    assert (found.channels, found.wavelengths) == (("GFP", "mCherry", "Cy5"), (488, 560, 642))
+
+
+def test_ome_without_values(tmp_path: Path) -> None:
+    pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="3" PhysicalSizeX="0.1" PhysicalSizeXUnit="pixel"'
+    found = metadata.read(ome_tiff(tmp_path / "a.tif", 3, pixels, "<Channel/>"))
+    assert (found.voxel_size, found.interval, found.channels, found.wavelengths) == ({}, None, ("",), (None,))
+
+
+def test_order_of_pages_is_what_tiff_data_says(tmp_path: Path) -> None:
+    # Micro-Manager writes XYCZT whatever the order of its pages is.
+    listed = (
+        (page, t, c, z) for page, (t, c, z) in enumerate((t, c, z) for t in (0, 1) for c in (0, 1) for z in (0, 1, 2))
+    )
+    inside = "".join(f'<TiffData IFD="{i}" FirstT="{t}" FirstC="{c}" FirstZ="{z}"/>' for i, t, c, z in listed)
+    pixels = 'DimensionOrder="XYCZT" SizeT="2" SizeC="2" SizeZ="3"'
+    found = metadata.read(ome_tiff(tmp_path / "a.tif", 12, pixels, inside))
+    assert (found.axes, found.own) == ("TCZ", {"T": 2, "C": 2, "Z": 3})
+
+
+def test_pages_in_no_order(tmp_path: Path) -> None:
+    inside = "".join(
+        f'<TiffData IFD="{i}" FirstZ="{z}" FirstC="{c}"/>' for i, (z, c) in enumerate([(0, 0), (1, 1), (1, 0), (0, 1)])
+    )
+    found = metadata.read(
+        ome_tiff(tmp_path / "a.tif", 4, 'DimensionOrder="XYZCT" SizeT="1" SizeC="2" SizeZ="2"', inside)
+    )
+    assert (found.axes, found.sizes) == ("", {"T": 1, "C": 2, "Z": 2})
+
+
+def _set_of_planes(names: list[str]) -> str:
+    """One plane per file, C and Z from the order of the names."""
+    return "".join(
+        f'<TiffData FirstC="{index // 3}" FirstZ="{index % 3}" IFD="0">'
+        f'<UUID FileName="{name}">urn:uuid:{name}</UUID></TiffData>'
+        for index, name in enumerate(names)
+    )
+
+
+def test_one_plane_of_a_set(tmp_path: Path) -> None:
+    inside = _set_of_planes([f"p{index}.tif" for index in range(6)])
+    pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="2" SizeZ="3" PhysicalSizeZ="2"'
+    found = metadata.read(ome_tiff(tmp_path / "p4.tif", 1, pixels, inside))
+    assert (found.sizes, found.own) == ({"T": 1, "C": 2, "Z": 3}, {"T": 1, "C": 1, "Z": 1})
+    renamed = metadata.read(ome_tiff(tmp_path / "renamed.tif", 1, pixels, inside, uuid="urn:uuid:p4.tif"))
+    assert renamed.own == found.own
+    unknown = metadata.read(ome_tiff(tmp_path / "unknown.tif", 1, pixels, inside))
+    assert (unknown.own, unknown.voxel_size) == ({}, {"z": 2.0})
+
+
+def test_companion_file(tmp_path: Path) -> None:
+    pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="2" SizeZ="3"'
+    companion = OME.format(uuid="urn:uuid:c", pixels=pixels, inside=_set_of_planes([f"p{i}.tif" for i in range(6)]))
+    (tmp_path / "set.companion.ome").write_text(companion)
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:p4.tif">'
+        '<BinaryOnly MetadataFile="set.companion.ome" UUID="urn:uuid:c"/></OME>'
+    )
+    tifffile.imwrite(
+        tmp_path / "p4.tif", np.zeros((1, 4, 5), "uint16"), photometric="minisblack", description=xml, metadata=None
+    )
+    found = metadata.read(tmp_path / "p4.tif")
+    assert (found.sizes, found.own) == ({"T": 1, "C": 2, "Z": 3}, {"T": 1, "C": 1, "Z": 1})
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        'DimensionOrder="XYZ" SizeT="1" SizeC="1" SizeZ="3"',
+        'DimensionOrder="XYZCT" SizeT="1" SizeC="1"',
+        'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="-3"',
+        'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="many"',
+        'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="3" <',
+        'SizeT="1" SizeC="1" SizeZ="3"',
+    ],
+)
+def test_broken_xml_is_unknown(tmp_path: Path, pixels: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = ome_tiff(tmp_path / "a.tif", 3, pixels)
+    with caplog.at_level("DEBUG", "lightsheet"):
+        assert metadata.read(path) == Metadata("metadata of a.tif", damaged=True)
+    assert "a.tif" in caplog.text
+
+
+def test_huge_numbers_in_xml_cost_nothing(tmp_path: Path) -> None:
+    path = ome_tiff(tmp_path / "a.tif", 3, 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="1000000000000"')
+    assert metadata.read(path).sizes["Z"] == 10**12
+
+
+def test_what_is_no_tiff_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"not really")
+    assert metadata.read(tmp_path / "a.tif") == Metadata("metadata of a.tif", damaged=True)
+    assert metadata.read(tmp_path / "absent.tif") == Metadata("metadata of absent.tif", damaged=True)
+
+
+@needs_settings
+@pytest.mark.parametrize(("name", "step", "lasers"), [("sample", 0.4, (488, 642)), ("example", 0.3, (488, 560))])
+def test_real_settings(tmp_path: Path, name: str, step: float, lasers: tuple[int, ...]) -> None:
+    text = (SETTINGS / f"{name}_Settings.txt").read_text(errors="replace")
+    (tmp_path / "cell_Settings.txt").write_text(text)
+    found = metadata.settings_file(tmp_path)
+    assert found is not None
+    angle = 31.0 if name == "sample" else float(text.split("bessel beam (deg) = ")[1].split()[0])
+    assert found.z_choices == pytest.approx((step, step * math.sin(math.radians(angle))))
+    assert (found.wavelengths, found.source) == (lasers, "cell_Settings.txt")
+
+
+def _settings(path: Path, motion: str) -> None:
+    moved = (("X Galvo", 0.1), ("Z Galvo", 0.25), ("Z PZT", 0.26), ("S PZT", 0.4))
+    lines = [
+        f"{part} Offset, Interval (um), # of Pixels for Excitation (0) :\t-1\t{step}\t61\n" for part, step in moved
+    ]
+    angle = "Angle between stage and bessel beam (deg) = 30.0\n"
+    path.write_text("".join([*lines, f"\nZ motion :\t{motion}\n\n[Sample stage]\n", angle]))
+
+
+@pytest.mark.parametrize(
+    ("motion", "choices"),
+    [
+        ("Sample piezo", (0.4, 0.2)),
+        ("Z galvo & piezo", (0.26,)),
+        ("Z piezo", (0.26,)),
+        ("Z galvo", (0.25,)),
+    ],
+)
+def test_motion_tells_the_step(tmp_path: Path, motion: str, choices: tuple[float, ...]) -> None:
+    _settings(tmp_path / "a_Settings.txt", motion)
+    found = metadata.settings_file(tmp_path)
+    assert found is not None
+    assert found.z_choices == pytest.approx(choices)
+
+
+def test_settings_that_are_absent_or_disagree(tmp_path: Path) -> None:
+    assert metadata.settings_file(tmp_path) is None
+    _settings(tmp_path / "a_Settings.txt", "Z galvo")
+    _settings(tmp_path / "b_Settings.txt", "Z galvo")
+    assert metadata.settings_file(tmp_path) is not None
+    _settings(tmp_path / "b_Settings.txt", "Z piezo")
+    assert metadata.settings_file(tmp_path) is None
+
+
+FILE = Metadata("OME-XML of a.tif", {"z": 0.3, "y": 0.104, "x": 0.104})
+SKEWED = Metadata("a_Settings.txt", z_choices=(0.4, 0.206))
+
+
+def test_voxel_size_of_the_config_wins_where_nothing_contradicts_it() -> None:
+    config = {"z": 0.302, "y": 0.104, "x": 0.1041}
+    assert metadata.check_voxel_size(config, None, None) == config
+    assert metadata.check_voxel_size(config, FILE, None) == config
+    assert metadata.check_voxel_size({**config, "z": 0.207}, None, SKEWED)["z"] == 0.207
+    assert metadata.check_voxel_size({**config, "z": 0.4}, None, SKEWED)["z"] == 0.4
+
+
+def test_voxel_size_from_the_files() -> None:
+    assert metadata.check_voxel_size(None, FILE, None) == FILE.voxel_size
+    assert metadata.check_voxel_size({"z": 0.3}, FILE, None) == FILE.voxel_size
+    assert metadata.check_voxel_size({"y": 1, "x": 1}, None, Metadata("s", z_choices=(0.5,)))["z"] == 0.5
+
+
+def test_contradicting_voxel_sizes() -> None:
+    with pytest.raises(
+        InputError,
+        match=r"voxel_size.z is 0.4 um in the config, but 0.3 um in OME-XML of a.tif; correct it there, .*override",
+    ):
+        metadata.check_voxel_size({"z": 0.4, "y": 0.104, "x": 0.104}, FILE, None)
+    with pytest.raises(InputError, match=r"0.3 um in the config, but 0.4 um or 0.206 um in a_Settings.txt"):
+        metadata.check_voxel_size({"z": 0.3, "y": 0.104, "x": 0.104}, FILE, SKEWED)
+    with pytest.raises(
+        InputError, match=r"0.3 um in OME-XML of a.tif, but 0.4 um or 0.206 um in a_Settings.txt; write"
+    ):
+        metadata.check_voxel_size(None, FILE, SKEWED)
+
+
+def test_override_ends_the_comparison() -> None:
+    config = {"z": 0.3, "y": 0.2, "x": 0.2, "override": True}
+    assert metadata.check_voxel_size(config, FILE, SKEWED) == {"z": 0.3, "y": 0.2, "x": 0.2}
+    assert metadata.check_voxel_size({"z": 0.5, "override": True}, FILE, None) == {"z": 0.5, "y": 0.104, "x": 0.104}
+
+
+def test_voxel_size_that_nobody_knows() -> None:
+    with pytest.raises(InputError, match=r"voxel_size.z is not known"):
+        metadata.check_voxel_size(None, Metadata("x", {"y": 0.1, "x": 0.1}), None)
+    with pytest.raises(InputError, match=r"can be 0.4 um or 0.206 um, says a_Settings.txt"):
+        metadata.check_voxel_size({"y": 0.1, "x": 0.1}, None, SKEWED)
