@@ -28,7 +28,7 @@ def tif(tmp_path: Path) -> Path:
 
 
 def ingest(results: Results, *paths: Path, timepoint: int = 0, layout: Layout = RAW) -> records.Record:
-    tiles = [((0, 0, x), str(path)) for x, path in enumerate(paths)]
+    tiles = [((0, 0, x), [(str(path), None)]) for x, path in enumerate(paths)]
     return ingestion.ingest(results, "ch0", timepoint, tiles, layout, 2)
 
 
@@ -61,7 +61,7 @@ def test_tiles_are_put_edge_to_edge(results: Results, tmp_path: Path) -> None:
     tifffile.imwrite(halves[1], whole[:, :, 9:])
     record = ingest(results, *halves)
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), whole)
-    assert len({source["sha256"] for source in record["sources"]}) == 2
+    assert len({source["blake3"] for source in record["sources"]}) == 2
 
 
 def test_a_damaged_file_leaves_a_record_that_says_why(results: Results, tif: Path) -> None:

@@ -17,7 +17,7 @@ def publish_raw(results: Results, filled: np.ndarray, voxel_size: dict[str, floa
     store.write_volume(work, 0, filled, layout, 1)
     multiscales = ome.multiscales("a", "tzyx", layout.levels, voxel_size, None)
     attributes = {"version": ome.VERSION, "multiscales": multiscales}
-    store.publish(results.raw_store("A"), [(work, 0, (0,))], layout, (1,), attributes)
+    store.publish(results.raw_store("A"), [(work, 0, (0,))], layout, (1,), {"ome": attributes})
     return layout
 
 

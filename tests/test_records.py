@@ -16,7 +16,7 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def record(work: Path) -> records.Record:
-    shards = store.write_volume(work, 2, np.ones((4, 8, 8), np.uint16), LAYOUT, 1)
+    shards, _ = store.write_volume(work, 2, np.ones((4, 8, 8), np.uint16), LAYOUT, 1)
     return records.done("f", shards, {"write": 0.12345}, sources=[])
 
 
@@ -39,21 +39,6 @@ def test_a_record_says_where_and_when(record: records.Record, monkeypatch: pytes
     assert records.failed("why")["slurm_job"] == "77"
     records.write(tmp_path / "r.json", record)
     assert records.read(tmp_path / "r.json") == record
-
-
-def test_statistics_are_those_of_the_volume() -> None:
-    volume = np.arange(1001, dtype=np.uint16).reshape(7, 11, 13)
-    found = records.statistics(volume)
-    assert (found["min"], found["max"], found["sum"], found["mean"]) == (0, 1000, 500500, 500)
-    assert found["percentiles"]["50"] == 500
-    assert found["percentiles"]["99.9"] == pytest.approx(999)
-
-
-def test_percentiles_of_a_large_volume_come_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "SAMPLE", 1000)
-    volume = np.random.default_rng(0).normal(100, 10, (40, 40, 40)).astype(np.float32)
-    # the standard error of the median of 1000 normal values is 1.25 * 10 / sqrt(1000) = 0.4
-    assert records.statistics(volume)["percentiles"]["50"] == pytest.approx(100, abs=2)
 
 
 def test_seconds_of_a_stage_add_up() -> None:

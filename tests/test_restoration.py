@@ -179,9 +179,10 @@ def test_a_small_volume_is_not_cut_where_memory_is_scarce(
     [{"iterations": 3}, {"boundary": "extended"}, {"background": 99}, {"dtype": "uint16"}, {"engine": "itk"}],
 )
 def test_what_changes_pixels_changes_the_fingerprint(change: dict[str, Any]) -> None:
-    raw = {"shards": [{"sha256": "a"}]}
+    raw = {"shards": [{"blake3": "a"}]}
     same = restoration.fingerprint_of(raw, "p", SETTINGS, RESULT)
     assert same == restoration.fingerprint_of(raw, "p", dict(reversed(SETTINGS.items())), RESULT)
     assert same != restoration.fingerprint_of(raw, "p", {**SETTINGS, **change}, RESULT)
     assert same != restoration.fingerprint_of(raw, "q", SETTINGS, RESULT)
-    assert same != restoration.fingerprint_of({"shards": [{"sha256": "b"}]}, "p", SETTINGS, RESULT)
+    assert same != restoration.fingerprint_of({**raw, "missing": True}, "p", SETTINGS, RESULT)
+    assert same != restoration.fingerprint_of({"shards": [{"blake3": "b"}]}, "p", SETTINGS, RESULT)

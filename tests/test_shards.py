@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightsheet import shards
+from lightsheet import files, shards
 
 BLOSC = {"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"}}
 VOLUME = np.random.default_rng(0).poisson(100, (6, 8, 10)).astype(np.uint16)
@@ -22,8 +22,8 @@ def test_equal_volumes_give_equal_bytes_for_any_number_of_threads(tmp_path: Path
 
 def test_a_written_shard_is_without_fault(tmp_path: Path) -> None:
     file = shards.write(tmp_path / "a", VOLUME, CHUNK, BLOSC, 2)
-    assert (tmp_path / "a").stat().st_size == file["bytes"]
-    assert shards.fault(tmp_path / "a", CHUNKS, file["bytes"], file["sha256"]) is None
+    assert (tmp_path / "a").stat().st_size == file.bytes
+    assert shards.fault(tmp_path / "a", CHUNKS, file.bytes, file.blake3) is None
 
 
 def test_chunks_of_zeros_are_written(tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_chunks_of_zeros_are_written(tmp_path: Path) -> None:
 
 def test_a_missing_and_a_short_shard_are_named(tmp_path: Path) -> None:
     file = shards.write(tmp_path / "a", VOLUME, CHUNK, BLOSC, 1)
-    assert shards.fault(tmp_path / "b", CHUNKS, file["bytes"], file["sha256"]) == "is missing"
+    assert shards.fault(tmp_path / "b", CHUNKS, file.bytes, file.blake3) == "is missing"
     (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-1])
-    assert "bytes where its record says" in str(shards.fault(tmp_path / "a", CHUNKS, file["bytes"], file["sha256"]))
+    assert "bytes where its record says" in str(shards.fault(tmp_path / "a", CHUNKS, file.bytes, file.blake3))
 
 
 @settings(deadline=None)
@@ -48,9 +48,10 @@ def test_any_flipped_bit_is_found_by_digest_and_by_crc(tmp_path_factory, where: 
     content = bytearray(path.read_bytes())
     content[where % len(content)] ^= 1 << bit
     path.write_bytes(content)
-    assert "differs from the digest" in str(shards.fault(path, CHUNKS, file["bytes"], file["sha256"]))
-    view = memoryview(bytes(content))
-    assert "damaged" in str(shards._fault_in_chunks(view, CHUNKS))
+    assert "differs from the digest" in str(shards.fault(path, CHUNKS, file.bytes, file.blake3))
+    assert "damaged" in str(shards.fault(path, CHUNKS, file.bytes, files.blake3(path)))
+    with pytest.raises(ValueError, match="damaged"):
+        shards.Shard(path, VOLUME.shape, CHUNK, VOLUME.dtype, BLOSC)[:, :]
 
 
 def test_a_chunk_that_does_not_divide_the_volume_is_refused(tmp_path: Path) -> None:
@@ -65,4 +66,4 @@ def test_the_index_lists_every_inner_chunk(tmp_path_factory, grid: tuple[int, ..
     shape = tuple(g * c for g, c in zip(grid, chunk, strict=True))
     path = tmp_path_factory.mktemp("index") / "a"
     file = shards.write(path, np.ones(shape, np.uint8), chunk, {"name": "zstd"}, 2)
-    assert shards.fault(path, math.prod(grid), file["bytes"], file["sha256"]) is None
+    assert shards.fault(path, math.prod(grid), file.bytes, file.blake3) is None

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorstore
 import yaozarrs
 import zarr
 from ome_zarr_models import open_ome_zarr
 
-from lightsheet import files, ome, store
+from lightsheet import files, ome, pyramid, store
 from lightsheet.capacity import scratch
 from lightsheet.errors import InputError
 from lightsheet.store import Layout
@@ -34,21 +35,54 @@ def publish(tmp_path: Path, layout: Layout, timepoints: int = 2) -> Path:
         "multiscales": ome.multiscales("a", "tczyx", layout.levels, VOXEL, 43.748),
         "omero": ome.channels(dict.fromkeys(channels, 488), dict.fromkeys(channels, (0, 200, 80, 120))),
     }
+    extra = {"seconds": [0.0, 43.7], "missing": []}
     volumes = [(tmp_path / "work" / c, t, (t, i)) for t in range(timepoints) for i, c in enumerate(channels)]
     for t in range(timepoints):
         for i, c in enumerate(channels):
             store.write_volume(tmp_path / "work" / c, t, volume(10 * t + i, layout.dtype), layout, 2)
-    store.publish(tmp_path / "a.ome.zarr", volumes, layout, (timepoints, 2), attributes)
+    store.publish(tmp_path / "a.ome.zarr", volumes, layout, (timepoints, 2), {"ome": attributes, "lightsheet": extra})
     return tmp_path / "a.ome.zarr"
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec["name"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_zarr_python_reads_back_what_was_written(tmp_path: Path, codec: dict[str, Any], dtype: str) -> None:
+def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any], dtype: str) -> None:
     layout = Layout.plan(SHAPE, VOXEL, dtype, codec)
-    written = store.write_volume(tmp_path / "work", 3, volume(0, dtype), layout, 2)
+    written, _ = store.write_volume(tmp_path, 3, volume(0, dtype), layout, 2)
     assert [shard["level"] for shard in written] == [0, 1]
-    np.testing.assert_array_equal(store.read_volume(tmp_path / "work", 3), volume(0, dtype))
+    half = pyramid.downsample(volume(0, dtype), layout.levels[1].factor)
+    for level, expected in enumerate([volume(0, dtype), half]):
+        np.testing.assert_array_equal(zarr.open_array(tmp_path / str(level), mode="r")[3], expected)
+        kept = {"driver": "file", "path": str(tmp_path / str(level))}
+        array = tensorstore.open({"driver": "zarr3", "kvstore": kept}, open=True, read=True).result()
+        np.testing.assert_array_equal(array[3].read().result(), expected)
+    np.testing.assert_array_equal(store.read_volume(tmp_path, 3, 2), volume(0, dtype))
+
+
+def test_every_level_is_the_mean_of_the_one_below(tmp_path: Path) -> None:
+    """In bands, and from shards: odd sizes, chunks that end elsewhere than those below, and several levels."""
+    layout = Layout.plan((10, 1042, 514), VOXEL, "uint16", CODECS[0])
+    assert [level.shape for level in layout.levels] == [
+        (10, 1042, 514),
+        (10, 521, 257),
+        (5, 261, 129),
+        (3, 131, 65),
+        (2, 66, 33),
+    ]
+    below = np.random.default_rng(0).poisson(100, layout.levels[0].shape).astype(np.uint16)
+    store.write_volume(tmp_path, 0, below, layout, 2)
+    for number in range(1, len(layout.levels)):
+        step = np.floor_divide(layout.levels[number].factor, layout.levels[number - 1].factor)
+        below = pyramid.downsample(below, tuple(step))
+        np.testing.assert_array_equal(zarr.open_array(tmp_path / str(number), mode="r")[0], below)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("uint16", 0), ("float32", np.nan)])
+def test_a_hole_is_a_volume_of_its_own_kind(tmp_path: Path, dtype: str, value: float) -> None:
+    layout = Layout.plan(SHAPE, VOXEL, dtype, CODECS[0])
+    written, _ = store.write_volume(tmp_path, 0, store.hole(layout), layout, 1)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "0", mode="r")[0], np.full(SHAPE, value, dtype))
+    assert written[0]["bytes"] < 20_000
 
 
 def test_a_volume_on_the_disk_is_stored_like_one_in_memory(tmp_path: Path) -> None:
@@ -58,8 +92,8 @@ def test_a_volume_on_the_disk_is_stored_like_one_in_memory(tmp_path: Path) -> No
     mapped = allocate(whole.shape, whole.dtype)
     mapped[...] = whole
     written = store.write_volume(tmp_path / "a", 0, whole, layout, 2)
-    assert store.write_volume(tmp_path / "b", 0, mapped, layout, 2, allocate) == written
-    np.testing.assert_array_equal(store.read_volume(tmp_path / "b", 0, allocate), whole)
+    assert store.write_volume(tmp_path / "b", 0, mapped, layout, 2) == written
+    np.testing.assert_array_equal(store.read_volume(tmp_path / "b", 0, 2, allocate), whole)
 
 
 def test_a_published_store_is_valid_sharded_and_holds_every_volume(tmp_path: Path) -> None:
@@ -120,7 +154,7 @@ def test_a_damaged_shard_is_an_error(tmp_path: Path, where: int) -> None:
     content = bytearray(shard.read_bytes())
     content[where] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match=r"has a damaged .* delete it"):
         store.read_volume(tmp_path, 0)
 
 

@@ -86,7 +86,7 @@ def _fault(run: Run, key: Key, shard: Mapping[str, Any]) -> str | None:
     level = run.layouts[kind].levels[shard["level"]]
     chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
     path = _shard(run, key, shard)
-    fault = shards.fault(path, chunks, shard["bytes"], shard["sha256"])
+    fault = shards.fault(path, chunks, shard["bytes"], shard["blake3"])
     return f"{path} ({kind} {channel} timepoint {timepoint}) {fault}" if fault else None
 
 
@@ -120,16 +120,22 @@ def publish_all(run: Run, done: Mapping[Key, Record]) -> None:
 def _attributes(
     run: Run, kind: str, name: str, channels: tuple[str, ...], done: Mapping[Key, Record]
 ) -> dict[str, Any]:
-    """Return the `ome` attributes of a store."""
+    """Return the attributes of a store's group: OME's, and what OME has no words for."""
     levels = run.layouts[kind].levels
     axes = "tczyx" if kind == "result" else "tzyx"
     scale = run.config["output"]["scale"] if run.layouts[kind].dtype != "float32" and kind == "result" else 1
     windows = {channel: _window(run, kind, channel, done, scale) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {
-        "version": ome.VERSION,
-        "multiscales": ome.multiscales(name, axes, levels, run.config["voxel_size"], run.acquisition.interval),
-        "omero": ome.channels(wavelengths, windows),
+        "ome": {
+            "version": ome.VERSION,
+            "multiscales": ome.multiscales(name, axes, levels, run.config["voxel_size"], run.acquisition.interval),
+            "omero": ome.channels(wavelengths, windows),
+        },
+        "lightsheet": {
+            "seconds": run.acquisition.seconds,
+            "missing": [{"channel": c, "timepoint": t} for c, t in run.acquisition.missing if c in channels],
+        },
     }
 
 
@@ -137,7 +143,8 @@ def _window(
     run: Run, kind: str, channel: str, done: Mapping[Key, Record], scale: float
 ) -> tuple[float, float, float, float]:
     """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
-    every = [done[kind, channel, t]["statistics"] for t in range(run.acquisition.timepoints)]
+    of_all = [done[kind, channel, t]["statistics"] for t in range(run.acquisition.timepoints)]
+    every = [statistics for statistics in of_all if statistics]
     low, high = min(s["min"] for s in every), max(s["max"] for s in every)
     start = min(s["percentiles"]["1"] for s in every)
     end = max(s["percentiles"]["99.9"] for s in every)

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
+
+from blake3 import blake3 as hasher
 
 from lightsheet.log import logger
 
@@ -19,6 +21,9 @@ LAG_SECONDS = 60.0
 """NFS keeps it to itself for up to so long, by default, that a name has come to exist."""
 
 LAG_POLL_SECONDS = 2.0
+
+READ_BYTES = 1 << 20
+"""Of a file that is digested: they stay in a core's own cache."""
 
 PART = ".part."
 """How the names of unfinished files begin; consolidation sweeps what a killed job left of them."""
@@ -108,10 +113,26 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
+def write_out(file: BinaryIO) -> None:
+    """Have the system begin to write out what was appended to a file, so that little is left when it is flushed."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # drops what is written; starts on what is not
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 digest of a file as hexadecimal text, as `sha256sum` prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def blake3(path: Path) -> str:
+    """Return the BLAKE3 digest of a file as hexadecimal text, as `b3sum` prints it: SHA-256 keeps up with no codec."""
+    found = hasher()
+    buffer = bytearray(READ_BYTES)
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            found.update(memoryview(buffer)[:size])
+    return found.hexdigest()
 
 
 def digest(content: Any) -> str:

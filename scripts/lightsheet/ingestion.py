@@ -1,19 +1,21 @@
-"""Ingest of one volume: from its TIFF files to its shards and its record."""
+"""Ingest of one volume: from its TIFF files to its shards and its record, read, digested and encoded side by side."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from blake3 import blake3
 
-from lightsheet import files, records, tiff
+from lightsheet import files, mosaic, records, summary, tiff
 from lightsheet.errors import InputError
+from lightsheet.mosaic import Pages, Tiles
 from lightsheet.records import Record
 from lightsheet.results import Results
-from lightsheet.store import Layout, write_volume
+from lightsheet.store import Layout, hole, write_volume
 
-INGEST_VERSION = 1
+INGEST_VERSION = 2
 """Raised when ingest would make other pixels from the same files."""
 
 
@@ -21,7 +23,7 @@ def ingest(
     results: Results,
     channel: str,
     timepoint: int,
-    tiles: Sequence[tuple[Sequence[int], str]],
+    tiles: Tiles,
     layout: Layout,
     threads: int,
 ) -> Record:
@@ -35,8 +37,8 @@ def ingest(
         The volume's channel.
     timepoint : int
         Index on the time axis.
-    tiles : sequence of ((z, y, x), str)
-        Position in the tile grid, and the file.
+    tiles : Tiles
+        Where the pixels are; none for a volume that was never recorded: it becomes a hole, and its record says so.
     layout : Layout
         Of the raw store: the shape and dtype that the assembled volume must have.
     threads : int
@@ -54,13 +56,15 @@ def ingest(
     """
     place, work = results.record("raw", channel, timepoint), results.work("raw", channel)
     old = records.read(place)
-    stats = [_stat(path) for _, path in tiles]
+    stats = [_stat(*piece) for _, pieces in tiles for piece in pieces]
     if old and old["status"] == "done" and stats == [_without_digest(source) for source in old["sources"]]:
         fingerprint = _fingerprint(tiles, old["sources"], layout)
         if records.holds(old, fingerprint, work, timepoint):
             return old
     try:
-        record = _ingest(old, work, timepoint, tiles, stats, layout, threads)
+        record = (
+            _ingest(old, work, timepoint, tiles, stats, layout, threads) if tiles else _leave(work, timepoint, layout)
+        )
     except InputError as error:
         records.write(place, records.failed(str(error), sources=stats))
         raise
@@ -72,88 +76,81 @@ def _ingest(
     old: Record | None,
     work: Path,
     timepoint: int,
-    tiles: Sequence[tuple[Sequence[int], str]],
-    stats: list[dict[str, Any]],
+    tiles: Tiles,
+    stats: Sequence[Mapping[str, Any]],
     layout: Layout,
     threads: int,
 ) -> Record:
     seconds: dict[str, float] = {}
-    with records.timed(seconds, "read"):
-        volume, digests = assemble(tiles, layout.levels[0].shape, layout.dtype)
-    sources = [{**stat, "sha256": digest} for stat, digest in zip(stats, digests, strict=True)]
+    shape = layout.levels[0].shape
+    with (
+        mosaic.opened(tiles, shape, layout.dtype) as volume,
+        ThreadPoolExecutor(1) as pool,
+        records.timed(seconds, "ingest"),
+    ):
+        pending = pool.submit(lambda: [digest(*piece) for _, pieces in tiles for piece in pieces])
+        if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
+            sources = _sources(stats, pending)
+            if records.holds(old, _fingerprint(tiles, sources, layout), work, timepoint):
+                return {**old, "sources": sources}
+        look = partial(summary.look, voxels=volume.size)
+        shards, seen = write_volume(work, timepoint, volume, layout, threads, look)
+        sources = _sources(stats, pending)
     fingerprint = _fingerprint(tiles, sources, layout)
-    if old and records.holds(old, fingerprint, work, timepoint):  # touched or renamed, the content is the same
-        return {**old, "sources": sources}
-    with records.timed(seconds, "statistics"):
-        statistics = records.statistics(volume)
-    with records.timed(seconds, "write"):
-        shards = write_volume(work, timepoint, volume, layout, threads)
-    return records.done(fingerprint, shards, seconds, sources=sources, statistics=statistics)
+    return records.done(fingerprint, shards, seconds, sources=sources, statistics=summary.combine(seen))
 
 
-def assemble(
-    tiles: Sequence[tuple[Sequence[int], str]], shape: Sequence[int], dtype: str
-) -> tuple[np.ndarray, list[str]]:
-    """Read tiles edge to edge into one volume, and digest each file while it is read.
+def _leave(work: Path, timepoint: int, layout: Layout) -> Record:
+    """Write a hole, and the record of a volume that is missing."""
+    seconds: dict[str, float] = {}
+    with records.timed(seconds, "ingest"):
+        shards, _ = write_volume(work, timepoint, hole(layout), layout, 1)
+    return records.done(_fingerprint([], [], layout), shards, seconds, sources=[], statistics=None, missing=True)
+
+
+def digest(path: str | Path, pages: Pages) -> str:
+    """Return the BLAKE3 digest of a file, or of the pixels of some of its pages.
 
     Parameters
     ----------
-    tiles : sequence of ((z, y, x), str)
-        Position in the tile grid, and the file.
-    shape : sequence of int
-        (z, y, x) of the assembled volume.
-    dtype : str
-        Of the volume.
+    path : str or Path
+        The file.
+    pages : Pages
+        Which pages: the digest is then that of their pixels, (z, y, x) in C order and native byte order, because
+        other volumes share the file.
 
     Returns
     -------
-    numpy.ndarray
-        (z, y, x).
-    list of str
-        SHA-256 of each file.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or has another shape or dtype.
+    str
+        Hexadecimal.
     """
-    grid = np.max([position for position, _ in tiles], axis=0) + 1
-    expected = tuple(int(n // g) for n, g in zip(shape, grid, strict=True))
-    volume = np.empty(shape, dtype) if len(tiles) > 1 else None
-    digests = []
-    with ThreadPoolExecutor(1) as pool:
-        for position, name in tiles:
-            digest = pool.submit(files.sha256, Path(name))
-            tile = tiff.read(Path(name))
-            if tile.shape != expected or tile.dtype != dtype:
-                raise InputError(
-                    f"{name}: it is {tile.shape} {tile.dtype}, but most volumes of the acquisition are "
-                    f"{expected} {dtype} (z, y, x); replace it, or put it in input.ignore"
-                )
-            digests.append(digest.result())
-            if volume is None:
-                return tile, digests
-            corner = [p * n for p, n in zip(position, expected, strict=True)]
-            volume[tuple(slice(a, a + n) for a, n in zip(corner, expected, strict=True))] = tile
-    assert volume is not None
-    return volume, digests
+    if pages is None:
+        return files.blake3(Path(path))
+    found = blake3()
+    with tiff.open_stack([(Path(path), range(*pages))]) as stack:
+        for z in range(stack.shape[0]):
+            found.update(stack[z : z + 1, :].tobytes())
+    return found.hexdigest()
 
 
-def _stat(name: str) -> dict[str, Any]:
+def _sources(stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]) -> list[dict[str, Any]]:
+    return [{**stat, "blake3": found} for stat, found in zip(stats, pending.result(), strict=True)]
+
+
+def _stat(name: str, pages: Pages) -> dict[str, Any]:
     try:
         stat = Path(name).stat()
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from error
-    return {"path": name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    what = {} if pages is None else {"pages": list(pages)}
+    return {"path": name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **what}
 
 
 def _without_digest(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in source.items() if key != "sha256"}
+    return {key: value for key, value in source.items() if key != "blake3"}
 
 
-def _fingerprint(
-    tiles: Sequence[tuple[Sequence[int], str]], sources: Sequence[Mapping[str, Any]], layout: Layout
-) -> str:
-    positions = [list(position) for position, _ in tiles]
-    digests = [source["sha256"] for source in sources]
-    return files.digest({"v": INGEST_VERSION, "at": positions, "sha256": digests, "layout": layout.as_json()})
+def _fingerprint(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: Layout) -> str:
+    positions = [[list(position), len(pieces)] for position, pieces in tiles]
+    digests = [source["blake3"] for source in sources]
+    return files.digest({"v": INGEST_VERSION, "at": positions, "blake3": digests, "layout": layout.as_json()})

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from lightsheet.capacity import Allocate
+from lightsheet.shards import Source, rows_together
 
 Shape = tuple[int, int, int]
 
@@ -95,7 +95,41 @@ def chunk(shape: Shape) -> Shape:
     return min((_shape(choice) for choice in choices), key=distance)
 
 
-def downsample(volume: np.ndarray, step: Shape, allocate: Allocate = np.empty) -> np.ndarray:
+class Shrunk:
+    """The next level of a pyramid as a `lightsheet.shards.Source`: each of its bands is computed where it is read.
+
+    Parameters
+    ----------
+    volume : Source
+        (z, y, x), the level below, integer or float32.
+    step : tuple of int
+        2 or 1 along (z, y, x), see `downsample`.
+    planes : int
+        How many planes of the band below are in memory at a time.
+    """
+
+    def __init__(self, volume: Source, step: Shape, planes: int) -> None:
+        self.shape = tuple(-(-n // s) for n, s in zip(volume.shape, step, strict=True))
+        self.dtype, self.rows = volume.dtype, -(-rows_together(volume) // step[1])
+        self._volume, self._step, self._planes = volume, step, max(1, planes // step[0])
+
+    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+        """Compute some planes and rows."""
+        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(where, self.shape, strict=False))
+        sz, sy, _ = self._step
+        band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
+        for start in range(z, end, self._planes):
+            stop = min(start + self._planes, end)
+            below = self._volume[start * sz : stop * sz, top * sy : bottom * sy]
+            band[start - z : stop - z] = downsample(below, self._step)
+        return band
+
+
+ROWS = 64
+"""Rows that are summed at a time: their sums stay in a core's own cache."""
+
+
+def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
     """Shrink a volume by the mean of 2 (or 1) voxels along each axis.
 
     Parameters
@@ -104,8 +138,6 @@ def downsample(volume: np.ndarray, step: Shape, allocate: Allocate = np.empty) -
         (z, y, x), integer or float32.
     step : tuple of int
         2 or 1 along (z, y, x). An odd last plane, row or column is averaged with itself.
-    allocate : callable
-        Makes the array for the result; memory is needed for a plane beside it.
 
     Returns
     -------
@@ -114,16 +146,17 @@ def downsample(volume: np.ndarray, step: Shape, allocate: Allocate = np.empty) -
     """
     sz, sy, sx = step
     depth, height, width = volume.shape
-    out = allocate((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
-    for z in range(len(out)):
-        plane = volume[z * sz].astype(np.float32)
+    out = np.empty((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
+    scale = np.float32(1 / (sz * sy * sx))
+    for z, top in product(range(len(out)), range(0, out.shape[1], ROWS)):
+        planes = volume[z * sz : (z + 1) * sz, top * sy : (top + ROWS) * sy]
+        mean = planes[0].astype(np.float32)
         if sz == 2:
-            plane += volume[min(z * sz + 1, depth - 1)]
-        for axis, pairs in ((0, sy == 2), (1, sx == 2)):
-            if pairs:
-                plane = _add_pairs(plane, axis)
-        plane *= np.float32(1 / (sz * sy * sx))
-        out[z] = np.rint(plane) if np.issubdtype(out.dtype, np.integer) else plane
+            mean += planes[-1]
+        for axis in [axis for axis, s in ((0, sy), (1, sx)) if s == 2]:
+            mean = _add_pairs(mean, axis)
+        mean *= scale
+        out[z, top : top + ROWS] = np.rint(mean, out=mean) if out.dtype.kind in "iu" else mean
     return out
 
 

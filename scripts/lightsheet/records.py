@@ -13,16 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lightsheet import files
 from lightsheet.store import shard_path
 
 Record = dict[str, Any]
-
-PERCENTILES = (0.1, 1, 5, 25, 50, 75, 95, 99, 99.9)
-SAMPLE = 1_000_000
-"""Percentiles are those of a regular subsample of about so many voxels."""
 
 
 def holds(record: Record | None, fingerprint: str, work: Path, timepoint: int) -> bool:
@@ -109,31 +103,6 @@ def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - start
-
-
-def statistics(volume: np.ndarray) -> dict[str, Any]:
-    """Summarise a volume for the report and the viewers' contrast windows.
-
-    Parameters
-    ----------
-    volume : numpy.ndarray
-        (z, y, x), any real dtype.
-
-    Returns
-    -------
-    dict
-        `min`, `max`, `mean`, `sum` over all voxels; `percentiles` of a regular subsample, keyed by percentage.
-    """
-    flat = volume.reshape(-1)
-    total = float(flat.sum(dtype=np.float64))
-    percentiles = np.percentile(flat[:: -(-flat.size // SAMPLE)], PERCENTILES)
-    return {
-        "min": float(flat.min()),
-        "max": float(flat.max()),
-        "mean": total / flat.size,
-        "sum": total,
-        "percentiles": {str(q): float(value) for q, value in zip(PERCENTILES, percentiles, strict=True)},
-    }
 
 
 def read(path: Path) -> Record | None:

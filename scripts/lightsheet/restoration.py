@@ -1,7 +1,7 @@
 """Restoration of one volume: from its raw shard to the deconvolved one and its record.
 
 A volume that does not fit into the worker's memory is done in overlapping blocks (`lightsheet.deconvolution.tiling`);
-its raw pixels, its result and its pyramid are then kept in nameless files beside the result's shards.
+its raw pixels and its result are then kept in nameless files beside the result's shards.
 """
 
 import math
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from scipy.fft import next_fast_len
 
-from lightsheet import counts, deconvolution, files, records, tiff
+from lightsheet import counts, deconvolution, files, records, summary, tiff
 from lightsheet.capacity import Allocate, memory_limit, scratch
 from lightsheet.deconvolution import gpu, tiling
 from lightsheet.deconvolution.stopping import brightest_part
 from lightsheet.method import Method
 from lightsheet.records import Record
 from lightsheet.results import Results
-from lightsheet.store import Layout, read_volume, write_volume
+from lightsheet.store import Layout, hole, read_volume, write_volume
 
 PROCESS_BYTES = 500_000_000
 """Python with its libraries, and as much again to be safe."""
@@ -48,7 +48,8 @@ def fingerprint_of(raw: Record, psf_sha256: str, settings: Mapping[str, Any], la
         Of the result.
     """
     content = {
-        "raw": raw["shards"][0]["sha256"],
+        "raw": raw["shards"][0]["blake3"],
+        "missing": raw.get("missing", False),
         "psf": psf_sha256,
         "settings": dict(settings),
         "engine": deconvolution.engine_version(settings["engine"]),
@@ -111,13 +112,25 @@ def deconvolve(
     block = block_shape(level.shape, level.chunk, used, settings, memory or available_memory())
     allocate: Allocate = np.empty if block == level.shape else scratch(work)
     with records.timed(seconds, "read"):
-        raw = read_volume(results.work("raw", channel), timepoint, allocate)
+        raw = read_volume(results.work("raw", channel), timepoint, threads, allocate)
     with records.timed(seconds, "deconvolve"):
         result, statistics = compute(raw, used, settings, threads, block, allocate)
     del raw
     with records.timed(seconds, "write"):
-        shards = write_volume(work, timepoint, result, layout, threads, allocate)
+        shards, _ = write_volume(work, timepoint, result, layout, threads)
     record = records.done(fingerprint, shards, seconds, settings=dict(settings), statistics=statistics)
+    records.write(results.record("result", channel, timepoint), record)
+    return record
+
+
+def leave(
+    results: Results, channel: str, timepoint: int, settings: Mapping[str, Any], layout: Layout, fingerprint: str
+) -> Record:
+    """Write a hole where the raw volume is missing, and a record that says so; arguments as for `deconvolve`."""
+    seconds: dict[str, float] = {}
+    with records.timed(seconds, "write"):
+        shards, _ = write_volume(results.work("result", channel), timepoint, hole(layout), layout, 1)
+    record = records.done(fingerprint, shards, seconds, settings=dict(settings), statistics=None, missing=True)
     records.write(results.record("result", channel, timepoint), record)
     return record
 
@@ -241,7 +254,7 @@ def compute(
     cut = list(tiling.blocks(raw.shape, size, tiling.halo(psf)))
     result = tiling.assemble(deconvolve_region, cut, raw.shape, allocate)
     statistics = {
-        **records.statistics(result),
+        **summary.of(result),
         **counts.describe(raw, background),
         "iterations": how["iterations"],
         "block": list(size),

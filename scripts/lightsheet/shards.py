@@ -1,84 +1,119 @@
-"""One Zarr v3 shard file: a volume at one pyramid level, written whole or not at all, and proven whole.
+"""One Zarr v3 shard file: a volume at one pyramid level, written whole or not at all, proven whole, and read.
 
-zarr-python holds an encoded shard in memory, does not flush it to disk and gives no digest; here inner chunks
-are encoded in threads and appended in C order, so that memory stays small and equal volumes give equal bytes.
-The format is that of the Zarr v3 `sharding_indexed` codec, index at the end; zarr-python reads it back in tests.
+zarr-python holds an encoded shard in memory, does not flush it to disk and gives no digest; here a volume is read,
+encoded and appended band by band, in threads and in C order, so that no volume need be in memory and equal volumes
+give equal bytes (benchmarks/ingest.py compares). The format is that of the Zarr v3 `sharding_indexed` codec, index at
+the end; in the tests zarr-python, TensorStore and Neuroglancer read it.
 """
 
-import hashlib
 import itertools
-import mmap
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
-import google_crc32c
-import numcodecs
 import numpy as np
+from blake3 import blake3
 
 from lightsheet import files
+from lightsheet.shard_format import CRC_BYTES, INDEX_DTYPE, Codec, compressor, decode, read_chunk, read_index, with_crc
 
-Codec = dict[str, Any]
-"""A Zarr v3 codec: `name` (blosc, zstd or gzip) and `configuration`."""
-
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "blosc": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"},
-    "zstd": {"level": 1},
-    "gzip": {"level": 5},
-}
-"""What a codec's configuration may leave out."""
-
-CRC_BYTES = 4
-INDEX_DTYPE = np.dtype("<u8")
+T = TypeVar("T")
+Item = TypeVar("Item")
 
 
-def write(path: Path, volume: np.ndarray, chunk: tuple[int, ...], codec: Codec, threads: int) -> dict[str, Any]:
+class Source(Protocol):
+    """A volume (z, y, x) that is read by bands, from several threads: an array, a TIFF stack, a shard."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(z, y, x)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the voxels."""
+
+    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+        """Return the voxels of some planes and rows."""
+
+
+class Written(NamedTuple):
+    """A shard on the disk: its size, its BLAKE3 digest, and what was seen in each chunk of the volume."""
+
+    bytes: int
+    blake3: str
+    seen: list[Any]
+
+
+def write(
+    path: Path,
+    volume: Source,
+    chunk: tuple[int, ...],
+    codec: Codec,
+    threads: int,
+    look: Callable[[np.ndarray], Any] | None = None,
+) -> Written:
     """Write a volume as one shard.
 
     Parameters
     ----------
     path : Path
         The shard's file; an older one is removed first, so that no reader takes it for the new volume.
-    volume : numpy.ndarray
+    volume : Source
         (z, y, x), any dtype that Zarr stores.
     chunk : tuple of int
         Inner chunk (z, y, x); it divides the volume's shape.
     codec : dict
         How inner chunks are compressed; each is followed by its crc32c.
     threads : int
-        How many chunks are encoded at a time.
+        How many chunks are encoded at a time; two bands of the volume, rows of chunks along x, are in memory.
+    look : callable, optional
+        Called with each chunk while it is there.
 
     Returns
     -------
-    dict
-        `bytes` and `sha256` of the file.
+    Written
+        Its `seen` holds what `look` returned, in C order.
     """
+    if any(n % c for n, c in zip(volume.shape, chunk, strict=True)):
+        raise ValueError(f"chunk {chunk} does not divide {volume.shape}")
     path.unlink(missing_ok=True)
-    encode = _encoder(codec)
-    digest = hashlib.sha256()
-    index: list[tuple[int, int]] = []
-    offset = 0
-    with files.atomic(path) as part, part.open("wb") as file:
-        for encoded in _in_threads(partial(_encode, volume, encode), slices(volume.shape, chunk), threads):
-            file.write(encoded)
-            digest.update(encoded)
-            index.append((offset, len(encoded)))
-            offset += len(encoded)
-        tail = _with_crc(np.array(index, INDEX_DTYPE).tobytes())
-        file.write(tail)
-        digest.update(tail)
-    return {"bytes": offset + len(tail), "sha256": digest.hexdigest()}
+    digest, index, seen, offset = blake3(), list[tuple[int, int]](), list[Any](), 0
+    with ThreadPoolExecutor(threads) as pool, files.atomic(path) as part, part.open("wb") as file:
+        work = partial(_encode, compressor(codec), look)
+        for content, sight in _in_threads(pool, work, _chunks(volume, chunk), 2 * threads):
+            seen.append(sight)
+            index.append((offset, len(content) + CRC_BYTES))
+            offset += _append(content, file, digest)
+            files.write_out(file)
+        offset += _append(np.array(index, INDEX_DTYPE).tobytes(), file, digest)
+    return Written(offset, digest.hexdigest(), seen)
 
 
-def complete(codec: Codec) -> Codec:
-    """Fill in what a codec's configuration leaves out: shards are encoded so, and their metadata must say so."""
-    return {"name": codec["name"], "configuration": {**DEFAULTS[codec["name"]], **codec.get("configuration", {})}}
+def _chunks(volume: Source, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Yield the inner chunks of a volume in C order, one band in memory."""
+    depth, height, width = chunk
+    rows = height if rows_together(volume) <= height else volume.shape[1]
+    for z, y in slices(volume.shape[:2], (depth, rows)):
+        band = volume[z, y]
+        for top, left in itertools.product(range(0, rows, height), range(0, volume.shape[2], width)):
+            yield band[:, top : top + height, left : left + width]
+        del band  # or it would be kept while the next one is read
 
 
-def fault(path: Path, chunks: int, size: int, sha256: str) -> str | None:
+def rows_together(volume: Source) -> int:
+    """Return how many rows a source decodes at once, whatever is asked for: whole planes of some compressed files."""
+    return getattr(volume, "rows", 1)
+
+
+def _encode(codec: Any, look: Callable[[np.ndarray], Any] | None, chunk: np.ndarray) -> tuple[bytes, Any]:
+    chunk = np.ascontiguousarray(chunk)
+    return codec.encode(chunk), look(chunk) if look else None
+
+
+def fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
     """Compare a shard with its record: size, digest, and the crc32c of every inner chunk and of the index.
 
     Parameters
@@ -89,8 +124,8 @@ def fault(path: Path, chunks: int, size: int, sha256: str) -> str | None:
         How many inner chunks it holds.
     size : int
         Its size in bytes, as recorded.
-    sha256 : str
-        Its digest, as recorded.
+    digest : str
+        Its BLAKE3 digest, as recorded.
 
     Returns
     -------
@@ -101,22 +136,63 @@ def fault(path: Path, chunks: int, size: int, sha256: str) -> str | None:
         return "is missing"
     if path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes where its record says {size}"
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if hashlib.sha256(content).hexdigest() != sha256:
-            return "differs from the digest in its record: it was damaged or changed on the disk"
-        with memoryview(content) as view:
-            return _fault_in_chunks(view, chunks)
-
-
-def _fault_in_chunks(view: memoryview, chunks: int) -> str | None:
-    """Check the crc32c of the index and of every inner chunk."""
-    tail = chunks * 2 * INDEX_DTYPE.itemsize + CRC_BYTES
-    if len(view) < tail or not _crc_fits(view[-tail:]):
-        return "has a damaged shard index"
-    for offset, length in np.frombuffer(view[-tail:-CRC_BYTES], INDEX_DTYPE).reshape(chunks, 2).tolist():
-        if not _crc_fits(view[offset : offset + length]):
-            return f"has a damaged inner chunk at byte {offset}"
+    if files.blake3(path) != digest:
+        return "differs from the digest in its record: it was damaged or changed on the disk"
+    try:
+        with path.open("rb") as file:
+            for place in read_index(file, chunks):
+                read_chunk(file, *place)
+    except ValueError as error:
+        return str(error)
     return None
+
+
+class Shard:
+    """A shard as a `Source`.
+
+    Parameters
+    ----------
+    path : Path
+        The shard's file.
+    shape, chunk : tuple of int
+        (z, y, x) of the volume and of an inner chunk.
+    dtype : numpy.dtype
+        Of the voxels.
+    codec : dict
+        How inner chunks are compressed.
+
+    Raises
+    ------
+    ValueError
+        Here or when a band is read, if what is needed of the file is damaged.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], chunk: tuple[int, ...], dtype: Any, codec: Codec) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.chunk, self._path, self._codec = chunk, path, compressor(codec)
+        self._places = list(slices(shape, chunk))
+        with path.open("rb") as file:
+            self._index = read_index(file, len(self._places))
+
+    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+        """Read and decode the chunks of a band."""
+        wanted = [slice(*s.indices(n)) for s, n in zip((*where, slice(None)), self.shape, strict=True)]
+        band = np.empty([w.stop - w.start for w in wanted], self.dtype)
+        chunk = np.empty(self.chunk, self.dtype)
+        with self._path.open("rb") as file:
+            for place, (offset, length) in zip(self._places, self._index, strict=True):
+                lows = [max(w.start, p.start) for w, p in zip(wanted, place, strict=True)]
+                highs = [min(w.stop, p.stop) for w, p in zip(wanted, place, strict=True)]
+                if any(low >= high for low, high in zip(lows, highs, strict=True)):
+                    continue
+                decode(self._codec, read_chunk(file, offset, length), chunk)
+                band[_within(lows, highs, wanted)] = chunk[_within(lows, highs, place)]
+        return band
+
+
+def _within(lows: Iterable[int], highs: Iterable[int], place: Iterable[slice]) -> tuple[slice, ...]:
+    """Return the region from `lows` to `highs` as seen from the corner of `place`."""
+    return tuple(slice(low - p.start, high - p.start) for low, high, p in zip(lows, highs, place, strict=True))
 
 
 def slices(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
@@ -128,39 +204,22 @@ def slices(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[sli
         yield tuple(slice(a, a + c) for a, c in zip(corner, chunk, strict=True))
 
 
-def _encode(volume: np.ndarray, encode: Callable[[np.ndarray], bytes], where: tuple[slice, ...]) -> bytes:
-    return _with_crc(encode(np.ascontiguousarray(volume[where])))
-
-
-def _in_threads(function: Callable[[Any], bytes], items: Iterable[Any], threads: int) -> Iterator[bytes]:
-    """Map in threads, in order, with never more than two results a thread waiting."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[bytes]] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
+def _in_threads(
+    pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Iterable[Item], ahead: int
+) -> Iterator[T]:
+    """Map in threads, in order, with so many results ahead of the one that is asked for."""
+    waiting: deque[Future[T]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > ahead:
             yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _encoder(codec: Codec) -> Callable[[np.ndarray], bytes]:
-    """Translate a Zarr v3 codec to numcodecs, whose Blosc tells the item size from the array."""
-    settings = complete(codec)["configuration"]
-    match codec["name"]:
-        case "blosc":
-            shuffles = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
-            compressor = numcodecs.Blosc(settings["cname"], settings["clevel"], shuffles[settings["shuffle"]])
-        case "zstd":
-            compressor = numcodecs.Zstd(level=settings["level"])
-        case _:
-            compressor = numcodecs.GZip(level=settings["level"])
-    return lambda chunk: bytes(compressor.encode(chunk))
-
-
-def _with_crc(content: bytes) -> bytes:
-    return content + int(google_crc32c.value(content)).to_bytes(CRC_BYTES, "little")
-
-
-def _crc_fits(content: memoryview) -> bool:
-    return int(google_crc32c.value(bytes(content[:-CRC_BYTES]))) == int.from_bytes(content[-CRC_BYTES:], "little")
+def _append(content: bytes, file: BinaryIO, digest: blake3) -> int:
+    """Write content and its crc32c, and return their size."""
+    for piece in with_crc(content):
+        file.write(piece)
+        digest.update(piece)
+    return len(content) + CRC_BYTES

@@ -8,7 +8,8 @@ that new timepoints change nothing there, and it is read only where a record say
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -21,14 +22,19 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.registry import get_codec_class
 from zarr.storage import MemoryStore
 
-from lightsheet import files, shards
+from lightsheet import files, shard_format, shards
 from lightsheet.capacity import Allocate
 from lightsheet.errors import InputError
 from lightsheet.log import logger
-from lightsheet.pyramid import Level, downsample, levels
+from lightsheet.pyramid import Level, Shrunk, levels
+from lightsheet.shards import Source
 
 OPEN_ENDED = 1_000_000
 """Timepoints that an array of the work area announces; it holds those with a record."""
+
+
+PLANES = 8
+"""Planes of a volume's band from which its first pyramid level is made at a time."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,13 @@ def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
 
 
 def write_volume(
-    work: Path, timepoint: int, volume: np.ndarray, layout: Layout, threads: int, allocate: Allocate = np.empty
-) -> list[dict[str, Any]]:
+    work: Path,
+    timepoint: int,
+    volume: Source,
+    layout: Layout,
+    threads: int,
+    look: Callable[[np.ndarray], Any] | None = None,
+) -> tuple[list[dict[str, Any]], list[Any]]:
     """Write a volume and its pyramid into the work area.
 
     Parameters
@@ -86,33 +97,43 @@ def write_volume(
         The folder of the channel's arrays.
     timepoint : int
         Index on the time axis.
-    volume : numpy.ndarray
-        (z, y, x) in the layout's shape and dtype.
+    volume : Source
+        (z, y, x) in the layout's shape and dtype: an array, or what is read by bands.
     layout : Layout
         Levels, dtype and codec.
     threads : int
         How many chunks are encoded at a time.
-    allocate : callable
-        Makes the arrays of the pyramid's levels: see `lightsheet.capacity.scratch` for a volume that is on the disk.
+    look : callable, optional
+        Called with each inner chunk of the full resolution.
 
     Returns
     -------
     list of dict
-        Per level `level`, `bytes` and `sha256` of the shard.
+        Per level `level`, `bytes` and `blake3` of the shard.
+    list
+        What `look` returned, in C order.
     """
     written = []
     for number, level in enumerate(layout.levels):
-        if number:
-            below = layout.levels[number - 1]
-            z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
-            volume = downsample(volume, (z, y, x), allocate)
         _write_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
-        shard = shards.write(shard_path(work, number, (timepoint,)), volume, level.chunk, dict(layout.codec), threads)
-        written.append({"level": number, **shard})
-    return written
+        source = _next_level(work, timepoint, number, volume, layout) if number else volume
+        path, see = shard_path(work, number, (timepoint,)), None if number else look
+        written.append(shards.write(path, source, level.chunk, dict(layout.codec), threads, see))
+    found = [{"level": number, "bytes": w.bytes, "blake3": w.blake3} for number, w in enumerate(written)]
+    return found, written[0].seen
 
 
-def read_volume(work: Path, timepoint: int, allocate: Allocate = np.empty) -> np.ndarray:
+def _next_level(work: Path, timepoint: int, number: int, volume: Source, layout: Layout) -> Shrunk:
+    """Return level `number`, made from the one below: from the volume, or from the shard just written."""
+    level, below = layout.levels[number], layout.levels[number - 1]
+    z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
+    if number == 1:
+        return Shrunk(volume, (z, y, x), PLANES)
+    shard = _open(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
+    return Shrunk(shard, (z, y, x), below.chunk[0] * z)  # so that each chunk is decoded once
+
+
+def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:
     """Read a volume at full resolution from a store (t, z, y, x) whose record says that it is there.
 
     Parameters
@@ -121,8 +142,10 @@ def read_volume(work: Path, timepoint: int, allocate: Allocate = np.empty) -> np
         The folder of the channel's arrays.
     timepoint : int
         Index on the time axis.
+    threads : int
+        How many bands are decoded at a time.
     allocate : callable
-        Makes the array for it; memory is needed for one row of inner chunks beside it.
+        Makes the array for it; memory is needed for a row of inner chunks a thread beside it.
 
     Returns
     -------
@@ -138,15 +161,34 @@ def read_volume(work: Path, timepoint: int, allocate: Allocate = np.empty) -> np
     if files.patiently(lambda: [] if shard.exists() else [shard], shard.parent):
         raise InputError(f"{shard} is missing; run the same command again, and its volume will be ingested anew")
     try:
-        array = zarr.open_array(work / "0", mode="r")
-        volume = allocate(array.shape[1:], array.dtype)
-        for z, y in shards.slices(array.shape[1:3], array.chunks[1:3]):
-            volume[z, y] = array[timepoint, z, y]
-        return volume
-    except (ValueError, RuntimeError) as error:
+        source = _open(shard, work / "0")
+        volume = allocate(source.shape, source.dtype)
+
+        def read(band: tuple[slice, slice]) -> None:
+            volume[band] = source[band]
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(read, shards.slices(source.shape[:2], source.chunk[:2])))
+    except ValueError as error:
         raise InputError(
-            f"{shard} is damaged ({error}); delete it and run the same command again: its volume will be ingested anew"
+            f"{shard} {error}; delete it and run the same command again: its volume will be ingested anew"
         ) from error
+    return volume
+
+
+def _open(shard: Path, array: Path) -> shards.Shard:
+    """Open a shard as its array's metadata say."""
+    metadata = json.loads((array / "zarr.json").read_text(encoding="utf-8"))
+    leading = len(metadata["shape"]) - 3
+    sharding = metadata["codecs"][0]["configuration"]
+    shape, chunk = metadata["shape"][leading:], sharding["chunk_shape"][leading:]
+    return shards.Shard(shard, tuple(shape), tuple(chunk), metadata["data_type"], sharding["codecs"][1])
+
+
+def hole(layout: Layout) -> np.ndarray:
+    """Return what a store holds where a volume is missing, (z, y, x): NaN, or 0 where the dtype has none."""
+    dtype = np.dtype(layout.dtype)
+    return np.broadcast_to(dtype.type(np.nan if dtype.kind == "f" else 0), layout.levels[0].shape)
 
 
 def publish(
@@ -169,12 +211,13 @@ def publish(
     leading : tuple of int
         Extent of the store's axes before (z, y, x).
     attributes : mapping
-        The group's `ome` attributes.
+        The group's: `ome`; and `lightsheet`, with `seconds` from the first timepoint to each (or None), which OME's
+        scale tells only for a regular movie, and which volumes are `missing`, holes.
     """
     new = place.with_name(f"{files.PART}{place.name}")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": attributes}}
+    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
     files.write_json(new / "zarr.json", group)
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
@@ -239,7 +282,7 @@ def _metadata(level: Level, leading: tuple[int, ...], layout: Layout, axes: str)
 
 
 def _codec(layout: Layout) -> Any:
-    codec = shards.complete(dict(layout.codec))
+    codec = shard_format.complete(dict(layout.codec))
     if codec["name"] == "blosc":
-        codec["configuration"] |= {"typesize": np.dtype(layout.dtype).itemsize, "blocksize": 0}
+        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
     return get_codec_class(codec["name"]).from_dict(codec)

@@ -1,0 +1,94 @@
+"""Tiles edge to edge as one volume, read by bands: what the shard writer asks for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsheet import tiff
+from lightsheet.errors import InputError
+from lightsheet.shards import Source, rows_together
+
+Pages = Sequence[int] | None
+"""Start, stop and step of a range of a file's pages; None for all of them."""
+
+Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, Pages]]]]
+"""Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file, and which pages of it."""
+
+
+class Mosaic:
+    """A volume of tiles as a `lightsheet.shards.Source`.
+
+    Parameters
+    ----------
+    tiles : mapping
+        The tiles, all of one shape and dtype, by position (z, y, x) in the grid, every position of which is there.
+    """
+
+    def __init__(self, tiles: Mapping[tuple[int, ...], Source]) -> None:
+        first = next(iter(tiles.values()))
+        grid = np.max(list(tiles), axis=0) + 1
+        self.shape = tuple(int(n * count) for n, count in zip(first.shape, grid, strict=True))
+        self.dtype, self.size = first.dtype, prod(self.shape)
+        self.rows = max(rows_together(tile) for tile in tiles.values())
+        self._tiles, self._size = tiles, first.shape
+
+    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+        """Read some planes and rows of every tile that has them."""
+        if len(self._tiles) == 1:
+            return next(iter(self._tiles.values()))[where]
+        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(where, self.shape, strict=False))
+        depth, height, width = self._size
+        band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
+        for (i, j, k), tile in self._tiles.items():
+            first, last = max(z, i * depth), min(end, (i + 1) * depth)
+            low, high = max(top, j * height), min(bottom, (j + 1) * height)
+            if first < last and low < high:
+                part = tile[first - i * depth : last - i * depth, low - j * height : high - j * height]
+                band[first - z : last - z, low - top : high - top, k * width : (k + 1) * width] = part
+        return band
+
+
+@contextmanager
+def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
+    """Open the files of a volume, and check what they hold.
+
+    Parameters
+    ----------
+    tiles : Tiles
+        At least one.
+    shape : sequence of int
+        (z, y, x) of the volume.
+    dtype : str
+        Of the volume.
+
+    Yields
+    ------
+    Mosaic
+        Valid within the block.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or a tile has another shape or dtype.
+    """
+    grid = np.max([position for position, _ in tiles], axis=0) + 1
+    expected = tuple(int(n // count) for n, count in zip(shape, grid, strict=True))
+    stacks: dict[tuple[int, ...], Any] = {}
+    with ExitStack() as files:
+        for position, pieces in tiles:
+            stack = files.enter_context(tiff.open_stack([(Path(path), _range(pages)) for path, pages in pieces]))
+            if stack.shape != expected or stack.dtype != dtype:
+                raise InputError(
+                    f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
+                    f"{expected} {dtype} (z, y, x); replace it, or put it in input.ignore"
+                )
+            stacks[tuple(position)] = stack
+        yield Mosaic(stacks)
+
+
+def _range(pages: Pages) -> range | None:
+    return None if pages is None else range(*pages)

@@ -1,0 +1,100 @@
+"""The bytes of a Zarr v3 shard file: encoded chunks with their checksums, and the index at the end.
+
+Whatever a damaged file holds, it is answered with a `ValueError`; no byte reaches a codec before its crc32c is proven.
+"""
+
+import itertools
+import os
+import zlib
+from typing import Any, BinaryIO
+
+import google_crc32c
+import numcodecs
+import numpy as np
+
+Codec = dict[str, Any]
+"""A Zarr v3 codec: `name` (blosc, zstd or gzip) and `configuration`."""
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    # With Zstandard, Blosc's own choice of block is 32 kB: half as fast, both ways, and float32 a fifth larger.
+    "blosc": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "blocksize": 1 << 19},
+    "zstd": {"level": 1},
+    "gzip": {"level": 5},
+}
+"""What a codec's configuration may leave out."""
+
+CRC_BYTES = 4
+INDEX_DTYPE = np.dtype("<u8")
+
+
+def complete(codec: Codec) -> Codec:
+    """Fill in what a codec's configuration leaves out: shards are encoded so, and their metadata must say so."""
+    return {"name": codec["name"], "configuration": {**DEFAULTS[codec["name"]], **codec.get("configuration", {})}}
+
+
+def compressor(codec: Codec) -> Any:
+    """Translate a Zarr v3 codec to numcodecs, whose Blosc tells the item size from the array."""
+    settings = complete(codec)["configuration"]
+    match codec["name"]:
+        case "blosc":
+            shuffles = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
+            shuffle = shuffles[settings["shuffle"]]
+            return numcodecs.Blosc(settings["cname"], settings["clevel"], shuffle, settings["blocksize"])
+        case "zstd":
+            return numcodecs.Zstd(level=settings["level"])
+        case _:
+            return numcodecs.GZip(level=settings["level"])
+
+
+def with_crc(content: bytes) -> tuple[bytes, bytes]:
+    """Return content and its crc32c, which follows it."""
+    return content, int(google_crc32c.value(content)).to_bytes(CRC_BYTES, "little")
+
+
+def read_index(file: BinaryIO, chunks: int) -> list[tuple[int, int]]:
+    """Return offset and length of every inner chunk; `write` puts one right after the other, from the first byte."""
+    length = chunks * 2 * INDEX_DTYPE.itemsize + CRC_BYTES
+    start = os.fstat(file.fileno()).st_size - length
+    content = _without_crc(os.pread(file.fileno(), length, start)) if start >= 0 else None
+    if content is not None:
+        places = [(offset, size) for offset, size in np.frombuffer(content, INDEX_DTYPE).reshape(chunks, 2).tolist()]
+        ends = itertools.accumulate((size for _, size in places), initial=0)
+        if [*(offset for offset, _ in places), start] == list(ends):
+            return places
+    raise ValueError("has a damaged shard index")
+
+
+def read_chunk(file: BinaryIO, offset: int, length: int) -> memoryview:
+    """Return an inner chunk, encoded."""
+    content = _without_crc(os.pread(file.fileno(), length, offset))
+    if content is None:
+        raise ValueError(f"has a damaged inner chunk at byte {offset}")
+    return content
+
+
+def decode(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
+    """Decode an inner chunk into all of `chunk`: codecs leave the rest as it was where a chunk is too short."""
+    if isinstance(codec, numcodecs.Blosc) and _blosc_sizes(content) != (chunk.nbytes, len(content)):
+        raise ValueError("has an inner chunk of another size")
+    out = chunk.reshape(-1).view(np.uint8)
+    try:
+        for mark in (0x55, 0xAA):  # two, because one may be what the last byte truly is
+            out[-1] = mark
+            codec.decode(content, out)
+            if out[-1] != mark:
+                return
+    except (RuntimeError, ValueError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"has an inner chunk that {codec.codec_id} cannot decode") from error
+    raise ValueError("has an inner chunk of another size")
+
+
+def _blosc_sizes(content: memoryview) -> tuple[int, int]:
+    """Return the sizes, decoded and encoded, in a header that blosc trusts: it would read and write beyond buffers."""
+    decoded, _, encoded = np.frombuffer(bytes(content[4:16]).ljust(12, b"\0"), "<u4").tolist()
+    return decoded, encoded
+
+
+def _without_crc(content: bytes) -> memoryview | None:
+    """Return what stands before the crc32c, None if that does not fit."""
+    body, crc = memoryview(content)[:-CRC_BYTES], content[-CRC_BYTES:]
+    return body if int(google_crc32c.value(bytes(body))) == int.from_bytes(crc, "little") else None

@@ -1,0 +1,71 @@
+"""What a volume's voxels are like, in a few numbers, gathered while its bands pass by."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+PERCENTILES = (0.1, 1, 5, 25, 50, 75, 95, 99, 99.9)
+SAMPLE = 1_000_000
+"""Percentiles are those of a regular subsample of about so many voxels."""
+
+
+class Part(NamedTuple):
+    """The numbers of a band."""
+
+    voxels: int
+    low: float
+    high: float
+    total: float
+    sample: np.ndarray  # some of the voxels
+
+
+def look(band: np.ndarray, voxels: int) -> Part:
+    """Summarise a band of a volume.
+
+    Parameters
+    ----------
+    band : numpy.ndarray
+        (z, y, x), any real dtype.
+    voxels : int
+        How many the whole volume has: it decides how many of the band are sampled.
+
+    Returns
+    -------
+    Part
+        For `combine`.
+    """
+    flat = band.reshape(-1)
+    total = flat.sum(dtype=np.uint64 if band.dtype.kind == "u" else np.float64)  # the former is exact and faster
+    sample = flat[:: -(-voxels // SAMPLE)].copy()
+    return Part(flat.size, float(flat.min()), float(flat.max()), float(total), sample)
+
+
+def combine(parts: Sequence[Part]) -> dict[str, Any]:
+    """Summarise a volume for the report and the viewers' contrast windows.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Of all its bands, in an order that does not change from run to run.
+
+    Returns
+    -------
+    dict
+        `min`, `max`, `mean`, `sum` over all voxels; `percentiles` of a regular subsample, keyed by percentage.
+    """
+    total = math.fsum(part.total for part in parts)
+    percentiles = np.percentile(np.concatenate([part.sample for part in parts]), PERCENTILES)
+    return {
+        "min": min(part.low for part in parts),
+        "max": max(part.high for part in parts),
+        "mean": total / sum(part.voxels for part in parts),
+        "sum": total,
+        "percentiles": {str(q): float(value) for q, value in zip(PERCENTILES, percentiles, strict=True)},
+    }
+
+
+def of(volume: np.ndarray) -> dict[str, Any]:
+    """Summarise a whole volume (z, y, x), as `combine` does."""
+    return combine([look(volume, volume.size)])
