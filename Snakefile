@@ -19,7 +19,7 @@ if not workflow.overwrite_configfiles:
 
 
 try:
-    run = plan.prepare(config)
+    run = plan.prepare(config, resumed=not workflow.is_main_process)
     if workflow.is_main_process:
         logger.info(run.summary())
 except InputError as error:
@@ -37,6 +37,7 @@ def every_manifest(wildcards):
 
 
 onstart:
+    run.begin()
     head.begin(workflow, jobs)
 
 
@@ -76,9 +77,11 @@ rule inventory:
     conda:
         "envs/lightsheet.yaml"
     params:
-        config=run.config["input"],
-        files=[
-            run.sources(channel, block)
+        acquisition=run.acquisition,
+        volumes=run.volume,
+        # Snakemake compares builtin types only.
+        tiles=[
+            run.tiles(channel, block)
             for channel in run.channels
             for block in run.blocks
         ],

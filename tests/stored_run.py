@@ -45,13 +45,13 @@ def make(folder: Path, timepoints: int, interval: float | None = 43.5) -> Result
 
 
 def _volume(results: Results, channel: str, t: int, number: int) -> None:
-    seconds = {"read": 0.25, "statistics": 0.5, "deconvolve": number + 0.75, "write": 1.25}
+    seconds = {"ingest": 0.5, "read": 0.25, "deconvolve": number + 0.75, "write": 1.25}
     settings = {"iterations": 12, "background": 100 if channel == ODD else "auto", "engine": "<cpu>"}
     found = {"min": 0.5, "max": 5000.0 + number, "sum": 990.0 + t, "flux_before": 1000.0, "background": 101.25}
     counts = {"negative_voxels": 12345 + number, "clipped_voxels": 7 + number}
     for kind, dtype, value in (("raw", "uint16", 700), ("result", "float32", 3000)):
         own = {"settings": settings, "statistics": found | counts} if kind == "result" else {}
-        shards = store.write_volume(results.work(kind, channel), t, volume(value, dtype), _layout(dtype), 1)
+        shards, _ = store.write_volume(results.work(kind, channel), t, volume(value, dtype), _layout(dtype), 1)
         records.write(results.record(kind, channel, t), records.done("f", shards, seconds, **own))
 
 
@@ -74,4 +74,4 @@ def _publish(results: Results, kind: str, channels: list[str], timepoints: int, 
         "omero": ome.channels({c: CHANNELS[c] for c in channels}, dict.fromkeys(channels, (0, 9, 0, 9))),
     }
     place = results.raw_store(channels[0]) if raw else results.store
-    store.publish(place, volumes, layout, (timepoints,) if raw else (timepoints, len(channels)), attributes)
+    store.publish(place, volumes, layout, (timepoints,) if raw else (timepoints, len(channels)), {"ome": attributes})

@@ -52,7 +52,7 @@ def test_defaults_are_filled_in_at_every_depth_and_the_users_mapping_is_left_alo
         ({"deconvolution": {"engine": "cup"}}, "'cup' is not one of auto, cpu, gpu, itk, skimage; did you mean cpu?"),
         ({"deconvolution": {"background": "fast"}}, "'fast' is not a number, auto, or one of these per channel"),
         ({"voxel_size": {"z": 0.3, "y": 0, "x": 0.1}}, "key voxel_size.y: 0 must be more than 0"),
-        ({"voxel_size": {"y": 0.1, "x": 0.1}}, "key voxel_size: z is missing"),
+        ({"voxel_size": {"y": 0.1, "x": 0.1, "t": 1}}, "voxel_size.t is unknown"),
         ({"voxel_size": {"z": float("nan"), "y": 1, "x": 1}}, "key voxel_size.z: nan is not a number to compute with"),
         ({"name": "a b"}, "key name: 'a b' is not letters, digits"),
         ({"deconvolution": {"engine": "itk"}}, "key deconvolution.boundary: engine itk has no 'extended'"),

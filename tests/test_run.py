@@ -49,7 +49,7 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = prepare(tmp_path_factory.mktemp("finished"))
         paths = [run.results.psf(CHANNEL, suffix) for suffix in (".tif", ".png", ".json")]
         psf.prepare_psf(Path(run.psf_file(CHANNEL)), *paths, **run.psf_settings())
-        inventory.inventory(**run.config["input"], path=run.results.folder / "inventory.csv")
+        inventory.inventory(run.acquisition, run.volume, run.results.folder / "inventory.csv")
         for block in run.blocks:
             ingest_block(run, block)
             deconvolve_block(run, block)

@@ -1,9 +1,9 @@
 import csv
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from lightsheet.plan import Run
 from tests import tiny_run
@@ -14,8 +14,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tiny_run.make(tmp_path_factory.mktemp("table"))
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(path: Path) -> str:
+    return blake3(path.read_bytes()).hexdigest()
 
 
 def test_table_tells_how_each_volume_was_made(run: Run) -> None:
@@ -27,9 +27,11 @@ def test_table_tells_how_each_volume_was_made(run: Run) -> None:
         t, c = row["timepoint"], row["channel_index"]
         shard = run.results.store / "0" / "c" / t / c / "0" / "0" / "0"
         raw = run.results.raw_store(row["channel"]) / "0" / "c" / t / "0" / "0" / "0"
-        assert (row["result_sha256"], row["raw_sha256"]) == (sha256(shard), sha256(raw))
+        assert (row["result_blake3"], row["raw_blake3"]) == (digest(shard), digest(raw))
         assert json.loads(row["settings"])["iterations"] == 2
         assert row["engine"] == "cpu"
         assert row["tiles"] == "z0y0x0 z0y0x1"
-        for source, digest in zip(row["sources"].split(), row["sources_sha256"].split(), strict=True):
-            assert listed[source]["sha256"] == digest
+        assert row["pages"] == "all all"
+        assert not row["missing"]
+        for source, found in zip(row["sources"].split(), row["sources_blake3"].split(), strict=True):
+            assert listed[source]["blake3"] == found

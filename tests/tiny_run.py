@@ -64,7 +64,7 @@ def finish(run: Run) -> None:
     done = {}
     results, layouts = run.results, run.layouts
     results.folder.mkdir(parents=True)
-    inventory_script.inventory(**run.config["input"], path=results.folder / "inventory.csv")
+    inventory_script.inventory(run.acquisition, run.volume, results.folder / "inventory.csv")
     for channel in run.channels:
         used, facts = psf_preparation.prepare_file(Path(run.psf_file(channel)), **run.psf_settings())
         psf.save(used, VOXEL, results.psf(channel, ".tif"))

@@ -104,9 +104,12 @@ def deconvolve(
     todo, errors = {}, []
     for (channel, timepoint), task in every.items():
         record = records.read(results.record("result", channel, timepoint))
+        missing = task.pop("missing")
         if records.holds(record, task["fingerprint"], results.work("result", channel), timepoint):
             continue
-        if attempt > 1 and record and record["status"] == "failed":
+        if missing:
+            restoration.leave(**{key: value for key, value in task.items() if key != "psf"})
+        elif attempt > 1 and record and record["status"] == "failed":
             errors.append(f"{channel} timepoint {timepoint}: {record['error']}")
         else:
             todo[channel, timepoint] = task
@@ -126,7 +129,7 @@ def _tasks(
     settings: Mapping[str, Any],
     layout: Layout,
 ) -> dict[Key, dict[str, Any]]:
-    """Return the arguments of `restoration.deconvolve` for each volume."""
+    """Return the arguments of `restoration.deconvolve` for each volume, and whether it is `missing`."""
     ingested = _ingested(results, channels, timepoints)
     tasks = {}
     for channel in channels:
@@ -141,6 +144,7 @@ def _tasks(
                 "psf": results.psf(channel, ".tif"),
                 "settings": own,
                 "layout": layout,
+                "missing": raw.get("missing", False),
                 "fingerprint": restoration.fingerprint_of(raw, psf, own, layout),
             }
     return tasks

@@ -7,14 +7,15 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightsheet import acquisition, config, files, log, records, tiff
-from lightsheet.acquisition import Acquisition, Volume
+from lightsheet import acquisition, config, files, hyperstack, log, metadata, records, tiff
+from lightsheet.acquisition import Acquisition, Piece, Tile, Volume
 from lightsheet.errors import InputError
+from lightsheet.mosaic import Pages, Tiles
 from lightsheet.results import Results
 from lightsheet.store import Layout, shard_path
 
@@ -64,12 +65,13 @@ class Run:
 
     def sources(self, channel: str, block: str) -> list[str]:
         """Return the TIFF files of a channel's block."""
-        return [path for _, tiles in self.tiles(channel, block) for _, path in tiles]
+        volumes = (self._volumes[channel, t] for t in self.blocks[block])
+        return list(dict.fromkeys(str(piece.path) for volume in volumes for piece in _pieces(volume)))
 
-    def tiles(self, channel: str, block: str) -> list[tuple[int, list[tuple[tuple[int, int, int], str]]]]:
-        """Return per timepoint of a block the tiles of its volume: position in the grid, and file."""
+    def tiles(self, channel: str, block: str) -> list[tuple[int, Tiles]]:
+        """Return per timepoint of a block the tiles of its volume, none of a missing one."""
         return [
-            (t, [(tile.position, str(tile.path)) for tile in self._volumes[channel, t].tiles])
+            (t, [(tile.position, [_plain(piece) for piece in tile.pieces]) for tile in self._volumes[channel, t].tiles])
             for t in self.blocks[block]
         ]
 
@@ -196,6 +198,17 @@ class Run:
                 places += [shard_path(store, level, index) for level in range(levels) for index in indices]
         return all(place.exists() for place in places)
 
+    @property
+    def volume(self) -> str:
+        """What one of the volumes is like, in words."""
+        size = " x ".join(f"{self.config['voxel_size'][axis]:g}" for axis in "zyx")
+        return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre"
+
+    def begin(self) -> None:
+        """Write down which files this run is about, for its jobs, before the first of them starts."""
+        found = self.acquisition
+        files.write_json(self.results.files, {"names": found.names_seen, "waiting": found.waiting})
+
     def summary(self) -> str:
         """Say in one line what the run will make, and refuse it if the disk cannot hold that.
 
@@ -237,13 +250,15 @@ class Run:
             )
 
 
-def prepare(settings: Mapping[str, Any]) -> Run:
+def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     """Check the configuration, list the folder, and look at one volume.
 
     Parameters
     ----------
     settings : mapping
         The user's configuration.
+    resumed : bool
+        Whether this is a job of a run, which must see the files that the run began with: others may have arrived.
 
     Returns
     -------
@@ -257,9 +272,27 @@ def prepare(settings: Mapping[str, Any]) -> Run:
     """
     checked = config.check(settings)
     given = checked["input"]
-    found = acquisition.discover(given["folder"], given["pattern"], given["ignore"])
+    results = Results(Path(checked["output"]["folder"]) / checked["name"])
+    begun = (files.read_json(results.files) if resumed else None) or {"names": None, "waiting": ()}
+    found = acquisition.discover(
+        given["folder"],
+        given["pattern"],
+        given["ignore"],
+        missing=given["missing"],
+        settle=given["settle"],
+        names=begun["names"],
+    )
+    if resumed:
+        found = replace(found, waiting=tuple(map(tuple, begun["waiting"])))
+    found = hyperstack.unfold(found, given["axes"])
     config.check_channels(checked, found.channels)
-    shape, dtype = tiff.describe(_typical_file(found))
+    typical = _typical_tile(found)
+    facts = metadata.read(typical.pieces[0].path)
+    checked["voxel_size"] = metadata.check_voxel_size(
+        checked.get("voxel_size"), facts, metadata.settings_file(found.folder)
+    )
+    with tiff.open_stack(typical.pieces) as stack:
+        shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))
     run = Run(checked, found, (z, y, x), dtype.name)
     _refuse_braces(run)
@@ -274,9 +307,22 @@ def _refuse_braces(run: Run) -> None:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
-def _typical_file(found: Acquisition) -> Path:
-    """Return a file of the most common size, so that one odd file is not taken for the rule."""
-    paths = [tile.path for volume in found.volumes for tile in volume.tiles]
-    sizes = {path: path.stat().st_size for path in paths}
-    common = Counter(sizes.values()).most_common(1)[0][0]
-    return next(path for path in paths if sizes[path] == common)
+def _typical_tile(found: Acquisition) -> Tile:
+    """Return a tile of the most common size, so that one odd file is not taken for the rule."""
+    sizes: dict[Path, int] = {}
+    for piece in (piece for volume in found.volumes for piece in _pieces(volume)):
+        if piece.path not in sizes:
+            sizes[piece.path] = piece.path.stat().st_size
+    tiles = [tile for volume in found.volumes for tile in volume.tiles]
+    totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
+    return tiles[totals.index(Counter(totals).most_common(1)[0][0])]
+
+
+def _pieces(volume: Volume) -> Iterator[Piece]:
+    return (piece for tile in volume.tiles for piece in tile.pieces)
+
+
+def _plain(piece: Piece) -> tuple[str, Pages]:
+    """Return a piece as what Snakemake can compare with an earlier run's."""
+    pages = piece.pages
+    return str(piece.path), None if pages is None else (pages.start, pages.stop, pages.step)

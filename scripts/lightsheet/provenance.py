@@ -25,6 +25,11 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 
+TERMS = {
+    "sha256": "http://schema.org/sha256",  # younger than the context of RO-Crate 1.1
+    "blake3": "https://github.com/BLAKE3-team/BLAKE3-specs",
+}
+
 PRONOM = "https://www.nationalarchives.gov.uk/PRONOM/"
 FORMATS = {
     ".csv": ("text/csv", f"{PRONOM}x-fmt/18", "Comma Separated Values"),
@@ -65,7 +70,7 @@ def write(run: Run, *, repository: Path, started: datetime, ended: datetime) -> 
     files.write_text(folder / VOLUMES, volume_table.text(volume_table.rows(run, done)))
 
     crate = ROCrate(version="1.1")
-    crate.metadata.extra_terms["sha256"] = "http://schema.org/sha256"  # younger than the context of RO-Crate 1.1
+    crate.metadata.extra_terms |= TERMS
     workflow = _add_workflow(crate, folder, software.git_commit(repository))
     _describe(crate, run, ended)
     action = _context(
@@ -161,11 +166,13 @@ def _add_inputs(crate: ROCrate, run: Run, done: dict[tuple[str, str, int], Recor
     sources = [source for (kind, _, _), record in done.items() if kind == "raw" for source in record["sources"]]
     psfs = [files.read_json(run.results.psf(channel, ".json"))["source"] for channel in run.channels]
     for source in {source["path"]: source for source in [*sources, *psfs]}.values():
+        # The digest of some pages of a file, which several volumes share, stands in the table of volumes.
+        digests = {key: source[key] for key in TERMS if key in source and "pages" not in source}
         properties = {
             "name": Path(source["path"]).name,
-            "sha256": source["sha256"],
             "contentSize": str(source["bytes"]),
             "encodingFormat": _format(crate, ".tif"),
+            **digests,
         }
         inputs.append(crate.add_file(volume_table.uri(source["path"]), properties=properties))
     return inputs

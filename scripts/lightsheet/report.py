@@ -18,7 +18,7 @@ from lightsheet.errors import InputError
 from lightsheet.records import Record
 from lightsheet.results import Results
 
-STAGES = {"raw": ("read", "statistics", "write"), "result": ("read", "deconvolve", "write")}
+STAGES = {"raw": ("ingest",), "result": ("read", "deconvolve", "write")}
 
 FLUX_REACH = 0.02
 """A flux curve shows at least 1 +- this, so that rounding errors do not look like events."""
@@ -72,6 +72,7 @@ def _facts(results: Results) -> dict[str, Any]:
         "settings": _settings({c: [volume.result["settings"] for volume in done[c]] for c in colours}),
         "stages": STAGES,
         "volumes": [volume for of_all in zip(*done.values(), strict=True) for volume in of_all],
+        "missing": [volume for of_channel in done.values() for volume in of_channel if volume.missing],
         "window": pictures.WINDOW,
         "open_rows": OPEN_ROWS,
     }
@@ -94,29 +95,38 @@ class _Volume(NamedTuple):
         return cls(channel, timepoint, raw, result)
 
     @property
+    def missing(self) -> bool:
+        """Whether there is no such volume among the files, but a hole in the stores."""
+        return bool(self.raw.get("missing"))
+
+    @property
     def flux(self) -> float | None:
-        """Sum of the result by the sum of the image, None if that was all dark."""
+        """Sum of the result by the sum of the image, None if that was all dark or missing."""
         statistics = self.result["statistics"]
+        if self.missing:
+            return None
         return statistics["sum"] / statistics["flux_before"] if statistics["flux_before"] else None
 
 
 def _channel(results: Results, name: str, colour: str, volumes: Sequence[_Volume]) -> dict[str, Any]:
     flux = [volume.flux for volume in volumes]
     reach = max([FLUX_REACH, *(abs(value - 1) for value in flux if value is not None)])
-    peaks = [volume.result["statistics"]["max"] for volume in volumes]
+    peaks = [None if volume.missing else volume.result["statistics"]["max"] for volume in volumes]
+    shown = next(volume.timepoint for volume in volumes if not volume.missing)
     return {
         "name": name,
         "colour": colour,
+        "shown": shown,
         "wavelength": _wavelengths(results)[name],
         "pictures": {
-            caption: pictures.embed(pictures.projections(results, kind, name))
+            caption: pictures.embed(pictures.projections(results, kind, name, shown))
             for kind, caption in pictures.CAPTIONS.items()
         },
         "psf": files.read_json(results.psf(name, ".json")),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
         "curves": {
             "flux, result / image": _curve(flux, 1 - reach, 1 + reach),
-            "brightest voxel": _curve(peaks, 0, max(peaks) or 1),
+            "brightest voxel": _curve(peaks, 0, max(peak or 0 for peak in peaks) or 1),
         },
     }
 

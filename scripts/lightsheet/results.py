@@ -40,6 +40,11 @@ class Results:
         """Every file of the provenance."""
         return [self.crate, *(self.folder / name for name in (CONFIG, SNAKEFILE, VOLUMES))]
 
+    @property
+    def files(self) -> Path:
+        """The names of the TIFFs that the run under way began with; others may arrive meanwhile."""
+        return self.folder / "work" / "files.json"
+
     def raw_store(self, channel: str) -> Path:
         """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""
         return self.folder / "raw" / f"{channel}.ome.zarr"

@@ -10,8 +10,9 @@ import logging
 import math
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ import numpy as np
 import yaml
 import zarr
 
-from lightsheet import files, ingestion, psf_preparation, restoration, tiff
+from lightsheet import files, ingestion, mosaic, psf_preparation, restoration, tiff
 from lightsheet.errors import InputError
 from lightsheet.log import logger
 from lightsheet.results import CONFIG, VOLUMES, Results
@@ -75,7 +76,8 @@ def verify(folder: Path, volumes: int, threads: int, seed: int | None = None) ->
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
     provenance = _read(folder)
-    rows = random.Random(seed).sample(provenance.rows, min(volumes, len(provenance.rows)))
+    recorded = [row for row in provenance.rows if not row["missing"]]
+    rows = random.Random(seed).sample(recorded, min(volumes, len(recorded)))
     rows.sort(key=lambda row: (int(row["timepoint"]), int(row["channel_index"])))
     return [_verify(provenance, row, threads) for row in rows]
 
@@ -93,17 +95,17 @@ def _read(folder: Path) -> _Provenance:
     return _Provenance(results, digests, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
 
 
-def _text(path: Path, sha256: str) -> str:
-    _check(path, sha256, REWRITE)
+def _text(path: Path, digest: str) -> str:
+    _check(path, digest, REWRITE)
     return path.read_text(encoding="utf-8")
 
 
-def _check(path: Path, sha256: str, remedy: str) -> None:
+def _check(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = files.sha256) -> None:
     """Refuse a file that is missing or not the one that the provenance speaks of."""
     if not path.is_file():
         raise InputError(f"{path} is missing, but the provenance names it; {remedy}")
-    if files.sha256(path) != sha256:
-        raise InputError(f"{path} is not the file that the provenance names, its SHA-256 digest differs; {remedy}")
+    if digest(path) != expected:
+        raise InputError(f"{path} is not the file that the provenance names, its digest differs; {remedy}")
 
 
 def _verify(provenance: _Provenance, row: Row, threads: int) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _verify(provenance: _Provenance, row: Row, threads: int) -> dict[str, Any]:
     prepared = _psf(provenance, row["psf"])
     block = [int(size) for size in row["block"].split()]
     made, _ = restoration.compute(raw, prepared, json.loads(row["settings"]), threads, block)
-    stored = _stored(provenance.results.store, (t, int(row["channel_index"])), row["result_sha256"])
+    stored = _stored(provenance.results.store, (t, int(row["channel_index"])), row["result_blake3"])
     identical = bool(np.array_equal(made, stored))
     distance = 0.0 if identical else relative_l2(made, stored)
     outcome = {
@@ -128,21 +130,31 @@ def _verify(provenance: _Provenance, row: Row, threads: int) -> dict[str, Any]:
 
 def _assemble(provenance: _Provenance, row: Row) -> np.ndarray:
     """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
-    sources = row["sources"].split()
-    for source in sources:
-        _check(_path(source), provenance.digests[source], RESTORE)
+    tiles = _tiles(row)
+    pieces = [piece for _, own in tiles for piece in own]
+    for (path, pages), expected in zip(pieces, row["sources_blake3"].split(), strict=True):
+        _check(Path(path), expected, RESTORE, partial(ingestion.digest, pages=pages))
     index = (int(row["timepoint"]),)
     store = provenance.results.raw_store(row["channel"])
-    stored = _stored(store, index, row["raw_sha256"])
-    positions = [[int(number) for number in re.findall(r"\d+", tile)] for tile in row["tiles"].split()]
-    tiles = list(zip(positions, (str(_path(source)) for source in sources), strict=True))
-    raw, _ = ingestion.assemble(tiles, stored.shape, stored.dtype.name)
+    stored = _stored(store, index, row["raw_blake3"])
+    with mosaic.opened(tiles, stored.shape, stored.dtype.name) as volume:
+        raw = volume[:, :]
     if not np.array_equal(raw, stored):
         raise InputError(
-            f"{shard_path(store, 0, index)} does not hold the pixels of {', '.join(path for _, path in tiles)}; "
+            f"{shard_path(store, 0, index)} does not hold the pixels of {', '.join(path for path, _ in pieces)}; "
             f"remove {provenance.results.record('raw', row['channel'], *index)} and run the workflow again"
         )
     return raw
+
+
+def _tiles(row: Row) -> mosaic.Tiles:
+    """Return what a volume is made of, as `mosaic.opened` wants it."""
+    tiles: dict[tuple[int, ...], list[tuple[str, mosaic.Pages]]] = {}
+    for where, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
+        position = tuple(int(number) for number in re.findall(r"\d+", where))
+        chosen = None if pages == "all" else tuple(map(int, pages.split(":")))
+        tiles.setdefault(position, []).append((str(_path(source)), chosen))
+    return list(tiles.items())
 
 
 def _psf(provenance: _Provenance, source: str) -> np.ndarray:
@@ -153,9 +165,9 @@ def _psf(provenance: _Provenance, source: str) -> np.ndarray:
     )
 
 
-def _stored(store: Path, index: tuple[int, ...], sha256: str) -> np.ndarray:
+def _stored(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
     """Read a volume at full resolution from a published store, its shard proven whole."""
-    _check(shard_path(store, 0, index), sha256, REMAKE)
+    _check(shard_path(store, 0, index), digest, REMAKE, files.blake3)
     return np.asarray(zarr.open_array(store / "0", mode="r")[index])
 
 
