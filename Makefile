@@ -69,7 +69,7 @@ lint: install-dev  ## format, lint and types alone
 	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
 
 test: install-dev  ## every test, with the library's coverage
-	$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=3 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 lock:  ## pin envs/*.in anew, with hashes
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

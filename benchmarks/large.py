@@ -64,7 +64,7 @@ def write_raw(folder: Path, shape: tuple[int, ...]) -> None:
     for z, plane in enumerate(raw):
         plane[...] = np.roll(noisy[z % len(noisy)], 13 * z, axis=0)
     work = Results(folder / "results").work("raw", "ch0")
-    write_volume(work, 0, raw, Layout.plan(shape, VOXEL, "uint16", CODEC), os.cpu_count() or 1, allocate)
+    write_volume(work, 0, raw, Layout.plan(shape, VOXEL, "uint16", CODEC), os.cpu_count() or 1)
 
 
 def deconvolve(folder: Path, shape: tuple[int, ...], limit: int, iterations: int, threads: int) -> tuple[int, Any]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lightsheet import consolidation, log, provenance
-from lightsheet.plan import Run
+from lightsheet.run import Run
 
 
 def consolidate(run: Run, manifest: Path, repository: Path, threads: int) -> None:

@@ -10,6 +10,7 @@ import tifffile
 
 from lightsheet import plan
 from lightsheet.errors import InputError
+from lightsheet.run import Run
 
 CONFIG: dict[str, Any] = {
     "name": "a",
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def prepare(**changes: Any) -> plan.Run:
+def prepare(**changes: Any) -> Run:
     config = copy.deepcopy(CONFIG)
     config["input"]["ignore"] = ["psf.tif"]
     return plan.prepare({**config, **changes})

@@ -12,7 +12,7 @@ import zarr
 
 from lightsheet import files, provenance
 from lightsheet.errors import InputError
-from lightsheet.plan import Run
+from lightsheet.run import Run
 from tests import roc, tiny_run
 
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from lightsheet import resources
-from lightsheet.plan import Run
+from lightsheet.run import Run
 from tests import tiny_run
 
 REFERENCE = (201, 1024, 768)

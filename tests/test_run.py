@@ -16,6 +16,7 @@ import inventory
 import psf
 from lightsheet import cluster, consolidation, files, plan, records, simulate
 from lightsheet.errors import InputError
+from lightsheet.run import Run
 from lightsheet.store import shard_path
 
 CONFIG: dict[str, Any] = {
@@ -37,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepare(results: Path) -> plan.Run:
+def prepare(results: Path) -> Run:
     return plan.prepare({**CONFIG, "output": {"folder": str(results)}})
 
 
@@ -57,13 +58,13 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> plan.Run:
+def run(folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(folder)
     shutil.copytree(finished, tmp_path / "results" / finished.name)
     return prepare(tmp_path / "results")
 
 
-def ingest_block(run: plan.Run, block: str) -> None:
+def ingest_block(run: Run, block: str) -> None:
     ingest.ingest(
         run.results,
         CHANNEL,
@@ -74,7 +75,7 @@ def ingest_block(run: plan.Run, block: str) -> None:
     )
 
 
-def deconvolve_block(run: plan.Run, block: str) -> None:
+def deconvolve_block(run: Run, block: str) -> None:
     deconvolve.deconvolve(
         run.results,
         (list(run.channels), list(run.blocks[block])),
@@ -86,13 +87,13 @@ def deconvolve_block(run: plan.Run, block: str) -> None:
     )
 
 
-def consolidate(run: plan.Run) -> None:
+def consolidate(run: Run) -> None:
     done = consolidation.prove(run, 2)
     consolidation.publish_all(run, done)
     consolidation.manifest(done, run.results.manifest("consolidate"))
 
 
-def test_a_run_leaves_stores_records_and_manifests(run: plan.Run) -> None:
+def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
     assert run.lost() == set()
     assert "still to be written: at most 0 bytes" in run.summary()
     consolidate(run)
@@ -106,13 +107,13 @@ def test_a_run_leaves_stores_records_and_manifests(run: plan.Run) -> None:
     assert run.lost() == set()
 
 
-def test_a_block_that_is_done_starts_no_workers(run: plan.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightsheet.cluster.start", None)
     deconvolve_block(run, "t0000")
 
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
-def test_lost_shards_and_records_are_found(run: plan.Run, kind: str) -> None:
+def test_lost_shards_and_records_are_found(run: Run, kind: str) -> None:
     manifest = run.ingest_manifest(CHANNEL, "t0002") if kind == "raw" else run.deconvolve_manifest("t0002")
     shard = shard_path(run.results.work(kind, CHANNEL), 0, (2,))
     shard.rename(shard.with_name("aside"))
@@ -128,7 +129,7 @@ def test_lost_shards_and_records_are_found(run: plan.Run, kind: str) -> None:
 
 @pytest.mark.parametrize("hidden", ["record", "shard"])
 def test_consolidation_waits_for_what_another_node_wrote(
-    run: plan.Run, monkeypatch: pytest.MonkeyPatch, hidden: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, hidden: str
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setattr(files, "LAG_POLL_SECONDS", 0.1)
@@ -141,14 +142,14 @@ def test_consolidation_waits_for_what_another_node_wrote(
     assert time.monotonic() - start > 0.9
 
 
-def test_consolidation_refuses_a_volume_that_is_not_done(run: plan.Run) -> None:
+def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
     records.write(run.results.record("result", CHANNEL, 1), records.failed("out of memory"))
     with pytest.raises(InputError, match=r"1 volumes are not done \(result CamA_ch0_488nm timepoint 1\)"):
         consolidate(run)
     assert not run.results.store.exists()
 
 
-def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: plan.Run) -> None:
+def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: Run) -> None:
     path = run.results.record("result", CHANNEL, 0)
     record = records.read(path)
     assert record is not None
@@ -158,7 +159,7 @@ def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run:
     assert run.lost() == {run.deconvolve_manifest("t0000")}
 
 
-def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: plan.Run) -> None:
+def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> None:
     shard = shard_path(run.results.work("raw", CHANNEL), 0, (1,))
     content = bytearray(shard.read_bytes())
     content[50] ^= 1
@@ -168,13 +169,13 @@ def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: plan.Run) 
     assert run.lost() == {run.ingest_manifest(CHANNEL, "t0000")}
 
 
-def test_deconvolution_of_what_is_not_ingested_is_refused(run: plan.Run) -> None:
+def test_deconvolution_of_what_is_not_ingested_is_refused(run: Run) -> None:
     run.results.record("raw", CHANNEL, 0).unlink()
     with pytest.raises(InputError, match="timepoint 0 is not ingested"):
         deconvolve_block(run, "t0000")
 
 
-def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: plan.Run) -> None:
+def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: Run) -> None:
     for kind in ("raw", "result"):
         shard_path(run.results.work(kind, CHANNEL), 0, (0,)).unlink()
     run.results.record("result", CHANNEL, 1).unlink()

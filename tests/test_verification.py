@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import verify as script
 from lightsheet import pyramid, shards, verification
 from lightsheet.errors import InputError
-from lightsheet.plan import Run
 from lightsheet.results import Results
+from lightsheet.run import Run
 from tests import tiny_run
 
 CHANNEL = "CamA_ch0_488nm"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from lightsheet.plan import Run
+from lightsheet.run import Run
 from tests import tiny_run
 
 

@@ -19,7 +19,7 @@ from lightsheet import (
     restoration,
     scene,
 )
-from lightsheet.plan import Run
+from lightsheet.run import Run
 
 ROOT = Path(__file__).parents[1]
 STARTED, ENDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 5, 6, tzinfo=UTC)

@@ -52,6 +52,11 @@ class Volume:
     seconds: float | None
     tiles: tuple[Tile, ...]
 
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The pieces of all tiles."""
+        return tuple(piece for tile in self.tiles for piece in tile.pieces)
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -88,7 +93,7 @@ class Acquisition:
     @property
     def names_seen(self) -> tuple[str, ...]:
         """The TIFFs, relative to the folder, in or left out, from which `discover` makes this acquisition again."""
-        paths = dict.fromkeys(p.path for volume in self.volumes for tile in volume.tiles for p in tile.pieces)
+        paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
         return (*(path.relative_to(self.folder).as_posix() for path in paths), *(name for name, _ in self.left_out))
 
     @property

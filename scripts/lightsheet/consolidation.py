@@ -9,9 +9,9 @@ from typing import Any
 from lightsheet import files, ome, shards
 from lightsheet.errors import InputError
 from lightsheet.log import logger, size
-from lightsheet.plan import KINDS, Run
 from lightsheet.records import Record
 from lightsheet.results import Results
+from lightsheet.run import KINDS, Run
 from lightsheet.store import publish, shard_path
 
 Key = tuple[str, str, int]

@@ -1,253 +1,19 @@
-"""The plan of a run, made each time the Snakefile is parsed: which volumes, in which blocks, and what is missing.
+"""The plan of a run, made each time the Snakefile is parsed: the configuration checked, the folder understood.
 
 Nothing here writes, and nothing reads pixels: every job of a cluster run parses the Snakefile again.
 """
 
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightsheet import acquisition, config, files, hyperstack, log, metadata, records, tiff
-from lightsheet.acquisition import Acquisition, Piece, Tile, Volume
+from lightsheet import acquisition, config, files, hyperstack, metadata, tiff
+from lightsheet.acquisition import Acquisition, Tile
 from lightsheet.errors import InputError
-from lightsheet.mosaic import Pages, Tiles
 from lightsheet.results import Results
-from lightsheet.store import Layout, shard_path
-
-KINDS = ("raw", "result")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the workflow.
-
-    Parameters
-    ----------
-    config : dict
-        Checked, defaults filled in.
-    acquisition : Acquisition
-        What the folder holds.
-    shape : tuple of int
-        (z, y, x) of a volume, its tiles assembled.
-    dtype : str
-        Of the raw volumes.
-    """
-
-    config: Mapping[str, Any]
-    acquisition: Acquisition
-    shape: tuple[int, int, int]
-    dtype: str
-
-    @cached_property
-    def results(self) -> Results:
-        """Where everything goes."""
-        return Results(Path(self.config["output"]["folder"]) / self.config["name"])
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels, in the order of the store."""
-        return self.acquisition.channels
-
-    @cached_property
-    def blocks(self) -> dict[str, range]:
-        """Timepoints of each block, by the block's name."""
-        size, end = self.config["deconvolution"]["timepoints_per_job"], self.acquisition.timepoints
-        return {f"t{start:04d}": range(start, min(start + size, end)) for start in range(0, end, size)}
-
-    @cached_property
-    def _volumes(self) -> dict[tuple[str, int], Volume]:
-        return {(volume.channel, volume.timepoint): volume for volume in self.acquisition.volumes}
-
-    def sources(self, channel: str, block: str) -> list[str]:
-        """Return the TIFF files of a channel's block."""
-        volumes = (self._volumes[channel, t] for t in self.blocks[block])
-        return list(dict.fromkeys(str(piece.path) for volume in volumes for piece in _pieces(volume)))
-
-    def tiles(self, channel: str, block: str) -> list[tuple[int, Tiles]]:
-        """Return per timepoint of a block the tiles of its volume, none of a missing one."""
-        return [
-            (t, [(tile.position, [_plain(piece) for piece in tile.pieces]) for tile in self._volumes[channel, t].tiles])
-            for t in self.blocks[block]
-        ]
-
-    def psf_file(self, channel: str) -> str:
-        """Return a channel's PSF file: as the configuration says, or else beside the images."""
-        name = Path(self.config["psf"]["files"][channel]).expanduser()
-        beside = self.acquisition.folder / name
-        if not name.exists() and not beside.exists():
-            raise InputError(
-                f"config key psf.files.{channel}: there is no file {name}, neither as it stands nor as {beside}"
-            )
-        return str(name if name.exists() else beside)
-
-    def psf_settings(self) -> dict[str, Any]:
-        """Return what changes a prepared PSF, besides its file."""
-        psf = self.config["psf"]
-        return {
-            "psf_voxel_size": psf["voxel_size"],
-            "voxel_size": self.config["voxel_size"],
-            "background": psf["background"],
-        }
-
-    @cached_property
-    def layouts(self) -> dict[str, Layout]:
-        """Layout of raw and of result volumes."""
-        output = self.config["output"]
-        dtypes = {"raw": self.dtype, "result": output["dtype"]}
-        return {
-            kind: Layout.plan(self.shape, self.config["voxel_size"], dtypes[kind], output["codec"]) for kind in KINDS
-        }
-
-    def settings(self) -> dict[str, Any]:
-        """Return what changes a deconvolved volume, besides its pixels and its PSF; background per channel."""
-        asked = self.config["deconvolution"]
-        background = asked["background"]
-        per_channel = background if isinstance(background, Mapping) else dict.fromkeys(self.channels, background)
-        return {
-            **{key: asked[key] for key in ("engine", "iterations", "boundary", "acceleration")},
-            "background": {channel: per_channel[channel] for channel in self.channels},
-            **{key: self.config["output"][key] for key in ("dtype", "scale")},
-        }
-
-    def manifest(self, kind: str, channel: str, block: str) -> str:
-        """Return the manifest that speaks of a channel's raw or result volumes in a block."""
-        return self.ingest_manifest(channel, block) if kind == "raw" else self.deconvolve_manifest(block)
-
-    def ingest_manifest(self, channel: str, block: str) -> str:
-        """Return the declared output of an ingest job."""
-        return str(self.results.manifest(f"ingest.{channel}.{block}"))
-
-    def deconvolve_manifest(self, block: str) -> str:
-        """Return the declared output of a deconvolve job."""
-        return str(self.results.manifest(f"deconvolve.{block}"))
-
-    def manifests(self) -> list[str]:
-        """Return the declared outputs of all ingest and deconvolve jobs."""
-        ingest = [self.ingest_manifest(channel, block) for channel in self.channels for block in self.blocks]
-        return ingest + [self.deconvolve_manifest(block) for block in self.blocks]
-
-    def volumes(self) -> Iterator[tuple[str, str, int]]:
-        """Yield channel, block and timepoint of every volume."""
-        for block, timepoints in self.blocks.items():
-            for timepoint in timepoints:
-                for channel in self.channels:
-                    yield channel, block, timepoint
-
-    def has(self, kind: str, channel: str, timepoint: int) -> bool:
-        """Tell whether a volume (kind raw or result) has a record and the shards that it names."""
-        return self._is_whole(kind, channel, timepoint, records.read(self.results.record(kind, channel, timepoint)))
-
-    def _is_whole(self, kind: str, channel: str, timepoint: int, record: records.Record | None) -> bool:
-        if not record or record["status"] != "done":
-            return False
-        return records.shards_are_there(record["shards"], self.results.work(kind, channel), timepoint)
-
-    def agreed(self) -> Iterator[tuple[str, tuple[str, str, int], records.Record | None]]:
-        """Yield for each volume its manifest, its key, and its record if that says done, as the manifest does.
-
-        The key is the kind (raw or result), the channel and the timepoint.
-        """
-        said = {path: files.read_json(Path(path)) or {} for path in self.manifests()}
-        for channel, block, timepoint in self.volumes():
-            for kind in KINDS:
-                manifest = self.manifest(kind, channel, block)
-                record = records.read(self.results.record(kind, channel, timepoint))
-                fingerprint = said[manifest].get(f"{channel}/{timepoint}")
-                if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
-                    record = None
-                yield manifest, (kind, channel, timepoint), record
-
-    def failures(self) -> list[str]:
-        """Return a sentence for each volume whose record says that it could not be done."""
-        found = []
-        for channel, _, timepoint in self.volumes():
-            for kind in KINDS:
-                record = records.read(self.results.record(kind, channel, timepoint))
-                if record and record["status"] == "failed":
-                    found.append(f"{kind} {channel} timepoint {timepoint}: {record['error']}")
-        return found
-
-    def lost(self) -> set[str]:
-        """Return the manifests whose work is no longer all there, so that Snakemake must run their jobs again.
-
-        Snakemake sees only manifests; a deleted shard, or one that consolidation found damaged, shows here.
-        """
-        again = {
-            manifest
-            for manifest, key, record in self.agreed()
-            if Path(manifest).exists() and not self._is_whole(*key, record)
-        }
-        published = self.results.manifest("consolidate")
-        if published.exists() and not self._is_published():
-            again.add(str(published))
-        return again
-
-    def _is_published(self) -> bool:
-        """Tell whether every shard and the provenance stand where readers look for them."""
-        places = self.results.provenance
-        stores = {self.results.store: "result", **{self.results.raw_store(c): "raw" for c in self.channels}}
-        for store, kind in stores.items():
-            levels = len(self.layouts[kind].levels)
-            for t in range(self.acquisition.timepoints):
-                indices = [(t, c) for c in range(len(self.channels))] if kind == "result" else [(t,)]
-                places += [shard_path(store, level, index) for level in range(levels) for index in indices]
-        return all(place.exists() for place in places)
-
-    @property
-    def volume(self) -> str:
-        """What one of the volumes is like, in words."""
-        size = " x ".join(f"{self.config['voxel_size'][axis]:g}" for axis in "zyx")
-        return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre"
-
-    def begin(self) -> None:
-        """Write down which files this run is about, for its jobs, before the first of them starts."""
-        found = self.acquisition
-        files.write_json(self.results.files, {"names": found.names_seen, "waiting": found.waiting})
-
-    def summary(self) -> str:
-        """Say in one line what the run will make, and refuse it if the disk cannot hold that.
-
-        Raises
-        ------
-        InputError
-            If the output folder cannot be written, or its disk is too small for what is still to be made.
-        """
-        every = list(self.volumes())
-        need = sum(
-            self.layouts[kind].volume_bytes()
-            for kind in KINDS
-            for channel, _, timepoint in every
-            if not self.has(kind, channel, timepoint)
-        )
-        self._check_disk(need)
-        z, y, x = self.shape
-        return (
-            f"{self.config['name']}: {self.acquisition.timepoints} timepoints x {len(self.channels)} channels "
-            f"({', '.join(self.channels)}) = {len(every)} volumes of ({z}, {y}, {x}) {self.dtype}; "
-            f"still to be written: at most {log.size(need)} into {self.results.folder}"
-        )
-
-    def _check_disk(self, need: int) -> None:
-        folder = self.results.folder.absolute()
-        while not folder.exists():
-            folder = folder.parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(
-                f"config key output.folder: {self.results.folder} cannot be made, because {folder} is not a folder "
-                "that you may write to"
-            )
-        free = shutil.disk_usage(folder).free
-        if need > free:
-            raise InputError(
-                f"{self.results.folder} needs up to {log.size(need)} more (raw and result volumes with their "
-                f"pyramids, not compressed), but its disk has {log.size(free)} free: make room, or name another disk "
-                "in output.folder"
-            )
+from lightsheet.run import Run
 
 
 def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
@@ -310,19 +76,9 @@ def _refuse_braces(run: Run) -> None:
 def _typical_tile(found: Acquisition) -> Tile:
     """Return a tile of the most common size, so that one odd file is not taken for the rule."""
     sizes: dict[Path, int] = {}
-    for piece in (piece for volume in found.volumes for piece in _pieces(volume)):
+    for piece in (piece for volume in found.volumes for piece in volume.pieces):
         if piece.path not in sizes:
             sizes[piece.path] = piece.path.stat().st_size
     tiles = [tile for volume in found.volumes for tile in volume.tiles]
     totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]
-
-
-def _pieces(volume: Volume) -> Iterator[Piece]:
-    return (piece for tile in volume.tiles for piece in tile.pieces)
-
-
-def _plain(piece: Piece) -> tuple[str, Pages]:
-    """Return a piece as what Snakemake can compare with an earlier run's."""
-    pages = piece.pages
-    return str(piece.path), None if pages is None else (pages.start, pages.stop, pages.step)

@@ -15,9 +15,9 @@ from rocrate.rocrate import ROCrate
 
 from lightsheet import files, records, software, volume_table
 from lightsheet.errors import InputError
-from lightsheet.plan import Run
 from lightsheet.records import Record
 from lightsheet.results import CONFIG, SNAKEFILE, VOLUMES
+from lightsheet.run import Run
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),

@@ -15,7 +15,7 @@ import numpy as np
 from lightsheet import tiff
 from lightsheet.errors import InputError
 from lightsheet.method import FOREIGN
-from lightsheet.plan import Run
+from lightsheet.run import Run
 
 MB = 10**6
 DAY = 24 * 60

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet import files
-from lightsheet.plan import Run
 from lightsheet.records import Record
+from lightsheet.run import Run
 
 
 def rows(run: Run, done: dict[tuple[str, str, int], Record]) -> list[dict[str, Any]]:

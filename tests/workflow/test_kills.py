@@ -34,18 +34,18 @@ def test_a_killed_run_goes_on_where_it_was(fresh: Project, project: Project) -> 
     undisturbed = project.digests()
     fresh.configure(deconvolution={"timepoints_per_job": 3})  # fewer jobs; the bytes do not depend on blocks
     start = time.monotonic()
-    fresh.succeed()
+    fresh.succeed("consolidate")
     seconds = time.monotonic() - start
     assert fresh.digests() == undisturbed, "a run gives the same bytes each time"
     moments = random.Random(7)
     for number in range(KILLS):
         fresh.forget()
-        running = fresh.start()
+        running = fresh.start("consolidate")
         # one moment from each tenth of the run, so that every stage is hit
         time.sleep(seconds * (number + moments.random()) / KILLS)
         fresh.kill(running)
         assert_no_half_store(fresh)
         fresh.succeed("--unlock")
-        fresh.succeed()
+        fresh.succeed("consolidate")
         assert_no_half_store(fresh)
         assert fresh.digests() == undisturbed
