@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from blake3 import blake3
 
 from lightsheet import ingestion, records
 from lightsheet.errors import InputError
@@ -76,3 +77,38 @@ def test_a_damaged_file_leaves_a_record_that_says_why(results: Results, tif: Pat
     tif.unlink()
     with pytest.raises(InputError, match=r"a\.tif: cannot be read \(No such file"):
         ingest(results, tif)
+
+
+def test_pages_of_a_file_are_a_volume_whose_digest_is_that_of_its_pixels(results: Results, tmp_path: Path) -> None:
+    """Another volume of the same file changes: this one is not written again."""
+    pixels = np.random.default_rng(2).poisson(120, (12, *SHAPE[1:])).astype(np.uint16)
+    path = tmp_path / "all.tif"
+
+    def ingest_even() -> records.Record:
+        tifffile.imwrite(path, pixels, photometric="minisblack")
+        tiles = [((0, 0, 0), [(str(path), (0, 12, 2))])]
+        return ingestion.ingest(results, "ch0", 0, tiles, RAW, 2)
+
+    record = ingest_even()
+    np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), pixels[::2])
+    assert record["sources"][0]["blake3"] == blake3(pixels[::2].tobytes()).hexdigest()
+    pixels[1] += 1
+    assert ingest_even()["finished"] == record["finished"]
+    pixels[2] += 1
+    assert ingest_even()["fingerprint"] != record["fingerprint"]
+
+
+def test_a_volume_without_files_is_a_hole_until_it_has_some(results: Results, tif: Path) -> None:
+    record = ingest(results)
+    assert record["missing"]
+    assert record["statistics"] is None
+    assert not read_volume(results.work("raw", "ch0"), 0).any()
+    assert ingest(results) == record
+    assert "missing" not in ingest(results, tif)
+    np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), tifffile.imread(tif))
+    assert ingest(results)["missing"]
+
+
+def test_a_file_that_vanishes_while_it_is_digested_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.tif: cannot be read \(No such file"):
+        ingestion.digest(tmp_path / "gone.tif", None)

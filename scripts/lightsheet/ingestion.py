@@ -123,9 +123,17 @@ def digest(path: str | Path, pages: Pages) -> str:
     -------
     str
         Hexadecimal.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
     """
     if pages is None:
-        return files.blake3(Path(path))
+        try:
+            return files.blake3(Path(path))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     found = blake3()
     with tiff.open_stack([(Path(path), range(*pages))]) as stack:
         for z in range(stack.shape[0]):
