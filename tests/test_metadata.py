@@ -7,7 +7,6 @@ import pytest
 import tifffile
 
 from lightsheet import metadata
-from lightsheet.errors import InputError
 from lightsheet.metadata import Metadata
 from tests.reference_data import DATA
 
@@ -263,48 +262,3 @@ def test_settings_that_are_absent_or_disagree(tmp_path: Path) -> None:
     assert metadata.settings_file(tmp_path) is not None
     _settings(tmp_path / "b_Settings.txt", "Z piezo")
     assert metadata.settings_file(tmp_path) is None
-
-
-FILE = Metadata("OME-XML of a.tif", {"z": 0.3, "y": 0.104, "x": 0.104})
-SKEWED = Metadata("a_Settings.txt", z_choices=(0.4, 0.206))
-
-
-def test_voxel_size_of_the_config_wins_where_nothing_contradicts_it() -> None:
-    config = {"z": 0.302, "y": 0.104, "x": 0.1041}
-    assert metadata.check_voxel_size(config, None, None) == config
-    assert metadata.check_voxel_size(config, FILE, None) == config
-    assert metadata.check_voxel_size({**config, "z": 0.207}, None, SKEWED)["z"] == 0.207
-    assert metadata.check_voxel_size({**config, "z": 0.4}, None, SKEWED)["z"] == 0.4
-
-
-def test_voxel_size_from_the_files() -> None:
-    assert metadata.check_voxel_size(None, FILE, None) == FILE.voxel_size
-    assert metadata.check_voxel_size({"z": 0.3}, FILE, None) == FILE.voxel_size
-    assert metadata.check_voxel_size({"y": 1, "x": 1}, None, Metadata("s", z_choices=(0.5,)))["z"] == 0.5
-
-
-def test_contradicting_voxel_sizes() -> None:
-    with pytest.raises(
-        InputError,
-        match=r"voxel_size.z is 0.4 um in the config, but 0.3 um in OME-XML of a.tif; correct it there, .*override",
-    ):
-        metadata.check_voxel_size({"z": 0.4, "y": 0.104, "x": 0.104}, FILE, None)
-    with pytest.raises(InputError, match=r"0.3 um in the config, but 0.4 um or 0.206 um in a_Settings.txt"):
-        metadata.check_voxel_size({"z": 0.3, "y": 0.104, "x": 0.104}, FILE, SKEWED)
-    with pytest.raises(
-        InputError, match=r"0.3 um in OME-XML of a.tif, but 0.4 um or 0.206 um in a_Settings.txt; write"
-    ):
-        metadata.check_voxel_size(None, FILE, SKEWED)
-
-
-def test_override_ends_the_comparison() -> None:
-    config = {"z": 0.3, "y": 0.2, "x": 0.2, "override": True}
-    assert metadata.check_voxel_size(config, FILE, SKEWED) == {"z": 0.3, "y": 0.2, "x": 0.2}
-    assert metadata.check_voxel_size({"z": 0.5, "override": True}, FILE, None) == {"z": 0.5, "y": 0.104, "x": 0.104}
-
-
-def test_voxel_size_that_nobody_knows() -> None:
-    with pytest.raises(InputError, match=r"voxel_size.z is not known"):
-        metadata.check_voxel_size(None, Metadata("x", {"y": 0.1, "x": 0.1}), None)
-    with pytest.raises(InputError, match=r"can be 0.4 um or 0.206 um, says a_Settings.txt"):
-        metadata.check_voxel_size({"y": 0.1, "x": 0.1}, None, SKEWED)

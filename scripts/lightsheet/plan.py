@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightsheet import acquisition, config, files, hyperstack, metadata, tiff
+from lightsheet import acquisition, config, files, hyperstack, metadata, tiff, voxel_size
 from lightsheet.acquisition import Acquisition, Tile
 from lightsheet.errors import InputError
 from lightsheet.results import Results
@@ -54,9 +54,7 @@ def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     config.check_channels(checked, found.channels)
     typical = _typical_tile(found)
     facts = metadata.read(typical.pieces[0].path)
-    checked["voxel_size"] = metadata.check_voxel_size(
-        checked.get("voxel_size"), facts, metadata.settings_file(found.folder)
-    )
+    checked["voxel_size"] = voxel_size.check(checked.get("voxel_size"), facts, metadata.settings_file(found.folder))
     with tiff.open_stack(typical.pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))

@@ -1,0 +1,71 @@
+"""The voxel size to use: what the configuration says, held against what the files say."""
+
+import math
+from collections.abc import Mapping
+
+from lightsheet.errors import InputError
+from lightsheet.metadata import Metadata
+
+TOLERANCE = 0.02  # resolution tags are rounded, and settings files give nominal magnifications
+
+
+def check(config: Mapping[str, float] | None, found: Metadata | None, settings: Metadata | None) -> dict[str, float]:
+    """Decide on the voxel size, and refuse what contradicts it.
+
+    Parameters
+    ----------
+    config : mapping or None
+        `voxel_size` of the configuration in micrometre, as far as it is given. With ``override: true`` in it,
+        nothing is compared with the values given.
+    found, settings : Metadata or None
+        From `metadata.read` and from `metadata.settings_file`.
+
+    Returns
+    -------
+    dict
+        z, y, x in micrometre: from the config, else from the files, else from the settings.
+
+    Raises
+    ------
+    InputError
+        If two of them differ by more than 2 %, an axis is unknown, or several values are possible.
+    """
+    config = config or {}
+    return {axis: _choose(axis, config, [source for source in (found, settings) if source]) for axis in "zyx"}
+
+
+def _choose(axis: str, config: Mapping[str, float], sources: list[Metadata]) -> float:
+    """Take the first that is known of an axis, and compare it with the others."""
+    known: list[tuple[str, tuple[float, ...]]] = []
+    if axis in config:
+        known.append(("the config", (float(config[axis]),)))
+    if not (known and config.get("override")):
+        known += [(source.source, values) for source in sources if (values := _values(source, axis))]
+    if not known:
+        raise InputError(f"voxel_size.{axis} is not known: the files do not tell it; write it in the config")
+    (first, values), *others = known
+    if len(values) > 1:
+        raise InputError(
+            f"voxel_size.{axis} can be {_listed(values)}, says {first}: the former as recorded, the latter if the "
+            "planes are deskewed; write the one that holds in the config"
+        )
+    for other, choices in others:
+        if not any(math.isclose(values[0], choice, rel_tol=TOLERANCE) for choice in choices):
+            remedy = (
+                "correct it there, or, if it is right," if axis in config else "write the right one in the config and"
+            )
+            raise InputError(
+                f"voxel_size.{axis} is {_listed(values)} in {first}, but {_listed(choices)} in {other}; {remedy} add "
+                "`override: true` to voxel_size"
+            )
+    return values[0]
+
+
+def _values(source: Metadata, axis: str) -> tuple[float, ...]:
+    if axis in source.voxel_size:
+        return (source.voxel_size[axis],)
+    return source.z_choices if axis == "z" else ()
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return " or ".join(f"{value:.4g} um" for value in values)
