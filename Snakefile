@@ -22,6 +22,8 @@ try:
     run = plan.prepare(config, resumed=not workflow.is_main_process)
     if workflow.is_main_process:
         logger.info(run.summary())
+        if run.acquisition.waiting:
+            logger.info(run.acquisition.waiting_remark)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -34,6 +36,13 @@ def every_manifest(wildcards):
     if workflow.is_main_process:
         workflow.dag.forcefiles.update(run.lost())
     return run.manifests()
+
+
+def again_if_asked(wildcards):
+    """Have the inventory told whenever it is what was asked for."""
+    if "inventory" in [rule.name for rule in workflow.dag.targetrules]:
+        workflow.dag.forcefiles.add(f"{RESULTS}/inventory.csv")
+    return []
 
 
 onstart:
@@ -69,6 +78,8 @@ rule all:
 
 
 rule inventory:
+    input:
+        again_if_asked,
     output:
         f"{RESULTS}/inventory.csv",
     log:

@@ -72,6 +72,7 @@ def test_a_channel_may_be_rare_but_the_time_axis_may_not(tmp_path):
     fill(tmp_path, "CH0_20231105203015.tif")
     message = refusal(tmp_path, TEMPLATE, missing="fill")
     assert "ch0 lacks timepoint 9-20231105203014" in message
+    assert "; more timepoints are missing than there are, so these numbers hardly count timepoints; copy" in message
     assert "input.missing" not in message
 
 

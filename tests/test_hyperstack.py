@@ -195,6 +195,35 @@ def test_timepoints_of_names_and_of_files(tmp_path: Path) -> None:
     assert hyperstack.unfold(acquired([[path] for path in paths])).seconds == (0, 10, 20, 30, 40, 50)
 
 
+def timed(times: Sequence[float], planes: int, **described: object) -> dict[str, object]:
+    """Describe when the planes of each timepoint were recorded, each 0.1 s after the one before."""
+    return {"Plane": {"DeltaT": [time + 0.1 * plane for time in times for plane in range(planes)]}, **described}
+
+
+def test_times_at_which_a_file_was_recorded(tmp_path: Path) -> None:
+    described = timed([3, 8, 28], 8, TimeIncrement=5)
+    path = write_ome(tmp_path / "a.tif", pixels(), "TZCYX", **described)
+    unfolded = hyperstack.unfold(acquired([[path]]))
+    assert unfolded.seconds == (0, 5, 25)
+    assert [volume.seconds for volume in unfolded.volumes] == [0, 0, 5, 5, 25, 25]
+    assert hyperstack.unfold(acquired([[path]], seconds=(100.0,))).seconds == (100, 105, 125)
+    # What was recorded in one file says nothing of the pauses between files.
+    assert hyperstack.unfold(acquired([[path], [path]])).seconds == (0, 5, 10, 15, 20, 25)
+
+
+def test_times_of_a_set_of_one_file_per_timepoint(tmp_path: Path) -> None:
+    planes = "".join(f'<Plane TheT="{t}" TheC="0" TheZ="0" DeltaT="{t * t}"/>' for t in range(3))
+    xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [(f"{t}.tif", 8) for t in range(3)]).replace("</P", planes + "</P")
+    paths = [write_plain(tmp_path / f"{t}.tif", image, xml) for t, image in enumerate(pixels())]
+    assert hyperstack.unfold(acquired([[path] for path in paths])).seconds == (0, 1, 4)
+
+
+def test_times_of_planes_are_not_those_of_volumes(tmp_path: Path) -> None:
+    described = timed([0, 1, 3, 4], 1, TimeIncrement=1)
+    paths = [write_ome(tmp_path / f"{i}.tif", pixels("TYX", T=4), "TYX", **described) for i in range(4)]
+    assert hyperstack.unfold(acquired([[path] for path in paths]), "ZYX").seconds is None
+
+
 def test_times_that_nobody_knows(tmp_path: Path) -> None:
     path = write_ome(tmp_path / "a.tif", pixels("TZYX"), "TZYX")
     unfolded = hyperstack.unfold(acquired([[path]], seconds=(0.0,)))
@@ -286,10 +315,32 @@ def test_damaged_metadata(tmp_path: Path) -> None:
         hyperstack.unfold(acquisition)
 
 
-def test_later_file_of_another_length(tmp_path: Path) -> None:
-    paths = [write_ome(tmp_path / f"{i}.tif", pixels("ZCYX", Z=4 - i), "ZCYX") for i in range(2)]
-    with pytest.raises(InputError, match=r"1.tif has 6 pages, but 8 are expected"):
-        hyperstack.unfold(acquired([[path] for path in paths]))
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_files_that_are_not_looked_at_are_not_opened(tmp_path: Path, damaged: int) -> None:
+    paths = [write_ome(tmp_path / f"{i}.tif", pixels("ZCYX"), "ZCYX") for i in range(2)]
+    whole = hyperstack.unfold(acquired([[path] for path in paths]))
+    paths[damaged].write_bytes(b"no TIFF")
+    acquisition = acquired([[path] for path in paths])
+    assert hyperstack.unfold(acquisition, tile=acquisition.volumes[1 - damaged].tiles[0]) == whole
+    if damaged == 0:
+        with pytest.raises(InputError, match=r"0.tif: cannot be read as TIFF"):
+            hyperstack.unfold(acquisition)
+
+
+def test_later_parts_of_another_length(tmp_path: Path) -> None:
+    paths = [write_plain(tmp_path / f"{i}.tif", pixels("ZCYX")[: 4 - i // 3]) for i in range(4)]
+    with pytest.raises(InputError, match=r"2.tif with 1 more has 14 pages, but 16 are expected \(T=1, C=2, Z=8\)"):
+        hyperstack.unfold(acquired([paths[:2], paths[2:]]), "ZC2YX")
+
+
+def test_planes_with_channels_inside(tmp_path: Path) -> None:
+    image = pixels("ZCYX")
+    paths = [write_ome(tmp_path / f"z{z}.tif", plane, "CYX") for z, plane in enumerate(image)]
+    assert_unfolded(hyperstack.unfold(acquired([paths]), "ZCYX"), image[None])
+    with pytest.raises(InputError, match=r"z0.tif with 3 more: its 8 pages are not whole volumes"):
+        hyperstack.unfold(acquired([paths]), "CZYX")
+    with pytest.raises(InputError, match=r"z0.tif with 3 more has 8 pages, but OME-XML of z0.tif describes 2"):
+        hyperstack.unfold(acquired([paths]))
 
 
 def test_pages_in_no_order(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,28 @@ def test_a_volume_without_files_is_a_hole_until_it_has_some(results: Results, ti
 def test_a_file_that_vanishes_while_it_is_digested_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.tif: cannot be read \(No such file"):
         ingestion.digest(tmp_path / "gone.tif", None)
+
+
+def test_a_file_replaced_while_it_is_read_is_not_believed(
+    results: Results, tif: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the record would hold the new file's digest and the shard the old one's pixels, for ever."""
+    digest = ingestion.digest
+
+    def replace(path: str, pages: None) -> str:
+        time.sleep(0.5)  # until the pixels are read
+        tifffile.imwrite(path, np.zeros(SHAPE, np.uint16))
+        return digest(path, pages)
+
+    monkeypatch.setattr(ingestion, "digest", replace)
+    with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
+        ingest(results, tif)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_refused(results: Results, tmp_path: Path, value: float) -> None:
+    volume = np.ones(SHAPE, np.float32)
+    volume[3, 4, 5] = value
+    tifffile.imwrite(tmp_path / "nan.tif", volume)
+    with pytest.raises(InputError, match=r"nan\.tif: it holds NaN or infinity"):
+        ingest(results, tmp_path / "nan.tif", layout=Layout.plan(SHAPE, VOXEL, "float32", CODEC))

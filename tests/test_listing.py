@@ -1,17 +1,9 @@
 """Folders of small files, against which of them a person would take."""
 
 import os
-import time
-from itertools import product
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from lightsheet import listing
 from lightsheet.acquisition import discover
-from lightsheet.errors import InputError
 
 from .test_acquisition import TEMPLATE, fill, reference_name, refusal
 
@@ -97,118 +89,3 @@ def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert f"{tmp_path / 'b'}: cannot be listed (Permission denied)" in refusal(tmp_path, "{channel}/{timepoint}.tif")
-
-
-# --- While the microscope writes
-
-
-@pytest.fixture
-def no_wait(monkeypatch):
-    monkeypatch.setattr(listing, "LOOK_SECONDS", 0.0)
-
-
-def drop(folder: Path, *names: str, age: float = 100.0) -> None:
-    """Let files arrive that were last modified `age` seconds ago."""
-    fill(folder, *names)
-    modified = time.time() - age
-    for name in names:
-        os.utime(folder / name, (modified, modified))
-
-
-def accepted(folder: Path, **kwargs: object) -> list[str]:
-    found = discover(folder, TEMPLATE, settle=30, **kwargs)
-    assert not set(found.names_seen) & {name for name, _ in found.waiting}
-    return [p.path.name for volume in found.volumes for tile in volume.tiles for p in tile.pieces]
-
-
-@pytest.mark.usefixtures("no_wait")
-def test_young_files_and_unfinished_timepoints_are_left(tmp_path):
-    drop(tmp_path, *(f"CH{c}_{t}.tif" for t in range(3) for c in (0, 1)))
-    drop(tmp_path, "CH0_3.tif")
-    drop(tmp_path, "CH1_3.tif", "CH0_4.tif", age=10)
-    drop(tmp_path, "odd.tif", age=1)
-    found = discover(tmp_path, TEMPLATE, settle=30)
-    assert found.timepoints == 3
-    assert dict(found.waiting) == {
-        "CH0_3.tif": "of a timepoint that is not complete",
-        "CH0_4.tif": "younger than 30 s",
-        "CH1_3.tif": "younger than 30 s",
-    }
-    assert found.waiting_remark == (
-        "3 files are left for the next run: 2 younger than 30 s, 1 of a timepoint that is not complete."
-    )
-    assert [name for name, _ in found.left_out] == ["odd.tif"]
-    again = discover(tmp_path, TEMPLATE, settle=30, names=found.names_seen)
-    assert again == found
-    assert (again.waiting, again.waiting_remark) == ((), None)
-
-
-@pytest.mark.usefixtures("no_wait")
-def test_a_run_after_each_arrival_takes_what_is_whole(tmp_path):
-    arrivals = [f"CH{c}_{t}.tif" for t in range(4) for c in (0, 1)]
-    drop(tmp_path, arrivals[0])
-    for count, name in enumerate(arrivals[1:], 2):
-        drop(tmp_path, name)
-        assert accepted(tmp_path) == arrivals[: count // 2 * 2]
-
-
-def test_a_file_that_grows_or_goes_between_the_looks_is_left(tmp_path, monkeypatch):
-    drop(tmp_path, *(f"CH0_{t}.tif" for t in range(4)))
-    looks = []
-
-    def write(seconds: float) -> None:
-        looks.append(seconds)
-        (tmp_path / "CH0_2.tif").write_bytes(b"more")
-        os.utime(tmp_path / "CH0_2.tif", (1, 1))  # as copying programs set it
-        (tmp_path / "CH0_3.tif").unlink()
-
-    monkeypatch.setattr(time, "sleep", write)
-    found = discover(tmp_path, TEMPLATE, settle=30)
-    assert found.waiting == (("CH0_2.tif", "still being written"), ("CH0_3.tif", "still being written"))
-    assert found.timepoints == 2
-    assert looks == [listing.LOOK_SECONDS]
-    discover(tmp_path, TEMPLATE, ["CH0_3*"])
-    assert len(looks) == 1  # without settle, and with names, nobody waits
-    discover(tmp_path, TEMPLATE, settle=30, names=["CH0_0.tif"])
-    assert len(looks) == 1
-
-
-@pytest.mark.usefixtures("no_wait")
-def test_what_arrives_is_never_a_hole(tmp_path):
-    drop(tmp_path, *(f"CH{c}_{t}.tif" for t in (0, 1, 3, 5) for c in (0, 1)))
-    drop(tmp_path, "CH1_5.tif", age=0)
-    found = discover(tmp_path, TEMPLATE, settle=30, missing="fill")
-    assert (found.timepoints, found.missing) == (4, (("ch0", 2), ("ch1", 2)))
-    drop(tmp_path, "CH0_1.tif", age=0)  # what comes after it waits too, or timepoint 1 would pass for a hole
-    assert accepted(tmp_path, missing="fill") == ["CH0_0.tif", "CH1_0.tif"]
-
-
-@pytest.mark.usefixtures("no_wait")
-def test_nothing_is_there_yet(tmp_path):
-    drop(tmp_path, "CH0_0.tif", "CH1_0.tif", age=0)
-    message = refusal(tmp_path, TEMPLATE, settle=30)
-    assert "no timepoint is whole yet (2 younger than 30 s); run again in 30 s" in message
-
-
-@pytest.mark.usefixtures("no_wait")
-@given(st.dictionaries(st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(0, 1)), st.booleans(), min_size=1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-def test_only_whole_and_settled_timepoints_are_taken(tmp_path_factory, settled):
-    folder = tmp_path_factory.mktemp("live")
-    name = "CH{}_{}_z{}.tif".format
-    for (t, c, z), old in settled.items():
-        drop(folder, name(c, t, z), age=100 if old else 0)
-    channels, planes = ({key[axis] for key in settled} for axis in (1, 2))
-    first_young = min((t for (t, _, _), old in settled.items() if not old), default=4)
-    whole = [t for t in range(first_young) if all(settled.get((t, c, z)) for c, z in product(channels, planes))]
-    template = "CH{channel}_{timepoint}_z{plane}.tif"
-    try:
-        found = discover(folder, template, settle=30)
-    except InputError:  # nothing is whole yet, or something before a whole timepoint is missing
-        assert not whole or len(whole) <= max(whole) - min(t for t, _, _ in settled)
-        return
-    assert found == discover(folder, template, names=found.names_seen)
-    taken = {piece.path.name for volume in found.volumes for piece in volume.tiles[0].pieces}
-    times = {t for t, c, z in settled if name(c, t, z) in taken}
-    assert taken == {name(c, t, z) for t in times for c in channels for z in planes}
-    assert times == set(whole)

@@ -133,6 +133,34 @@ def test_ome_without_values(tmp_path: Path) -> None:
     assert (found.voxel_size, found.interval, found.channels, found.wavelengths) == ({}, None, ("",), (None,))
 
 
+@pytest.mark.parametrize(
+    ("planes", "expected"),
+    [
+        ([(0, 0, "250"), (0, 1, "150"), (1, 0, "5150"), (2, 0, "25150")], (0, 5, 25)),
+        ([(0, 0, "0"), (2, 0, "2000"), (1, 0, "500")], (0, 0.5, 2)),
+        ([(0, 0, "-500"), (1, 0, "0"), (2, 0, "500")], (0, 0.5, 1)),
+        ([(0, 0, "0"), (2, 0, "2000")], ()),
+        ([(0, 0, "0"), (1, 0, "2000"), (2, 0, "2000")], ()),
+        ([(0, 0, "0"), (1, 0, "many"), (2, 0, "2000")], ()),
+        ([(0, 0, "0"), (1, 0, "1"), (2, 0, "nan")], ()),
+        ([(0, 0, "0"), (1, 0, "1"), (2, 0, "2"), (3, 0, "3")], ()),
+        ([(0, 0, "0"), (1, 0, "1"), ("last", 0, "2")], ()),
+    ],
+)
+def test_ome_times(tmp_path: Path, planes: list[tuple[int | str, int, str]], expected: tuple[float, ...]) -> None:
+    inside = "".join(f'<Plane TheT="{t}" TheC="0" TheZ="{z}" DeltaT="{s}" DeltaTUnit="ms"/>' for t, z, s in planes)
+    pixels = 'DimensionOrder="XYZCT" SizeT="3" SizeC="1" SizeZ="2" TimeIncrement="5"'
+    found = metadata.read(ome_tiff(tmp_path / "a.tif", 6, pixels, "<TiffData/>" + inside))
+    assert (found.times, found.interval) == (pytest.approx(expected), 5)
+
+
+@pytest.mark.parametrize(("timepoint", "expected"), [("0", (0,)), ("1", ()), ("", ())])
+def test_ome_time_of_a_single_timepoint(tmp_path: Path, timepoint: str, expected: tuple[float, ...]) -> None:
+    inside = f'<TiffData/><Plane TheT="{timepoint}" TheC="0" TheZ="0" DeltaT="7"/>'
+    pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="2"'
+    assert metadata.read(ome_tiff(tmp_path / "a.tif", 2, pixels, inside)).times == expected
+
+
 def test_order_of_pages_is_what_tiff_data_says(tmp_path: Path) -> None:
     # Micro-Manager writes XYCZT whatever the order of its pages is.
     listed = (

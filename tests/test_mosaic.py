@@ -42,3 +42,10 @@ def test_tiles_are_files_and_pages_of_files(tmp_path: Path) -> None:
         np.testing.assert_array_equal(volume[3:5, 1:11], VOLUME[3:5, 1:11, :14])
     with pytest.raises(InputError, match=r"0\.tif: it is \(8, 12, 7\) uint16, but most .* \(8, 12, 7\) float32"):
         mosaic.opened([((0, 0, 0), tiles[1][1])], (8, 12, 7), "float32").__enter__()
+
+
+def test_a_file_of_another_number_of_pages_is_refused(tmp_path: Path) -> None:
+    """Its volumes lie elsewhere than in the others; those pages would be read as if nothing were wrong."""
+    tifffile.imwrite(tmp_path / "cut.tif", VOLUME[:6], photometric="minisblack")
+    with pytest.raises(InputError, match=r"cut\.tif: it has 6 pages, but 8 are expected"):
+        mosaic.opened([((0, 0, 0), [(str(tmp_path / "cut.tif"), (0, 4, 1, 8))])], (4, 12, 15), "uint16").__enter__()

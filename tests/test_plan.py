@@ -98,3 +98,28 @@ def test_nothing_is_written(folder: Path) -> None:
 
 def test_nothing_is_lost_before_anything_was_made() -> None:
     assert prepare().lost() == set()
+
+
+def test_jobs_see_the_files_that_their_run_began_with(folder: Path) -> None:
+    config = {**CONFIG, "input": {**CONFIG["input"], "ignore": ["psf.tif"]}}
+    begun = plan.prepare(config)
+    begun.begin()
+    for channel in ("red", "blue"):
+        tifffile.imwrite(folder / "data" / f"{channel}_5.tif", np.zeros((5, 8, 8), np.uint16))
+    assert plan.prepare(config, resumed=True) == begun
+    assert plan.prepare(config).acquisition.timepoints == 6
+    (folder / "data" / "red_0.tif").unlink()
+    with pytest.raises(InputError, match=r"red_0\.tif: cannot be read \(No such file"):
+        plan.prepare(config, resumed=True)
+
+
+def test_voxel_size_comes_from_the_files_where_the_configuration_leaves_it_out(folder: Path) -> None:
+    tags = {"spacing": 0.25, "unit": "um"}
+    for path in (folder / "data").glob("*_?.tif"):
+        stack = np.zeros((5, 8, 8), np.uint16)
+        tifffile.imwrite(path, stack, imagej=True, resolution=(10, 10), metadata={"axes": "ZYX", **tags})
+    assert prepare(voxel_size={}).config["voxel_size"] == pytest.approx({"z": 0.25, "y": 0.1, "x": 0.1})
+    assert prepare(voxel_size={"z": 0.25, "x": 0.1}).volume.endswith("voxels of 0.25 x 0.1 x 0.1 micrometre")
+    with pytest.raises(InputError, match=r"0\.3 um in the config, but 0\.25 um in ImageJ"):
+        prepare()
+    assert prepare(voxel_size={"z": 0.3, "override": True}).config["voxel_size"]["z"] == 0.3

@@ -56,7 +56,9 @@ def test_downsampling_is_the_mean_of_blocks(
 
 
 def test_downsampling_does_not_overflow() -> None:
-    assert pyramid.downsample(np.full((2, 2, 2), 65535, np.uint16), (2, 2, 2)) == np.array([[[65535]]])
+    for dtype in (np.uint16, np.int32, np.uint32):
+        largest = np.iinfo(dtype).max
+        assert pyramid.downsample(np.full((2, 2, 2), largest, dtype), (2, 2, 2)) == np.array([[[largest]]])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 600, 600), (300, 1, 1)])

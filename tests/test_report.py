@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return make(tmp_path_factory.mktemp("results"), timepoints=2)
+    return make(tmp_path_factory.mktemp("results"), timepoints=2, seconds=[0, 43.748000000000005])
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,8 @@ def test_the_head_says_what_the_run_holds(results: Results, page: Page) -> None:
         "4 = 2 timepoints × 2 channels",
         "8 × 40 × 30 float32",
         "0.3 × 0.1 × 0.1 µm",
-        "43.5 s",
+        "Time interval43.748 s On disk",
+        "1, after 44 s",
         "CamB_ch1_560nm 560 nm",
         "z 0.712 µm, y 0.28 µm, x 0.27 µm",
         "9 × 7 × 5",
@@ -139,22 +140,71 @@ def test_odd_names_are_text_and_not_markup(page: Page) -> None:
     assert not [attrs for attrs in page.attributes("i") if attrs.get("class") != "chip"]
 
 
+def curves(page: Page) -> list[list[list[float]]]:
+    """Per curve, per unbroken segment, the numbers x, y, x, y ..."""
+    drawn = [attrs["d"] for attrs in page.attributes("path") if attrs.get("stroke-width") == "1.5"]
+    return [[[float(n) for n in segment.split()] for segment in path.split("M")[1:]] for path in drawn]
+
+
 def test_curves_show_the_flux_and_leave_a_dark_volume_out(tmp_path: Path) -> None:
-    results = make(tmp_path, timepoints=3, interval=None)
+    results = make(tmp_path, timepoints=3)
     dark = records.read(results.record("result", ODD, 1))
     assert dark
     dark["statistics"] |= {"flux_before": 0.0, "sum": 0.0}
     records.write(results.record("result", ODD, 1), dark)
     report.write(results, tmp_path / "report.html")
     page = Page(tmp_path / "report.html")
-    lines = [attrs["d"] for attrs in page.attributes("path") if attrs.get("stroke-width") == "1.5"]
     # Flux 0.990 and 0.992 between 0.98 (100) and 1.02 (0); the brightest voxel 5000 to 5002 of 5002.
-    assert [[float(n) for n in line[1:].split()] for line in lines[:2]] == [
-        [0, 75, 100, 70],
-        [0, 0.04, 50, 0.02, 100, 0],
-    ]
+    assert curves(page)[:2] == [[[0, 75], [100, 70]], [[0, 0.04, 50, 0.02, 100, 0]]]
     assert "–" in [row[7] for row in page.rows if len(row) == 12]
     assert "not known" in page.text
+    assert "after" not in page.text
+
+
+def test_irregular_time_is_said_and_drawn(tmp_path: Path) -> None:
+    report.write(make(tmp_path, 4, seconds=[0, 43.7, 87.5, 531.2]), tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    text = " ".join(page.text.split())
+    assert "Time interval43.8 s median; time is irregular: 43.7 to 443.7 s" in text
+    assert "3, after 9 min" in text
+    (line,) = curves(page)[0]
+    assert line[::2] == [0, 8.23, 16.47, 100]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "places", "after"),
+    [
+        ([0, 10, None, 30, 40], [0, 25, 50, 75, 100], "4, after 40 s"),
+        ([None, 0, 10, 20.4, None], [0, 25, 49.51, 75, 100], None),  # 10.2 s before and after
+        ([None, 0, None, None, None], [0, 25, 50, 75, 100], None),
+    ],
+)
+def test_timepoints_of_unknown_time_stand_between_the_others(
+    tmp_path: Path, seconds: list[float | None], places: list[float], after: str | None
+) -> None:
+    report.write(make(tmp_path, 5, seconds=seconds), tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    assert curves(page)[0][0][::2] == places
+    assert "irregular" not in page.text
+    assert after in page.text if after else "after" not in page.text
+
+
+def test_a_curve_is_broken_where_volumes_are_missing(tmp_path: Path) -> None:
+    holes = [(ODD, 2), (ODD, 4), *(("CamB_ch1_560nm", t) for t in (0, 1, 2, 4, 5))]
+    report.write(make(tmp_path, 6, missing=holes), tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    flux, _, of_one_volume, _ = curves(page)
+    assert [segment[::2] for segment in flux] == [[0, 20], [60], [100]]
+    assert [segment[::2] for segment in of_one_volume] == [[60]]
+    assert "7 of 12 volumes are missing" in page.text
+    assert "Maximum projections of timepoint 3" in page.text
+
+
+def test_a_lone_volume_is_drawn_as_a_dot_in_a_long_movie(tmp_path: Path) -> None:
+    report.write(make(tmp_path, 41, missing=[(ODD, 1)]), tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    dots = [attrs["d"] for attrs in page.attributes("path") if attrs.get("stroke-width") == "6"]
+    assert [dot.count("M") for dot in dots] == [1, 1, 0, 0]
 
 
 def test_a_long_table_starts_collapsed(tmp_path: Path, page: Page) -> None:

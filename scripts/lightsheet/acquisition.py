@@ -1,16 +1,17 @@
 """From file names to volumes: which files are which channel, timepoint and tile.
 
-It runs whenever the Snakefile is parsed, so it lists one folder, opens no file, and imports nothing heavy.
+`discover` runs whenever the Snakefile is parsed, so it lists folders and at most looks at the sizes and times of files:
+it opens none, and nothing heavy is imported. `open` does both.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lightsheet import gaps, listing, timeaxis
+from lightsheet import gaps, listing, settling, timeaxis
 from lightsheet.errors import InputError
 from lightsheet.listing import Reasons, natural
 from lightsheet.names import parse_name
@@ -99,7 +100,7 @@ class Acquisition:
     @property
     def waiting_remark(self) -> str | None:
         """A sentence on what is left for the next run; None if nothing is."""
-        return listing.remark_on_waiting(self.waiting) if self.waiting else None
+        return settling.remark_on_waiting(self.waiting) if self.waiting else None
 
 
 def discover(
@@ -109,6 +110,7 @@ def discover(
     *,
     missing: str = "error",
     settle: float = 0,
+    before: Collection[str] = (),
     names: Sequence[str] | None = None,
 ) -> Acquisition:
     """Find the volumes of a folder.
@@ -126,6 +128,9 @@ def discover(
     settle : float
         Seconds, above 0 while a microscope still writes: files modified later, and with them the timepoints from
         theirs on, are left for the next run, and so are the last timepoints if something of them has yet to come.
+    before : collection of str
+        `Acquisition.names_seen` of an earlier run, from which settling takes nothing away: where a file modified later
+        is for a hole among its timepoints, only that volume is left for the next run.
     names : sequence of str, optional
         The folder's TIFFs, as `Acquisition.names_seen` gave them: the disk is not looked at.
 
@@ -140,13 +145,16 @@ def discover(
     Raises
     ------
     InputError
-        If there is no such folder, nothing in it fits or has settled, its files are of several stage positions
-        without a place in a grid, a timepoint, a tile or a plane is missing, or two files are one volume.
+        If there is no such folder, nothing in it fits or has settled, a file of the earlier run would be left, the
+        files are of several stage positions without a place in a grid, a timepoint, a tile or a plane is missing, or
+        two files are one volume.
     """
     folder = Path(folder)
     found = listing.list_tiffs(folder, pattern) if names is None else names
     files, left_out = listing.read_names(folder, found, pattern, ignore)
-    waiting = listing.find_waiting(folder, files, settle) if settle and names is None else {}
+    waiting = {}
+    if settle and names is None:
+        waiting = settling.find_waiting(folder, files, settle, frozenset(before))
     files = [file for file in files if file.name not in waiting]
     return _arrange(folder, files, missing, left_out, tuple(waiting.items()))
 

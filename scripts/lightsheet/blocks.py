@@ -57,7 +57,8 @@ def ingest(results: Results, channel: str, tiles: Sequence[Any], layout: Layout,
             errors.append(f"{channel} timepoint {timepoint}: {error}")
             logger.error("%s", errors[-1])
             continue
-        progress.step(f"timepoint {timepoint} {'was there' if record == before else 'written'}")
+        kept = before and record["finished"] == before["finished"]
+        progress.step(f"timepoint {timepoint} {'was there' if kept else 'written'}")
         manifest[f"{channel}/{timepoint}"] = record["fingerprint"]
     _raise(errors, len(tiles), "ingested")
     return manifest

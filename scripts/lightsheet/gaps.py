@@ -1,6 +1,6 @@
 """What is missing: timepoints of a channel, tiles of a mosaic, planes of a tile; and what has yet to arrive.
 
-Like `acquisition`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
+Like `acquisition.discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
 from collections import defaultdict
@@ -20,8 +20,8 @@ def all_sites(files: Iterable[File]) -> list[list[int]]:
     return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
 
 
-def unfinished(volumes: Volumes, changing: Collection[str]) -> set[str]:
-    """Find the files at the end of the time axis whose timepoints have yet to be finished.
+def unfinished(volumes: Volumes, changing: Collection[str], before: Collection[str] = ()) -> set[str]:
+    """Find the files whose timepoints, at the end of the time axis, or whose volumes have yet to be finished.
 
     Parameters
     ----------
@@ -29,13 +29,19 @@ def unfinished(volumes: Volumes, changing: Collection[str]) -> set[str]:
         The files by number on the time axis and channel, then by site.
     changing : collection of str
         Names of the files that may not be whole yet.
+    before : collection of str
+        Names of the files of an earlier run.
 
     Returns
     -------
     set of str
         Names of all files from the first timepoint on that has a changing file, and those of the timepoints before
-        it that lack a channel, a tile or a piece, back to the last that lacks none.
+        it that lack a channel, a tile or a piece, back to the last that lacks none; but of a volume that was a hole in
+        the earlier run, before its last timepoint, a changing file holds back no other volume.
     """
+    filling = _find_filling(volumes, changing, before)
+    late = {file.name for sites in filling.values() for file in sites.values()}
+    volumes = {key: sites for key, sites in volumes.items() if key not in filling}
     files: dict[int, list[File]] = defaultdict(list)
     for (number, _), sites in volumes.items():
         files[number] += sites.values()
@@ -45,7 +51,18 @@ def unfinished(volumes: Volumes, changing: Collection[str]) -> set[str]:
     end = numbers.index(changed[0]) if changed else len(numbers)
     while end and len(files[numbers[end - 1]]) < whole:
         end -= 1
-    return {file.name for number in numbers[end:] for file in files[number]}
+    return late | {file.name for number in numbers[end:] for file in files[number]}
+
+
+def _find_filling(volumes: Volumes, changing: Collection[str], before: Collection[str]) -> Volumes:
+    """Find volumes with changing files before the last timepoint of an earlier run, made of the files `before`."""
+    read = [n for (n, _), sites in volumes.items() if any(file.name in before for file in sites.values())]
+    last = max(read, default=None)
+    return {
+        (number, channel): sites
+        for (number, channel), sites in volumes.items()
+        if last is not None and number < last and any(file.name in changing for file in sites.values())
+    }
 
 
 def check_timepoints(folder: Path, volumes: Volumes, channels: Iterable[str], missing: str) -> tuple[range, list[str]]:
@@ -88,6 +105,8 @@ def check_timepoints(folder: Path, volumes: Volumes, channels: Iterable[str], mi
     fillable = len(numbers) <= 2 * len(used)
     if missing == "fill" and fillable:
         return numbers, [f"Missing, and recorded as holes: {what}, as the names count."]
+    if missing == "fill":
+        what += "; more timepoints are missing than there are, so these numbers hardly count timepoints"
     rest = _way_out(volumes, present, lacking)
     hint = ", or have holes recorded (input.missing: fill)" if fillable else ""
     raise InputError(f"{folder}: {what}; copy what is missing into the folder, {rest} (input.ignore){hint}")

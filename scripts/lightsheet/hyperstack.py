@@ -1,7 +1,7 @@
 """Files that hold several channels or timepoints, unfolded into volumes that are ranges of their pages.
 
-Names tell which files belong to a volume; only the first file's metadata, or the user, tells what a file's pages
-are. Every file is then checked to have as many pages as that takes.
+Names tell which files belong to a volume; only the metadata of a typical file, or the user, tells what a file's pages
+are. A tile that is one file is taken to have as many pages, unopened: ingest refuses it if that is not so.
 """
 
 import math
@@ -28,7 +28,7 @@ class Layout(NamedTuple):
     sizes: Mapping[str, int]
 
 
-def unfold(acquisition: Acquisition, axes: str = "auto") -> Acquisition:
+def unfold(acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None) -> Acquisition:
     """Make a volume of each channel and timepoint that lie in the same files.
 
     Parameters
@@ -36,30 +36,37 @@ def unfold(acquisition: Acquisition, axes: str = "auto") -> Acquisition:
     acquisition : Acquisition
         From `acquisition.discover`: each of its volumes is all that its files hold.
     axes : str
-        "auto": as the first file's metadata says; where it says nothing, all pages are planes of one volume. Else
+        "auto": as the tile's metadata says; where it says nothing, all pages are planes of one volume. Else
         the order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the
-        letters ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out.
+        letters ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs
+        none either where a tile is many files that each say that they are a single plane.
+    tile : Tile, optional
+        The one to look at, like which all others are taken to be; else the first. Of the others, only those of
+        several files are opened, to count their pages.
 
     Returns
     -------
     Acquisition
         The same if its files hold one volume each. Else with T timepoints for each that it had, and C channels:
         those of the names, each followed by the file's channels in the order of the file. Where the names carry
-        no times, the seconds are multiples of the interval in the metadata.
+        no times, the seconds are those of the timepoints in the tile's metadata, or else multiples of its interval.
 
     Raises
     ------
     InputError
         If `axes` cannot be understood, the metadata contradicts the number of pages or does not tell enough, or
-        a file has more or fewer pages than that.
+        a tile of several files has more or fewer pages than that.
     """
     given = _parse_axes(axes)
-    tiles = next(volume.tiles for volume in acquisition.volumes if volume.tiles)
-    found = metadata.read(tiles[0].pieces[0].path)
-    layout = _follow(given, found, tiles[0], axes) if given else _trust(found, tiles[0])
-    if layout is not None and layout.sizes["T"] * layout.sizes["C"] > 1:
+    tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
+    found = metadata.read(tile.pieces[0].path)
+    layout = _follow(given, found, tile, axes) if given else _trust(found, tile)
+    timepoints = layout.sizes["T"] if layout else 1
+    if timepoints < found.own.get("T", 1):  # what the metadata takes for timepoints are planes
+        found = found._replace(interval=None, times=())
+    if layout and timepoints * layout.sizes["C"] > 1:
         acquisition = _unfold(acquisition, layout, found)
-    return _timed(acquisition, found.interval)
+    return _timed(acquisition, found)
 
 
 def _parse_axes(axes: str) -> dict[str, int | None]:
@@ -85,7 +92,10 @@ def _follow(given: Mapping[str, int | None], found: Metadata, tile: Tile, axes: 
     if len(unknown) == 1:
         guesses = [{unknown[0]: pages // math.prod(number for number in given.values() if number)}]
     else:
-        guesses = [{axis: told.get(axis, 0) for axis in unknown} for told in (found.sizes, found.own)]
+        known = [found.sizes, found.own]
+        if next(iter(given)) == "Z" and found.own == found.sizes and found.own.get("Z") == 1:  # each file is a plane
+            known.append({**found.own, "Z": len(tile.pieces)})
+        guesses = [{axis: told.get(axis, 0) for axis in unknown} for told in known]
     for guess in guesses:
         sizes = {axis: guess.get(axis) or given.get(axis, 1) or 0 for axis in "TCZ"}
         if math.prod(sizes.values()) == pages:
@@ -141,10 +151,10 @@ def _unfold(acquisition: Acquisition, layout: Layout, found: Metadata) -> Acquis
     """Replace each volume by the T x C volumes in its files."""
     names = _name_channels(acquisition, layout.sizes["C"], found)
     rank = {name: index for index, name in enumerate(names.values())}
-    volumes = [new for old in acquisition.volumes for new in _split(old, layout, names, found.interval)]
+    volumes = [new for old in acquisition.volumes for new in _split(old, layout, names, found)]
     wavelengths = found.wavelengths if len(found.wavelengths) == layout.sizes["C"] else (None,) * layout.sizes["C"]
     times = range(layout.sizes["T"])
-    seconds = tuple(_later(start, t, layout, found.interval) for start in acquisition.seconds or () for t in times)
+    seconds = tuple(_later(start, t, layout, found) for start in acquisition.seconds or () for t in times)
     return replace(
         acquisition,
         channels=tuple(names.values()),
@@ -171,19 +181,17 @@ def _name_channels(acquisition: Acquisition, count: int, found: Metadata) -> dic
     }
 
 
-def _split(
-    volume: Volume, layout: Layout, names: Mapping[tuple[str, int], str], interval: float | None
-) -> Iterator[Volume]:
+def _split(volume: Volume, layout: Layout, names: Mapping[tuple[str, int], str], found: Metadata) -> Iterator[Volume]:
     """Yield the volumes that lie in the files of one."""
     times, channels = layout.sizes["T"], layout.sizes["C"]
-    counts = [_checked_counts(tile, layout) for tile in volume.tiles]
+    counts = [_page_counts(tile, layout) for tile in volume.tiles]
     for t, c in product(range(times), range(channels)):
         pages = _pages(layout, t, c)
         yield replace(
             volume,
             channel=names[volume.channel, c],
             timepoint=volume.timepoint * times + t,
-            seconds=_later(volume.seconds, t, layout, interval),
+            seconds=_later(volume.seconds, t, layout, found),
             tiles=tuple(
                 replace(tile, pieces=_cut(pages, tile, counted))
                 for tile, counted in zip(volume.tiles, counts, strict=True)
@@ -210,12 +218,15 @@ def _cut(pages: range, tile: Tile, counts: list[int]) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def _checked_counts(tile: Tile, layout: Layout) -> list[int]:
-    counts = _count_pages(tile)
+def _page_counts(tile: Tile, layout: Layout) -> list[int]:
+    """Tell how many pages each file of a tile has; where it is one file, all: ingest refuses it if it has not."""
     expected = math.prod(layout.sizes.values())
+    if len(tile.pieces) == 1:
+        return [expected]
+    counts = _count_pages(tile)
     if sum(counts) != expected:
         raise InputError(
-            f"{_name(tile)} has {sum(counts)} pages, but {expected} are expected, as in the first file "
+            f"{_name(tile)} has {sum(counts)} pages, but {expected} are expected "
             f"({_listed(layout.sizes)}); copy it again, or leave it out with input.ignore"
         )
     return counts
@@ -225,22 +236,28 @@ def _count_pages(tile: Tile) -> list[int]:
     return [tiff.count_pages(piece.path) for piece in tile.pieces]
 
 
-def _later(seconds: float | None, t: int, layout: Layout, interval: float | None) -> float | None:
+def _later(seconds: float | None, t: int, layout: Layout, found: Metadata) -> float | None:
     """Seconds at the t-th timepoint of a file that begins at `seconds`."""
-    if seconds is None or (interval is None and layout.sizes["T"] > 1):
-        return None
-    return seconds + t * (interval or 0.0)
+    times = _times(found, layout.sizes["T"])
+    return None if seconds is None or times is None else seconds + times[t]
 
 
-def _timed(acquisition: Acquisition, interval: float | None) -> Acquisition:
+def _timed(acquisition: Acquisition, found: Metadata) -> Acquisition:
     """Add the seconds where only the metadata knows them."""
-    if acquisition.seconds is not None or interval is None or acquisition.timepoints == 1:
+    times = _times(found, acquisition.timepoints)
+    if acquisition.seconds is not None or times is None or acquisition.timepoints == 1:
         return acquisition
-    return replace(
-        acquisition,
-        seconds=tuple(t * interval for t in range(acquisition.timepoints)),
-        volumes=tuple(replace(volume, seconds=volume.timepoint * interval) for volume in acquisition.volumes),
-    )
+    volumes = tuple(replace(volume, seconds=times[volume.timepoint]) for volume in acquisition.volumes)
+    return replace(acquisition, seconds=times, volumes=volumes)
+
+
+def _times(found: Metadata, count: int) -> tuple[float, ...] | None:
+    """Seconds from the first of so many timepoints to each: as recorded, or else as set."""
+    if len(found.times) == count:
+        return found.times
+    if found.interval is None and count > 1:
+        return None
+    return tuple(t * (found.interval or 0.0) for t in range(count))
 
 
 def _name(tile: Tile) -> str:

@@ -1,5 +1,6 @@
 """Ingest of one volume: from its TIFF files to its shards and its record, read, digested and encoded side by side."""
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -10,7 +11,7 @@ from blake3 import blake3
 
 from lightsheet import files, mosaic, records, summary, tiff
 from lightsheet.errors import InputError
-from lightsheet.mosaic import Pages, Tiles
+from lightsheet.mosaic import PageRange, Tiles
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.store import Layout, hole, write_volume
@@ -90,14 +91,16 @@ def _ingest(
     ):
         pending = pool.submit(lambda: [digest(*piece) for _, pieces in tiles for piece in pieces])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
-            sources = _sources(stats, pending)
+            sources = _sources(tiles, stats, pending)
             if records.holds(old, _fingerprint(tiles, sources, layout), work, timepoint):
                 return {**old, "sources": sources}
         look = partial(summary.look, voxels=volume.size)
         shards, seen = write_volume(work, timepoint, volume, layout, threads, look)
-        sources = _sources(stats, pending)
-    fingerprint = _fingerprint(tiles, sources, layout)
-    return records.done(fingerprint, shards, seconds, sources=sources, statistics=summary.combine(seen))
+        sources = _sources(tiles, stats, pending)
+    statistics = summary.combine(seen)
+    if not math.isfinite(statistics["sum"]):
+        raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
+    return records.done(_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics)
 
 
 def _leave(work: Path, timepoint: int, layout: Layout) -> Record:
@@ -108,14 +111,14 @@ def _leave(work: Path, timepoint: int, layout: Layout) -> Record:
     return records.done(_fingerprint([], [], layout), shards, seconds, sources=[], statistics=None, missing=True)
 
 
-def digest(path: str | Path, pages: Pages) -> str:
+def digest(path: str | Path, pages: PageRange) -> str:
     """Return the BLAKE3 digest of a file, or of the pixels of some of its pages.
 
     Parameters
     ----------
     path : str or Path
         The file.
-    pages : Pages
+    pages : PageRange
         Which pages: the digest is then that of their pixels, (z, y, x) in C order and native byte order, because
         other volumes share the file.
 
@@ -135,17 +138,22 @@ def digest(path: str | Path, pages: Pages) -> str:
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     found = blake3()
-    with tiff.open_stack([(Path(path), range(*pages))]) as stack:
+    with tiff.open_stack([(Path(path), range(*pages[:3]))]) as stack:
         for z in range(stack.shape[0]):
             found.update(stack[z : z + 1, :].tobytes())
     return found.hexdigest()
 
 
-def _sources(stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]) -> list[dict[str, Any]]:
-    return [{**stat, "blake3": found} for stat, found in zip(stats, pending.result(), strict=True)]
+def _sources(tiles: Tiles, stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]) -> list[dict[str, Any]]:
+    """Wait for the digests; they are of the pixels that were read only if no file has changed since."""
+    digests = pending.result()
+    for stat, (path, pages) in zip(stats, (piece for _, pieces in tiles for piece in pieces), strict=True):
+        if _stat(path, pages) != stat:
+            raise InputError(f"{path}: it changed while it was read; run again when it is written whole")
+    return [{**stat, "blake3": found} for stat, found in zip(stats, digests, strict=True)]
 
 
-def _stat(name: str, pages: Pages) -> dict[str, Any]:
+def _stat(name: str, pages: PageRange) -> dict[str, Any]:
     try:
         stat = Path(name).stat()
     except OSError as error:

@@ -1,23 +1,18 @@
 """Which TIFFs of a folder are taken, and why the others are not: by their names, and while they are written.
 
-Like `acquisition`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
+Like `acquisition.discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
 import os
 import re
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lightsheet import gaps, names, timeaxis
+from lightsheet import names, timeaxis
 from lightsheet.errors import InputError
 from lightsheet.timeaxis import File
-
-LOOK_SECONDS = 1.0
-"""Between the two looks that tell whether a file grows."""
 
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
 
@@ -150,93 +145,6 @@ def _refuse_positions(folder: Path, files: list[File]) -> None:
             "without a known place in a grid; leave all but one out with input.ignore, or write a template that reads "
             "{x} and {y} (input.pattern)"
         )
-
-
-def find_waiting(folder: Path, files: list[File], settle: float) -> dict[str, str]:
-    """Find the files that are left for the next run, because a microscope may still be writing.
-
-    Parameters
-    ----------
-    folder : Path
-        The acquisition's.
-    files : list of File
-        From `read_names`.
-    settle : float
-        Seconds for which a settled file has not been modified.
-
-    Returns
-    -------
-    dict
-        Why, by name: the files that are not settled, those of later timepoints, and those at the end of the time
-        axis whose timepoint lacks a channel, a tile or a plane.
-
-    Raises
-    ------
-    InputError
-        If all are left.
-    """
-    changing = unsettled(folder, [file.name for file in files], settle)
-    late = gaps.unfinished(timeaxis.group(folder, files), changing)
-    waiting = {
-        file.name: changing.get(file.name, "of a timepoint that is not complete") for file in files if file.name in late
-    }
-    if len(waiting) == len(files):
-        raise InputError(
-            f"{folder}: no timepoint is whole yet ({_count_reasons(waiting.values())}); run again in {settle:g} s, or, "
-            "if nothing more is to come, set input.settle to 0 to see what is missing"
-        )
-    return waiting
-
-
-def remark_on_waiting(waiting: Reasons) -> str:
-    """Say in a sentence how many files are left for the next run, and why."""
-    count = "1 file is" if len(waiting) == 1 else f"{len(waiting)} files are"
-    return f"{count} left for the next run: {_count_reasons(why for _, why in waiting)}."
-
-
-def _count_reasons(reasons: Iterable[str]) -> str:
-    return ", ".join(f"{count} {why}" for why, count in Counter(reasons).most_common())
-
-
-def unsettled(folder: Path, names: Iterable[str], settle: float) -> dict[str, str]:
-    """Tell which files a microscope may still be writing.
-
-    Parameters
-    ----------
-    folder : Path
-        The acquisition's.
-    names : iterable of str
-        Files, relative to it.
-    settle : float
-        Seconds for which a settled file has not been modified.
-
-    Returns
-    -------
-    dict
-        Why, by name, such as "younger than 30 s", or "still being written": its size or time changed between
-        two looks, `LOOK_SECONDS` apart.
-    """
-    names = list(names)
-    before = [_look(folder, name) for name in names]
-    time.sleep(LOOK_SECONDS)
-    waiting: dict[str, str] = {}
-    now = time.time()
-    for name, earlier in zip(names, before, strict=True):
-        later = _look(folder, name)
-        if later is None or later != earlier:
-            waiting[name] = "still being written"
-        elif now - later[1] / 1e9 < settle:
-            waiting[name] = f"younger than {settle:g} s"
-    return waiting
-
-
-def _look(folder: Path, name: str) -> tuple[int, int] | None:
-    """Return a file's size and its time in ns; None if it has gone, as when its writer renames it."""
-    try:
-        stat = (folder / name).stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns
 
 
 def natural(text: str) -> list[str | int]:

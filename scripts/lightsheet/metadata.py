@@ -27,15 +27,18 @@ class Metadata(NamedTuple):
 
     `source` names the metadata in sentences, such as "OME-XML of a.tif". `voxel_size` in micrometre has those of
     z, y, x that are known; `z_choices` holds the distances between planes, in micrometre, that the file leaves
-    open. `interval` is in seconds from one timepoint to the next. `axes` is the order of the pages, slowest first,
-    such as "TZC", and empty where unknown; `sizes` the numbers of T, C and Z in all that is described; `own` the
-    same for this file alone where the pages listed for it are complete. `channels` and `wavelengths` (excitation,
-    nm) have one entry per channel, or none. `damaged`: there is metadata, but nothing could be read of it.
+    open. `interval` is in seconds from one timepoint to the next, as the microscope was set; `times`, seconds since
+    the first, has the time at which each of the T timepoints was recorded, or none: where one is not known, or they
+    do not increase. `axes` is the order of the pages, slowest first, such as "TZC", and empty where unknown; `sizes`
+    the numbers of T, C and Z in all that is described; `own` the same for this file alone where the pages listed for
+    it are complete. `channels` and `wavelengths` (excitation, nm) have one entry per channel, or none. `damaged`:
+    there is metadata, but nothing could be read of it.
     """
 
     source: str
     voxel_size: Mapping[str, float] = {}
     interval: float | None = None
+    times: tuple[float, ...] = ()
     axes: str = ""
     sizes: Mapping[str, int] = {}
     own: Mapping[str, int] = {}
@@ -94,13 +97,18 @@ def settings_file(folder: Path) -> Metadata | None:
 
 
 def _scaled(value: object, unit: object, scales: Mapping[str, float]) -> float | None:
-    """Convert a number with a unit; None for what is no positive number or no unit of these."""
+    """Convert a size with a unit; None for what is 0, no number, or of no unit of these."""
+    number = abs(_converted(value, unit, scales))  # ImageJ's spacing is negative in stacks taken downwards
+    return number if 0 < number < math.inf else None
+
+
+def _converted(value: object, unit: object, scales: Mapping[str, float]) -> float:
+    """Convert a number with a unit; NaN for what is no number or of no unit of these."""
     name = str(unit).strip().replace("\\u00B5", "u").replace("µ", "u").replace("μ", "u")
     try:
-        number = abs(float(str(value))) * scales[name]  # ImageJ's spacing is negative in stacks taken downwards
+        return float(str(value)) * scales[name]
     except (KeyError, ValueError):
-        return None
-    return number if 0 < number < math.inf else None
+        return math.nan
 
 
 def _only_known(voxel_size: dict[str, float | None]) -> dict[str, float]:
@@ -125,9 +133,9 @@ def _read_imagej(file: tifffile.TiffFile, path: Path) -> Metadata:
         f"ImageJ tags of {path.name}",
         _only_known(voxel_size),
         _scaled(tags.get("finterval"), tags.get("tunit", "s"), _SECONDS),
-        "TZC" if sizes else "",
-        sizes,
-        sizes if math.prod(sizes.values()) == pages else {},
+        axes="TZC" if sizes else "",
+        sizes=sizes,
+        own=sizes if math.prod(sizes.values()) == pages else {},
     )
 
 
@@ -140,15 +148,16 @@ def _read_ome(text: str, path: Path, pages: int) -> Metadata:
     listed = [_list_planes(pixels, path.name, uuid, pages) for pixels in described]
     # Of the positions of a stage, each an Image, the one that lies in this file.
     pixels, planes = max(zip(described, listed, strict=True), key=lambda image: bool(image[1]))
-    channels = pixels.findall("{*}Channel")
+    channels, sizes = pixels.findall("{*}Channel"), _ome_sizes(pixels)
     units = {axis: pixels.get(f"PhysicalSize{axis.upper()}Unit", "um") for axis in "zyx"}
     voxel_size = {axis: _scaled(pixels.get(f"PhysicalSize{axis.upper()}"), units[axis], _MICROMETRES) for axis in "zyx"}
     return Metadata(
         f"OME-XML of {path.name}",
         _only_known(voxel_size),
         _scaled(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), _SECONDS),
+        _ome_times(pixels, sizes["T"]),
         _order_of(planes, _ome_axes(pixels)),
-        _ome_sizes(pixels),
+        sizes,
         _sizes_of(planes) if len(planes) == pages else {},
         tuple(channel.get("Name", "") for channel in channels),
         tuple(_excitation(channel) for channel in channels),
@@ -167,6 +176,19 @@ def _ome_sizes(pixels: ElementTree.Element) -> dict[str, int]:
     if min(sizes.values()) < 1:
         raise ValueError(f"sizes {sizes}")
     return sizes
+
+
+def _ome_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
+    """Seconds from the first timepoint to each, by the earliest plane of each that has a time."""
+    earliest: dict[str, float] = {}
+    for plane in pixels.findall("{*}Plane"):
+        timepoint = plane.get("TheT", "")
+        time = _converted(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"), _SECONDS)
+        if math.isfinite(time):
+            earliest[timepoint] = min(time, earliest.get(timepoint, time))
+    times = [earliest[timepoint] for timepoint in map(str, range(len(earliest))) if timepoint in earliest]
+    increase = all(before < after for before, after in pairwise(times))
+    return tuple(time - times[0] for time in times) if len(times) == len(earliest) == count and increase else ()
 
 
 def _excitation(channel: ElementTree.Element) -> int | None:

@@ -12,10 +12,10 @@ from lightsheet import tiff
 from lightsheet.errors import InputError
 from lightsheet.shards import Source, rows_together
 
-Pages = Sequence[int] | None
-"""Start, stop and step of a range of a file's pages; None for all of them."""
+PageRange = Sequence[int] | None
+"""Start, stop and step of a range of a file's pages, and how many the file has, if known; None for all of them."""
 
-Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, Pages]]]]
+Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, PageRange]]]]
 """Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file, and which pages of it."""
 
 
@@ -73,13 +73,15 @@ def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
     Raises
     ------
     InputError
-        If a file cannot be read, or a tile has another shape or dtype.
+        If a file cannot be read or has another number of pages, or a tile has another shape or dtype.
     """
     grid = np.max([position for position, _ in tiles], axis=0) + 1
     expected = tuple(int(n // count) for n, count in zip(shape, grid, strict=True))
     stacks: dict[tuple[int, ...], Any] = {}
     with ExitStack() as files:
         for position, pieces in tiles:
+            for path, pages in pieces:
+                _check_count(Path(path), pages)
             stack = files.enter_context(tiff.open_stack([(Path(path), _range(pages)) for path, pages in pieces]))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
@@ -90,5 +92,14 @@ def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
         yield Mosaic(stacks)
 
 
-def _range(pages: Pages) -> range | None:
-    return None if pages is None else range(*pages)
+def _range(pages: PageRange) -> range | None:
+    return None if pages is None else range(*pages[:3])
+
+
+def _check_count(path: Path, pages: PageRange) -> None:
+    """Refuse a file that holds several volumes and has more or fewer pages than they take: they lie elsewhere in it."""
+    if pages is not None and len(pages) > 3 and (count := tiff.count_pages(path)) != pages[3]:
+        raise InputError(
+            f"{path}: it has {count} pages, but {pages[3]} are expected, as in most files of the acquisition; copy it "
+            "again, or put it in input.ignore"
+        )

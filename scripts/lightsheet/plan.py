@@ -39,18 +39,19 @@ def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     checked = config.check(settings)
     given = checked["input"]
     results = Results(Path(checked["output"]["folder"]) / checked["name"])
-    begun = (files.read_json(results.files) if resumed else None) or {"names": None, "waiting": ()}
+    last = files.read_json(results.files) or {"names": None, "waiting": ()}
     found = acquisition.discover(
         given["folder"],
         given["pattern"],
         given["ignore"],
         missing=given["missing"],
         settle=given["settle"],
-        names=begun["names"],
+        names=last["names"] if resumed else None,
+        before=last["names"] or (),
     )
     if resumed:
-        found = replace(found, waiting=tuple(map(tuple, begun["waiting"])))
-    found = hyperstack.unfold(found, given["axes"])
+        found = replace(found, waiting=tuple(map(tuple, last["waiting"])))
+    found = hyperstack.unfold(found, given["axes"], _typical_tile(found))
     config.check_channels(checked, found.channels)
     typical = _typical_tile(found)
     facts = metadata.read(typical.pieces[0].path)
@@ -76,7 +77,14 @@ def _typical_tile(found: Acquisition) -> Tile:
     sizes: dict[Path, int] = {}
     for piece in (piece for volume in found.volumes for piece in volume.pieces):
         if piece.path not in sizes:
-            sizes[piece.path] = piece.path.stat().st_size
+            sizes[piece.path] = _size(piece.path)
     tiles = [tile for volume in found.volumes for tile in volume.tiles]
     totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -147,10 +147,11 @@ def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
     sz, sy, sx = step
     depth, height, width = volume.shape
     out = np.empty((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
-    scale = np.float32(1 / (sz * sy * sx))
+    sums = np.float64 if out.dtype.kind in "iu" and out.dtype.itemsize > 2 else np.float32  # that holds them exactly
+    scale = sums(1 / (sz * sy * sx))
     for z, top in product(range(len(out)), range(0, out.shape[1], ROWS)):
         planes = volume[z * sz : (z + 1) * sz, top * sy : (top + ROWS) * sy]
-        mean = planes[0].astype(np.float32)
+        mean = planes[0].astype(sums)
         if sz == 2:
             mean += planes[-1]
         for axis in [axis for axis, s in ((0, sy), (1, sx)) if s == 2]:

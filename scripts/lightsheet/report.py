@@ -7,13 +7,16 @@ inventory. The page needs no network and no script; pictures are embedded, and i
 import base64
 import csv
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
 import zarr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lightsheet import files, log, ome, pictures, records
+from lightsheet import files, log, ome, pictures, records, timeaxis
 from lightsheet.errors import InputError
 from lightsheet.records import Record
 from lightsheet.results import Results
@@ -56,6 +59,7 @@ def _facts(results: Results) -> dict[str, Any]:
     colours, first = ome.colours(attributes), attributes["multiscales"][0]
     scale = first["datasets"][0]["coordinateTransformations"][0]["scale"]
     array = zarr.open_array(results.store / first["datasets"][0]["path"], mode="r")
+    time = _Time.read(results, array.shape[0])
     done = {c: [_Volume.read(results, c, t) for t in range(array.shape[0])] for c in colours}
     return {
         "name": results.name,
@@ -63,12 +67,12 @@ def _facts(results: Results) -> dict[str, Any]:
         "shape": array.shape[2:],
         "dtype": array.dtype,
         "voxel_size": scale[2:],
-        "interval": scale[0] if first["axes"][0].get("unit") else None,
+        "time": time,
         "bytes": {
             "result": _bytes(results.store),
             "raw": sum(_bytes(results.raw_store(channel)) for channel in colours),
         },
-        "channels": [_channel(results, c, colour, done[c]) for c, colour in colours.items()],
+        "channels": [_channel(results, c, colour, done[c], time.places) for c, colour in colours.items()],
         "settings": _settings({c: [volume.result["settings"] for volume in done[c]] for c in colours}),
         "stages": STAGES,
         "volumes": [volume for of_all in zip(*done.values(), strict=True) for volume in of_all],
@@ -76,6 +80,46 @@ def _facts(results: Results) -> dict[str, Any]:
         "window": pictures.WINDOW,
         "open_rows": OPEN_ROWS,
     }
+
+
+class _Time(NamedTuple):
+    """The time axis: its steps and the time from the first timepoint to the last, in seconds, as far as known.
+
+    `places` are those of the timepoints between the first, 0, and the last, 1.
+    """
+
+    interval: float | None
+    range: tuple[float, float] | None
+    elapsed: float | None
+    places: Sequence[float]
+
+    @classmethod
+    def read(cls, results: Results, timepoints: int) -> "_Time":
+        """Read the time axis of the result."""
+        group = files.read_json(results.store / "zarr.json")
+        seconds: list[float | None] = group["attributes"]["lightsheet"]["seconds"] or [None] * timepoints
+        steps = [step for _, step in timeaxis.steps(seconds)]
+        if not steps:
+            return cls(None, None, None, list(np.linspace(0, 1, timepoints)))
+        first, last = seconds[0], seconds[-1]
+        elapsed = None if first is None or last is None else last - first
+        return cls(median(steps), (min(steps), max(steps)), elapsed, _places(seconds, median(steps)))
+
+    @property
+    def irregular(self) -> bool:
+        """Whether a step differs from the others so much that the median misleads."""
+        if self.interval is None or self.range is None:
+            return False
+        return max(abs(step - self.interval) for step in self.range) > timeaxis.IRREGULAR * self.interval
+
+
+def _places(seconds: Sequence[float | None], interval: float) -> list[float]:
+    """Place timepoints between the first, 0, and the last, 1; one of unknown time evenly between its neighbours."""
+    known, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
+    every = np.arange(len(seconds))
+    beyond = np.minimum(every - known[0], 0) + np.maximum(every - known[-1], 0)
+    placed = np.interp(every, known, times) + interval * beyond
+    return list((placed - placed[0]) / (placed[-1] - placed[0]))
 
 
 class _Volume(NamedTuple):
@@ -108,7 +152,9 @@ class _Volume(NamedTuple):
         return statistics["sum"] / statistics["flux_before"] if statistics["flux_before"] else None
 
 
-def _channel(results: Results, name: str, colour: str, volumes: Sequence[_Volume]) -> dict[str, Any]:
+def _channel(
+    results: Results, name: str, colour: str, volumes: Sequence[_Volume], places: Sequence[float]
+) -> dict[str, Any]:
     flux = [volume.flux for volume in volumes]
     reach = max([FLUX_REACH, *(abs(value - 1) for value in flux if value is not None)])
     peaks = [None if volume.missing else volume.result["statistics"]["max"] for volume in volumes]
@@ -125,8 +171,8 @@ def _channel(results: Results, name: str, colour: str, volumes: Sequence[_Volume
         "psf": files.read_json(results.psf(name, ".json")),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
         "curves": {
-            "flux, result / image": _curve(flux, 1 - reach, 1 + reach),
-            "brightest voxel": _curve(peaks, 0, max(peak or 0 for peak in peaks) or 1),
+            "flux, result / image": _curve(places, flux, 1 - reach, 1 + reach),
+            "brightest voxel": _curve(places, peaks, 0, max(peak or 0 for peak in peaks) or 1),
         },
     }
 
@@ -149,15 +195,14 @@ def _settings(per_channel: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[st
     return used
 
 
-def _curve(values: Sequence[float | None], low: float, high: float) -> dict[str, Any]:
-    """Place values over time in a square of 100, upwards from `low` to `high`; None leaves a gap."""
-    step = 100 / max(1, len(values) - 1)
+def _curve(places: Sequence[float], values: Sequence[float | None], low: float, high: float) -> dict[str, Any]:
+    """Place values over time in a square of 100, upwards from `low` to `high`; None ends a segment of the curve."""
     points = [
-        (round(number * step, 2), round(100 * (high - value) / (high - low), 2))
-        for number, value in enumerate(values)
-        if value is not None
+        value if value is None else (round(100 * place, 2), round(100 * (high - value) / (high - low), 2))
+        for place, value in zip(places, values, strict=True)
     ]
-    return {"points": points, "low": low, "high": high}
+    segments = [list(run) for known, run in groupby(points, lambda point: point is not None) if known]
+    return {"segments": segments, "low": low, "high": high}
 
 
 def _bytes(store: Path) -> int:

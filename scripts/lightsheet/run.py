@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 from lightsheet import files, log, records
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.errors import InputError
-from lightsheet.mosaic import Pages, Tiles
+from lightsheet.mosaic import PageRange, Tiles
 from lightsheet.results import Results
 from lightsheet.store import Layout, shard_path
 
@@ -64,11 +65,26 @@ class Run:
         volumes = (self._volumes[channel, t] for t in self.blocks[block])
         return list(dict.fromkeys(str(piece.path) for volume in volumes for piece in volume.pieces))
 
+    @cached_property
+    def _page_counts(self) -> Counter[Path]:
+        """How many pages each file has whose pages are shared out among volumes."""
+        counts: Counter[Path] = Counter()
+        for piece in (piece for volume in self.acquisition.volumes for piece in volume.pieces):
+            counts[piece.path] += len(piece.pages or ())
+        return counts
+
+    def _plain(self, piece: Piece) -> tuple[str, PageRange]:
+        """Return a piece as what Snakemake can compare with an earlier run's."""
+        pages = piece.pages
+        whole = self._page_counts[piece.path]
+        return str(piece.path), None if pages is None else (pages.start, pages.stop, pages.step, whole)
+
     def tiles(self, channel: str, block: str) -> list[tuple[int, Tiles]]:
         """Return per timepoint of a block the tiles of its volume, none of a missing one."""
+        volumes = ((t, self._volumes[channel, t]) for t in self.blocks[block])
         return [
-            (t, [(tile.position, [_plain(piece) for piece in tile.pieces]) for tile in self._volumes[channel, t].tiles])
-            for t in self.blocks[block]
+            (t, [(tile.position, [self._plain(piece) for piece in tile.pieces]) for tile in volume.tiles])
+            for t, volume in volumes
         ]
 
     def psf_file(self, channel: str) -> str:
@@ -244,9 +260,3 @@ class Run:
                 f"pyramids, not compressed), but its disk has {log.size(free)} free: make room, or name another disk "
                 "in output.folder"
             )
-
-
-def _plain(piece: Piece) -> tuple[str, Pages]:
-    """Return a piece as what Snakemake can compare with an earlier run's."""
-    pages = piece.pages
-    return str(piece.path), None if pages is None else (pages.start, pages.stop, pages.step)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lightsheet.errors import InputError
 from lightsheet.presets import PRESETS, Form, Part
 
-Piece = tuple[str, str | None, str | None, str | None]  # of string.Formatter().parse()
+Token = tuple[str, str | None, str | None, str | None]  # of string.Formatter().parse()
 
 _TEXT, _NUMBER, _SIGNED, _EITHER = r"[^/]+?", r"\d+", r"-?\d+", r"(?:\d+(?!\d)|[^/]+?)"
 TEMPLATE_FIELDS = {
@@ -66,7 +66,7 @@ def read_template(pattern: str) -> Form:
     return tuple(parts)
 
 
-def _template_parts(pattern: str, pieces: list[Piece]) -> Iterator[tuple[Part, bool]]:
+def _template_parts(pattern: str, pieces: list[Token]) -> Iterator[tuple[Part, bool]]:
     """Yield each literal and each field of a template, and whether it is free text."""
     seen: set[str] = set()
     for literal, field, spec, conversion in pieces:

@@ -35,8 +35,6 @@ class Stack:
         In native byte order.
     rows : int
         Height of the strips or tiles that are decoded whole; 1 if all files are read row by row.
-    files : tuple of Path
-        The files, each once, in order.
     """
 
     def __init__(self, pieces: Sequence[tuple[Pages, range]], pool: ThreadPoolExecutor) -> None:
@@ -47,7 +45,6 @@ class Stack:
         self.shape = (self._ends[-1], *first.kind.shape)
         self.dtype = first.dtype
         self.rows = max(1 if piece.is_plain else piece.kind.block[0] for piece, _ in pieces)
-        self.files = tuple(dict.fromkeys(piece.path for piece, _ in pieces))
 
     def __getitem__(self, rows: tuple[slice, slice]) -> Volume:
         z, y = (range(*part.indices(size)) for part, size in zip(rows, self.shape[:2], strict=True))
@@ -153,7 +150,7 @@ def _checked(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, r
         found = pages(path)
         numbers = range(len(found)) if asked is None else asked
         if not numbers or min(numbers) < 0 or max(numbers) >= len(found):
-            raise InputError(f"{path}: it has {len(found)} pages, not those asked for ({numbers}); copy it again")
+            raise InputError(f"{path}: it has {len(found)} pages and lacks page {max(numbers)} (from 0); copy it again")
         first = checked[0][0] if checked else found
         if (found.kind.shape, found.dtype) != (first.kind.shape, first.dtype):
             raise InputError(

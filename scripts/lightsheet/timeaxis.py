@@ -1,6 +1,6 @@
 """The time axis: which number of a file's name counts timepoints, and the seconds.
 
-Like `acquisition`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
+Like `acquisition.discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ Site = tuple[int, int, int, int]
 
 _COUNTERS = ("iter_0", "iter_1", "timepoint_suffix", "stack", "timepoint")  # the slowest first
 _CLOCKS = ("milliseconds", "milliseconds_absolute")
-_IRREGULAR = 0.05  # of the median interval
+IRREGULAR = 0.05  # of the median interval
 
 
 class File(NamedTuple):
@@ -245,7 +245,7 @@ def _remarks_on_times(seconds: Sequence[float | None], untimed: int, count: int)
         remarks.append(f"{untimed} of {count} file names carry no time.")
     intervals = steps(seconds)
     usual = median(step for _, step in intervals) if intervals else 0.0
-    if any(abs(step - usual) > _IRREGULAR * usual for _, step in intervals):
+    if any(abs(step - usual) > IRREGULAR * usual for _, step in intervals):
         timepoint, step = max(intervals, key=lambda interval: abs(interval[1] - usual))
         remarks.append(
             f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "

@@ -149,7 +149,7 @@ def _assemble(provenance: _Provenance, row: Row) -> np.ndarray:
 
 def _tiles(row: Row) -> mosaic.Tiles:
     """Return what a volume is made of, as `mosaic.opened` wants it."""
-    tiles: dict[tuple[int, ...], list[tuple[str, mosaic.Pages]]] = {}
+    tiles: dict[tuple[int, ...], list[tuple[str, mosaic.PageRange]]] = {}
     for where, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
         position = tuple(int(number) for number in re.findall(r"\d+", where))
         chosen = None if pages == "all" else tuple(map(int, pages.split(":")))

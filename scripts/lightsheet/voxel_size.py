@@ -1,4 +1,4 @@
-"""The voxel size to use: what the configuration says, held against what the files say."""
+"""The voxel size to use: what the configuration says, held against what a typical file and the settings say."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ def check(config: Mapping[str, float] | None, found: Metadata | None, settings: 
         `voxel_size` of the configuration in micrometre, as far as it is given. With ``override: true`` in it,
         nothing is compared with the values given.
     found, settings : Metadata or None
-        From `metadata.read` and from `metadata.settings_file`.
+        From `metadata.read` of a typical file, which stands for all, and from `metadata.settings_file`.
 
     Returns
     -------
     dict
-        z, y, x in micrometre: from the config, else from the files, else from the settings.
+        z, y, x in micrometre: from the config, else from the file, else from the settings.
 
     Raises
     ------
