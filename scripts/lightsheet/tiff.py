@@ -150,7 +150,10 @@ def _checked(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, r
         found = pages(path)
         numbers = range(len(found)) if asked is None else asked
         if not numbers or min(numbers) < 0 or max(numbers) >= len(found):
-            raise InputError(f"{path}: it has {len(found)} pages and lacks page {max(numbers)} (from 0); copy it again")
+            lacking = (
+                f"pages {numbers[0]} to {numbers[-1]} (from 0) are not among them" if numbers else "none is asked for"
+            )
+            raise InputError(f"{path}: it has {len(found)} pages, and {lacking}; copy it again")
         first = checked[0][0] if checked else found
         if (found.kind.shape, found.dtype) != (first.kind.shape, first.dtype):
             raise InputError(
