@@ -12,6 +12,8 @@ LIBRARIES = {
     "zarr": "https://zarr.dev/",
     "numcodecs": "https://numcodecs.readthedocs.io/",
     "tifffile": "https://github.com/cgohlke/tifffile",
+    "imagecodecs": "https://github.com/cgohlke/imagecodecs",
+    "blake3": "https://github.com/oconnor663/blake3-py",
     "numpy": "https://numpy.org/",
     "scipy": "https://scipy.org/",
     "skimage": "https://scikit-image.org/",
