@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 
-from lightsheet import files, ome, records, store
+from lightsheet import files, ome, publication, records, store
 from lightsheet.results import Results
 from lightsheet.store import Layout
 
@@ -90,4 +90,4 @@ def _publish(
     }
     attributes = {"ome": described, "lightsheet": {"seconds": seconds, "missing": []}}
     place = results.raw_store(channels[0]) if raw else results.store
-    store.publish(place, volumes, layout, (timepoints,) if raw else (timepoints, len(channels)), attributes)
+    publication.publish(place, volumes, layout, (timepoints,) if raw else (timepoints, len(channels)), attributes)

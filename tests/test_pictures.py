@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from lightsheet import ome, pictures, store
+from lightsheet import ome, pictures, publication, store
 from lightsheet.results import Results
 from lightsheet.store import Layout
 from tests.stored_run import CODEC, VOXEL, make
@@ -17,7 +17,7 @@ def publish_raw(results: Results, filled: np.ndarray, voxel_size: dict[str, floa
     store.write_volume(work, 0, filled, layout, 1)
     multiscales = ome.multiscales("a", "tzyx", layout.levels, voxel_size, None)
     attributes = {"version": ome.VERSION, "multiscales": multiscales}
-    store.publish(results.raw_store("A"), [(work, 0, (0,))], layout, (1,), {"ome": attributes})
+    publication.publish(results.raw_store("A"), [(work, 0, (0,))], layout, (1,), {"ome": attributes})
     return layout
 
 

@@ -13,7 +13,7 @@ import neuroglancer
 import numpy as np
 import pytest
 
-from lightsheet import ome, pyramid, store
+from lightsheet import ome, publication, pyramid, store
 from lightsheet.pyramid import Level
 from lightsheet.store import Layout
 from tests import web
@@ -80,7 +80,7 @@ def _publish(folder: Path, layout: Layout) -> dict[tuple[int, int], np.ndarray]:
     }
     links = [(folder / "work" / names[c], t, (t, c)) for t, c in volumes]
     extra = {"seconds": [0.0, 43.748], "missing": []}
-    store.publish(folder / "a.ome.zarr", links, layout, (2, 2), {"ome": attributes, "lightsheet": extra})
+    publication.publish(folder / "a.ome.zarr", links, layout, (2, 2), {"ome": attributes, "lightsheet": extra})
     return volumes
 
 

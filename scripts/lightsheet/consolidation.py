@@ -9,10 +9,11 @@ from typing import Any
 from lightsheet import files, ome, shards
 from lightsheet.errors import InputError
 from lightsheet.log import logger, size
+from lightsheet.publication import publish
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.run import KINDS, Run
-from lightsheet.store import publish, shard_path
+from lightsheet.store import shard_path
 
 Key = tuple[str, str, int]
 """Kind (raw or result), channel and timepoint."""

@@ -1,19 +1,16 @@
-"""Zarr arrays of whole-volume shards: their metadata, writing and reading a volume, and publishing a store.
+"""Zarr arrays of whole-volume shards: their metadata, writing and reading a volume.
 
 Jobs write shards into a work area of arrays (t, z, y, x), one folder a channel. Its time axis is open-ended, so
 that new timepoints change nothing there, and it is read only where a record says that the volume is done.
-`publish` links those shards into a store that readers see, whole from its first moment on.
+`lightsheet.publication` links those shards into the stores that readers see.
 """
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,6 @@ from zarr.storage import MemoryStore
 from lightsheet import files, shard_format, shards
 from lightsheet.capacity import Allocate
 from lightsheet.errors import InputError
-from lightsheet.log import logger
 from lightsheet.pyramid import Level, Shrunk, levels
 from lightsheet.shards import Source
 
@@ -115,7 +111,7 @@ def write_volume(
     """
     written = []
     for number, level in enumerate(layout.levels):
-        _write_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
+        write_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
         source = _next_level(work, timepoint, number, volume, layout) if number else volume
         path, see = shard_path(work, number, (timepoint,)), None if number else look
         written.append(shards.write(path, source, level.chunk, dict(layout.codec), threads, see))
@@ -191,69 +187,7 @@ def hole(layout: Layout) -> np.ndarray:
     return np.broadcast_to(dtype.type(np.nan if dtype.kind == "f" else 0), layout.levels[0].shape)
 
 
-def publish(
-    place: Path,
-    volumes: Iterable[tuple[Path, int, tuple[int, ...]]],
-    layout: Layout,
-    leading: tuple[int, ...],
-    attributes: Mapping[str, Any],
-) -> None:
-    """Assemble a store from finished volumes beside `place`, and swap it in.
-
-    Parameters
-    ----------
-    place : Path
-        Where readers find the store; what is there stays readable until the swap and is then removed.
-    volumes : iterable of (Path, int, tuple of int)
-        Per volume the work area of its channel, its timepoint there, and its index in the store, (t,) or (t, c).
-    layout : Layout
-        Levels, dtype and codec of the volumes.
-    leading : tuple of int
-        Extent of the store's axes before (z, y, x).
-    attributes : mapping
-        The group's: `ome`; and `lightsheet`, with `seconds` from the first timepoint to each (or None), which OME's
-        scale tells only for a regular movie, and which volumes are `missing`, holes.
-    """
-    new = place.with_name(f"{files.PART}{place.name}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    files.write_json(new / "zarr.json", group)
-    axes = "tczyx"[: len(leading)] + "zyx"
-    for number, level in enumerate(layout.levels):
-        _write_metadata(new / str(number), level, leading, layout, axes)
-    for work, timepoint, index in volumes:
-        for number in range(len(layout.levels)):
-            _link(shard_path(work, number, (timepoint,)), shard_path(new, number, index))
-    _validate(new)
-    files.swap(new, place)
-    shutil.rmtree(new, ignore_errors=True)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Hard-link a shard, or copy it where the file system has no hard links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError as error:
-        logger.warning("%s: copied, because it cannot be hard-linked (%s)", target, error.strerror)
-        shutil.copyfile(source, target)
-
-
-def _validate(store: Path) -> None:
-    """Prove the metadata by the two validators of the field; neither looks at shards."""
-    import yaozarrs
-    from ome_zarr_models import open_ome_zarr
-
-    # A copy of the metadata, because fsspec (inside yaozarrs) takes brackets in the store's path for a pattern.
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "store.ome.zarr"
-        shutil.copytree(store, copy, ignore=shutil.ignore_patterns("c"))
-        yaozarrs.validate_zarr_store(str(copy))
-        open_ome_zarr(zarr.open_group(copy, mode="r"))
-
-
-def _write_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: Layout, axes: str) -> None:
+def write_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: Layout, axes: str) -> None:
     """Write an array's `zarr.json`, unless the same is there: jobs of one channel all come by here."""
     content = _metadata(level, leading, layout, axes)
     if files.read_json(array / "zarr.json") != content:

@@ -1,0 +1,76 @@
+"""A store assembled beside the old one from finished volumes, validated, and swapped in: whole at every moment."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import zarr
+
+from lightsheet import files
+from lightsheet.log import logger
+from lightsheet.store import Layout, shard_path, write_metadata
+
+
+def publish(
+    place: Path,
+    volumes: Iterable[tuple[Path, int, tuple[int, ...]]],
+    layout: Layout,
+    leading: tuple[int, ...],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Assemble a store from finished volumes beside `place`, and swap it in.
+
+    Parameters
+    ----------
+    place : Path
+        Where readers find the store; what is there stays readable until the swap and is then removed.
+    volumes : iterable of (Path, int, tuple of int)
+        Per volume the work area of its channel, its timepoint there, and its index in the store, (t,) or (t, c).
+    layout : Layout
+        Levels, dtype and codec of the volumes.
+    leading : tuple of int
+        Extent of the store's axes before (z, y, x).
+    attributes : mapping
+        The group's: `ome`; and `lightsheet`, with `seconds` from the first timepoint to each (or None), which OME's
+        scale tells only for a regular movie, and which volumes are `missing`, holes.
+    """
+    new = place.with_name(f"{files.PART}{place.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    files.write_json(new / "zarr.json", group)
+    axes = "tczyx"[: len(leading)] + "zyx"
+    for number, level in enumerate(layout.levels):
+        write_metadata(new / str(number), level, leading, layout, axes)
+    for work, timepoint, index in volumes:
+        for number in range(len(layout.levels)):
+            _link(shard_path(work, number, (timepoint,)), shard_path(new, number, index))
+    _validate(new)
+    files.swap(new, place)
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Hard-link a shard, or copy it where the file system has no hard links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        logger.warning("%s: copied, because it cannot be hard-linked (%s)", target, error.strerror)
+        shutil.copyfile(source, target)
+
+
+def _validate(store: Path) -> None:
+    """Prove the metadata by the two validators of the field; neither looks at shards."""
+    import yaozarrs
+    from ome_zarr_models import open_ome_zarr
+
+    # A copy of the metadata, because fsspec (inside yaozarrs) takes brackets in the store's path for a pattern.
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "store.ome.zarr"
+        shutil.copytree(store, copy, ignore=shutil.ignore_patterns("c"))
+        yaozarrs.validate_zarr_store(str(copy))
+        open_ome_zarr(zarr.open_group(copy, mode="r"))
