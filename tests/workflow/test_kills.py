@@ -9,17 +9,18 @@ import zarr
 
 from lightsheet.store import shard_path
 
-from .conftest import CHANNELS, SHAPE, Project
+from .conftest import CHANNELS, CONFIG, SHAPE, Project
 
 pytestmark = pytest.mark.workflow
 
 KILLS = 10
+CHANNEL = CHANNELS[0]
 
 
 def assert_no_half_store(project: Project) -> None:
     """Whatever a reader finds under its published name is valid and has every shard."""
-    stores = {project.results / "small.ome.zarr": [(t, c) for t in range(3) for c in range(2)]}
-    stores |= {project.results / "raw" / f"{channel}.ome.zarr": [(t,) for t in range(3)] for channel in CHANNELS}
+    stores = {project.results / "small.ome.zarr": [(t, 0) for t in range(3)]}
+    stores |= {project.results / "raw" / f"{CHANNEL}.ome.zarr": [(t,) for t in range(3)]}
     for store, indices in stores.items():
         if store.exists():
             yaozarrs.validate_zarr_store(str(store))
@@ -30,13 +31,16 @@ def assert_no_half_store(project: Project) -> None:
                 assert array[index].any()
 
 
-def test_a_killed_run_goes_on_where_it_was(fresh: Project, project: Project) -> None:
-    undisturbed = project.digests()
-    fresh.configure(deconvolution={"timepoints_per_job": 3})  # fewer jobs; the bytes do not depend on blocks
+def test_a_killed_run_goes_on_where_it_was(fresh: Project) -> None:
+    # Few jobs, because each is a process that has to start; the bytes do not depend on blocks and channels.
+    for path in fresh.tiffs()[3:]:
+        path.unlink()
+    psfs = {CHANNEL: CONFIG["psf"]["files"][CHANNEL]}
+    fresh.configure(psf={"files": psfs}, deconvolution={"timepoints_per_job": 3})
     start = time.monotonic()
     fresh.succeed("consolidate")
     seconds = time.monotonic() - start
-    assert fresh.digests() == undisturbed, "a run gives the same bytes each time"
+    undisturbed = fresh.digests()
     moments = random.Random(7)
     for number in range(KILLS):
         fresh.forget()
