@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from blake3 import blake3 as hasher
 
+from lightsheet.errors import InputError
 from lightsheet.log import logger
 
 T = TypeVar("T")
@@ -21,9 +22,6 @@ LAG_SECONDS = 60.0
 """NFS keeps it to itself for up to so long, by default, that a name has come to exist."""
 
 LAG_POLL_SECONDS = 2.0
-
-READ_BYTES = 1 << 20
-"""Of a file that is digested: they stay in a core's own cache."""
 
 PART = ".part."
 """How the names of unfinished files begin; consolidation sweeps what a killed job left of them."""
@@ -119,6 +117,14 @@ def write_out(file: BinaryIO) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # drops what is written; starts on what is not
 
 
+def stat(path: Path) -> os.stat_result:
+    """Look at a file of the user's, who is told which it is if that cannot be done."""
+    try:
+        return path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 digest of a file as hexadecimal text, as `sha256sum` prints it."""
     with path.open("rb") as file:
@@ -127,12 +133,8 @@ def sha256(path: Path) -> str:
 
 def blake3(path: Path) -> str:
     """Return the BLAKE3 digest of a file as hexadecimal text, as `b3sum` prints it: SHA-256 keeps up with no codec."""
-    found = hasher()
-    buffer = bytearray(READ_BYTES)
-    with path.open("rb", buffering=0) as file:
-        while size := file.readinto(buffer):
-            found.update(memoryview(buffer)[:size])
-    return found.hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, hasher).hexdigest()  # type: ignore[arg-type]  # its stubs lack a name
 
 
 def digest(content: Any) -> str:

@@ -28,7 +28,9 @@ class Layout(NamedTuple):
     sizes: Mapping[str, int]
 
 
-def unfold(acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None) -> Acquisition:
+def unfold(
+    acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None, found: Metadata | None = None
+) -> Acquisition:
     """Make a volume of each channel and timepoint that lie in the same files.
 
     Parameters
@@ -43,6 +45,8 @@ def unfold(acquisition: Acquisition, axes: str = "auto", tile: Tile | None = Non
     tile : Tile, optional
         The one to look at, like which all others are taken to be; else the first. Of the others, only those of
         several files are opened, to count their pages.
+    found : Metadata, optional
+        That of the tile's first file, if it has been read.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def unfold(acquisition: Acquisition, axes: str = "auto", tile: Tile | None = Non
     """
     given = _parse_axes(axes)
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
-    found = metadata.read(tile.pieces[0].path)
+    found = found or metadata.read(tile.pieces[0].path)
     layout = _follow(given, found, tile, axes) if given else _trust(found, tile)
     timepoints = layout.sizes["T"] if layout else 1
     if timepoints < found.own.get("T", 1):  # what the metadata takes for timepoints are planes

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from lightsheet import files, mosaic, records, summary, tiff
 from lightsheet.errors import InputError
-from lightsheet.mosaic import PageRange, Tiles
+from lightsheet.mosaic import PageRange, Tiles, as_range, pieces_of
 from lightsheet.records import Record
 from lightsheet.results import Results
 from lightsheet.store import Layout, hole, write_volume
@@ -57,7 +57,7 @@ def ingest(
     """
     place, work = results.record("raw", channel, timepoint), results.work("raw", channel)
     old = records.read(place)
-    stats = [_stat(*piece) for _, pieces in tiles for piece in pieces]
+    stats = [_stat(*piece) for piece in pieces_of(tiles)]
     if old and old["status"] == "done" and stats == [_without_digest(source) for source in old["sources"]]:
         fingerprint = _fingerprint(tiles, old["sources"], layout)
         if records.holds(old, fingerprint, work, timepoint):
@@ -89,7 +89,7 @@ def _ingest(
         ThreadPoolExecutor(1) as pool,
         records.timed(seconds, "ingest"),
     ):
-        pending = pool.submit(lambda: [digest(*piece) for _, pieces in tiles for piece in pieces])
+        pending = pool.submit(lambda: [digest(*piece) for piece in pieces_of(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _sources(tiles, stats, pending)
             if records.holds(old, _fingerprint(tiles, sources, layout), work, timepoint):
@@ -138,7 +138,7 @@ def digest(path: str | Path, pages: PageRange) -> str:
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     found = blake3()
-    with tiff.open_stack([(Path(path), range(*pages[:3]))]) as stack:
+    with tiff.open_stack([(Path(path), as_range(pages))]) as stack:
         for z in range(stack.shape[0]):
             found.update(stack[z : z + 1, :].tobytes())
     return found.hexdigest()
@@ -147,17 +147,14 @@ def digest(path: str | Path, pages: PageRange) -> str:
 def _sources(tiles: Tiles, stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]) -> list[dict[str, Any]]:
     """Wait for the digests; they are of the pixels that were read only if no file has changed since."""
     digests = pending.result()
-    for stat, (path, pages) in zip(stats, (piece for _, pieces in tiles for piece in pieces), strict=True):
+    for stat, (path, pages) in zip(stats, pieces_of(tiles), strict=True):
         if _stat(path, pages) != stat:
             raise InputError(f"{path}: it changed while it was read; run again when it is written whole")
     return [{**stat, "blake3": found} for stat, found in zip(stats, digests, strict=True)]
 
 
 def _stat(name: str, pages: PageRange) -> dict[str, Any]:
-    try:
-        stat = Path(name).stat()
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror})") from error
+    stat = files.stat(Path(name))
     what = {} if pages is None else {"pages": list(pages)}
     return {"path": name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **what}
 

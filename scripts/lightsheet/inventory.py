@@ -135,7 +135,7 @@ def _tiles(acquisition: Acquisition) -> str:
 
 def _files(acquisition: Acquisition) -> str:
     counts = sorted({len(tile.pieces) for volume in acquisition.volumes for tile in volume.tiles})
-    pieces = [piece for volume in acquisition.volumes for _, piece in _pieces(volume)]
+    pieces = [piece for volume in acquisition.volumes for piece in volume.pieces]
     each = " to ".join(map(str, counts[:: max(1, len(counts) - 1)]))
     parts = "one a tile" if counts == [1] else f"{each} a tile"
     if any(piece.pages is not None for piece in pieces):

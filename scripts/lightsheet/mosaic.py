@@ -19,6 +19,16 @@ Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, PageRange]]]]
 """Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file, and which pages of it."""
 
 
+def pieces_of(tiles: Tiles) -> list[tuple[str, PageRange]]:
+    """Return the pieces of all tiles, in order."""
+    return [piece for _, pieces in tiles for piece in pieces]
+
+
+def as_range(pages: PageRange) -> range | None:
+    """Return the range of pages."""
+    return None if pages is None else range(*pages[:3])
+
+
 class Mosaic:
     """A volume of tiles as a `lightsheet.shards.Source`.
 
@@ -82,7 +92,7 @@ def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
         for position, pieces in tiles:
             for path, pages in pieces:
                 _check_count(Path(path), pages)
-            stack = files.enter_context(tiff.open_stack([(Path(path), _range(pages)) for path, pages in pieces]))
+            stack = files.enter_context(tiff.open_stack([(Path(path), as_range(pages)) for path, pages in pieces]))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
                     f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
@@ -90,10 +100,6 @@ def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
                 )
             stacks[tuple(position)] = stack
         yield Mosaic(stacks)
-
-
-def _range(pages: PageRange) -> range | None:
-    return None if pages is None else range(*pages[:3])
 
 
 def _check_count(path: Path, pages: PageRange) -> None:

@@ -51,12 +51,13 @@ def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     )
     if resumed:
         found = replace(found, waiting=tuple(map(tuple, last["waiting"])))
-    found = hyperstack.unfold(found, given["axes"], _typical_tile(found))
-    config.check_channels(checked, found.channels)
-    typical = _typical_tile(found)
+    sizes = _sizes(found)
+    typical = _typical_tile(found, sizes)
     facts = metadata.read(typical.pieces[0].path)
+    found = hyperstack.unfold(found, given["axes"], typical, facts)
+    config.check_channels(checked, found.channels)
     checked["voxel_size"] = voxel_size.check(checked.get("voxel_size"), facts, metadata.settings_file(found.folder))
-    with tiff.open_stack(typical.pieces) as stack:
+    with tiff.open_stack(_typical_tile(found, sizes).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))
     run = Run(checked, found, (z, y, x), dtype.name)
@@ -72,19 +73,14 @@ def _refuse_braces(run: Run) -> None:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
-def _typical_tile(found: Acquisition) -> Tile:
+def _sizes(found: Acquisition) -> dict[Path, int]:
+    """Return the size of each file in bytes."""
+    paths = dict.fromkeys(piece.path for volume in found.volumes for piece in volume.pieces)
+    return {path: files.stat(path).st_size for path in paths}
+
+
+def _typical_tile(found: Acquisition, sizes: Mapping[Path, int]) -> Tile:
     """Return a tile of the most common size, so that one odd file is not taken for the rule."""
-    sizes: dict[Path, int] = {}
-    for piece in (piece for volume in found.volumes for piece in volume.pieces):
-        if piece.path not in sizes:
-            sizes[piece.path] = _size(piece.path)
     tiles = [tile for volume in found.volumes for tile in volume.tiles]
     totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

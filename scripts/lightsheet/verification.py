@@ -131,7 +131,7 @@ def _verify(provenance: _Provenance, row: Row, threads: int) -> dict[str, Any]:
 def _assemble(provenance: _Provenance, row: Row) -> np.ndarray:
     """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
     tiles = _tiles(row)
-    pieces = [piece for _, own in tiles for piece in own]
+    pieces = mosaic.pieces_of(tiles)
     for (path, pages), expected in zip(pieces, row["sources_blake3"].split(), strict=True):
         _check(Path(path), expected, RESTORE, partial(ingestion.digest, pages=pages))
     index = (int(row["timepoint"]),)
