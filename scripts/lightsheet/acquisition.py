@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lightsheet import gaps, listing, settling, timeaxis
@@ -83,8 +82,7 @@ class Acquisition:
     @property
     def interval(self) -> float | None:
         """Median seconds from one timepoint to the next; None where no two times are known."""
-        steps = timeaxis.steps(self.seconds or ())
-        return median(step for _, step in steps) if steps else None
+        return timeaxis.interval(self.seconds or ())
 
     @property
     def missing(self) -> tuple[tuple[str, int], ...]:

@@ -9,7 +9,6 @@ import csv
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,6 +89,7 @@ class _Time(NamedTuple):
 
     interval: float | None
     range: tuple[float, float] | None
+    irregular: bool
     elapsed: float | None
     places: Sequence[float]
 
@@ -99,18 +99,13 @@ class _Time(NamedTuple):
         group = files.read_json(results.store / "zarr.json")
         seconds: list[float | None] = group["attributes"]["lightsheet"]["seconds"] or [None] * timepoints
         steps = [step for _, step in timeaxis.steps(seconds)]
-        if not steps:
-            return cls(None, None, None, list(np.linspace(0, 1, timepoints)))
+        interval = timeaxis.interval(seconds)
+        if interval is None:
+            return cls(None, None, False, None, list(np.linspace(0, 1, timepoints)))
         first, last = seconds[0], seconds[-1]
         elapsed = None if first is None or last is None else last - first
-        return cls(median(steps), (min(steps), max(steps)), elapsed, _places(seconds, median(steps)))
-
-    @property
-    def irregular(self) -> bool:
-        """Whether a step differs from the others so much that the median misleads."""
-        if self.interval is None or self.range is None:
-            return False
-        return max(abs(step - self.interval) for step in self.range) > timeaxis.IRREGULAR * self.interval
+        irregular = timeaxis.is_irregular(seconds)
+        return cls(interval, (min(steps), max(steps)), irregular, elapsed, _places(seconds, interval))
 
 
 def _places(seconds: Sequence[float | None], interval: float) -> list[float]:

@@ -17,7 +17,7 @@ Site = tuple[int, int, int, int]
 
 _COUNTERS = ("iter_0", "iter_1", "timepoint_suffix", "stack", "timepoint")  # the slowest first
 _CLOCKS = ("milliseconds", "milliseconds_absolute")
-IRREGULAR = 0.05  # of the median interval
+_IRREGULAR = 0.05  # of the median interval
 
 
 class File(NamedTuple):
@@ -239,14 +239,25 @@ def steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
     return [(t, (later - time) / (next_t - t)) for (t, time), (next_t, later) in pairwise(known)]
 
 
+def interval(seconds: Sequence[float | None]) -> float | None:
+    """Return the median of the `steps`; None where no two times are known."""
+    measured = [step for _, step in steps(seconds)]
+    return median(measured) if measured else None
+
+
+def is_irregular(seconds: Sequence[float | None]) -> bool:
+    """Tell whether a step differs so much from the median that this misleads."""
+    usual = interval(seconds) or 0.0
+    return any(abs(step - usual) > _IRREGULAR * usual for _, step in steps(seconds))
+
+
 def _remarks_on_times(seconds: Sequence[float | None], untimed: int, count: int) -> list[str]:
     remarks = []
     if untimed:
         remarks.append(f"{untimed} of {count} file names carry no time.")
-    intervals = steps(seconds)
-    usual = median(step for _, step in intervals) if intervals else 0.0
-    if any(abs(step - usual) > IRREGULAR * usual for _, step in intervals):
-        timepoint, step = max(intervals, key=lambda interval: abs(interval[1] - usual))
+    if is_irregular(seconds):
+        usual = interval(seconds) or 0.0
+        timepoint, step = max(steps(seconds), key=lambda measured: abs(measured[1] - usual))
         remarks.append(
             f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "
             f"where the median is {usual:.3f} s."
