@@ -6,7 +6,6 @@ Like `acquisition.discover`, it runs whenever the Snakefile is parsed: it opens 
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -126,14 +125,7 @@ def _exclusion(name: str, ignore: Sequence[str]) -> str | None:
 def _suggestion(unfit: list[str]) -> str:
     """Say which preset reads how many of the names that do not fit."""
     preset = names.suggest(unfit)
-    if preset is None:
-        return ""
-    count = 0
-    for name in unfit:
-        with suppress(InputError):
-            names.parse_name(name, preset)
-            count += 1
-    return f": the preset {preset} reads {count} of them"
+    return f": the preset {preset} reads {names.count_read(unfit, preset)} of them" if preset else ""
 
 
 def _refuse_positions(folder: Path, files: list[File]) -> None:

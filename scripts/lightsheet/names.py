@@ -132,9 +132,14 @@ def suggest(names: Sequence[str]) -> str | None:
     str or None
         Of several that read equally many, the most particular; None where no preset reads any.
     """
-    counts = {preset: sum(_is_read(name, preset) for name in names) for preset in PRESETS}
+    counts = {preset: count_read(names, preset) for preset in PRESETS}
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] else None
+
+
+def count_read(names: Sequence[str], preset: str) -> int:
+    """Count the names, as for `parse_name`, that a preset reads."""
+    return sum(not name.startswith(_PROJECTIONS) and any(r.match(name) for r in _compile(preset)) for name in names)
 
 
 def is_tiff(name: str) -> bool:
@@ -217,10 +222,6 @@ def _compile(pattern: str) -> tuple[re.Pattern[str], ...]:
 
 def _regex(parts: Form) -> re.Pattern[str]:
     return re.compile("".join(part.regex for part in parts), re.ASCII | re.DOTALL)
-
-
-def _is_read(name: str, preset: str) -> bool:
-    return not name.startswith(_PROJECTIONS) and any(regex.match(name) for regex in _compile(preset))
 
 
 def _read_fields(match: re.Match[str]) -> Fields:

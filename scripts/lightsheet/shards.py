@@ -77,8 +77,7 @@ def write(
     Written
         Its `seen` holds what `look` returned, in C order.
     """
-    if any(n % c for n, c in zip(volume.shape, chunk, strict=True)):
-        raise ValueError(f"chunk {chunk} does not divide {volume.shape}")
+    _check_division(volume.shape, chunk)
     path.unlink(missing_ok=True)
     digest, index, seen, offset = blake3(), list[tuple[int, int]](), list[Any](), 0
     with ThreadPoolExecutor(threads) as pool, files.atomic(path) as part, part.open("wb") as file:
@@ -197,11 +196,15 @@ def _within(lows: Iterable[int], highs: Iterable[int], place: Iterable[slice]) -
 
 def slices(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Yield where inner chunks lie, in C order, the order of the shard's index; `chunk` divides `shape`."""
-    if any(n % c for n, c in zip(shape, chunk, strict=True)):
-        raise ValueError(f"chunk {chunk} does not divide {shape}")
+    _check_division(shape, chunk)
     starts = (range(0, n, c) for n, c in zip(shape, chunk, strict=True))
     for corner in itertools.product(*starts):
         yield tuple(slice(a, a + c) for a, c in zip(corner, chunk, strict=True))
+
+
+def _check_division(shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
+    if any(n % c for n, c in zip(shape, chunk, strict=True)):
+        raise ValueError(f"chunk {chunk} does not divide {shape}")
 
 
 def _in_threads(

@@ -1,4 +1,4 @@
-"""What a volume's voxels are like, in a few numbers, gathered while its bands pass by."""
+"""What a volume's voxels are like, in a few numbers, gathered while its parts pass by."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SAMPLE = 1_000_000
 
 
 class Part(NamedTuple):
-    """The numbers of a band."""
+    """The numbers of a part of a volume."""
 
     voxels: int
     low: float
@@ -21,23 +21,23 @@ class Part(NamedTuple):
     sample: np.ndarray  # some of the voxels
 
 
-def look(band: np.ndarray, voxels: int) -> Part:
-    """Summarise a band of a volume.
+def look(pixels: np.ndarray, voxels: int) -> Part:
+    """Summarise a part of a volume.
 
     Parameters
     ----------
-    band : numpy.ndarray
+    pixels : numpy.ndarray
         (z, y, x), any real dtype.
     voxels : int
-        How many the whole volume has: it decides how many of the band are sampled.
+        How many the whole volume has: it decides how many of the part are sampled.
 
     Returns
     -------
     Part
         For `combine`.
     """
-    flat = band.reshape(-1)
-    total = flat.sum(dtype=np.uint64 if band.dtype.kind == "u" else np.float64)  # the former is exact and faster
+    flat = pixels.reshape(-1)
+    total = flat.sum(dtype=np.uint64 if pixels.dtype.kind == "u" else np.float64)  # the former is exact and faster
     sample = flat[:: -(-voxels // SAMPLE)].copy()
     return Part(flat.size, float(flat.min()), float(flat.max()), float(total), sample)
 
@@ -48,7 +48,7 @@ def combine(parts: Sequence[Part]) -> dict[str, Any]:
     Parameters
     ----------
     parts : sequence of Part
-        Of all its bands, in an order that does not change from run to run.
+        Of all of it, in an order that does not change from run to run.
 
     Returns
     -------
