@@ -28,8 +28,8 @@ from keep import keep
 from peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
 from scipy.ndimage import gaussian_filter
 
+from lightsheet.capacity import available_cores
 from lightsheet.deconvolution import geometry
-from lightsheet.deconvolution.cpu import available_cores
 from lightsheet.optics import CAMERA_OFFSET, model_psf
 from lightsheet.scene import CHANNELS, Array, Shape
 from lightsheet.simulate import simulate_volume

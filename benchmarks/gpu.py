@@ -21,8 +21,8 @@ import tifffile
 from keep import keep
 
 from lightsheet import deconvolution, restoration
+from lightsheet.capacity import available_cores
 from lightsheet.deconvolution import fourier
-from lightsheet.deconvolution.cpu import available_cores
 from lightsheet.optics import model_psf
 from lightsheet.results import Results
 from lightsheet.scene import CHANNELS, Array, Shape

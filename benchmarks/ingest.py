@@ -27,7 +27,7 @@ from keep import keep
 from peers import in_a_process, peak
 
 from lightsheet import ingestion, mosaic, pyramid, shard_format, shards, summary
-from lightsheet.deconvolution.cpu import available_cores
+from lightsheet.capacity import available_cores
 from lightsheet.results import Results
 from lightsheet.simulate import simulate_volume
 from lightsheet.store import Layout

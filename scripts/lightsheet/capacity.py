@@ -1,4 +1,4 @@
-"""How much memory this process may use, and arrays on the disk for what does not fit into it."""
+"""How much memory and how many cores this process may use, and arrays on the disk for what does not fit into it."""
 
 import os
 import tempfile
@@ -19,6 +19,11 @@ Allocate = Callable[[tuple[int, ...], Any], Array]
 MIB = 2**20
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use, which on a cluster are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_limit() -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lightsheet.capacity import available_cores
 from lightsheet.errors import InputError
 from lightsheet.pages import Pages, pages
 from lightsheet.pixels import Volume, read_rows
@@ -88,7 +89,7 @@ def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
     InputError
         If a file cannot be read (see `pages.pages`), lacks a page, or is of another shape or dtype than the first.
     """
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         yield Stack(_checked(pieces), pool)
 
 

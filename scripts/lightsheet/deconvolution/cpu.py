@@ -1,11 +1,11 @@
 """Engine `cpu`: NumPy and SciPy's FFT, all the cores inside one volume; see `lightsheet.deconvolution.sweeps`."""
 
-import os
 from importlib.metadata import version as version_of
 from typing import Any
 
 import numpy as np
 
+from lightsheet.capacity import available_cores
 from lightsheet.deconvolution import sweeps
 from lightsheet.method import Method
 
@@ -20,8 +20,3 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
 def version() -> str:
     """Name the libraries that compute."""
     return f"numpy {version_of('numpy')}, scipy {version_of('scipy')}"
-
-
-def available_cores() -> int:
-    """Count the cores that this process may use, which on a cluster are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

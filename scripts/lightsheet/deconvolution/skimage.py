@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from lightsheet.deconvolution.cpu import available_cores
+from lightsheet.capacity import available_cores
 from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
