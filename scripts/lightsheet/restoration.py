@@ -13,6 +13,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 
 from lightsheet import counts, deconvolution, files, records, summary, tiff
+from lightsheet.assessment import assess
 from lightsheet.capacity import Allocate, memory_limit, scratch
 from lightsheet.deconvolution import gpu, tiling
 from lightsheet.deconvolution.stopping import brightest_part
@@ -115,6 +116,8 @@ def deconvolve(
         raw = read_volume(results.work("raw", channel), timepoint, threads, allocate)
     with records.timed(seconds, "deconvolve"):
         result, statistics = compute(raw, used, settings, threads, block, allocate)
+        scale = settings["scale"] if settings["dtype"] != "float32" else 1
+        statistics |= assess(raw, result, used, statistics["background"], scale)
     del raw
     with records.timed(seconds, "write"):
         shards, _ = write_volume(work, timepoint, result, layout, threads)

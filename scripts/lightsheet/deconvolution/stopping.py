@@ -66,12 +66,18 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: fourier
     return round(LATER * (int(np.argmin(errors)) + 1))
 
 
-def brightest_part(image: Array) -> Array:
-    """Return, as a view, the block of shape `PART`, or what the image has of it, with the most light squared."""
+def brightest_region(image: Array) -> tuple[slice, ...]:
+    """Find the block of shape `PART`, or what the image (z, y, x) has of it, with the most light squared."""
     shape = [min(n, size) for n, size in zip(image.shape, PART, strict=True)]
     starts = [{*range(0, n - size, size), n - size} for n, size in zip(image.shape, shape, strict=True)]
-    blocks = (image[tuple(map(slice, low, np.add(low, shape)))] for low in product(*starts))
-    return max(blocks, key=lambda block: float(np.square(block, dtype=np.float32).sum()))
+    regions = (tuple(map(slice, low, np.add(low, shape))) for low in product(*starts))
+    return max(regions, key=lambda region: float(np.square(image[region], dtype=np.float32).sum()))
+
+
+def brightest_part(image: Array) -> Array:
+    """Return what `brightest_region` finds, as a view."""
+    part: Array = image[brightest_region(image)]
+    return part
 
 
 def prediction_errors(image: Array, psf: Array, method: Method, backend: fourier.Backend) -> list[float]:
