@@ -58,6 +58,17 @@ def test_progress_says_how_many_and_how_long(tmp_path: Path) -> None:
     assert lines[1].endswith("0 s left)")
 
 
+def test_what_goes_fast_is_told_now_and_then_and_at_the_end(tmp_path: Path) -> None:
+    with log.job(tmp_path / "a.log"):
+        progress = log.Progress("check", 3000, "shard", pause=60)
+        for number in range(3000):
+            progress.step(f"shard {number}")
+    (line,) = (tmp_path / "a.log").read_text().splitlines()
+    assert "check 3000/3000: shard 2999" in line
+    assert line.endswith(" shards a second, 0 s left)")
+    assert line.isprintable()
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(3.2, "3 s"), (720, "12 min"), (12600, "3.5 h")])
 def test_durations(seconds: float, text: str) -> None:
     assert log.duration(seconds) == text

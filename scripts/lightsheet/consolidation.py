@@ -8,7 +8,7 @@ from typing import Any
 
 from lightsheet import files, ome, shards
 from lightsheet.errors import InputError
-from lightsheet.log import logger, size
+from lightsheet.log import NEWS_SECONDS, Progress, logger, size
 from lightsheet.publication import publish
 from lightsheet.records import Record
 from lightsheet.results import Results
@@ -47,8 +47,11 @@ def prove(run: Run, threads: int) -> dict[Key, Record]:
 
     def faults() -> list[str]:
         nonlocal suspects
+        progress, found = Progress("check", len(suspects), "shard", NEWS_SECONDS), []
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(lambda check: _fault(run, *check), suspects))
+            for (key, _), fault in zip(suspects, pool.map(lambda check: _fault(run, *check), suspects), strict=True):
+                progress.step("{} {} timepoint {}".format(*key))
+                found.append(fault)
         suspects = [check for check, fault in zip(suspects, found, strict=True) if fault]
         return [fault for fault in found if fault]
 

@@ -12,6 +12,9 @@ from lightsheet.errors import InputError
 
 logger = logging.getLogger("lightsheet")
 
+NEWS_SECONDS = 10.0
+"""Between two lines about what goes fast."""
+
 
 @contextmanager
 def job(path: str | Path) -> Iterator[None]:
@@ -54,13 +57,26 @@ def job(path: str | Path) -> Iterator[None]:
 
 
 class Progress:
-    """One line per finished volume: how many are done, at which rate, and how long the rest will take."""
+    """A line as things get done: how many are, at which rate, and how long the rest will take.
 
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total, self.done, self.start = what, total, 0, time.monotonic()
+    Parameters
+    ----------
+    what : str
+        What is done to them.
+    total : int
+        How many there are.
+    unit : str
+        What one of them is.
+    pause : float
+        Seconds between two lines, at least, for what goes fast; the last one is never left out.
+    """
+
+    def __init__(self, what: str, total: int, unit: str = "volume", pause: float = 0.0) -> None:
+        self.what, self.total, self.unit, self.pause = what, total, unit, pause
+        self.done, self.start, self.told = 0, time.monotonic(), time.monotonic()
 
     def step(self, detail: str) -> None:
-        """Count one more volume and log it.
+        """Count one more of them and log it.
 
         Parameters
         ----------
@@ -68,17 +84,14 @@ class Progress:
             Which one, and what is worth saying of it.
         """
         self.done += 1
-        each = (time.monotonic() - self.start) / self.done
-        left = each * (self.total - self.done)
-        logger.info(
-            "%s %d/%d: %s (%.1f s a volume, %s left)",
-            self.what,
-            self.done,
-            self.total,
-            detail,
-            each,
-            duration(left),
-        )
+        now = time.monotonic()
+        if now - self.told < self.pause and self.done < self.total:
+            return
+        self.told = now
+        each = (now - self.start) / self.done
+        rate = f"{each:.1f} s a {self.unit}" if each >= 0.1 else f"{1 / max(each, 1e-6):.0f} {self.unit}s a second"
+        left = duration(each * (self.total - self.done))
+        logger.info("%s %d/%d: %s (%s, %s left)", self.what, self.done, self.total, detail, rate, left)
 
 
 def duration(seconds: float) -> str:

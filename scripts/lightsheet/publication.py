@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import zarr
 
 from lightsheet import files
-from lightsheet.log import logger
+from lightsheet.log import NEWS_SECONDS, Progress, logger
 from lightsheet.store import Layout, shard_path, write_metadata
 
 
 def publish(
     place: Path,
-    volumes: Iterable[tuple[Path, int, tuple[int, ...]]],
+    volumes: Sequence[tuple[Path, int, tuple[int, ...]]],
     layout: Layout,
     leading: tuple[int, ...],
     attributes: Mapping[str, Any],
@@ -27,7 +27,7 @@ def publish(
     ----------
     place : Path
         Where readers find the store; what is there stays readable until the swap and is then removed.
-    volumes : iterable of (Path, int, tuple of int)
+    volumes : sequence of (Path, int, tuple of int)
         Per volume the work area of its channel, its timepoint there, and its index in the store, (t,) or (t, c).
     layout : Layout
         Levels, dtype and codec of the volumes.
@@ -45,22 +45,28 @@ def publish(
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
         write_metadata(new / str(number), level, leading, layout, axes)
+    progress, refused = Progress(f"publish {place.name}", len(volumes), pause=NEWS_SECONDS), False
     for work, timepoint, index in volumes:
         for number in range(len(layout.levels)):
-            _link(shard_path(work, number, (timepoint,)), shard_path(new, number, index))
+            shard, target = shard_path(work, number, (timepoint,)), shard_path(new, number, index)
+            refused = _link(shard, target, refused)
+        progress.step(f"index {index}")
     _validate(new)
     files.swap(new, place)
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _link(source: Path, target: Path) -> None:
-    """Hard-link a shard, or copy it where the file system has no hard links."""
+def _link(source: Path, target: Path, refused: bool) -> bool:
+    """Hard-link a shard, or copy it where the file system has no hard links; tell which, in words the first time."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError as error:
-        logger.warning("%s: copied, because it cannot be hard-linked (%s)", target, error.strerror)
+        if not refused:
+            logger.warning("%s: copied, because it cannot be hard-linked (%s)", target, error.strerror)
         shutil.copyfile(source, target)
+        return True
+    return False
 
 
 def _validate(store: Path) -> None:
