@@ -1,9 +1,10 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from lightsheet import cluster, dispatch
+from lightsheet import cluster, dispatch, log
 from lightsheet.cluster import Workers
 from lightsheet.errors import InputError
 
@@ -32,6 +33,19 @@ def test_volumes_are_done_in_other_processes_and_a_failed_one_leaves_the_others(
     assert list(errors.values()) == [None] * 3
     assert {"0", "2", "3"} == {path.name for path in tmp_path.iterdir()}
     assert str(os.getpid()) not in {path.read_text() for path in tmp_path.iterdir()}
+
+
+def tell(path: str) -> None:
+    log.logger.info("iteration 3/40 in %s", path)
+
+
+def test_what_workers_tell_is_heard_where_they_were_asked(caplog: pytest.LogCaptureFixture) -> None:
+    with cluster.start(asked("local", 1), "cpu", 0) as pool:
+        dict(dispatch.each(pool, tell, {"volume": {"path": "some volume"}}, "work"))
+        deadline = time.monotonic() + 10
+        while not caplog.text and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert "iteration 3/40 in some volume" in caplog.text
 
 
 def test_a_volume_whose_worker_died_is_done_by_the_next(tmp_path: Path) -> None:

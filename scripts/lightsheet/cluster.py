@@ -120,4 +120,5 @@ def _local(asked: Workers, slots: int) -> Iterator[LocalPool]:
         logger.info(
             "%d Dask worker(s) on %s; dashboard at %s", asked.number, os.uname().nodename, cluster.dashboard_link
         )
+        client.forward_logging(logger.name)
         yield LocalPool(client, slots)

@@ -6,14 +6,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from lightsheet.errors import InputError
 
 logger = logging.getLogger("lightsheet")
+logger.setLevel(logging.INFO)
 
-NEWS_SECONDS = 10.0
-"""Between two lines about what goes fast."""
+NEWS_SECONDS = 30.0
+"""Between two lines about what goes fast, or what is only a part of a step."""
+
+_subject: ContextVar[str] = ContextVar("subject", default="")
 
 
 @contextmanager
@@ -33,7 +37,6 @@ def job(path: str | Path) -> Iterator[None]:
         logging.FileHandler(path, mode="a", encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
     ]
-    logger.setLevel(logging.INFO)
     for handler in handlers:
         handler.setFormatter(form)
         logger.addHandler(handler)
@@ -56,6 +59,16 @@ def job(path: str | Path) -> Iterator[None]:
             handler.close()
 
 
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Have the progress of all that is done in the block, on this thread, begin with what it is about."""
+    token = _subject.set(f"{subject}: ")
+    try:
+        yield
+    finally:
+        _subject.reset(token)
+
+
 class Progress:
     """A line as things get done: how many are, at which rate, and how long the rest will take.
 
@@ -68,12 +81,14 @@ class Progress:
     unit : str
         What one of them is.
     pause : float
-        Seconds between two lines, at least, for what goes fast; the last one is never left out.
+        Seconds between two lines, at least, so that what ends sooner is not told at all; the last line of what is told
+        is never left out.
     """
 
     def __init__(self, what: str, total: int, unit: str = "volume", pause: float = 0.0) -> None:
-        self.what, self.total, self.unit, self.pause = what, total, unit, pause
-        self.done, self.start, self.told = 0, time.monotonic(), time.monotonic()
+        self.what, self.total, self.unit, self.pause = _subject.get() + what, total, unit, pause
+        self.done, self.start = 0, time.monotonic()
+        self.told = self.start
 
     def step(self, detail: str) -> None:
         """Count one more of them and log it.
@@ -85,11 +100,12 @@ class Progress:
         """
         self.done += 1
         now = time.monotonic()
-        if now - self.told < self.pause and self.done < self.total:
+        is_last_of_several = self.done == self.total and self.told > self.start
+        if now - self.told < self.pause and not is_last_of_several:
             return
         self.told = now
         each = (now - self.start) / self.done
-        rate = f"{each:.1f} s a {self.unit}" if each >= 0.1 else f"{1 / max(each, 1e-6):.0f} {self.unit}s a second"
+        rate = f"{each:.1f} s per {self.unit}" if each >= 0.1 else f"{1 / max(each, 1e-6):.0f} {self.unit}s per second"
         left = duration(each * (self.total - self.done))
         logger.info("%s %d/%d: %s (%s, %s left)", self.what, self.done, self.total, detail, rate, left)
 

@@ -17,6 +17,7 @@ from lightsheet.assessment import assess
 from lightsheet.capacity import Allocate, memory_limit, scratch
 from lightsheet.deconvolution import gpu, tiling
 from lightsheet.deconvolution.stopping import brightest_part
+from lightsheet.log import about
 from lightsheet.method import Method
 from lightsheet.records import Record
 from lightsheet.results import Results
@@ -114,7 +115,7 @@ def deconvolve(
     allocate: Allocate = np.empty if block == level.shape else scratch(work)
     with records.timed(seconds, "read"):
         raw = read_volume(results.work("raw", channel), timepoint, threads, allocate)
-    with records.timed(seconds, "deconvolve"):
+    with records.timed(seconds, "deconvolve"), about(f"{channel} timepoint {timepoint}"):
         result, statistics = compute(raw, used, settings, threads, block, allocate)
         scale = settings["scale"] if settings["dtype"] != "float32" else 1
         statistics |= assess(raw, result, used, statistics["background"], scale)

@@ -82,6 +82,7 @@ def start(
         pool = SlurmPool(client, cluster, section, number, name, folder, memory, engine)
         logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, folder)
         logger.info("Dask dashboard at %s", cluster.dashboard_link)
+        client.forward_logging(logger.name)
         try:
             yield pool
         finally:

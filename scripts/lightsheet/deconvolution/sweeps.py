@@ -25,6 +25,7 @@ import numpy as np
 
 from lightsheet.deconvolution import acceleration, fft, geometry
 from lightsheet.deconvolution.fourier import TINY, edge_replicated, threshold
+from lightsheet.log import NEWS_SECONDS, Progress
 from lightsheet.method import Method
 
 Array = np.ndarray[Any, Any]
@@ -76,8 +77,10 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int) -> Array:
     with ThreadPoolExecutor(threads) as pool:
         sweep = partial(_in_threads, pool, threads)
         work = _prepare(image, psf, layout, method, sweep)
+        progress = Progress("iteration", method.iterations, "iteration", NEWS_SECONDS)
         for iteration in range(1, method.iterations + 1):
             _iterate(work, iteration, method, sweep)
+            progress.step(f"{image.shape} voxels")
     estimate = work.estimate
     del work
     return estimate[layout.view].copy()

@@ -18,6 +18,7 @@ import numpy as np
 
 from lightsheet.deconvolution.geometry import fast_shape
 from lightsheet.errors import InputError
+from lightsheet.log import NEWS_SECONDS, Progress
 
 Array = Any  # of numpy or cupy
 Shape = tuple[int, ...]
@@ -136,8 +137,10 @@ def assemble(
     if len(cut) == 1:
         return function(cut[0].region)
     out = allocate(shape, np.float32)
+    progress = Progress("block", len(cut), "block", NEWS_SECONDS)
     for core, region, inner in cut:
         out[core] = function(region)[inner]
+        progress.step(f"of {shape} voxels")
     return out
 
 
