@@ -16,7 +16,7 @@ def consolidate(run: Run, manifest: Path, repository: Path, threads: int) -> Non
         datetime.fromisoformat(record["finished"]) - timedelta(seconds=sum(record["seconds"].values()))
         for record in done.values()
     )
-    provenance.write(run, repository=repository, started=started, ended=datetime.now(UTC))
+    provenance.write(run, done, repository=repository, started=started, ended=datetime.now(UTC))
     consolidation.manifest(done, manifest)
 
 

@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lightsheet import log, verification
+from lightsheet.deconvolution import ENGINES
 from lightsheet.errors import InputError
 
 
-def verify(folder: Path, volumes: int, threads: int, seed: int | None = None) -> list[str]:
+def verify(folder: Path, volumes: int, threads: int, **options: Any) -> list[str]:
     """Verify volumes of `results/NAME`, say how many passed, and name those that did not."""
-    outcomes = verification.verify(folder, volumes, threads, seed)
+    outcomes = verification.verify(folder, volumes, threads, **options)
     failed = [f"{outcome['channel']} t{outcome['timepoint']}" for outcome in outcomes if not outcome["passed"]]
     log.logger.info("%d of %d volumes agree with %s", len(outcomes) - len(failed), len(outcomes), folder)
     return failed
@@ -23,10 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, 1 if a volume differs, or 2 if the comparison cannot be made."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("folder", type=Path, help="of a finished run, such as results/demo")
+    add("folder", type=Path, help="of a finished run, such as results/demo, or a copy of it")
     add("--volumes", type=int, default=2, help="how many to make again (default: %(default)s)")
-    add("--threads", type=int, default=os.cpu_count(), help="cores to use (default: all, %(default)s)")
+    add("--raw", type=Path, metavar="FOLDER", help="of the acquisition (default: where the run found it)")
+    add("--engine", choices=ENGINES, help="(default: the one that the run had; cpu instead of gpu if there is none)")
     add("--seed", type=int, help="the same seed chooses the same volumes (default: others every time)")
+    add("--threads", type=int, default=os.cpu_count(), help="cores to use (default: all, %(default)s)")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -40,7 +44,7 @@ if __name__ == "__main__":
     if "snakemake" not in globals():
         sys.exit(main())
     with log.job(snakemake.log[0]):
-        if failed := verify(snakemake.params.results.folder, snakemake.params.volumes, snakemake.threads):
+        if failed := verify(snakemake.params.results.folder, snakemake.resources.volumes, snakemake.threads):
             raise InputError(
                 f"{', '.join(failed)}: made again from the provenance, that is not what the store holds; remove the "
                 "record below records/result and run the workflow again"

@@ -31,6 +31,12 @@ def validate(folder: Path) -> list[str]:
     return findings(folder, Severity.REQUIRED)
 
 
+def recommended(folder: Path) -> set[tuple[str, str]]:
+    """Return what the profile RECOMMENDS or REQUIRES and the crate in `folder` lacks: check and entity."""
+    found = (line.split(": ", 1) for line in findings(folder, Severity.RECOMMENDED))
+    return {(check, entity.split(" ")[0]) for check, entity in found}
+
+
 def findings(folder: Path, severity: Severity) -> list[str]:
     """Return the findings at least so severe, one line each."""
     with tempfile.TemporaryDirectory() as cache:

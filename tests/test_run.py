@@ -16,6 +16,7 @@ import inventory
 import psf
 from lightsheet import cluster, consolidation, files, plan, records, simulate
 from lightsheet.errors import InputError
+from lightsheet.results import measured_psf
 from lightsheet.run import Run
 from lightsheet.store import shard_path
 
@@ -102,7 +103,8 @@ def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
     _, image = simulate.simulate_volume(0, 2, (8, 24, 20))
     np.testing.assert_array_equal(raw[2], image)
     assert run.lost() == {str(run.results.manifest("consolidate"))}, "the provenance is not written yet"
-    for path in run.results.provenance:
+    copies = [run.results.folder / measured_psf(channel) for channel in run.channels]
+    for path in [*run.results.provenance, *copies]:
         files.write_text(path, "{}")
     assert run.lost() == set()
 

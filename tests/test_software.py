@@ -1,7 +1,9 @@
 import os
+import re
 import subprocess
 from pathlib import Path
 
+import numpy
 import pytest
 
 from lightsheet import software
@@ -11,6 +13,39 @@ def git(folder: Path, *arguments: str) -> str:
     name = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
     command = ["git", "-C", str(folder), *name, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_code_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
+    for name in ("Snakefile", "scripts/a.py", "scripts/library/page.jinja", "config/schema.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    before = software.code_digest(tmp_path)
+    listed = "LC_ALL=C sha256sum Snakefile config/schema.yaml scripts/a.py scripts/library/page.jinja | sha256sum"
+    told = subprocess.run(listed, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert told.split()[0] == before
+    (tmp_path / "scripts" / "__pycache__").mkdir()
+    (tmp_path / "scripts" / "__pycache__" / "a.pyc").write_text("made by Python")
+    (tmp_path / "config" / "my.yaml").write_text("a user's own")
+    assert software.code_digest(tmp_path) == before
+    (tmp_path / "scripts" / "a.py").write_text("other code")
+    assert software.code_digest(tmp_path) != before
+
+
+def test_differences() -> None:
+    here, there = {"code": "1", "numpy": "2.4", "scipy": "1"}, {"code": "2", "numpy": "2.5", "scipy": "1", "cupy": "14"}
+    assert software.differences(here, there) == [
+        "the workflow's own code differs",
+        "cupy: not installed here, 14 there",
+        "numpy: 2.4 here, 2.5 there",
+    ]
+    assert software.differences(here, here) == []
+
+
+def test_requirements_are_what_pip_reads() -> None:
+    lines = software.requirements().splitlines()
+    assert f"numpy=={numpy.__version__}" in lines
+    assert lines == sorted(set(lines), key=str.casefold)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^ ]+", line) for line in lines)
 
 
 def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,16 @@
 import csv
+import io
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pytest
+import zarr
 from blake3 import blake3
 
-from lightsheet.run import Run
+from lightsheet import records, volume_table
+from lightsheet.run import KINDS, Run
 from tests import tiny_run
 
 
@@ -22,7 +27,6 @@ def test_table_tells_how_each_volume_was_made(run: Run) -> None:
     with (run.results.folder / "provenance" / "volumes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["timepoint"], row["channel"]) for row in rows] == [(t, c) for t in "01" for c in tiny_run.NAMES]
-    listed = {entity["@id"]: entity for entity in json.loads(run.results.crate.read_text())["@graph"]}
     for row in rows:
         t, c = row["timepoint"], row["channel_index"]
         shard = run.results.store / "0" / "c" / t / c / "0" / "0" / "0"
@@ -33,5 +37,31 @@ def test_table_tells_how_each_volume_was_made(run: Run) -> None:
         assert row["tiles"] == "z0y0x0 z0y0x1"
         assert row["pages"] == "all all"
         assert not row["missing"]
-        for source, found in zip(row["sources"].split(), row["sources_blake3"].split(), strict=True):
-            assert listed[source]["blake3"] == found
+        sources = [run.acquisition.folder / unquote(source) for source in row["sources"].split()]
+        assert row["sources_blake3"].split() == [digest(source) for source in sources]
+        assert row["sources_bytes"].split() == [str(source.stat().st_size) for source in sources]
+        stored = np.asarray(zarr.open_array(run.results.store / "0", mode="r")[int(t), int(c)])
+        assert float(row["max"]) == stored.max()
+        assert float(row["sum"]) == pytest.approx(stored.sum(dtype=float), rel=1e-6)
+        assert row["iterations"] == "2"
+        assert 0 < float(row["residual"]) < 1
+
+
+def test_resolution_is_in_micrometres_and_unknown_numbers_are_empty(run: Run) -> None:
+    done = {(kind, c, t): records.read(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()}
+    first, second = (done["result", channel, 0]["statistics"] for channel in run.channels)
+    first["resolution_voxels"] = {"raw": 4.0, "result": None}
+    del second["resolution_voxels"], second["residual"]  # as in records of earlier versions
+    table = list(csv.DictReader(io.StringIO(volume_table.text(volume_table.rows(run, done)))))
+    assert (table[0]["resolution_raw"], table[0]["resolution_result"]) == ("0.416", "")
+    assert (table[1]["resolution_raw"], table[1]["residual"]) == ("", "")
+
+
+def test_crate_describes_every_column(run: Run) -> None:
+    listed = {entity["@id"]: entity for entity in json.loads(run.results.crate.read_text())["@graph"]}
+    columns = [listed[column["@id"]] for column in listed["provenance/volumes.csv"]["variableMeasured"]]
+    header = (run.results.folder / "provenance" / "volumes.csv").read_text().splitlines()[0]
+    assert {column["name"] for column in columns} == set(header.split(","))
+    assert all(column["@type"] == "PropertyValue" and column["description"] for column in columns)
+    units = {column["name"]: column.get("unitText") for column in columns}
+    assert (units["seconds"], units["resolution_raw"], units["channel"]) == ("second", "micrometre", None)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -45,18 +46,19 @@ def simulate(folder: Path) -> None:
                 tifffile.imwrite(folder / name, tile)
 
 
-def prepare(folder: Path, **output: object) -> Run:
-    """Plan a run whose data and results lie in `folder`."""
-    return plan.prepare(
-        {
-            "name": "tiny",
-            "input": {"folder": str(folder / "my data"), "ignore": ["???.tif"]},
-            "voxel_size": VOXEL,
-            "psf": {"files": NAMES, "voxel_size": {"z": 0.1, "y": 0.104, "x": 0.104}},
-            "deconvolution": {"engine": "cpu", "iterations": 2},
-            "output": {"folder": str(folder / "results"), **output},
-        }
-    )
+def prepare(folder: Path, **sections: dict[str, object]) -> Run:
+    """Plan a run whose data and results lie in `folder`; keys of the configuration's sections replaced."""
+    config: dict[str, Any] = {
+        "name": "tiny",
+        "input": {"folder": str(folder / "my data"), "ignore": ["???.tif"]},
+        "voxel_size": VOXEL,
+        "psf": {"files": NAMES, "voxel_size": {"z": 0.1, "y": 0.104, "x": 0.104}},
+        "deconvolution": {"engine": "cpu", "iterations": 2},
+        "output": {"folder": str(folder / "results")},
+    }
+    for name, section in sections.items():
+        config[name] |= section
+    return plan.prepare(config)
 
 
 def finish(run: Run) -> None:
@@ -82,12 +84,12 @@ def finish(run: Run) -> None:
                 results, channel, t, results.psf(channel, ".tif"), own, layouts["result"], fingerprint, 1
             )
     consolidation.publish_all(run, done)
-    provenance.write(run, repository=ROOT, started=STARTED, ended=ENDED)
+    provenance.write(run, done, repository=ROOT, started=STARTED, ended=ENDED)
 
 
-def make(folder: Path, **output: object) -> Run:
+def make(folder: Path, **sections: dict[str, object]) -> Run:
     """Simulate, plan and finish a run in `folder`."""
     simulate(folder / "my data")
-    run = prepare(folder, **output)
+    run = prepare(folder, **sections)
     finish(run)
     return run

@@ -1,22 +1,21 @@
 """Provenance: the results folder as a Workflow Run RO-Crate, which says what was made from what, how, and when.
 
-The crate lists every input with its digest, and two files hold what `lightsheet.verification` needs to make any
-volume again: `provenance/config.yaml`, and `provenance/volumes.csv` with a row for each deconvolved volume.
+The crate, the files in `provenance/` and the folder of the acquisition suffice to make any volume again: configuration,
+versions of the software, measured PSFs, and a table with a row for each volume that has the digests of its files. The
+crate describes the table; an entity for each of 30,000 files would make it 19 MB, which no tool for crates takes.
 """
 
-import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
-from lightsheet import files, records, software, volume_table
-from lightsheet.errors import InputError
+from lightsheet import files, provenance_files, software, volume_table
 from lightsheet.records import Record
-from lightsheet.results import CONFIG, SNAKEFILE, VOLUMES
+from lightsheet.results import CONFIG, README, REQUIREMENTS, SNAKEFILE, VOLUMES, measured_psf
 from lightsheet.run import Run
 
 PROFILES = {
@@ -25,29 +24,32 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 
-TERMS = {
-    "sha256": "http://schema.org/sha256",  # younger than the context of RO-Crate 1.1
-    "blake3": "https://github.com/BLAKE3-team/BLAKE3-specs",
-}
+TERMS = {"sha256": "http://schema.org/sha256"}  # younger than the context of RO-Crate 1.1
 
 PRONOM = "https://www.nationalarchives.gov.uk/PRONOM/"
 FORMATS = {
     ".csv": ("text/csv", f"{PRONOM}x-fmt/18", "Comma Separated Values"),
     ".json": ("application/json", f"{PRONOM}fmt/817", "JSON Data Interchange Format"),
+    ".md": ("text/markdown", f"{PRONOM}fmt/1149", "Markdown"),
     ".png": ("image/png", f"{PRONOM}fmt/13", "Portable Network Graphics"),
     ".tif": ("image/tiff", f"{PRONOM}fmt/353", "Tagged Image File Format"),
+    ".txt": ("text/plain", f"{PRONOM}x-fmt/111", "Plain Text File"),
     ".yaml": ("application/yaml", f"{PRONOM}fmt/818", "YAML"),
 }
 """By suffix the media type, its PRONOM identifier and its name."""
 
 
-def write(run: Run, *, repository: Path, started: datetime, ended: datetime) -> None:
+def write(
+    run: Run, done: Mapping[tuple[str, str, int], Record], *, repository: Path, started: datetime, ended: datetime
+) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
 
     Parameters
     ----------
     run : Run
-        Every volume done, its stores published.
+        Its stores published.
+    done : mapping
+        The record of every volume, by kind (raw or result), channel and timepoint: what `consolidation.prove` returned.
     repository : Path
         The checkout of this workflow.
     started, ended : datetime
@@ -56,22 +58,12 @@ def write(run: Run, *, repository: Path, started: datetime, ended: datetime) -> 
     Raises
     ------
     InputError
-        If a volume has no record.
+        If a measured PSF is no longer the one that was used.
     """
-    folder = run.results.folder
-    done = {
-        (kind, channel, t): _record(run, kind, channel, t)
-        for channel, _, t in run.volumes()
-        for kind in ("raw", "result")
-    }
-    files.write_text(folder / SNAKEFILE, (repository / "Snakefile").read_text(encoding="utf-8"))
-    # Snakemake reads a JSON configuration into ordered dictionaries, which YAML would not write as plain ones.
-    files.write_text(folder / CONFIG, yaml.safe_dump(json.loads(json.dumps(run.config))))
-    files.write_text(folder / VOLUMES, volume_table.text(volume_table.rows(run, done)))
-
+    provenance_files.write(run, done, repository)
     crate = ROCrate(version="1.1")
     crate.metadata.extra_terms |= TERMS
-    workflow = _add_workflow(crate, folder, software.git_commit(repository))
+    workflow = _add_workflow(crate, run.results.folder, repository)
     _describe(crate, run, ended)
     action = _context(
         crate,
@@ -80,7 +72,7 @@ def write(run: Run, *, repository: Path, started: datetime, ended: datetime) -> 
         name=f"Deconvolution of {run.results.name}",
         description="Ingest, deconvolution and consolidation; a volume that was done before was kept.",
         instrument=workflow,
-        object=_add_inputs(crate, run, done),
+        object=_add_inputs(crate, run),
         result=_add_outputs(crate, run),
         startTime=started.isoformat(timespec="seconds"),
         endTime=ended.isoformat(timespec="seconds"),
@@ -90,14 +82,6 @@ def write(run: Run, *, repository: Path, started: datetime, ended: datetime) -> 
     files.write_json(run.results.crate, crate.metadata.generate())
 
 
-def _record(run: Run, kind: str, channel: str, timepoint: int) -> Record:
-    path = run.results.record(kind, channel, timepoint)
-    record = records.read(path)
-    if record is None:
-        raise InputError(f"{path} is missing, so its volume is not done: run the same command again")
-    return record
-
-
 def _context(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Entity:
     """Add something that is no file: a licence, a program, the run itself."""
     return crate.add(ContextEntity(crate, identifier, {"@type": kind, **properties}))
@@ -105,13 +89,8 @@ def _context(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> E
 
 def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
     """Say what the folder is, and which profiles the crate conforms to."""
-    how = run.config["deconvolution"]
     crate.name = run.results.name
-    crate.description = (
-        f"Light-sheet acquisition of {run.acquisition.timepoints} timepoints in {len(run.channels)} channels, "
-        f"deconvolved by Richardson-Lucy: iterations {how['iterations']}, boundary {how['boundary']}, "
-        f"acceleration {how['acceleration']}."
-    )
+    crate.description = provenance_files.summary(run)
     crate.datePublished = published.isoformat(timespec="seconds")
     crate.license = _context(
         crate,
@@ -124,11 +103,12 @@ def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
         _context(crate, identifier, "CreativeWork", name=name, version=version)
         for identifier, (name, version) in PROFILES.items()
     ]
+    _add_file(crate, run, README, "What is in this folder.")["about"] = crate.root_dataset
 
 
-def _add_workflow(crate: ROCrate, folder: Path, commit: str) -> Entity:
+def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
     """Add the Snakefile as the crate's main entity, with the software that ran it."""
-    versions = software.versions()
+    commit, versions = software.git_commit(repository), software.versions()
     homes = {"python": "https://www.python.org/", **software.LIBRARIES}
     licence = _context(
         crate,
@@ -146,6 +126,9 @@ def _add_workflow(crate: ROCrate, folder: Path, commit: str) -> Entity:
             "name": "lightsheet-decon",
             "description": f"Git commit of the workflow: {commit}.",
             "version": commit,
+            "identifier": _context(
+                crate, "#code", "PropertyValue", name=software.CODE, value=software.code_digest(repository)
+            ),
             "conformsTo": {"@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"},
             "license": licence,
             "sha256": files.sha256(folder / SNAKEFILE),
@@ -160,21 +143,24 @@ def _add_workflow(crate: ROCrate, folder: Path, commit: str) -> Entity:
     return workflow
 
 
-def _add_inputs(crate: ROCrate, run: Run, done: dict[tuple[str, str, int], Record]) -> list[Entity]:
-    """Add the configuration, every TIFF of the acquisition, and every PSF file."""
-    inputs = [_add_file(crate, run, CONFIG, "The configuration, defaults filled in.")]
-    sources = [source for (kind, _, _), record in done.items() if kind == "raw" for source in record["sources"]]
-    psfs = [files.read_json(run.results.psf(channel, ".json"))["source"] for channel in run.channels]
-    for source in {source["path"]: source for source in [*sources, *psfs]}.values():
-        # The digest of some pages of a file, which several volumes share, stands in the table of volumes.
-        digests = {key: source[key] for key in TERMS if key in source and "pages" not in source}
-        properties = {
-            "name": Path(source["path"]).name,
-            "contentSize": str(source["bytes"]),
-            "encodingFormat": _format(crate, ".tif"),
-            **digests,
-        }
-        inputs.append(crate.add_file(volume_table.uri(source["path"]), properties=properties))
+def _add_inputs(crate: ROCrate, run: Run) -> list[Entity]:
+    """Add the configuration, the folder of the acquisition, and every measured PSF."""
+    inputs = [
+        _add_file(crate, run, CONFIG, "The configuration, defaults filled in."),
+        _add_file(crate, run, REQUIREMENTS, "The Python packages that were installed, for pip."),
+        crate.add_dataset(
+            f"{run.acquisition.folder.absolute().as_uri()}/",
+            properties={
+                "name": run.acquisition.folder.name,
+                "description": f"The TIFF files of the acquisition; {VOLUMES} lists them with their digests.",
+            },
+        ),
+    ]
+    for channel in run.channels:
+        source = files.read_json(run.results.psf(channel, ".json"))["source"]["path"]
+        inputs.append(
+            _add_file(crate, run, measured_psf(channel), f"The PSF measured for {channel}: copy of {source}.")
+        )
     return inputs
 
 
@@ -191,12 +177,29 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
         for store, what in stores.items()
     ]
     outputs.append(_add_file(crate, run, "inventory.csv", "The files of the acquisition."))
-    outputs.append(_add_file(crate, run, VOLUMES, "How each volume was made."))
+    outputs.append(_add_table(crate, run))
     for channel in run.channels:
         for suffix, what in ((".tif", "The PSF"), (".png", "A picture of the PSF"), (".json", "Facts on the PSF")):
             path = results.psf(channel, suffix).relative_to(results.folder)
             outputs.append(_add_file(crate, run, path.as_posix(), f"{what} used for {channel}."))
     return outputs
+
+
+def _add_table(crate: ROCrate, run: Run) -> Entity:
+    """Add the table of volumes, with what its columns mean."""
+    table = _add_file(crate, run, VOLUMES, "How each volume was made and what came out, a row for each.")
+    table["variableMeasured"] = [
+        _context(
+            crate,
+            f"#volumes.csv/{name}",
+            "PropertyValue",
+            name=name,
+            description=column.description,
+            **({"unitText": column.unit} if column.unit else {}),
+        )
+        for name, column in volume_table.COLUMNS.items()
+    ]
+    return table
 
 
 def _add_file(crate: ROCrate, run: Run, name: str, description: str) -> Entity:

@@ -122,7 +122,8 @@ def deconvolve(
     del raw
     with records.timed(seconds, "write"):
         shards, _ = write_volume(work, timepoint, result, layout, threads)
-    record = records.done(fingerprint, shards, seconds, settings=dict(settings), statistics=statistics)
+    engine = deconvolution.engine_version(settings["engine"])
+    record = records.done(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
     records.write(results.record("result", channel, timepoint), record)
     return record
 

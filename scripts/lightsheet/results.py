@@ -4,8 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG = "provenance/config.yaml"
+README = "README.md"
+REQUIREMENTS = "provenance/requirements.txt"
 SNAKEFILE = "provenance/Snakefile"
 VOLUMES = "provenance/volumes.csv"
+
+
+def measured_psf(channel: str) -> str:
+    """Name, from the results folder, the copy of the image from which a channel's PSF was prepared."""
+    return f"provenance/psf/{channel}.tif"
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,22 @@ class Results:
     @property
     def provenance(self) -> list[Path]:
         """Every file of the provenance."""
-        return [self.crate, *(self.folder / name for name in (CONFIG, SNAKEFILE, VOLUMES))]
+        return [self.crate, *(self.folder / name for name in (README, CONFIG, REQUIREMENTS, SNAKEFILE, VOLUMES))]
 
     @property
     def files(self) -> Path:
         """The names of the TIFFs that the run under way began with; others may arrive meanwhile."""
         return self.folder / "work" / "files.json"
+
+    @property
+    def pilot_page(self) -> Path:
+        """What a person looks at to choose a method and its iterations."""
+        return self.folder / "pilot.html"
+
+    @property
+    def pilot(self) -> Path:
+        """What the pilot measured, as `lightsheet.pilot.job.run` returns it."""
+        return self.folder / "pilot.json"
 
     def raw_store(self, channel: str) -> Path:
         """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""

@@ -13,7 +13,7 @@ from lightsheet import files, log, records
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.errors import InputError
 from lightsheet.mosaic import PageRange, Tiles
-from lightsheet.results import Results
+from lightsheet.results import Results, measured_psf
 from lightsheet.store import Layout, shard_path
 
 KINDS = ("raw", "result")
@@ -201,7 +201,8 @@ class Run:
 
     def _is_published(self) -> bool:
         """Tell whether every shard and the provenance stand where readers look for them."""
-        places = self.results.provenance
+        copies = (self.results.folder / measured_psf(channel) for channel in self.channels)
+        places = [*self.results.provenance, *copies]
         stores = {self.results.store: "result", **{self.results.raw_store(c): "raw" for c in self.channels}}
         for store, kind in stores.items():
             levels = len(self.layouts[kind].levels)

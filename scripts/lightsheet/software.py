@@ -1,9 +1,15 @@
-"""The software that ran: the commit of the workflow, and the versions of the libraries that matter to a result."""
+"""The software that ran: the workflow's commit and code, and the versions of the libraries that matter to a result."""
 
+import hashlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+
+from lightsheet import files
+
+SCHEMA = "config/schema.yaml"
 
 LIBRARIES = {
     "snakemake": "https://snakemake.github.io/",
@@ -22,11 +28,39 @@ LIBRARIES = {
 }
 """By the name that Python imports, the home page that identifies it."""
 
+CODE = "SHA-256 of what `sha256sum` says of Snakefile, config/schema.yaml and every .py and .jinja file in scripts/"
+
+UNKNOWN = "unknown"
+
+
+def code_digest(repository: Path) -> str:
+    """Return the digest that `CODE` explains: two checkouts that share it compute alike, with or without git."""
+    found = [path for path in (repository / "scripts").rglob("*") if path.suffix in (".py", ".jinja")]
+    names = [path.relative_to(repository).as_posix() for path in found]
+    lines = (f"{files.sha256(repository / name)}  {name}\n" for name in sorted([*names, "Snakefile", SCHEMA]))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def stamp(repository: Path) -> dict[str, str]:
+    """Return `code_digest` as `code`, and `versions`."""
+    return {"code": code_digest(repository), **versions()}
+
+
+def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """Say what differs between two stamps, a sentence for each."""
+    sentences = []
+    for name in sorted(here.keys() | there.keys()):
+        mine, theirs = here.get(name, "not installed"), there.get(name, "not installed")
+        if mine != theirs:
+            what = "the workflow's own code differs" if name == "code" else f"{name}: {mine} here, {theirs} there"
+            sentences.append(what)
+    return sentences
+
 
 def git_commit(repository: Path) -> str:
-    """Name the commit of a checkout and whether tracked files differ from it; `unknown` outside git."""
+    """Name the commit of a checkout and whether tracked files differ from it; `UNKNOWN` outside git."""
     if not (repository / ".git").exists():  # git itself would look further up, into another project
-        return "unknown"
+        return UNKNOWN
     command = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit, changes = (
@@ -34,7 +68,7 @@ def git_commit(repository: Path) -> str:
             for ask in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return UNKNOWN
     return f"{commit.strip()} with uncommitted changes" if changes else commit.strip()
 
 
@@ -43,3 +77,9 @@ def versions() -> dict[str, str]:
     installed = metadata.packages_distributions()  # CuPy's distribution is named after the CUDA version
     found = {name: metadata.version(installed[name][0]) for name in LIBRARIES if name in installed}
     return {"python": platform.python_version(), **found}
+
+
+def requirements() -> str:
+    """Name every installed distribution and its version, as `pip install -r` reads it."""
+    found = {f"{each.metadata['Name']}=={each.version}" for each in metadata.distributions()}
+    return "".join(f"{line}\n" for line in sorted(found, key=str.casefold))

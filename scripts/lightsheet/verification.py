@@ -1,178 +1,190 @@
 """Verification: volumes made again from the provenance alone, and compared with what the stores hold.
 
-Nothing of `records/` and `work/` is read: only the crate, what it names as inputs, and the published stores.
+Nothing of `records/` and `work/` is read: only the crate, the files of the acquisition, and the published stores.
 """
 
-import csv
-import io
 import json
-import logging
 import math
 import random
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote
 
 import numpy as np
-import yaml
 import zarr
 
-from lightsheet import files, ingestion, mosaic, psf_preparation, restoration, tiff
+from lightsheet import crate, ingestion, mosaic, psf_preparation, restoration, tiff
+from lightsheet.crate import Crate, Row
+from lightsheet.deconvolution import gpu
 from lightsheet.errors import InputError
-from lightsheet.log import logger
-from lightsheet.results import CONFIG, VOLUMES, Results
+from lightsheet.files import blake3
+from lightsheet.log import Progress, logger
+from lightsheet.method import Method
+from lightsheet.method import check as check_method
 from lightsheet.store import shard_path
 
 TOLERANCE = 1e-5
 """Relative L2 by which engines, or versions of their libraries, may differ."""
 
-RESTORE = "put the original back to verify this result, or run the workflow again to use the file as it is"
+RESTORE = (
+    "put the original back to verify this result (or say with --raw where it is), or run the workflow again to use the "
+    "file as it is"
+)
 REMAKE = "remove what is there and run the workflow again to make it anew"
-REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
-
-Row = dict[str, str]
-"""One volume as `provenance/volumes.csv` describes it."""
 
 
-@dataclass(frozen=True)
-class _Provenance:
-    results: Results
-    digests: Mapping[str, str]  # SHA-256 by the identifier of an input or output
-    config: Mapping[str, Any]
-    rows: list[Row]
-
-
-def verify(folder: Path, volumes: int, threads: int, seed: int | None = None) -> list[dict[str, Any]]:
+def verify(
+    folder: Path,
+    volumes: int,
+    threads: int,
+    *,
+    raw: Path | None = None,
+    engine: str | None = None,
+    seed: int | None = None,
+) -> list[dict[str, Any]]:
     """Make randomly chosen volumes again and compare them with the published ones; log a line for each.
 
     Parameters
     ----------
     folder : Path
-        `results/NAME` of a finished run.
+        `results/NAME` of a finished run, or a copy of it.
     volumes : int
         How many to choose, at least 1; all of them if there are no more.
     threads : int
         Cores to use.
+    raw : Path, optional
+        Where the files of the acquisition are; unless given, where the run found them.
+    engine : str, optional
+        One of `deconvolution.ENGINES`; unless given, the one that made the volume, or "cpu" where that is "gpu" and
+        there is none.
     seed : int, optional
-        The same seed chooses the same volumes.
+        The same seed chooses the same volumes; a new one unless given. It is logged.
 
     Returns
     -------
     list of dict
-        Per volume `channel`, `timepoint`, `identical` (bit for bit), `relative_l2` (of the difference, where
+        Per volume `channel`, `timepoint`, `engine`, `identical` (bit for bit), `relative_l2` (of the difference, where
         integers may also differ by the one count that rounding turns), and `passed`: that is at most `TOLERANCE`.
 
     Raises
     ------
     InputError
         If the provenance is missing, or a file is missing or not the one that it names, so that the comparison
-        cannot be made; or if a raw store does not hold the pixels of its TIFF files.
+        cannot be made; if a raw store does not hold the pixels of its TIFF files; if the engine has no such settings.
     """
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
-    provenance = _read(folder)
+    provenance = crate.read(folder)
     recorded = [row for row in provenance.rows if not row["missing"]]
+    seed = random.randrange(2**32) if seed is None else seed
     rows = random.Random(seed).sample(recorded, min(volumes, len(recorded)))
     rows.sort(key=lambda row: (int(row["timepoint"]), int(row["channel_index"])))
-    return [_verify(provenance, row, threads) for row in rows]
+    logger.info("verifying %d of %d volumes of %s; --seed %d chooses the same", len(rows), len(recorded), folder, seed)
+    progress, outcomes = Progress("verify", len(rows), "volume"), []
+    for row in rows:
+        outcomes.append(_verify(provenance, row, raw or provenance.acquisition, engine, threads))
+        progress.step(_line(outcomes[-1]))
+    return outcomes
 
 
-def _read(folder: Path) -> _Provenance:
-    results = Results(folder.absolute())  # a folder's name is the run's name, and `.` has none
-    crate = files.read_json(results.crate)
-    if crate is None:
-        raise InputError(
-            f"{folder / results.crate.name}: there is no provenance here; name the folder of a finished run, such as "
-            "results/demo, or run the workflow to its end"
-        )
-    digests = {entity["@id"]: entity["sha256"] for entity in crate.get("@graph", []) if "sha256" in entity}
-    config, table = (_text(results.folder / name, digests.get(name, "")) for name in (CONFIG, VOLUMES))
-    return _Provenance(results, digests, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
-
-
-def _text(path: Path, digest: str) -> str:
-    _check(path, digest, REWRITE)
-    return path.read_text(encoding="utf-8")
-
-
-def _check(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = files.sha256) -> None:
-    """Refuse a file that is missing or not the one that the provenance speaks of."""
-    if not path.is_file():
-        raise InputError(f"{path} is missing, but the provenance names it; {remedy}")
-    if digest(path) != expected:
-        raise InputError(f"{path} is not the file that the provenance names, its digest differs; {remedy}")
-
-
-def _verify(provenance: _Provenance, row: Row, threads: int) -> dict[str, Any]:
+def _verify(provenance: Crate, row: Row, acquisition: Path, engine: str | None, threads: int) -> dict[str, Any]:
     channel, t = row["channel"], int(row["timepoint"])
-    raw = _assemble(provenance, row)
-    prepared = _psf(provenance, row["psf"])
+    settings = json.loads(row["settings"])
+    settings["engine"] = _engine(settings, engine)
+    raw = _assemble(provenance, row, acquisition)
     block = [int(size) for size in row["block"].split()]
-    made, _ = restoration.compute(raw, prepared, json.loads(row["settings"]), threads, block)
-    stored = _stored(provenance.results.store, (t, int(row["channel_index"])), row["result_blake3"])
+    made, _ = restoration.compute(raw, _psf(provenance, channel), settings, threads, block)
+    stored = read_stored(provenance.store, (t, int(row["channel_index"])), row["result_blake3"])
     identical = bool(np.array_equal(made, stored))
     distance = 0.0 if identical else relative_l2(made, stored)
-    outcome = {
+    return {
         "channel": channel,
         "timepoint": t,
+        "engine": settings["engine"],
+        "made_by": row["engine"],
         "identical": identical,
         "relative_l2": distance,
         "passed": distance <= TOLERANCE,
     }
-    logger.log(*_line(outcome))
-    return outcome
 
 
-def _assemble(provenance: _Provenance, row: Row) -> np.ndarray:
+def _engine(settings: Mapping[str, Any], asked: str | None) -> str:
+    """Choose what shall make a volume again."""
+    recorded: str = settings["engine"]
+    here = "cpu" if recorded == "gpu" and not gpu.is_available() else recorded
+    engine = asked or here
+    if engine != recorded:
+        if "skimage" in (engine, recorded):
+            raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
+        check_method(
+            Method(settings["iterations"], settings["boundary"], acceleration=settings["acceleration"]), engine
+        )
+    return engine
+
+
+def _assemble(provenance: Crate, row: Row, acquisition: Path) -> np.ndarray:
     """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
-    tiles = _tiles(row)
+    tiles = _tiles(row, acquisition)
     pieces = mosaic.pieces_of(tiles)
     for (path, pages), expected in zip(pieces, row["sources_blake3"].split(), strict=True):
-        _check(Path(path), expected, RESTORE, partial(ingestion.digest, pages=pages))
+        crate.check(Path(path), expected, RESTORE, partial(ingestion.digest, pages=pages))
     index = (int(row["timepoint"]),)
-    store = provenance.results.raw_store(row["channel"])
-    stored = _stored(store, index, row["raw_blake3"])
+    store = provenance.raw_store(row["channel"])
+    stored = read_stored(store, index, row["raw_blake3"])
     with mosaic.opened(tiles, stored.shape, stored.dtype.name) as volume:
         raw = volume[:, :]
     if not np.array_equal(raw, stored):
         raise InputError(
             f"{shard_path(store, 0, index)} does not hold the pixels of {', '.join(path for path, _ in pieces)}; "
-            f"remove {provenance.results.record('raw', row['channel'], *index)} and run the workflow again"
+            f"remove the record of {row['channel']} timepoint {index[0]} below records/raw and run the workflow again"
         )
     return raw
 
 
-def _tiles(row: Row) -> mosaic.Tiles:
+def _tiles(row: Row, acquisition: Path) -> mosaic.Tiles:
     """Return what a volume is made of, as `mosaic.opened` wants it."""
     tiles: dict[tuple[int, ...], list[tuple[str, mosaic.PageRange]]] = {}
     for where, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
         position = tuple(int(number) for number in re.findall(r"\d+", where))
         chosen = None if pages == "all" else tuple(map(int, pages.split(":")))
-        tiles.setdefault(position, []).append((str(_path(source)), chosen))
+        tiles.setdefault(position, []).append((str(acquisition / unquote(source)), chosen))
     return list(tiles.items())
 
 
-def _psf(provenance: _Provenance, source: str) -> np.ndarray:
-    path, config = _path(source), provenance.config
-    _check(path, provenance.digests[source], RESTORE)
+def _psf(provenance: Crate, channel: str) -> np.ndarray:
+    path, config = provenance.measured_psf(channel), provenance.config
     return psf_preparation.prepare(
         tiff.read(path), config["psf"]["voxel_size"], config["voxel_size"], config["psf"]["background"], str(path)
     )
 
 
-def _stored(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
-    """Read a volume at full resolution from a published store, its shard proven whole."""
-    _check(shard_path(store, 0, index), digest, REMAKE, files.blake3)
+def read_stored(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
+    """Read a volume at full resolution from a published store.
+
+    Parameters
+    ----------
+    store : Path
+        An OME-Zarr.
+    index : tuple of int
+        (t, c) of the result, (t,) of raw.
+    digest : str
+        BLAKE3 that its shard must have.
+
+    Returns
+    -------
+    numpy.ndarray
+        (z, y, x).
+
+    Raises
+    ------
+    InputError
+        If there is no such shard, or another.
+    """
+    crate.check(shard_path(store, 0, index), digest, REMAKE, blake3)
     return np.asarray(zarr.open_array(store / "0", mode="r")[index])
-
-
-def _path(uri: str) -> Path:
-    return Path(url2pathname(urlsplit(uri).path))
 
 
 def relative_l2(made: np.ndarray, stored: np.ndarray) -> float:
@@ -192,12 +204,14 @@ def relative_l2(made: np.ndarray, stored: np.ndarray) -> float:
     return math.sqrt(difference / stored_squares)
 
 
-def _line(outcome: Mapping[str, Any]) -> tuple[int, str]:
-    """Say in one line how a volume compares, and how loud."""
+def _line(outcome: Mapping[str, Any]) -> str:
+    """Say in one line how a volume compares."""
     volume = f"{outcome['channel']} t{outcome['timepoint']}"
+    if outcome["engine"] != outcome["made_by"]:
+        volume += f", made with engine {outcome['engine']} instead of {outcome['made_by']}"
     if outcome["identical"]:
-        return logging.INFO, f"{volume}: identical to the store, bit for bit"
+        return f"{volume}: identical to the store, bit for bit"
     distance = f"relative L2 {outcome['relative_l2']:.1e}"
     if outcome["passed"]:
-        return logging.INFO, f"{volume}: not bit for bit, but within {TOLERANCE:g} of the store ({distance})"
-    return logging.ERROR, f"{volume}: DIFFERS from the store ({distance}, at most {TOLERANCE:g} is allowed)"
+        return f"{volume}: not bit for bit, but within {TOLERANCE:g} of the store, {distance}"
+    return f"{volume}: DIFFERS from the store, {distance}, at most {TOLERANCE:g} is allowed"

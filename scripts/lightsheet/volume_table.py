@@ -1,75 +1,149 @@
-"""The table `provenance/volumes.csv`: how each deconvolved volume was made, a row for each."""
+"""The table `provenance/volumes.csv`: how each deconvolved volume was made and what came out, a row for each."""
 
 import csv
 import io
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from lightsheet import files
 from lightsheet.records import Record
+from lightsheet.results import measured_psf
 from lightsheet.run import Run
 
 
-def rows(run: Run, done: dict[tuple[str, str, int], Record]) -> list[dict[str, Any]]:
+class Column(NamedTuple):
+    """A column of the table, as the crate describes it; `unit` is empty where there is none."""
+
+    description: str
+    unit: str = ""
+
+
+COLUMNS = {
+    "channel": Column("Name of the channel"),
+    "channel_index": Column("Place of the channel in the store, from 0"),
+    "timepoint": Column("Place on the time axis of the store, from 0"),
+    "missing": Column('"missing" where no volume was recorded, so that the stores hold a hole; else empty'),
+    "tiles": Column("Place of each file's tile in the grid, such as z0y0x1, separated by blanks"),
+    "pages": Column('Pages taken of each file, "start:stop:step:pages of the file" or "all", separated by blanks'),
+    "sources": Column("Files, from the folder of the acquisition, percent-encoded, separated by blanks"),
+    "sources_bytes": Column("Size of each file, separated by blanks", "byte"),
+    "sources_blake3": Column("BLAKE3 of each file, or of the pixels of its pages taken, separated by blanks"),
+    "psf": Column("Image from which the PSF was prepared, from the root of the crate"),
+    "raw_blake3": Column("BLAKE3 of the raw volume's shard at full resolution"),
+    "result_blake3": Column("BLAKE3 of the deconvolved volume's shard at full resolution"),
+    "fingerprint": Column("SHA-256 of all that decides the deconvolved volume"),
+    "engine": Column("What computed the volume"),
+    "engine_version": Column("Its version, and those of the libraries behind it, where it ran"),
+    "settings": Column("How it was computed, as JSON"),
+    "block": Column("Size z y x of the blocks in which it was computed, without what they overlap", "voxel"),
+    "iterations": Column("Iterations of Richardson-Lucy that were done"),
+    "background": Column("Camera offset that was subtracted from the image", "count"),
+    "flux_before": Column("Sum of the image after that", "count"),
+    "sum": Column("Sum of the deconvolved volume", "count"),
+    "min": Column("Darkest voxel of the deconvolved volume", "count"),
+    "max": Column("Brightest voxel of the deconvolved volume", "count"),
+    "negative_voxels": Column("Voxels of the image below the background", "voxel"),
+    "saturated_voxels": Column("Voxels of the image at the largest value of its data type", "voxel"),
+    "clipped_voxels": Column("Voxels of the deconvolved volume beyond the largest value of its data type", "voxel"),
+    "residual": Column("Norm of (deconvolved volume blurred by the PSF - image) by that of the image, in a part of it"),
+    "resolution_raw": Column(
+        "Smallest period resolved in an xy plane of the image, decorrelation analysis", "micrometre"
+    ),
+    "resolution_result": Column("The same of the deconvolved volume", "micrometre"),
+    "seconds": Column("Time of its ingest and deconvolution", "second"),
+    "host": Column("Computer that deconvolved it"),
+    "finished": Column("When that was done, ISO 8601"),
+}
+
+STATISTICS = (
+    *("iterations", "background", "flux_before", "sum", "min", "max"),
+    *("negative_voxels", "saturated_voxels", "clipped_voxels", "residual"),
+)
+"""Columns that are fields of a record's statistics."""
+
+
+def rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dict[str, Any]]:
     """Describe every deconvolved volume.
 
     Parameters
     ----------
     run : Run
         The plan.
-    done : dict
+    done : mapping
         The record of every volume, by kind (raw or result), channel and timepoint.
 
     Returns
     -------
     list of dict
-        `channel`, `channel_index` and `timepoint` (its place in the store), `missing` ("missing" if nothing was
-        recorded: the store then holds a hole), `sources` (URIs; several are separated by blanks, as are `tiles`,
-        their places in the grid, `pages`, "start:stop:step" or "all", and `sources_blake3`, of the file or of the
-        pixels of these pages), `psf` (URI), the digests of the full-resolution shards, `fingerprint`, `engine`,
-        `settings` (JSON), `block` (z y x, in which it was deconvolved), `seconds` of ingest and deconvolution,
-        and `host` of the latter.
+        Per volume a value for each of `COLUMNS`.
     """
     tiles = {(c, t): where for c in run.channels for block in run.blocks for t, where in run.tiles(c, block)}
-    psf = {c: uri(files.read_json(run.results.psf(c, ".json"))["source"]["path"]) for c in run.channels}
-    described = []
-    for channel, _, t in run.volumes():
-        raw, result = done["raw", channel, t], done["result", channel, t]
-        pieces = [(position, pages) for position, own in tiles[channel, t] for _, pages in own]
-        described.append(
-            {
-                "channel": channel,
-                "channel_index": run.channels.index(channel),
-                "timepoint": t,
-                "missing": "" if pieces else "missing",
-                "tiles": " ".join("z{}y{}x{}".format(*position) for position, _ in pieces),
-                "pages": " ".join("{}:{}:{}".format(*pages) if pages else "all" for _, pages in pieces),
-                "sources": " ".join(uri(source["path"]) for source in raw["sources"]),
-                "sources_blake3": " ".join(source["blake3"] for source in raw["sources"]),
-                "psf": psf[channel],
-                "raw_blake3": raw["shards"][0]["blake3"],
-                "result_blake3": result["shards"][0]["blake3"],
-                "fingerprint": result["fingerprint"],
-                "engine": result["settings"]["engine"],
-                "settings": json.dumps(result["settings"], sort_keys=True),
-                "block": " ".join(map(str, result["statistics"]["block"])) if pieces else "",
-                "seconds": round(sum(raw["seconds"].values()) + sum(result["seconds"].values()), 3),
-                "host": result["host"],
-            }
-        )
-    return described
+    return [
+        {
+            "channel": channel,
+            "channel_index": run.channels.index(channel),
+            "timepoint": t,
+            "psf": measured_psf(channel),
+            **_pieces(tiles[channel, t]),
+            **_raw(done["raw", channel, t], run.acquisition.folder.absolute()),
+            **_result(done["result", channel, t], run.config["voxel_size"]["x"]),
+            "seconds": _seconds(done["raw", channel, t], done["result", channel, t]),
+        }
+        for channel, _, t in run.volumes()
+    ]
+
+
+def _pieces(tiles: Any) -> dict[str, str]:
+    pieces = [(position, pages) for position, own in tiles for _, pages in own]
+    return {
+        "missing": "" if pieces else "missing",
+        "tiles": " ".join("z{}y{}x{}".format(*position) for position, _ in pieces),
+        "pages": " ".join(":".join(map(str, pages)) if pages else "all" for _, pages in pieces),
+    }
+
+
+def _raw(record: Record, folder: Path) -> dict[str, Any]:
+    sources = record["sources"]
+    return {
+        "sources": " ".join(
+            quote(Path(source["path"]).absolute().relative_to(folder).as_posix()) for source in sources
+        ),
+        "sources_bytes": " ".join(str(source["bytes"]) for source in sources),
+        "sources_blake3": " ".join(source["blake3"] for source in sources),
+        "raw_blake3": record["shards"][0]["blake3"],
+    }
+
+
+def _result(record: Record, pixel: float) -> dict[str, Any]:
+    """Return what a result's record tells; nothing of the statistics if the volume is missing."""
+    found = record["statistics"] or {}
+    resolution = found.get("resolution_voxels") or {}  # which records of earlier versions lack, as the residual
+    micrometres = {f"resolution_{kind}": voxels and round(voxels * pixel, 4) for kind, voxels in resolution.items()}
+    return {
+        "result_blake3": record["shards"][0]["blake3"],
+        "fingerprint": record["fingerprint"],
+        "engine": record["settings"]["engine"],
+        "engine_version": record.get("engine", ""),
+        "settings": json.dumps(record["settings"], sort_keys=True),
+        "block": " ".join(map(str, found.get("block", ()))),
+        **{name: found.get(name) for name in STATISTICS},
+        **micrometres,
+        "host": record["host"],
+        "finished": record["finished"],
+    }
+
+
+def _seconds(*records: Record) -> float:
+    return round(math.fsum(value for record in records for value in record["seconds"].values()), 3)
 
 
 def text(rows: list[dict[str, Any]]) -> str:
-    """Write the rows, at least one, as comma-separated values under a header."""
+    """Write the rows as comma-separated values under a header; what is not known is empty."""
     stream = io.StringIO()
-    table = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+    table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     return stream.getvalue()
-
-
-def uri(path: str) -> str:
-    """Name an input as the table and the crate do."""
-    return Path(path).absolute().as_uri()

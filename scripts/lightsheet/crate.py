@@ -1,0 +1,118 @@
+"""What the provenance of a finished run says, each of its files proven to be the one that was written."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
+
+import yaml
+
+from lightsheet import files
+from lightsheet.errors import InputError
+from lightsheet.results import CONFIG, REQUIREMENTS, SNAKEFILE, VOLUMES, Results, measured_psf
+
+REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
+
+Row = dict[str, str]
+"""One volume as `provenance/volumes.csv` describes it."""
+
+
+@dataclass(frozen=True)
+class Crate:
+    """The provenance of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the crate lies, absolute.
+    entities : mapping
+        What it describes, by identifier; that of a file is its path from the folder, percent-encoded.
+    config : mapping
+        The configuration, defaults filled in.
+    rows : list of dict
+        The table of volumes.
+    """
+
+    folder: Path
+    entities: Mapping[str, Mapping[str, Any]]
+    config: Mapping[str, Any]
+    rows: list[Row]
+
+    @property
+    def name(self) -> str:
+        """The run's name; a copy of its folder may have another."""
+        return str(self.config["name"])
+
+    @property
+    def store(self) -> Path:
+        """The published OME-Zarr with the deconvolved volumes, (t, c, z, y, x)."""
+        return self.folder / f"{self.name}.ome.zarr"
+
+    def raw_store(self, channel: str) -> Path:
+        """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""
+        return Results(self.folder).raw_store(channel)
+
+    @property
+    def acquisition(self) -> Path:
+        """The folder that the run took its files from."""
+        inputs = (self.entities[reference["@id"]] for reference in self.entities["#run"]["object"])
+        uri = next(entity["@id"] for entity in inputs if entity["@type"] == "Dataset")
+        return Path(url2pathname(urlsplit(uri).path))
+
+    @property
+    def commit(self) -> str:
+        """What `software.git_commit` said."""
+        return str(self.entities[SNAKEFILE]["version"])
+
+    @property
+    def software(self) -> dict[str, str]:
+        """What `software.stamp` said."""
+        found = (entity for entity in self.entities.values() if entity["@type"] == "SoftwareApplication")
+        versions = {entity["name"]: entity["softwareVersion"] for entity in found}
+        return {"code": self.entities["#code"]["value"], **versions}
+
+    def measured_psf(self, channel: str) -> Path:
+        """Return the image from which a channel's PSF was prepared."""
+        name = measured_psf(channel)
+        check(self.folder / name, self.entities.get(quote(name), {}).get("sha256", ""), REWRITE)
+        return self.folder / name
+
+
+def read(folder: Path) -> Crate:
+    """Read the provenance in a folder: that of a finished run, or a copy of `ro-crate-metadata.json` and `provenance/`.
+
+    Raises
+    ------
+    InputError
+        If there is none, or a file is missing or not the one that was written.
+    """
+    folder = folder.resolve()
+    found = files.read_json(Results(folder).crate)
+    if found is None:
+        raise InputError(
+            f"{Results(folder).crate}: there is no provenance here; name the folder of a finished run, such as "
+            "results/demo, or run the workflow to its end"
+        )
+    entities = {entity["@id"]: entity for entity in found.get("@graph", [])}
+    for name in (CONFIG, VOLUMES, REQUIREMENTS):
+        check(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)
+    config, table = ((folder / name).read_text(encoding="utf-8") for name in (CONFIG, VOLUMES))
+    return Crate(folder, entities, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
+
+
+def check(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = files.sha256) -> None:
+    """Refuse a file that is missing, or not the one that the provenance speaks of.
+
+    Raises
+    ------
+    InputError
+        With the remedy.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing, but the provenance names it; {remedy}")
+    if digest(path) != expected:
+        raise InputError(f"{path} is not the file that the provenance names, its digest differs; {remedy}")

@@ -1,0 +1,135 @@
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+import tifffile
+
+import compare as script
+from lightsheet import comparison, software
+from lightsheet.errors import InputError
+from lightsheet.run import Run
+from tests import tiny_run
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run.make(tmp_path_factory.mktemp("theirs"))
+
+
+@pytest.fixture
+def raw(theirs: Run, tmp_path: Path) -> Path:
+    """A copy of their files in a folder where `tiny_run.prepare` finds it."""
+    shutil.copytree(theirs.acquisition.folder, tmp_path / "my data")
+    return tmp_path
+
+
+def repeated(folder: Path, **sections: dict[str, object]) -> Path:
+    run = tiny_run.prepare(folder, **sections)
+    tiny_run.finish(run)
+    return run.results.folder
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def evidence(results: Path, folder: Path) -> Path:
+    """Copy what a stranger needs of a run, and nothing else."""
+    folder.mkdir()
+    shutil.copy(results / "ro-crate-metadata.json", folder)
+    shutil.copytree(results / "provenance", folder / "provenance")
+    return folder
+
+
+def test_a_repetition_is_the_same_bit_for_bit(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outcomes = comparison.compare(repeated(raw), evidence(theirs.results.folder, raw / "theirs"))
+    assert [(o["channel"], o["timepoint"]) for o in outcomes] == [(c, t) for t in range(2) for c in tiny_run.NAMES]
+    assert all(o["identical"] and o["same_raw"] and o["passed"] and o["relative_l2"] == 0 for o in outcomes)
+    assert warnings(caplog) == []
+
+
+def test_one_changed_pixel_shows_in_its_volume_alone(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = next((raw / "my data").glob("*ch1*stack0001*_001x*"))
+    tile = tifffile.imread(path)
+    tile[3, 10, 5] += 1
+    tifffile.imwrite(path, tile)
+    outcomes = comparison.compare(repeated(raw), theirs.results.folder)
+    assert [o["passed"] for o in outcomes] == [True, True, True, False]
+    assert 0 < outcomes[3]["relative_l2"] < 1e-2
+    assert len(warnings(caplog)) == 1
+    assert warnings(caplog)[0].startswith("CamA_ch1_560nm t1: DIFFERS, relative L2 ")
+    assert warnings(caplog)[0].endswith("; made from other raw pixels")
+
+
+def test_a_pixel_that_changes_no_result_shows_too(theirs: Run, raw: Path) -> None:
+    """Below the background, voxels count as 0."""
+    for path in [next((raw / "my data").glob("*ch1*stack0001*_001x*"))]:
+        tile = tifffile.imread(path)
+        tile[tile == tile.min()] -= 1
+        tifffile.imwrite(path, tile)
+    fixed = {"background": 1000}
+    changed = repeated(raw, deconvolution=fixed)
+    shutil.rmtree(raw / "my data")
+    shutil.copytree(theirs.acquisition.folder, raw / "my data")
+    outcomes = comparison.compare(changed, repeated(raw, deconvolution=fixed, output={"folder": str(raw / "other")}))
+    assert [o["identical"] for o in outcomes] == [True] * 4
+    assert [o["passed"] for o in outcomes] == [True, True, True, False]
+
+
+def test_other_settings_are_named(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mine = repeated(raw, deconvolution={"iterations": 3})
+    outcomes = comparison.compare(mine, theirs.results.folder)
+    assert all(o["same_raw"] and not o["passed"] and o["relative_l2"] > 1e-2 for o in outcomes)
+    assert all(message.endswith("; iterations 3, there 2") for message in warnings(caplog))
+    caplog.clear()
+    outcomes = comparison.compare(mine, evidence(theirs.results.folder, raw / "theirs"))
+    assert all(not o["passed"] and o["relative_l2"] is None for o in outcomes)
+    assert "DIFFERS, not the same bits, and a store to compare is not there; iterations 3" in warnings(caplog)[0]
+
+
+def test_another_codec_makes_no_difference(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
+    coded = {"codec": {"name": "gzip", "configuration": {"level": 1}}}
+    outcomes = comparison.compare(repeated(raw, output=coded), theirs.results.folder)
+    assert all(o["identical"] and o["same_raw"] and o["passed"] for o in outcomes)
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(("tolerance", "code"), [(1, 0), (1e-5, 1)])
+def test_what_is_within_the_tolerance_agrees(
+    theirs: Run,
+    raw: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tolerance: float,
+    code: int,
+) -> None:
+    caplog.set_level(logging.INFO, "lightsheet")
+    monkeypatch.setattr(comparison, "TOLERANCE", tolerance)
+    assert script.main([str(repeated(raw, deconvolution={"iterations": 3})), str(theirs.results.folder)]) == code
+    assert ("4 more agree within 1" in caplog.messages) == (tolerance == 1)
+
+
+def test_other_volumes_are_refused(theirs: Run, raw: Path) -> None:
+    for path in (raw / "my data").glob("*stack0001*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"has 2 volumes that .* has not, such as CamA_ch0_488nm t1"):
+        comparison.compare(repeated(raw), theirs.results.folder)
+
+
+def test_software_that_differs_is_told(
+    theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "lightsheet")
+    other = {**software.versions(), "python": "3.99"}
+    monkeypatch.setattr("lightsheet.software.versions", lambda: other)
+    comparison.compare(repeated(raw), theirs.results.folder)
+    assert any(message.startswith("python: 3.99 here, 3.") for message in caplog.messages)
+
+
+def test_command_line(theirs: Run, raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(theirs.results.folder)
+    assert script.main([folder, folder]) == 0
+    assert script.main([str(repeated(raw, deconvolution={"iterations": 1})), folder]) == 1
+    assert script.main([folder, str(raw)]) == 2
+    assert capsys.readouterr().err.startswith("compare.py: ")

@@ -1,0 +1,83 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import repeat as script
+from lightsheet import config, crate, repetition, software
+from lightsheet.errors import InputError
+from lightsheet.run import Run
+from tests import tiny_run
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run.make(tmp_path_factory.mktemp("theirs"), input={"settle": 0.001})
+
+
+def test_configuration_holds_here(theirs: Run, tmp_path: Path) -> None:
+    found = repetition.config(crate.read(theirs.results.folder), tmp_path)
+    config.check(found)
+    assert found["input"] == {**theirs.config["input"], "folder": str(tmp_path), "settle": 0}
+    copies = theirs.results.folder / "provenance" / "psf"
+    assert found["psf"]["files"] == {channel: str(copies / f"{channel}.tif") for channel in tiny_run.NAMES}
+    assert found["output"] == {**theirs.config["output"], "folder": "repeated"}
+    assert found["voxel_size"] == {**tiny_run.VOXEL, "override": True}
+    assert found["deconvolution"] == theirs.config["deconvolution"]
+
+
+def test_engine_is_the_one_that_was_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightsheet.deconvolution.gpu.is_available", lambda: False)
+    run = tiny_run.make(tmp_path)
+    provenance = crate.read(run.results.folder)
+    provenance.config["deconvolution"]["engine"] = "auto"  # type: ignore[index]
+    assert repetition.config(provenance, tmp_path)["deconvolution"]["engine"] == "cpu"
+
+
+def test_remarks_say_what_to_install(theirs: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    provenance = crate.read(theirs.results.folder)
+    monkeypatch.setattr(software, "code_digest", lambda _repository: provenance.software["code"])
+    assert repetition.remarks(provenance, tiny_run.ROOT) == []
+    monkeypatch.setattr(software, "versions", lambda: {**provenance.software, "numpy": "1.0"})
+    numpy, remedy = repetition.remarks(provenance, tiny_run.ROOT)
+    assert numpy.startswith("numpy: 1.0 here, ")
+    assert remedy.endswith(f"pip install -r {theirs.results.folder}/provenance/requirements.txt")
+
+
+@pytest.mark.parametrize(
+    ("commit", "said"),
+    [
+        ("0123abc", "the run's code: git checkout 0123abc"),
+        (
+            "0123abc with uncommitted changes",
+            "git checkout 0123abc, but for changes that were not committed (0123abc with uncommitted changes)",
+        ),
+        ("unknown", "where the run's code is cannot be told: its checkout had no git history"),
+    ],
+)
+def test_remarks_say_where_the_code_is(theirs: Run, monkeypatch: pytest.MonkeyPatch, commit: str, said: str) -> None:
+    provenance = crate.read(theirs.results.folder)
+    provenance.entities["provenance/Snakefile"]["version"] = commit  # type: ignore[index]
+    monkeypatch.setattr(software, "code_digest", lambda _repository: "another")
+    differs, where = repetition.remarks(provenance, tiny_run.ROOT)
+    assert differs == "the workflow's own code differs"
+    assert where.endswith(said)
+
+
+def test_command_line(theirs: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(theirs.results.folder)
+    assert script.main([folder, str(theirs.acquisition.folder)]) == 0
+    told = capsys.readouterr()
+    assert config.check(yaml.safe_load(told.out))["name"] == "tiny"
+    assert script.main([folder, str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: there is no such folder" in capsys.readouterr().err
+    assert script.main([str(tmp_path), folder]) == 2
+    assert "there is no provenance here" in capsys.readouterr().err
+
+
+def test_a_psf_that_is_not_theirs_is_refused(theirs: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(theirs.results.folder, tmp_path / "copy")
+    (copy / "provenance" / "psf" / "CamA_ch0_488nm.tif").write_bytes(b"other")
+    with pytest.raises(InputError, match="is not the file that the provenance names"):
+        repetition.config(crate.read(copy), tmp_path)

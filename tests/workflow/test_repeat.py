@@ -1,0 +1,58 @@
+"""A stranger repeats a run: another checkout, the provenance, and the raw files, which lie elsewhere."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, Project
+
+pytestmark = pytest.mark.workflow
+
+
+def check_out(folder: Path) -> None:
+    """Copy what `git clone` would, were the tree committed."""
+    ask = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in `folder` with the library of `checkout/`, which goes before the one that is installed."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "checkout" / "scripts")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended
+
+
+def test_provenance_and_raw_files_are_enough_to_repeat_a_run(project: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    check_out(elsewhere / "checkout")
+    shutil.copytree(project.results / "provenance", elsewhere / "theirs" / "provenance")
+    shutil.copy(project.results / "ro-crate-metadata.json", elsewhere / "theirs")
+    shutil.move(project.folder / "data", elsewhere / "raw files")
+    shutil.rmtree(elsewhere / "raw files" / "psf")
+    shutil.rmtree(project.folder)
+
+    printed = python(elsewhere, "checkout/scripts/repeat.py", "theirs", "raw files")
+    assert "pip install" not in printed.stderr, "the same versions"
+    # Fewer jobs than theirs: how the work is cut into jobs changes nothing.
+    config = printed.stdout.replace("timepoints_per_job: 2", "timepoints_per_job: 3")
+    (elsewhere / "repeat.yaml").write_text(config)
+    snakemake = ("-m", "snakemake", "--snakefile", "checkout/Snakefile", "--configfile", "repeat.yaml")
+    python(elsewhere, *snakemake, "--cores", "2", "consolidate")
+    compared = python(elsewhere, "checkout/scripts/compare.py", "repeated/small", "theirs")
+    assert "6 of 6 volumes are the same, bit for bit" in compared.stderr
