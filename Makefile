@@ -48,13 +48,14 @@ demo: data/demo/.simulated  ## simulate a small acquisition and run the whole wo
 	@echo "  psf/*.png                 the PSFs used"
 	@echo "  inventory.csv  records/   what was read, and what was done to each volume"
 	@echo "  ro-crate-metadata.json    the provenance, enough to repeat the run"
+	@echo "See raw and deconvolved volumes side by side: $(BIN)/python scripts/view.py results/demo"
 	@echo "Next: recompute two volumes from the provenance and compare:"
 	@echo "  $(SNAKEMAKE) verify --configfile config/demo.yaml"
 	@echo "or your own data: edit config/config.yaml, then"
 	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
 
 picture: ## draw the README's picture anew, from the demo's results
-	$(BIN)/python -c 'from pathlib import Path; from lightsheet import pictures, results; \
+	$(BIN)/python -c 'from pathlib import Path; from lightsheet import results; from lightsheet.page import pictures; \
 		pictures.draw_before_after(results.Results(Path("results/demo")), Path("docs/demo.png"))'
 
 check: lint  ## the fast part, all day long: format, lint, types, unit tests

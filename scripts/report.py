@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lightsheet import log, report
+from lightsheet import log
+from lightsheet.page import report
 
 if __name__ == "__main__":
     with log.job(snakemake.log[0]):

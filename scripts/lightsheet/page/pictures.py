@@ -1,11 +1,9 @@
 """Pictures of a finished run: maximum projections of its volumes, to scale, and all channels before and after."""
 
-import base64
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import imagecodecs
 import numpy as np
 import zarr
 from scipy import ndimage
@@ -32,19 +30,20 @@ class Projections(NamedTuple):
 
     Parameters
     ----------
-    xy, xz : numpy.ndarray
-        (y, x) and (z, x) float32, in the stored values.
+    xy, xz, yz : numpy.ndarray
+        (y, x), (z, x) and (y, z) float32, in the stored values.
     pixel : float
         Edge of their square pixels in micrometre.
     """
 
     xy: Image
     xz: Image
+    yz: Image
     pixel: float
 
 
 def projections(results: Results, kind: str, channel: str, timepoint: int = 0) -> Projections:
-    """Project a published volume along z and along y, from the finest pyramid level that makes a small picture.
+    """Project a published volume along z, y and x, from the finest pyramid level that makes a small picture.
 
     Parameters
     ----------
@@ -79,7 +78,12 @@ def projections(results: Results, kind: str, channel: str, timepoint: int = 0) -
     pixel = max(min(voxel), max(extent) / LONG_SIDE)
     z, y, x = (max(1, round(length / pixel)) for length in extent)
     volume = np.asarray(array[index], np.float32)
-    return Projections(_resize(volume.max(axis=0), (y, x)), _resize(volume.max(axis=1), (z, x)), pixel)
+    return Projections(
+        _resize(volume.max(axis=0), (y, x)),
+        _resize(volume.max(axis=1), (z, x)),
+        _resize(volume.max(axis=2).T, (y, z)),
+        pixel,
+    )
 
 
 def draw_before_after(results: Results, path: Path, timepoint: int = 0) -> None:
@@ -108,35 +112,6 @@ def draw_before_after(results: Results, path: Path, timepoint: int = 0) -> None:
         _panel(figure.add_axes((left, 0, 0.495, 1)), image, caption, width * pixel)
     with files.atomic(path) as part:
         figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
-
-
-def embed(seen: Projections) -> dict[str, Any]:
-    """Turn projections into what a page shows of one volume; both planes share a window and a bar.
-
-    Parameters
-    ----------
-    seen : Projections
-        Of the volume.
-
-    Returns
-    -------
-    dict
-        `planes`, the pictures `xy` and `xz` as PNG in base64; their `width` and `heights` in pixels; `bar`, the length
-        of the scale bar as text, and `bar_percent`, its share of the width; `low` and `high`, the stored values
-        shown black and white.
-    """
-    low, high = _window(seen)
-    height, width = seen.xy.shape
-    bar = scale_bar(width * seen.pixel)
-    return {
-        "planes": {plane: _png(_stretch(getattr(seen, plane), low, high)) for plane in ("xy", "xz")},
-        "width": width,
-        "heights": {"xy": height, "xz": len(seen.xz)},
-        "bar": f"{bar:g} µm",
-        "bar_percent": 100 * bar / (width * seen.pixel),
-        "low": low,
-        "high": high,
-    }
 
 
 def scale_bar(width: float) -> float:
@@ -179,8 +154,3 @@ def _stretch(image: Image, low: float, high: float) -> Image:
 def _resize(image: Image, shape: tuple[int, int]) -> Image:
     factors = [new / old for new, old in zip(shape, image.shape, strict=True)]
     return np.asarray(ndimage.zoom(image, factors, order=1, mode="nearest", grid_mode=True))
-
-
-def _png(grey: Image) -> str:
-    """Encode a picture from 0 to 1 as PNG in base64."""
-    return base64.b64encode(imagecodecs.png_encode(np.rint(255 * grey).astype(np.uint8))).decode()

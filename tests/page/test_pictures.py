@@ -4,7 +4,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from lightsheet import ome, pictures, publication, store
+from lightsheet import ome, publication, store
+from lightsheet.page import pictures
 from lightsheet.results import Results
 from lightsheet.store import Layout
 from tests.stored_run import CODEC, VOXEL, make
@@ -25,18 +26,19 @@ def test_a_large_volume_is_shown_from_a_coarser_level(tmp_path: Path) -> None:
     filled = np.zeros((6, 700, 40), np.uint16)
     filled[3, 333, 20] = 4000
     layout = publish_raw(Results(tmp_path), filled, VOXEL)
-    xy, xz, pixel = pictures.projections(Results(tmp_path), "raw", "A")
+    xy, xz, yz, pixel = pictures.projections(Results(tmp_path), "raw", "A")
     assert layout.levels[1].factor == (1, 2, 2)
-    assert (xy.shape, xz.shape, pixel) == ((350, 20), (9, 20), 0.2)  # 6 x 0.3 um = 9 x 0.2 um
+    assert (xy.shape, xz.shape, yz.shape, pixel) == ((350, 20), (9, 20), (350, 9), 0.2)  # 6 x 0.3 um = 9 x 0.2 um
     assert np.unravel_index(xy.argmax(), xy.shape) == (166, 10)
+    assert np.unravel_index(yz.argmax(), yz.shape) == (166, 5)  # 3.5 x 0.3 um = 5.25 x 0.2 um
     assert xy.max() == 1000  # the mean of 2 x 2 voxels
 
 
 def test_a_volume_far_deeper_than_wide_is_still_a_picture_to_scale(tmp_path: Path) -> None:
     publish_raw(Results(tmp_path), np.ones((100, 40, 20), np.uint16), {"z": 3, "y": 0.1, "x": 0.2})
-    xy, xz, pixel = pictures.projections(Results(tmp_path), "raw", "A")
+    xy, xz, yz, pixel = pictures.projections(Results(tmp_path), "raw", "A")
     assert pixel == 300 / 512
-    assert (xy.shape, xz.shape) == ((7, 7), (512, 7))  # 4 um = 6.8 pixels
+    assert (xy.shape, xz.shape, yz.shape) == ((7, 7), (512, 7), (7, 512))  # 4 um = 6.8 pixels
 
 
 @pytest.mark.parametrize(("width", "bar"), [(3, 1), (14.9, 2), (15, 5), (80, 20), (1, 0.2), (0.25, 0.05), (3000, 1000)])

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from lightsheet.errors import InputError
+from lightsheet.page import finished
+from tests.stored_run import CHANNELS, COMMIT, ODD, make
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [
+        ([0, 10, None, 30, 40], [0, 10, 20, 30, 40]),
+        ([None, 0, 10, 20.4, None], [0, 10.2, 20.2, 30.6, 40.8]),  # 10.2 s before and after
+        ([100, 110], [0, 10]),
+        ([None, 0, None], None),
+        (None, None),
+    ],
+)
+def test_timepoints_of_unknown_time_stand_between_the_others(
+    tmp_path: Path, seconds: list[float | None] | None, found: list[float] | None
+) -> None:
+    timepoints = len(seconds) if seconds else 2
+    time = finished.time(make(tmp_path, timepoints, seconds=seconds), timepoints)
+    assert time.seconds == (found if found is None else pytest.approx(found))
+    assert time.elapsed == (found if found is None else pytest.approx(found[-1]))
+    assert not time.irregular
+
+
+def test_a_finished_run_tells_where_it_came_from(tmp_path: Path) -> None:
+    results = make(tmp_path, 1)
+    origin = finished.origin(results)
+    assert (origin.commit, origin.versions, origin.timepoints_per_job) == (COMMIT, {"python": "3.11.2"}, 2)
+    assert origin.started < origin.ended
+    assert finished.wavelengths(results) == {name: str(w or "") for name, w in CHANNELS.items()}
+
+
+def test_a_volume_has_both_records_or_is_not_done(tmp_path: Path) -> None:
+    results = make(tmp_path, 2, missing=[(ODD, 1)])
+    assert finished.volume(results, ODD, 0).statistics["residual"] == 0.25
+    hole = finished.volume(results, ODD, 1)
+    assert (hole.missing, hole.statistics) == (True, {})
+    with pytest.raises(InputError, match="timepoint 2 is not done"):
+        finished.volume(results, ODD, 2)

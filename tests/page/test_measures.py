@@ -1,0 +1,68 @@
+import pytest
+
+from lightsheet.page import measures, trends
+from lightsheet.page.finished import Volume
+from lightsheet.page.measures import MEASURES, Measure, Scale
+
+BY_TITLE = {measure.title: measure for measure in MEASURES}
+SCALE = Scale(1000, 0.1)
+
+
+def volume(timepoint: int, **statistics: object) -> Volume:
+    seconds = {"seconds": {"read": 1.5, "deconvolve": 2.0}}
+    return Volume("A", timepoint, {"seconds": {"ingest": 0.25}}, {**seconds, "statistics": statistics})
+
+
+def hole(timepoint: int) -> Volume:
+    return Volume("A", timepoint, {"seconds": {}, "missing": True}, {"seconds": {}, "statistics": None})
+
+
+@pytest.mark.parametrize(
+    ("title", "values"),
+    [
+        ("Light kept", [0.5, None, 0.25]),
+        ("Residual", [0.1, None, 0.3]),
+        ("Bleaching", [1.0, None, 2.0]),
+        ("Below background", [0.1, None, 0.2]),
+        ("Saturated", [0.001, None, 0.002]),
+        ("Clipped", [0.01, None, 0.02]),
+        ("Seconds", [3.75, None, 3.75]),
+    ],
+)
+def test_values_come_from_the_records(title: str, values: list[float | None]) -> None:
+    first = volume(0, sum=50, flux_before=100, residual=0.1, negative_voxels=100, saturated_voxels=1, clipped_voxels=10)
+    last = volume(2, sum=50, flux_before=200, residual=0.3, negative_voxels=200, saturated_voxels=2, clipped_voxels=20)
+    found = trends.trend(BY_TITLE[title], [first, hole(1), last], SCALE)
+    assert found.curves == {"": pytest.approx(values)}
+
+
+def test_resolution_is_in_micrometres_of_raw_and_result() -> None:
+    volumes = [volume(0, resolution_voxels={"raw": 4, "result": None}), hole(1), volume(2)]
+    found = trends.trend(BY_TITLE["Resolution and focus"], volumes, SCALE)
+    assert found.curves == {"raw": [pytest.approx(0.4), None, None], "result": [None] * 3}
+    assert found.values == [pytest.approx(0.4)]
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.title)
+def test_what_an_old_record_lacks_is_no_value(measure: Measure) -> None:
+    found = trends.trend(measure, [volume(0, sum=1.0)] * 2, SCALE)
+    assert measure.title == "Seconds" or found.values == []
+    assert not found.outliers
+
+
+def test_a_dark_image_has_no_flux() -> None:
+    assert measures.flux(volume(0, sum=0.0, flux_before=0.0), SCALE) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.99824, "", "0.9982"),
+        (0.123456, "%", "12.35 %"),
+        (12345.6, "s", "12,346 s"),
+        (0, "", "0"),
+        (2e-7, "%", "2.0e-05 %"),
+    ],
+)
+def test_numbers_have_four_digits_and_a_unit(value: float, unit: str, text: str) -> None:
+    assert measures.number(value, unit) == text

@@ -1,0 +1,271 @@
+import base64
+import io
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import matplotlib.image
+import numpy as np
+import pytest
+import yaml
+
+from lightsheet import files, records
+from lightsheet.errors import InputError
+from lightsheet.page import report
+from lightsheet.results import CONFIG, Results
+from tests.stored_run import CHANNELS, COMMIT, ODD, make
+
+OTHER = "CamB_ch1_560nm"
+CITED = "https://doi.org/10.1038/s41592-019-0515-7"
+
+
+class Page(HTMLParser):
+    """What a browser would see: the tags, and the text of each table row."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source, self.tags, self.rows, self.text = path.read_text(encoding="utf-8"), [], [], ""
+        self.cell = False
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.cell = tag in ("td", "th") or (self.cell and tag != "tr")
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.cell = self.cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.cell:
+            self.rows[-1][-1] += data
+
+    def attributes(self, tag: str) -> list[dict[str, str]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+    def pictures(self) -> Iterator[tuple[dict[str, str], np.ndarray]]:
+        """Every embedded picture, decoded by matplotlib (Pillow), with its tag's attributes."""
+        for attrs in self.attributes("img"):
+            kind, data = attrs["src"].split(";base64,", 1)
+            form = kind.removeprefix("data:image/")
+            yield attrs, matplotlib.image.imread(io.BytesIO(base64.b64decode(data, validate=True)), format=form)
+
+    def curves(self) -> list[list[list[float]]]:
+        """Per curve, per unbroken segment, the numbers x, y, x, y ..."""
+        drawn = [attrs["d"] for attrs in self.attributes("path") if "curve" in attrs["class"]]
+        return [[[float(n) for n in segment.split()] for segment in path.split("M")[1:]] for path in drawn]
+
+    def links(self) -> list[str]:
+        return [unquote(attrs["href"]) for attrs in self.attributes("a") if not attrs["href"].startswith("#")]
+
+
+def written(results: Results) -> Page:
+    report.write(results, results.folder / "report.html")
+    return Page(results.folder / "report.html")
+
+
+def change(results: Results, channel: str, timepoint: int, **statistics: Any) -> None:
+    """Change the record of a deconvolved volume; what is None is left out."""
+    place = results.record("result", channel, timepoint)
+    record = records.read(place)
+    assert record
+    found = record["statistics"] | statistics
+    records.write(place, record | {"statistics": {key: value for key, value in found.items() if value is not None}})
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make(tmp_path_factory.mktemp("results"), timepoints=2, seconds=[0, 43.748000000000005])
+
+
+@pytest.fixture(scope="module")
+def page(results: Results) -> Page:
+    return written(results)
+
+
+def test_the_page_needs_nothing_but_itself(page: Page) -> None:
+    assert "url(" not in page.source
+    assert "@import" not in page.source
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+    sources = [attrs[key] for _, attrs in page.tags for key in ("src", "srcset", "data", "poster") if key in attrs]
+    assert all(source.startswith("data:image/") for source in sources)
+    assert page.source.count("://") == 1, "the publication that is cited"
+    assert CITED in page.links()
+
+
+def test_links_are_relative_and_lead_to_what_is_there(results: Results, page: Page) -> None:
+    links = [link for link in page.links() if link != CITED]
+    assert {"inventory.csv", "ro-crate-metadata.json", CONFIG} <= set(links)
+    assert {f"records/result/{c}/t{t:04d}.json" for c in CHANNELS for t in range(2)} <= set(links)
+    assert all((results.folder / link).exists() for link in links)
+    names = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    assert {attrs["href"][1:] for attrs in page.attributes("a") if attrs["href"].startswith("#")} <= names
+
+
+def test_every_channel_shows_its_pictures_and_its_psf(results: Results, page: Page) -> None:
+    seen = [(attrs["alt"], attrs, image) for attrs, image in page.pictures()]
+    assert len(seen) == (2 * 2 * 3 + 1) * len(CHANNELS)  # two timepoints, raw and result, three planes; the PSF
+    assert [alt for alt, _, _ in seen[:3]] == [
+        f"{kind}, maximum projection {plane}" for kind, plane in (("raw", "xy"), ("result", "xy"), ("raw", "yz"))
+    ]
+    assert all(image.shape[:2] == (int(a["height"]), int(a["width"])) for _, a, image in seen if "width" in a)
+    drawn = matplotlib.image.imread(results.psf(ODD, ".png"))
+    np.testing.assert_array_equal(next(i for alt, _, i in seen if alt == "Slices and profiles of the PSF"), drawn)
+
+
+def test_numbers_are_those_of_the_records(page: Page) -> None:
+    rows = {(row[0], row[1]): row[2:] for row in page.rows if len(row) == 15 and row[0] in CHANNELS}
+    assert len(rows) == 4
+    for c, channel in enumerate(CHANNELS):
+        for t in range(2):
+            n = 1000 * c + t
+            assert rows[channel, str(t)][:5] == ["0.50", "0.25", f"{n / 100 + 0.75:.2f}", "1.25", "20.0 kB"]
+            assert rows[channel, str(t)][7:] == [
+                *("90", f"{(990 + t) / 1000:.4f}"),
+                *(f"{1234 + n:,}", f"{7 + n:,}"),
+                *("0.5", f"{5000 + n:,}"),
+            ]
+
+
+def test_sums_are_those_of_all_volumes(results: Results, page: Page) -> None:
+    rows = {row[0]: row[2:] for row in page.rows if len(row) == 8}
+    assert rows["ingest"][:2] == ["2.0 s", "0.50 s"]
+    assert rows["ingest"][2:4] == ["80.0 kB", "20.0 kB"]
+    assert rows["deconvolve"] == ["23.0 s", "5.75 s", "", "", "", ""]  # 0.75, 0.76, 10.75, 10.76
+    shards = sum(file.stat().st_size for file in (results.store / "0").rglob("c/**/*") if file.is_file())
+    assert rows["write"][4] == f"{shards} bytes"
+    hosts = [row for row in page.rows if row[0].startswith("node")]
+    assert hosts == [["node0", "2", "2", "15.5 s", "none"], ["node1", "2", "2", "15.5 s", "101"]]
+
+
+def test_the_head_says_what_the_run_holds(page: Page) -> None:
+    text = " ".join(page.text.split())
+    for said in (
+        "4 = 2 timepoints × 2 channels",
+        "8 × 40 × 30 float32",
+        "0.3 × 0.1 × 0.1 µm",
+        "Time interval43.748 s 44 s in all On disk",
+        "CamB_ch1_560nm 560 nm",
+        "Outliersnone",
+        "Missingnone",
+        "z 0.712 µm, y 0.28 µm, x 0.27 µm",
+        "9 × 7 × 5",
+        "0.25 %",
+    ):
+        assert said in text
+
+
+def test_settings_stand_once_or_per_channel(page: Page) -> None:
+    rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
+    assert rows["iterations"] == "12"
+    assert rows["engine"] == "<cpu>"
+    assert rows["background"] == f"{ODD}: 100CamB_ch1_560nm: auto"
+
+
+def test_the_provenance_is_told_in_words(results: Results, page: Page) -> None:
+    text = " ".join(page.text.split())
+    assert "Made from 2026-11-21 07:00:00 UTC to 2026-11-21 09:30:00 UTC by git commit" in text
+    assert f"{COMMIT} of the workflow, with Python 3.11.2." in text
+    assert f"scripts/verify.py '{results.folder}' --volumes 2" in text
+    assert f"scripts/compare.py 'repeated/my run' '{results.folder}'" in text
+    shown = page.text[page.text.index("name: my run") :]
+    assert yaml.safe_load(shown.split("Files")[0]) == yaml.safe_load((results.folder / CONFIG).read_text())
+
+
+def test_odd_names_are_text_and_not_markup(page: Page) -> None:
+    assert page.text.count(ODD) >= 3
+    assert ODD not in page.source
+    assert not [attrs for attrs in page.attributes("i") if attrs.get("class") != "chip"]
+
+
+def test_an_outlier_is_marked_listed_and_linked(tmp_path: Path) -> None:
+    results = make(tmp_path, 12)
+    change(results, ODD, 1, sum=500.0, residual=0.75)
+    change(results, OTHER, 7, residual=0.5)
+    page = written(results)
+    rows = [row for row in page.rows if row[-1:] and row[-1].startswith("record")]
+    # The log of the first block of two timepoints is there, the other is not.
+    assert [(row[0], row[1], row[3]) for row in rows] == [("1", ODD, "record log"), ("7", OTHER, "record")]
+    assert " ".join(rows[0][2].split()) == "Light kept 0.5 usually 0.9955Residual 0.75 usually 0.25"
+    assert page.links().count(f"records/result/{ODD}/t0001.json") == 4  # two curves, both tables
+    assert page.links().count(f"records/result/{OTHER}/t0007.json") == 3
+    assert page.links().count("logs/deconvolve.t0000.log") == 1
+    assert "Outliers2 of 24 volumes" in " ".join(page.text.split())
+    assert "t 7" in [text.strip() for text in page.text.splitlines()], "it is among the pictures"
+    marks = [attrs["d"].count("M") for attrs in page.attributes("path") if attrs["class"] == "marks"]
+    assert sum(marks) == 3
+
+
+def test_curves_are_broken_where_volumes_are_missing_or_dark(tmp_path: Path) -> None:
+    holes = [(ODD, 2), (ODD, 4), *((OTHER, t) for t in (0, 1, 2, 4, 5))]
+    results = make(tmp_path, 6, missing=holes)
+    change(results, ODD, 0, flux_before=0.0, sum=0.0)
+    page = written(results)
+    flux, of_one_volume, residual, *_ = page.curves()
+    assert [segment[::2] for segment in flux] == [[20], [60], [100]]
+    assert [segment[::2] for segment in of_one_volume] == [[60]]
+    assert [segment[::2] for segment in residual] == [[0, 20], [60], [100]]
+    assert "–" in [row[10] for row in page.rows if len(row) == 15], "of the dark volume"
+    text = " ".join(page.text.split())
+    assert "7 of 12 volumes are missing" in text
+    assert f"{ODD} timepoints 2, 4; {OTHER} timepoints 0–2, 4–5." in text
+    assert "not known" in page.text
+
+
+def test_curves_and_tooltips_show_the_values(tmp_path: Path) -> None:
+    page = written(make(tmp_path, 3, seconds=[0, 60, 120]))
+    first = next(curve for curve in page.curves())[0]
+    # 0.990, 0.991, 0.992: evenly apart and rising, which is downwards in numbers.
+    assert first[::2] == [0, 50, 100]
+    assert first[1] - first[3] == pytest.approx(first[3] - first[5], abs=0.02)
+    assert first[1] > first[5]
+    assert f"{ODD}\ntimepoint 1, 60 s\n0.991" in page.text
+    assert f"{OTHER}\ntimepoint 2, 2 min\nraw 0.402 µm, result 0.25 µm" in page.text
+    assert f"{ODD}\ntimepoint 0, 0 s\n12.85 %" in page.text  # 1234 of 9600 voxels
+    assert "0 in every volume." in page.text, "none is saturated"
+
+
+def test_irregular_time_is_said_and_drawn(tmp_path: Path) -> None:
+    page = written(make(tmp_path, 4, seconds=[0, 43.7, 87.5, 531.2]))
+    text = " ".join(page.text.split())
+    assert "Time interval43.8 s median; time is irregular: 43.7 to 443.7 s" in text
+    assert page.curves()[0][0][::2] == [0, 8.23, 16.47, 100]
+
+
+def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None:
+    results = make(tmp_path, 2)
+    for channel in CHANNELS:
+        for t in range(2):
+            change(results, channel, t, residual=None, resolution_voxels=None, saturated_voxels=None)
+            raw = records.read(results.record("raw", channel, t))
+            assert raw
+            del raw["sources"], raw["host"], raw["slurm_job"]
+            records.write(results.record("raw", channel, t), raw | {"seconds": {"read": 1.0, "write": 2.0}})
+    files.write_json(results.crate, {})
+    (results.folder / CONFIG).unlink()
+    page = written(results)
+    assert page.text.count("Not recorded by the version that made these volumes.") == 3
+    assert "an unknown commit" in page.text
+    assert "3.00" in [row[2] for row in page.rows if len(row) == 15]
+
+
+def test_a_long_run_has_few_pictures_and_collapsed_tables(tmp_path: Path) -> None:
+    page = written(make(tmp_path, 21))
+    assert len(page.attributes("img")) == (5 * 2 * 3 + 1) * len(CHANNELS)
+    assert [("open" in attrs) for attrs in page.attributes("details")] == [False]
+
+
+def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.ome\.zarr is not there: run"):
+        report.write(Results(tmp_path / "none"), tmp_path / "report.html")
+    results = make(tmp_path, timepoints=1)
+    results.record("raw", ODD, 0).unlink()
+    with pytest.raises(InputError, match="timepoint 0 is not done; run the same command again"):
+        report.write(results, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()

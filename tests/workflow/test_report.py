@@ -1,0 +1,26 @@
+"""Snakemake's own report of a finished run, which holds ours."""
+
+import zipfile
+
+import pytest
+
+from .conftest import CHANNELS, Project
+
+pytestmark = pytest.mark.workflow
+
+
+def test_snakemakes_report_holds_the_page_the_psfs_and_the_inventory(project: Project) -> None:
+    project.succeed("--report", "report.zip")
+    with zipfile.ZipFile(project.folder / "report.zip") as report:
+        held = {name.rsplit("/", 1)[1]: name for name in report.namelist()}
+        assert report.read(held["inventory.csv"]) == (project.results / "inventory.csv").read_bytes()
+        for channel in CHANNELS:
+            assert report.read(held[f"{channel}.png"]) == (project.results / "psf" / f"{channel}.png").read_bytes()
+        pages = [report.read(name).decode() for name in report.namelist() if name.endswith("report.html")]
+    ours = (project.results / "report.html").read_text()
+    assert ours in pages
+    (theirs,) = (page for page in pages if page != ours)
+    for said in ("Results", "PSFs used", "Acquisition", "Deconvolution of small", f"The PSF used for {CHANNELS[0]}"):
+        assert said in theirs
+    for title in ("Light kept", "Residual", "Resolution and focus", "Bleaching"):
+        assert f"<h3>{title}" in ours, "the statistics of a real run have it"
