@@ -1,25 +1,27 @@
 """Neuroglancer, in a browser, shows the very pixels of our shards; zarr-python and TensorStore are in test_store.py."""
 
+import json
 import os
 import queue
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import neuroglancer
 import numpy as np
 import pytest
 
-from lightsheet import ome, publication, pyramid, store
+from lightsheet import pyramid, serving, viewing
 from lightsheet.pyramid import Level
-from lightsheet.store import Layout
-from tests import web
+from tests import published_run
+from tests.published_run import INTERVAL, VOXEL
 from tests.slurm.minislurm import install
 
-VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 SHAPE = (96, 200, 260)
 SECONDS = 60
 """For which a screenshot is waited for, the first until the browser has started."""
@@ -64,32 +66,12 @@ def viewer(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     neuroglancer.stop()
 
 
-def _publish(folder: Path, layout: Layout) -> dict[tuple[int, int], np.ndarray]:
-    """Publish two timepoints of two channels, none of whose pixels is zero; returns the volumes."""
-    random = np.random.default_rng(0)
-    names = ("488nm", "560nm")
-    volumes = {(t, c): random.integers(1, 250, SHAPE).astype(layout.dtype) for t in range(2) for c in range(2)}
-    if layout.dtype != "uint8":  # more than a byte; and the means of 2 x 2 are whole numbers, which the shader shows
-        volumes = {index: volume * 16 for index, volume in volumes.items()}
-    for (t, c), volume in volumes.items():
-        store.write_volume(folder / "work" / names[c], t, volume, layout, 2)
-    attributes = {
-        "version": ome.VERSION,
-        "multiscales": ome.multiscales("a", "tczyx", layout.levels, VOXEL, 43.748),
-        "omero": ome.channels(dict.fromkeys(names), dict.fromkeys(names, (0, 250, 0, 250))),
-    }
-    links = [(folder / "work" / names[c], t, (t, c)) for t, c in volumes]
-    extra = {"seconds": [0.0, 43.748], "missing": []}
-    publication.publish(folder / "a.ome.zarr", links, layout, (2, 2), {"ome": attributes, "lightsheet": extra})
-    return volumes
-
-
 def _state(url: str, t: int, c: int, z: int, level: Level) -> dict[str, Any]:
     """Show one plane of one level, a voxel a pixel; OME's coordinates are those of the voxels' centres."""
     _, height, width = SHAPE
     return {
         "title": f"t{t} c{c} z{z} x{level.factor}",
-        "dimensions": {"t": [43.748, "s"], **{axis: [VOXEL[axis] * 1e-6, "m"] for axis in "zyx"}},
+        "dimensions": {"t": [INTERVAL, "s"], **{axis: [VOXEL[axis] * 1e-6, "m"] for axis in "zyx"}},
         "displayDimensions": ["x", "y", "z"],
         "position": [t, z, (height - 1) / 2, (width - 1) / 2],
         "crossSectionScale": level.factor[2],
@@ -99,7 +81,7 @@ def _state(url: str, t: int, c: int, z: int, level: Level) -> dict[str, Any]:
             {
                 "type": "image",
                 "name": "a",
-                "source": f"{url}/a.ome.zarr/|zarr3:",
+                "source": f"{url}/run.ome.zarr/|zarr3:",
                 "localDimensions": {"c'": [1, ""]},
                 "localPosition": [c],
                 "opacity": 1,
@@ -111,7 +93,14 @@ def _state(url: str, t: int, c: int, z: int, level: Level) -> dict[str, Any]:
 
 
 def _plane(viewer: neuroglancer.Viewer, state: dict[str, Any], shape: tuple[int, int]) -> np.ndarray:
-    """Return the values (y, x) that a viewer shows once it has loaded all that it needs."""
+    """Return the values (y, x) that a viewer shows by `SHADER`."""
+    image = _screenshot(viewer, state, shape)
+    assert (image[..., 2] == 255).all(), "the store's image fills the view"
+    return image[..., 0] << 8 | image[..., 1]
+
+
+def _screenshot(viewer: neuroglancer.Viewer, state: dict[str, Any], shape: tuple[int, int]) -> np.ndarray:
+    """Return what a viewer shows once it has loaded all that it needs: (y, x, rgb) uint16."""
     viewer.set_state(state)
     with viewer.config_state.txn() as config:
         config.show_ui_controls = config.show_panel_borders = False
@@ -122,8 +111,7 @@ def _plane(viewer: neuroglancer.Viewer, state: dict[str, Any], shape: tuple[int,
         reply = taken.get(timeout=SECONDS)
         image = reply.screenshot.image_pixels.astype(np.uint16)
         if reply.viewer_state.title == state["title"] and image.shape[:2] == shape:
-            assert (image[..., 2] == 255).all(), "the store's image fills the view"
-            return image[..., 0] << 8 | image[..., 1]
+            return image[..., :3]
     raise TimeoutError(f"Neuroglancer did not show {state['title']} in {TRIES} screenshots")
 
 
@@ -132,13 +120,36 @@ def _plane(viewer: neuroglancer.Viewer, state: dict[str, Any], shape: tuple[int,
 def test_neuroglancer_shows_the_true_pixels(
     viewer: neuroglancer.Viewer, tmp_path: Path, dtype: str, codec: str
 ) -> None:
-    layout = Layout.plan(SHAPE, VOXEL, dtype, {"name": codec})
-    volumes = _publish(tmp_path, layout)
-    with web.served(tmp_path) as url:
-        for (t, c), volume in volumes.items():
+    run = published_run.make(tmp_path, SHAPE, 2, {"result": dtype}, codec)
+    levels = run.layouts["result"].levels
+    with serving.served(run.results.folder) as url:
+        for (_, t, c), volume in run.volumes.items():
             for z in (0, SHAPE[0] - 1):
-                shown = _plane(viewer, _state(url, t, c, z, layout.levels[0]), SHAPE[1:])
+                shown = _plane(viewer, _state(url, t, c, z, levels[0]), SHAPE[1:])
                 np.testing.assert_array_equal(shown, volume[z])
-            half = pyramid.downsample(volume, layout.levels[1].factor)
-            shown = _plane(viewer, _state(url, t, c, z, layout.levels[1]), half.shape[1:])
+            half = pyramid.downsample(volume, levels[1].factor)
+            shown = _plane(viewer, _state(url, t, c, z, levels[1]), half.shape[1:])
             np.testing.assert_array_equal(shown, half[z])
+
+
+@pytest.mark.workflow
+def test_what_view_describes_shows_raw_beside_deconvolved(viewer: neuroglancer.Viewer, tmp_path: Path) -> None:
+    """In each of the four panels both channels, in their colours: one is seen in the left half, one in the right."""
+    shown = {("raw", 0): 1000, ("raw", 1): 3000, ("result", 0): 2000, ("result", 1): 1500}
+    run = published_run.make(tmp_path, SHAPE, fill=lambda kind, c: _half(shown[kind, c], c))
+    with serving.served(run.results.folder, describe=partial(viewing.state, run.results)) as url:
+        with urlopen(f"{url}/{serving.DESCRIPTION}") as reply:
+            state = json.load(reply)
+        image = _screenshot(viewer, state, (400, 600))
+    for (kind, c), value in shown.items():
+        colour = np.array([[0x00, 0xFF, 0x40], [0xFF, 0xC0, 0x00]][c]) * value / 4000
+        x = 150 + 300 * (kind == "result") + (-40, 40)[c]
+        for y in (100, 300):
+            assert np.abs(image[y - 3 : y + 3, x - 3 : x + 3] - colour).max() <= 2, f"{kind} of channel {c} at {x}, {y}"
+
+
+def _half(value: int, right: int) -> np.ndarray:
+    """A volume, black in its other half."""
+    volume = np.zeros(SHAPE)
+    volume[..., slice(130, None) if right else slice(130)] = value
+    return volume

@@ -1,0 +1,1 @@
+"""Copies of a finished run in other formats."""

@@ -1,0 +1,114 @@
+"""OME-TIFF of one timepoint: tiled, compressed, with a pyramid in SubIFDs, as Bio-Formats (Fiji, QuPath) reads it.
+
+Deflate without a predictor is what every reader knows; noise compresses no better with one, and at the fastest level
+not worse. The format's pyramid shrinks y and x alone: where the store's shrinks z too, its levels are not used.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from lightsheet import files
+from lightsheet.log import Progress, size
+from lightsheet.published import Image
+from lightsheet.pyramid import downsample
+
+TILE = 256
+
+CLASSIC_BYTES = 4e9
+"""Offsets in a TIFF have 32 bits: with so many bytes of voxels it becomes a BigTIFF, whatever they compress to."""
+
+BUFFER_BYTES = 32 << 20
+"""Of tiles that are compressed at a time."""
+
+
+def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progress) -> None:
+    """Write a timepoint of all channels, (c, z, y, x).
+
+    Parameters
+    ----------
+    path : Path
+        The file, which appears whole or not at all.
+    image : Image
+        As many planes as an inner chunk has are in memory at a time.
+    timepoints : sequence of int
+        The one timepoint.
+    progress : Progress
+        Counts timepoints.
+    """
+    (timepoint,) = timepoints
+    pages = (len(image.channels), image.levels[0].shape[0])
+    levels = _levels(image)
+    voxels = prod(pages) * sum(prod(shape) for shape, _ in levels)
+    big = voxels * image.dtype.itemsize > CLASSIC_BYTES
+    with files.atomic(path) as part:
+        with tifffile.TiffWriter(part, bigtiff=big, ome=True) as tiff:
+            for number, (shape, source) in enumerate(levels):
+                tiff.write(
+                    _tiles(image, timepoint, source, shape),
+                    shape=(*pages, *shape),
+                    dtype=image.dtype,
+                    tile=(TILE, TILE),
+                    photometric="minisblack",
+                    compression="zlib",
+                    compressionargs={"level": 1},
+                    buffersize=BUFFER_BYTES,
+                    resolution=_pixels_per_centimetre(image, shape),
+                    resolutionunit="CENTIMETER",
+                    software="lightsheet-decon",
+                    subifds=None if number else len(levels) - 1,
+                    subfiletype=1 if number else 0,
+                    metadata=None if number else _describe(image, timepoint, path),
+                )
+        progress.step(f"{path.name}, {size(part.stat().st_size)}")
+
+
+def _levels(image: Image) -> list[tuple[tuple[int, int], int]]:
+    """Return (y, x) of each level, halved until a tile holds a plane, and the store's level to make it from."""
+    stored = [level.shape for level in image.levels]
+    depth, height, width = stored[0]
+    found = [((height, width), 0)]
+    while max(height, width) > TILE:
+        height, width = -(-height // 2), -(-width // 2)
+        is_stored = (depth, height, width) in stored
+        found.append(((height, width), stored.index((depth, height, width)) if is_stored else found[-1][1]))
+    return found
+
+
+def _tiles(image: Image, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yield the tiles of a level, plane by plane; those at an edge are smaller."""
+    for channel in image.channels:
+        for _, slab in image.slabs(channel, timepoint, source):
+            while slab.shape[1:] != shape:
+                slab = downsample(slab, (1, 2, 2))
+            for plane, top, left in product(slab, range(0, shape[0], TILE), range(0, shape[1], TILE)):
+                yield plane[top : top + TILE, left : left + TILE]
+
+
+def _pixels_per_centimetre(image: Image, shape: tuple[int, int]) -> tuple[float, float]:
+    """Return the resolution along x and y of a level."""
+    _, height, width = image.levels[0].shape
+    return 1e4 / image.voxel_size["x"] * shape[1] / width, 1e4 / image.voxel_size["y"] * shape[0] / height
+
+
+def _describe(image: Image, timepoint: int, path: Path) -> dict[str, Any]:
+    """Return what shall stand in the OME-XML, in tifffile's words."""
+    colours = [int.from_bytes(bytes.fromhex(f"{c.colour}FF"), "big", signed=True) for c in image.channels]
+    described: dict[str, Any] = {
+        "axes": "CZYX",
+        "Name": path.name.removesuffix(".ome.tif"),
+        "Channel": {"Name": [channel.name for channel in image.channels], "Color": colours},
+    }
+    for axis, length in image.voxel_size.items():
+        described |= {f"PhysicalSize{axis.upper()}": length, f"PhysicalSize{axis.upper()}Unit": "µm"}
+    if image.interval:
+        described |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
+    if (seconds := image.seconds[timepoint]) is not None:
+        planes = len(image.channels) * image.levels[0].shape[0]
+        described["Plane"] = {"DeltaT": [seconds] * planes, "DeltaTUnit": ["s"] * planes}
+    return described

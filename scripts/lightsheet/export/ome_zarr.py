@@ -1,0 +1,85 @@
+"""OME-Zarr 0.4, which is Zarr v2: a file per chunk, for tools that do not read 0.5 with its shards.
+
+Chunks are compressed by zlib: Java's readers (Bio-Formats, so QuPath) need a library of the system's for Blosc.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import zarr
+from ome_zarr_models.v04 import Image as Validated
+
+from lightsheet import files, ome, timeaxis
+from lightsheet.log import Progress
+from lightsheet.published import Image
+
+VERSION = "0.4"
+
+
+def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progress) -> None:
+    """Write timepoints of all channels, (t, c, z, y, x), with the store's pyramid.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, which appears whole or not at all.
+    image : Image
+        As many planes as an inner chunk has are in memory at a time.
+    timepoints : sequence of int
+        Which; they follow each other in the copy.
+    progress : Progress
+        Counts them.
+    """
+    part = path.with_name(f"{files.PART}{path.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        _fill(zarr.open_group(part, mode="w", zarr_format=2), path, image, timepoints, progress)
+        Validated.from_zarr(zarr.open_group(part, mode="r"))
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    files.flush(path.parent)
+
+
+def _fill(group: zarr.Group, path: Path, image: Image, timepoints: Sequence[int], progress: Progress) -> None:
+    group.attrs.update(_attributes(path, image, timepoints))
+    arrays = [_create(group, image, number, len(timepoints)) for number in range(len(image.levels))]
+    for place, timepoint in enumerate(timepoints):
+        for index, channel in enumerate(image.channels):
+            for number, array in enumerate(arrays):
+                for planes, slab in image.slabs(channel, timepoint, number):
+                    array[place, index, planes] = slab
+        progress.step(f"timepoint {timepoint}")
+
+
+def _create(group: zarr.Group, image: Image, number: int, timepoints: int) -> Any:
+    level = image.levels[number]
+    return group.create_array(
+        str(number),
+        shape=(timepoints, len(image.channels), *level.shape),
+        chunks=(1, 1, *level.chunk),
+        dtype=image.dtype,
+        compressors=numcodecs.Zlib(level=1),
+        fill_value=0,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+        config={"write_empty_chunks": True},
+    )
+
+
+def _attributes(path: Path, image: Image, timepoints: Sequence[int]) -> dict[str, Any]:
+    """Return the group's attributes: OME's, and what OME has no words for, as in the run's own stores."""
+    seconds = [image.seconds[timepoint] for timepoint in timepoints]
+    name, interval = path.name.removesuffix(".ome.zarr"), timeaxis.interval(seconds)
+    (described,) = ome.multiscales(name, "tczyx", image.levels, image.voxel_size, interval)
+    omero = {"channels": [dict(channel.omero) for channel in image.channels], "rdefs": {"model": "color"}}
+    chosen = [(channel.name, t) for channel in image.channels for t in timepoints]
+    missing = [{"channel": c, "timepoint": timepoints.index(t)} for c, t in chosen if (c, t) in image.missing]
+    return {
+        "multiscales": [{**described, "version": VERSION}],
+        "omero": {**omero, "version": VERSION},
+        "lightsheet": {"seconds": seconds, "missing": missing, "timepoints": list(timepoints)},
+    }

@@ -1,0 +1,207 @@
+"""The stores of a finished run, as viewers and exports need them: which channel is where, its look, its pyramid."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from lightsheet import files, ome
+from lightsheet.errors import InputError
+from lightsheet.pyramid import Level
+from lightsheet.results import Results
+from lightsheet.store import shard_path
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of a published image.
+
+    Parameters
+    ----------
+    omero : mapping
+        What the store says of its label, colour and contrast, see `lightsheet.ome.channels`.
+    store : Path
+        The OME-Zarr that holds it.
+    index : tuple of int
+        Where it lies there after the timepoint: (c,) in a result, () in a raw store.
+    """
+
+    omero: Mapping[str, Any]
+    store: Path
+    index: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
+        return str(self.omero["label"])
+
+    @property
+    def colour(self) -> str:
+        """RRGGBB."""
+        return str(self.omero["color"])
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The stored values that are shown black and in full colour."""
+        return self.omero["window"]["start"], self.omero["window"]["end"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """The raw or the deconvolved volumes of a finished run, all channels.
+
+    Parameters
+    ----------
+    name : str
+        The run's.
+    channels : tuple of Channel
+        In the order of the result.
+    levels : tuple of Level
+        From the full resolution down.
+    voxel_size : mapping
+        `z`, `y` and `x` in micrometre.
+    dtype : numpy.dtype
+        Of the voxels.
+    interval : float or None
+        Seconds from one timepoint to the next, the median, as far as known.
+    seconds : tuple of (float or None)
+        From the first timepoint to each, None where not known.
+    missing : frozenset of (str, int)
+        Channel and timepoint of the holes.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    levels: tuple[Level, ...]
+    voxel_size: Mapping[str, float]
+    dtype: np.dtype[Any]
+    interval: float | None
+    seconds: tuple[float | None, ...]
+    missing: frozenset[tuple[str, int]]
+
+    @property
+    def timepoints(self) -> range:
+        """All of them."""
+        return range(len(self.seconds))
+
+    def slabs(self, channel: Channel, timepoint: int, number: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Read a volume, slab by slab.
+
+        Parameters
+        ----------
+        channel : Channel
+            One of the image's.
+        timepoint : int
+            Index on the time axis.
+        number : int
+            Of the pyramid's level.
+
+        Yields
+        ------
+        slice, numpy.ndarray
+            Planes, as many as an inner chunk has, and their voxels (z, y, x).
+
+        Raises
+        ------
+        InputError
+            If the volume's shard is missing (Zarr itself would read zeros) or damaged.
+        """
+        shard = shard_path(channel.store, number, (timepoint, *channel.index))
+        level = self.levels[number]
+        if not shard.exists() or not shard.stat().st_size:
+            raise InputError(f"{shard} is missing or empty; run the workflow again to make it anew")
+        array = zarr.open_array(channel.store / str(number), mode="r")
+        for start in range(0, level.shape[0], level.chunk[0]):
+            planes = slice(start, start + level.chunk[0])
+            where: tuple[int | slice, ...] = (timepoint, *channel.index, planes)
+            try:
+                yield planes, np.asarray(array[where])
+            except (ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"{shard} is damaged ({error}); remove it and run the workflow again to make it anew"
+                ) from error
+
+
+def find(folder: Path) -> Results:
+    """Return the results of a finished run.
+
+    Parameters
+    ----------
+    folder : Path
+        `results/NAME`.
+
+    Returns
+    -------
+    Results
+        With the folder's absolute path.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no published store.
+    """
+    results = Results(folder.absolute())  # a folder's name is the run's name, and `.` has none
+    if not (results.store / "zarr.json").is_file():
+        raise InputError(
+            f"{folder}: there is no {results.store.name} in it; name the folder of a finished run, such as "
+            "results/demo, or run the workflow to its end"
+        )
+    return results
+
+
+def read(results: Results, kind: str) -> Image:
+    """Read what the stores say of themselves; no voxel is read yet.
+
+    Parameters
+    ----------
+    results : Results
+        A finished run.
+    kind : str
+        `raw` or `result`.
+
+    Returns
+    -------
+    Image
+        All its channels.
+
+    Raises
+    ------
+    InputError
+        If a store is not published.
+    """
+    described = ome.read(results.store)
+    if kind == "result":
+        channels = tuple(Channel(omero, results.store, (c,)) for c, omero in enumerate(described["omero"]["channels"]))
+    else:
+        stores = [results.raw_store(name) for name in ome.colours(described)]
+        channels = tuple(Channel(ome.read(store)["omero"]["channels"][0], store, ()) for store in stores)
+    holes = [hole for channel in channels for hole in _extra(channel.store).get("missing", ())]
+    missing = frozenset((hole["channel"], hole["timepoint"]) for hole in holes)
+    return Image(results.name, channels, **_axes(channels[0].store), missing=missing)
+
+
+def _axes(store: Path) -> dict[str, Any]:
+    """Return what all channels have in common."""
+    described = ome.read(store)["multiscales"][0]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in described["datasets"]]
+    arrays = [zarr.open_array(store / level["path"], mode="r") for level in described["datasets"]]
+    return {
+        "levels": tuple(_level(array, scale, scales[0]) for array, scale in zip(arrays, scales, strict=True)),
+        "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
+        "dtype": arrays[0].dtype,
+        "interval": scales[0][0] if "unit" in described["axes"][0] else None,
+        "seconds": tuple(_extra(store).get("seconds") or [None] * arrays[0].shape[0]),
+    }
+
+
+def _level(array: Any, scale: Sequence[float], finest: Sequence[float]) -> Level:
+    z, y, x = (round(here / there) for here, there in zip(scale[-3:], finest[-3:], strict=True))
+    return Level(array.shape[-3:], array.chunks[-3:], (z, y, x))
+
+
+def _extra(store: Path) -> Any:
+    """Return what a store says beyond OME's words; those of earlier versions say nothing."""
+    return files.read_json(store / "zarr.json")["attributes"].get("lightsheet", {})

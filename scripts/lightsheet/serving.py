@@ -1,0 +1,113 @@
+"""A folder served over HTTP on loopback, as viewers in a browser need: byte ranges and CORS."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler, StaticFileHandler
+
+from lightsheet.errors import InputError
+
+HOST = "127.0.0.1"
+DESCRIPTION = "view.json"
+
+
+@contextmanager
+def served(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
+    """Serve a folder's files on loopback.
+
+    Parameters
+    ----------
+    folder : Path
+        Its files are served, and nothing that a link leads to elsewhere; folders are not listed.
+    port : int
+        A free one if 0.
+    describe : callable, optional
+        Is given the URL; the dictionary that it returns is served as `view.json`.
+
+    Yields
+    ------
+    str
+        The folder's URL, no slash at its end. A part of it is secret, because all users of a computer reach its
+        loopback, and every page in a browser does.
+
+    Raises
+    ------
+    InputError
+        If the port cannot be had.
+    """
+    if port not in range(1 << 16):
+        raise InputError(f"--port {port} is none: ports are numbers from 1 to 65535")
+    try:
+        listening = socket.create_server((HOST, port))
+    except OSError as error:
+        raise InputError(f"--port {port} cannot be had ({error}); name another, or none for a free one") from error
+    secret = secrets.token_urlsafe(9)
+    url = f"http://{HOST}:{listening.getsockname()[1]}/{secret}"
+    described = [(f"/{secret}/{DESCRIPTION}", _Description, {"make": lambda: describe(url)})] if describe else []
+    files = (f"/{secret}/(.*)", _File, {"path": str(folder.absolute())})
+    application = Application([*described, files], log_function=lambda _: None)  # a viewer asks hundreds of times
+    with _running(application, listening):
+        yield url
+
+
+@contextmanager
+def _running(application: Application, listening: socket.socket) -> Iterator[None]:
+    """Answer requests in a thread."""
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        server = HTTPServer(application)
+        listening.setblocking(False)
+        server.add_socket(listening)
+        await stop.wait()
+        server.stop()
+        await server.close_all_connections()
+
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_until_complete, args=[serve()])
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+class _Shared(RequestHandler):
+    """Lets pages of every origin read."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+        self.set_header("Access-Control-Allow-Headers", "*")
+        self.set_header("Access-Control-Expose-Headers", "*")
+        self.set_header("Cache-Control", "no-cache")  # a rerun publishes other content under the same name
+
+    def options(self, *_path: str) -> None:
+        """Answer what a browser asks before it asks for `bytes=-N`."""
+        self.set_status(204)
+
+
+class _File(_Shared, StaticFileHandler):
+    """Tornado's own, but for the ETag: that one is a digest of the whole file, made once, even if the file changes."""
+
+    def compute_etag(self) -> str:
+        assert self.absolute_path is not None
+        stat = Path(self.absolute_path).stat()
+        return f'"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+
+class _Description(_Shared):
+    def initialize(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def get(self) -> None:
+        self.write(self._make())

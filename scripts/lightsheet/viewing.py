@@ -1,0 +1,134 @@
+"""A finished run on the screen: what Neuroglancer and napari need to show raw and deconvolved volumes."""
+
+import shlex
+import socket
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from lightsheet import published
+from lightsheet.published import Channel, Image
+from lightsheet.results import Results
+from lightsheet.serving import DESCRIPTION, HOST
+
+NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
+
+KINDS = {"raw": " raw", "result": ""}
+"""What a layer's name says after the channel's."""
+
+PANEL = 400
+"""Pixels of the screen that the longer side of a plane takes, about, when Neuroglancer opens."""
+
+SHADER = """\
+#uicontrol invlerp normalized(range=[{low!r}, {high!r}])
+#uicontrol vec3 color color(default="#{colour}")
+void main() {{ emitRGB(color * normalized()); }}
+"""
+
+PROGRAM = (
+    "import json, neuroglancer, urllib.request, webbrowser; viewer = neuroglancer.Viewer(); "
+    'viewer.set_state(json.load(urllib.request.urlopen("{url}"))); print(viewer); webbrowser.open(str(viewer))'
+)
+
+INSTRUCTIONS = """\
+{folder} can be viewed from this computer until Ctrl-C: raw channels beside deconvolved ones.
+
+Neuroglancer, in a browser:
+  {neuroglancer}
+Neuroglancer without the internet (needs: pip install neuroglancer):
+  python -i -c {program}
+napari (needs: pip install "napari[all]" napari-ome-zarr):
+  {napari}
+A browser on another computer than {host}: run this there first, then open the link there.
+  ssh -N -L {port}:{loopback}:{port} {host}
+"""
+
+
+def instructions(results: Results, url: str) -> str:
+    """Return the links and commands that open a run.
+
+    Parameters
+    ----------
+    results : Results
+        A finished run.
+    url : str
+        Where its folder and its `state` are served.
+
+    Returns
+    -------
+    str
+        For a terminal.
+    """
+    images = [published.read(results, kind) for kind in KINDS]
+    stores = dict.fromkeys(str(channel.store) for image in images for channel in image.channels)
+    return INSTRUCTIONS.format(
+        folder=results.folder,
+        neuroglancer=f"{NEUROGLANCER}/#!{url}/{DESCRIPTION}",
+        program=shlex.quote(PROGRAM.format(url=f"{url}/{DESCRIPTION}")),
+        napari=shlex.join(["napari", "--plugin", "napari-ome-zarr", *stores]),
+        host=socket.gethostname(),
+        port=urlsplit(url).port,
+        loopback=HOST,
+    )
+
+
+def state(results: Results, url: str) -> dict[str, Any]:
+    """Describe what Neuroglancer shall show: raw beside deconvolved, xy above xz.
+
+    Parameters
+    ----------
+    results : Results
+        A finished run.
+    url : str
+        Where its folder is served.
+
+    Returns
+    -------
+    dict
+        A state of Neuroglancer, with a layer per channel of each kind in its colour and contrast.
+    """
+    images = {kind: published.read(results, kind) for kind in KINDS}
+    layers = {kind: [_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
+    panels = [
+        {"type": "row", "children": [_panel(of_kind, plane) for of_kind in layers.values()]} for plane in ("xy", "xz")
+    ]
+    return {
+        **_place(images["result"]),
+        "title": results.name,
+        "layers": [layer for of_kind in layers.values() for layer in of_kind],
+        "layout": {"type": "column", "children": panels},
+        "showAxisLines": False,
+    }
+
+
+def _layer(results: Results, url: str, kind: str, channel: Channel) -> dict[str, Any]:
+    low, high = channel.window
+    place = quote(channel.store.relative_to(results.folder).as_posix())
+    own = {"localDimensions": {"c'": [1, ""]}, "localPosition": list(channel.index)} if channel.index else {}
+    return {
+        "type": "image",
+        "name": f"{channel.name}{KINDS[kind]}",
+        "source": f"{url}/{place}/|zarr3:",
+        "blend": "additive",
+        "opacity": 1,
+        "shader": SHADER.format(low=low, high=high, colour=channel.colour),
+        **own,
+    }
+
+
+def _panel(layers: list[dict[str, Any]], plane: str) -> dict[str, Any]:
+    return {"type": "viewer", "layers": [layer["name"] for layer in layers], "layout": plane}
+
+
+def _place(image: Image) -> dict[str, Any]:
+    """Return the axes, and the middle of the first timepoint that is no hole."""
+    shape = image.levels[0].shape
+    holes = {timepoint for _, timepoint in image.missing}
+    return {
+        "dimensions": {
+            "t": [image.interval, "s"] if image.interval else [1, ""],
+            **{axis: [image.voxel_size[axis] * 1e-6, "m"] for axis in "zyx"},
+        },
+        "displayDimensions": ["x", "y", "z"],
+        "position": [min(set(image.timepoints) - holes, default=0), *((n - 1) / 2 for n in shape)],
+        "crossSectionScale": max(shape[1:]) / PANEL,
+    }

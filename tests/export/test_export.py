@@ -1,0 +1,166 @@
+"""What the exports have in common: the choice, the refusals, that all is whole or absent. Pixels: test_export_*.py."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+import export as script
+from lightsheet import published, store
+from lightsheet.errors import InputError
+from lightsheet.export import choice
+from tests import published_run
+from tests.published_run import CHANNELS, Run
+
+FIRST, SECOND = CHANNELS
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Of five timepoints, the last not recorded, nor the second channel's third."""
+    holes = [(FIRST, 4), (SECOND, 4), (SECOND, 2)]
+    return published_run.make(tmp_path_factory.mktemp("export"), (4, 10, 12), timepoints=5, missing=holes)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("0:10:2,15", [0, 2, 4, 6, 8, 15]), ("3", [3]), (":", list(range(20))), ("18:", [18, 19]), (":2, 1", [0, 1])],
+)
+def test_timepoints_are_read(text: str, chosen: list[int]) -> None:
+    assert choice.parse_timepoints(text, 20) == chosen
+
+
+@pytest.mark.parametrize("text", ["20", "10:21", "5:5", "30:", "0,20"])
+def test_timepoints_that_there_are_not_are_named(text: str) -> None:
+    with pytest.raises(InputError, match=r"is not among the timepoints 0 to 19 of this run"):
+        choice.parse_timepoints(text, 20)
+
+
+@pytest.mark.parametrize("text", ["a", "-1", "1:2:0", "1:2:3:4", "1;2", "1,,2", "1.5"])
+def test_what_is_no_choice_of_timepoints_is_named(text: str) -> None:
+    with pytest.raises(InputError, match="is neither a number nor START:END"):
+        choice.parse_timepoints(text, 20)
+
+
+def test_channels_and_timepoints_are_chosen(run: Run, tmp_path: Path) -> None:
+    written = choice.export(run.results.folder, "ome-tiff", tmp_path, channels=[SECOND, FIRST], timepoints="1,3")
+    assert written == [tmp_path / "run_t0001.ome.tif", tmp_path / "run_t0003.ome.tif"]
+    for path, t in zip(written, (1, 3), strict=True):
+        swapped = np.stack([run.volumes["result", t, c] for c in (1, 0)])
+        np.testing.assert_array_equal(tifffile.imread(path), swapped)
+
+
+def test_raw_volumes_have_a_name_of_their_own(run: Run, tmp_path: Path) -> None:
+    written = choice.export(run.results.folder, "ome-zarr-0.4", tmp_path, "raw", [SECOND], "1")
+    assert written == [tmp_path / "run_raw.ome.zarr"]
+    np.testing.assert_array_equal(zarr.open_array(written[0] / "0", mode="r")[0, 0], run.volumes["raw", 1, 1])
+
+
+def test_holes_are_said_and_left_out_where_nothing_is_left(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lightsheet")
+    written = choice.export(run.results.folder, "ome-tiff", tmp_path, timepoints="1:")
+    assert [path.name for path in written] == [f"run_t000{t}.ome.tif" for t in (1, 2, 3)]
+    assert "timepoint 4 was not recorded: left out" in caplog.text
+    assert f"timepoint 2 of {SECOND} was not recorded: it is empty" in caplog.text
+    np.testing.assert_array_equal(np.isnan(tifffile.imread(written[1])).all(axis=(1, 2, 3)), [False, True])
+    assert [f"exporting {n}/3" in caplog.text for n in (1, 2, 3)] == [True] * 3
+    with pytest.raises(InputError, match="none of them was recorded"):
+        choice.export(run.results.folder, "ome-tiff", tmp_path, timepoints="4")
+
+
+@pytest.mark.parametrize("form", choice.FORMATS)
+def test_what_is_there_stays(run: Run, tmp_path: Path, form: str) -> None:
+    (first, *_) = choice.export(run.results.folder, form, tmp_path, timepoints="1")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(InputError, match=f"{first} is there already; remove what is no longer wanted, or name another"):
+        choice.export(run.results.folder, form, tmp_path, timepoints="0,1")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("form", choice.FORMATS)
+def test_after_an_error_nothing_of_it_is_left(
+    run: Run, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the last level of the last channel."""
+    slabs = published.Image.slabs
+
+    def interrupted(image: Any, channel: Any, timepoint: int, number: int) -> Any:
+        if channel.name == SECOND:
+            raise KeyboardInterrupt
+        yield from slabs(image, channel, timepoint, number)
+
+    monkeypatch.setattr(published.Image, "slabs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        choice.export(run.results.folder, form, tmp_path, timepoints="1")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", choice.FORMATS)
+def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Path, form: str) -> None:
+    """And the next try is not in its way."""
+    killed = (
+        "import os; from pathlib import Path; from lightsheet import published; from lightsheet.export import choice\n"
+        "slabs = published.Image.slabs\n"
+        "def dying(image, channel, *where):\n"
+        f"    if channel.name == {SECOND!r}: os.kill(os.getpid(), 9)\n"
+        "    yield from slabs(image, channel, *where)\n"
+        "published.Image.slabs = dying\n"
+        f"choice.export(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(script.__file__).parent)}
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
+    (path,) = choice.export(run.results.folder, form, tmp_path, timepoints="1")
+    assert path.exists()
+
+
+def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
+    run = published_run.make(tmp_path, (4, 8, 8))
+    shard = store.shard_path(run.results.store, 0, (0, 1))
+    shard.unlink()
+    for form in choice.FORMATS:
+        with pytest.raises(InputError, match="is missing or empty"):
+            choice.export(run.results.folder, form, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_script_writes(run: Run, tmp_path: Path) -> None:
+    choice = ["--timepoints", "0", "--channels", FIRST]
+    assert script.main([str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path / "new"), *choice]) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["run_t0000.ome.tif"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        (["--channels", "CamX"], f"--channels: there is no channel CamX; the run has {FIRST}, {SECOND}"),
+        (["--timepoints", "5"], "--timepoints: 5 is not among the timepoints 0 to 4 of this run"),
+    ],
+)
+def test_the_script_says_a_mistake_in_a_sentence(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: list[str], sentence: str
+) -> None:
+    assert script.main([str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path), *mistake]) == 2
+    assert capsys.readouterr().err == f"export.py: {sentence}\n"
+
+
+def test_the_script_refuses_what_is_no_finished_run_and_what_is_no_folder(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main([str(tmp_path), "--format", "ome-tiff", "--out", str(tmp_path)]) == 2
+    assert "name the folder of a finished run" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    for form in choice.FORMATS:
+        assert script.main([str(run.results.folder), "--format", form, "--out", str(tmp_path / "file")]) == 2
+        assert "cannot be written" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""A finished run's published stores, made by hand: random volumes of two channels, raw and deconvolved."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lightsheet import ome, publication, store
+from lightsheet.results import Results
+from lightsheet.store import Layout
+
+VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
+INTERVAL: float | None = 43.748
+CHANNELS = {"CamA_ch0_488nm": 488, "CamB_ch1_560nm": 560}
+AXES = {"raw": "tzyx", "result": "tczyx"}
+DTYPES = {"raw": "uint16", "result": "float32"}
+
+
+class Run(NamedTuple):
+    """Where the stores are, and what they hold: (z, y, x) by kind, timepoint and channel."""
+
+    results: Results
+    layouts: dict[str, Layout]
+    volumes: dict[tuple[str, int, int], np.ndarray]
+
+
+def make(
+    folder: Path,
+    shape: tuple[int, int, int],
+    timepoints: int = 1,
+    dtypes: Mapping[str, str] = DTYPES,
+    codec: str = "blosc",
+    missing: Collection[tuple[str, int]] = (),
+    fill: Callable[[str, int], np.ndarray] | None = None,
+) -> Run:
+    """Publish the kinds of `dtypes`.
+
+    A volume is what `fill` returns for its kind and its channel, or else random, without a zero; those of `missing`
+    (channel, timepoint) are holes.
+    """
+    layouts = {kind: Layout.plan(shape, VOXEL, dtype, {"name": codec}) for kind, dtype in dtypes.items()}
+    run = Run(Results(folder / "run"), layouts, {})
+    random = np.random.default_rng(0)
+    for kind, t, (c, name) in ((k, t, c) for k in dtypes for t in range(timepoints) for c in enumerate(CHANNELS)):
+        if (name, t) in missing:
+            volume = store.hole(layouts[kind])
+        elif fill:
+            volume = fill(kind, c).astype(dtypes[kind])
+        else:
+            # More than a byte where there is room; the means of 2 x 2 x 2 are whole numbers then.
+            volume = random.integers(1, 250, shape).astype(dtypes[kind]) * (1 if dtypes[kind] == "uint8" else 16)
+        run.volumes[kind, t, c] = volume
+        store.write_volume(run.results.work(kind, name), t, volume, layouts[kind], 2)
+    for c, name in enumerate(CHANNELS if "raw" in dtypes else ()):
+        _publish(run, "raw", run.results.raw_store(name), {c: name}, timepoints, missing)
+    _publish(run, "result", run.results.store, dict(enumerate(CHANNELS)), timepoints, missing)
+    return run
+
+
+def _publish(
+    run: Run,
+    kind: str,
+    place: Path,
+    channels: Mapping[int, str],
+    timepoints: int,
+    missing: Collection[tuple[str, int]],
+) -> None:
+    layout, names = run.layouts[kind], channels.values()
+    indices = [(t, c) for t in range(timepoints) for c in channels]
+    volumes = [(run.results.work(kind, channels[c]), t, (t,) if kind == "raw" else (t, c)) for t, c in indices]
+    attributes: dict[str, Any] = {
+        "ome": {
+            "version": ome.VERSION,
+            "multiscales": ome.multiscales(f"run {kind}", AXES[kind], layout.levels, VOXEL, INTERVAL),
+            "omero": ome.channels({c: CHANNELS[c] for c in names}, dict.fromkeys(names, (0, 4096, 0, 4000))),
+        },
+        "lightsheet": {
+            "seconds": INTERVAL and [INTERVAL * t for t in range(timepoints)],
+            "missing": [{"channel": c, "timepoint": t} for c, t in missing if c in names],
+        },
+    }
+    leading = (timepoints,) if kind == "raw" else (timepoints, len(channels))
+    publication.publish(place, volumes, layout, leading, attributes)

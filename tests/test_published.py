@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightsheet import published, store
+from lightsheet.errors import InputError
+from tests import published_run
+from tests.published_run import CHANNELS, INTERVAL, VOXEL, Run
+
+SHAPE = (12, 20, 300)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    hole = ("CamB_ch1_560nm", 0)
+    return published_run.make(tmp_path_factory.mktemp("published"), SHAPE, timepoints=2, missing=[hole])
+
+
+@pytest.mark.parametrize("kind", ["raw", "result"])
+def test_an_image_says_what_was_published(run: Run, kind: str) -> None:
+    image = published.read(run.results, kind)
+    assert (image.name, list(image.timepoints), image.dtype) == ("run", [0, 1], published_run.DTYPES[kind])
+    assert image.levels == run.layouts[kind].levels
+    assert (image.voxel_size, image.interval, image.seconds) == (VOXEL, INTERVAL, (0, INTERVAL))
+    assert image.missing == {("CamB_ch1_560nm", 0)}
+    looks = [(channel.name, channel.colour, channel.window) for channel in image.channels]
+    assert looks == [(name, colour, (0, 4000)) for name, colour in zip(CHANNELS, ("00FF40", "FFC000"), strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["raw", "result"])
+def test_slabs_make_up_the_volume(run: Run, kind: str) -> None:
+    image = published.read(run.results, kind)
+    for c, channel in enumerate(image.channels):
+        for t in image.timepoints:
+            volume = np.zeros(SHAPE)
+            for planes, slab in image.slabs(channel, t, 0):
+                volume[planes] = slab
+            np.testing.assert_array_equal(volume, run.volumes[kind, t, c])
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda shard: shard.unlink(), "is missing or empty; run the workflow again"),
+        (lambda shard: shard.write_bytes(b""), "is missing or empty; run the workflow again"),
+        (lambda shard: shard.write_bytes(shard.read_bytes()[:-50]), "is damaged .*; remove it and run"),
+        (lambda shard: shard.write_bytes(b"\xff" * 9 + shard.read_bytes()[9:]), "is damaged .*; remove it and run"),
+    ],
+    ids=["missing", "empty", "cut", "flipped"],
+)
+def test_a_shard_that_is_not_whole_is_named(tmp_path: Path, damage, complaint: str) -> None:  # type: ignore[no-untyped-def]
+    run = published_run.make(tmp_path, (4, 8, 8))
+    shard = store.shard_path(run.results.store, 0, (0, 1))
+    damage(shard)
+    image = published.read(run.results, "result")
+    with pytest.raises(InputError, match=f"{shard} {complaint}"):
+        list(image.slabs(image.channels[1], 0, 0))
+
+
+def test_a_folder_without_a_finished_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{tmp_path}: there is no .* in it; name the folder of a finished run"):
+        published.find(tmp_path)
+
+
+def test_the_folder_one_stands_in_has_a_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run.results.folder)
+    assert published.find(Path()).store == run.results.store

@@ -1,0 +1,124 @@
+"""What view.py prints and serves; that a browser shows it is in test_readers.py."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+import view as script
+from lightsheet import viewing
+from tests import published_run, stored_run
+from tests.published_run import CHANNELS, INTERVAL, Run
+
+SHAPE = (4, 30, 200)
+FIRST, SECOND = CHANNELS
+URL = "http://127.0.0.1:8000/secret"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("a view") / "[1]"
+    return published_run.make(folder, SHAPE, timepoints=2, missing=[(SECOND, 0)])
+
+
+def test_each_channel_is_a_layer_in_its_colour_and_contrast(run: Run) -> None:
+    layers = viewing.state(run.results, URL)["layers"]
+    assert [layer["name"] for layer in layers] == [f"{FIRST} raw", f"{SECOND} raw", FIRST, SECOND]
+    assert [layer["source"] for layer in layers] == [
+        f"{URL}/raw/{FIRST}.ome.zarr/|zarr3:",
+        f"{URL}/raw/{SECOND}.ome.zarr/|zarr3:",
+        *[f"{URL}/run.ome.zarr/|zarr3:"] * 2,
+    ]
+    assert [layer.get("localPosition") for layer in layers] == [None, None, [0], [1]]
+    for layer, colour in zip(layers, ["00FF40", "FFC000"] * 2, strict=True):
+        assert "range=[0.0, 4000.0]" in layer["shader"]
+        assert f'"#{colour}"' in layer["shader"]
+
+
+def test_the_view_opens_in_the_middle_of_the_first_whole_timepoint(run: Run) -> None:
+    state = viewing.state(run.results, URL)
+    assert state["position"] == [1, 1.5, 14.5, 99.5]
+    assert state["dimensions"]["t"] == [INTERVAL, "s"]
+    lengths = {axis: state["dimensions"][axis] for axis in "zyx"}
+    assert lengths == {axis: [pytest.approx(size * 1e-6), "m"] for axis, size in published_run.VOXEL.items()}
+
+
+def test_any_name_of_a_channel_is_a_url(tmp_path: Path) -> None:
+    results = stored_run.make(tmp_path, 1)
+    state = viewing.state(results, URL)
+    place = urlsplit(state["layers"][0]["source"]).path
+    assert unquote(place) == f"/secret/raw/{stored_run.ODD}.ome.zarr/|zarr3:"
+    assert state["dimensions"]["t"] == [1, ""], "no time is known"
+
+
+def test_the_instructions_can_be_pasted(run: Run) -> None:
+    lines = viewing.instructions(run.results, URL).splitlines()
+    assert f"  https://neuroglancer-demo.appspot.com/#!{URL}/view.json" in lines
+    (napari,) = [shlex.split(line) for line in lines if line.startswith("  napari")]
+    stores = [run.results.raw_store(FIRST), run.results.raw_store(SECOND), run.results.store]
+    assert napari == ["napari", "--plugin", "napari-ome-zarr", *map(str, stores)]
+    assert any(line.startswith("  ssh -N -L 8000:127.0.0.1:8000 ") for line in lines)
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Start the script; yields it, and the lines that it has printed once it serves."""
+    command = [sys.executable, script.__file__, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout
+        lines: list[str] = []
+        try:
+            while not lines or "ssh" not in lines[-1]:
+                lines.append(process.stdout.readline())
+                assert lines[-1], f"it ended: {''.join(lines)}"
+            yield process, lines
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Signals) -> None:
+    with started(run.results.folder) as (process, lines):
+        (link,) = [line.strip().partition("#!")[2] for line in lines if "#!" in line]
+        with urlopen(link) as reply:
+            state = json.load(reply)
+        assert state == viewing.state(run.results, link.removesuffix("/view.json"))
+        with urlopen(state["layers"][-1]["source"].removesuffix("|zarr3:") + "zarr.json") as reply:
+            assert json.load(reply)["node_type"] == "group"
+        process.send_signal(ended_by)
+        assert process.wait(10) == 0
+        assert "Traceback" not in (process.stdout.read() if process.stdout else "")
+
+
+def test_the_printed_program_opens_a_browser(run: Run, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path / "opened"}\n')
+    browser.chmod(0o755)
+    with started(run.results.folder) as (_, lines):
+        (command,) = [shlex.split(line) for line in lines if line.startswith("  python")]
+        environment = {**os.environ, "BROWSER": str(browser)}
+        shell = subprocess.run(
+            [sys.executable, *command[1:]], env=environment, input="print(len(viewer.state.layers))", text=True,
+            capture_output=True, timeout=60,
+        )  # fmt: skip
+    assert shell.stdout.splitlines()[-1] == "4", shell.stderr
+    assert (tmp_path / "opened").read_text().strip() == shell.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("argument", [[], ["--port", "70000"]])
+def test_mistakes_are_said_in_a_sentence(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], argument: list[str]
+) -> None:
+    assert script.main([str(run.results.folder if argument else tmp_path), *argument]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("view.py: ")
+    assert said.count("\n") == 1
