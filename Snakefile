@@ -11,6 +11,7 @@ min_version("9.0")
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 from lightsheet import head, plan, resources, triage
 from lightsheet.errors import InputError
+from lightsheet.pilot import sweep
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
 if not workflow.overwrite_configfiles:
@@ -20,12 +21,18 @@ if not workflow.overwrite_configfiles:
 
 try:
     run = plan.prepare(config, resumed=not workflow.is_main_process)
+    tried = sweep.of(run)
     if workflow.is_main_process:
-        logger.info(run.summary())
+        if "plan" not in sys.argv:  # which says itself if the disk is too small
+            logger.info(run.summary())
         if run.acquisition.waiting:
             logger.info(run.acquisition.waiting_remark)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+
+report: "report/workflow.rst"
+
 
 RESULTS = str(run.results.folder)
 jobs = resources.jobs(run, workflow)
@@ -50,6 +57,12 @@ onstart:
     head.begin(workflow, jobs)
 
 
+onsuccess:
+    if "pilot" in [rule.name for rule in workflow.dag.targetrules]:
+        for line in sweep.outcome(run.results):
+            logger.info(line)
+
+
 onerror:
     for failure in [*run.failures(), *triage.failures(log)]:
         logger.error(failure)
@@ -67,6 +80,7 @@ localrules:
     all,
     inventory,
     psf,
+    plan,
     report,
 
 
@@ -81,7 +95,11 @@ rule inventory:
     input:
         again_if_asked,
     output:
-        f"{RESULTS}/inventory.csv",
+        report(
+            f"{RESULTS}/inventory.csv",
+            caption="report/inventory.rst",
+            category="Acquisition",
+        ),
     log:
         f"{RESULTS}/logs/inventory.log",
     retries: 0
@@ -105,7 +123,12 @@ rule psf:
         lambda wildcards: run.psf_file(wildcards.channel),
     output:
         tif=f"{RESULTS}/psf/{{channel}}.tif",
-        png=f"{RESULTS}/psf/{{channel}}.png",
+        png=report(
+            f"{RESULTS}/psf/{{channel}}.png",
+            caption="report/psf.rst",
+            category="PSFs used",
+            labels={"channel": "{channel}"},
+        ),
         json=f"{RESULTS}/psf/{{channel}}.json",
     log:
         f"{RESULTS}/logs/psf.{{channel}}.log",
@@ -190,7 +213,9 @@ rule report:
     input:
         rules.consolidate.output,
     output:
-        f"{RESULTS}/report.html",
+        report(
+            f"{RESULTS}/report.html", caption="report/report.rst", category="Results"
+        ),
     log:
         f"{RESULTS}/logs/report.log",
     retries: 0
@@ -200,6 +225,44 @@ rule report:
         results=run.results,
     script:
         "scripts/report.py"
+
+
+rule pilot:
+    input:
+        sources=sweep.sources(tried),
+        psfs=expand(rules.psf.output.tif, channel=run.channels),
+    output:
+        page=f"{RESULTS}/pilot.html",
+        numbers=f"{RESULTS}/pilot.json",
+    log:
+        f"{RESULTS}/logs/pilot.log",
+    conda:
+        "envs/lightsheet.yaml"
+    threads: jobs.threads("pilot")
+    resources:
+        mem_mb=jobs.memory("pilot"),
+        runtime=jobs.runtime("pilot"),
+        dask_cluster=jobs.dask_cluster,
+        dask_workers=jobs.dask_workers,
+    params:
+        results=run.results,
+        plan=tried,
+        layouts=sweep.layouts(run),
+    script:
+        "scripts/pilot.py"
+
+
+rule plan:
+    log:
+        f"{RESULTS}/logs/plan.log",
+    retries: 0
+    conda:
+        "envs/lightsheet.yaml"
+    params:
+        run=run,
+        place=resources.given(workflow, jobs),
+    script:
+        "scripts/plan.py"
 
 
 rule verify:
@@ -213,8 +276,8 @@ rule verify:
     resources:
         mem_mb=jobs.memory("verify"),
         runtime=jobs.runtime("verify"),
+        volumes=2,
     params:
         results=run.results,
-        volumes=2,
     script:
         "scripts/verify.py"

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from lightsheet.errors import InputError
 from lightsheet.method import Method
 from lightsheet.method import check as check_method
+from lightsheet.pilot import sweep
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
 
@@ -43,12 +44,12 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         if not math.isfinite(value):  # which JSON schema lets pass as a number
             raise InputError(f"config key {key}: {value} is not a number to compute with")
     filled: dict[str, Any] = _with_defaults(copy.deepcopy(dict(config)), schema, schema)
-    asked = filled["deconvolution"]
-    method = Method(asked["iterations"], boundary=asked["boundary"], acceleration=asked["acceleration"])
-    try:
-        check_method(method, asked["engine"])
-    except InputError as error:
-        raise InputError(f"config key deconvolution.{error}") from None
+    for key, asked in sweep.methods(filled).items():
+        method = Method(asked["iterations"], boundary=asked["boundary"], acceleration=asked["acceleration"])
+        try:
+            check_method(method, asked["engine"])
+        except InputError as error:
+            raise InputError(f"config key {key}.{error}") from None
     return filled
 
 

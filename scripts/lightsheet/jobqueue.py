@@ -85,6 +85,17 @@ def _walltime(given: str | int) -> int:
     return slurm.walltime_seconds(given)
 
 
+def lifetime(walltime: float, each: float) -> float:
+    """Return the seconds for which a worker takes volumes: the walltime less a tenth, or one volume and a half.
+
+    Parameters
+    ----------
+    walltime, each : float
+        Seconds that the worker has, and that a volume takes.
+    """
+    return max(walltime - max(30.0, 0.1 * walltime, 1.5 * each), 0.2 * walltime)
+
+
 def scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMCluster:
     """Start a Dask scheduler here, whose workers will be SLURM jobs; none is submitted yet.
 

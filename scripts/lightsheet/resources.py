@@ -4,7 +4,7 @@ The only other file that knows Snakemake is `lightsheet.head`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,11 @@ import numpy as np
 from lightsheet import tiff
 from lightsheet.errors import InputError
 from lightsheet.method import FOREIGN
+from lightsheet.pilot import sweep
 from lightsheet.run import Run
+
+RULES = ("ingest", "deconvolve", "consolidate")
+"""Whose jobs `snakemake plan` foresees."""
 
 MB = 10**6
 DAY = 24 * 60
@@ -23,6 +27,9 @@ DAY = 24 * 60
 
 SLURM_CORES = 4
 """Of a SLURM job that can use many; `--set-threads` says otherwise."""
+
+COORDINATORS = ("deconvolve", "pilot")
+"""Rules whose work Dask workers do."""
 
 PROCESS_MB = 300
 COORDINATOR_MB = 1000
@@ -56,7 +63,7 @@ class Jobs:
 
     def threads(self, rule: str) -> int:
         """Return the cores of a job."""
-        return 1 if rule == "deconvolve" and self.dask_cluster != "local" else self.cores
+        return 1 if rule in COORDINATORS and self.dask_cluster != "local" else self.cores
 
     def memory(self, rule: str) -> Callable[[Any, int], int]:
         """Return the function of Snakemake's resource `mem_mb`: it asks for more after each failure."""
@@ -72,31 +79,30 @@ class Jobs:
             return PROCESS_MB + 1.5 * voxels * np.dtype(self.run.dtype).itemsize / MB
         if rule == "consolidate":
             return COORDINATOR_MB + voxels * np.dtype("float32").itemsize / MB
-        if rule == "deconvolve" and self.dask_cluster != "local":
+        if rule in COORDINATORS and self.dask_cluster != "local":
             return COORDINATOR_MB
+        config = self.run.config
+        methods = sweep.methods(config).values() if rule == "pilot" else [config["deconvolution"]]
+        volume = max(map(self._volume_bytes, methods)) / MB
+        return PROCESS_MB + volume * (self.dask_workers if rule in COORDINATORS else 1)
+
+    def _volume_bytes(self, asked: Mapping[str, Any]) -> int:
+        """Return what a worker needs for a volume with these settings of `deconvolution`."""
         from lightsheet import restoration  # every job of a cluster run parses the Snakefile: 0.2 s
 
-        asked = self.run.config["deconvolution"]
         engine = asked["engine"] if asked["engine"] in FOREIGN else "cpu"
-        volume = restoration.memory_bytes(self.run.shape, self._psf_shape, engine, asked["acceleration"]) / MB
-        return PROCESS_MB + volume * (self.dask_workers if rule == "deconvolve" else 1)
+        return restoration.memory_bytes(self.run.shape, self._psf_shape, engine, asked["acceleration"])
 
     @cached_property
-    def _psf_shape(self) -> list[int]:
+    def _psf_shape(self) -> Sequence[int]:
         """Return the size of the largest PSF at the voxel size of the volumes, before it is cropped."""
-        fine, coarse = self.run.config["psf"]["voxel_size"], self.run.config["voxel_size"]
-        shapes = [(1, 1, 1)]
-        for channel in self.run.channels:
-            try:
-                shapes.append(tiff.describe(Path(self.run.psf_file(channel)))[0])
-            except InputError:
-                continue  # rule psf tells what is wrong with it
-        largest = np.max(shapes, axis=0)
-        return [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(largest, "zyx", strict=True)]
+        shapes = [shape for channel in self.run.channels if (shape := psf_shape(self.run, channel))]
+        largest: list[int] = np.max([(1, 1, 1), *shapes], axis=0).tolist()
+        return largest
 
     def runtime(self, rule: str) -> int:
         """Return the minutes that a job may take; a job cut short goes on where it was when it runs again."""
-        if rule == "deconvolve":
+        if rule in COORDINATORS:
             return DAY  # workers wait in the queue, and the job waits for them
         return 60 + math.ceil(self._bytes(rule) / SLOW_DISK / 60)
 
@@ -106,6 +112,19 @@ class Jobs:
         if rule == "ingest":
             return max(map(len, self.run.blocks.values())) * raw
         return len(list(self.run.volumes())) * (raw + result)
+
+
+def psf_shape(run: Run, channel: str) -> list[int] | None:
+    """Return the size (z, y, x) of a channel's PSF at the voxel size of the volumes, before it is cropped.
+
+    None if it cannot be read: rule `psf` tells what is wrong with it.
+    """
+    fine, coarse = run.config["psf"]["voxel_size"], run.config["voxel_size"]
+    try:
+        shape = tiff.describe(Path(run.psf_file(channel)))[0]
+    except InputError:
+        return None
+    return [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(shape, "zyx", strict=True)]
 
 
 def jobs(run: Run, workflow: Any) -> Jobs:
@@ -126,6 +145,32 @@ def jobs(run: Run, workflow: Any) -> Jobs:
         int(_given(workflow, "dask_workers", 1)),
         workflow.cores if here else SLURM_CORES,
     )
+
+
+def given(workflow: Any, jobs: Jobs) -> dict[str, Any]:
+    """Read from Snakemake what `lightsheet.forecast.site.place` needs to know, besides the run.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        As the Snakefile has it.
+    jobs : Jobs
+        Of this run.
+    """
+    settings = workflow.resource_settings
+    sources = {rule: (settings.overwrite_resources.get(rule), settings.default_resources) for rule in RULES}
+    asked = {
+        rule: [source["slurm_partition"] for source in pair if source and "slurm_partition" in source]
+        for rule, pair in sources.items()
+    }
+    return {
+        "cluster": jobs.dask_cluster,
+        "workers": jobs.dask_workers,
+        "cores": jobs.cores,
+        "slurm_jobs": workflow.nodes,
+        "threads": {rule: int(n) for rule, n in settings.overwrite_threads.items() if rule in RULES},
+        "partitions": {rule: str(getattr(found[0], "raw", found[0])) for rule, found in asked.items() if found},
+    }
 
 
 def _given(workflow: Any, name: str, default: str | int) -> str | int:

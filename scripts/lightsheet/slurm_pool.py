@@ -278,9 +278,7 @@ class SlurmPool:
             raise InputError(f"SLURM refuses the workers of section {self._section.name} of jobqueue.yaml: {error}")
 
     def _lifetime(self) -> float:
-        """Return the seconds that a worker takes volumes for: the walltime less a tenth, or one volume and a half."""
-        walltime = self._section.walltime
-        return max(walltime - max(30.0, 0.1 * walltime, 1.5 * self._seconds), 0.2 * walltime)
+        return jobqueue.lifetime(self._section.walltime, self._seconds)
 
     def _check_patience(self) -> None:
         if self._number <= 0:

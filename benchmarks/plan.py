@@ -1,0 +1,167 @@
+"""Compare what `snakemake plan` says with what the run then takes, and keep it in results/plan.md.
+
+An acquisition is simulated, `snakemake pilot` measures one volume of each channel, `snakemake plan` plans, and the run
+is watched: its wall-clock, the seconds that its volumes took, the bytes of its shards, the most that its folder takes
+on the disk at any moment, its files and folders, its jobs. The ratio is what was measured by what was planned. A second
+pilot after the run says by how much the machine itself has changed meanwhile: other work on it is in no plan.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+from keep import keep
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from lightsheet import simulate  # noqa: E402
+from lightsheet.log import size  # noqa: E402
+
+CHANNELS = {"CamA_ch0_488nm": "psf/488.tif", "CamA_ch1_560nm": "psf/560.tif"}
+VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
+
+
+def prepare(folder: Path, timepoints: int, shape: tuple[int, int, int], iterations: int) -> None:
+    """Simulate the acquisition, and write its configuration."""
+    simulate.simulate(
+        folder / "data",
+        channels=2,
+        timepoints=timepoints,
+        shape=shape,
+        psf_shape=(61, 32, 32),
+        progress=lambda _line: None,
+    )
+    for name in ("run", "later"):
+        config = {
+            "name": name,
+            "input": {"folder": "data"},
+            "voxel_size": VOXEL,
+            "psf": {"files": CHANNELS, "voxel_size": {**VOXEL, "z": 0.1}},
+            "deconvolution": {"engine": "cpu", "iterations": iterations, "background": 100, "timepoints_per_job": 2},
+            "pilot": {"iterations": [1, iterations]},
+        }
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+
+
+def snakemake(folder: Path, name: str, *arguments: str) -> float:
+    """Run the workflow; return the seconds that it took."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-c", "all", *arguments]
+    start = time.monotonic()
+    ended = subprocess.run(
+        [*command, "--configfile", f"{name}.yaml"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        raise SystemExit(ended.stderr)
+    return time.monotonic() - start
+
+
+def look(folder: Path) -> dict[str, int]:
+    """Count the files and folders below one, each file once, and the bytes that they take on the disk."""
+    found, folders = dict[int, int](), 0
+    for place, _, names in os.walk(folder):
+        folders += 1
+        for name in names:
+            try:
+                stat = os.stat(os.path.join(place, name))  # noqa: PTH116, PTH118 (as `os.walk` gives them)
+            except FileNotFoundError:
+                continue  # renamed meanwhile
+            found[stat.st_ino] = stat.st_blocks * 512
+    return {"files": len(found), "folders": folders, "disk": sum(found.values())}
+
+
+def watch(folder: Path, ended: threading.Event, peak: list[int]) -> None:
+    """Append what the folder takes on the disk, twice a second."""
+    while not ended.wait(0.5):
+        peak.append(look(folder)["disk"])
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Run the workflow, and return what it took."""
+    results, ended, peak = folder / "results" / "run", threading.Event(), [0]
+    watcher = threading.Thread(target=watch, args=(results, ended, peak))
+    watcher.start()
+    try:
+        seconds = snakemake(folder, "run")
+    finally:
+        ended.set()
+        watcher.join()
+    records = [json.loads(path.read_text()) for path in (results / "records").rglob("t*.json")]
+    last = look(results)
+    return {
+        "wall-clock": seconds,
+        "a volume": fmean(sum(record["seconds"].values()) for record in records if "settings" in record),
+        "written": sum(shard["bytes"] for record in records for shard in record["shards"]),
+        "peak of the disk": max(*peak, last["disk"]),
+        "files": last["files"] - len(list(results.glob("pilot.*"))) - (results / "logs" / "pilot.log").exists(),
+        "folders": last["folders"],
+        "jobs": len(list((results / "work" / "manifests").glob("*.json"))),
+    }
+
+
+def planned(folder: Path, name: str) -> dict[str, float]:
+    """Return what the plan says, in the same words."""
+    said: dict[str, Any] = json.loads((folder / "results" / name / "plan.json").read_text())
+    rules = {rule["rule"]: rule["jobs"] for rule in said["rules"]}
+    return {
+        "wall-clock": said["seconds"],
+        "a volume": next(rule["volume_seconds"] for rule in said["rules"] if rule["rule"] == "workers"),
+        "written": said["written_bytes"],
+        "peak of the disk": said["written_bytes"],
+        "files": said["files"],
+        "folders": said["folders"],
+        "jobs": sum(rules[rule] for rule in ("ingest", "deconvolve", "consolidate")),
+    }
+
+
+def words(what: str, value: float) -> str:
+    """Write a value with its unit."""
+    if what in ("wall-clock", "a volume"):
+        return f"{value:.1f} s"
+    return size(value) if what in ("written", "peak of the disk") else f"{value:.0f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print and keep the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=int, nargs=3, metavar=("Z", "Y", "X"), default=(64, 256, 256))
+    parser.add_argument("--timepoints", type=int, default=4, help="(default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=40, help="(default: %(default)s)")
+    options = parser.parse_args(argv)
+    shape = tuple(options.shape)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, options.timepoints, shape, options.iterations)
+        snakemake(folder, "run", "pilot")
+        snakemake(folder, "run", "plan")
+        before, took = planned(folder, "run"), measure(folder)
+        snakemake(folder, "later", "pilot")
+        snakemake(folder, "later", "plan")
+        after = planned(folder, "later")
+    lines = [
+        f"Planned and measured, by `python benchmarks/plan.py`, on {os.cpu_count()} cores: 2 channels x "
+        f"{options.timepoints} timepoints of {shape}, {options.iterations} iterations, engine cpu.",
+        "",
+        "| | planned | measured | measured / planned |",
+        "|---|---|---|---|",
+        *(f"| {w} | {words(w, before[w])} | {words(w, took[w])} | {took[w] / before[w]:.2f} |" for w in took),
+        "",
+        f"Planned from a pilot after the run, the wall-clock is {words('wall-clock', after['wall-clock'])}, and the "
+        f"ratio {took['wall-clock'] / after['wall-clock']:.2f}: the machine has other work too, which no plan knows.",
+    ]
+    keep("plan", lines)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""How long what takes and how much it leaves: as `snakemake pilot` measured it here, or else as we did."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lightsheet.deconvolution import geometry
+from lightsheet.forecast.workload import Shape, Work
+from lightsheet.store import Layout
+
+INGEST_THREADS = 2
+"""Cores of an ingest job, as the Snakefile says."""
+
+REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
+"""Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
+
+SECONDS = {
+    ("cpu", "none"): (7.4, 1.69),
+    ("cpu", "heavy-ball"): (3.8, 3.82),
+    ("cpu", "biggs"): (3.8, 3.82),
+    ("skimage", "none"): (19.0, 11.5),
+    ("itk", "none"): (30.0, 150.0),
+    ("gpu", "none"): (1.0, 0.1),
+    ("gpu", "heavy-ball"): (1.0, 0.12),
+    ("gpu", "biggs"): (1.0, 0.15),
+}
+"""Of a `REFERENCE` volume, to prepare and an iteration, on `CORES` cores; `GUESSED` ones were not measured."""
+
+CORES = 2
+GUESSED = {
+    ("cpu", "biggs"): "as heavy-ball",
+    ("itk", "none"): "8 times what a volume an eighth as large took",
+    **dict.fromkeys([("gpu", a) for a in ("none", "heavy-ball", "biggs")], "0.1 s an iteration of 158 million voxels"),
+}
+
+INGEST_SECONDS, READ_SECONDS, WRITE_SECONDS = 6.3e-9, 5.6e-9, 15e-9
+"""A voxel, on two cores; ingest with pyramid and record is that of `benchmarks/results/ingest.md`, the others are
+single measurements on a machine of that kind, as `CHECK_SECONDS` is."""
+
+CHECK_SECONDS = 1.8e-9
+"""A stored byte, on one core."""
+
+JOB_SECONDS, WORKER_SECONDS = 1.9, 2.8
+"""Until a job's own work begins, imports included, and until Dask's workers are there; on a machine of two cores."""
+
+AUTO = {"none": 60, "heavy-ball": 20, "biggs": 20}
+"""What `iterations: auto` may come to; a guess, since it depends on the noise."""
+
+SCALING = 0.8
+"""Twice the cores are taken to be 2 ** 0.8 times as fast: a guess, on the safe side of proportional."""
+
+
+class Rates(NamedTuple):
+    """What was measured; seconds are those of a worker with `cores` cores.
+
+    Parameters
+    ----------
+    words : str
+        What was measured, when and where.
+    cores : int
+        That the worker had.
+    psf_shape : tuple of int
+        (z, y, x) of the largest PSF used.
+    iterations : int
+        To do; what `auto` may come to.
+    ingest, read, write : float
+        Seconds a voxel.
+    setup, iteration : float
+        Seconds a padded voxel: before the first iteration and after the last, and for each.
+    check : float
+        Seconds a stored byte to prove a shard, on one core.
+    stored : mapping
+        Stored bytes of raw and of result volumes by their uncompressed bytes, pyramids included.
+    job, workers : float
+        Seconds until a job's own work begins, and until Dask's workers are there.
+    remarks : tuple of str
+        What is not as it should be with these measurements.
+    """
+
+    words: str
+    cores: int
+    psf_shape: Shape
+    iterations: int
+    ingest: float
+    read: float
+    write: float
+    setup: float
+    iteration: float
+    check: float
+    stored: Mapping[str, float]
+    job: float
+    workers: float
+    remarks: tuple[str, ...] = ()
+
+    def volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
+        """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
+        faster = speed(cores, self.cores)
+        compute = padded(work.shape, self.psf_shape, work.method["boundary"]) * (
+            self.setup + self.iterations * self.iteration
+        )
+        return compute / faster, math.prod(work.shape) * (self.read + self.write) / faster
+
+    @property
+    def pace(self) -> float:
+        """How long Python takes here for what took it 1 s on the machine of the built-in measurements."""
+        return self.job / JOB_SECONDS
+
+
+def speed(cores: int, measured: int) -> float:
+    """Return how many times as fast so many cores are as those with which it was measured."""
+    return math.pow(cores / measured, SCALING)
+
+
+def padded(shape: Shape, psf: Shape, boundary: str) -> int:
+    """Count the voxels of the cyclic array in which a volume is deconvolved."""
+    return math.prod(geometry.frame(shape, psf, boundary).shape)
+
+
+def choose(work: Work, engine: str, pilot: Mapping[str, Any] | None) -> Rates:
+    """Take the pilot's measurements if they are of what is asked for, else the built-in ones.
+
+    Parameters
+    ----------
+    work : Work
+        What is to be done.
+    engine : str
+        What workers compute with, not auto.
+    pilot : mapping or None
+        What `snakemake pilot` wrote into `pilot.json`.
+    """
+    if not pilot:
+        return builtin(work, engine, "there is no pilot")
+    asked = {"engine": engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
+    found = [
+        (channel, method)
+        for channel in pilot["channels"].values()
+        for method in channel["methods"]
+        if asked.items() <= method["settings"].items()
+    ]
+    if len(found) < len(pilot["channels"]):
+        said = ", ".join(f"{key}: {value}" for key, value in asked.items())
+        return builtin(work, engine, f"the pilot did not try {said}")
+    return _of_pilot(work, pilot, found)
+
+
+def builtin(work: Work, engine: str, why: str) -> Rates:
+    """Return our own measurements."""
+    acceleration = work.method["acceleration"]
+    setup, iteration = SECONDS[engine, acceleration]
+    voxels = padded(*REFERENCE, "extended")
+    remarks = [f"Seconds and bytes are not of your data, because {why}: `snakemake pilot` measures them."]
+    if guess := GUESSED.get((engine, acceleration)):
+        remarks.append(
+            f"Engine {engine}, acceleration {acceleration}, was not measured: its seconds are a guess ({guess})."
+        )
+    iterations = work.method["iterations"]
+    if iterations == "auto":
+        iterations = AUTO[acceleration]
+        remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
+    return Rates(
+        words="built-in: Intel Xeon, 2 cores, volume (201, 1024, 768), PSF (101, 64, 64); sizes not compressed",
+        cores=CORES,
+        psf_shape=work.psf_shape,
+        iterations=iterations,
+        ingest=INGEST_SECONDS,
+        read=READ_SECONDS,
+        write=WRITE_SECONDS,
+        setup=setup / voxels,
+        iteration=iteration / voxels,
+        check=CHECK_SECONDS,
+        stored={"raw": 1.0, "result": 1.0},
+        job=JOB_SECONDS,
+        workers=WORKER_SECONDS,
+        remarks=tuple(remarks),
+    )
+
+
+def _of_pilot(work: Work, pilot: Mapping[str, Any], found: Sequence[tuple[Any, Any]]) -> Rates:
+    """Return the means over channels of what the pilot measured."""
+    shape, psf = _shape(pilot["shape"]), _shape(pilot["psf_shape"])
+    voxels, padding = math.prod(shape), padded(shape, psf, work.method["boundary"])
+    runs = [run for _, method in found for run in method["runs"]]
+    wanted = work.method["iterations"]
+    if wanted == "auto":
+        wanted = round(fmean(method["suggested"] or AUTO[work.method["acceleration"]] for _, method in found))
+    lines = [_line(method["runs"]) for _, method in found]
+    nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - wanted)) for _, method in found]
+    ingests = [channel["ingest"] for channel, _ in found]
+    plain = {kind: _plain_bytes(work, kind, shape) for kind in ("raw", "result")}
+    where = f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}"
+    return Rates(
+        words=f"of the pilot: {len(found)} channel(s), {len(runs)} deconvolutions of {shape} voxels on {where}",
+        cores=pilot["cores"],
+        psf_shape=psf,
+        iterations=wanted,
+        ingest=fmean(each["seconds"] for each in ingests) / voxels,
+        read=fmean(run["seconds"]["read"] for run in runs) / voxels,
+        write=fmean(run["seconds"]["write"] for run in runs) / voxels,
+        setup=fmean(setup for setup, _ in lines) / padding,
+        iteration=fmean(iteration for _, iteration in lines) / padding,
+        check=fmean(each["check_seconds"] / each["written_bytes"] for each in ingests),
+        stored={
+            "raw": fmean(each["written_bytes"] for each in ingests) / plain["raw"],
+            "result": fmean(run["written_bytes"] for run in nearest) / plain["result"],
+        },
+        job=pilot["start_seconds"]["job"],
+        workers=pilot["start_seconds"]["workers"],
+    )
+
+
+def _line(runs: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Fit seconds to prepare, and an iteration; least squares of relative errors, neither below 0."""
+    n, seconds = (
+        np.array([float(value) for value in values])
+        for values in zip(*((run["iterations"], run["seconds"]["deconvolve"]) for run in runs), strict=True)
+    )
+    if len(set(n)) > 1:
+        slope, offset = np.polyfit(n, seconds, 1, w=1 / seconds)
+        if slope > 0 and offset > 0:
+            return float(offset), float(slope)
+    return 0.0, float(np.mean(seconds / n))
+
+
+def _plain_bytes(work: Work, kind: str, shape: Shape) -> int:
+    """Return the uncompressed bytes of a volume of another shape, its pyramid included."""
+    layout = work.layouts[kind]
+    return Layout.plan(shape, work.voxel_size, layout.dtype, layout.codec).volume_bytes()
+
+
+def _shape(given: Sequence[int]) -> Shape:
+    z, y, x = given
+    return z, y, x

@@ -1,0 +1,65 @@
+"""An acquisition that is not there, as a run of it would be: sizes and names, no pixels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from lightsheet import config
+from lightsheet.acquisition import Acquisition, Volume
+from lightsheet.run import Run
+
+
+def imagine(
+    folder: Path,
+    *,
+    channels: int,
+    timepoints: int,
+    shape: Sequence[int],
+    dtype: str,
+    voxel_size: Mapping[str, float],
+    psf_shape: Sequence[int],
+    psf_voxel_size: Mapping[str, float],
+    deconvolution: Mapping[str, Any],
+    output: Mapping[str, Any],
+) -> Run:
+    """Make the run of an acquisition of which only the sizes are known.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty one, in which a PSF of that shape, without light, stands for the measured ones.
+    channels, timepoints : int
+        How many.
+    shape, psf_shape : sequence of int
+        (z, y, x) of a volume and of a PSF file.
+    dtype : str
+        Of the volumes.
+    voxel_size, psf_voxel_size : mapping
+        Micrometre along z, y and x.
+    deconvolution, output : mapping
+        Those sections of a configuration; what they leave out is as usual.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+    names = tuple(f"channel{number}" for number in range(channels))
+    tifffile.imwrite(folder / "psf.tif", np.zeros(psf_shape, np.uint16))
+    checked = config.check(
+        {
+            "name": "imagined",
+            "input": {"folder": str(folder)},
+            "voxel_size": dict(voxel_size),
+            "psf": {"files": dict.fromkeys(names, str(folder / "psf.tif")), "voxel_size": dict(psf_voxel_size)},
+            "deconvolution": dict(deconvolution),
+            "output": {"folder": str(folder / "results"), **output},
+        }
+    )
+    volumes = tuple(Volume(channel, t, None, ()) for t in range(timepoints) for channel in names)
+    found = Acquisition(folder, names, dict.fromkeys(names), timepoints, (1, 1, 1), None, volumes, (), ())
+    z, y, x = shape
+    return Run(checked, found, (z, y, x), np.dtype(dtype).name)

@@ -1,0 +1,116 @@
+"""A plan as a text that a person reads, and as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightsheet.forecast.model import Forecast, Rule
+from lightsheet.forecast.remarks import Disk, of
+from lightsheet.log import duration, size
+
+HEAD = ("", "jobs", "cores", "memory a job", "s a volume", "time a job", "limit", "core-h", "GPU-h", "where")
+
+
+def text(found: Forecast, disk: Disk | None) -> str:
+    """Write a plan.
+
+    Parameters
+    ----------
+    found : Forecast
+        The plan.
+    disk : Disk or None
+        Where results go, if that is known.
+    """
+    remarks = of(found, disk)
+    parts = [_what(found), _table(found) if found.rules else ["Nothing is to be done."]]
+    if found.rules:
+        parts += [_when(found), _sizes(found, disk)]
+    if remarks:
+        parts.append([f"! {remark}" for remark in remarks])
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def as_json(found: Forecast, disk: Disk | None) -> dict[str, Any]:
+    """Return the same for programs: seconds and bytes."""
+    return {
+        "seconds": found.seconds,
+        "rules": [rule._asdict() for rule in found.rules],
+        "stages": {rule: list(times) for rule, times in found.stages.items()},
+        "read_bytes": found.read,
+        "written_bytes": sum(found.written.values()),
+        "written_bytes_at_most": found.most,
+        "free_bytes": disk.free if disk else None,
+        "files": found.files,
+        "folders": found.folders,
+        "worker_memory_bytes": found.worker_memory,
+        "gpu_memory_bytes": found.gpu_memory,
+        "iterations": found.rates.iterations,
+        "measurements": found.rates.words,
+        "remarks": of(found, disk),
+    }
+
+
+def _what(found: Forecast) -> list[str]:
+    work, method = found.work, found.work.method
+    todo = {kind: work.todo(kind) for kind in ("raw", "result")}
+    left = ", ".join(f"{n} to {what}" for n, what in zip(todo.values(), ("ingest", "deconvolve"), strict=True))
+    how = f"engine {found.place.engine}, boundary {method['boundary']}, acceleration {method['acceleration']}"
+    return [
+        f"plan of {work.name}",
+        f"volumes       {len(work.channels)} channels x {work.timepoints} timepoints = {work.volumes} of {work.shape} "
+        f"{work.layouts['raw'].dtype} (z, y, x), {size(work.tiff_bytes)} of TIFF; {left}",
+        f"method        {found.rates.iterations} iterations, {how}; PSF of {found.rates.psf_shape}",
+        f"measurements  {found.rates.words}",
+    ]
+
+
+def _table(found: Forecast) -> list[str]:
+    rows = [HEAD, *(_row(rule) for rule in found.rules)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[0], cells[-1] = row[0].ljust(widths[0]), row[-1]
+        aligned.append("  ".join(cells).rstrip())
+    inside = () if found.place.is_away else ("deconvolve",)  # whose cores its workers use
+    cores = sum(rule.core_seconds for rule in found.rules if rule.rule not in inside)
+    gpus = sum(rule.gpu_seconds for rule in found.rules)
+    hours = f"{_hours(cores)} core-hours" + (f", {_hours(gpus)} GPU-hours" if gpus else "")
+    return [*aligned, f"in all {sum(rule.jobs for rule in found.rules)} jobs and workers, {hours}"]
+
+
+def _row(rule: Rule) -> Sequence[str]:
+    return (
+        rule.rule,
+        str(rule.jobs),
+        str(rule.cores),
+        size(rule.memory) if rule.memory else "",
+        f"{rule.volume_seconds:.3g}" if rule.volume_seconds else "",
+        duration(rule.seconds),
+        duration(rule.limit) if rule.limit else "",
+        _hours(rule.core_seconds),
+        _hours(rule.gpu_seconds) if rule.gpu_seconds else "",
+        rule.partition,
+    )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.2f}" if seconds > 360 else f"{seconds / 3600:.4f}"
+
+
+def _when(found: Forecast) -> list[str]:
+    jobs, cores = found.place.slurm_jobs, found.place.cores
+    where = f"{jobs} SLURM jobs at a time" if jobs else f"{cores} core(s) here"
+    ends = ", ".join(f"{rule} {duration(end)}" for rule, (_, end) in found.stages.items())
+    return [f"wall-clock    {duration(found.seconds)}, with {where}; the last jobs end after: {ends}"]
+
+
+def _sizes(found: Forecast, disk: Disk | None) -> list[str]:
+    raw, result = (size(found.written[kind]) for kind in ("raw", "result"))
+    free = f"; {size(disk.free)} free in {disk.folder}" if disk else ""
+    gpu = f", and {size(found.gpu_memory)} on its GPU" if found.gpu_memory else ""
+    return [
+        f"disk          {size(sum(found.written.values()))} written ({raw} raw, {result} result; at most "
+        f"{size(found.most)}), {size(found.read)} read{free}",
+        f"files         {found.files} and {found.folders} folders when all is done (stores are hard links)",
+        f"memory        a worker needs {size(found.worker_memory)}{gpu}",
+    ]

@@ -1,0 +1,161 @@
+"""The pilot: what iterations and methods make of one volume of each channel, and what that takes, before a run.
+
+All of it is measured on the Dask workers that a run would have, see `lightsheet.pilot.worker`.
+"""
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from math import prod
+from typing import Any
+
+import psutil
+
+from lightsheet import cluster, dispatch, files, restoration, tiff
+from lightsheet.errors import InputError
+from lightsheet.log import logger
+from lightsheet.pilot import sheet, sweep
+from lightsheet.pilot.sweep import Plan
+from lightsheet.pilot.trials import Each, Trials
+from lightsheet.pilot.worker import Scratch
+from lightsheet.results import Results
+from lightsheet.store import Layout
+
+
+def run(
+    results: Results, plan: Plan, layouts: Mapping[str, Layout], workers: cluster.Workers, age: float
+) -> dict[str, Any]:
+    """Measure on Dask workers, and write `pilot.html` and `pilot.json`.
+
+    Parameters
+    ----------
+    results : Results
+        Of the run; its PSFs are there. Nothing of it is touched but a scratch folder below `work`.
+    plan : mapping
+        What `lightsheet.pilot.sweep.of` returned.
+    layouts : mapping
+        Of the run's `raw` and `result` volumes.
+    workers : cluster.Workers
+        As a job of the run would have them.
+    age : float
+        What `job_age` said when the job's own work began.
+
+    Returns
+    -------
+    dict
+        What `pilot.json` says: `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was
+        deconvolved the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and
+        `psf_shape`, the largest one's; `start_seconds` of the `job` and its `workers`; and per channel the `timepoint`,
+        `ingest` and `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and `runs`,
+        the numbers for each number of iterations.
+
+    Raises
+    ------
+    InputError
+        If something could not be measured.
+    """
+    workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
+    methods = [{**method, "engine": workers.engine(method["engine"])} for method in plan["methods"]]
+    psf = max((tiff.describe(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
+    shape = sweep.shape(plan)
+    needed = max(restoration.memory_bytes(shape, psf, m["engine"], m["acceleration"]) for m in methods)
+    share = restoration.available_memory() // workers.number if workers.kind == "local" else None
+    with scratch(results) as place:
+        asked = time.monotonic()
+        with cluster.start(workers, methods[0]["engine"], needed) as started:
+            pool = _Kept(started, workers.number)
+            _await_worker(pool)
+            come = time.monotonic() - asked
+            trials = Trials(results, place, {**plan, "methods": methods}, layouts, _on(pool), workers.cores, share)
+            channels = trials.measure()
+        pictures = trials.pictures(channels)
+    found = {
+        "cluster": workers.kind,
+        "cores": workers.cores,
+        **{key: _any_run(channels)[key] for key in ("host", "slurm_job")},
+        "shape": list(shape),
+        "dtype": plan["dtype"],
+        "psf_shape": list(psf),
+        "volume": plan["volume"],
+        "region": plan["region"],
+        "voxel_size": plan["voxel_size"],
+        "start_seconds": {"job": round(age, 3), "workers": round(come, 3)},
+        "channels": channels,
+    }
+    sheet.write(results.pilot_page, results.name, found, pictures)
+    files.write_json(results.pilot, found)
+    return found
+
+
+@contextmanager
+def scratch(results: Results) -> Iterator[Scratch]:
+    """Make the pilot's folder, empty whatever a killed pilot left, and remove it at the end."""
+    place = Scratch(results.folder / "work" / "pilot")
+    shutil.rmtree(place.folder, ignore_errors=True)
+    place.folder.mkdir(parents=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place.folder, ignore_errors=True)
+
+
+class _Kept:
+    """A pool that lets none of its workers go while a pilot is between one kind of work and the next."""
+
+    def __init__(self, pool: dispatch.Pool, number: int) -> None:
+        self._pool, self._number, self.client = pool, number, pool.client
+        self.here, self.free, self.loss, self.took = pool.here, pool.free, pool.loss, pool.took
+
+    def tend(self, left: int, busy: Sequence[str]) -> None:
+        """Have work for all of them."""
+        self._pool.tend(max(left, self._number), busy)
+
+
+def _await_worker(pool: dispatch.Pool) -> None:
+    while not pool.free([]):
+        pool.tend(1, [])
+        time.sleep(0.05)
+
+
+def _on(pool: dispatch.Pool) -> Each:
+    """Return what calls a function on the workers, and complains of what fails."""
+
+    def each(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], what: str) -> None:
+        errors = []
+        for name, error in dispatch.each(pool, function, tasks, what):
+            if error:
+                errors.append(f"{name}: {error}")
+                logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
+        if errors:
+            raise InputError("the pilot could not measure everything:\n" + "\n".join(errors))
+
+    return each
+
+
+def _any_run(channels: Mapping[str, Any]) -> dict[str, Any]:
+    run: dict[str, Any] = next(iter(channels.values()))["methods"][0]["runs"][0]
+    return run
+
+
+def job_age() -> float:
+    """Return the seconds since Snakemake's process of this SLURM job started; outside of those, since this one did."""
+    own = psutil.Process()
+    job = os.environ.get("SLURM_JOB_ID")
+    others = [process for process in psutil.process_iter() if job and _is_of_job(process, job)]
+    return max(map(_age, [own, *others]))
+
+
+def _is_of_job(process: psutil.Process, job: str) -> bool:
+    """Tell whether a process is Snakemake that works on a SLURM job."""
+    with suppress(psutil.Error):
+        return process.environ().get("SLURM_JOB_ID") == job and "--target-jobs" in process.cmdline()
+    return False
+
+
+def _age(process: psutil.Process) -> float:
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux knows to a second when it booted, and to 10 ms what came since
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - (process.create_time() - psutil.boot_time())
+    return time.time() - process.create_time()

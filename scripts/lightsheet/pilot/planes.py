@@ -1,0 +1,71 @@
+"""What the pilot shows of a volume: the same two planes, through its brightest structure, of each result."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from lightsheet import files
+from lightsheet.deconvolution import stopping
+
+SIDE = 160
+"""Voxels along y and x of what is shown."""
+
+MARGIN = 8
+"""Voxels along each edge in which nothing is looked for."""
+
+
+def find_spot(raw: np.ndarray) -> list[int]:
+    """Find the brightest structure, (z, y, x), of a volume: means over 3 x 3 x 3 voxels, so that no hot pixel is one.
+
+    It is not at the edge if that can be avoided: what lies beyond would be missing from the pictures.
+    """
+    spans = zip(stopping.brightest_region(raw), raw.shape, strict=True)
+    margins = [min(MARGIN, n // 4) for n in raw.shape]
+    region = tuple(
+        slice(max(span.start, margin), min(span.stop, n - margin))
+        for (span, n), margin in zip(spans, margins, strict=True)
+    )
+    smooth = ndimage.uniform_filter(raw[region].astype(np.float32), 3)
+    inside = np.unravel_index(int(smooth.argmax()), smooth.shape)
+    return [int(span.start + at) for span, at in zip(region, inside, strict=True)]
+
+
+def view(shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]) -> tuple[slice, ...]:
+    """Choose what is shown around a spot, as much along z as along x in micrometre.
+
+    Parameters
+    ----------
+    shape, spot : sequence of int
+        Of the volume and in it, (z, y, x).
+    voxel_size : mapping
+        Micrometre along `z` and `x`.
+
+    Returns
+    -------
+    tuple of slice
+        (z, y, x), inside the volume.
+    """
+    sizes = (round(SIDE * voxel_size["x"] / voxel_size["z"]), SIDE, SIDE)
+    spans = []
+    for total, size, at in zip(shape, sizes, spot, strict=True):
+        start = max(0, min(at - size // 2, total - size))
+        spans.append(slice(start, min(start + max(size, 1), total)))
+    return tuple(spans)
+
+
+def planes(
+    shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]
+) -> dict[str, tuple[int | slice, ...]]:
+    """Say where the planes `xy` and `xz` through a spot lie in a volume; arguments as for `view`."""
+    (z, y, _), (depth, rows, columns) = spot, view(shape, spot, voxel_size)
+    return {"xy": (z, rows, columns), "xz": (depth, y, columns)}
+
+
+def keep(path: Path, pictures: Mapping[str, Any]) -> None:
+    """Write pictures as float32 into an NPZ file, which appears whole or not at all."""
+    arrays: dict[str, Any] = {name: np.asarray(picture, np.float32) for name, picture in pictures.items()}
+    with files.atomic(path) as part:
+        np.savez(part, **arrays)

@@ -1,0 +1,300 @@
+"""The plan: schedules worked out by hand, sizes counted by hand, and measurements that it must give back."""
+
+import copy
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import plan as script
+from lightsheet import files
+from lightsheet.errors import InputError
+from lightsheet.forecast import measurements, model, site, timetable, workload
+from lightsheet.forecast.measurements import Rates
+from lightsheet.forecast.model import Forecast
+from lightsheet.forecast.remarks import Disk, of
+from lightsheet.forecast.site import Place
+from lightsheet.forecast.text import text
+from lightsheet.forecast.timetable import Task
+from lightsheet.forecast.workload import Block, Work
+from tests import tiny_run
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"engine": "cpu", "boundary": "extended", "acceleration": "none", "background": 100}
+
+
+def test_jobs_share_cores_and_wait_for_each_other() -> None:
+    tasks = [
+        Task("a", "ingest", 3.0, 2),
+        Task("b", "ingest", 3.0, 2),
+        Task("c", "deconvolve", 10.0, 4, ("a", "b")),
+        Task("d", "ingest", 5.0, 2),
+        Task("e", "deconvolve", 1.0, 99, ("d",)),
+    ]
+    # a and b side by side; c takes all four cores as soon as both are in, so d waits, though it could have begun
+    assert timetable.simulate(tasks, 4) == {
+        "a": (0, 3),
+        "b": (0, 3),
+        "c": (3, 13),
+        "d": (13, 18),
+        "e": (18, 19),
+    }
+
+
+def test_among_jobs_that_can_start_a_smaller_one_fills_the_gap() -> None:
+    tasks = [Task("a", "x", 4.0, 1), Task("b", "x", 1.0, 2), Task("c", "x", 2.0, 1)]
+    assert timetable.simulate(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
+
+
+@pytest.mark.parametrize(
+    ("volumes", "workers", "lifetime", "seconds"),
+    [
+        (0, 4, math.inf, 0),
+        (1, 4, math.inf, 100 + 60),
+        (9, 4, math.inf, 3 * 100 + 60),
+        (9, 4, 250, 3 * 100 + 2 * 60),  # two volumes a life, so the first of four workers is replaced
+        (9, 4, 50, 3 * 100 + 3 * 60),  # one volume it may try whatever the time
+    ],
+)
+def test_workers_take_rounds_and_are_replaced(volumes: int, workers: int, lifetime: float, seconds: float) -> None:
+    assert timetable.worker_seconds(volumes, workers, 100.0, 60.0, lifetime) == seconds
+
+
+def test_most_at_a_time_counts_what_overlaps() -> None:
+    assert timetable.most_at_a_time([(0, 2), (1, 3), (2, 4), (9, 10)]) == 2
+
+
+def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
+    options = script.parse(arguments)
+    run = script.imagine(tmp_path, options)
+    return workload.of(run), site.place(run, **script.somewhere(options))
+
+
+def foresee(tmp_path: Path, *arguments: str, pilot: dict[str, Any] | None = None) -> Forecast:
+    work, place = reference(tmp_path, *arguments)
+    return model.forecast(work, place, measurements.choose(work, place.engine, pilot))
+
+
+def pilot(shape: tuple[int, ...], seconds: Any, **settings: Any) -> dict[str, Any]:
+    """Make a pilot of one channel whose deconvolutions took `seconds(iterations)`."""
+    runs = [
+        {
+            "iterations": n,
+            "seconds": {"read": 1.0, "deconvolve": seconds(n), "write": 2.0},
+            "written_bytes": 1000 * n,
+            "gpu_memory_bytes": None,
+        }
+        for n in (1, 10, 40)
+    ]
+    method = {"settings": {**SETTINGS, **settings}, "suggested": 13, "runs": runs}
+    ingest = {"seconds": 4.0, "written_bytes": 50_000, "check_seconds": 0.5}
+    return {
+        "cores": 2,
+        "host": "here",
+        "shape": list(shape),
+        "psf_shape": [5, 5, 5],
+        "start_seconds": {"job": 2.0, "workers": 3.0},
+        "channels": {"channel0": {"ingest": ingest, "methods": [method]}},
+    }
+
+
+SMALL = ("--channels", "1", "--timepoints", "2", "--cores", "2", "--engine", "cpu", "--shape", "28", "60", "76")
+
+
+def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path) -> None:
+    found = foresee(tmp_path, "--cores", "2", "--engine", "cpu")
+    voxels = [math.prod(shape) for shape in ((201, 1024, 768), (201, 512, 384), (101, 256, 192), (51, 128, 96))]
+    assert found.work.tiff_bytes == 597 * voxels[0] * 2  # 188.7 GB
+    assert found.written == {"raw": 597 * sum(voxels) * 2, "result": 597 * sum(voxels) * 4}
+    jobs = {rule.rule: rule.jobs for rule in found.rules}
+    assert jobs == {
+        "inventory": 1,
+        "psf": 3,
+        "ingest": 597,
+        "deconvolve": 199,
+        "workers": 199,
+        "consolidate": 1,
+        "report": 1,
+    }
+    assert 597 * 4 * 2 + 597 * 2 < found.files < 1.2 * (597 * 4 * 2 + 597 * 2 + 2 * 797)
+
+
+def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> None:
+    work, _ = reference(tmp_path, "--psf-voxel-size", "0.3", "0.104", "0.104")  # as sampled, (101, 64, 64)
+    rates = measurements.builtin(work, "cpu", "")
+    assert work.psf_shape == (101, 64, 64)
+    assert rates.volume_seconds(work, 2)[0] == pytest.approx(7.4 + 10 * 1.69)
+    assert rates.volume_seconds(work, 8)[0] < rates.volume_seconds(work, 2)[0] / 2
+
+
+def test_a_pilot_of_the_whole_volume_is_given_back(tmp_path: Path) -> None:
+    found = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), lambda n: 0.5 + 0.25 * n))
+    assert found.each == pytest.approx(0.5 + 10 * 0.25 + 3.0)
+    assert found.written == {"raw": 2 * 50_000, "result": 2 * 10_000}
+    assert "of the pilot" in found.rates.words
+
+
+def test_a_pilot_of_a_crop_is_scaled_by_padded_voxels(tmp_path: Path) -> None:
+    # (28, 60, 76) and a PSF of 5: padded to (32, 64, 80); the crop (12, 28, 28) to (16, 32, 32), a tenth of it
+    found = foresee(tmp_path, *SMALL, pilot=pilot((12, 28, 28), lambda n: 0.5 + 0.25 * n))
+    compute, transfer = found.rates.volume_seconds(found.work, 2)
+    assert compute == pytest.approx(10 * (0.5 + 10 * 0.25))
+    assert transfer == pytest.approx(3.0 * 28 * 60 * 76 / (12 * 28 * 28))
+
+
+def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
+    falling = {1: 3.0, 10: 2.0, 40: 1.0}
+    found = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), falling.get))
+    assert found.each > 0
+
+
+def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
+    other = pilot((28, 60, 76), lambda n: 0.1 * n, acceleration="biggs")
+    found = foresee(tmp_path, *SMALL, pilot=other)
+    assert "built-in" in found.rates.words
+    assert "the pilot did not try engine: cpu, boundary: extended, acceleration: none" in found.rates.remarks[0]
+
+
+def test_auto_iterations_are_what_the_pilot_suggests(tmp_path: Path) -> None:
+    work, _ = reference(tmp_path, *SMALL)
+    auto = work._replace(method={**work.method, "iterations": "auto"})
+    assert measurements.choose(auto, "cpu", pilot((28, 60, 76), float)).iterations == 13
+    guessed = measurements.choose(auto, "cpu", None)
+    assert any("iterations: auto is taken for 60" in remark for remark in guessed.remarks)
+
+
+def simple(place: Place, **changes: Any) -> tuple[Place, Rates]:
+    """Return a place, and rates with which a volume of `SMALL` takes 1 s to ingest and 10 s to deconvolve."""
+    voxels = 28 * 60 * 76
+    words, nothing = "by hand", 0.0
+    rates = Rates(
+        words, 2, (5, 5, 5), 1, 1 / voxels, 2 / voxels, 3 / voxels, nothing, 5 / (32 * 64 * 80), nothing, {}, 1.9, 3.0
+    )
+    return place._replace(**changes), rates._replace(stored={"raw": 1.0, "result": 1.0})
+
+
+def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path) -> None:
+    work, place = reference(tmp_path, *SMALL)
+    found = model.forecast(work, *simple(place))
+    fixed = model.JOB_SECONDS
+    jobs = 2 * (fixed["ingest"] + 1) + 2 * (fixed["deconvolve"] + 3.0 + 10) + fixed["consolidate"] + fixed["report"]
+    first = fixed["psf"] + sum(model.HEAD_SECONDS.values())  # beside the inventory
+    volumes = 2 * sum(model.VOLUME_SECONDS.values())
+    assert found.seconds == pytest.approx(first + jobs + volumes)
+
+
+def test_slurm_runs_blocks_side_by_side_but_no_more_jobs_than_the_profile_says(tmp_path: Path) -> None:
+    profile = str(ROOT / "profiles" / "slurm")
+    many = [*SMALL, "--profile", profile, "--timepoints", "4"]
+    work, place = reference(tmp_path, *many)
+    assert (place.slurm_jobs, place.workers, place.worker_cores, place.cluster) == (100, 4, 8, "cpu")
+    assert place.partitions == dict.fromkeys(("ingest", "deconvolve", "consolidate", "workers"), "cpu")
+    wide = model.forecast(work, *simple(place, worker_cores=2))
+    narrow = model.forecast(work, *simple(place, worker_cores=2, slurm_jobs=1))
+    ingest = model.JOB_SECONDS["ingest"] + 1 + model.SLURM_SECONDS
+    deconvolve = model.JOB_SECONDS["deconvolve"] + 3 + 10 + model.SLURM_SECONDS
+    assert wide.stages["deconvolve"][1] == pytest.approx(ingest + deconvolve)
+    assert narrow.stages["deconvolve"][1] > 4 * (ingest + deconvolve)
+    assert (wide.workers_at_a_time, narrow.workers_at_a_time) == (4, 1)
+
+
+def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path) -> None:
+    work, place = reference(tmp_path, "--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "9")
+    limits = {**place.limits, "workers": 5.0, "ingest": 2.0}
+    tight = place._replace(limits=limits, worker_memory=10**9)
+    found = model.forecast(work, tight, measurements.builtin(work, "cpu", ""))
+    said = "\n".join(of(found, Disk("results", 10**9)))
+    assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in said
+    assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in said
+    assert "A job of ingest takes" in said
+    assert "lower deconvolution.timepoints_per_job" in said
+    assert "The disk of results has 1.0 GB free, and 727.8 GB are to be written" in said
+    assert "How long jobs wait in SLURM's queue is not known" in said
+
+
+def test_a_disk_with_room_only_for_what_is_compressed_is_said_to_be_refused(tmp_path: Path) -> None:
+    found = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), float))
+    assert any("would fit, but the run is refused" in remark for remark in of(found, Disk("results", 10**6)))
+    assert not of(found, Disk("results", 10**9))
+
+
+def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) -> None:
+    found = foresee(tmp_path, "--profile", str(ROOT / "profiles" / "slurm"), "--cluster", "gpu")
+    assert found.place.engine == "gpu"
+    assert found.gpu_memory
+    assert {rule.rule: rule.partition for rule in found.rules}["workers"] == "gpu"
+    assert any("Engine gpu, acceleration none, was not measured" in remark for remark in of(found, None))
+
+
+def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
+    tiny_run.simulate(tmp_path / "my data")
+    run = tiny_run.prepare(tmp_path)
+    assert workload.of(run).blocks == (Block((1, 1), 2),) * 2
+    tiny_run.finish(run)
+    for manifest in [*run.manifests(), run.results.manifest("consolidate")]:
+        files.write_json(Path(manifest), _said(run, Path(manifest).stem))
+    (run.results.folder / "report.html").touch()
+    done = workload.of(run)
+    assert done.blocks == (Block((None, None), None),) * 2
+    assert (done.publish, done.psfs, done.report) == (False, 0, False)
+    place = site.place(run, **site.here(2))
+    idle = model.forecast(done, place, measurements.choose(done, "cpu", None))
+    assert idle.is_idle
+    assert "Nothing is to be done." in text(idle, None)
+
+
+def test_other_iterations_and_a_lost_shard_are_planned_again(tmp_path: Path) -> None:
+    run = tiny_run.make(tmp_path)
+    config: dict[str, Any] = copy.deepcopy(dict(run.config))
+    config["deconvolution"]["iterations"] = 3
+    changed = workload.of(dataclasses.replace(run, config=config))
+    assert [block.deconvolve for block in changed.blocks] == [2, 2]
+    assert changed.todo("raw") == 0
+    channel = run.channels[1]
+    (run.results.work("raw", channel) / "0" / "c" / "1" / "0" / "0" / "0").unlink()
+    work = workload.of(run)
+    assert [block.ingest for block in work.blocks] == [(0, 0), (0, 1)]
+    assert [block.deconvolve for block in work.blocks] == [0, 1]
+
+
+def _said(run: Any, name: str) -> dict[str, str]:
+    """Return what the manifest of a job says: the fingerprint of each of its volumes."""
+    kind, *rest = name.split(".")
+    if kind == "consolidate":
+        return {}
+    what = "raw" if kind == "ingest" else "result"
+    channels, block = ([rest[0]], rest[1]) if kind == "ingest" else (run.channels, rest[0])
+    keys = [(channel, t) for channel in channels for t in run.blocks[block]]
+    return {f"{c}/{t}": json.loads(run.results.record(what, c, t).read_text())["fingerprint"] for c, t in keys}
+
+
+def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main(["--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "3 channels x 199 timepoints = 597 of (201, 1024, 768) uint16 (z, y, x), 188.7 GB of TIFF" in said
+    assert "100 SLURM jobs at a time" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--engine", "fpga"], "config key deconvolution.engine: 'fpga' is not one of"),
+        (["--profile", "nowhere"], "--profile nowhere: there is no nowhere/config.yaml"),
+        (["--profile", str(ROOT / "profiles" / "slurm"), "--cluster", "big"], "has no section 'big'"),
+        (["--iterations", "0"], "config key deconvolution.iterations"),
+    ],
+)
+def test_a_mistake_is_answered_with_a_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main(arguments) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_profile_without_slurm_is_this_machine() -> None:
+    assert site.of_profile(ROOT / "profiles" / "default")["slurm_jobs"] is None
+    with pytest.raises(InputError, match="there is no"):
+        site.of_profile(ROOT)

@@ -1,0 +1,283 @@
+import dataclasses
+import json
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+from scipy.signal import fftconvolve
+
+from lightsheet import config, deconvolution, files, psf, psf_preparation, resources, restoration
+from lightsheet.deconvolution import gpu
+from lightsheet.errors import InputError
+from lightsheet.pilot import job, peak, planes, sweep, worker
+from lightsheet.pilot.trials import Trials
+from lightsheet.run import Run
+from tests import fake_cupy, tiny_run
+
+CHANNEL = "CamA_ch0_488nm"
+RUN_KEYS = {
+    "iterations",
+    "seconds",
+    "written_bytes",
+    "memory_bytes",
+    "gpu_memory_bytes",
+    "residual",
+    "resolution_voxels",
+}
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with its PSFs, and nothing else done."""
+    folder = tmp_path_factory.mktemp("pilot")
+    tiny_run.simulate(folder / "my data")
+    run = tiny_run.prepare(folder)
+    for channel in run.channels:
+        used, _ = psf_preparation.prepare_file(Path(run.psf_file(channel)), **run.psf_settings())
+        psf.save(used, tiny_run.VOXEL, run.results.psf(channel, ".tif"))
+    return run
+
+
+def ask(run: Run, **asked: Any) -> Run:
+    """Configure the pilot; one channel is enough here."""
+    return dataclasses.replace(run, config={**run.config, "pilot": {**run.config["pilot"], **asked}})
+
+
+def measure(run: Run, seen: Callable[[Path], None] = lambda _: None) -> tuple[dict[str, Any], Any]:
+    """Measure without Dask, the first channel alone."""
+    plan = sweep.of(run)
+    plan["channels"] = {CHANNEL: plan["channels"][CHANNEL]}
+
+    def each(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], what: str) -> None:
+        assert function.__name__ in what
+        for task in tasks.values():
+            function(**task)
+            seen(task["place"].folder)
+
+    with job.scratch(run.results) as place:
+        trials = Trials(run.results, place, plan, sweep.layouts(run), each, 1, None)
+        found = trials.measure()
+        return found[CHANNEL], trials.pictures(found)
+
+
+def volume(run: Run, timepoint: int) -> np.ndarray:
+    """Assemble a volume by other means: two tiles along x."""
+    pieces = sorted(run.acquisition.folder.glob(f"*ch0*stack{timepoint:04d}*"))
+    return np.concatenate([tifffile.imread(path) for path in pieces], axis=2)
+
+
+def contents(folder: Path) -> dict[Path, str]:
+    return {path: files.sha256(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None:
+    results = planned.results
+    files.write_text(results.record("raw", CHANNEL, 0), "of a run")
+    files.write_text(results.work("result", CHANNEL) / "0" / "c" / "0" / "0" / "0" / "0", "of a run too")
+    before, shards = contents(results.folder), {"raw": 0, "result": 0}
+
+    def look(place: Path) -> None:
+        for kind in shards:
+            shards[kind] = max(shards[kind], len(list(place.glob(f"work/{kind}/**/c/*/0/0/0"))))
+
+    found, pictures = measure(ask(planned, iterations=[1, 3], methods=[{"acceleration": "heavy-ball"}]), look)
+    assert contents(results.folder) == before
+    assert shards == {"raw": 1, "result": 0}, "of a deconvolution nothing but numbers and pictures is kept"
+    assert [method["settings"]["acceleration"] for method in found["methods"]] == ["none", "heavy-ball"]
+    tiffs = planned.acquisition.folder.glob("*ch0*stack0000*")
+    assert found["ingest"]["read_bytes"] == sum(path.stat().st_size for path in tiffs)
+    assert found["ingest"]["written_bytes"] > 0
+    assert found["ingest"]["check_seconds"] < 5
+    for number, method in enumerate(found["methods"]):
+        counts = {run["iterations"] for run in method["runs"]}
+        assert counts >= {1, 2, 3}, "2 are the configuration's own"
+        for run in method["runs"]:
+            assert set(run) >= RUN_KEYS
+            assert set(run["seconds"]) == {"read", "deconvolve", "write"}
+            assert 0 < run["residual"] < 1
+            assert pictures[CHANNEL, number, run["iterations"]]["xy"].dtype == np.float32
+
+
+def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_cupy.install(monkeypatch)
+    freed: list[bool] = []
+    pool = SimpleNamespace(free_all_blocks=lambda: freed.append(True), total_bytes=lambda: 12345)
+    monkeypatch.setattr(sys.modules["cupy"], "get_default_memory_pool", lambda: pool)
+    monkeypatch.setattr(gpu, "CHANNELS", OrderedDict())
+    monkeypatch.setattr(gpu, "STREAMS", SimpleNamespace())
+    monkeypatch.setattr(gpu, "memory_budget", lambda: 10**9)
+    done: list[int] = []
+    deconvolve = restoration.deconvolve
+
+    def counted(*arguments: Any) -> Any:
+        done.append(arguments[4]["iterations"])
+        return deconvolve(*arguments)
+
+    monkeypatch.setattr(restoration, "deconvolve", counted)
+    own = {**planned.config["deconvolution"], "engine": "gpu", "iterations": 3}
+    on_gpu = dataclasses.replace(planned, config={**planned.config, "deconvolution": own})
+    (method,) = measure(ask(on_gpu, iterations=[3]))[0]["methods"]
+    assert [run["gpu_memory_bytes"] for run in method["runs"]] == [12345] * len(method["runs"])
+    assert done == [n for run in method["runs"] for n in (1, run["iterations"])]
+    assert freed
+
+
+def test_a_crop_holds_the_pixels_of_the_volume_at_its_place(planned: Run) -> None:
+    crop = {"z": [1, 5], "x": [3, 23]}
+    _, pictures = measure(ask(planned, iterations=[1], timepoint=1, crop=crop))
+    whole = volume(planned, 1)[1:5, :, 3:23]
+    z, y, _ = planes.find_spot(whole)
+    np.testing.assert_array_equal(pictures[CHANNEL,]["xy"], whole[z])
+    np.testing.assert_array_equal(pictures[CHANNEL,]["xz"], whole[:, y])
+    assert whole[z].max() == 5000
+
+
+def test_a_killed_pilot_leaves_nothing_for_the_next(planned: Run) -> None:
+    left = planned.results.folder / "work" / "pilot" / "work" / "raw" / "old"
+    files.write_text(left, "from a pilot that was killed")
+
+    def fail() -> None:
+        with job.scratch(planned.results) as place:
+            assert list(place.folder.iterdir()) == []
+            files.write_text(place.numbers, "half a pilot")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not left.parents[2].exists()
+
+
+def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> None:
+    rng = np.random.default_rng(0)
+    spread = np.exp(-0.5 * ((np.indices((9, 9, 9)) - 4) ** 2).sum(axis=0) / 2)
+    truth = np.zeros((12, 24, 24))
+    truth[6, 12, 12] = truth[5, 7, 16] = 3e4
+    blurred = fftconvolve(truth, spread / spread.sum(), mode="same").clip(0)
+    raw = (100 + rng.poisson(blurred + 5)).astype(np.uint16)
+    settings = {"engine": "cpu", "boundary": "extended", "acceleration": "heavy-ball", "background": 100}
+    found, reason = worker._suggestion(raw, spread, settings, 1)
+    assert found == deconvolution.auto_iterations(
+        np.maximum(raw - np.float32(100), 0), spread, acceleration="heavy-ball", threads=1
+    )
+    assert f"more than {found} iterations would fit noise" in reason
+    again, borrowed = worker._suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
+    assert again == found
+    assert "told with boundary: extended" in borrowed
+    smooth = np.full((12, 24, 24), 100, np.uint16) + blurred.astype(np.uint16)
+    none, why = worker._suggestion(smooth, spread, settings, 1)
+    assert none is None or none > found
+    assert why
+
+
+def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
+    plan = sweep.of(ask(planned, iterations=[1, 30]))
+    trials = Trials(planned.results, worker.Scratch(Path("x")), plan, {}, lambda *_: None, 1, None)
+    assert trials._sweep(7) == [1, 2, 7, 30]
+    assert trials._sweep(31) == trials._sweep(None) == [1, 2, 30]
+    assert trials._remark(7) == trials._remark(None) == ""
+    assert "30 are the most that were tried" in trials._remark(31)
+
+
+def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:
+    plan = sweep.of(planned)
+    assert json.loads(json.dumps(plan))["iterations"] == [1, 2, 5, 10, 20, 40]
+    assert sweep.sources(plan) == planned.sources(CHANNEL, "t0000") + planned.sources(planned.channels[1], "t0000")
+    same = {"engine": "cpu", "acceleration": "none"}
+    assert len(sweep.of(ask(planned, methods=[same]))["methods"]) == 1
+
+
+def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: Run) -> None:
+    volumes = [
+        dataclasses.replace(v, tiles=()) if (v.channel, v.timepoint) == (CHANNEL, 0) else v
+        for v in planned.acquisition.volumes
+    ]
+    holed = dataclasses.replace(planned, acquisition=dataclasses.replace(planned.acquisition, volumes=tuple(volumes)))
+    assert [timepoint for timepoint, _ in sweep.of(holed)["channels"].values()] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"timepoint": 2}, "config key pilot.timepoint: there is no timepoint 2; give 0 to 1"),
+        (
+            {"crop": {"z": [0, 7]}},
+            r"config key pilot.crop.z: \[0, 7\] is no part of a volume, which has 6 voxels along z",
+        ),
+        ({"crop": {"x": [5, 5]}}, "config key pilot.crop.x"),
+    ],
+)
+def test_what_the_acquisition_does_not_have_is_refused(planned: Run, asked: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        sweep.of(ask(planned, **asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"methods": [{"engine": "itk"}]}, "key pilot.methods.0.boundary: engine itk has no 'extended'"),
+        ({"methods": [{"engin": "itk"}]}, "key pilot.methods.0.engin is unknown; did you mean engine?"),
+        ({"iterations": []}, "key pilot.iterations"),
+        ({"iterations": [0]}, "key pilot.iterations.0: 0 must be at least 1"),
+        ({"crop": {"t": [0, 1]}}, "key pilot.crop.t is unknown; known here: z, y, x"),
+        ({"crop": {"z": [5]}}, r"key pilot.crop.z: \[5\] is not a list of two whole numbers"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_a_sentence(planned: Run, asked: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        config.check({**planned.config, "pilot": asked})
+
+
+def test_a_method_may_need_other_keys_than_the_run_has(planned: Run) -> None:
+    auto = {**planned.config["deconvolution"], "iterations": "auto"}
+    checked = config.check(
+        {**planned.config, "deconvolution": auto, "pilot": {"methods": [{"engine": "itk", "boundary": "replicate"}]}}
+    )
+    assert sweep.of(dataclasses.replace(planned, config=checked))["iterations"] == [1, 2, 5, 10, 20, 40]
+
+
+def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> None:
+    large = dataclasses.replace(planned, shape=(201, 1024, 768))
+    asked = {"methods": [{"engine": "itk", "boundary": "replicate"}]}
+    jobs = resources.Jobs(ask(large, **asked), "local", 2, cores=8)
+    assert jobs.memory("pilot")(None, 1) > 3 * jobs.memory("deconvolve")(None, 1)
+    away = dataclasses.replace(jobs, dask_cluster="cpu")
+    assert away.memory("pilot")(None, 1) == away.memory("deconvolve")(None, 1)
+    assert away.threads("pilot") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process's peak")
+def test_the_peak_is_that_of_the_block() -> None:
+    held = psutil.Process().memory_info().rss
+    np.ones(200_000_000, np.uint8)  # an earlier peak, gone
+    with peak.watched("cpu") as used:
+        np.ones(50_000_000, np.uint8)
+    assert used.host is not None
+    assert 40_000_000 < used.host - held < 150_000_000
+    assert used.gpu is None
+
+
+def test_outcome_says_each_suggestion_and_where_the_sheet_is(planned: Run) -> None:
+    settings = {"engine": "cpu", "boundary": "extended", "acceleration": "none", "background": 100}
+    methods = [
+        {"settings": settings, "suggested": 7, "reason": "so"},
+        {"settings": settings, "suggested": None, "reason": "no"},
+    ]
+    files.write_json(planned.results.pilot, {"channels": {CHANNEL: {"methods": methods}}})
+    first, second, last = sweep.outcome(planned.results)
+    planned.results.pilot.unlink()
+    assert first == f"{CHANNEL}, cpu extended, background 100: 7 iterations: so"
+    assert "no suggestion: no" in second
+    assert str(planned.results.pilot_page) in last
+
+
+def test_the_age_of_a_job_is_that_of_its_process() -> None:
+    created = psutil.Process().create_time()
+    assert 0 < job.job_age() < time.time() - created + 2

@@ -1,0 +1,34 @@
+"""`snakemake pilot`: a sheet to choose from, before any run, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lightsheet import files
+
+from .conftest import CHANNELS, Project
+
+pytestmark = pytest.mark.workflow
+
+
+def test_a_pilot_writes_its_sheet_and_touches_nothing_else(tmp_path: Path) -> None:
+    fresh = Project(tmp_path)
+    fresh.simulate(timepoints=1)
+    fresh.configure(
+        pilot={"iterations": [1, 5], "crop": {"y": [4, 36]}, "methods": [{"acceleration": "heavy-ball"}]},
+    )
+    output = fresh.succeed("pilot")
+    assert "pilot, deconvolve 1/" in output
+    assert re.search(rf"^{CHANNELS[1]}, cpu extended heavy-ball, background 100: ", output, re.MULTILINE)
+    assert "results/small/pilot.html" in output
+    found = files.read_json(fresh.results / "pilot.json")
+    assert found["shape"] == [12, 32, 36]
+    assert found["start_seconds"]["job"] > 0
+    assert found["start_seconds"]["workers"] > 0
+    assert list(found["channels"]) == list(CHANNELS)
+    assert {run["iterations"] for run in found["channels"][CHANNELS[0]]["methods"][0]["runs"]} >= {1, 3, 5}
+    assert "<svg" in (fresh.results / "pilot.html").read_text()
+    assert sorted(path.name for path in fresh.results.iterdir()) == ["logs", "pilot.html", "pilot.json", "psf", "work"]
+    assert [path.name for path in (fresh.results / "work").iterdir()] == ["files.json"]
+    assert "Nothing to be done" in fresh.succeed("pilot")

@@ -1,0 +1,79 @@
+"""The plan against the run that follows it."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightsheet import simulate
+
+from .conftest import CHANNELS, Project
+
+pytestmark = pytest.mark.workflow
+
+TOLERANCE = 0.25
+
+
+def configure(project: Project, name: str) -> None:
+    project.configure(
+        name=name,
+        psf={"files": {CHANNELS[0]: "psf/488.tif"}},
+        deconvolution={"iterations": 60, "acceleration": "heavy-ball"},
+        pilot={"iterations": [10, 60]},
+    )
+
+
+def plan(project: Project, name: str) -> dict[str, Any]:
+    """Measure a volume, and plan the run of this name."""
+    configure(project, name)
+    project.succeed("pilot")
+    said = project.succeed("plan")
+    assert (project.folder / "results" / name / "plan.txt").read_text() in said
+    found: dict[str, Any] = json.loads((project.folder / "results" / name / "plan.json").read_text())
+    return found
+
+
+def inodes(folder: Path) -> tuple[int, int]:
+    """Count the files, each once, and the folders below one, itself included."""
+    places = list(os.walk(folder))
+    return len({(Path(place) / name).stat().st_ino for place, _, names in places for name in names}), len(places)
+
+
+def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    simulate.simulate(
+        tmp_path / "data",
+        channels=1,
+        timepoints=4,
+        shape=(32, 128, 128),
+        psf_shape=(31, 20, 20),
+        progress=lambda _line: None,
+    )
+    before = plan(project, "small")
+    start = time.monotonic()
+    project.succeed()
+    seconds = time.monotonic() - start
+
+    records = [json.loads(path.read_text()) for path in (project.results / "records").rglob("t*.json")]
+    written = sum(shard["bytes"] for record in records for shard in record["shards"])
+    assert before["written_bytes"] == pytest.approx(written, rel=0.05)
+    files, folders = inodes(project.results)
+    assert (before["files"] + len(["pilot.html", "pilot.json", "logs/pilot.log"]), before["folders"]) == (
+        files,
+        folders,
+    )
+    jobs = {rule["rule"]: rule["jobs"] for rule in before["rules"]}
+    manifests = [path.name.split(".")[0] for path in (project.results / "work" / "manifests").iterdir()]
+    assert {rule: jobs[rule] for rule in set(manifests)} == {rule: manifests.count(rule) for rule in set(manifests)}
+
+    # This machine may have other work, more or less of it from minute to minute: a pilot after the run makes the same
+    # plan but for that, and the run lies between the two, or within a fourth of the nearer one.
+    after = plan(project, "again")
+    least, most = sorted([before["seconds"], after["seconds"]])
+    assert (1 - TOLERANCE) * least < seconds < (1 + TOLERANCE) * most
+
+    configure(project, "small")
+    assert "Nothing is to be done." in project.succeed("plan")
