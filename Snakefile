@@ -260,7 +260,7 @@ rule plan:
         "envs/lightsheet.yaml"
     params:
         run=run,
-        place=resources.given(workflow, jobs),
+        place=lambda wildcards: resources.given(workflow, jobs),
     script:
         "scripts/plan.py"
 

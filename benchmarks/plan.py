@@ -4,6 +4,9 @@ An acquisition is simulated, `snakemake pilot` measures one volume of each chann
 is watched: its wall-clock, the seconds that its volumes took, the bytes of its shards, the most that its folder takes
 on the disk at any moment, its files and folders, its jobs. The ratio is what was measured by what was planned. A second
 pilot after the run says by how much the machine itself has changed meanwhile: other work on it is in no plan.
+
+With --slurm the same is done once more with `--profile slurm`: on the site's SLURM, or, where there is none and you are
+root, on one on this machine (tests/slurm/minislurm.py).
 """
 
 import argparse
@@ -14,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -23,13 +27,37 @@ import yaml
 from keep import keep
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lightsheet import simulate  # noqa: E402
+from lightsheet import simulate  # noqa: E402, I001
 from lightsheet.log import size  # noqa: E402
+from tests.slurm import minislurm  # noqa: E402
 
 CHANNELS = {"CamA_ch0_488nm": "psf/488.tif", "CamA_ch1_560nm": "psf/560.tif"}
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
+
+HERE = ("--cores", "all")
+SLURM = (
+    *("--profile", str(ROOT / "profiles" / "slurm"), "--set-threads", "ingest=1", "consolidate=1"),
+    *("--jobs", str(os.cpu_count()), "--set-resources", "deconvolve:dask_workers=1"),
+)
+"""On one machine, no more at a time than it has cores: what jobs take from each other is in no plan."""
+
+JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "walltime": "01:00:00"}}}
+
+
+@contextmanager
+def slurm() -> Iterator[None]:
+    """Use the site's SLURM, or start one."""
+    if minislurm.answers(minislurm.LINK):
+        yield
+        return
+    own = minislurm.Cluster(minislurm.own_folder())
+    own.start()
+    try:
+        yield
+    finally:
+        own.stop()
 
 
 def prepare(folder: Path, timepoints: int, shape: tuple[int, int, int], iterations: int) -> None:

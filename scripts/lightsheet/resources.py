@@ -158,18 +158,16 @@ def given(workflow: Any, jobs: Jobs) -> dict[str, Any]:
         Of this run.
     """
     settings = workflow.resource_settings
-    sources = {rule: (settings.overwrite_resources.get(rule), settings.default_resources) for rule in RULES}
-    asked = {
-        rule: [source["slurm_partition"] for source in pair if source and "slurm_partition" in source]
-        for rule, pair in sources.items()
-    }
+    default, threads = settings.default_resources or {}, settings.overwrite_threads
+    partition = {"slurm_partition": default["slurm_partition"]} if "slurm_partition" in default else {}
+    asked = {rule: {**partition, **settings.overwrite_resources.get(rule, {})} for rule in RULES}
     return {
         "cluster": jobs.dask_cluster,
         "workers": jobs.dask_workers,
         "cores": jobs.cores,
         "slurm_jobs": workflow.nodes,
-        "threads": {rule: int(n) for rule, n in settings.overwrite_threads.items() if rule in RULES},
-        "partitions": {rule: str(getattr(found[0], "raw", found[0])) for rule, found in asked.items() if found},
+        "threads": {rule: int(n) for rule in RULES if (n := str(_raw(threads.get(rule)))).isdecimal()},
+        "asked": {rule: {key: str(_raw(value)) for key, value in own.items()} for rule, own in asked.items()},
     }
 
 
@@ -178,6 +176,11 @@ def _given(workflow: Any, name: str, default: str | int) -> str | int:
     settings = workflow.resource_settings
     for given in (settings.overwrite_resources.get("deconvolve"), settings.default_resources):
         if given and name in given:
-            value: str | int = getattr(given[name], "raw", given[name])
+            value: str | int = _raw(given[name])
             return value
     return default
+
+
+def _raw(value: Any) -> Any:
+    """Return a value as it was given: Snakemake wraps it, and an expression is not worked out without a job."""
+    return getattr(value, "raw", value)

@@ -31,14 +31,16 @@ def both(image, psf, iterations, threads=None):
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
-@pytest.mark.parametrize(("iterations", "expected"), [(10, 0.5745), (30, 0.6663)])
-def test_bars(iterations, expected):
-    """Correlations of shared/data/README.md, to their last digit; 1e-5 is what design.md asks of engines."""
+def test_bars():
+    """The correlation of shared/data/README.md, to its last digit; 1e-5 is what design.md asks of engines.
+
+    At 30 and 100 iterations test_richardson_lucy.py compares `cpu` alone: ITK takes too long.
+    """
     image, psf, truth = (
         tifffile.imread(DATA / f"bars_flowdec/bars-25pct_{name}.tif") for name in ("data", "kernel", "actual")
     )
-    cpu, itk = both(image, psf, iterations)
-    assert np.corrcoef(itk.ravel(), truth.ravel())[0, 1] == pytest.approx(expected, abs=5e-5)
+    cpu, itk = both(image, psf, 10)
+    assert np.corrcoef(itk.ravel(), truth.ravel())[0, 1] == pytest.approx(0.5745, abs=5e-5)
     assert relative_l2(cpu, itk) < 1e-5
 
 

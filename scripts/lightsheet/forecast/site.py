@@ -78,6 +78,8 @@ def of_profile(folder: Path) -> dict[str, Any]:
     said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     default, own = said.get("default-resources") or {}, said.get("set-resources") or {}
 
+    partition = {key: default[key] for key in ["slurm_partition"] if key in default}
+
     def find(rule: str, key: str, otherwise: Any) -> Any:
         return (own.get(rule) or {}).get(key, default.get(key, otherwise))
 
@@ -87,13 +89,15 @@ def of_profile(folder: Path) -> dict[str, Any]:
         "cores": resources.SLURM_CORES if said.get("executor") == "slurm" else capacity.available_cores(),
         "slurm_jobs": int(said.get("jobs", SLURM_JOBS)) if said.get("executor") == "slurm" else None,
         "threads": {rule: int(n) for rule, n in (said.get("set-threads") or {}).items() if rule in RULES},
-        "partitions": {rule: name for rule in RULES if (name := find(rule, "slurm_partition", ""))},
+        "asked": {
+            rule: {key: str(value) for key, value in (partition | (own.get(rule) or {})).items()} for rule in RULES
+        },
     }
 
 
 def here(cores: int) -> dict[str, Any]:
     """Return the same for this machine."""
-    return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "partitions": {}}
+    return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "asked": {}}
 
 
 def place(
@@ -104,7 +108,7 @@ def place(
     cores: int,
     slurm_jobs: int | None,
     threads: Mapping[str, int],
-    partitions: Mapping[str, str],
+    asked: Mapping[str, Mapping[str, str]],
 ) -> Place:
     """Find out what jobs and workers have.
 
@@ -120,8 +124,10 @@ def place(
         That a job may use.
     slurm_jobs : int or None
         How many jobs of rules are in the queue at a time; None: they run here.
-    threads, partitions : mapping
+    threads : mapping
         By rule, where they are given.
+    asked : mapping
+        By rule, the resources `slurm_partition` and `runtime` where they are given.
 
     Raises
     ------
@@ -130,8 +136,11 @@ def place(
     """
     jobs = resources.Jobs(run, cluster, workers, cores)
     has = {rule: threads.get(rule, 2 if rule == "ingest" else jobs.threads(rule)) for rule in RULES}
-    where = {rule: partitions.get(rule, "the default partition") if slurm_jobs else HERE for rule in RULES}
-    limits: dict[str, float] = {rule: 60.0 * jobs.runtime(rule) for rule in RULES} if slurm_jobs else {}
+    own = {rule: asked.get(rule, {}) for rule in RULES}
+    where = {rule: own[rule].get("slurm_partition", "the default partition") if slurm_jobs else HERE for rule in RULES}
+    minutes = {rule: own[rule].get("runtime", "") for rule in RULES}
+    limits = {rule: 60.0 * (int(n) if n.isdecimal() else jobs.runtime(rule)) for rule, n in minutes.items()}
+    limits = limits if slurm_jobs else {}
     engine, worker_cores, memory = run.config["deconvolution"]["engine"], max(1, has["deconvolve"] // workers), None
     if cluster == "local":
         where["workers"] = where["deconvolve"]
