@@ -1,5 +1,6 @@
 """The end of a run: every volume proven to be there and whole, then the stores published."""
 
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
@@ -156,7 +157,8 @@ def _window(
 
 
 def sweep(results: Results) -> None:
-    """Remove the unfinished files that killed jobs left; no job runs any more when this is called."""
+    """Remove the unfinished files that killed jobs left, a pilot's too; no job runs any more when this is called."""
+    shutil.rmtree(results.folder / "work" / "pilot", ignore_errors=True)
     for folder in (results.folder / "work", results.folder / "records"):
         for part in folder.rglob(f"{files.PART}*"):
             part.unlink()

@@ -66,3 +66,7 @@ def test_a_dark_image_has_no_flux() -> None:
 )
 def test_numbers_have_four_digits_and_a_unit(value: float, unit: str, text: str) -> None:
     assert measures.number(value, unit) == text
+
+
+def test_moments_are_exact_where_seconds_matter() -> None:
+    assert [measures.moment(at) for at in (0, 0.05, 43.748, 720)] == ["0 s", "0.05 s", "43.75 s", "12 min"]

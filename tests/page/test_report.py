@@ -150,7 +150,7 @@ def test_the_head_says_what_the_run_holds(page: Page) -> None:
         "4 = 2 timepoints × 2 channels",
         "8 × 40 × 30 float32",
         "0.3 × 0.1 × 0.1 µm",
-        "Time interval43.748 s 44 s in all On disk",
+        "Time interval43.748 s 43.75 s in all On disk",
         "CamB_ch1_560nm 560 nm",
         "Outliersnone",
         "Missingnone",
@@ -165,7 +165,7 @@ def test_settings_stand_once_or_per_channel(page: Page) -> None:
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert rows["iterations"] == "12"
     assert rows["engine"] == "<cpu>"
-    assert rows["background"] == f"{ODD}: 100CamB_ch1_560nm: auto"
+    assert rows["background"] == f"{ODD}: 100CamB_ch1_560nm: auto: 90"
 
 
 def test_the_provenance_is_told_in_words(results: Results, page: Page) -> None:
@@ -185,19 +185,19 @@ def test_odd_names_are_text_and_not_markup(page: Page) -> None:
 
 
 def test_an_outlier_is_marked_listed_and_linked(tmp_path: Path) -> None:
-    results = make(tmp_path, 12)
+    results = make(tmp_path, 7)
     change(results, ODD, 1, sum=500.0, residual=0.75)
-    change(results, OTHER, 7, residual=0.5)
+    change(results, OTHER, 4, residual=0.5)
     page = written(results)
     rows = [row for row in page.rows if row[-1:] and row[-1].startswith("record")]
     # The log of the first block of two timepoints is there, the other is not.
-    assert [(row[0], row[1], row[3]) for row in rows] == [("1", ODD, "record log"), ("7", OTHER, "record")]
-    assert " ".join(rows[0][2].split()) == "Light kept 0.5 usually 0.9955Residual 0.75 usually 0.25"
+    assert [(row[0], row[1], row[3]) for row in rows] == [("1", ODD, "record log"), ("4", OTHER, "record")]
+    assert " ".join(rows[0][2].split()) == "Light kept 0.5 usually 0.993Residual 0.75 usually 0.25"
     assert page.links().count(f"records/result/{ODD}/t0001.json") == 4  # two curves, both tables
-    assert page.links().count(f"records/result/{OTHER}/t0007.json") == 3
+    assert page.links().count(f"records/result/{OTHER}/t0004.json") == 3
     assert page.links().count("logs/deconvolve.t0000.log") == 1
-    assert "Outliers2 of 24 volumes" in " ".join(page.text.split())
-    assert "t 7" in [text.strip() for text in page.text.splitlines()], "it is among the pictures"
+    assert "Outliers2 of 14 volumes" in " ".join(page.text.split())
+    assert "t 4" in [text.strip() for text in page.text.splitlines()], "it is among the pictures"
     marks = [attrs["d"].count("M") for attrs in page.attributes("path") if attrs["class"] == "marks"]
     assert sum(marks) == 3
 
@@ -231,6 +231,28 @@ def test_curves_and_tooltips_show_the_values(tmp_path: Path) -> None:
     assert "0 in every volume." in page.text, "none is saturated"
 
 
+def test_one_timepoint_has_no_interval_and_one_volume_is_missing(tmp_path: Path) -> None:
+    text = " ".join(written(make(tmp_path, 1, missing=[(OTHER, 0)])).text.split())
+    assert "2 = 1 timepoint × 2 channels" in text
+    assert "Time interval" not in text
+    assert (
+        f"1 of 2 volumes is missing from the files, and a hole in the stores (NaN, or 0 in whole numbers): {OTHER}"
+        in text
+    )
+
+
+def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:
+    results = make(tmp_path, 2)
+    for channel, t, iterations in ((ODD, 0, 60), (ODD, 1, 75), (OTHER, 0, 80), (OTHER, 1, 80)):
+        change(results, channel, t, iterations=iterations)
+        record = records.read(results.record("result", channel, t))
+        assert record
+        record["settings"]["iterations"] = "auto"
+        records.write(results.record("result", channel, t), record)
+    rows = {row[0]: row[1] for row in written(results).rows if len(row) == 2}
+    assert rows["iterations"] == f"{ODD}: auto: 60 to 75{OTHER}: auto: 80"
+
+
 def test_irregular_time_is_said_and_drawn(tmp_path: Path) -> None:
     page = written(make(tmp_path, 4, seconds=[0, 43.7, 87.5, 531.2]))
     text = " ".join(page.text.split())
@@ -250,13 +272,14 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
     files.write_json(results.crate, {})
     (results.folder / CONFIG).unlink()
     page = written(results)
-    assert page.text.count("Not recorded by the version that made these volumes.") == 3
+    assert page.text.count("or the version that made them did not record it") == 3
     assert "an unknown commit" in page.text
     assert "3.00" in [row[2] for row in page.rows if len(row) == 15]
 
 
-def test_a_long_run_has_few_pictures_and_collapsed_tables(tmp_path: Path) -> None:
-    page = written(make(tmp_path, 21))
+def test_a_long_run_has_few_pictures_and_collapsed_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "OPEN_ROWS", 13)
+    page = written(make(tmp_path, 7))
     assert len(page.attributes("img")) == (5 * 2 * 3 + 1) * len(CHANNELS)
     assert [("open" in attrs) for attrs in page.attributes("details")] == [False]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lightsheet import log
 from lightsheet.page.finished import Volume
 
 
@@ -128,7 +129,7 @@ MEASURES = (
     ),
     Measure(
         "Saturated",
-        "Voxels at the camera's largest value: their light is lost.",
+        "Voxels of the image at the largest value that its number type holds (65,535 of uint16): their light is lost.",
         {"": _share("saturated_voxels")},
         unit="%",
         least=1e-5,
@@ -158,3 +159,8 @@ def number(value: float, unit: str = "") -> str:
     if 0 < abs(shown) < 1e-4:
         plain = f"{shown:.1e}"
     return f"{plain} {unit}" if unit else plain
+
+
+def moment(seconds: float) -> str:
+    """Write when something was, `0.25 s`, `43.75 s`, `12 min`: exactly where seconds matter."""
+    return number(seconds, "s") if seconds < 100 else log.duration(seconds)

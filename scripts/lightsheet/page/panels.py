@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightsheet import log
 from lightsheet.page import charts, finished, trends
 from lightsheet.page.finished import Volume
-from lightsheet.page.measures import MEASURES, Measure, Scale, number
+from lightsheet.page.measures import MEASURES, Measure, Scale, moment, number
 from lightsheet.page.trends import Trend
 from lightsheet.results import Results
 
@@ -16,6 +15,8 @@ REACH = 0.02
 
 DOTS = 60
 """Of at most so many timepoints each is drawn as a dot."""
+
+NOTHING = "It could not be measured in these volumes, or the version that made them did not record it."
 
 Trends = Mapping[str, Sequence[Trend]]
 """Per channel the trend of each of `MEASURES`."""
@@ -52,7 +53,7 @@ def draw(results: Results, every: Trends, time: finished.Time) -> list[dict[str,
 
 def _panel(results: Results, measure: Measure, own: Mapping[str, Trend], time: finished.Time) -> dict[str, Any]:
     values = [value for one in own.values() for value in one.values]
-    remark = "0 in every volume." if values else "Not recorded by the version that made these volumes."
+    remark = "0 in every volume." if values else NOTHING
     lanes = [_lane(results, channel, measure, one, time) for channel, one in own.items()] if any(values) else []
     return {
         "title": measure.title,
@@ -92,7 +93,7 @@ def _lane(results: Results, channel: str, measure: Measure, one: Trend, time: fi
 
 def _tooltip(channel: str, timepoint: int, measure: Measure, one: Trend, time: finished.Time) -> str:
     """Say what a curve shows at a timepoint."""
-    when = f", {log.duration(time.seconds[timepoint])}" if time.seconds else ""
+    when = f", {moment(time.seconds[timepoint])}" if time.seconds else ""
     found = {label: curve[timepoint] for label, curve in one.curves.items()}
     said = ", ".join(f"{label} {number(v, measure.unit)}".strip() for label, v in found.items() if v is not None)
     text = f"{channel}\ntimepoint {timepoint}{when}\n{said or 'no value'}"

@@ -29,6 +29,9 @@ PAGE = Path(__file__).parent
 OPEN_ROWS = 40
 """A longer table starts collapsed."""
 
+DRAWING_NEWS_SECONDS = 5.0
+"""Between two lines in the log about the pictures of a channel."""
+
 MARKED = 4
 """Of each channel at most so many outliers are among the pictures."""
 
@@ -51,7 +54,12 @@ def write(results: Results, path: Path) -> None:
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": measures.number, "size": log.size, "duration": log.duration}
+    environment.filters |= {
+        "number": measures.number,
+        "size": log.size,
+        "duration": log.duration,
+        "moment": measures.moment,
+    }
     files.write_text(path, environment.get_template("report.html.jinja").render(_facts(results)))
 
 
@@ -78,7 +86,7 @@ def _facts(results: Results) -> dict[str, Any]:
         "panels": panels.draw(results, followed, time),
         "outliers": panels.outliers(results, followed, origin.timepoints_per_job),
         "rule": trends.rule(),
-        "settings": _settings({c: [volume.result["settings"] for volume in done[c]] for c in colours}),
+        "settings": _settings(done),
         "missing": [volume for volume in volumes if volume.missing],
         "missing_in": {c: text for c, own in done.items() if (text := _runs([v.timepoint for v in own if v.missing]))},
         "origin": origin,
@@ -114,10 +122,16 @@ def _channel(results: Results, name: str, volumes: Sequence[Volume], followed: S
     """Collect what is shown of one channel: its pictures and its PSF."""
     there = [volume.timepoint for volume in volumes if not volume.missing]
     marked = trends.strongest(followed, MARKED)
+    shown = before_after.choose(there, marked)
+    progress = log.Progress(f"draw {name}", len(shown), "timepoint", DRAWING_NEWS_SECONDS)
+    pictures = {}
+    for t in shown:
+        pictures[t] = _picture(results, volumes[t])
+        progress.step(f"timepoint {t}")
     return {
         "name": name,
         "wavelength": finished.wavelengths(results)[name],
-        "pictures": {t: _picture(results, volumes[t]) for t in before_after.choose(there, marked)},
+        "pictures": pictures,
         "marked": marked,
         "psf": files.read_json(results.psf(name, ".json")),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
@@ -137,13 +151,19 @@ def _runs(timepoints: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _settings(per_channel: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str | dict[str, str]]:
+def _settings(volumes: Mapping[str, Sequence[Volume]]) -> dict[str, str | dict[str, str]]:
     """Return per key the value used, or per channel the values where the channels differ."""
     used: dict[str, str | dict[str, str]] = {}
-    for key in next(iter(per_channel.values()))[0]:
-        values = {
-            channel: ", ".join(dict.fromkeys(str(settings[key]) for settings in every))
-            for channel, every in per_channel.items()
-        }
+    for key in next(iter(volumes.values()))[0].result["settings"]:
+        values = {channel: _setting(key, own) for channel, own in volumes.items()}
         used[key] = values if len(set(values.values())) > 1 else next(iter(values.values()))
     return used
+
+
+def _setting(key: str, volumes: Sequence[Volume]) -> str:
+    """Say a setting of a channel; where that is auto, also what was found."""
+    said = ", ".join(dict.fromkeys(str(volume.result["settings"][key]) for volume in volumes))
+    found = [volume.statistics[key] for volume in volumes if key in volume.statistics]
+    if said != "auto" or not found:
+        return said
+    return "auto: " + " to ".join(dict.fromkeys(measures.number(value) for value in (min(found), max(found))))

@@ -5,10 +5,9 @@ All of it is measured on the Dask workers that a run would have, see `lightsheet
 
 import dataclasses
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -17,10 +16,9 @@ import psutil
 from lightsheet import cluster, dispatch, files, restoration, tiff
 from lightsheet.errors import InputError
 from lightsheet.log import logger
-from lightsheet.pilot import sheet, sweep
+from lightsheet.pilot import scratch, sheet, sweep
 from lightsheet.pilot.sweep import Plan
 from lightsheet.pilot.trials import Each, Trials
-from lightsheet.pilot.worker import Scratch
 from lightsheet.results import Results
 from lightsheet.store import Layout
 
@@ -58,12 +56,12 @@ def run(
         If something could not be measured.
     """
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
-    methods = [{**method, "engine": workers.engine(method["engine"])} for method in plan["methods"]]
+    methods = sweep.distinct([{**method, "engine": workers.engine(method["engine"])} for method in plan["methods"]])
     psf = max((tiff.describe(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
     shape = sweep.shape(plan)
     needed = max(restoration.memory_bytes(shape, psf, m["engine"], m["acceleration"]) for m in methods)
     share = restoration.available_memory() // workers.number if workers.kind == "local" else None
-    with scratch(results) as place:
+    with scratch.made(results) as place:
         asked = time.monotonic()
         with cluster.start(workers, methods[0]["engine"], needed) as started:
             pool = _Kept(started, workers.number)
@@ -88,18 +86,6 @@ def run(
     sheet.write(results.pilot_page, results.name, found, pictures)
     files.write_json(results.pilot, found)
     return found
-
-
-@contextmanager
-def scratch(results: Results) -> Iterator[Scratch]:
-    """Make the pilot's folder, empty whatever a killed pilot left, and remove it at the end."""
-    place = Scratch(results.folder / "work" / "pilot")
-    shutil.rmtree(place.folder, ignore_errors=True)
-    place.folder.mkdir(parents=True)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place.folder, ignore_errors=True)
 
 
 class _Kept:

@@ -87,7 +87,8 @@ def _channel(name: str, found: Mapping[str, Any], pictures: Pictures, voxel: flo
     above = {key: pictures[key] for key in keys} | {
         (name,): {plane: pixels - offset for plane, pixels in pictures[name,].items()}
     }
-    white = float(np.median([np.percentile(planes["xy"], WHITE) for planes in above.values()])) or 1.0
+    brightest = float(np.median([np.percentile(planes["xy"], WHITE) for planes in above.values()]))
+    white = brightest if brightest > 0 else 1.0  # a dark volume, or a background above all of it
     shown = {key: {plane: _png(pixels / white) for plane, pixels in planes.items()} for key, planes in above.items()}
     return {
         **found,

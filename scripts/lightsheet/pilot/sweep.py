@@ -4,7 +4,7 @@ Nothing here reads pixels: it is asked whenever the Snakefile is parsed.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -62,22 +62,27 @@ def of(run: "Run") -> dict[str, Any]:
         If the configuration asks for a timepoint or a crop that there is not.
     """
     asked, own = run.config["pilot"], run.config["deconvolution"]["iterations"]
-    settings: list[dict[str, Any]] = []
-    for method in methods(run.config).values():
-        found = dataclasses.replace(run, config={**run.config, "deconvolution": method}).settings()
-        del found["iterations"]
-        if found not in settings:
-            settings.append(found)
+    settings = [
+        dataclasses.replace(run, config={**run.config, "deconvolution": method}).settings()
+        for method in methods(run.config).values()
+    ]
+    for method in settings:
+        del method["iterations"]
     return {
         "channels": {channel: _volume(run, channel, asked["timepoint"]) for channel in run.channels},
         "volume": list(run.shape),
         "region": _region(asked["crop"], run.shape),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
-        "methods": settings,
+        "methods": distinct(settings),
         "iterations": sorted({*asked["iterations"], *([own] if own != "auto" else [])}),
         "at_a_time": max(map(len, run.blocks.values())) * len(run.channels),
     }
+
+
+def distinct(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out methods that have been named already."""
+    return [method for number, method in enumerate(methods) if method not in methods[:number]]
 
 
 def layouts(run: "Run") -> dict[str, "Layout"]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from lightsheet import files
 from lightsheet.pilot import sweep, worker
+from lightsheet.pilot.scratch import Scratch
 from lightsheet.pilot.sweep import Plan
-from lightsheet.pilot.worker import Scratch
 from lightsheet.results import Results
 from lightsheet.store import Layout
 
@@ -150,9 +150,11 @@ class Trials:
 
     def pictures(self, found: Mapping[str, Any]) -> dict[Key, dict[str, np.ndarray]]:
         """Return the planes `xy` and `xz` of each channel's raw volume, and of each run that `measure` returned."""
-        keys: list[Key] = []
-        for channel, of_channel in found.items():
-            keys.append((channel,))
-            for number, method in enumerate(of_channel["methods"]):
-                keys += [(channel, number, run["iterations"]) for run in method["runs"]]
+        runs = [
+            (channel, number, run["iterations"])
+            for channel, of_channel in found.items()
+            for number, method in enumerate(of_channel["methods"])
+            for run in method["runs"]
+        ]
+        keys: list[Key] = [*((channel,) for channel in found), *runs]
         return {key: dict(np.load(self._at(key).planes)) for key in keys}

@@ -5,7 +5,6 @@ Each function leaves what it found in the pilot's scratch folder. No result stay
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -19,7 +18,7 @@ from lightsheet import counts, deconvolution, files, ingestion, mosaic, records,
 from lightsheet.deconvolution import stopping
 from lightsheet.errors import InputError
 from lightsheet.pilot import peak, planes
-from lightsheet.results import Results
+from lightsheet.pilot.scratch import Scratch
 from lightsheet.store import Layout, read_volume, shard_path
 
 BORROWED = (
@@ -30,39 +29,6 @@ BORROWED = (
 
 ALONE = Lock()
 """Of a worker that has several volumes at a time: measured one by one, for they share its memory."""
-
-
-@dataclass(frozen=True)
-class Scratch(Results):
-    """Where a pilot works: results of a run, but each trial has its own, for workers do several at a time.
-
-    Parameters
-    ----------
-    trial : str
-        Its name; what is ingested is there for all.
-    """
-
-    trial: str = ""
-
-    def work(self, kind: str, channel: str) -> Path:
-        """Return where shards are written."""
-        place = super().work(kind, channel)
-        return place / self.trial if kind == "result" else place
-
-    def record(self, kind: str, channel: str, timepoint: int) -> Path:
-        """Return the record of one volume."""
-        place = super().record(kind, channel, timepoint)
-        return place.parent / self.trial / place.name if kind == "result" else place
-
-    @property
-    def numbers(self) -> Path:
-        """What was measured, JSON."""
-        return self.folder / "found" / f"{self.trial}.json"
-
-    @property
-    def planes(self) -> Path:
-        """What is shown: `xy` and `xz`, float32 counts."""
-        return self.folder / "found" / f"{self.trial}.npz"
 
 
 def ingest(
@@ -210,31 +176,38 @@ def deconvolve(
     voxel_size : mapping
         Micrometre along `z`, `y` and `x`.
     """
+
+    def once(settings: Mapping[str, Any]) -> records.Record:
+        return restoration.deconvolve(place, channel, timepoint, psf, settings, layout, "pilot", threads, memory)
+
     with ALONE:
+        _remove(place, channel, timepoint)  # what a lost worker left
         try:
-            _warm_up(place, channel, timepoint, psf, settings, layout, threads, memory)
+            deconvolution.try_out(settings["engine"])
+            if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
+                once({**settings, "iterations": 1})
+                _remove(place, channel, timepoint)
             with peak.watched(settings["engine"]) as used:
-                record = restoration.deconvolve(
-                    place, channel, timepoint, psf, settings, layout, "pilot", threads, memory
-                )
-            array = zarr.open_array(place.work("result", channel) / "0", mode="r")
-            scale = settings["scale"] if settings["dtype"] != "float32" else 1
-            shown = planes.planes(array.shape[1:], spot, voxel_size).items()
-            planes.keep(place.planes, {name: np.divide(array[timepoint, *where], scale) for name, where in shown})
+                record = once(settings)
+            _keep(place, channel, timepoint, settings, spot, voxel_size)
         finally:
             _remove(place, channel, timepoint)
     files.write_json(place.numbers, _numbers(record, used))
 
 
-def _warm_up(place: Scratch, channel: str, timepoint: int, psf: Path, settings: Mapping[str, Any], *where: Any) -> None:
-    """Do once what only a worker's first volume takes time for; start from nothing, whatever a lost worker left."""
-    _remove(place, channel, timepoint)
-    deconvolution.try_out(settings["engine"])
-    if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
-        layout, threads, memory = where
-        one = {**settings, "iterations": 1}
-        restoration.deconvolve(place, channel, timepoint, psf, one, layout, "pilot", threads, memory)
-        _remove(place, channel, timepoint)
+def _keep(
+    place: Scratch,
+    channel: str,
+    timepoint: int,
+    settings: Mapping[str, Any],
+    spot: Sequence[int],
+    voxel_size: Mapping[str, float],
+) -> None:
+    """Keep the planes of a result that are shown, in counts."""
+    array = zarr.open_array(place.work("result", channel) / "0", mode="r")
+    scale = settings["scale"] if settings["dtype"] != "float32" else 1
+    shown = planes.planes(array.shape[1:], spot, voxel_size).items()
+    planes.keep(place.planes, {name: np.divide(array[timepoint, *where], scale) for name, where in shown})
 
 
 def _remove(place: Scratch, channel: str, timepoint: int) -> None:
