@@ -23,7 +23,8 @@ try:
     run = plan.prepare(config, resumed=not workflow.is_main_process)
     tried = sweep.of(run)
     if workflow.is_main_process:
-        if "plan" not in sys.argv:  # which says itself if the disk is too small
+        # A plan says itself if the disk is too small, and a pilot needs little of it.
+        if not {"pilot", "plan"} & set(sys.argv):
             logger.info(run.summary())
         if run.acquisition.waiting:
             logger.info(run.acquisition.waiting_remark)
@@ -279,5 +280,6 @@ rule verify:
         volumes=2,
     params:
         results=run.results,
+        raw=run.acquisition.folder,  # the provenance says where it was, before folders were moved
     script:
         "scripts/verify.py"
