@@ -44,7 +44,8 @@ if __name__ == "__main__":
     if "snakemake" not in globals():
         sys.exit(main())
     with log.job(snakemake.log[0]):
-        if failed := verify(snakemake.params.results.folder, snakemake.resources.volumes, snakemake.threads):
+        given, volumes = snakemake.params, snakemake.resources.volumes
+        if failed := verify(given.results.folder, volumes, snakemake.threads, raw=given.raw):
             raise InputError(
                 f"{', '.join(failed)}: made again from the provenance, that is not what the store holds; remove the "
                 "record below records/result and run the workflow again"

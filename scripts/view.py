@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +15,13 @@ from lightsheet.errors import InputError
 def view(folder: Path, port: int) -> None:
     """Serve `results/NAME` until Ctrl-C or SIGTERM."""
     results = published.find(folder)
-    try:
-        with serving.served(results.folder, port, partial(viewing.state, results)) as url:
-            print(viewing.instructions(results, url), flush=True)
-            while True:
-                signal.pause()
-    except KeyboardInterrupt:
-        print("ended")
+    with (
+        suppress(KeyboardInterrupt),
+        serving.served(results.folder, port, partial(viewing.state, results)) as url,
+    ):
+        print(viewing.instructions(results, url), flush=True)
+        while True:
+            signal.pause()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

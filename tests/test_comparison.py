@@ -11,10 +11,20 @@ from lightsheet.errors import InputError
 from lightsheet.run import Run
 from tests import tiny_run
 
+OTHER: dict[str, object] = {"iterations": 3, "background": 1000}
+
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tiny_run.make(tmp_path_factory.mktemp("theirs"))
+
+
+@pytest.fixture(scope="module")
+def other(theirs: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the same files with other settings."""
+    folder = tmp_path_factory.mktemp("other")
+    shutil.copytree(theirs.acquisition.folder, folder / "my data")
+    return repeated(folder, deconvolution=OTHER)
 
 
 @pytest.fixture
@@ -62,30 +72,26 @@ def test_one_changed_pixel_shows_in_its_volume_alone(theirs: Run, raw: Path, cap
     assert warnings(caplog)[0].endswith("; made from other raw pixels")
 
 
-def test_a_pixel_that_changes_no_result_shows_too(theirs: Run, raw: Path) -> None:
+def test_a_pixel_that_changes_no_result_shows_too(other: Path, raw: Path) -> None:
     """Below the background, voxels count as 0."""
-    for path in [next((raw / "my data").glob("*ch1*stack0001*_001x*"))]:
-        tile = tifffile.imread(path)
-        tile[tile == tile.min()] -= 1
-        tifffile.imwrite(path, tile)
-    fixed = {"background": 1000}
-    changed = repeated(raw, deconvolution=fixed)
-    shutil.rmtree(raw / "my data")
-    shutil.copytree(theirs.acquisition.folder, raw / "my data")
-    outcomes = comparison.compare(changed, repeated(raw, deconvolution=fixed, output={"folder": str(raw / "other")}))
+    path = next((raw / "my data").glob("*ch1*stack0001*_001x*"))
+    tile = tifffile.imread(path)
+    tile[tile == tile.min()] -= 1
+    tifffile.imwrite(path, tile)
+    outcomes = comparison.compare(repeated(raw, deconvolution=OTHER), other)
     assert [o["identical"] for o in outcomes] == [True] * 4
     assert [o["passed"] for o in outcomes] == [True, True, True, False]
 
 
-def test_other_settings_are_named(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
-    mine = repeated(raw, deconvolution={"iterations": 3})
-    outcomes = comparison.compare(mine, theirs.results.folder)
+def test_other_settings_are_named(theirs: Run, other: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outcomes = comparison.compare(other, theirs.results.folder)
     assert all(o["same_raw"] and not o["passed"] and o["relative_l2"] > 1e-2 for o in outcomes)
-    assert all(message.endswith("; iterations 3, there 2") for message in warnings(caplog))
+    assert len(warnings(caplog)) == 4
+    assert all(told.endswith("; background 1000, there auto; iterations 3, there 2") for told in warnings(caplog))
     caplog.clear()
-    outcomes = comparison.compare(mine, evidence(theirs.results.folder, raw / "theirs"))
+    outcomes = comparison.compare(other, evidence(theirs.results.folder, tmp_path / "theirs"))
     assert all(not o["passed"] and o["relative_l2"] is None for o in outcomes)
-    assert "DIFFERS, not the same bits, and a store to compare is not there; iterations 3" in warnings(caplog)[0]
+    assert "DIFFERS, not the same bits, and a store to compare is not there; background" in warnings(caplog)[0]
 
 
 def test_another_codec_makes_no_difference(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -98,7 +104,7 @@ def test_another_codec_makes_no_difference(theirs: Run, raw: Path, caplog: pytes
 @pytest.mark.parametrize(("tolerance", "code"), [(1, 0), (1e-5, 1)])
 def test_what_is_within_the_tolerance_agrees(
     theirs: Run,
-    raw: Path,
+    other: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     tolerance: float,
@@ -106,7 +112,7 @@ def test_what_is_within_the_tolerance_agrees(
 ) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
     monkeypatch.setattr(comparison, "TOLERANCE", tolerance)
-    assert script.main([str(repeated(raw, deconvolution={"iterations": 3})), str(theirs.results.folder)]) == code
+    assert script.main([str(other), str(theirs.results.folder)]) == code
     assert ("4 more agree within 1" in caplog.messages) == (tolerance == 1)
 
 
@@ -117,19 +123,18 @@ def test_other_volumes_are_refused(theirs: Run, raw: Path) -> None:
         comparison.compare(repeated(raw), theirs.results.folder)
 
 
-def test_software_that_differs_is_told(
-    theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_software_that_differs_is_told(theirs: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
-    other = {**software.versions(), "python": "3.99"}
-    monkeypatch.setattr("lightsheet.software.versions", lambda: other)
-    comparison.compare(repeated(raw), theirs.results.folder)
-    assert any(message.startswith("python: 3.99 here, 3.") for message in caplog.messages)
+    copy = evidence(theirs.results.folder, tmp_path / "theirs")
+    crate, version = copy / "ro-crate-metadata.json", software.versions()["python"]
+    crate.write_text(crate.read_text().replace(f'"softwareVersion": "{version}"', '"softwareVersion": "3.99"'))
+    comparison.compare(theirs.results.folder, copy)
+    assert f"python: {version} here, 3.99 there" in caplog.messages
 
 
-def test_command_line(theirs: Run, raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(theirs: Run, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(theirs.results.folder)
     assert script.main([folder, folder]) == 0
-    assert script.main([str(repeated(raw, deconvolution={"iterations": 1})), folder]) == 1
-    assert script.main([folder, str(raw)]) == 2
+    assert script.main([str(other), folder]) == 1
+    assert script.main([folder, str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("compare.py: ")

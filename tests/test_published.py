@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,23 +30,29 @@ def test_an_image_says_what_was_published(run: Run, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
-def test_slabs_make_up_the_volume(run: Run, kind: str) -> None:
+@pytest.mark.parametrize("whole_planes", [False, True])
+def test_bands_make_up_the_volume(run: Run, kind: str, whole_planes: bool) -> None:
     image = published.read(run.results, kind)
+    depth, height, _ = image.levels[0].chunk
     for c, channel in enumerate(image.channels):
         for t in image.timepoints:
             volume = np.zeros(SHAPE)
-            for planes, slab in image.slabs(channel, t, 0):
-                volume[planes] = slab
+            for where, band in image.bands(channel, t, 0, whole_planes=whole_planes):
+                assert band.shape == (depth, SHAPE[1] if whole_planes else height, SHAPE[2])
+                volume[where] = band
             np.testing.assert_array_equal(volume, run.volumes[kind, t, c])
 
 
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda shard: shard.unlink(), "is missing or empty; run the workflow again"),
-        (lambda shard: shard.write_bytes(b""), "is missing or empty; run the workflow again"),
-        (lambda shard: shard.write_bytes(shard.read_bytes()[:-50]), "is damaged .*; remove it and run"),
-        (lambda shard: shard.write_bytes(b"\xff" * 9 + shard.read_bytes()[9:]), "is damaged .*; remove it and run"),
+        (lambda shard: shard.unlink(), "is missing; run the workflow again"),
+        (lambda shard: shard.write_bytes(b""), "has a damaged shard index; remove it and run"),
+        (lambda shard: shard.write_bytes(shard.read_bytes()[:-50]), "has a damaged shard index; remove it and run"),
+        (
+            lambda shard: shard.write_bytes(b"\xff" * 9 + shard.read_bytes()[9:]),
+            "has a damaged inner chunk at byte 0; remove it and run",
+        ),
     ],
     ids=["missing", "empty", "cut", "flipped"],
 )
@@ -55,12 +62,26 @@ def test_a_shard_that_is_not_whole_is_named(tmp_path: Path, damage, complaint: s
     damage(shard)
     image = published.read(run.results, "result")
     with pytest.raises(InputError, match=f"{shard} {complaint}"):
-        list(image.slabs(image.channels[1], 0, 0))
+        list(image.bands(image.channels[1], 0, 0))
 
 
 def test_a_folder_without_a_finished_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{tmp_path}: there is no .* in it; name the folder of a finished run"):
+    with pytest.raises(InputError, match=f"{tmp_path}: there is no NAME.ome.zarr in it; name the folder of one fin"):
         published.find(tmp_path)
+
+
+def test_a_copy_has_any_name_and_a_link_too(run: Run, tmp_path: Path) -> None:
+    copy, link = shutil.copytree(run.results.folder, tmp_path / "another"), tmp_path / "link"
+    (copy / ".part.run.ome.zarr").mkdir()
+    (copy / ".part.run.ome.zarr" / "zarr.json").touch()  # of a publication under way
+    link.symlink_to(copy)
+    for folder in (copy, link):
+        found = published.find(folder)
+        assert (found.folder, found.store, found.name) == (folder, folder / "run.ome.zarr", "run")
+        assert published.read(found, "raw").name == "run"
+    shutil.copytree(copy / "run.ome.zarr", copy / "second.ome.zarr")
+    with pytest.raises(InputError, match=r"there is run\.ome\.zarr, second\.ome\.zarr in it; name the folder of one"):
+        published.find(copy)
 
 
 def test_the_folder_one_stands_in_has_a_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

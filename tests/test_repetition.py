@@ -17,9 +17,10 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_configuration_holds_here(theirs: Run, tmp_path: Path) -> None:
-    found = repetition.config(crate.read(theirs.results.folder), tmp_path)
+    raw = shutil.copytree(theirs.acquisition.folder, tmp_path / "raw")
+    found = repetition.config(crate.read(theirs.results.folder), raw)
     config.check(found)
-    assert found["input"] == {**theirs.config["input"], "folder": str(tmp_path), "settle": 0}
+    assert found["input"] == {**theirs.config["input"], "folder": str(raw), "settle": 0}
     copies = theirs.results.folder / "provenance" / "psf"
     assert found["psf"]["files"] == {channel: str(copies / f"{channel}.tif") for channel in tiny_run.NAMES}
     assert found["output"] == {**theirs.config["output"], "folder": "repeated"}
@@ -27,12 +28,22 @@ def test_configuration_holds_here(theirs: Run, tmp_path: Path) -> None:
     assert found["deconvolution"] == theirs.config["deconvolution"]
 
 
-def test_engine_is_the_one_that_was_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightsheet.deconvolution.gpu.is_available", lambda: False)
-    run = tiny_run.make(tmp_path)
-    provenance = crate.read(run.results.folder)
+def test_engine_is_the_one_that_was_used(theirs: Run) -> None:
+    provenance = crate.read(theirs.results.folder)
     provenance.config["deconvolution"]["engine"] = "auto"  # type: ignore[index]
-    assert repetition.config(provenance, tmp_path)["deconvolution"]["engine"] == "cpu"
+    assert repetition.config(provenance, theirs.acquisition.folder)["deconvolution"]["engine"] == "cpu"
+
+
+def test_a_folder_without_the_raw_files_is_refused(theirs: Run, tmp_path: Path) -> None:
+    raw = shutil.copytree(theirs.acquisition.folder, tmp_path / "raw")
+    gone = sorted(raw.glob("*_CamA_ch1_*stack0001*"))
+    for path in gone:
+        path.unlink()
+    with pytest.raises(
+        InputError, match=r"raw lacks 2 of the 8 raw files that the provenance names, such as a b_"
+    ) as told:
+        repetition.config(crate.read(theirs.results.folder), raw)
+    assert gone[0].name in str(told.value)
 
 
 def test_remarks_say_what_to_install(theirs: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,4 +91,4 @@ def test_a_psf_that_is_not_theirs_is_refused(theirs: Run, tmp_path: Path) -> Non
     copy = shutil.copytree(theirs.results.folder, tmp_path / "copy")
     (copy / "provenance" / "psf" / "CamA_ch0_488nm.tif").write_bytes(b"other")
     with pytest.raises(InputError, match="is not the file that the provenance names"):
-        repetition.config(crate.read(copy), tmp_path)
+        repetition.config(crate.read(copy), theirs.acquisition.folder)

@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -48,6 +49,18 @@ def test_requirements_are_what_pip_reads() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^ ]+", line) for line in lines)
 
 
+def test_requirements_name_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        {"Name": "Pillow", "Version": "12"},
+        {},
+        {"Name": "pillow", "Version": "11"},
+        {"Name": "a", "Version": "1"},
+    ]
+    distributions = [SimpleNamespace(metadata=each, version=each.get("Version")) for each in found]
+    monkeypatch.setattr(software.metadata, "distributions", lambda: distributions)
+    assert software.requirements() == "a==1\nPillow==12\n"
+
+
 def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert software.git_commit(tmp_path) == "unknown"
     git(tmp_path, "init", "--quiet")
@@ -60,6 +73,9 @@ def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert software.git_commit(tmp_path) == commit
     (tmp_path / "Snakefile").write_text("two")
     assert software.git_commit(tmp_path) == f"{commit} with uncommitted changes"
+    if os.geteuid() == 0:  # another user's checkout is known too
+        os.chown(tmp_path, 12345, 12345)
+        assert software.git_commit(tmp_path).startswith(commit)
     (tmp_path / "unpacked").mkdir()
     assert software.git_commit(tmp_path / "unpacked") == "unknown"  # not the project around it
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import verify as script
-from lightsheet import pyramid, shards, verification
+from lightsheet import crate, pyramid, shards, verification
 from lightsheet.errors import InputError
 from lightsheet.results import Results
 from lightsheet.run import Run
@@ -61,10 +61,10 @@ def forge(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     metadata = folder / "ro-crate-metadata.json"
-    crate = json.loads(metadata.read_text())
-    entity = next(entity for entity in crate["@graph"] if entity["@id"] == "provenance/volumes.csv")
+    described = json.loads(metadata.read_text())
+    entity = next(entity for entity in described["@graph"] if entity["@id"] == "provenance/volumes.csv")
     entity["sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
-    metadata.write_text(json.dumps(crate))
+    metadata.write_text(json.dumps(described))
 
 
 def with_settings(**changed: object) -> Callable[[dict[str, str]], object]:
@@ -229,9 +229,19 @@ def test_changed_provenance_is_named(copied: Path, name: str) -> None:
 def test_folder_without_provenance(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ro-crate-metadata.json: there is no provenance here"):
         verification.verify(tmp_path, 1, 1)
-    (tmp_path / "ro-crate-metadata.json").write_text("{}")
+    for content in ("[]", "{}", '{"@graph": 1}', '{"@graph": [{}]}'):
+        (tmp_path / "ro-crate-metadata.json").write_text(content)
+        with pytest.raises(InputError, match=r"ro-crate-metadata.json is no RO-Crate; remove"):
+            verification.verify(tmp_path, 1, 1)
+    (tmp_path / "ro-crate-metadata.json").write_text('{"@graph": []}')
     with pytest.raises(InputError, match=r"config.yaml is missing"):
         verification.verify(tmp_path, 1, 1)
+
+
+def test_a_volume_may_be_of_thousands_of_files(copied: Path) -> None:
+    """Their names and digests take more than Python's csv reads of a cell by itself."""
+    forge(copied, lambda row: row.update(sources=" ".join(["plane.tif"] * 20_000)))
+    assert len(crate.read(copied).rows[0]["sources"]) > 131_072
 
 
 def test_no_volumes_is_refused(finished: Run) -> None:
@@ -277,10 +287,13 @@ def test_command_line_as_a_program(finished: Run, monkeypatch: pytest.MonkeyPatc
     assert ended.value.code == 0
 
 
-def test_rule(copied: Path, tmp_path: Path) -> None:
-    log = tmp_path / "verify.log"
+def test_rule(finished: Run, copied: Path, tmp_path: Path) -> None:
+    """The raw files are where the configuration says now."""
+    log, raw = tmp_path / "verify.log", shutil.copytree(finished.acquisition.folder, tmp_path / "moved")
+    crate = copied / "ro-crate-metadata.json"
+    crate.write_text(crate.read_text().replace(finished.acquisition.folder.resolve().as_uri(), "file:///nowhere"))
     job = SimpleNamespace(
-        params=SimpleNamespace(results=Results(copied)),
+        params=SimpleNamespace(results=Results(copied), raw=raw),
         resources=SimpleNamespace(volumes=4),
         threads=1,
         log=[str(log)],

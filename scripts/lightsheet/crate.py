@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +98,20 @@ def read(folder: Path) -> Crate:
             f"{Results(folder).crate}: there is no provenance here; name the folder of a finished run, such as "
             "results/demo, or run the workflow to its end"
         )
-    entities = {entity["@id"]: entity for entity in found.get("@graph", [])}
+    entities = _entities(found, Results(folder).crate)
     for name in (CONFIG, VOLUMES, REQUIREMENTS):
         check(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)
     config, table = ((folder / name).read_text(encoding="utf-8") for name in (CONFIG, VOLUMES))
+    csv.field_size_limit(sys.maxsize)  # 131072 characters are the names of a thousand planes, as some volumes have
     return Crate(folder, entities, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
+
+
+def _entities(found: Any, path: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what a crate describes, by identifier."""
+    try:
+        return {entity["@id"]: entity for entity in found["@graph"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is no RO-Crate; {REWRITE}") from error
 
 
 def check(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = files.sha256) -> None:

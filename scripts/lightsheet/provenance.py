@@ -145,13 +145,14 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
 
 def _add_inputs(crate: ROCrate, run: Run) -> list[Entity]:
     """Add the configuration, the folder of the acquisition, and every measured PSF."""
+    folder = run.acquisition.folder.resolve()  # `..` and links mean nothing where the results go
     inputs = [
         _add_file(crate, run, CONFIG, "The configuration, defaults filled in."),
         _add_file(crate, run, REQUIREMENTS, "The Python packages that were installed, for pip."),
         crate.add_dataset(
-            f"{run.acquisition.folder.absolute().as_uri()}/",
+            f"{folder.as_uri()}/",
             properties={
-                "name": run.acquisition.folder.name,
+                "name": folder.name,
                 "description": f"The TIFF files of the acquisition; {VOLUMES} lists them with their digests.",
             },
         ),

@@ -50,7 +50,7 @@ def summary(run: Run) -> str:
 
 
 def _readme(run: Run) -> str:
-    name, folder = run.results.name, run.acquisition.folder.absolute()
+    name, folder = run.results.name, run.acquisition.folder.resolve()
     return f"""# {name}
 
 {summary(run)}

@@ -12,7 +12,10 @@ from lightsheet import files, ome
 from lightsheet.errors import InputError
 from lightsheet.pyramid import Level
 from lightsheet.results import Results
-from lightsheet.store import shard_path
+from lightsheet.shards import slices
+from lightsheet.store import open_shard, shard_path
+
+SUFFIX = ".ome.zarr"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,24 @@ class Channel:
     def window(self) -> tuple[float, float]:
         """The stored values that are shown black and in full colour."""
         return self.omero["window"]["start"], self.omero["window"]["end"]
+
+
+@dataclass(frozen=True)
+class Found(Results):
+    """A folder of results, which may have another name than its run.
+
+    Parameters
+    ----------
+    run : str
+        The run's name.
+    """
+
+    run: str
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.run
 
 
 @dataclass(frozen=True)
@@ -87,8 +108,10 @@ class Image:
         """All of them."""
         return range(len(self.seconds))
 
-    def slabs(self, channel: Channel, timepoint: int, number: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """Read a volume, slab by slab.
+    def bands(
+        self, channel: Channel, timepoint: int, number: int, *, whole_planes: bool = False
+    ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        """Read a volume, band by band.
 
         Parameters
         ----------
@@ -98,11 +121,14 @@ class Image:
             Index on the time axis.
         number : int
             Of the pyramid's level.
+        whole_planes : bool
+            A band has as many planes as an inner chunk, and all their rows; unless that is wanted, as many rows as an
+            inner chunk.
 
         Yields
         ------
-        slice, numpy.ndarray
-            Planes, as many as an inner chunk has, and their voxels (z, y, x).
+        tuple of slice, numpy.ndarray
+            Planes and rows, and their voxels (z, y, x).
 
         Raises
         ------
@@ -110,19 +136,15 @@ class Image:
             If the volume's shard is missing (Zarr itself would read zeros) or damaged.
         """
         shard = shard_path(channel.store, number, (timepoint, *channel.index))
-        level = self.levels[number]
-        if not shard.exists() or not shard.stat().st_size:
-            raise InputError(f"{shard} is missing or empty; run the workflow again to make it anew")
-        array = zarr.open_array(channel.store / str(number), mode="r")
-        for start in range(0, level.shape[0], level.chunk[0]):
-            planes = slice(start, start + level.chunk[0])
-            where: tuple[int | slice, ...] = (timepoint, *channel.index, planes)
-            try:
-                yield planes, np.asarray(array[where])
-            except (ValueError, RuntimeError) as error:
-                raise InputError(
-                    f"{shard} is damaged ({error}); remove it and run the workflow again to make it anew"
-                ) from error
+        shape, (depth, height, _) = self.levels[number].shape[:2], self.levels[number].chunk
+        if not shard.exists():
+            raise InputError(f"{shard} is missing; run the workflow again to make it anew")
+        try:
+            source = open_shard(shard, channel.store / str(number))
+            for planes, rows in slices(shape, (depth, shape[1] if whole_planes else height)):
+                yield (planes, rows), source[planes, rows]
+        except ValueError as error:
+            raise InputError(f"{shard} {error}; remove it and run the workflow again to make it anew") from error
 
 
 def find(folder: Path) -> Results:
@@ -131,7 +153,7 @@ def find(folder: Path) -> Results:
     Parameters
     ----------
     folder : Path
-        `results/NAME`.
+        `results/NAME`, or a copy of it or a link to it, which may have any name.
 
     Returns
     -------
@@ -141,15 +163,18 @@ def find(folder: Path) -> Results:
     Raises
     ------
     InputError
-        If the folder holds no published store.
+        If the folder does not hold the published store of one run.
     """
-    results = Results(folder.absolute())  # a folder's name is the run's name, and `.` has none
-    if not (results.store / "zarr.json").is_file():
+    folder = folder.absolute()
+    stores = [place.parent.name for place in folder.glob(f"*{SUFFIX}/zarr.json")]
+    names = [name.removesuffix(SUFFIX) for name in stores if not name.startswith(files.PART)]
+    if len(names) != 1:
+        found = ", ".join(f"{name}{SUFFIX}" for name in sorted(names)) or f"no NAME{SUFFIX}"
         raise InputError(
-            f"{folder}: there is no {results.store.name} in it; name the folder of a finished run, such as "
-            "results/demo, or run the workflow to its end"
+            f"{folder}: there is {found} in it; name the folder of one finished run, such as results/demo, or run the "
+            "workflow to its end"
         )
-    return results
+    return Found(folder, names[0])
 
 
 def read(results: Results, kind: str) -> Image:

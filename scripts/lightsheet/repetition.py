@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lightsheet import software
 from lightsheet.crate import Crate
@@ -32,10 +33,16 @@ def config(provenance: Crate, acquisition: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If there is no such folder, or a PSF is missing or not the one that was used.
+        If there is no such folder, or it lacks a raw file, or a PSF is missing or not the one that was used.
     """
     if not acquisition.is_dir():
         raise InputError(f"{acquisition}: there is no such folder; name the one with the raw files of the acquisition")
+    names = dict.fromkeys(unquote(name) for row in provenance.rows for name in row["sources"].split())
+    if absent := [name for name in names if not (acquisition / name).is_file()]:
+        raise InputError(
+            f"{acquisition} lacks {len(absent)} of the {len(names)} raw files that the provenance names, such as "
+            f"{absent[0]}; name the folder that holds them"
+        )
     repeated = copy.deepcopy(dict(provenance.config))
     repeated["input"] |= {"folder": str(acquisition.absolute()), "settle": 0}
     repeated["voxel_size"] |= {"override": True}  # it was held against the files' metadata, or was to override that

@@ -61,7 +61,8 @@ def git_commit(repository: Path) -> str:
     """Name the commit of a checkout and whether tracked files differ from it; `UNKNOWN` outside git."""
     if not (repository / ".git").exists():  # git itself would look further up, into another project
         return UNKNOWN
-    command = ["git", "--no-optional-locks", "-C", str(repository)]
+    # Git refuses what is another user's, such as a shared installation; its code runs here anyway.
+    command = ["git", "--no-optional-locks", "-c", "safe.directory=*", "-C", str(repository)]
     try:
         commit, changes = (
             subprocess.run([*command, *ask], capture_output=True, text=True, timeout=60, check=True).stdout
@@ -81,5 +82,8 @@ def versions() -> dict[str, str]:
 
 def requirements() -> str:
     """Name every installed distribution and its version, as `pip install -r` reads it."""
-    found = {f"{each.metadata['Name']}=={each.version}" for each in metadata.distributions()}
-    return "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
+    found: dict[str, str] = {}
+    for each in metadata.distributions():  # of two with one name, the first is the one that is imported
+        if name := each.metadata.get("Name"):  # which a half removed one lacks
+            found.setdefault(name.casefold(), f"{name}=={each.version}")
+    return "".join(f"{line}\n" for line in sorted(found.values(), key=str.casefold))

@@ -125,7 +125,7 @@ def _next_level(work: Path, timepoint: int, number: int, volume: Source, layout:
     z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
     if number == 1:
         return Shrunk(volume, (z, y, x), PLANES)
-    shard = _open(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
+    shard = open_shard(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
     return Shrunk(shard, (z, y, x), below.chunk[0] * z)  # so that each chunk is decoded once
 
 
@@ -157,7 +157,7 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
     if files.patiently(lambda: [] if shard.exists() else [shard], shard.parent):
         raise InputError(f"{shard} is missing; run the same command again, and its volume will be ingested anew")
     try:
-        source = _open(shard, work / "0")
+        source = open_shard(shard, work / "0")
         volume = allocate(source.shape, source.dtype)
 
         def read(band: tuple[slice, slice]) -> None:
@@ -172,8 +172,8 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
     return volume
 
 
-def _open(shard: Path, array: Path) -> shards.Shard:
-    """Open a shard as its array's metadata say."""
+def open_shard(shard: Path, array: Path) -> shards.Shard:
+    """Open a shard as the metadata of its array, in the work area or a published store, say; errors as for `Shard`."""
     metadata = json.loads((array / "zarr.json").read_text(encoding="utf-8"))
     leading = len(metadata["shape"]) - 3
     sharding = metadata["codecs"][0]["configuration"]

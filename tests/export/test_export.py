@@ -91,14 +91,14 @@ def test_after_an_error_nothing_of_it_is_left(
     run: Run, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the last level of the last channel."""
-    slabs = published.Image.slabs
+    bands = published.Image.bands
 
-    def interrupted(image: Any, channel: Any, timepoint: int, number: int) -> Any:
+    def interrupted(image: Any, channel: Any, *where: int, **how: bool) -> Any:
         if channel.name == SECOND:
             raise KeyboardInterrupt
-        yield from slabs(image, channel, timepoint, number)
+        yield from bands(image, channel, *where, **how)
 
-    monkeypatch.setattr(published.Image, "slabs", interrupted)
+    monkeypatch.setattr(published.Image, "bands", interrupted)
     with pytest.raises(KeyboardInterrupt):
         choice.export(run.results.folder, form, tmp_path, timepoints="1")
     assert not list(tmp_path.iterdir())
@@ -106,14 +106,14 @@ def test_after_an_error_nothing_of_it_is_left(
 
 @pytest.mark.parametrize("form", choice.FORMATS)
 def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Path, form: str) -> None:
-    """And the next try is not in its way."""
+    """And what it left is not in the way of the next try, which removes it."""
     killed = (
         "import os; from pathlib import Path; from lightsheet import published; from lightsheet.export import choice\n"
-        "slabs = published.Image.slabs\n"
-        "def dying(image, channel, *where):\n"
+        "bands = published.Image.bands\n"
+        "def dying(image, channel, *where, **how):\n"
         f"    if channel.name == {SECOND!r}: os.kill(os.getpid(), 9)\n"
-        "    yield from slabs(image, channel, *where)\n"
-        "published.Image.slabs = dying\n"
+        "    yield from bands(image, channel, *where, **how)\n"
+        "published.Image.bands = dying\n"
         f"choice.export(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
     )
     ended = subprocess.run(
@@ -122,7 +122,7 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
     assert ended.returncode == -signal.SIGKILL
     assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
     (path,) = choice.export(run.results.folder, form, tmp_path, timepoints="1")
-    assert path.exists()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
     shard = store.shard_path(run.results.store, 0, (0, 1))
     shard.unlink()
     for form in choice.FORMATS:
-        with pytest.raises(InputError, match="is missing or empty"):
+        with pytest.raises(InputError, match="is missing; run"):
             choice.export(run.results.folder, form, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
@@ -159,7 +159,7 @@ def test_the_script_refuses_what_is_no_finished_run_and_what_is_no_folder(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert script.main([str(tmp_path), "--format", "ome-tiff", "--out", str(tmp_path)]) == 2
-    assert "name the folder of a finished run" in capsys.readouterr().err
+    assert "name the folder of one finished run" in capsys.readouterr().err
     (tmp_path / "file").touch()
     for form in choice.FORMATS:
         assert script.main([str(run.results.folder), "--format", form, "--out", str(tmp_path / "file")]) == 2

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, Project
+from tests import tiny_run
+
+from .conftest import ROOT
 
 pytestmark = pytest.mark.workflow
 
@@ -38,21 +40,24 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return ended
 
 
-def test_provenance_and_raw_files_are_enough_to_repeat_a_run(project: Project, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
+def test_provenance_and_raw_files_are_enough_to_repeat_a_run(tmp_path: Path) -> None:
+    first, elsewhere = tmp_path / "first", tmp_path / "elsewhere"
+    one = {"CamA_ch0_488nm": "488.tif"}  # a channel more is five processes more
+    run = tiny_run.make(first, input={"ignore": ["???.tif", "*_ch1_*"]}, psf={"files": one})
     check_out(elsewhere / "checkout")
-    shutil.copytree(project.results / "provenance", elsewhere / "theirs" / "provenance")
-    shutil.copy(project.results / "ro-crate-metadata.json", elsewhere / "theirs")
-    shutil.move(project.folder / "data", elsewhere / "raw files")
-    shutil.rmtree(elsewhere / "raw files" / "psf")
-    shutil.rmtree(project.folder)
+    shutil.copytree(run.results.folder / "provenance", elsewhere / "theirs" / "provenance")
+    shutil.copy(run.results.crate, elsewhere / "theirs")
+    raw = shutil.move(run.acquisition.folder, elsewhere / "raw files")
+    (raw / "488.tif").unlink()
+    shutil.rmtree(first)
 
     printed = python(elsewhere, "checkout/scripts/repeat.py", "theirs", "raw files")
     assert "pip install" not in printed.stderr, "the same versions"
     # Fewer jobs than theirs: how the work is cut into jobs changes nothing.
-    config = printed.stdout.replace("timepoints_per_job: 2", "timepoints_per_job: 3")
+    config = printed.stdout.replace("timepoints_per_job: 1", "timepoints_per_job: 2")
+    assert config != printed.stdout
     (elsewhere / "repeat.yaml").write_text(config)
     snakemake = ("-m", "snakemake", "--snakefile", "checkout/Snakefile", "--configfile", "repeat.yaml")
     python(elsewhere, *snakemake, "--cores", "2", "consolidate")
-    compared = python(elsewhere, "checkout/scripts/compare.py", "repeated/small", "theirs")
-    assert "6 of 6 volumes are the same, bit for bit" in compared.stderr
+    compared = python(elsewhere, "checkout/scripts/compare.py", "repeated/tiny", "theirs")
+    assert "2 of 2 volumes are the same, bit for bit" in compared.stderr

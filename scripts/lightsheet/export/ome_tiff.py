@@ -35,7 +35,7 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
     path : Path
         The file, which appears whole or not at all.
     image : Image
-        As many planes as an inner chunk has are in memory at a time.
+        As many planes as an inner chunk has are in memory at a time, because a file has one after the other.
     timepoints : sequence of int
         The one timepoint.
     progress : Progress
@@ -46,6 +46,8 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
     levels = _levels(image)
     voxels = prod(pages) * sum(prod(shape) for shape, _ in levels)
     big = voxels * image.dtype.itemsize > CLASSIC_BYTES
+    for part in path.parent.glob(f"{files.PART}{path.stem}.*"):  # of an export that was killed
+        part.unlink()
     with files.atomic(path) as part:
         with tifffile.TiffWriter(part, bigtiff=big, ome=True) as tiff:
             for number, (shape, source) in enumerate(levels):
@@ -83,11 +85,13 @@ def _levels(image: Image) -> list[tuple[tuple[int, int], int]]:
 def _tiles(image: Image, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield the tiles of a level, plane by plane; those at an edge are smaller."""
     for channel in image.channels:
-        for _, slab in image.slabs(channel, timepoint, source):
-            while slab.shape[1:] != shape:
-                slab = downsample(slab, (1, 2, 2))
-            for plane, top, left in product(slab, range(0, shape[0], TILE), range(0, shape[1], TILE)):
-                yield plane[top : top + TILE, left : left + TILE]
+        for _, band in image.bands(channel, timepoint, source, whole_planes=True):
+            for plane in band:
+                while plane.shape != shape:
+                    plane = downsample(plane[None], (1, 2, 2))[0]
+                for top, left in product(range(0, shape[0], TILE), range(0, shape[1], TILE)):
+                    yield plane[top : top + TILE, left : left + TILE]
+            del band, plane  # or it would be kept while the next one is read
 
 
 def _pixels_per_centimetre(image: Image, shape: tuple[int, int]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
     path : Path
         The folder, which appears whole or not at all.
     image : Image
-        As many planes as an inner chunk has are in memory at a time.
+        A row of inner chunks is in memory at a time.
     timepoints : sequence of int
         Which; they follow each other in the copy.
     progress : Progress
@@ -51,8 +51,8 @@ def _fill(group: zarr.Group, path: Path, image: Image, timepoints: Sequence[int]
     for place, timepoint in enumerate(timepoints):
         for index, channel in enumerate(image.channels):
             for number, array in enumerate(arrays):
-                for planes, slab in image.slabs(channel, timepoint, number):
-                    array[place, index, planes] = slab
+                for where, band in image.bands(channel, timepoint, number):
+                    array[(place, index, *where)] = band
         progress.step(f"timepoint {timepoint}")
 
 
