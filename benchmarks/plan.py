@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -80,14 +80,20 @@ def prepare(folder: Path, timepoints: int, shape: tuple[int, int, int], iteratio
             "pilot": {"iterations": [1, iterations]},
         }
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    (folder / "jobqueue.yaml").write_text(yaml.safe_dump(JOBQUEUE))
 
 
-def snakemake(folder: Path, name: str, *arguments: str) -> float:
+def snakemake(folder: Path, name: str, where: Sequence[str], *targets: str) -> float:
     """Run the workflow; return the seconds that it took."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-c", "all", *arguments]
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(ROOT / "Snakefile"), *where]
     start = time.monotonic()
     ended = subprocess.run(
-        [*command, "--configfile", f"{name}.yaml"], cwd=folder, capture_output=True, text=True, check=False
+        [*command, "--configfile", f"{name}.yaml"],
+        cwd=folder,
+        env={**os.environ, "LIGHTSHEET_JOBQUEUE": str(folder / "jobqueue.yaml")},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if ended.returncode:
         raise SystemExit(ended.stderr)
@@ -95,11 +101,12 @@ def snakemake(folder: Path, name: str, *arguments: str) -> float:
 
 
 def look(folder: Path) -> dict[str, int]:
-    """Count the files and folders below one, each file once, and the bytes that they take on the disk."""
+    """Count the files and folders below one, each file once, and the bytes on the disk; not what a pilot left."""
     found, folders = dict[int, int](), 0
-    for place, _, names in os.walk(folder):
+    for place, inside, names in os.walk(folder):
+        inside[:] = [name for name in inside if "pilot" not in name]
         folders += 1
-        for name in names:
+        for name in (name for name in names if "pilot" not in name):
             try:
                 stat = os.stat(os.path.join(place, name))  # noqa: PTH116, PTH118 (as `os.walk` gives them)
             except FileNotFoundError:
@@ -114,13 +121,13 @@ def watch(folder: Path, ended: threading.Event, peak: list[int]) -> None:
         peak.append(look(folder)["disk"])
 
 
-def measure(folder: Path) -> dict[str, float]:
+def measure(folder: Path, where: Sequence[str]) -> dict[str, float]:
     """Run the workflow, and return what it took."""
     results, ended, peak = folder / "results" / "run", threading.Event(), [0]
     watcher = threading.Thread(target=watch, args=(results, ended, peak))
     watcher.start()
     try:
-        seconds = snakemake(folder, "run")
+        seconds = snakemake(folder, "run", where)
     finally:
         ended.set()
         watcher.join()
@@ -131,7 +138,7 @@ def measure(folder: Path) -> dict[str, float]:
         "a volume": fmean(sum(record["seconds"].values()) for record in records if "settings" in record),
         "written": sum(shard["bytes"] for record in records for shard in record["shards"]),
         "peak of the disk": max(*peak, last["disk"]),
-        "files": last["files"] - len(list(results.glob("pilot.*"))) - (results / "logs" / "pilot.log").exists(),
+        "files": last["files"],
         "folders": last["folders"],
         "jobs": len(list((results / "work" / "manifests").glob("*.json"))),
     }
@@ -159,34 +166,42 @@ def words(what: str, value: float) -> str:
     return size(value) if what in ("written", "peak of the disk") else f"{value:.0f}"
 
 
+def compare(folder: Path, where: Sequence[str]) -> list[str]:
+    """Plan, run, and plan again; return a table."""
+    snakemake(folder, "run", where, "pilot")
+    snakemake(folder, "run", where, "plan")
+    before, took = planned(folder, "run"), measure(folder, where)
+    snakemake(folder, "later", where, "pilot")
+    snakemake(folder, "later", where, "plan")
+    after = planned(folder, "later")["wall-clock"]
+    return [
+        "| | planned | measured | measured / planned |",
+        "|---|---|---|---|",
+        *(f"| {w} | {words(w, before[w])} | {words(w, took[w])} | {took[w] / before[w]:.2f} |" for w in took),
+        "",
+        f"Planned from a pilot after the run, the wall-clock is {words('wall-clock', after)}, and the ratio "
+        f"{took['wall-clock'] / after:.2f}: the machine has other work too, which no plan knows.",
+    ]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", type=int, nargs=3, metavar=("Z", "Y", "X"), default=(64, 256, 256))
     parser.add_argument("--timepoints", type=int, default=4, help="(default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=40, help="(default: %(default)s)")
+    parser.add_argument("--slurm", action="store_true", help="do it once more with --profile slurm")
     options = parser.parse_args(argv)
-    shape = tuple(options.shape)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder, options.timepoints, shape, options.iterations)
-        snakemake(folder, "run", "pilot")
-        snakemake(folder, "run", "plan")
-        before, took = planned(folder, "run"), measure(folder)
-        snakemake(folder, "later", "pilot")
-        snakemake(folder, "later", "plan")
-        after = planned(folder, "later")
+    places = {"on this machine": HERE, "with `--profile slurm`": SLURM} if options.slurm else {"on this machine": HERE}
     lines = [
-        f"Planned and measured, by `python benchmarks/plan.py`, on {os.cpu_count()} cores: 2 channels x "
-        f"{options.timepoints} timepoints of {shape}, {options.iterations} iterations, engine cpu.",
-        "",
-        "| | planned | measured | measured / planned |",
-        "|---|---|---|---|",
-        *(f"| {w} | {words(w, before[w])} | {words(w, took[w])} | {took[w] / before[w]:.2f} |" for w in took),
-        "",
-        f"Planned from a pilot after the run, the wall-clock is {words('wall-clock', after['wall-clock'])}, and the "
-        f"ratio {took['wall-clock'] / after['wall-clock']:.2f}: the machine has other work too, which no plan knows.",
+        f"Planned and measured, by `python benchmarks/plan.py{' --slurm' * options.slurm}`, on {os.cpu_count()} cores: "
+        f"2 channels x {options.timepoints} timepoints of {tuple(options.shape)}, {options.iterations} iterations, "
+        "engine cpu."
     ]
+    for words_of_place, where in places.items():
+        with tempfile.TemporaryDirectory() as name, slurm() if where is SLURM else nullcontext():
+            prepare(Path(name), options.timepoints, options.shape, options.iterations)
+            lines += ["", f"## {words_of_place.capitalize()}", "", *compare(Path(name), where)]
     keep("plan", lines)
     return 0
 

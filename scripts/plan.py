@@ -15,19 +15,30 @@ from typing import Any
 from lightsheet import files, log, slurm
 from lightsheet.capacity import available_cores
 from lightsheet.errors import InputError
-from lightsheet.forecast import model, reference, site, text, workload
+from lightsheet.forecast import reference, site, text, workload
 from lightsheet.forecast.measurements import choose
+from lightsheet.forecast.model import Forecast
 from lightsheet.forecast.remarks import Disk, free
 from lightsheet.method import CHOICES
 from lightsheet.run import Run
 
 
-def plan(run: Run, given: Mapping[str, Any], pilot: Path | None, disk: Disk | None) -> tuple[str, dict[str, Any]]:
+def plan(
+    run: Run, given: Mapping[str, Any], pilot: Mapping[str, Any] | None, disk: Disk | None
+) -> tuple[str, dict[str, Any]]:
     """Return the plan of a run as a text and as JSON."""
     work, place = workload.of(run), site.place(run, **given)
-    rates = choose(work, place.engine, files.read_json(pilot) if pilot else None)
-    found = model.forecast(work, place, rates)
+    rates = choose(work, place, pilot)
+    found = Forecast(work, place, rates)
     return text.text(found, disk), text.as_json(found, disk)
+
+
+def positive(text: str) -> int:
+    """Read a number that is at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,24 +46,24 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     zyx, of = {"nargs": 3, "metavar": ("Z", "Y", "X")}, "(default: %(default)s)"
-    add("--channels", type=int, default=3, help=f"how many {of}")
-    add("--timepoints", type=int, default=199, help=f"how many {of}")
-    add("--shape", type=int, **zyx, default=(201, 1024, 768), help=f"voxels of a volume {of}")
-    add("--dtype", default="uint16", help=f"of the TIFFs {of}")
+    add("--channels", type=positive, default=3, help=f"how many {of}")
+    add("--timepoints", type=positive, default=199, help=f"how many {of}")
+    add("--shape", type=positive, **zyx, default=(201, 1024, 768), help=f"voxels of a volume {of}")
+    add("--dtype", choices=("uint8", "uint16", "float32"), default="uint16", help=f"of the TIFFs {of}")
     add("--voxel-size", type=float, **zyx, default=(0.3, 0.104, 0.104), help=f"micrometre {of}")
-    add("--psf-shape", type=int, **zyx, default=(101, 64, 64), help=f"voxels of a PSF file {of}")
+    add("--psf-shape", type=positive, **zyx, default=(101, 64, 64), help=f"voxels of a PSF file {of}")
     add("--psf-voxel-size", type=float, **zyx, default=(0.1, 0.104, 0.104), help=f"micrometre {of}")
-    add("--iterations", type=int, default=10, help=f"of Richardson-Lucy {of}")
+    add("--iterations", type=positive, default=10, help=f"of Richardson-Lucy {of}")
     add("--engine", default="auto", help=f"auto, cpu, gpu, itk or skimage {of}")
     for key in ("boundary", "acceleration"):
         add(f"--{key}", choices=CHOICES[key], default=CHOICES[key][0], help=of)
-    add("--timepoints-per-job", type=int, default=1, help=f"as in the configuration {of}")
+    add("--timepoints-per-job", type=positive, default=1, help=f"as in the configuration {of}")
     add("--output-dtype", default="float32", help=f"of the result: float32 or uint16 {of}")
     add("--profile", type=Path, help="folder of a profile, such as profiles/slurm (default: on this machine)")
     add("--cluster", help="where workers are: local, or a section of jobqueue.yaml (default: as the profile says)")
-    add("--workers", type=int, help="of each deconvolve job (default: as the profile says)")
-    add("--jobs", type=int, help="SLURM jobs at a time (default: as the profile says)")
-    add("--cores", type=int, help="to use on this machine (default: all)")
+    add("--workers", type=positive, help="of each deconvolve job (default: as the profile says)")
+    add("--jobs", type=positive, help="SLURM jobs at a time (default: as the profile says)")
+    add("--cores", type=positive, help="to use on this machine (default: all)")
     add("--pilot", type=Path, help="pilot.json of an acquisition like this one (default: built-in measurements)")
     return parser.parse_args(argv)
 
@@ -62,30 +73,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            print(plan(imagine(Path(folder), options), somewhere(options), options.pilot, None)[0], end="")
+            run, where = imagine(Path(folder), options), somewhere(options)
+            print(plan(run, where, measured(options.pilot) if options.pilot else None, None)[0], end="")
     except InputError as error:
         print(f"plan.py: {error}", file=sys.stderr)
         return 2
     return 0
 
 
+def measured(path: Path) -> Any:
+    """Read what a pilot measured."""
+    if not (found := files.read_json(path)) or "channels" not in found:
+        raise InputError(f"--pilot {path}: this is no pilot.json that `snakemake pilot` wrote")
+    return found
+
+
 def imagine(folder: Path, options: argparse.Namespace) -> Run:
     """Make the run that the command line describes."""
-    return reference.imagine(
-        folder,
-        channels=options.channels,
-        timepoints=options.timepoints,
-        shape=options.shape,
-        dtype=options.dtype,
-        voxel_size=dict(zip("zyx", options.voxel_size, strict=True)),
-        psf_shape=options.psf_shape,
-        psf_voxel_size=dict(zip("zyx", options.psf_voxel_size, strict=True)),
-        deconvolution={
-            key: getattr(options, key)
-            for key in ("engine", "iterations", "boundary", "acceleration", "timepoints_per_job")
-        },
-        output={"dtype": options.output_dtype},
-    )
+    keys = ("engine", "iterations", "boundary", "acceleration", "timepoints_per_job")
+    asked = {
+        "voxel_size": dict(zip("zyx", options.voxel_size, strict=True)),
+        "psf": {"voxel_size": dict(zip("zyx", options.psf_voxel_size, strict=True))},
+        "deconvolution": {key: getattr(options, key) for key in keys},
+        "output": {"dtype": options.output_dtype},
+    }
+    sizes = (options.channels, options.timepoints, options.shape, options.dtype, options.psf_shape)
+    return reference.imagine(folder, *sizes, asked)
 
 
 def somewhere(options: argparse.Namespace) -> dict[str, Any]:
@@ -102,7 +115,9 @@ if __name__ == "__main__":
         sys.exit(main())
     with log.job(snakemake.log[0]):
         results = snakemake.params.run.results
-        told, numbers = plan(snakemake.params.run, snakemake.params.place, results.pilot, free(results.folder))
+        told, numbers = plan(
+            snakemake.params.run, snakemake.params.place, files.read_json(results.pilot), free(results.folder)
+        )
         log.logger.info("%s", told)
         files.write_text(results.folder / "plan.txt", told)
         files.write_json(results.folder / "plan.json", numbers)

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 import tifffile
+from snakemake.cli import parse_set_threads
+from snakemake.resources import Resource
 
 from lightsheet import resources
+from lightsheet.forecast import site
 from lightsheet.run import Run
 from tests import tiny_run
 
@@ -26,7 +29,9 @@ def megabytes(run: Run, rule: str, cluster: str = "local", workers: int = 1, att
 
 def workflow(**fields: Any) -> Any:
     settings = SimpleNamespace(
-        overwrite_resources=fields.pop("overwrite", {}), default_resources=fields.pop("default", None)
+        overwrite_resources=fields.pop("overwrite", {}),
+        overwrite_threads=fields.pop("threads", {}),
+        default_resources=fields.pop("default", None),
     )
     return SimpleNamespace(
         **{"nodes": None, "is_main_process": True, "cores": 64, **fields}, resource_settings=settings
@@ -90,3 +95,23 @@ def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
 def test_larger_blocks_may_take_longer(run: Run) -> None:
     larger = dataclasses.replace(run, shape=(2010, 1024, 768))
     assert resources.Jobs(larger, "cpu", 4, 4).runtime("ingest") > resources.Jobs(run, "cpu", 4, 4).runtime("ingest")
+
+
+def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> None:
+    """As Snakemake has it: numbers of the command line are wrapped, and an expression is not known before the job."""
+    asked = workflow(
+        nodes=100,
+        default={"slurm_partition": "cpu", "mem_mb": 1000},
+        overwrite={"deconvolve": {"runtime": Resource("runtime", 2880), "slurm_partition": "long"}},
+        threads={"ingest": parse_set_threads(["ingest=1"])["ingest"], "consolidate": Resource("_cores", lambda _: 1)},
+    )
+    given = resources.given(asked, resources.jobs(run, asked))
+    assert given["threads"] == {"ingest": 1}
+    assert given["asked"] == {
+        "ingest": {"slurm_partition": "cpu"},
+        "deconvolve": {"slurm_partition": "long", "runtime": "2880"},
+        "consolidate": {"slurm_partition": "cpu"},
+    }
+    place = site.place(run, **given)
+    assert (place.shares["deconvolve"].partition, place.shares["deconvolve"].limit) == ("long", 2880 * 60)
+    assert place.shares["ingest"].cores == 1

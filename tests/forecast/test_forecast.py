@@ -49,6 +49,17 @@ def test_among_jobs_that_can_start_a_smaller_one_fills_the_gap() -> None:
     assert timetable.simulate(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
 
 
+def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
+    def away(name: str, seconds: float, *after: str) -> Task:
+        return Task(name, "ingest", seconds, 1, after, is_away=True)
+
+    # looks at 10 (a), 20, 40 (b), 50, 70 (c), 80, 100, 130 (d); what runs here is over when it is
+    tasks = [away("a", 2), away("b", 12, "a"), away("c", 25, "b"), away("d", 31, "c"), Task("e", "report", 5, 1, ["d"])]
+    assert timetable.simulate(tasks, 9) == {
+        **{"a": (0, 10), "b": (10, 40), "c": (40, 70), "d": (70, 130), "e": (130, 135)},
+    }
+
+
 @pytest.mark.parametrize(
     ("volumes", "workers", "lifetime", "seconds"),
     [
@@ -75,7 +86,7 @@ def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
 
 def foresee(tmp_path: Path, *arguments: str, pilot: dict[str, Any] | None = None) -> Forecast:
     work, place = reference(tmp_path, *arguments)
-    return model.forecast(work, place, measurements.choose(work, place.engine, pilot))
+    return Forecast(work, place, measurements.choose(work, place, pilot))
 
 
 def pilot(shape: tuple[int, ...], seconds: Any, **settings: Any) -> dict[str, Any]:
@@ -94,6 +105,7 @@ def pilot(shape: tuple[int, ...], seconds: Any, **settings: Any) -> dict[str, An
     return {
         "cores": 2,
         "host": "here",
+        "slurm_job": None,
         "shape": list(shape),
         "psf_shape": [5, 5, 5],
         "start_seconds": {"job": 2.0, "workers": 3.0},
@@ -119,7 +131,8 @@ def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path)
         "consolidate": 1,
         "report": 1,
     }
-    assert 597 * 4 * 2 + 597 * 2 < found.files < 1.2 * (597 * 4 * 2 + 597 * 2 + 2 * 797)
+    files, _ = workload.entries(found.work)
+    assert 597 * 4 * 2 + 597 * 2 < files < 1.2 * (597 * 4 * 2 + 597 * 2 + 2 * 797)
 
 
 def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> None:
@@ -151,6 +164,12 @@ def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
     assert found.each > 0
 
 
+def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_path: Path) -> None:
+    as_job = pilot((28, 60, 76), float) | {"slurm_job": "7", "start_seconds": {"job": 9.8, "workers": 3.0}}
+    there = foresee(tmp_path, *SMALL, "--profile", str(ROOT / "profiles" / "slurm"), pilot=as_job)
+    assert there.rates.pace == pytest.approx(2.0)  # 1.9 s, and 3 s for Snakemake to start there
+
+
 def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
     other = pilot((28, 60, 76), lambda n: 0.1 * n, acceleration="biggs")
     found = foresee(tmp_path, *SMALL, pilot=other)
@@ -159,30 +178,29 @@ def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
 
 
 def test_auto_iterations_are_what_the_pilot_suggests(tmp_path: Path) -> None:
-    work, _ = reference(tmp_path, *SMALL)
-    auto = work._replace(method={**work.method, "iterations": "auto"})
-    assert measurements.choose(auto, "cpu", pilot((28, 60, 76), float)).iterations == 13
-    guessed = measurements.choose(auto, "cpu", None)
+    work, place = reference(tmp_path, *SMALL)
+    config = {**work.run.config, "deconvolution": {**work.method, "iterations": "auto"}}
+    auto = work._replace(run=dataclasses.replace(work.run, config=config))
+    assert measurements.choose(auto, place, pilot((28, 60, 76), float)).iterations == 13
+    guessed = measurements.choose(auto, place, None)
     assert any("iterations: auto is taken for 60" in remark for remark in guessed.remarks)
 
 
 def simple(place: Place, **changes: Any) -> tuple[Place, Rates]:
     """Return a place, and rates with which a volume of `SMALL` takes 1 s to ingest and 10 s to deconvolve."""
-    voxels = 28 * 60 * 76
-    words, nothing = "by hand", 0.0
-    rates = Rates(
-        words, 2, (5, 5, 5), 1, 1 / voxels, 2 / voxels, 3 / voxels, nothing, 5 / (32 * 64 * 80), nothing, {}, 1.9, 3.0
-    )
-    return place._replace(**changes), rates._replace(stored={"raw": 1.0, "result": 1.0})
+    voxels, stored = 28 * 60 * 76, {"raw": 1.0, "result": 1.0}
+    compute = 5 / (32 * 64 * 80)
+    rates = Rates("by hand", 2, (5, 5, 5), 1, 1 / voxels, 5 / voxels, compute, 0.0, stored, 1.0, 3.0)
+    return place._replace(**changes), rates
 
 
 def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path) -> None:
     work, place = reference(tmp_path, *SMALL)
-    found = model.forecast(work, *simple(place))
+    found = Forecast(work, *simple(place))
     fixed = model.JOB_SECONDS
     jobs = 2 * (fixed["ingest"] + 1) + 2 * (fixed["deconvolve"] + 3.0 + 10) + fixed["consolidate"] + fixed["report"]
-    first = fixed["psf"] + sum(model.HEAD_SECONDS.values())  # beside the inventory
-    volumes = 2 * sum(model.VOLUME_SECONDS.values())
+    first = fixed["psf"] + model.HEAD_SECONDS  # beside the inventory
+    volumes = 2 * sum(model.VOLUME_SECONDS.values()) + 2 * 28 * 60 * 76 * model.PICTURE_SECONDS
     assert found.seconds == pytest.approx(first + jobs + volumes)
 
 
@@ -190,22 +208,29 @@ def test_slurm_runs_blocks_side_by_side_but_no_more_jobs_than_the_profile_says(t
     profile = str(ROOT / "profiles" / "slurm")
     many = [*SMALL, "--profile", profile, "--timepoints", "4"]
     work, place = reference(tmp_path, *many)
-    assert (place.slurm_jobs, place.workers, place.worker_cores, place.cluster) == (100, 4, 8, "cpu")
-    assert place.partitions == dict.fromkeys(("ingest", "deconvolve", "consolidate", "workers"), "cpu")
-    wide = model.forecast(work, *simple(place, worker_cores=2))
-    narrow = model.forecast(work, *simple(place, worker_cores=2, slurm_jobs=1))
-    ingest = model.JOB_SECONDS["ingest"] + 1 + model.SLURM_SECONDS
-    deconvolve = model.JOB_SECONDS["deconvolve"] + 3 + 10 + model.SLURM_SECONDS
-    assert wide.stages["deconvolve"][1] == pytest.approx(ingest + deconvolve)
-    assert narrow.stages["deconvolve"][1] > 4 * (ingest + deconvolve)
+    assert (place.slurm_jobs, place.workers, place.worker.cores, place.cluster) == (100, 4, 8, "cpu")
+    assert {rule: share.partition for rule, share in place.shares.items()} == dict.fromkeys(
+        ("ingest", "deconvolve", "consolidate", "workers"), "cpu"
+    )
+    shares = {**place.shares, "workers": place.worker._replace(cores=2)}
+    wide = Forecast(work, *simple(place, shares=shares))
+    narrow = Forecast(work, *simple(place, shares=shares, slurm_jobs=1))
+    # an ingest job of 6.1 s, and a deconvolve job of 19.4 s, which Snakemake sees at 10 and 30 s
+    assert wide.stages["deconvolve"] == pytest.approx((10, 40))
+    assert narrow.stages["deconvolve"][1] == pytest.approx(4 * 40)
     assert (wide.workers_at_a_time, narrow.workers_at_a_time) == (4, 1)
 
 
 def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path) -> None:
     work, place = reference(tmp_path, "--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "9")
-    limits = {**place.limits, "workers": 5.0, "ingest": 2.0}
-    tight = place._replace(limits=limits, worker_memory=10**9)
-    found = model.forecast(work, tight, measurements.builtin(work, "cpu", ""))
+    tight = place._replace(
+        shares={
+            **place.shares,
+            "workers": place.worker._replace(limit=5.0, memory=10**9),
+            "ingest": place.shares["ingest"]._replace(limit=2.0),
+        }
+    )
+    found = Forecast(work, tight, measurements.builtin(work, "cpu", ""))
     said = "\n".join(of(found, Disk("results", 10**9)))
     assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in said
     assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in said
@@ -225,7 +250,7 @@ def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) 
     found = foresee(tmp_path, "--profile", str(ROOT / "profiles" / "slurm"), "--cluster", "gpu")
     assert found.place.engine == "gpu"
     assert found.gpu_memory
-    assert {rule.rule: rule.partition for rule in found.rules}["workers"] == "gpu"
+    assert {rule.rule: rule.share.partition for rule in found.rules}["workers"] == "gpu"
     assert any("Engine gpu, acceleration none, was not measured" in remark for remark in of(found, None))
 
 
@@ -241,8 +266,8 @@ def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     assert done.blocks == (Block((None, None), None),) * 2
     assert (done.publish, done.psfs, done.report) == (False, 0, False)
     place = site.place(run, **site.here(2))
-    idle = model.forecast(done, place, measurements.choose(done, "cpu", None))
-    assert idle.is_idle
+    idle = Forecast(done, place, measurements.choose(done, place, None))
+    assert not idle.rules
     assert "Nothing is to be done." in text(idle, None)
 
 
@@ -284,7 +309,11 @@ def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixtu
         (["--engine", "fpga"], "config key deconvolution.engine: 'fpga' is not one of"),
         (["--profile", "nowhere"], "--profile nowhere: there is no nowhere/config.yaml"),
         (["--profile", str(ROOT / "profiles" / "slurm"), "--cluster", "big"], "has no section 'big'"),
-        (["--iterations", "0"], "config key deconvolution.iterations"),
+        (
+            ["--boundary", "replicate", "--acceleration", "none", "--engine", "itk", "--output-dtype", "x"],
+            "output.dtype",
+        ),
+        (["--pilot", "nowhere.json"], "--pilot nowhere.json: this is no pilot.json"),
     ],
 )
 def test_a_mistake_is_answered_with_a_sentence(
@@ -292,6 +321,13 @@ def test_a_mistake_is_answered_with_a_sentence(
 ) -> None:
     assert script.main(arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--timepoints", "--cores", "--workers"])
+def test_less_than_one_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        script.main([option, "0"])
+    assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err
 
 
 def test_a_profile_without_slurm_is_this_machine() -> None:

@@ -21,8 +21,8 @@ def configure(project: Project, name: str) -> None:
     project.configure(
         name=name,
         psf={"files": {CHANNELS[0]: "psf/488.tif"}},
-        deconvolution={"iterations": 60, "acceleration": "heavy-ball"},
-        pilot={"iterations": [10, 60]},
+        deconvolution={"iterations": 60, "acceleration": "heavy-ball", "timepoints_per_job": 3},
+        pilot={"iterations": [60]},
     )
 
 
@@ -36,6 +36,11 @@ def plan(project: Project, name: str) -> dict[str, Any]:
     return found
 
 
+def is_close(seconds: float, foreseen: list[float]) -> bool:
+    """Tell whether a run took what plans said."""
+    return (1 - TOLERANCE) * min(foreseen) < seconds < (1 + TOLERANCE) * max(foreseen)
+
+
 def inodes(folder: Path) -> tuple[int, int]:
     """Count the files, each once, and the folders below one, itself included."""
     places = list(os.walk(folder))
@@ -47,7 +52,7 @@ def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     simulate.simulate(
         tmp_path / "data",
         channels=1,
-        timepoints=4,
+        timepoints=3,
         shape=(32, 128, 128),
         psf_shape=(31, 20, 20),
         progress=lambda _line: None,
@@ -69,11 +74,9 @@ def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     manifests = [path.name.split(".")[0] for path in (project.results / "work" / "manifests").iterdir()]
     assert {rule: jobs[rule] for rule in set(manifests)} == {rule: manifests.count(rule) for rule in set(manifests)}
 
-    # This machine may have other work, more or less of it from minute to minute: a pilot after the run makes the same
-    # plan but for that, and the run lies between the two, or within a fourth of the nearer one.
-    after = plan(project, "again")
-    least, most = sorted([before["seconds"], after["seconds"]])
-    assert (1 - TOLERANCE) * least < seconds < (1 + TOLERANCE) * most
-
-    configure(project, "small")
-    assert "Nothing is to be done." in project.succeed("plan")
+    # This machine may have other work, more or less of it from minute to minute: if so, a pilot after the run makes
+    # another plan, and the run lies between the two, or within a fourth of the nearer one.
+    foreseen = [before["seconds"]]
+    if not is_close(seconds, foreseen):
+        foreseen.append(plan(project, "again")["seconds"])
+    assert is_close(seconds, foreseen)

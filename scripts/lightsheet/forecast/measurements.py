@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.deconvolution import geometry
+from lightsheet.forecast.site import Place
 from lightsheet.forecast.workload import Shape, Work
+from lightsheet.run import KINDS
 from lightsheet.store import Layout
-
-INGEST_THREADS = 2
-"""Cores of an ingest job, as the Snakefile says."""
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
@@ -36,15 +35,18 @@ GUESSED = {
     **dict.fromkeys([("gpu", a) for a in ("none", "heavy-ball", "biggs")], "0.1 s an iteration of 158 million voxels"),
 }
 
-INGEST_SECONDS, READ_SECONDS, WRITE_SECONDS = 6.3e-9, 5.6e-9, 15e-9
-"""A voxel, on two cores; ingest with pyramid and record is that of `benchmarks/results/ingest.md`, the others are
-single measurements on a machine of that kind, as `CHECK_SECONDS` is."""
+INGEST_SECONDS, TRANSFER_SECONDS = 6.3e-9, 20.6e-9
+"""A voxel, on two cores: ingest with pyramid and record, of `benchmarks/results/ingest.md`; to read a raw volume and to
+write a result, single measurements on a machine of that kind, as `CHECK_SECONDS` is."""
 
 CHECK_SECONDS = 1.8e-9
 """A stored byte, on one core."""
 
 JOB_SECONDS, WORKER_SECONDS = 1.9, 2.8
 """Until a job's own work begins, imports included, and until Dask's workers are there; on a machine of two cores."""
+
+LAUNCH_SECONDS = 3.0
+"""A job of SLURM needs so much longer until its own work begins: Snakemake starts there twice."""
 
 AUTO = {"none": 60, "heavy-ball": 20, "biggs": 20}
 """What `iterations: auto` may come to; a guess, since it depends on the noise."""
@@ -66,16 +68,18 @@ class Rates(NamedTuple):
         (z, y, x) of the largest PSF used.
     iterations : int
         To do; what `auto` may come to.
-    ingest, read, write : float
-        Seconds a voxel.
-    setup, iteration : float
-        Seconds a padded voxel: before the first iteration and after the last, and for each.
+    ingest, transfer : float
+        Seconds a voxel: to ingest it; to read it from the raw store and write its result.
+    deconvolve : float
+        Seconds a padded voxel, all iterations.
     check : float
         Seconds a stored byte to prove a shard, on one core.
     stored : mapping
         Stored bytes of raw and of result volumes by their uncompressed bytes, pyramids included.
-    job, workers : float
-        Seconds until a job's own work begins, and until Dask's workers are there.
+    pace : float
+        How long Python takes for what took it 1 s on the machine of the built-in measurements.
+    workers : float
+        Seconds until Dask's workers are there.
     remarks : tuple of str
         What is not as it should be with these measurements.
     """
@@ -85,28 +89,19 @@ class Rates(NamedTuple):
     psf_shape: Shape
     iterations: int
     ingest: float
-    read: float
-    write: float
-    setup: float
-    iteration: float
+    transfer: float
+    deconvolve: float
     check: float
     stored: Mapping[str, float]
-    job: float
+    pace: float
     workers: float
     remarks: tuple[str, ...] = ()
 
     def volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
         """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
-        faster = speed(cores, self.cores)
-        compute = padded(work.shape, self.psf_shape, work.method["boundary"]) * (
-            self.setup + self.iterations * self.iteration
-        )
-        return compute / faster, math.prod(work.shape) * (self.read + self.write) / faster
-
-    @property
-    def pace(self) -> float:
-        """How long Python takes here for what took it 1 s on the machine of the built-in measurements."""
-        return self.job / JOB_SECONDS
+        faster, shape = speed(cores, self.cores), work.run.shape
+        compute = padded(shape, self.psf_shape, work.method["boundary"]) * self.deconvolve
+        return compute / faster, math.prod(shape) * self.transfer / faster
 
 
 def speed(cores: int, measured: int) -> float:
@@ -119,44 +114,42 @@ def padded(shape: Shape, psf: Shape, boundary: str) -> int:
     return math.prod(geometry.frame(shape, psf, boundary).shape)
 
 
-def choose(work: Work, engine: str, pilot: Mapping[str, Any] | None) -> Rates:
+def choose(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> Rates:
     """Take the pilot's measurements if they are of what is asked for, else the built-in ones.
 
     Parameters
     ----------
     work : Work
         What is to be done.
-    engine : str
-        What workers compute with, not auto.
+    place : Place
+        Where, and with which engine.
     pilot : mapping or None
         What `snakemake pilot` wrote into `pilot.json`.
     """
     if not pilot:
-        return builtin(work, engine, "there is no pilot")
-    asked = {"engine": engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
+        return builtin(work, place.engine, "there is no pilot")
+    asked = {"engine": place.engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
     found = [
-        (channel, method)
+        (channel["ingest"], method)
         for channel in pilot["channels"].values()
         for method in channel["methods"]
         if asked.items() <= method["settings"].items()
     ]
     if len(found) < len(pilot["channels"]):
         said = ", ".join(f"{key}: {value}" for key, value in asked.items())
-        return builtin(work, engine, f"the pilot did not try {said}")
-    return _of_pilot(work, pilot, found)
+        return builtin(work, place.engine, f"the pilot did not try {said}")
+    return _of_pilot(work, place, pilot, found)
 
 
 def builtin(work: Work, engine: str, why: str) -> Rates:
     """Return our own measurements."""
-    acceleration = work.method["acceleration"]
+    acceleration, iterations = work.method["acceleration"], work.method["iterations"]
     setup, iteration = SECONDS[engine, acceleration]
-    voxels = padded(*REFERENCE, "extended")
     remarks = [f"Seconds and bytes are not of your data, because {why}: `snakemake pilot` measures them."]
     if guess := GUESSED.get((engine, acceleration)):
         remarks.append(
             f"Engine {engine}, acceleration {acceleration}, was not measured: its seconds are a guess ({guess})."
         )
-    iterations = work.method["iterations"]
     if iterations == "auto":
         iterations = AUTO[acceleration]
         remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
@@ -166,68 +159,61 @@ def builtin(work: Work, engine: str, why: str) -> Rates:
         psf_shape=work.psf_shape,
         iterations=iterations,
         ingest=INGEST_SECONDS,
-        read=READ_SECONDS,
-        write=WRITE_SECONDS,
-        setup=setup / voxels,
-        iteration=iteration / voxels,
+        transfer=TRANSFER_SECONDS,
+        deconvolve=(setup + iterations * iteration) / padded(*REFERENCE, "extended"),
         check=CHECK_SECONDS,
-        stored={"raw": 1.0, "result": 1.0},
-        job=JOB_SECONDS,
+        stored=dict.fromkeys(KINDS, 1.0),
+        pace=1.0,
         workers=WORKER_SECONDS,
         remarks=tuple(remarks),
     )
 
 
-def _of_pilot(work: Work, pilot: Mapping[str, Any], found: Sequence[tuple[Any, Any]]) -> Rates:
+def _of_pilot(work: Work, place: Place, pilot: Mapping[str, Any], found: Sequence[tuple[Any, Any]]) -> Rates:
     """Return the means over channels of what the pilot measured."""
     shape, psf = _shape(pilot["shape"]), _shape(pilot["psf_shape"])
     voxels, padding = math.prod(shape), padded(shape, psf, work.method["boundary"])
-    runs = [run for _, method in found for run in method["runs"]]
+    methods, ingests = [method for _, method in found], [ingest for ingest, _ in found]
+    runs = [run for method in methods for run in method["runs"]]
     wanted = work.method["iterations"]
     if wanted == "auto":
-        wanted = round(fmean(method["suggested"] or AUTO[work.method["acceleration"]] for _, method in found))
-    lines = [_line(method["runs"]) for _, method in found]
-    nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - wanted)) for _, method in found]
-    ingests = [channel["ingest"] for channel, _ in found]
-    plain = {kind: _plain_bytes(work, kind, shape) for kind in ("raw", "result")}
-    where = f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}"
+        wanted = round(fmean(method["suggested"] or AUTO[work.method["acceleration"]] for method in methods))
+    launched = bool(place.slurm_jobs and pilot["slurm_job"])
+    nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - wanted)) for method in methods]
     return Rates(
-        words=f"of the pilot: {len(found)} channel(s), {len(runs)} deconvolutions of {shape} voxels on {where}",
+        words=f"of the pilot: {len(found)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
+        f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}",
         cores=pilot["cores"],
         psf_shape=psf,
         iterations=wanted,
         ingest=fmean(each["seconds"] for each in ingests) / voxels,
-        read=fmean(run["seconds"]["read"] for run in runs) / voxels,
-        write=fmean(run["seconds"]["write"] for run in runs) / voxels,
-        setup=fmean(setup for setup, _ in lines) / padding,
-        iteration=fmean(iteration for _, iteration in lines) / padding,
+        transfer=fmean(run["seconds"]["read"] + run["seconds"]["write"] for run in runs) / voxels,
+        deconvolve=fmean(_seconds(method["runs"], wanted) for method in methods) / padding,
         check=fmean(each["check_seconds"] / each["written_bytes"] for each in ingests),
         stored={
-            "raw": fmean(each["written_bytes"] for each in ingests) / plain["raw"],
-            "result": fmean(run["written_bytes"] for run in nearest) / plain["result"],
+            kind: fmean(each["written_bytes"] for each in measured) / _plain_bytes(work, kind, shape)
+            for kind, measured in zip(KINDS, (ingests, nearest), strict=True)
         },
-        job=pilot["start_seconds"]["job"],
+        pace=pilot["start_seconds"]["job"] / (JOB_SECONDS + LAUNCH_SECONDS * launched),
         workers=pilot["start_seconds"]["workers"],
     )
 
 
-def _line(runs: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Fit seconds to prepare, and an iteration; least squares of relative errors, neither below 0."""
-    n, seconds = (
-        np.array([float(value) for value in values])
-        for values in zip(*((run["iterations"], run["seconds"]["deconvolve"]) for run in runs), strict=True)
-    )
+def _seconds(runs: Sequence[Mapping[str, Any]], wanted: int) -> float:
+    """Fit seconds to prepare and an iteration, with least relative errors and neither below 0; return those wanted."""
+    n = np.array([float(run["iterations"]) for run in runs])
+    seconds = np.array([run["seconds"]["deconvolve"] for run in runs])
     if len(set(n)) > 1:
         slope, offset = np.polyfit(n, seconds, 1, w=1 / seconds)
         if slope > 0 and offset > 0:
-            return float(offset), float(slope)
-    return 0.0, float(np.mean(seconds / n))
+            return float(offset + slope * wanted)
+    return wanted * float(np.mean(seconds / n))
 
 
 def _plain_bytes(work: Work, kind: str, shape: Shape) -> int:
     """Return the uncompressed bytes of a volume of another shape, its pyramid included."""
-    layout = work.layouts[kind]
-    return Layout.plan(shape, work.voxel_size, layout.dtype, layout.codec).volume_bytes()
+    layout = work.run.layouts[kind]
+    return Layout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).volume_bytes()
 
 
 def _shape(given: Sequence[int]) -> Shape:

@@ -5,87 +5,60 @@ The seconds are those that volumes of this kind took (`measurements`), put into 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from lightsheet import deconvolution, jobqueue, restoration
 from lightsheet.deconvolution import gpu
 from lightsheet.forecast import timetable, workload
-from lightsheet.forecast.measurements import INGEST_THREADS, Rates, speed
-from lightsheet.forecast.site import HERE, Place
+from lightsheet.forecast.measurements import LAUNCH_SECONDS, Rates, speed
+from lightsheet.forecast.site import INGEST_CORES, Place, Share
 from lightsheet.forecast.timetable import Task
 from lightsheet.forecast.workload import Work
 from lightsheet.method import Method
 from lightsheet.run import KINDS
 
-HEAD_SECONDS = {"start": 1.8, "end": 1.8}
-"""Of Snakemake's own process: to read the Snakefile, and to leave; at the pace of `measurements.JOB_SECONDS`."""
+HEAD_SECONDS = 3.6
+"""Of Snakemake's own process: to read the Snakefile, and to leave; as all these, at the pace of `measurements`."""
 
 JOB_SECONDS = {"inventory": 0.5, "psf": 2.8, "ingest": 2.1, "deconvolve": 3.4, "consolidate": 2.2, "report": 1.5}
-"""Of a job besides its volumes and its workers, imports above all; at the same pace."""
+"""Of a job besides its volumes and its workers, imports above all."""
 
-VOLUME_SECONDS = {"consolidate": 0.005, "report": 0.01}
-"""Of these jobs for each volume of the run: its records, its row and its links."""
+VOLUME_SECONDS = {"consolidate": 0.001, "report": 0.0015}
+"""Of these jobs for each volume of the run, whatever its size: its records, its row and its links; 600 tiny ones."""
 
-SLURM_SECONDS = 20.0
-"""Until a job of SLURM has begun, and Snakemake sees its end: it asks after 10 s, and every 30 s at the latest."""
+PICTURE_SECONDS = 33e-9
+"""Of the report, for each voxel of the pyramid level that a picture shows, before and after."""
+
+PICTURES, PICTURE_SIDE = 9, 512
+"""Of a channel at most, and the longest side of the level, see `lightsheet.page`."""
 
 
 class Rule(NamedTuple):
     """The jobs of one rule, or the workers (of `deconvolve`).
 
-    `jobs` of them, each with `cores`, `memory` bytes and `seconds` (the longest), `partition`, the partition's or job's
-    `limit` in seconds if there is one; `core_seconds` and `gpu_seconds` of all together; `volume_seconds` where it
-    takes volumes one by one.
+    `jobs` of them, each with a `share`; `seconds` of the longest, and of all together (`total`); `volume_seconds` where
+    it takes volumes one by one.
     """
 
     rule: str
+    share: Share
     jobs: int
-    cores: int
-    memory: int
     seconds: float
-    volume_seconds: float | None
-    core_seconds: float
-    gpu_seconds: float
-    partition: str
-    limit: float | None
-
-
-class Forecast(NamedTuple):
-    """What is foreseen: the rules' jobs, seconds from the command to its end, bytes read and written, and inodes.
-
-    `most` is how many bytes may be written at most, if nothing can be compressed; `gpu_memory` what a worker needs on
-    its device; `stages` in which second each rule's first job starts and its last one ends.
-    """
-
-    work: Work
-    place: Place
-    rates: Rates
-    rules: tuple[Rule, ...]
-    stages: dict[str, tuple[float, float]]
-    workers_at_a_time: int
-    seconds: float
-    read: int
-    written: dict[str, int]
-    most: int
-    files: int
-    folders: int
-    worker_memory: int
-    gpu_memory: int | None
+    total: float
+    volume_seconds: float | None = None
 
     @property
-    def each(self) -> float:
-        """Seconds from one volume of a worker to its next."""
-        return _each(self.work, self.place, self.rates)
-
-    @property
-    def is_idle(self) -> bool:
-        """Tell whether there is nothing to do."""
-        return not self.rules
+    def core_seconds(self) -> float:
+        """Cores times seconds."""
+        return self.share.cores * self.total
 
 
-def forecast(work: Work, place: Place, rates: Rates) -> Forecast:
-    """Work out what a run will take.
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take. Waiting in SLURM's queue, and other people's load, are not in it.
 
     Parameters
     ----------
@@ -95,167 +68,176 @@ def forecast(work: Work, place: Place, rates: Rates) -> Forecast:
         Where.
     rates : Rates
         How long what takes.
-
-    Returns
-    -------
-    Forecast
-        Waiting in SLURM's queue, and other people's load, are not in it.
     """
-    tasks = _tasks(work, place, rates)
-    times = timetable.simulate(tasks, place.slurm_jobs or place.cores)
-    by_rule = {rule: [times[task.name] for task in tasks if task.rule == rule] for rule in JOB_SECONDS}
-    stages = {rule: (min(s for s, _ in of), max(e for _, e in of)) for rule, of in by_rule.items() if of}
-    written = {kind: round(_stored(work, rates, kind) * work.todo(kind)) for kind in KINDS}
-    worker = restoration.memory_bytes(work.shape, rates.psf_shape, place.engine, work.method["acceleration"])
-    files, folders = workload.entries(work)
-    pace = rates.pace
-    return Forecast(
-        work=work,
-        place=place,
-        rates=rates,
-        rules=_rules(work, place, rates, tasks),
-        stages=stages,
-        workers_at_a_time=min(place.workers, _largest(work)) * timetable.most_at_a_time(by_rule["deconvolve"]),
-        seconds=max((end for _, end in times.values()), default=0.0) + pace * sum(HEAD_SECONDS.values()),
-        read=_read(work, rates) if tasks else 0,
-        written=written,
-        most=sum(work.layouts[kind].volume_bytes() * work.todo(kind) for kind in KINDS),
-        files=files,
-        folders=folders,
-        worker_memory=worker,
-        gpu_memory=_gpu_memory(work, place, rates),
-    )
 
+    work: Work
+    place: Place
+    rates: Rates
 
-def _largest(work: Work) -> int:
-    """Count the volumes of the largest block."""
-    return max((block.deconvolve or 0 for block in work.blocks), default=0)
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The jobs of each rule, and the workers; none if there is nothing to do."""
+        found, volume = [], {"ingest": self._ingest}
+        for name in dict.fromkeys(task.rule for task in self._tasks):
+            seconds = [task.seconds for task in self._tasks if task.rule == name]
+            share = self.place.shares.get(name, Share())
+            found.append(Rule(name, share, len(seconds), max(seconds), sum(seconds), volume.get(name)))
+        if sizes := self.blocks:
+            numbers, seconds = [min(self.place.workers, n) for n in sizes], [self._workers(n) for n in sizes]
+            total = sum(n * s for n, s in zip(numbers, seconds, strict=True))
+            found.append(Rule("workers", self._worker, sum(numbers), max(seconds), total, self.each))
+        return tuple(found)
 
+    @property
+    def blocks(self) -> list[int]:
+        """The volumes of each block that are to be deconvolved."""
+        return [block.deconvolve for block in self.work.blocks if block.deconvolve]
 
-def _stored(work: Work, rates: Rates, kind: str) -> float:
-    """Return the bytes of a volume on the disk, its pyramid included."""
-    return work.layouts[kind].volume_bytes() * rates.stored[kind]
+    @property
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """In which second each rule's first job starts and its last one ends."""
+        times = {rule.rule: self._times_of(rule.rule) for rule in self.rules if rule.rule != "workers"}
+        return {rule: (min(start for start, _ in of), max(end for _, end in of)) for rule, of in times.items()}
 
+    @property
+    def seconds(self) -> float:
+        """From the command to its end."""
+        return max((end for _, end in self._times.values()), default=0.0) + self.rates.pace * HEAD_SECONDS
 
-def _read(work: Work, rates: Rates) -> int:
-    """Return the bytes that jobs read: TIFFs, raw volumes to deconvolve them, and every shard to prove it."""
-    levels = {kind: work.layouts[kind].levels for kind in KINDS}
-    full = math.prod(levels["raw"][0].shape) / sum(math.prod(level.shape) for level in levels["raw"])
-    tiffs = work.tiff_bytes * work.todo("raw") / work.volumes
-    raw = full * _stored(work, rates, "raw") * work.todo("result")
-    return round(tiffs + raw + work.publish * _all_stored(work, rates))
+    @property
+    def workers_at_a_time(self) -> int:
+        """How many workers are asked for at a time, at most."""
+        largest = max(self.blocks, default=0)
+        return min(self.place.workers, largest) * timetable.most_at_a_time(self._times_of("deconvolve"))
 
+    @property
+    def read(self) -> int:
+        """Bytes of TIFFs, of raw volumes to deconvolve, and of every shard to prove it."""
+        sizes = [math.prod(level.shape) for level in self.work.run.layouts["raw"].levels]
+        tiffs = self.work.tiff_bytes * self.work.todo("raw") / self.work.volumes
+        raw = sizes[0] / sum(sizes) * self._stored("raw") * self.work.todo("result")
+        return round(tiffs + raw + self.work.publish * self._published)
 
-def _all_stored(work: Work, rates: Rates) -> float:
-    return sum(_stored(work, rates, kind) * work.volumes for kind in KINDS)
+    @property
+    def written(self) -> dict[str, int]:
+        """Bytes of raw and of result shards."""
+        return {kind: round(self._stored(kind) * self.work.todo(kind)) for kind in KINDS}
 
+    @property
+    def most(self) -> int:
+        """How many bytes may be written at most, if nothing can be compressed."""
+        return sum(self.work.run.layouts[kind].volume_bytes() * self.work.todo(kind) for kind in KINDS)
 
-def _gpu_memory(work: Work, place: Place, rates: Rates) -> int | None:
-    """Return the bytes that a worker needs on its device."""
-    if place.engine != "gpu":
-        return None
-    method = Method(1, work.method["boundary"], acceleration=work.method["acceleration"])
-    return gpu.memory_bytes(work.shape, rates.psf_shape, method)
+    @property
+    def entries(self) -> tuple[int, int]:
+        """Files and folders when all is done, with SLURM's logs: one a job in its own folder, two a worker."""
+        files, folders = workload.entries(self.work)
+        blocks, channels = len(self.work.blocks), len(self.work.run.channels)
+        if self.place.slurm_jobs:
+            jobs = blocks * (channels + 1)
+            files, folders = files + jobs + 1, folders + jobs + 4  # of three rules, one of them without wildcards
+        if self.place.is_away:
+            workers = sum(min(self.place.workers, volumes) for volumes in self.blocks)
+            files, folders = files + 2 * workers, folders + blocks + 2  # a block's keys
+        return files, folders
 
-
-def _tasks(work: Work, place: Place, rates: Rates) -> list[Task]:
-    """List the jobs that are to run, and what each waits for."""
-    away = dict.fromkeys(place.threads, SLURM_SECONDS) if place.slurm_jobs else {}
-    extra = {rule: rates.pace * seconds + away.get(rule, 0.0) for rule, seconds in JOB_SECONDS.items()}
-    slots = {rule: 1 if place.slurm_jobs else n for rule, n in place.threads.items()}
-    tasks = [Task("inventory", "inventory", extra["inventory"])] if work.inventory else []
-    psfs = [Task(f"psf {number}", "psf", extra["psf"]) for number in range(work.psfs)]
-    tasks += psfs
-    each = _ingest_seconds(work, place, rates)
-    for number, block in enumerate(work.blocks):
-        ingests = [
-            Task(f"ingest {number} {channel}", "ingest", extra["ingest"] + volumes * each, slots["ingest"])
-            for channel, volumes in zip(work.channels, block.ingest, strict=True)
-            if volumes is not None
-        ]
-        tasks += ingests
-        if block.deconvolve is not None:
-            seconds = extra["deconvolve"] + _block_seconds(work, place, rates, block.deconvolve)
-            after = [task.name for task in [*psfs, *ingests]]
-            tasks.append(Task(f"deconvolve {number}", "deconvolve", seconds, slots["deconvolve"], after))
-    return tasks + _last_tasks(work, place, rates, extra, slots["consolidate"], [task.name for task in tasks])
-
-
-def _last_tasks(
-    work: Work, place: Place, rates: Rates, extra: Mapping[str, float], slots: int, before: Sequence[str]
-) -> list[Task]:
-    """List the jobs that wait for all others."""
-    tasks = []
-    if work.publish:
-        prove = _all_stored(work, rates) * rates.check / speed(place.threads["consolidate"], 1)
-        seconds = extra["consolidate"] + prove + rates.pace * VOLUME_SECONDS["consolidate"] * work.volumes
-        tasks.append(Task("consolidate", "consolidate", seconds, slots, before))
-    if work.report:
-        seconds = extra["report"] + rates.pace * VOLUME_SECONDS["report"] * work.volumes
-        tasks.append(Task("report", "report", seconds, 1, [task.name for task in tasks]))
-    return tasks
-
-
-def _ingest_seconds(work: Work, place: Place, rates: Rates) -> float:
-    """Return the seconds that a volume takes."""
-    return math.prod(work.shape) * rates.ingest / speed(place.threads["ingest"], INGEST_THREADS)
-
-
-def _each(work: Work, place: Place, rates: Rates) -> float:
-    """Return the seconds from one volume of a worker to its next: on a GPU one computes while others come and go."""
-    compute, transfer = rates.volume_seconds(work, place.worker_cores)
-    return max(compute, (compute + transfer) / deconvolution.slots(place.engine))
-
-
-def _block_seconds(work: Work, place: Place, rates: Rates, volumes: int) -> float:
-    """Return the seconds that a block's workers need, until they are there and those that replace them included."""
-    each, lifetime = _each(work, place, rates), place.limits.get("workers", math.inf)
-    if lifetime < math.inf:
-        lifetime = jobqueue.lifetime(lifetime, each)
-    return timetable.worker_seconds(volumes, place.workers, each, rates.workers, lifetime)
-
-
-def _rules(work: Work, place: Place, rates: Rates, tasks: list[Task]) -> tuple[Rule, ...]:
-    """Sum up the jobs of each rule, and the workers."""
-    found = []
-    volume = {"ingest": _ingest_seconds(work, place, rates)}
-    for name in dict.fromkeys(task.rule for task in tasks):
-        seconds = [task.seconds for task in tasks if task.rule == name]
-        cores = place.threads.get(name, 1)
-        found.append(
-            Rule(
-                rule=name,
-                jobs=len(seconds),
-                cores=cores,
-                memory=place.memory.get(name, 0),
-                seconds=max(seconds),
-                volume_seconds=volume.get(name),
-                core_seconds=cores * sum(seconds),
-                gpu_seconds=0.0,
-                partition=place.partitions.get(name, HERE),
-                limit=place.limits.get(name),
-            )
+    @property
+    def worker_memory(self) -> int:
+        """Bytes that a worker needs."""
+        method = self.work.method
+        return restoration.memory_bytes(
+            self.work.run.shape, self.rates.psf_shape, self.place.engine, method["acceleration"]
         )
-    workers = _workers(work, place, rates)
-    return (*found, workers) if workers.jobs else tuple(found)
 
+    @property
+    def gpu_memory(self) -> int | None:
+        """Bytes that a worker needs on its device."""
+        if self.place.engine != "gpu":
+            return None
+        asked = self.work.method
+        method = Method(1, asked["boundary"], acceleration=asked["acceleration"])
+        return gpu.memory_bytes(self.work.run.shape, self.rates.psf_shape, method)
 
-def _workers(work: Work, place: Place, rates: Rates) -> Rule:
-    """Sum up the workers of all `deconvolve` jobs."""
-    blocks = [block.deconvolve for block in work.blocks if block.deconvolve]
-    seconds = [_block_seconds(work, place, rates, volumes) for volumes in blocks]
-    numbers = [min(place.workers, volumes) for volumes in blocks]
-    total = sum(n * s for n, s in zip(numbers, seconds, strict=True))
-    need = restoration.memory_bytes(work.shape, rates.psf_shape, place.engine, work.method["acceleration"])
-    return Rule(
-        rule="workers",
-        jobs=sum(numbers),
-        cores=place.worker_cores,
-        memory=place.worker_memory if place.worker_memory and "workers" in place.limits else need,
-        seconds=max(seconds, default=0.0),
-        volume_seconds=_each(work, place, rates),
-        core_seconds=place.worker_cores * total,
-        gpu_seconds=total if place.engine == "gpu" else 0.0,
-        partition=place.partitions["workers"],
-        limit=place.limits.get("workers"),
-    )
+    @property
+    def each(self) -> float:
+        """Seconds from one volume of a worker to its next: on a GPU one computes while others come and go."""
+        compute, transfer = self.rates.volume_seconds(self.work, self.place.worker.cores)
+        return max(compute, (compute + transfer) / deconvolution.slots(self.place.engine))
+
+    @property
+    def _worker(self) -> Share:
+        """What a worker asks for."""
+        memory = self.place.worker.memory if self.place.is_away else None
+        return self.place.worker._replace(memory=memory or self.worker_memory)
+
+    @property
+    def _ingest(self) -> float:
+        """Seconds to ingest a volume."""
+        faster = speed(self.place.shares["ingest"].cores, INGEST_CORES)
+        return math.prod(self.work.run.shape) * self.rates.ingest / faster
+
+    @property
+    def _pictures(self) -> float:
+        """Seconds to draw volumes for the report."""
+        run = self.work.run
+        levels = [level.shape for level in run.layouts["raw"].levels]
+        shown = next((shape for shape in levels if max(shape) <= PICTURE_SIDE), levels[-1])
+        number = len(run.channels) * min(PICTURES, run.acquisition.timepoints)
+        return number * math.prod(shown) * PICTURE_SECONDS
+
+    @property
+    def _published(self) -> float:
+        """Bytes of all shards of the stores."""
+        return sum(self._stored(kind) * self.work.volumes for kind in KINDS)
+
+    def _stored(self, kind: str) -> float:
+        """Return the bytes of a volume on the disk, its pyramid included."""
+        return self.work.run.layouts[kind].volume_bytes() * self.rates.stored[kind]
+
+    def _workers(self, volumes: int) -> float:
+        """Return the seconds of a block's workers, until they are there and those that replace them included."""
+        lifetime = self.place.worker.limit
+        if lifetime < math.inf:
+            lifetime = jobqueue.lifetime(lifetime, self.each)
+        return timetable.worker_seconds(volumes, self.place.workers, self.each, self.rates.workers, lifetime)
+
+    def _times_of(self, rule: str) -> list[tuple[float, float]]:
+        return [self._times[task.name] for task in self._tasks if task.rule == rule]
+
+    @cached_property
+    def _times(self) -> dict[str, tuple[float, float]]:
+        return timetable.simulate(self._tasks, self.place.slurm_jobs or self.place.cores)
+
+    @cached_property
+    def _tasks(self) -> list[Task]:
+        """The jobs that are to run, and what each waits for; those of one block after those of another."""
+        tasks = [self._task("inventory")] if self.work.inventory else []
+        psfs = [self._task("psf", f" {number}") for number in range(self.work.psfs)]
+        tasks += psfs
+        for number, block in enumerate(self.work.blocks):
+            ingests = [
+                self._task("ingest", f" {number} {channel}", volumes * self._ingest)
+                for channel, volumes in enumerate(block.ingest)
+                if volumes is not None
+            ]
+            tasks += ingests
+            if block.deconvolve is not None:
+                after = [task.name for task in [*psfs, *ingests]]
+                tasks.append(self._task("deconvolve", f" {number}", self._workers(block.deconvolve), after))
+        return [*tasks, *self._last([task.name for task in tasks])]
+
+    def _last(self, others: list[str]) -> Iterator[Task]:
+        """Yield the jobs that wait for all others."""
+        if self.work.publish:
+            prove = self._published * self.rates.check / speed(self.place.shares["consolidate"].cores, 1)
+            yield self._task("consolidate", "", prove, others)
+            others = ["consolidate"]
+        if self.work.report:
+            yield self._task("report", "", self._pictures, others)
+
+    def _task(self, rule: str, which: str = "", seconds: float = 0.0, after: list[str] | None = None) -> Task:
+        """Return a job that takes so long besides what every job of its rule takes."""
+        share, is_away = self.place.shares.get(rule), bool(self.place.slurm_jobs and rule in self.place.shares)
+        python = JOB_SECONDS[rule] + LAUNCH_SECONDS * is_away + VOLUME_SECONDS.get(rule, 0.0) * self.work.volumes
+        slots = share.cores if share and not is_away else 1
+        return Task(rule + which, rule, seconds + self.rates.pace * python, slots, after or [], is_away)

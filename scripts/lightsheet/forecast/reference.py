@@ -14,16 +14,12 @@ from lightsheet.run import Run
 
 def imagine(
     folder: Path,
-    *,
     channels: int,
     timepoints: int,
     shape: Sequence[int],
     dtype: str,
-    voxel_size: Mapping[str, float],
     psf_shape: Sequence[int],
-    psf_voxel_size: Mapping[str, float],
-    deconvolution: Mapping[str, Any],
-    output: Mapping[str, Any],
+    asked: Mapping[str, Any],
 ) -> Run:
     """Make the run of an acquisition of which only the sizes are known.
 
@@ -37,28 +33,19 @@ def imagine(
         (z, y, x) of a volume and of a PSF file.
     dtype : str
         Of the volumes.
-    voxel_size, psf_voxel_size : mapping
-        Micrometre along z, y and x.
-    deconvolution, output : mapping
-        Those sections of a configuration; what they leave out is as usual.
+    asked : mapping
+        The rest of a configuration.
 
     Raises
     ------
     InputError
         If a value cannot be used.
     """
-    names = tuple(f"channel{number}" for number in range(channels))
-    tifffile.imwrite(folder / "psf.tif", np.zeros(psf_shape, np.uint16))
-    checked = config.check(
-        {
-            "name": "imagined",
-            "input": {"folder": str(folder)},
-            "voxel_size": dict(voxel_size),
-            "psf": {"files": dict.fromkeys(names, str(folder / "psf.tif")), "voxel_size": dict(psf_voxel_size)},
-            "deconvolution": dict(deconvolution),
-            "output": {"folder": str(folder / "results"), **output},
-        }
-    )
+    names, path = tuple(f"channel{number}" for number in range(channels)), folder / "psf.tif"
+    tifffile.imwrite(path, np.zeros(psf_shape, np.uint16))
+    own = {"name": "imagined", "input": {"folder": str(folder)}}
+    psf = {**asked["psf"], "files": dict.fromkeys(names, str(path))}
+    checked = config.check({**asked, **own, "psf": psf, "output": {**asked["output"], "folder": str(folder)}})
     volumes = tuple(Volume(channel, t, None, ()) for t in range(timepoints) for channel in names)
     found = Acquisition(folder, names, dict.fromkeys(names), timepoints, (1, 1, 1), None, volumes, (), ())
     z, y, x = shape

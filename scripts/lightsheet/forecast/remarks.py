@@ -38,7 +38,7 @@ def of(found: Forecast, disk: Disk | None) -> list[str]:
     disk : Disk or None
         Where results go, if that is known.
     """
-    if found.is_idle:
+    if not found.rules:
         return []
     return [*found.rates.remarks, *_on_disk(found, disk), *_on_memory(found), *_on_time(found), *_on_workers(found)]
 
@@ -61,7 +61,7 @@ def _on_disk(found: Forecast, disk: Disk | None) -> Iterator[str]:
 
 
 def _on_memory(found: Forecast) -> Iterator[str]:
-    has, need, place = found.place.worker_memory, found.worker_memory, found.place
+    has, need, place = found.place.worker.memory, found.worker_memory, found.place
     if has and has < need:
         name = f"section {place.cluster} of jobqueue.yaml" if place.is_away else "this machine"
         change = "raise `memory` there, or set it to null" if place.is_away else "run it where there is more"
@@ -78,15 +78,14 @@ def _on_memory(found: Forecast) -> Iterator[str]:
 
 def _on_time(found: Forecast) -> Iterator[str]:
     for rule in found.rules:
-        if rule.limit is None:
-            continue
+        limit = rule.share.limit
         if rule.rule == "workers":
-            yield from _on_walltime(found, rule.limit)
-        elif rule.seconds > rule.limit:
+            yield from _on_walltime(found, limit)
+        elif rule.seconds > limit:
             smaller = rule.rule in ("ingest", "deconvolve")
             how = "lower deconvolution.timepoints_per_job" if smaller else "raise its `runtime` in the profile"
             yield (
-                f"A job of {rule.rule} takes {duration(rule.seconds)}, and is ended after {duration(rule.limit)}; what "
+                f"A job of {rule.rule} takes {duration(rule.seconds)}, and is ended after {duration(limit)}; what "
                 f"it has done is kept, but better {how}."
             )
 
@@ -107,11 +106,11 @@ def _on_walltime(found: Forecast, limit: float) -> Iterator[str]:
 
 
 def _on_workers(found: Forecast) -> Iterator[str]:
-    place, blocks = found.place, [block.deconvolve for block in found.work.blocks if block.deconvolve]
-    if place.worker_cores != found.rates.cores:
-        faster = speed(place.worker_cores, found.rates.cores)
+    place, cores, blocks = found.place, found.place.worker.cores, found.blocks
+    if cores != found.rates.cores:
+        faster = speed(cores, found.rates.cores)
         yield (
-            f"Seconds were measured with {found.rates.cores} core(s), and a worker has {place.worker_cores}: it is "
+            f"Seconds were measured with {found.rates.cores} core(s), and a worker has {cores}: it is "
             f"guessed to be {faster:.2g} times as fast; `snakemake pilot` with the same profile measures it."
         )
     if place.slurm_jobs or place.is_away:
@@ -130,6 +129,6 @@ def _on_workers(found: Forecast) -> Iterator[str]:
             "they would wait in the queue less often."
         )
     yield (
-        f"Up to {found.workers_at_a_time} workers, {found.workers_at_a_time * place.worker_cores} cores, are asked for "
+        f"Up to {found.workers_at_a_time} workers, {found.workers_at_a_time * cores} cores, are asked for "
         "at a time; on a partition with fewer they wait for each other, and it takes so much longer."
     )

@@ -1,5 +1,6 @@
 """A plan as a text that a person reads, and as JSON."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,16 +32,17 @@ def text(found: Forecast, disk: Disk | None) -> str:
 
 def as_json(found: Forecast, disk: Disk | None) -> dict[str, Any]:
     """Return the same for programs: seconds and bytes."""
+    files, folders = found.entries
     return {
         "seconds": found.seconds,
-        "rules": [rule._asdict() for rule in found.rules],
+        "rules": [_rule(found, rule) for rule in found.rules],
         "stages": {rule: list(times) for rule, times in found.stages.items()},
         "read_bytes": found.read,
         "written_bytes": sum(found.written.values()),
         "written_bytes_at_most": found.most,
         "free_bytes": disk.free if disk else None,
-        "files": found.files,
-        "folders": found.folders,
+        "files": files,
+        "folders": folders,
         "worker_memory_bytes": found.worker_memory,
         "gpu_memory_bytes": found.gpu_memory,
         "iterations": found.rates.iterations,
@@ -49,47 +51,73 @@ def as_json(found: Forecast, disk: Disk | None) -> dict[str, Any]:
     }
 
 
+def _rule(found: Forecast, rule: Rule) -> dict[str, Any]:
+    return {
+        "rule": rule.rule,
+        "jobs": rule.jobs,
+        **rule.share._asdict(),
+        "limit": rule.share.limit if rule.share.limit < math.inf else None,
+        "seconds": rule.seconds,
+        "volume_seconds": rule.volume_seconds,
+        "core_seconds": rule.core_seconds,
+        "gpu_seconds": _gpu_seconds(found, rule),
+    }
+
+
+def _gpu_seconds(found: Forecast, rule: Rule) -> float:
+    return rule.total if rule.rule == "workers" and found.place.engine == "gpu" else 0.0
+
+
 def _what(found: Forecast) -> list[str]:
-    work, method = found.work, found.work.method
+    work, run, method = found.work, found.work.run, found.work.method
     todo = {kind: work.todo(kind) for kind in ("raw", "result")}
     left = ", ".join(f"{n} to {what}" for n, what in zip(todo.values(), ("ingest", "deconvolve"), strict=True))
     how = f"engine {found.place.engine}, boundary {method['boundary']}, acceleration {method['acceleration']}"
     return [
-        f"plan of {work.name}",
-        f"volumes       {len(work.channels)} channels x {work.timepoints} timepoints = {work.volumes} of {work.shape} "
-        f"{work.layouts['raw'].dtype} (z, y, x), {size(work.tiff_bytes)} of TIFF; {left}",
+        f"plan of {run.results.name}",
+        f"volumes       {len(run.channels)} channels x {run.acquisition.timepoints} timepoints = {work.volumes} of "
+        f"{run.shape} {run.dtype} (z, y, x), {size(work.tiff_bytes)} of TIFF; {left}",
         f"method        {found.rates.iterations} iterations, {how}; PSF of {found.rates.psf_shape}",
         f"measurements  {found.rates.words}",
     ]
 
 
 def _table(found: Forecast) -> list[str]:
-    rows = [HEAD, *(_row(rule) for rule in found.rules)]
+    rows = [HEAD, *(_row(found, rule) for rule in found.rules)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = []
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
         cells[0], cells[-1] = row[0].ljust(widths[0]), row[-1]
         aligned.append("  ".join(cells).rstrip())
+    return [*aligned, _total(found)]
+
+
+def _total(found: Forecast) -> str:
+    """Sum up what each partition gives."""
     inside = () if found.place.is_away else ("deconvolve",)  # whose cores its workers use
-    cores = sum(rule.core_seconds for rule in found.rules if rule.rule not in inside)
-    gpus = sum(rule.gpu_seconds for rule in found.rules)
-    hours = f"{_hours(cores)} core-hours" + (f", {_hours(gpus)} GPU-hours" if gpus else "")
-    return [*aligned, f"in all {sum(rule.jobs for rule in found.rules)} jobs and workers, {hours}"]
+    parts = []
+    for partition in dict.fromkeys(rule.share.partition for rule in found.rules):
+        rules = [rule for rule in found.rules if rule.share.partition == partition and rule.rule not in inside]
+        gpus = sum(_gpu_seconds(found, rule) for rule in rules)
+        cores = _hours(sum(rule.core_seconds for rule in rules))
+        parts.append(f"{partition} {cores} core-hours" + (f", {_hours(gpus)} GPU-hours" if gpus else ""))
+    return f"in all {sum(rule.jobs for rule in found.rules)} jobs and workers; {'; '.join(parts)}"
 
 
-def _row(rule: Rule) -> Sequence[str]:
+def _row(found: Forecast, rule: Rule) -> Sequence[str]:
+    share, gpu_seconds = rule.share, _gpu_seconds(found, rule)
     return (
         rule.rule,
         str(rule.jobs),
-        str(rule.cores),
-        size(rule.memory) if rule.memory else "",
+        str(share.cores),
+        size(share.memory) if share.memory else "",
         f"{rule.volume_seconds:.3g}" if rule.volume_seconds else "",
         duration(rule.seconds),
-        duration(rule.limit) if rule.limit else "",
+        duration(share.limit) if share.limit < math.inf else "",
         _hours(rule.core_seconds),
-        _hours(rule.gpu_seconds) if rule.gpu_seconds else "",
-        rule.partition,
+        _hours(gpu_seconds) if gpu_seconds else "",
+        share.partition,
     )
 
 
@@ -108,9 +136,10 @@ def _sizes(found: Forecast, disk: Disk | None) -> list[str]:
     raw, result = (size(found.written[kind]) for kind in ("raw", "result"))
     free = f"; {size(disk.free)} free in {disk.folder}" if disk else ""
     gpu = f", and {size(found.gpu_memory)} on its GPU" if found.gpu_memory else ""
+    files, folders = found.entries
     return [
         f"disk          {size(sum(found.written.values()))} written ({raw} raw, {result} result; at most "
         f"{size(found.most)}), {size(found.read)} read{free}",
-        f"files         {found.files} and {found.folders} folders when all is done (stores are hard links)",
+        f"files         {files} and {folders} folders when all is done (stores are hard links)",
         f"memory        a worker needs {size(found.worker_memory)}{gpu}",
     ]

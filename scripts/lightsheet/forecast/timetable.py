@@ -6,6 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+FIRST_LOOK, LAST_LOOK = 10.0, 30.0
+"""Seconds from a look at SLURM's queue that found an ended job to the next one, and at most between two: while none has
+ended, they become `FIRST_LOOK` more each time. As `profiles/slurm` has it, see `lightsheet.slurm_plugin`."""
+
 
 class Task(NamedTuple):
     """One job.
@@ -20,6 +24,8 @@ class Task(NamedTuple):
         That it occupies meanwhile: cores here, or one job in the queue of SLURM.
     after : sequence of str
         Names of the jobs that must have ended before.
+    is_away : bool
+        Whether it is a job of SLURM, over for Snakemake when it looks.
     """
 
     name: str
@@ -27,6 +33,23 @@ class Task(NamedTuple):
     seconds: float
     slots: int = 1
     after: Sequence[str] = ()
+    is_away: bool = False
+
+
+class _Looks:
+    """When Snakemake looks at SLURM's queue."""
+
+    def __init__(self) -> None:
+        self._next = self._gap = FIRST_LOOK
+
+    def after(self, end: float) -> float:
+        """Return when it is seen that a job has ended: ends are asked for in order of time."""
+        while self._next < end:
+            self._gap = min(self._gap + FIRST_LOOK, LAST_LOOK)
+            self._next += self._gap
+        seen, self._gap = self._next, FIRST_LOOK
+        self._next += self._gap
+        return seen
 
 
 def simulate(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, float]]:
@@ -44,23 +67,35 @@ def simulate(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, float]
     dict
         (start, end) in seconds, by the job's name.
     """
-    waiting, ends = list(tasks), dict[str, tuple[float, float]]()
-    running: list[tuple[float, str, int]] = []
-    free, now, done = slots, 0.0, set[str]()
+    waiting, times = list(tasks), dict[str, tuple[float, float]]()
+    running: list[tuple[float, str, Task]] = []
+    looks, free, now, done = _Looks(), slots, 0.0, set[str]()
     while waiting or running:
-        for task in list(waiting):
-            takes = min(task.slots, slots)
-            if takes <= free and done.issuperset(task.after):
-                waiting.remove(task)
-                free -= takes
-                ends[task.name] = (now, now + task.seconds)
-                heapq.heappush(running, (now + task.seconds, task.name, takes))
-        now = running[0][0]
-        while running and running[0][0] == now:
-            _, name, takes = heapq.heappop(running)
+        for task in _startable(waiting, free, slots, done):
+            waiting.remove(task)
+            free -= min(task.slots, slots)
+            times[task.name] = (now, now + task.seconds)
+            heapq.heappush(running, (now + task.seconds, task.name, task))
+        end, _, task = running[0]
+        now = max(now, looks.after(end) if task.is_away else end)
+        while running and running[0][0] <= now:
+            _, name, task = heapq.heappop(running)
+            times[name] = (times[name][0], now)
             done.add(name)
-            free += takes
-    return ends
+            free += min(task.slots, slots)
+    return times
+
+
+def _startable(waiting: Iterable[Task], free: int, slots: int, done: set[str]) -> list[Task]:
+    """List the jobs that can start together."""
+    found = []
+    for task in waiting:
+        if not free:
+            break
+        if min(task.slots, slots) <= free and done.issuperset(task.after):
+            found.append(task)
+            free -= min(task.slots, slots)
+    return found
 
 
 def worker_seconds(volumes: int, workers: int, each: float, start: float, lifetime: float = math.inf) -> float:
@@ -77,11 +112,9 @@ def worker_seconds(volumes: int, workers: int, each: float, start: float, lifeti
     lifetime : float
         Seconds after which a worker takes no further volume and leaves.
     """
-    if not volumes:
-        return 0.0
     rounds = math.ceil(volumes / workers)
-    lives = math.ceil(rounds / max(1, lifetime // each)) if lifetime < math.inf else 1
-    return rounds * each + lives * start
+    a_life = max(1, lifetime // each) if lifetime < math.inf else max(1, rounds)
+    return rounds * each + math.ceil(rounds / a_life) * start
 
 
 def most_at_a_time(times: Iterable[tuple[float, float]]) -> int:

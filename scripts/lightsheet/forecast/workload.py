@@ -9,7 +9,6 @@ import numpy as np
 
 from lightsheet import files, records, resources
 from lightsheet.run import KINDS, Run
-from lightsheet.store import Layout
 
 Shape = tuple[int, int, int]
 
@@ -30,22 +29,10 @@ class Work(NamedTuple):
 
     Parameters
     ----------
-    name : str
-        Of the run.
-    channels : tuple of str
-        Their names.
-    timepoints : int
-        Of the acquisition, done ones included.
-    shape : tuple of int
-        (z, y, x) of a volume.
-    voxel_size : mapping
-        Micrometre along z, y and x.
+    run : Run
+        The run.
     psf_shape : tuple of int
         (z, y, x) of the largest PSF, at the voxel size of the volumes.
-    method : mapping
-        The section `deconvolution` of the configuration.
-    layouts : mapping
-        Of raw and of result volumes.
     tiff_bytes : int
         Of all files.
     blocks : tuple of Block
@@ -56,14 +43,8 @@ class Work(NamedTuple):
         Whether it is still to be written, the stores are to be published, and their page is to be made.
     """
 
-    name: str
-    channels: tuple[str, ...]
-    timepoints: int
-    shape: Shape
-    voxel_size: Mapping[str, float]
+    run: Run
     psf_shape: Shape
-    method: Mapping[str, Any]
-    layouts: Mapping[str, Layout]
     tiff_bytes: int
     blocks: tuple[Block, ...]
     psfs: int
@@ -72,9 +53,15 @@ class Work(NamedTuple):
     report: bool
 
     @property
+    def method(self) -> Mapping[str, Any]:
+        """The section `deconvolution` of the configuration."""
+        section: Mapping[str, Any] = self.run.config["deconvolution"]
+        return section
+
+    @property
     def volumes(self) -> int:
-        """How many there are."""
-        return len(self.channels) * self.timepoints
+        """How many there are, done ones included."""
+        return len(self.run.channels) * self.run.acquisition.timepoints
 
     def todo(self, kind: str) -> int:
         """Count the raw or result volumes that are still to be made."""
@@ -115,14 +102,8 @@ def of(run: Run) -> Work:
     publish = started or is_due(str(run.results.manifest("consolidate")))
     psfs = [all(run.results.psf(channel, suffix).exists() for suffix in PSF_FILES) for channel in run.channels]
     return Work(
-        name=run.results.name,
-        channels=run.channels,
-        timepoints=run.acquisition.timepoints,
-        shape=run.shape,
-        voxel_size=run.config["voxel_size"],
+        run=run,
         psf_shape=_psf_shape(run),
-        method=run.config["deconvolution"],
-        layouts=run.layouts,
         tiff_bytes=_tiff_bytes(run),
         blocks=tuple(blocks),
         psfs=psfs.count(False),
@@ -170,13 +151,13 @@ def entries(work: Work) -> tuple[int, int]:
     files, folders : int
         Each takes an inode.
     """
-    channels, volumes, jobs = len(work.channels), work.volumes, len(work.blocks) * (len(work.channels) + 1) + 1
-    levels = {kind: len(work.layouts[kind].levels) for kind in KINDS}
-    metadata = channels * (levels["raw"] + levels["result"]) + channels * (1 + levels["raw"]) + 1 + levels["result"]
-    shards = volumes * (levels["raw"] + levels["result"])
+    channels, volumes, jobs = len(work.run.channels), work.volumes, len(work.blocks) * (len(work.run.channels) + 1) + 1
+    raw, result = (len(work.run.layouts[kind].levels) for kind in KINDS)
+    shards = volumes * (raw + result)
+    metadata = channels * (raw + result) + channels * (1 + raw) + 1 + result
     texts = TEXTS + 2 * jobs + 5 * channels  # a manifest and a log a job; of a PSF three files, a log and its source
-    arrays = 2 * channels * (levels["raw"] + levels["result"])  # NUMBER/c
-    published = 2 * (channels * levels["raw"] + levels["result"])
-    around = 3 * volumes * 2 * levels["raw"] + (3 + 3) * volumes * levels["result"] + work.timepoints * levels["result"]
+    arrays = 2 * channels * (raw + result)  # NUMBER/c
+    published = 2 * (channels * raw + result)
+    around = 3 * volumes * 2 * raw + 3 * volumes * 2 * result + work.run.acquisition.timepoints * result
     folders = arrays + published + around + 5 * channels + 14  # of a channel: two in work/, two in records/, a store
     return shards + metadata + volumes * len(KINDS) + texts, folders
