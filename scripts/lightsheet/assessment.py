@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.signal import fftconvolve
+from scipy import fft
 
 from lightsheet import counts
 from lightsheet.deconvolution.stopping import brightest_region
@@ -74,11 +74,15 @@ def reblur(result: Array, psf: Array, region: Region) -> Array:
         float32, of the region's shape.
     """
     spans = zip(result.shape, psf.shape, region, strict=True)
-    # Index i of a valid convolution sees i to i + k - 1 of the result, the PSF reversed: its centre at k - 1 - k // 2.
+    # Index i of the exact part sees i to i + k - 1 of the result, the PSF reversed: its centre at k - 1 - k // 2.
     around = [np.arange(s.start - (k - 1 - k // 2), s.stop + k // 2).clip(0, n - 1) for n, k, s in spans]
     part = result[np.ix_(*around)].astype(np.float32)
-    blurred: Array = fftconvolve(part, psf.astype(np.float32), mode="valid")
-    return blurred
+    # Cyclic, so that it wraps around into the first k - 1 voxels alone, which are left out; the rest is exact.
+    shape = [fft.next_fast_len(n, real=True) for n in part.shape]
+    spectrum = fft.rfftn(part, shape)
+    spectrum *= fft.rfftn(psf.astype(np.float32), shape)
+    blurred: Array = fft.irfftn(spectrum, shape, overwrite_x=True)
+    return blurred[tuple(slice(k - 1, n) for k, n in zip(psf.shape, part.shape, strict=True))]
 
 
 def _plane(image: Array, region: Region, shape: Sequence[int]) -> tuple[int | slice, ...]:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ from tests import tiny_run
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"engine": "cpu", "boundary": "extended", "acceleration": "none", "background": 100}
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep which jobqueue.yaml the command chooses from the tests that follow in this process."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
 
 
 def test_jobs_share_cores_and_wait_for_each_other() -> None:

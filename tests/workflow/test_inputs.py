@@ -54,7 +54,7 @@ def test_a_missing_volume_is_a_recorded_hole_until_it_comes(project: Project) ->
     assert kept["missing"] == [{"channel": CHANNELS[0], "timepoint": 1}]
     assert kept["seconds"] == pytest.approx([0, 43.748, 87.496])
     assert [row["timepoint"] for row in inventory(project) if row["missing"]] == ["1"]
-    assert "1 of 6 volumes are missing" in (project.results / "report.html").read_text()
+    assert "1 of 6 volumes is missing" in (project.results / "report.html").read_text()
     assert "5 of 5 volumes agree" in verify(project, 9)
     assert "Nothing to be done" in project.succeed()
     shutil.move(project.folder / gone.name, gone)
