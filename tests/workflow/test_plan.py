@@ -36,6 +36,13 @@ def plan(project: Project, name: str) -> dict[str, Any]:
     return found
 
 
+def run(project: Project) -> float:
+    """Run what is configured; return the seconds that it took."""
+    start = time.monotonic()
+    project.succeed()
+    return time.monotonic() - start
+
+
 def is_close(seconds: float, foreseen: list[float]) -> bool:
     """Tell whether a run took what plans said."""
     return (1 - TOLERANCE) * min(foreseen) < seconds < (1 + TOLERANCE) * max(foreseen)
@@ -58,9 +65,7 @@ def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
         progress=lambda _line: None,
     )
     before = plan(project, "small")
-    start = time.monotonic()
-    project.succeed()
-    seconds = time.monotonic() - start
+    seconds = [run(project)]
 
     records = [json.loads(path.read_text()) for path in (project.results / "records").rglob("t*.json")]
     written = sum(shard["bytes"] for record in records for shard in record["shards"])
@@ -74,9 +79,13 @@ def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     manifests = [path.name.split(".")[0] for path in (project.results / "work" / "manifests").iterdir()]
     assert {rule: jobs[rule] for rule in set(manifests)} == {rule: manifests.count(rule) for rule in set(manifests)}
 
-    # This machine may have other work, more or less of it from minute to minute: if so, a pilot after the run makes
-    # another plan, and the run lies between the two, or within a fourth of the nearer one.
+    # The machine has other work too, more or less of it from minute to minute, which no plan knows. So there are up to
+    # three runs, each with a pilot before it; one must lie within a fourth of what the pilots say, or between them.
+    # A wrong plan fails all three.
     foreseen = [before["seconds"]]
-    if not is_close(seconds, foreseen):
-        foreseen.append(plan(project, "again")["seconds"])
-    assert is_close(seconds, foreseen)
+    for name in ("again", "once_more"):
+        if not any(is_close(took, foreseen) for took in seconds):
+            foreseen.append(plan(project, name)["seconds"])
+        if not any(is_close(took, foreseen) for took in seconds):
+            seconds.append(run(project))
+    assert any(is_close(took, foreseen) for took in seconds), (seconds, foreseen)
