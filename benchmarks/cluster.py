@@ -16,19 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from keep import keep
+from own_slurm import at_hand
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lightsheet import records, simulate, slurm  # noqa: E402, I001
-from tests.slurm import minislurm  # noqa: E402
+from lightsheet import records, simulate, slurm  # noqa: E402
 
 WORKERS = 4
 JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "memory": "1GiB", "walltime": "01:00:00"}}}
@@ -49,20 +48,6 @@ with cluster.start(asked, "cpu", 0) as pool:
 assert len(ended) == 2000 and not any(error for _, error in ended)
 print(seconds, cpu, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000)
 """
-
-
-@contextmanager
-def cluster() -> Iterator[None]:
-    """Use the site's SLURM, or start one."""
-    if minislurm.answers(minislurm.LINK):
-        yield
-        return
-    own = minislurm.Cluster(minislurm.own_folder())
-    own.start()
-    try:
-        yield
-    finally:
-        own.stop()
 
 
 def prepare(folder: Path, name: str, timepoints: int, shape: tuple[int, int, int], **deconvolution: Any) -> None:
@@ -150,7 +135,7 @@ def rerun(folder: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the three measures."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
-    with tempfile.TemporaryDirectory() as name, cluster():
+    with tempfile.TemporaryDirectory() as name, at_hand():
         folder = Path(name)
         lines = [measure(folder) for measure in (orchestration, coordinator, rerun)]
     lines = [f"By `python benchmarks/cluster.py` on {os.cpu_count()} cores.", "", *(f"- {line}" for line in lines)]

@@ -17,21 +17,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import yaml
 from keep import keep
+from own_slurm import at_hand
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lightsheet import simulate  # noqa: E402, I001
+from lightsheet import simulate  # noqa: E402
 from lightsheet.log import size  # noqa: E402
-from tests.slurm import minislurm  # noqa: E402
 
 CHANNELS = {"CamA_ch0_488nm": "psf/488.tif", "CamA_ch1_560nm": "psf/560.tif"}
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
@@ -44,20 +44,6 @@ SLURM = (
 """On one machine, no more at a time than it has cores: what jobs take from each other is in no plan."""
 
 JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "walltime": "01:00:00"}}}
-
-
-@contextmanager
-def slurm() -> Iterator[None]:
-    """Use the site's SLURM, or start one."""
-    if minislurm.answers(minislurm.LINK):
-        yield
-        return
-    own = minislurm.Cluster(minislurm.own_folder())
-    own.start()
-    try:
-        yield
-    finally:
-        own.stop()
 
 
 def prepare(folder: Path, timepoints: int, shape: tuple[int, int, int], iterations: int) -> None:
@@ -199,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "engine cpu."
     ]
     for words_of_place, where in places.items():
-        with tempfile.TemporaryDirectory() as name, slurm() if where is SLURM else nullcontext():
+        with tempfile.TemporaryDirectory() as name, at_hand() if where is SLURM else nullcontext():
             prepare(Path(name), options.timepoints, options.shape, options.iterations)
             lines += ["", f"## {words_of_place.capitalize()}", "", *compare(Path(name), where)]
     keep("plan", lines)

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet import files, ome, shards
+from lightsheet import counts, files, ome, shards
 from lightsheet.errors import InputError
 from lightsheet.log import NEWS_SECONDS, Progress, logger, size
 from lightsheet.publication import publish
@@ -128,7 +128,7 @@ def _attributes(
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
     levels = run.layouts[kind].levels
     axes = "tczyx" if kind == "result" else "tzyx"
-    scale = run.config["output"]["scale"] if run.layouts[kind].dtype != "float32" and kind == "result" else 1
+    scale = counts.stored_per_count(run.config["output"]) if kind == "result" else 1
     windows = {channel: _window(run, kind, channel, done, scale) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {

@@ -3,6 +3,7 @@
 All goes plane by plane, for a volume may be on the disk because it does not fit into memory.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,18 @@ def describe(raw: np.ndarray, background: float) -> dict[str, Any]:
         "negative_voxels": negative,
         "saturated_voxels": saturated,
     }
+
+
+def stored_per_count(output: Mapping[str, Any]) -> float:
+    """Return the stored value of a result per count.
+
+    Parameters
+    ----------
+    output : mapping
+        `dtype` of the result and `scale`, which counts for integers; records of earlier versions may lack both.
+    """
+    scale: float = output.get("scale", 1) if output.get("dtype", "float32") != "float32" else 1
+    return scale
 
 
 def to_dtype(result: np.ndarray, dtype: str, scale: float, allocate: Allocate = np.empty) -> tuple[np.ndarray, int]:

@@ -117,8 +117,7 @@ def deconvolve(
         raw = read_volume(results.work("raw", channel), timepoint, threads, allocate)
     with records.timed(seconds, "deconvolve"), about(f"{channel} timepoint {timepoint}"):
         result, statistics = compute(raw, used, settings, threads, block, allocate)
-        scale = settings["scale"] if settings["dtype"] != "float32" else 1
-        statistics |= assess(raw, result, used, statistics["background"], scale)
+        statistics |= assess(raw, result, used, statistics["background"], counts.stored_per_count(settings))
     del raw
     with records.timed(seconds, "write"):
         shards, _ = write_volume(work, timepoint, result, layout, threads)

@@ -18,6 +18,9 @@ from lightsheet.forecast.site import INGEST_CORES, Place, Share
 from lightsheet.forecast.timetable import Task
 from lightsheet.forecast.workload import Work
 from lightsheet.method import Method
+from lightsheet.page.before_after import EVENLY
+from lightsheet.page.pictures import LONG_SIDE
+from lightsheet.page.report import MARKED
 from lightsheet.run import KINDS
 
 HEAD_SECONDS = 3.6
@@ -31,9 +34,6 @@ VOLUME_SECONDS = {"consolidate": 0.001, "report": 0.0015}
 
 PICTURE_SECONDS = 33e-9
 """Of the report, for each voxel of the pyramid level that a picture shows, before and after."""
-
-PICTURES, PICTURE_SIDE = 9, 512
-"""Of a channel at most, and the longest side of the level, see `lightsheet.page`."""
 
 
 class Rule(NamedTuple):
@@ -181,8 +181,8 @@ class Forecast:
         """Seconds to draw volumes for the report."""
         run = self.work.run
         levels = [level.shape for level in run.layouts["raw"].levels]
-        shown = next((shape for shape in levels if max(shape) <= PICTURE_SIDE), levels[-1])
-        number = len(run.channels) * min(PICTURES, run.acquisition.timepoints)
+        shown = next((shape for shape in levels if max(shape) <= LONG_SIDE), levels[-1])
+        number = len(run.channels) * min(EVENLY + MARKED, run.acquisition.timepoints)
         return number * math.prod(shown) * PICTURE_SECONDS
 
     @property

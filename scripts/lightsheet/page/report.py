@@ -16,7 +16,7 @@ from typing import Any
 import zarr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lightsheet import files, log, ome, repetition
+from lightsheet import counts, files, log, ome, repetition
 from lightsheet.page import before_after, costs, finished, measures, panels, trends
 from lightsheet.page.finished import Volume
 from lightsheet.page.measures import Scale
@@ -83,6 +83,7 @@ def _facts(results: Results) -> dict[str, Any]:
         "time": time,
         "colours": colours,
         "channels": [_channel(results, c, done[c], followed[c]) for c in colours],
+        "wavelengths": finished.wavelengths(results),
         "panels": panels.draw(results, followed, time),
         "outliers": panels.outliers(results, followed, origin.timepoints_per_job),
         "rule": trends.rule(),
@@ -130,7 +131,6 @@ def _channel(results: Results, name: str, volumes: Sequence[Volume], followed: S
         progress.step(f"timepoint {t}")
     return {
         "name": name,
-        "wavelength": finished.wavelengths(results)[name],
         "pictures": pictures,
         "marked": marked,
         "psf": files.read_json(results.psf(name, ".json")),
@@ -139,8 +139,7 @@ def _channel(results: Results, name: str, volumes: Sequence[Volume], followed: S
 
 
 def _picture(results: Results, volume: Volume) -> dict[str, Any]:
-    settings = volume.result["settings"]
-    scale = settings.get("scale", 1) if settings.get("dtype") == "uint16" else 1
+    scale = counts.stored_per_count(volume.result["settings"])
     background = volume.statistics["background"]
     return before_after.embed(results, volume.channel, volume.timepoint, background, scale)
 

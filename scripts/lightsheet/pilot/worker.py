@@ -205,7 +205,7 @@ def _keep(
 ) -> None:
     """Keep the planes of a result that are shown, in counts."""
     array = zarr.open_array(place.work("result", channel) / "0", mode="r")
-    scale = settings["scale"] if settings["dtype"] != "float32" else 1
+    scale = counts.stored_per_count(settings)
     shown = planes.planes(array.shape[1:], spot, voxel_size).items()
     planes.keep(place.planes, {name: np.divide(array[timepoint, *where], scale) for name, where in shown})
 

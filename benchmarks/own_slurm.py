@@ -1,0 +1,24 @@
+"""A SLURM to measure on: the site's, or one on this machine."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.slurm import minislurm
+
+
+@contextmanager
+def at_hand() -> Iterator[None]:
+    """Use the site's SLURM, or start one."""
+    if minislurm.answers(minislurm.LINK):
+        yield
+        return
+    own = minislurm.Cluster(minislurm.own_folder())
+    own.start()
+    try:
+        yield
+    finally:
+        own.stop()
