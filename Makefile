@@ -55,8 +55,8 @@ demo: data/demo/.simulated  ## simulate a small acquisition and run the whole wo
 	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
 
 picture: ## draw the README's picture anew, from the demo's results
-	$(BIN)/python -c 'from pathlib import Path; from lightsheet import results; from lightsheet.page import pictures; \
-		pictures.draw_before_after(results.Results(Path("results/demo")), Path("docs/demo.png"))'
+	$(BIN)/python -c 'from pathlib import Path; from lightsheet.store import Results; from lightsheet.viewing.pictures import draw_before_after; \
+		draw_before_after(Results(Path("results/demo")), Path("docs/demo.png"))'
 
 check: lint  ## the fast part, all day long: format, lint, types, unit tests
 	$(BIN)/python -m pytest -m "not workflow and not slurm" --numprocesses=2 --no-loadscope-reorder

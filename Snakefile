@@ -8,10 +8,11 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
-from lightsheet import head, plan, resources, triage
-from lightsheet.errors import InputError
-from lightsheet.pilot import sweep
+sys.path.insert(0, f"{workflow.current_basedir}/scripts")
+from lightsheet.planning import describe_outcome, list_sources, plan_layouts, plan_pilot
+from lightsheet.run import prepare_run
+from lightsheet.system import InputError
+from lightsheet.workflow import list_failures, prepare_clean_end, read_jobs, read_place
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
 if not workflow.overwrite_configfiles:
@@ -20,8 +21,8 @@ if not workflow.overwrite_configfiles:
 
 
 try:
-    run = plan.prepare(config, resumed=not workflow.is_main_process)
-    tried = sweep.of(run)
+    run = prepare_run(config, resumed=not workflow.is_main_process)
+    tried = plan_pilot(run)
     if workflow.is_main_process:
         # A plan says itself if the disk is too small, and a pilot needs little of it.
         if not {"pilot", "plan"} & set(sys.argv):
@@ -36,7 +37,7 @@ report: "report/workflow.rst"
 
 
 RESULTS = str(run.results.folder)
-jobs = resources.jobs(run, workflow)
+jobs = read_jobs(run, workflow)
 
 
 def every_manifest(wildcards):
@@ -55,17 +56,17 @@ def again_if_asked(wildcards):
 
 onstart:
     run.begin()
-    head.begin(workflow, jobs)
+    prepare_clean_end(workflow, jobs)
 
 
 onsuccess:
     if "pilot" in [rule.name for rule in workflow.dag.targetrules]:
-        for line in sweep.outcome(run.results):
+        for line in describe_outcome(run.results):
             logger.info(line)
 
 
 onerror:
-    for failure in [*run.failures(), *triage.failures(log)]:
+    for failure in [*run.failures(), *list_failures(log)]:
         logger.error(failure)
     logger.error(
         f"Logs are in {RESULTS}/logs. What was done is kept: the same command goes on from here."
@@ -230,7 +231,7 @@ rule report:
 
 rule pilot:
     input:
-        sources=sweep.sources(tried),
+        sources=list_sources(tried),
         psfs=expand(rules.psf.output.tif, channel=run.channels),
     output:
         page=f"{RESULTS}/pilot.html",
@@ -248,7 +249,7 @@ rule pilot:
     params:
         results=run.results,
         plan=tried,
-        layouts=sweep.layouts(run),
+        layouts=plan_layouts(run),
     script:
         "scripts/pilot.py"
 
@@ -261,7 +262,7 @@ rule plan:
         "envs/lightsheet.yaml"
     params:
         run=run,
-        place=lambda wildcards: resources.given(workflow, jobs),
+        place=lambda wildcards: read_place(workflow, jobs),
     script:
         "scripts/plan.py"
 

@@ -27,7 +27,9 @@ from own_slurm import at_hand
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lightsheet import records, simulate, slurm  # noqa: E402
+from lightsheet.cluster import list_jobs  # noqa: E402
+from lightsheet.simulation import simulate_acquisition  # noqa: E402
+from lightsheet.store import read_record  # noqa: E402
 
 WORKERS = 4
 JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "memory": "1GiB", "walltime": "01:00:00"}}}
@@ -35,15 +37,15 @@ JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "memory": "1GiB", "
 NOTHING = """
 import os, re, resource, sys, time
 from pathlib import Path
-from lightsheet import cluster, dispatch
+from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
 
-asked = cluster.Workers("cpu", 4, 1, "ls-benchmark", Path("logs"))
-with cluster.start(asked, "cpu", 0) as pool:
+asked = WorkerRequest("cpu", 4, 1, "ls-benchmark", Path("logs"))
+with start_workers(asked, "cpu", 0) as pool:
     while len(pool.free([])) < 4:
         pool.tend(4, [])
         time.sleep(0.5)
     start, before = time.monotonic(), time.process_time()
-    ended = list(dispatch.each(pool, os.getpid, {f"volume {n}": {} for n in range(2000)}, "nothing"))
+    ended = list(map_volumes(pool, os.getpid, {f"volume {n}": {} for n in range(2000)}, "nothing"))
     seconds, cpu = time.monotonic() - start, time.process_time() - before
 assert len(ended) == 2000 and not any(error for _, error in ended)
 print(seconds, cpu, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000)
@@ -53,7 +55,7 @@ print(seconds, cpu, int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/statu
 def prepare(folder: Path, name: str, timepoints: int, shape: tuple[int, int, int], **deconvolution: Any) -> None:
     """Simulate one acquisition, and write its configuration and jobqueue.yaml."""
     data = folder / "data" / name
-    simulate.simulate(
+    simulate_acquisition(
         data, channels=1, timepoints=timepoints, shape=shape, psf_shape=(31, 20, 20), progress=lambda _line: None
     )
     config = {
@@ -85,7 +87,7 @@ def orchestration(folder: Path) -> str:
     log = snakemake(folder, "-c", "1", "--until", "deconvolve", *where, "--configfile", "forty.yaml")
     clock = {words: _clock(log, words) for words in ("up to", "is ready", "deconvolve 40/40")}
     paths = (folder / "results" / "forty" / "records" / "result").rglob("t*.json")
-    each = [sum((records.read(path) or {})["seconds"].values()) for path in paths]
+    each = [sum((read_record(path) or {})["seconds"].values()) for path in paths]
     began, ready, ended = clock.values()
     ideal = sum(each) / WORKERS
     return (
@@ -123,12 +125,12 @@ def rerun(folder: Path) -> str:
     """Measure 3: nothing to do."""
     prepare(folder, "many", 600, (4, 16, 16), iterations=1)
     snakemake(folder, "-c", "all", "--configfile", "many.yaml")
-    before = len(slurm.jobs(""))
+    before = len(list_jobs(""))
     start = time.monotonic()
     log = snakemake(folder, "--profile", str(ROOT / "profiles" / "slurm"), "--configfile", "many.yaml")
     seconds = time.monotonic() - start
     assert "Nothing to be done" in log, log
-    submitted = len(slurm.jobs("")) - before
+    submitted = len(list_jobs("")) - before
     return f"A rerun with nothing to do, 600 volumes: {seconds:.1f} s; SLURM jobs submitted: {submitted}."
 
 

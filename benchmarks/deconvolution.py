@@ -17,8 +17,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
+from importlib.metadata import PackageNotFoundError, version as version_of
 from math import nan, prod
 from pathlib import Path
 from typing import NamedTuple
@@ -28,11 +27,9 @@ from keep import keep
 from peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
 from scipy.ndimage import gaussian_filter
 
-from lightsheet.capacity import available_cores
-from lightsheet.deconvolution import geometry
-from lightsheet.optics import CAMERA_OFFSET, model_psf
-from lightsheet.scene import CHANNELS, Array, Shape
-from lightsheet.simulate import simulate_volume
+from lightsheet.deconvolution import make_frame_of
+from lightsheet.simulation import CAMERA_OFFSET, CHANNELS, Array, Shape, model_psf, simulate_volume
+from lightsheet.system import count_cores
 
 CHANNEL, VOXEL_SIZE = 1, {"z": 0.1, "y": 0.104, "x": 0.104}  # nuclei, vesicles, membranes; micrometre
 
@@ -134,7 +131,7 @@ def errors(folder: Path, method: Method, threads: int) -> dict[int, float]:
 
 def moved(image: Shape, psf: Array, method: Method) -> float:
     """Return the bytes of the table's formula."""
-    _, layout = geometry.lay_out(image, psf, "extended")
+    _, layout = make_frame_of(image, psf, "extended")
     part = layout.image[0] / layout.shape[0]
     arrays = 8 + 4 * part + 2 * (method is BALL)
     return 4 * (arrays * prod(layout.shape) + prod(image))
@@ -265,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, action="append", help="small or large; both, unless given")
-    parser.add_argument("--threads", type=int, default=available_cores(), help="default: all cores")
+    parser.add_argument("--threads", type=int, default=count_cores(), help="default: all cores")
     parser.add_argument("--rounds", type=int, default=2, help="in which all methods take turns; the fastest counts")
     parser.add_argument("--quick", action="store_true", help="tiny volumes, to try the benchmark; kept nowhere")
     options = parser.parse_args(argv)

@@ -3,7 +3,7 @@
 1. Milliseconds per iteration at the reference size: the slope between two iteration counts, the volume on the device;
    beside it scikit-image's function as cuCIM has it, on CuPy arrays (pad none, convolve by FFT).
 2. The part of the time that the GPU computes while a worker deconvolves ten volumes from store to store, with as many
-   in hand as `deconvolution.slots` says.
+   in hand as `engines.count_slots` says.
 """
 
 import argparse
@@ -20,13 +20,11 @@ import numpy as np
 import tifffile
 from keep import keep
 
-from lightsheet import deconvolution, restoration
-from lightsheet.capacity import available_cores
-from lightsheet.deconvolution import fourier
-from lightsheet.optics import model_psf
-from lightsheet.results import Results
-from lightsheet.scene import CHANNELS, Array, Shape
-from lightsheet.store import Layout, write_volume
+from lightsheet.deconvolution import count_slots, describe_engine, fourier, richardson_lucy
+from lightsheet.processing import deconvolve_volume
+from lightsheet.simulation import CHANNELS, Array, Shape, model_psf
+from lightsheet.store import Results, StoreLayout, write_volume
+from lightsheet.system import count_cores
 
 REFERENCE: Shape = (201, 1024, 768)
 PSF: Shape = (101, 64, 64)
@@ -38,7 +36,7 @@ CODEC = {"name": "blosc"}
 
 def ours(acceleration: str) -> Callable[[Any, Array, int], Any]:
     """Return engine gpu as a function of an image on the device, a PSF and a number of iterations."""
-    return lambda image, psf, iterations: deconvolution.richardson_lucy(
+    return lambda image, psf, iterations: richardson_lucy(
         image, psf, iterations=iterations, engine="gpu", acceleration=acceleration
     )
 
@@ -72,15 +70,15 @@ def busy(folder: Path, image: Array, psf: Array) -> tuple[float, float]:
     """Deconvolve volumes from store to store; return the seconds, and those of them in which the GPU computed."""
     results, computing = Results(folder), []
     tifffile.imwrite(folder / "psf.tif", psf)
-    raw, layout = (Layout.plan(image.shape, VOXEL_SIZE, dtype, CODEC) for dtype in ("uint16", "float32"))
+    raw, layout = (StoreLayout.plan(image.shape, VOXEL_SIZE, dtype, CODEC) for dtype in ("uint16", "float32"))
     for timepoint in range(VOLUMES + 1):
-        write_volume(results.work("raw", "c"), timepoint, image, raw, available_cores())
+        write_volume(results.work("raw", "c"), timepoint, image, raw, count_cores())
     settings = {"engine": "gpu", "iterations": ITERATIONS, "boundary": "extended", "acceleration": "none"}
     settings |= {"background": 100, "dtype": "float32", "scale": 1}
-    threads = max(1, available_cores() // deconvolution.slots("gpu"))
+    threads = max(1, count_cores() // count_slots("gpu"))
 
     def one(timepoint: int) -> None:
-        restoration.deconvolve(results, "c", timepoint, folder / "psf.tif", settings, layout, "f", threads)
+        deconvolve_volume(results, "c", timepoint, folder / "psf.tif", settings, layout, "f", threads)
 
     def timed(*given: Any) -> Any:
         begin = time.perf_counter()
@@ -93,7 +91,7 @@ def busy(folder: Path, image: Array, psf: Array) -> tuple[float, float]:
     one(VOLUMES)  # compiles kernels and makes plans
     fourier.iterate = timed
     begin = time.perf_counter()
-    with ThreadPoolExecutor(deconvolution.slots("gpu")) as pool:
+    with ThreadPoolExecutor(count_slots("gpu")) as pool:
         list(pool.map(one, range(VOLUMES)))
     fourier.iterate = iterate
     return time.perf_counter() - begin, sum(computing)
@@ -112,14 +110,14 @@ def report(shape: Shape, psf_shape: Shape) -> list[str]:
     device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     return [
         f"Engine gpu on {device}, volumes of {shape}, PSF {psf_shape}, by `python benchmarks/gpu.py`; "
-        f"{deconvolution.engine_version('gpu')}.",
+        f"{describe_engine('gpu')}.",
         "",
         "| | ms/iteration | x gpu |",
         "|---|---|---|",
         *(f"| {name} | {each:.1f} | {each / times['gpu']:.2f} |" for name, each in times.items()),
         "",
         f"{VOLUMES} volumes of {ITERATIONS} iterations from store to store: {seconds:.1f} s, of which the GPU computed "
-        f"{computing:.1f} s, {computing / seconds:.0%}; {available_cores()} cores read and write.",
+        f"{computing:.1f} s, {computing / seconds:.0%}; {count_cores()} cores read and write.",
     ]
 
 

@@ -26,11 +26,21 @@ import tifffile
 from keep import keep
 from peers import in_a_process, peak
 
-from lightsheet import ingestion, mosaic, pyramid, shard_format, shards, summary
-from lightsheet.capacity import available_cores
-from lightsheet.results import Results
-from lightsheet.simulate import simulate_volume
-from lightsheet.store import Layout
+from lightsheet.processing import combine_parts, ingest_volume, summarise_part
+from lightsheet.simulation import simulate_volume
+from lightsheet.sources import digest_source, open_mosaic
+from lightsheet.store import (
+    Codec,
+    Results,
+    Shape,
+    StoreLayout,
+    choose_chunk,
+    complete_codec,
+    downsample,
+    iterate_chunks,
+    write_shard,
+)
+from lightsheet.system import count_cores
 
 SHAPE = (201, 1024, 768)
 PART = (67, 256, 256)
@@ -59,11 +69,11 @@ class Measured(NamedTuple):
     memory: float
 
 
-def codec_alone(codec: shard_format.Codec, tif: Path, _out: Path, threads: int) -> None:
+def codec_alone(codec: Codec, tif: Path, _out: Path, threads: int) -> None:
     """Encode the inner chunks of a volume that is in memory, and drop what comes out."""
     volume = tifffile.imread(tif)
-    chunks = [np.ascontiguousarray(volume[where]) for where in shards.slices(volume.shape, pyramid.chunk(SHAPE))]
-    settings = shard_format.complete(codec)["configuration"]
+    chunks = [np.ascontiguousarray(volume[where]) for where in iterate_chunks(volume.shape, choose_chunk(SHAPE))]
+    settings = complete_codec(codec)["configuration"]
     encode = numcodecs.Blosc("zstd", 1, 1, blocksize=settings["blocksize"]).encode
     with ThreadPoolExecutor(threads) as pool, timed():
         list(pool.map(encode, chunks))
@@ -72,19 +82,19 @@ def codec_alone(codec: shard_format.Codec, tif: Path, _out: Path, threads: int) 
 def one_shard(tif: Path, out: Path, threads: int) -> None:
     """Read, digest, summarise, encode and flush, as ingest does, the full resolution only."""
     where = [((0, 0, 0), [(str(tif), None)])]
-    with timed(), mosaic.opened(where, SHAPE, "uint16") as volume, ThreadPoolExecutor(1) as pool:
-        digest = pool.submit(ingestion.digest, str(tif), None)
-        look = partial(summary.look, voxels=volume.size)
-        written = shards.write(out / "shard", volume, pyramid.chunk(SHAPE), DEFAULT, threads, look)
-        summary.combine(written.seen)
+    with timed(), open_mosaic(where, SHAPE, "uint16") as volume, ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(digest_source, str(tif), None)
+        look = partial(summarise_part, voxels=volume.size)
+        written = write_shard(out / "shard", volume, choose_chunk(SHAPE), DEFAULT, threads, look)
+        combine_parts(written.seen)
         digest.result()
 
 
 def whole_ingest(tif: Path, out: Path, threads: int) -> None:
     """Do all that the workflow does for a volume: the pyramid and the record too."""
-    layout = Layout.plan(SHAPE, VOXEL, "uint16", DEFAULT)
+    layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", DEFAULT)
     with timed():
-        ingestion.ingest(Results(out), "c", 0, [((0, 0, 0), [(str(tif), None)])], layout, threads)
+        ingest_volume(Results(out), "c", 0, [((0, 0, 0), [(str(tif), None)])], layout, threads)
 
 
 def zarr_python(tif: Path, out: Path, threads: int) -> None:
@@ -96,7 +106,7 @@ def zarr_python(tif: Path, out: Path, threads: int) -> None:
     codec = BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
     with timed():
         array = zarr.create_array(
-            out / "store", shape=(1, *SHAPE), dtype="uint16", shards=(1, *SHAPE), chunks=(1, *pyramid.chunk(SHAPE)),
+            out / "store", shape=(1, *SHAPE), dtype="uint16", shards=(1, *SHAPE), chunks=(1, *choose_chunk(SHAPE)),
             compressors=codec, config={"write_empty_chunks": True},
         )  # fmt: skip
         array[0] = tifffile.imread(tif)
@@ -137,13 +147,13 @@ def measure(name: str, folder: Path, threads: int) -> Measured:
     return Measured(**MEASURED)
 
 
-def downsampled(step: pyramid.Shape) -> float:
+def downsampled(step: Shape) -> float:
     """Return the GB/s at which one thread makes a pyramid level."""
     volume = np.random.default_rng(0).poisson(100, (32, 1024, 768)).astype(np.uint16)
     seconds = []
     for _ in range(7):
         begin = time.perf_counter()
-        pyramid.downsample(volume, step)
+        downsample(volume, step)
         seconds.append(time.perf_counter() - begin)
     return volume.nbytes / min(seconds) / 1e9
 
@@ -152,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns of each way (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=available_cores(), help="cores to use (default: all)")
+    parser.add_argument("--threads", type=int, default=count_cores(), help="cores to use (default: all)")
     parser.add_argument(
         "--folder", type=Path, help="on the disk to write to (default: the system's for temporary files)"
     )

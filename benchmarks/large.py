@@ -22,19 +22,17 @@ from keep import keep
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from lightsheet import optics, scene  # noqa: E402
-from lightsheet.capacity import scratch  # noqa: E402
-from lightsheet.results import Results  # noqa: E402
-from lightsheet.store import Layout, write_volume  # noqa: E402
+from lightsheet.simulation import CHANNELS, model_image_psf  # noqa: E402
+from lightsheet.store import Results, StoreLayout, write_volume  # noqa: E402
+from lightsheet.system import allocate_on_disk  # noqa: E402
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 CODEC = {"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"}}
 DECONVOLVE = """
 import json, re, resource, sys, threading, time
 from pathlib import Path
-from lightsheet import restoration
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.processing import deconvolve_volume
+from lightsheet.store import Results, StoreLayout
 
 def watch():
     while True:
@@ -46,25 +44,25 @@ folder, limit, shape, voxel, codec, settings, threads = json.loads(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 peak = {"bytes": 0}
 threading.Thread(target=watch, daemon=True).start()
-layout = Layout.plan(shape, voxel, settings["dtype"], codec)
+layout = StoreLayout.plan(shape, voxel, settings["dtype"], codec)
 results, psf = Results(Path(folder) / "results"), Path(folder) / "psf.tif"
-record = restoration.deconvolve(results, "ch0", 0, psf, settings, layout, "f", threads, limit)
+record = deconvolve_volume(results, "ch0", 0, psf, settings, layout, "f", threads, limit)
 print(json.dumps([peak["bytes"], record]))
 """
 
 
 def write_raw(folder: Path, shape: tuple[int, ...]) -> None:
     """Write a PSF, and a raw volume of stripes with noise: what a voxel holds changes nothing here."""
-    tifffile.imwrite(folder / "psf.tif", optics.image_psf(scene.CHANNELS[1], VOXEL), photometric="minisblack")
+    tifffile.imwrite(folder / "psf.tif", model_image_psf(CHANNELS[1], VOXEL), photometric="minisblack")
     rng = np.random.default_rng(0)
     stripes = 120 + 100 * np.sin(np.arange(shape[2]) / 7) ** 2
     noisy = [rng.poisson(stripes, shape[1:]).astype(np.uint16) for _ in range(4)]
-    allocate = scratch(folder)
+    allocate = allocate_on_disk(folder)
     raw = allocate(shape, np.uint16)
     for z, plane in enumerate(raw):
         plane[...] = np.roll(noisy[z % len(noisy)], 13 * z, axis=0)
     work = Results(folder / "results").work("raw", "ch0")
-    write_volume(work, 0, raw, Layout.plan(shape, VOXEL, "uint16", CODEC), os.cpu_count() or 1)
+    write_volume(work, 0, raw, StoreLayout.plan(shape, VOXEL, "uint16", CODEC), os.cpu_count() or 1)
 
 
 def deconvolve(folder: Path, shape: tuple[int, ...], limit: int, iterations: int, threads: int) -> tuple[int, Any]:

@@ -27,7 +27,7 @@ MEASURE = """
 import json, re, resource, sys
 from pathlib import Path
 import numpy as np
-from lightsheet.deconvolution import richardson_lucy
+from lightsheet.deconvolution.engines import richardson_lucy
 
 def run(image, psf, engine, boundary, acceleration):
     richardson_lucy(image, psf, iterations=3, engine=engine, boundary=boundary, acceleration=acceleration)

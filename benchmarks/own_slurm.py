@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.slurm import minislurm
+from tests.support import minislurm
 
 
 @contextmanager

@@ -30,8 +30,8 @@ from own_slurm import at_hand
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lightsheet import simulate  # noqa: E402
-from lightsheet.log import size  # noqa: E402
+from lightsheet.simulation import simulate_acquisition  # noqa: E402
+from lightsheet.system import format_size  # noqa: E402
 
 CHANNELS = {"CamA_ch0_488nm": "psf/488.tif", "CamA_ch1_560nm": "psf/560.tif"}
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
@@ -48,7 +48,7 @@ JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "walltime": "01:00:
 
 def prepare(folder: Path, timepoints: int, shape: tuple[int, int, int], iterations: int) -> None:
     """Simulate the acquisition, and write its configuration."""
-    simulate.simulate(
+    simulate_acquisition(
         folder / "data",
         channels=2,
         timepoints=timepoints,
@@ -149,7 +149,7 @@ def words(what: str, value: float) -> str:
     """Write a value with its unit."""
     if what in ("wall-clock", "a volume"):
         return f"{value:.1f} s"
-    return size(value) if what in ("written", "peak of the disk") else f"{value:.0f}"
+    return format_size(value) if what in ("written", "peak of the disk") else f"{value:.0f}"
 
 
 def compare(folder: Path, where: Sequence[str]) -> list[str]:

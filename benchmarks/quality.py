@@ -17,29 +17,36 @@ import scipy.fft
 from keep import keep
 from truths import DATA, Array, Case, bars, beads, simulated
 
-from lightsheet import optics
-from lightsheet.deconvolution import fourier, stopping
-from lightsheet.errors import InputError
-from lightsheet.method import CHOICES, Method
+from lightsheet.deconvolution import (
+    CHOICES,
+    Backend,
+    Method,
+    auto_iterations,
+    choose_iterations,
+    fourier,
+    make_numpy_backend,
+)
+from lightsheet.simulation import CAMERA_NOISE
+from lightsheet.system import InputError
 
 PEAKS = (30, 300, 3000)  # photons
 MOST = 200  # iterations tried
 RULES = CHOICES["acceleration"]
-BACKEND = fourier.numpy_backend()
+BACKEND = make_numpy_backend()
 EXPLANATION = """\
 By `python benchmarks/quality.py`, simulated volumes of {shape}. NRMSE, ||estimate - truth|| / ||truth|| over the field
 of view, at the best iteration, and which that is. Simulated: mean and median over the three channels and {seeds}
-seed(s), with the camera's offset and noise of `lightsheet.optics`. Bars: flowdec's. Beads: confocal, with the PSF
+seed(s), with the camera's offset and noise of `lightsheet.simulation`. Bars: flowdec's. Beads: confocal, with the PSF
 measured on them; their truth is a point each, found by matched filtering, and it and the estimate are compared after
 the same slight blur. Up to {most} iterations were tried."""
 
 
 @cache
-def curve(case: Case, method: Method, backend: fourier.Backend = BACKEND) -> list[float]:
+def curve(case: Case, method: Method, backend: Backend = BACKEND) -> list[float]:
     """Return the NRMSE of each iteration until it clearly rises, or of the first `MOST`."""
     prepared = fourier.prepare(case.image.shape, case.psf, method, backend)
     errors: list[float] = []
-    for estimate in fourier.estimates(case.image, prepared, method, backend):
+    for estimate in fourier.iterate_estimates(case.image, prepared, method, backend):
         errors.append(case.error(estimate))
         if len(errors) > 1.5 * int(np.argmin(errors)) + 10 or len(errors) == MOST:
             break
@@ -87,7 +94,7 @@ def accelerations(groups: dict[str, list[Case]]) -> list[str]:
     return table("Acceleration (and iterations until the best without it is reached)", heads, rows)
 
 
-def against_plain(cases: list[Case], rule: str, backend: fourier.Backend) -> str:
+def against_plain(cases: list[Case], rule: str, backend: Backend) -> str:
     """Format the best, and the share of plain's iterations in which plain's best NRMSE is reached."""
     curves = [curve(case, Method(0, acceleration=rule), backend) for case in cases]
     reached = []
@@ -162,9 +169,9 @@ def automatic(groups: dict[str, list[Case]]) -> list[str]:
 def chosen(case: Case, method: Method) -> str:
     """Format what `iterations: auto` chooses."""
     try:
-        return above_best(case, method, stopping.choose_iterations(case.image, case.psf, method, BACKEND))
+        return above_best(case, method, choose_iterations(case.image, case.psf, method, BACKEND))
     except InputError:
-        return f"> {stopping.MOST}"
+        return f"> {auto_iterations.MOST}"
 
 
 def above_best(case: Case, method: Method, iterations: int) -> str:
@@ -177,15 +184,15 @@ def discrepancy(case: Case) -> str:
     """Format where the residual first is what the noise, known exactly, explains (Morozov 1966)."""
     method = Method(0, acceleration="heavy-ball")
     prepared = fourier.prepare(case.image.shape, case.psf, method, BACKEND)
-    usual = fourier.divider(case.image, prepared, BACKEND)
+    usual = fourier.make_divider(case.image, prepared, BACKEND)
     residuals: list[float] = []
 
     def divide(blurred: Array) -> None:
         expected = blurred[prepared.layout.view]
-        residuals.append(float(np.mean((case.image - expected) ** 2 / (expected + optics.CAMERA_NOISE**2))))
+        residuals.append(float(np.mean((case.image - expected) ** 2 / (expected + CAMERA_NOISE**2))))
         usual(blurred)
 
-    for _ in fourier.estimates(case.image, prepared, method, BACKEND, divide):
+    for _ in fourier.iterate_estimates(case.image, prepared, method, BACKEND, divide):
         if residuals[-1] < 1:
             return above_best(case, method, len(residuals))
     raise AssertionError

@@ -10,8 +10,7 @@ import tifffile
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
-from lightsheet import optics, simulate
-from lightsheet.scene import CHANNELS
+from lightsheet.simulation import CAMERA_OFFSET, CHANNELS, VOXEL_SIZE, model_image_psf, simulate_volume
 
 Array = np.ndarray[Any, Any]
 
@@ -36,9 +35,9 @@ class Case:
 
 def simulated(peak: float, channel: int, seed: int, shape: tuple[int, int, int]) -> Case:
     """Simulate one volume."""
-    truth, image = simulate.simulate_volume(channel, 0, shape, peak_photons=peak, seed=seed)
-    psf = optics.image_psf(CHANNELS[channel], simulate.VOXEL_SIZE)
-    return Case(np.maximum(image - np.float32(optics.CAMERA_OFFSET), 0), psf, truth)
+    truth, image = simulate_volume(channel, 0, shape, peak_photons=peak, seed=seed)
+    psf = model_image_psf(CHANNELS[channel], VOXEL_SIZE)
+    return Case(np.maximum(image - np.float32(CAMERA_OFFSET), 0), psf, truth)
 
 
 def bars() -> Case:

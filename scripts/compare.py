@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightsheet import comparison
-from lightsheet.errors import InputError
-from lightsheet.log import logger
+from lightsheet.provenance import TOLERANCE, compare_results
+from lightsheet.system import InputError, logger
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        outcomes = comparison.compare(options.here, options.there)
+        outcomes = compare_results(options.here, options.there)
     except InputError as error:
         print(f"compare.py: {error}", file=sys.stderr)
         return 2
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     passed = sum(outcome["passed"] for outcome in outcomes)
     logger.info("%d of %d volumes are the same, bit for bit", same, len(outcomes))
     if passed > same:
-        logger.info("%d more agree within %g", passed - same, comparison.TOLERANCE)
+        logger.info("%d more agree within %g", passed - same, TOLERANCE)
     return 0 if passed == len(outcomes) else 1
 
 

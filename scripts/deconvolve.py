@@ -3,39 +3,39 @@
 from pathlib import Path
 from typing import Any
 
-from lightsheet import blocks, files, log, slurm
-from lightsheet.cluster import Workers
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.cluster import WorkerRequest, label_jobs
+from lightsheet.processing import deconvolve_block
+from lightsheet.store import Results, StoreLayout
+from lightsheet.system import log_job, write_json
 
 
 def deconvolve(
     results: Results,
     block: tuple[list[str], list[int]],
     settings: dict[str, Any],
-    layout: Layout,
+    layout: StoreLayout,
     manifest: Path,
-    workers: Workers,
+    workers: WorkerRequest,
     attempt: int,
 ) -> None:
     """Do what is missing of a block (channels, timepoints), then write its manifest."""
-    done = blocks.deconvolve(results, *block, settings, layout, workers, attempt)
-    files.write_json(manifest, done)
+    done = deconvolve_block(results, *block, settings, layout, workers, attempt)
+    write_json(manifest, done)
 
 
 if __name__ == "__main__":
-    with log.job(snakemake.log[0]):
+    with log_job(snakemake.log[0]):
         deconvolve(
             snakemake.params.results,
             (snakemake.params.channels, snakemake.params.timepoints),
             snakemake.params.settings,
             snakemake.params.layout,
             Path(snakemake.output[0]),
-            Workers(
+            WorkerRequest(
                 snakemake.resources.dask_cluster,
                 snakemake.resources.dask_workers,
                 snakemake.threads,
-                f"{slurm.label(snakemake.params.results.folder)}-{snakemake.wildcards.block}",
+                f"{label_jobs(snakemake.params.results.folder)}-{snakemake.wildcards.block}",
                 snakemake.params.results.folder / "logs" / "workers",
             ),
             snakemake.resources.attempt,

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightsheet.errors import InputError
-from lightsheet.export import choice
+from lightsheet.system import InputError
+from lightsheet.viewing import FORMATS, export_volumes
 
 EXAMPLES = """\
 examples:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("folder", type=Path, help="of a finished run, such as results/demo")
-    add("--format", dest="form", required=True, choices=choice.FORMATS, help="what to write")
+    add("--format", dest="form", required=True, choices=FORMATS, help="what to write")
     add("--out", type=Path, required=True, help="folder to write into; nothing there is overwritten")
     add("--kind", choices=("result", "raw"), default="result", help="which volumes (default: %(default)s)")
     add("--channels", nargs="+", metavar="NAME", help="which, in the order wanted (default: all)")
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        choice.export(**vars(options))
+        export_volumes(**vars(options))
     except InputError as error:
         print(f"export.py: {error}", file=sys.stderr)
         return 2

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from lightsheet import blocks, files, log
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.processing import ingest_block
+from lightsheet.store import Results, StoreLayout
+from lightsheet.system import log_job, write_json
 
 
-def ingest(results: Results, channel: str, tiles: list[Any], layout: Layout, manifest: Path, threads: int) -> None:
+def ingest(results: Results, channel: str, tiles: list[Any], layout: StoreLayout, manifest: Path, threads: int) -> None:
     """Do what is missing of a block, then write its manifest."""
-    files.write_json(manifest, blocks.ingest(results, channel, tiles, layout, threads))
+    write_json(manifest, ingest_block(results, channel, tiles, layout, threads))
 
 
 if __name__ == "__main__":
-    with log.job(snakemake.log[0]):
+    with log_job(snakemake.log[0]):
         ingest(
             snakemake.params.results,
             snakemake.wildcards.channel,

@@ -1,21 +1,21 @@
 """Try iterations and methods on one volume of each channel, measure what they take, and draw a sheet to choose from."""
 
-from lightsheet import log, slurm
-from lightsheet.cluster import Workers
-from lightsheet.pilot import job
+from lightsheet.cluster import WorkerRequest, label_jobs
+from lightsheet.planning import measure_job_age, run_pilot
+from lightsheet.system import log_job
 
 if __name__ == "__main__":
-    age = job.job_age()
-    with log.job(snakemake.log[0]):
-        job.run(
+    age = measure_job_age()
+    with log_job(snakemake.log[0]):
+        run_pilot(
             snakemake.params.results,
             snakemake.params.plan,
             snakemake.params.layouts,
-            Workers(
+            WorkerRequest(
                 snakemake.resources.dask_cluster,
                 snakemake.resources.dask_workers,
                 snakemake.threads,
-                f"{slurm.label(snakemake.params.results.folder)}-pilot",
+                f"{label_jobs(snakemake.params.results.folder)}-pilot",
                 snakemake.params.results.folder / "logs" / "workers",
             ),
             age,

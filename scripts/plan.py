@@ -12,25 +12,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightsheet import files, log, slurm
-from lightsheet.capacity import available_cores
-from lightsheet.errors import InputError
-from lightsheet.forecast import reference, site, text, workload
-from lightsheet.forecast.measurements import choose
-from lightsheet.forecast.model import Forecast
-from lightsheet.forecast.remarks import Disk, free
-from lightsheet.method import CHOICES
+from lightsheet.cluster import JOBQUEUE
+from lightsheet.deconvolution import CHOICES
+from lightsheet.planning import (
+    Disk,
+    Plan,
+    choose_rates,
+    convert_plan,
+    describe_machine,
+    describe_place,
+    find_work,
+    format_plan,
+    imagine_run,
+    look_at_disk,
+    read_profile,
+)
 from lightsheet.run import Run
+from lightsheet.system import InputError, count_cores, log_job, logger, read_json, write_json, write_text
 
 
 def plan(
     run: Run, given: Mapping[str, Any], pilot: Mapping[str, Any] | None, disk: Disk | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the plan of a run as a text and as JSON."""
-    work, place = workload.of(run), site.place(run, **given)
-    rates = choose(work, place, pilot)
-    found = Forecast(work, place, rates)
-    return text.text(found, disk), text.as_json(found, disk)
+    work, place = find_work(run), describe_place(run, **given)
+    rates = choose_rates(work, place, pilot)
+    found = Plan(work, place, rates)
+    return format_plan(found, disk), convert_plan(found, disk)
 
 
 def positive(text: str) -> int:
@@ -83,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measured(path: Path) -> Any:
     """Read what a pilot measured."""
-    if not (found := files.read_json(path)) or "channels" not in found:
+    if not (found := read_json(path)) or "channels" not in found:
         raise InputError(f"--pilot {path}: this is no pilot.json that `snakemake pilot` wrote")
     return found
 
@@ -98,14 +106,14 @@ def imagine(folder: Path, options: argparse.Namespace) -> Run:
         "output": {"dtype": options.output_dtype},
     }
     sizes = (options.channels, options.timepoints, options.shape, options.dtype, options.psf_shape)
-    return reference.imagine(folder, *sizes, asked)
+    return imagine_run(folder, *sizes, asked)
 
 
 def somewhere(options: argparse.Namespace) -> dict[str, Any]:
     """Return what `site.place` wants: as the profile says, and then the command line."""
     if options.profile and (options.profile / "jobqueue.yaml").is_file():
-        os.environ.setdefault(slurm.JOBQUEUE, str(options.profile / "jobqueue.yaml"))
-    given = site.of_profile(options.profile) if options.profile else site.here(available_cores())
+        os.environ.setdefault(JOBQUEUE, str(options.profile / "jobqueue.yaml"))
+    given = read_profile(options.profile) if options.profile else describe_machine(count_cores())
     asked = {key: getattr(options, key) for key in ("cluster", "workers", "cores")} | {"slurm_jobs": options.jobs}
     return {**given, **{key: value for key, value in asked.items() if value is not None}}
 
@@ -113,11 +121,11 @@ def somewhere(options: argparse.Namespace) -> dict[str, Any]:
 if __name__ == "__main__":
     if "snakemake" not in globals():
         sys.exit(main())
-    with log.job(snakemake.log[0]):
+    with log_job(snakemake.log[0]):
         results = snakemake.params.run.results
         told, numbers = plan(
-            snakemake.params.run, snakemake.params.place, files.read_json(results.pilot), free(results.folder)
+            snakemake.params.run, snakemake.params.place, read_json(results.pilot), look_at_disk(results.folder)
         )
-        log.logger.info("%s", told)
-        files.write_text(results.folder / "plan.txt", told)
-        files.write_json(results.folder / "plan.json", numbers)
+        logger.info("%s", told)
+        write_text(results.folder / "plan.txt", told)
+        write_json(results.folder / "plan.json", numbers)

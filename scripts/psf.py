@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from lightsheet import files, log, psf, psf_figure, psf_preparation
+from lightsheet.psf import draw_psf, prepare_psf_file, save_psf
+from lightsheet.system import log_job, logger, write_json
 
 
 def prepare_psf(
@@ -18,16 +19,16 @@ def prepare_psf(
     background: float | Literal["auto"],
 ) -> None:
     """Make the three files of one PSF; voxel sizes in micrometre, background in the image's units."""
-    used, facts = psf_preparation.prepare_file(source, psf_voxel_size, voxel_size, background)
-    psf.save(used, voxel_size, tif)
-    psf_figure.draw(used, voxel_size, f"PSF used, from {source.name}", png)
-    files.write_json(json_path, facts)
+    used, facts = prepare_psf_file(source, psf_voxel_size, voxel_size, background)
+    save_psf(used, voxel_size, tif)
+    draw_psf(used, voxel_size, f"PSF used, from {source.name}", png)
+    write_json(json_path, facts)
     widths = ", ".join(f"{axis} {width:.3f}" for axis, width in facts["fwhm_um"].items())
-    log.logger.info("%s: %s voxels, FWHM in micrometre: %s", source, used.shape, widths)
+    logger.info("%s: %s voxels, FWHM in micrometre: %s", source, used.shape, widths)
 
 
 if __name__ == "__main__":
-    with log.job(snakemake.log[0]):
+    with log_job(snakemake.log[0]):
         prepare_psf(
             Path(snakemake.input[0]),
             Path(snakemake.output.tif),

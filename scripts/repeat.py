@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from lightsheet import crate, repetition
-from lightsheet.errors import InputError
+from lightsheet.provenance import list_remarks, make_config, read_crate
+from lightsheet.system import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("raw", type=Path, help="the folder with the raw files of the acquisition")
     options = parser.parse_args(argv)
     try:
-        provenance = crate.read(options.folder)
-        print(yaml.safe_dump(repetition.config(provenance, options.raw)), end="")
-        for remark in repetition.remarks(provenance, ROOT):
+        provenance = read_crate(options.folder)
+        print(yaml.safe_dump(make_config(provenance, options.raw)), end="")
+        for remark in list_remarks(provenance, ROOT):
             print(remark, file=sys.stderr)
     except InputError as error:
         print(f"repeat.py: {error}", file=sys.stderr)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lightsheet import log
-from lightsheet.page import report
+from lightsheet.system import log_job
+from lightsheet.viewing import write_report
 
 if __name__ == "__main__":
-    with log.job(snakemake.log[0]):
-        report.write(snakemake.params.results, Path(snakemake.output[0]))
+    with log_job(snakemake.log[0]):
+        write_report(snakemake.params.results, Path(snakemake.output[0]))

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from lightsheet.errors import InputError
-from lightsheet.simulate import acquisition_bytes, simulate
+from lightsheet.simulation import count_bytes, simulate_acquisition
+from lightsheet.system import InputError
 
 EXAMPLES = f"""\
 Each volume is written twice: the image (uint16, FOLDER) and its truth (float32, FOLDER/truth),
 so 6 bytes a voxel; the free disk is checked first. Files of the same names are overwritten.
 
-  the demo ({acquisition_bytes(2, 4, (40, 160, 128), (61, 32, 32)) / 1e6:.0f} MB, seconds):
+  the demo ({count_bytes(2, 4, (40, 160, 128), (61, 32, 32)) / 1e6:.0f} MB, seconds):
     %(prog)s data/demo
-  the reference acquisition ({acquisition_bytes(3, 199, (201, 1024, 768), (101, 64, 64)) / 1e9:.0f} GB, \
+  the reference acquisition ({count_bytes(3, 199, (201, 1024, 768), (101, 64, 64)) / 1e9:.0f} GB, \
 3 GB of memory, about 35 s a volume on 2 cores):
     %(prog)s data/reference --name ex6-2 --channels 3 --timepoints 199 \\
         --shape 201 1024 768 --psf-shape 101 64 64
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parse(argv))
     options |= {key: tuple(options[key]) for key in ("shape", "psf_shape")}
     try:
-        simulate(**options, progress=partial(print, flush=True))
+        simulate_acquisition(**options, progress=partial(print, flush=True))
     except InputError as error:
         print(f"simulate.py: {error}", file=sys.stderr)
         return 2

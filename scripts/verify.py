@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightsheet import log, verification
 from lightsheet.deconvolution import ENGINES
-from lightsheet.errors import InputError
+from lightsheet.provenance import verify_volumes
+from lightsheet.system import InputError, log_job, logger
 
 
 def verify(folder: Path, volumes: int, threads: int, **options: Any) -> list[str]:
     """Verify volumes of `results/NAME`, say how many passed, and name those that did not."""
-    outcomes = verification.verify(folder, volumes, threads, **options)
+    outcomes = verify_volumes(folder, volumes, threads, **options)
     failed = [f"{outcome['channel']} t{outcome['timepoint']}" for outcome in outcomes if not outcome["passed"]]
-    log.logger.info("%d of %d volumes agree with %s", len(outcomes) - len(failed), len(outcomes), folder)
+    logger.info("%d of %d volumes agree with %s", len(outcomes) - len(failed), len(outcomes), folder)
     return failed
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     if "snakemake" not in globals():
         sys.exit(main())
-    with log.job(snakemake.log[0]):
+    with log_job(snakemake.log[0]):
         given, volumes = snakemake.params, snakemake.resources.volumes
         if failed := verify(given.results.folder, volumes, snakemake.threads, raw=given.raw):
             raise InputError(

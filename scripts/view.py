@@ -8,18 +8,19 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lightsheet import published, serving, viewing
-from lightsheet.errors import InputError
+from lightsheet.store import find_finished
+from lightsheet.system import InputError
+from lightsheet.viewing import describe_state, describe_viewers, serve_folder
 
 
 def view(folder: Path, port: int) -> None:
     """Serve `results/NAME` until Ctrl-C or SIGTERM."""
-    results = published.find(folder)
+    results = find_finished(folder)
     with (
         suppress(KeyboardInterrupt),
-        serving.served(results.folder, port, partial(viewing.state, results)) as url,
+        serve_folder(results.folder, port, partial(describe_state, results)) as url,
     ):
-        print(viewing.instructions(results, url), flush=True)
+        print(describe_viewers(results, url), flush=True)
         while True:
             signal.pause()
 

@@ -7,7 +7,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.reference_data import DATA
+from tests.support.reference_data import DATA
 
 settings.register_profile("noisy machine", deadline=None)  # no example is timed: machines stall
 settings.load_profile("noisy machine")

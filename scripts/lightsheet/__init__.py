@@ -1,1 +1,1 @@
-"""Light-sheet volumes from TIFF through Richardson-Lucy deconvolution to OME-Zarr; knows nothing of Snakemake."""
+"""Light-sheet volumes from TIFF through Richardson-Lucy deconvolution to OME-Zarr."""

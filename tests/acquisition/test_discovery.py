@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lightsheet import acquisition, pixels, tiff
-from lightsheet.acquisition import discover
-from lightsheet.errors import InputError
+from lightsheet.acquisition import lazy, model
+from lightsheet.acquisition.discovery import discover
+from lightsheet.sources import pixels, stack
+from lightsheet.system.errors import InputError
 
 TEMPLATE = "CH{channel}_{timepoint}.tif"
 
@@ -47,7 +47,7 @@ def scan_name(time: int, camera: str = "CamA", x: int = 0, y: int = 0, z: int = 
     )
 
 
-def file_names(found: acquisition.Acquisition) -> dict[tuple[str, int], list[str]]:
+def file_names(found: model.Acquisition) -> dict[tuple[str, int], list[str]]:
     return {
         (v.channel, v.timepoint): [piece.path.name for tile in v.tiles for piece in tile.pieces] for v in found.volumes
     }
@@ -156,7 +156,7 @@ def test_rolled_over_files_follow_one_another(tmp_path, monkeypatch):
     def read(name: str, _: str) -> dict[str, int]:
         return {"part": int((name + "_0").split("_")[1].removesuffix(".tif"))}
 
-    monkeypatch.setattr("lightsheet.names.parse_name", read)
+    monkeypatch.setattr("lightsheet.acquisition.listing.parse_name", read)
     fill(tmp_path, "a.tif", *(f"a_{part}.tif" for part in range(1, 12)))
     [volume] = discover(tmp_path).volumes
     assert [p.path.name for p in volume.tiles[0].pieces] == ["a.tif", *(f"a_{part}.tif" for part in range(1, 12))]
@@ -203,7 +203,7 @@ def test_the_same_names_make_the_same_acquisition(tmp_path):
 
 def test_importing_it_loads_no_heavy_library():
     heavy = "{'numpy', 'tifffile', 'dask'}"
-    code = f"import sys, lightsheet.acquisition; sys.exit(bool({heavy} & set(sys.modules)))"
+    code = f"import sys, lightsheet.acquisition.discovery; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -225,7 +225,7 @@ def test_open_equals_the_assembly_by_hand(tmp_path):
     for c, t, y, x in product(range(2), range(3), range(2), range(3)):
         pixels = expected[c, t, :, 4 * y : 4 * y + 4, 5 * x : 5 * x + 5]
         tifffile.imwrite(tmp_path / scan_name(t, f"Cam{'AB'[c]}", x, y), pixels, photometric="minisblack")
-    array = acquisition.open(tmp_path)
+    array = lazy.open(tmp_path)
     assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
     assert array.chunks == ((1, 1), (1, 1, 1), (2,), (4, 4), (5, 5, 5))
     np.testing.assert_array_equal(array.compute(scheduler="synchronous"), expected)
@@ -234,10 +234,10 @@ def test_open_equals_the_assembly_by_hand(tmp_path):
 def test_open_reads_only_what_is_asked(tmp_path, monkeypatch):
     read = []
     rows = pixels.read_rows
-    monkeypatch.setattr(tiff, "read_rows", lambda *args: read.append(args[2].path.name) or rows(*args))
+    monkeypatch.setattr(stack, "read_rows", lambda *args: read.append(args[2].path.name) or rows(*args))
     for t in range(3):
         tifffile.imwrite(tmp_path / f"CH0_{t}.tif", np.full((2, 4, 5), t, np.uint8), photometric="minisblack")
-    array = acquisition.open(tmp_path, TEMPLATE)
+    array = lazy.open(tmp_path, TEMPLATE)
     assert read == []
     assert array[0, 2].compute(scheduler="synchronous").max() == 2
     assert read == ["CH0_2.tif"]
@@ -247,7 +247,7 @@ def test_open_names_the_file_of_another_shape(tmp_path):
     tifffile.imwrite(tmp_path / "CH0_0.tif", np.zeros((2, 4, 5), np.uint8), photometric="minisblack")
     tifffile.imwrite(tmp_path / "CH0_1.tif", np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
     with pytest.raises(InputError, match=r"CH0_1\.tif"):
-        acquisition.open(tmp_path, TEMPLATE).compute(scheduler="synchronous")
+        lazy.open(tmp_path, TEMPLATE).compute(scheduler="synchronous")
 
 
 def test_open_stacks_planes_and_unfolds_files(tmp_path):
@@ -255,9 +255,9 @@ def test_open_stacks_planes_and_unfolds_files(tmp_path):
     expected = rng.integers(0, 255, (2, 2, 3, 4, 5), dtype=np.uint8)
     for c, t, z in np.ndindex(2, 2, 3):
         tifffile.imwrite(fill(tmp_path / "planes") / f"c{c}_t{t}_z{z}.tif", expected[c, t, z])
-    array = acquisition.open(tmp_path / "planes", "c{channel}_t{timepoint}_z{plane}.tif")
+    array = lazy.open(tmp_path / "planes", "c{channel}_t{timepoint}_z{plane}.tif")
     np.testing.assert_array_equal(array.compute(scheduler="synchronous"), expected)
     imagej = fill(tmp_path / "imagej") / "all.tif"
     tifffile.imwrite(imagej, np.moveaxis(expected, 0, 2), imagej=True, metadata={"axes": "TZCYX"})
-    array = acquisition.open(tmp_path / "imagej", "{prefix}.tif")
+    array = lazy.open(tmp_path / "imagej", "{prefix}.tif")
     np.testing.assert_array_equal(array.compute(scheduler="synchronous"), expected)

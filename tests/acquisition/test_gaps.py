@@ -2,9 +2,8 @@
 
 import pytest
 
-from lightsheet.acquisition import discover
-
-from .test_acquisition import TEMPLATE, fill, reference_name, refusal, scan_name
+from lightsheet.acquisition.discovery import discover
+from tests.acquisition.test_discovery import TEMPLATE, fill, reference_name, refusal, scan_name
 
 # --- Timepoints
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet import hyperstack, tiff
-from lightsheet.acquisition import Acquisition, Piece, Tile, Volume, discover
-from lightsheet.errors import InputError
+from lightsheet.acquisition import hyperstack
+from lightsheet.acquisition.discovery import discover
+from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
+from lightsheet.sources.stack import open_stack
+from lightsheet.system.errors import InputError
 
 SIZES = {"T": 3, "C": 2, "Z": 4, "Y": 5, "X": 6}
 CZT = [f"{axes}YX" for axes in ("TZC", "TCZ", "ZTC", "CTZ", "ZCT", "CZT")]
@@ -100,7 +102,7 @@ def assert_unfolded(unfolded: Acquisition, image: np.ndarray, axes: str = "TZCYX
 def test_imagej_hyperstack(tmp_path: Path) -> None:
     image = pixels()
     tifffile.imwrite(tmp_path / "a.tif", image, imagej=True, metadata={"axes": "TZCYX", "finterval": 2.5})
-    unfolded = hyperstack.unfold(acquired([[tmp_path / "a.tif"]]))
+    unfolded = hyperstack.unfold_hyperstack(acquired([[tmp_path / "a.tif"]]))
     assert_unfolded(unfolded, image)
     assert unfolded.channels == ("ch0", "ch1")
     assert unfolded.seconds == (0, 2.5, 5)
@@ -111,49 +113,49 @@ def test_imagej_hyperstack(tmp_path: Path) -> None:
 @pytest.mark.parametrize("axes", CZT)
 def test_ome_tiff_in_any_order(tmp_path: Path, axes: str) -> None:
     image = pixels(axes)
-    assert_unfolded(hyperstack.unfold(acquired([[write_ome(tmp_path / "a.tif", image, axes)]])), image, axes)
+    assert_unfolded(hyperstack.unfold_hyperstack(acquired([[write_ome(tmp_path / "a.tif", image, axes)]])), image, axes)
 
 
 @pytest.mark.parametrize("axes", CZT)
 def test_explicit_axes_with_and_without_metadata(tmp_path: Path, axes: str) -> None:
     image = pixels(axes)
     ome = acquired([[write_ome(tmp_path / "a.tif", image, axes)]])
-    assert_unfolded(hyperstack.unfold(ome, axes), image, axes)
+    assert_unfolded(hyperstack.unfold_hyperstack(ome, axes), image, axes)
     plain = acquired([[write_plain(tmp_path / "b.tif", image)]])
     numbered = "".join(f"{axis}{SIZES[axis] if axis != 'T' else ''}" for axis in axes[:3]) + "YX"
-    assert_unfolded(hyperstack.unfold(plain, numbered), image, axes)
+    assert_unfolded(hyperstack.unfold_hyperstack(plain, numbered), image, axes)
     with pytest.raises(InputError, match=r"b.tif: its 24 pages are not whole volumes by input.axes .*TZ50C2YX"):
-        hyperstack.unfold(plain, axes)
+        hyperstack.unfold_hyperstack(plain, axes)
 
 
 def test_explicit_axes_leave_one_number_to_the_pages(tmp_path: Path) -> None:
     image = pixels("ZCYX")
     plain = acquired([[write_plain(tmp_path / "b.tif", image)]])
-    assert_unfolded(hyperstack.unfold(plain, "ZC2YX"), image[None], "TZCYX")
+    assert_unfolded(hyperstack.unfold_hyperstack(plain, "ZC2YX"), image[None], "TZCYX")
     with pytest.raises(InputError, match="its 8 pages are not whole volumes"):
-        hyperstack.unfold(plain, "ZC3YX")
+        hyperstack.unfold_hyperstack(plain, "ZC3YX")
     with pytest.raises(InputError, match="its 8 pages are not whole volumes"):
-        hyperstack.unfold(plain, "Z5C2YX")
+        hyperstack.unfold_hyperstack(plain, "Z5C2YX")
 
 
 def test_explicit_order_overrides_that_of_the_metadata(tmp_path: Path) -> None:
     image = pixels("TCZYX")
     path = write_plain(tmp_path / "a.tif", image, "ImageJ=1.53f\nimages=24\nchannels=2\nslices=4\nframes=3\n")
-    assert_unfolded(hyperstack.unfold(acquired([[path]]), "TCZYX"), image, "TCZYX")
+    assert_unfolded(hyperstack.unfold_hyperstack(acquired([[path]]), "TCZYX"), image, "TCZYX")
 
 
 @pytest.mark.parametrize("axes", ["XYZ", "TZC", "ZZYX", "YX", "zyx", "TZCYXS", "Z0C2YX", ""])
 def test_axes_that_cannot_be_understood(tmp_path: Path, axes: str) -> None:
     with pytest.raises(InputError, match=r"input.axes .*write auto, or the order of the pages"):
-        hyperstack.unfold(acquired([[tmp_path / "a.tif"]]), axes)
+        hyperstack.unfold_hyperstack(acquired([[tmp_path / "a.tif"]]), axes)
 
 
 def test_one_volume_per_file_stays_as_it_is(tmp_path: Path) -> None:
     image = pixels("ZYX")
     plain = acquired([[write_plain(tmp_path / "a.tif", image)]])
-    assert hyperstack.unfold(plain) is plain
+    assert hyperstack.unfold_hyperstack(plain) is plain
     ome = acquired([[write_ome(tmp_path / "b.tif", image, "ZYX")]])
-    assert hyperstack.unfold(ome) is ome
+    assert hyperstack.unfold_hyperstack(ome) is ome
 
 
 def test_timepoints_that_are_planes(tmp_path: Path) -> None:
@@ -161,15 +163,15 @@ def test_timepoints_that_are_planes(tmp_path: Path) -> None:
     tifffile.imwrite(path, pixels("TYX", T=7), imagej=True, metadata={"axes": "TYX"})
     acquisition = acquired([[path]])
     with pytest.raises(InputError, match=r"ImageJ tags of a.tif says T=7, C=1, Z=1.*set input.axes: ZYX"):
-        hyperstack.unfold(acquisition)
-    assert hyperstack.unfold(acquisition, "ZYX") is acquisition
+        hyperstack.unfold_hyperstack(acquisition)
+    assert hyperstack.unfold_hyperstack(acquisition, "ZYX") is acquisition
 
 
 def test_channels_of_names_and_of_files(tmp_path: Path) -> None:
     channel = {"Name": ["mCherry/x", "488"], "ExcitationWavelength": [561, 488]}
     paths = [write_ome(tmp_path / f"{i}.tif", pixels("ZCYX") + 100 * i, "ZCYX", Channel=channel) for i in range(4)]
     acquisition = acquired([[path] for path in paths], ("CamA", "CamB"), seconds=(0.0, 30.0))
-    unfolded = hyperstack.unfold(acquisition)
+    unfolded = hyperstack.unfold_hyperstack(acquisition)
     assert unfolded.channels == ("CamA_mCherry-x", "CamA_ch488", "CamB_mCherry-x", "CamB_ch488")
     assert list(unfolded.wavelengths.values()) == [561, 488, 561, 488]
     assert unfolded.seconds == (0, 30)
@@ -180,7 +182,7 @@ def test_channels_of_names_and_of_files(tmp_path: Path) -> None:
 
 def test_channels_named_alike_are_numbered(tmp_path: Path) -> None:
     path = write_ome(tmp_path / "a.tif", pixels("ZCYX"), "ZCYX", Channel={"Name": ["laser", "laser"]})
-    assert hyperstack.unfold(acquired([[path]])).channels == ("ch0", "ch1")
+    assert hyperstack.unfold_hyperstack(acquired([[path]])).channels == ("ch0", "ch1")
 
 
 def test_timepoints_of_names_and_of_files(tmp_path: Path) -> None:
@@ -188,11 +190,11 @@ def test_timepoints_of_names_and_of_files(tmp_path: Path) -> None:
     described = {"TimeIncrement": 10}
     paths = [write_ome(tmp_path / f"{i}.tif", image[3 * i : 3 * i + 3], "TZYX", **described) for i in range(2)]
     acquisition = acquired([[path] for path in paths], ("GFP",), seconds=(0.0, 100.0))
-    unfolded = hyperstack.unfold(acquisition)
+    unfolded = hyperstack.unfold_hyperstack(acquisition)
     assert_unfolded(unfolded, image[:, :, None])
     assert unfolded.channels == ("GFP",)
     assert unfolded.seconds == (0, 10, 20, 100, 110, 120)
-    assert hyperstack.unfold(acquired([[path] for path in paths])).seconds == (0, 10, 20, 30, 40, 50)
+    assert hyperstack.unfold_hyperstack(acquired([[path] for path in paths])).seconds == (0, 10, 20, 30, 40, 50)
 
 
 def timed(times: Sequence[float], planes: int, **described: object) -> dict[str, object]:
@@ -203,37 +205,37 @@ def timed(times: Sequence[float], planes: int, **described: object) -> dict[str,
 def test_times_at_which_a_file_was_recorded(tmp_path: Path) -> None:
     described = timed([3, 8, 28], 8, TimeIncrement=5)
     path = write_ome(tmp_path / "a.tif", pixels(), "TZCYX", **described)
-    unfolded = hyperstack.unfold(acquired([[path]]))
+    unfolded = hyperstack.unfold_hyperstack(acquired([[path]]))
     assert unfolded.seconds == (0, 5, 25)
     assert [volume.seconds for volume in unfolded.volumes] == [0, 0, 5, 5, 25, 25]
-    assert hyperstack.unfold(acquired([[path]], seconds=(100.0,))).seconds == (100, 105, 125)
+    assert hyperstack.unfold_hyperstack(acquired([[path]], seconds=(100.0,))).seconds == (100, 105, 125)
     # What was recorded in one file says nothing of the pauses between files.
-    assert hyperstack.unfold(acquired([[path], [path]])).seconds == (0, 5, 10, 15, 20, 25)
+    assert hyperstack.unfold_hyperstack(acquired([[path], [path]])).seconds == (0, 5, 10, 15, 20, 25)
 
 
 def test_times_of_a_set_of_one_file_per_timepoint(tmp_path: Path) -> None:
     planes = "".join(f'<Plane TheT="{t}" TheC="0" TheZ="0" DeltaT="{t * t}"/>' for t in range(3))
     xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [(f"{t}.tif", 8) for t in range(3)]).replace("</P", planes + "</P")
     paths = [write_plain(tmp_path / f"{t}.tif", image, xml) for t, image in enumerate(pixels())]
-    assert hyperstack.unfold(acquired([[path] for path in paths])).seconds == (0, 1, 4)
+    assert hyperstack.unfold_hyperstack(acquired([[path] for path in paths])).seconds == (0, 1, 4)
 
 
 def test_times_of_planes_are_not_those_of_volumes(tmp_path: Path) -> None:
     described = timed([0, 1, 3, 4], 1, TimeIncrement=1)
     paths = [write_ome(tmp_path / f"{i}.tif", pixels("TYX", T=4), "TYX", **described) for i in range(4)]
-    assert hyperstack.unfold(acquired([[path] for path in paths]), "ZYX").seconds is None
+    assert hyperstack.unfold_hyperstack(acquired([[path] for path in paths]), "ZYX").seconds is None
 
 
 def test_times_that_nobody_knows(tmp_path: Path) -> None:
     path = write_ome(tmp_path / "a.tif", pixels("TZYX"), "TZYX")
-    unfolded = hyperstack.unfold(acquired([[path]], seconds=(0.0,)))
+    unfolded = hyperstack.unfold_hyperstack(acquired([[path]], seconds=(0.0,)))
     assert unfolded.seconds is None
     assert {volume.seconds for volume in unfolded.volumes} == {None}
 
 
 def test_interval_of_files_with_one_timepoint_each(tmp_path: Path) -> None:
     paths = [write_ome(tmp_path / f"{i}.tif", pixels("ZYX"), "ZYX", TimeIncrement=7) for i in range(3)]
-    unfolded = hyperstack.unfold(acquired([[path] for path in paths]))
+    unfolded = hyperstack.unfold_hyperstack(acquired([[path] for path in paths]))
     assert unfolded.seconds == (0, 7, 14)
     assert [volume.tiles[0].pieces for volume in unfolded.volumes] == [(Piece(path),) for path in paths]
 
@@ -250,14 +252,14 @@ def test_sequence_that_rolls_over_into_more_files(tmp_path: Path, counts: tuple[
         write_plain(tmp_path / name, part, xml if name == names[0] else None)
         for name, part in zip(names, parts, strict=True)
     ]
-    assert_unfolded(hyperstack.unfold(acquired([paths])), image, axes)
+    assert_unfolded(hyperstack.unfold_hyperstack(acquired([paths])), image, axes)
 
 
 def test_roll_over_with_a_file_missing(tmp_path: Path) -> None:
     xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [("a.tif", 10), ("a_1.tif", 14)])
     path = write_plain(tmp_path / "a.tif", pixels().reshape(24, 5, 6)[:10], xml)
     with pytest.raises(InputError, match=r"a.tif has 10 pages, but OME-XML of a.tif describes 24 \(T=3, C=2, Z=4\)"):
-        hyperstack.unfold(acquired([[path]]))
+        hyperstack.unfold_hyperstack(acquired([[path]]))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -266,7 +268,7 @@ def test_planes_of_a_set(tmp_path: Path, named: bool) -> None:
     xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [(name, 1) for name in names if named], "XYZCT")
     paths = [write_plain(tmp_path / name, np.zeros((1, 5, 6), "uint8"), xml) for name in names]
     acquisition = acquired([paths[i : i + 4] for i in range(0, 24, 4)], ("a", "b"))
-    assert hyperstack.unfold(acquisition) is acquisition
+    assert hyperstack.unfold_hyperstack(acquisition) is acquisition
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -274,7 +276,7 @@ def test_one_file_of_a_set_per_timepoint(tmp_path: Path, named: bool) -> None:
     image = pixels()
     xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [(f"{t}.tif", 8) for t in range(3) if named])
     paths = [write_plain(tmp_path / f"{t}.tif", image[t], xml) for t in range(3)]
-    assert_unfolded(hyperstack.unfold(acquired([[path] for path in paths])), image)
+    assert_unfolded(hyperstack.unfold_hyperstack(acquired([[path] for path in paths])), image)
 
 
 def test_set_of_as_many_timepoints_as_channels(tmp_path: Path) -> None:
@@ -284,8 +286,8 @@ def test_set_of_as_many_timepoints_as_channels(tmp_path: Path) -> None:
         return acquired([[path] for path in paths])
 
     with pytest.raises(InputError, match=r"0.tif has 8 pages, but OME-XML of 0.tif describes 16"):
-        hyperstack.unfold(write([]))
-    unfolded = hyperstack.unfold(write([("0.tif", 8), ("1.tif", 8)]))
+        hyperstack.unfold_hyperstack(write([]))
+    unfolded = hyperstack.unfold_hyperstack(write([("0.tif", 8), ("1.tif", 8)]))
     assert (unfolded.timepoints, unfolded.channels) == (2, ("ch0", "ch1"))
 
 
@@ -293,54 +295,54 @@ def test_too_many_pages(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.tif", np.zeros((5, 5, 6), "uint8"), ome_xml({"T": 1, "C": 1, "Z": 4}))
     acquisition = acquired([[path]])
     with pytest.raises(InputError, match=r"a.tif has 5 pages, but OME-XML of a.tif describes 4 .*input.axes"):
-        hyperstack.unfold(acquisition)
-    assert hyperstack.unfold(acquisition, "ZYX") is acquisition
+        hyperstack.unfold_hyperstack(acquisition)
+    assert hyperstack.unfold_hyperstack(acquisition, "ZYX") is acquisition
 
 
 @pytest.mark.parametrize("sizes", ["slices=4", "channels=2\nslices=4"])
 def test_imagej_numbers_that_are_not_those_of_the_pages(tmp_path: Path, sizes: str) -> None:
     path = write_plain(tmp_path / "a.tif", np.zeros((5, 5, 6), "uint8"), f"ImageJ=1.53f\nimages=5\n{sizes}\n")
     with pytest.raises(InputError, match=r"a.tif has 5 pages, but ImageJ tags of a.tif describes"):
-        hyperstack.unfold(acquired([[path]]))
+        hyperstack.unfold_hyperstack(acquired([[path]]))
 
 
 def test_damaged_metadata(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.tif", np.zeros((4, 5, 6), "uint8"), "<OME><Image></OME>")
     acquisition = acquired([[path]])
     with pytest.raises(InputError, match=r"a.tif: its metadata is damaged.*set input.axes: ZYX"):
-        hyperstack.unfold(acquisition)
-    assert hyperstack.unfold(acquisition, "ZYX") is acquisition
+        hyperstack.unfold_hyperstack(acquisition)
+    assert hyperstack.unfold_hyperstack(acquisition, "ZYX") is acquisition
     path.write_bytes(b"no TIFF")
     with pytest.raises(InputError, match=r"a.tif: cannot be read as TIFF"):
-        hyperstack.unfold(acquisition)
+        hyperstack.unfold_hyperstack(acquisition)
 
 
 @pytest.mark.parametrize("damaged", [0, 1])
 def test_files_that_are_not_looked_at_are_not_opened(tmp_path: Path, damaged: int) -> None:
     paths = [write_ome(tmp_path / f"{i}.tif", pixels("ZCYX"), "ZCYX") for i in range(2)]
-    whole = hyperstack.unfold(acquired([[path] for path in paths]))
+    whole = hyperstack.unfold_hyperstack(acquired([[path] for path in paths]))
     paths[damaged].write_bytes(b"no TIFF")
     acquisition = acquired([[path] for path in paths])
-    assert hyperstack.unfold(acquisition, tile=acquisition.volumes[1 - damaged].tiles[0]) == whole
+    assert hyperstack.unfold_hyperstack(acquisition, tile=acquisition.volumes[1 - damaged].tiles[0]) == whole
     if damaged == 0:
         with pytest.raises(InputError, match=r"0.tif: cannot be read as TIFF"):
-            hyperstack.unfold(acquisition)
+            hyperstack.unfold_hyperstack(acquisition)
 
 
 def test_later_parts_of_another_length(tmp_path: Path) -> None:
     paths = [write_plain(tmp_path / f"{i}.tif", pixels("ZCYX")[: 4 - i // 3]) for i in range(4)]
     with pytest.raises(InputError, match=r"2.tif with 1 more has 14 pages, but 16 are expected \(T=1, C=2, Z=8\)"):
-        hyperstack.unfold(acquired([paths[:2], paths[2:]]), "ZC2YX")
+        hyperstack.unfold_hyperstack(acquired([paths[:2], paths[2:]]), "ZC2YX")
 
 
 def test_planes_with_channels_inside(tmp_path: Path) -> None:
     image = pixels("ZCYX")
     paths = [write_ome(tmp_path / f"z{z}.tif", plane, "CYX") for z, plane in enumerate(image)]
-    assert_unfolded(hyperstack.unfold(acquired([paths]), "ZCYX"), image[None])
+    assert_unfolded(hyperstack.unfold_hyperstack(acquired([paths]), "ZCYX"), image[None])
     with pytest.raises(InputError, match=r"z0.tif with 3 more: its 8 pages are not whole volumes"):
-        hyperstack.unfold(acquired([paths]), "CZYX")
+        hyperstack.unfold_hyperstack(acquired([paths]), "CZYX")
     with pytest.raises(InputError, match=r"z0.tif with 3 more has 8 pages, but OME-XML of z0.tif describes 2"):
-        hyperstack.unfold(acquired([paths]))
+        hyperstack.unfold_hyperstack(acquired([paths]))
 
 
 def test_pages_in_no_order(tmp_path: Path) -> None:
@@ -349,7 +351,7 @@ def test_pages_in_no_order(tmp_path: Path) -> None:
     xml = ome_xml({"T": 1, "C": 2, "Z": 2}).replace("></Pixels>", f">{data}</Pixels>")
     path = write_plain(tmp_path / "a.tif", np.zeros((4, 5, 6), "uint8"), xml)
     with pytest.raises(InputError, match=r"OME-XML of a.tif lists the pages in an order"):
-        hyperstack.unfold(acquired([[path]]))
+        hyperstack.unfold_hyperstack(acquired([[path]]))
 
 
 def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
@@ -358,9 +360,9 @@ def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", image[0, 0], description=text, metadata=None, byteorder=">")
     with (tmp_path / "a.tif").open("ab") as file:
         file.write(image.reshape(-1, 5, 6)[1:].astype(">u2").tobytes())
-    unfolded = hyperstack.unfold(acquired([[tmp_path / "a.tif"]]))
+    unfolded = hyperstack.unfold_hyperstack(acquired([[tmp_path / "a.tif"]]))
     for c, volume in enumerate(unfolded.volumes):
-        with tiff.open_stack(volume.tiles[0].pieces) as stack:
+        with open_stack(volume.tiles[0].pieces) as stack:
             np.testing.assert_array_equal(stack[:, :], image[:, c])
 
 
@@ -369,17 +371,17 @@ def test_folder_to_pixels(tmp_path: Path) -> None:
     for index in range(2):
         described = {"axes": "TZCYX", "finterval": 4}
         tifffile.imwrite(tmp_path / f"x_{index}.tif", image[3 * index :][:3], imagej=True, metadata=described)
-    unfolded = hyperstack.unfold(discover(tmp_path, "x_{timepoint}.tif"))
+    unfolded = hyperstack.unfold_hyperstack(discover(tmp_path, "x_{timepoint}.tif"))
     assert unfolded.seconds == (0, 4, 8, 12, 16, 20)
     for volume in unfolded.volumes:
-        with tiff.open_stack(volume.tiles[0].pieces) as stack:
+        with open_stack(volume.tiles[0].pieces) as stack:
             expected = image[volume.timepoint, :, unfolded.channels.index(volume.channel)]
             np.testing.assert_array_equal(stack[:, :], expected)
 
 
 def test_holes_stay_holes(tmp_path: Path) -> None:
     path = write_ome(tmp_path / "a.tif", pixels("ZCYX"), "ZCYX")
-    unfolded = hyperstack.unfold(acquired([[], [path]]))
+    unfolded = hyperstack.unfold_hyperstack(acquired([[], [path]]))
     assert [(volume.timepoint, volume.channel, bool(volume.tiles)) for volume in unfolded.volumes] == [
         (0, "ch0", False),
         (0, "ch1", False),

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 import inventory as script
-from lightsheet.acquisition import Acquisition, Piece, Tile, Volume, discover
-from lightsheet.errors import InputError
-from lightsheet.inventory import describe, write_inventory
-
-from .test_acquisition import TEMPLATE, fill, reference_name, scan_name
+from lightsheet.acquisition.discovery import discover
+from lightsheet.acquisition.inventory import describe_acquisition, write_inventory
+from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
+from lightsheet.system.errors import InputError
+from tests.acquisition.test_discovery import TEMPLATE, fill, reference_name, scan_name
 
 
 def test_inventory(tmp_path):
@@ -83,7 +83,7 @@ def test_pages_of_a_file(tmp_path):
     assert [row["pages"] for row in rows(found, tmp_path / "i.csv")] == ["0:6:2", "1:6:2", "6:12:2", "7:12:2"]
     assert {row["bytes"] for row in rows(found, tmp_path / "i.csv")} == {"8"}
     assert found.names_seen == ("all.tif",)
-    assert "files       1, with 4 volumes in their pages" in describe(found, "of some kind")
+    assert "files       1, with 4 volumes in their pages" in describe_acquisition(found, "of some kind")
 
 
 def test_a_file_that_has_gone_is_named(tmp_path):
@@ -100,7 +100,9 @@ def test_everything_understood_is_said(tmp_path):
     fill(tmp_path, *(reference_name(t, c) for t in range(7) for c in (0, 1) if (t, c) not in absent))
     fill(tmp_path, *(reference_name(t).replace(".tif", "_decon.tif") for t in range(7)), "psf.tif")
     waiting = (("b.tif", "younger than 30 s"),)
-    assert describe(replace(discover(tmp_path, missing="fill"), waiting=waiting), "of some kind").splitlines() == [
+    assert describe_acquisition(
+        replace(discover(tmp_path, missing="fill"), waiting=waiting), "of some kind"
+    ).splitlines() == [
         f"folder      {tmp_path}",
         "channels    CamA_ch1_560nm  560 nm",
         "            CamB_ch0_488nm  488 nm",
@@ -122,7 +124,9 @@ def test_everything_understood_is_said(tmp_path):
 
 def test_little_is_said_of_little(tmp_path):
     fill(tmp_path, *(f"CH0_x{x}_z{z}.tif" for x in (0, 1) for z in range(3)))
-    assert describe(discover(tmp_path, "CH{channel}_x{x}_z{plane}.tif"), "of some kind").splitlines()[1:] == [
+    assert describe_acquisition(discover(tmp_path, "CH{channel}_x{x}_z{plane}.tif"), "of some kind").splitlines()[
+        1:
+    ] == [
         "channels    ch0  wavelength not known",
         "timepoints  1",
         "volumes     of some kind",
@@ -134,7 +138,7 @@ def test_little_is_said_of_little(tmp_path):
 def test_reasons_are_grouped_by_what_is_not_a_number(tmp_path):
     fill(tmp_path, reference_name(0), *(f"ex_ch0_stock{t:04d}.tif" for t in range(20)))
     fill(tmp_path, *(f"ch0_{'x' * n}.tif" for n in range(1, 15)))
-    said = describe(discover(tmp_path), "of some kind")
+    said = describe_acquisition(discover(tmp_path), "of some kind")
     assert "left out    20 files, does not fit the pattern 'lattice': reading stopped after 'ex_ch0'" in said
     assert "ex_ch0_stock0004.tif and 15 more" in said
     assert said.endswith("5 files for other reasons")
@@ -144,6 +148,6 @@ def test_the_script_tells_and_lists(tmp_path, caplog):
     fill(tmp_path, "CH0_0.tif")
     with caplog.at_level("INFO", "lightsheet"):
         script.inventory(discover(tmp_path, TEMPLATE), "of some kind", tmp_path / "inventory.csv")
-    assert describe(discover(tmp_path, TEMPLATE), "of some kind") in caplog.text
+    assert describe_acquisition(discover(tmp_path, TEMPLATE), "of some kind") in caplog.text
     assert f"1 volumes of 1 channels listed in {tmp_path / 'inventory.csv'}" in caplog.text
     assert (tmp_path / "inventory.csv").exists()

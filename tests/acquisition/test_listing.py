@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from lightsheet.acquisition import discover
-
-from .test_acquisition import TEMPLATE, fill, reference_name, refusal
+from lightsheet.acquisition.discovery import discover
+from tests.acquisition.test_discovery import TEMPLATE, fill, reference_name, refusal
 
 # --- What is left out
 

@@ -3,12 +3,12 @@
 import string
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lightsheet.errors import InputError
-from lightsheet.names import SUFFIXES, channel_name, compile_pattern, depth, is_tiff, parse_name
-from tests.reference_data import DATA
+from lightsheet.acquisition.names import compile_pattern, count_folders, name_channel, parse_name
+from lightsheet.acquisition.presets import SUFFIXES, is_tiff
+from lightsheet.system.errors import InputError
+from tests.support.reference_data import DATA
 
 AO_LLSM = "ex6-2_CamA_ch1_CAM1_stack0004_560nm_0174993msec_0001466788msecAbs_000x_000y_000z_0000t.tif"
 SCAN = "Scan_Iter_0000_0001_CamB_ch0_CAM1_stack0000_488nm_0000000msec_0106215043msecAbs_000x_003y_-01z_0001t.tif"
@@ -229,12 +229,12 @@ def test_free_text_ends_at_a_folder(field):
     [("lattice", 0), ("smartspim", 3), ("{timepoint}.tif", 0), ("{any}/{{a}}/{timepoint}.tif", 2)],
 )
 def test_depth_is_the_number_of_folders(pattern, folders):
-    assert depth(pattern) == folders
+    assert count_folders(pattern) == folders
 
 
 def test_depth_of_a_wrong_pattern_is_refused():
     with pytest.raises(InputError, match="no field"):
-        depth("a/{tme}.tif")
+        count_folders("a/{tme}.tif")
 
 
 def test_repeated_field_must_have_the_same_text():
@@ -271,7 +271,7 @@ def test_name_written_from_a_template_is_read_back(data):
     read = parse_name(template.format(**values), template)
     expected = {"wavelength_nm" if name == "wavelength" else name: value for name, value in values.items()}
     assert read == expected
-    assert depth(template) == template.format(**values).count("/")
+    assert count_folders(template) == template.format(**values).count("/")
 
 
 @given(st.integers(0, 9999), st.integers(0, 9), st.sampled_from([None, "CamA", "CamB"]), st.text("ab_- 1", max_size=9))
@@ -302,13 +302,13 @@ def test_lattice_name_written_is_read_back(stack, channel, camera, prefix):
     ],
 )
 def test_channel_name(fields, name):
-    assert channel_name(fields) == name
+    assert name_channel(fields) == name
 
 
 @given(VALUES["channel"], st.text(min_size=1), st.none() | VALUES["view"])
 def test_channel_name_is_fit_for_a_folder(channel, camera, view):
     fields = {"camera": camera, "channel": channel}
-    name = channel_name(fields if view is None else fields | {"view": view})
+    name = name_channel(fields if view is None else fields | {"view": view})
     assert set(name) <= set(string.ascii_letters + string.digits + "_.-")
     assert not name.startswith(".")
 

@@ -1,13 +1,13 @@
 """The presets, against names that microscopes wrote and names written here."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lightsheet.errors import InputError
-from lightsheet.names import PRESETS, Fields, channel_name, depth, other_format, parse_name, suggest
-from tests.microscope_names import MORE, REFUSED, ROWS, SMARTSPIM_NAME, ULTRA, Case
-from tests.reference_data import DATA
+from lightsheet.acquisition.names import Fields, count_folders, name_channel, parse_name, suggest_preset
+from lightsheet.acquisition.presets import PRESETS, explain_other_format
+from lightsheet.system.errors import InputError
+from tests.support.microscope_names import MORE, REFUSED, ROWS, SMARTSPIM_NAME, ULTRA, Case
+from tests.support.reference_data import DATA
 
 CASES = [*(case for row in ROWS.values() for case in row), *MORE, *REFUSED]
 
@@ -20,7 +20,7 @@ def test_name_is_read_right_or_refused_with_the_reason(case: Case) -> None:
         assert case.name in str(error.value) or case.pattern in str(error.value)
     else:
         assert parse_name(case.name, case.pattern) == case.expected
-        assert depth(case.pattern) == case.name.count("/")
+        assert count_folders(case.pattern) == case.name.count("/")
 
 
 def test_every_row_of_the_collection_has_its_cases() -> None:
@@ -39,14 +39,14 @@ def test_every_preset_has_cases(preset: str) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.expected, dict)], ids=lambda c: c.name)
 def test_no_other_preset_is_suggested_for_a_presets_names(case: Case) -> None:
     if case.pattern in PRESETS:
-        assert suggest([case.name] * 3 + ["notes.tif"]) == case.pattern
+        assert suggest_preset([case.name] * 3 + ["notes.tif"]) == case.pattern
 
 
 def test_suggestion_is_the_preset_that_reads_most() -> None:
     names = ["CH00_000000.tif", "CH00_000001.tif", "SPIMA_0.tif", "MAX_SPIMA_0.tif", "x.tif"]
-    assert suggest(names[:2] + names[3:]) == "navigate"
-    assert suggest(["x.tif", "LHA3.czi", f"MAX_{ULTRA}"]) is None
-    assert suggest([]) is None
+    assert suggest_preset(names[:2] + names[3:]) == "navigate"
+    assert suggest_preset(["x.tif", "LHA3.czi", f"MAX_{ULTRA}"]) is None
+    assert suggest_preset([]) is None
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_suggestion_is_the_preset_that_reads_most() -> None:
     ],
 )
 def test_other_format_says_what_to_do(name: str, says: str) -> None:
-    assert says in (other_format(name) or "")
+    assert says in (explain_other_format(name) or "")
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.txt", "czi", "a.czi.tif", ULTRA])
 def test_other_format_is_silent_on_the_rest(name: str) -> None:
-    assert other_format(name) is None
+    assert explain_other_format(name) is None
 
 
 def test_views_and_filters_are_channels_of_their_own() -> None:
@@ -76,7 +76,7 @@ def test_views_and_filters_are_channels_of_their_own() -> None:
         "a_UltraII_C00_UltraII Filter0001.ome.tif": "C00-UltraII-Filter0001",
         SMARTSPIM_NAME: "Em525_488nm",
     }
-    assert {name: channel_name(parse_name(name, suggest([name]) or "")) for name in names} == names
+    assert {name: name_channel(parse_name(name, suggest_preset([name]) or "")) for name in names} == names
 
 
 count, padded = st.integers(0, 10**5), st.integers(1, 6)

@@ -6,14 +6,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
-from lightsheet import settling
-from lightsheet.acquisition import discover
-from lightsheet.errors import InputError
-
-from .test_acquisition import TEMPLATE, fill, refusal
+from lightsheet.acquisition import settling
+from lightsheet.acquisition.discovery import discover
+from lightsheet.system.errors import InputError
+from tests.acquisition.test_discovery import TEMPLATE, fill, refusal
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import pytest
 
-from lightsheet.acquisition import discover
-
-from .test_acquisition import TEMPLATE, file_names, fill, reference_name, refusal
+from lightsheet.acquisition.discovery import discover
+from tests.acquisition.test_discovery import TEMPLATE, file_names, fill, reference_name, refusal
 
 # --- Which number counts timepoints
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from distributed import KilledWorker
 
-from lightsheet import dispatch
-from lightsheet.dispatch import Loss
-from lightsheet.errors import InputError
+from lightsheet.cluster import dispatch
+from lightsheet.cluster.dispatch import WorkerLoss
+from lightsheet.system.errors import InputError
 
 Answer = BaseException | str | None
 """What becomes of a volume: done, an exception, or the end of its worker (a state of SLURM's)."""
@@ -73,11 +73,11 @@ class FakePool:
             address for slot in range(self.slots) for address in sorted(self.workers) if busy.count(address) <= slot
         ]
 
-    def loss(self, address: str) -> Loss | None:
+    def loss(self, address: str) -> WorkerLoss | None:
         self.unknown += 1
         if self.unknown % 2:
             return None  # SLURM does not know yet
-        return Loss(f"{address} {self.ends[address]}", self.ends[address] == "FAILED")
+        return WorkerLoss(f"{address} {self.ends[address]}", self.ends[address] == "FAILED")
 
     def took(self, address: str, seconds: float) -> None:
         assert address in self.workers
@@ -91,7 +91,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(answers: dict[str, list[Answer]], slots: int = 1) -> tuple[dict[str, BaseException | None], FakePool]:
     pool = FakePool(answers, slots)
-    ended = list(dispatch.each(pool, print, {name: {"name": name} for name in answers}, "work"))  # type: ignore[arg-type]
+    ended = list(dispatch.map_volumes(pool, print, {name: {"name": name} for name in answers}, "work"))  # type: ignore[arg-type]
     assert sorted(name for name, _ in ended) == sorted(answers), "each volume ends once"
     return dict(ended), pool
 
@@ -139,5 +139,5 @@ def test_dasks_own_verdict_on_a_dead_worker_is_a_loss_not_a_failure() -> None:
     pool_answers: dict[str, list[Answer]] = {"v": [KilledWorker("v", None, 0), None]}
     pool = FakePool(pool_answers)
     pool.ends = {"w0": "FAILED"}
-    ended = list(dispatch.each(pool, print, {"v": {"name": "v"}}, "work"))  # type: ignore[arg-type]
+    ended = list(dispatch.map_volumes(pool, print, {"v": {"name": "v"}}, "work"))  # type: ignore[arg-type]
     assert ended == [("v", None)]

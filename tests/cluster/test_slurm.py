@@ -2,11 +2,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lightsheet import slurm
-from tests.fake_commands import command
+from lightsheet.cluster import slurm
+from tests.support.fake_commands import command
 
 QUEUE = """cat <<END
 12|RUNNING|None|c1|ls-a-1-t0000
@@ -19,7 +18,7 @@ END"""
 
 def test_the_queue_is_read_by_the_beginning_of_names(commands: Path) -> None:
     command(commands, "squeue", QUEUE)
-    jobs = slurm.jobs("ls-a-1")
+    jobs = slurm.list_jobs("ls-a-1")
     assert [(job.id, job.is_over) for job in jobs] == [("12", False), ("13", False), ("14", True)]
     assert jobs[1].reason == "Resources"
     assert jobs[2].words == (
@@ -31,7 +30,7 @@ def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(commands: 
     command(commands, "squeue", QUEUE)
     command(commands, "scancel", f"echo $@ > {commands}/cancelled")
     start = time.monotonic()
-    assert slurm.sweep("ls-a-1", seconds=1) == ["12", "13"]
+    assert slurm.cancel_jobs("ls-a-1", seconds=1) == ["12", "13"]
     assert 1 <= time.monotonic() - start < 10, "waits for them to leave, but not for ever"
     assert (commands / "cancelled").read_text() == "--quiet 12 13\n"
 
@@ -39,15 +38,15 @@ def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(commands: 
 def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
     command(commands, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(slurm.NoAnswerError, match="Unable to contact"):
-        slurm.jobs("ls")
-    assert slurm.sweep("ls") == []
+        slurm.list_jobs("ls")
+    assert slurm.cancel_jobs("ls") == []
 
 
 def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> None:
     command(commands, "sacct", "echo 'name|CANCELLED by 1000|c1'")
-    assert slurm.ended("12") == slurm.Job("12", "name", "CANCELLED", "", "c1")
+    assert slurm.recall_job("12") == slurm.SlurmJob("12", "name", "CANCELLED", "", "c1")
     command(commands, "sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
-    assert "not known" in slurm.ended("12").words
+    assert "not known" in slurm.recall_job("12").words
 
 
 @pytest.mark.parametrize(
@@ -61,12 +60,12 @@ def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> N
     ],
 )
 def test_a_memory_kill_is_read_in_the_log_where_the_state_hides_it(tmp_path: Path, line: str) -> None:
-    job = slurm.Job("7", "name", "FAILED", "", "c1")
+    job = slurm.SlurmJob("7", "name", "FAILED", "", "c1")
     (tmp_path / "log").write_text(f"INFO\n{line}\n")
-    assert slurm.explained(job, tmp_path / "log").state == "OUT_OF_MEMORY"
+    assert slurm.explain_end(job, tmp_path / "log").state == "OUT_OF_MEMORY"
     (tmp_path / "log").write_text("Traceback: the memory of a good day\n")
-    assert slurm.explained(job, tmp_path / "log") == job
-    assert slurm.explained(job, tmp_path / "absent") == job
+    assert slurm.explain_end(job, tmp_path / "log") == job
+    assert slurm.explain_end(job, tmp_path / "absent") == job
 
 
 @pytest.mark.parametrize(
@@ -74,19 +73,19 @@ def test_a_memory_kill_is_read_in_the_log_where_the_state_hides_it(tmp_path: Pat
     [("30", 1800), ("30:15", 1815), ("04:00:00", 14400), ("1-12", 129600), ("1-12:30", 131400), ("2-00:00:01", 172801)],
 )
 def test_walltimes_are_read_as_sbatch_reads_them(text: str, seconds: int) -> None:
-    assert slurm.walltime_seconds(text) == seconds
+    assert slurm.parse_walltime(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "4h", "-5", "1:2:3:4", "UNLIMITED"])
 def test_other_walltimes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time as sbatch takes it"):
-        slurm.walltime_seconds(text)
+        slurm.parse_walltime(text)
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name), st.sampled_from(["/a", "/b"]))
 def test_a_label_can_begin_a_jobs_name_and_tells_runs_apart(name: str, folder: str) -> None:
-    label = slurm.label(Path(folder) / name)
+    label = slurm.label_jobs(Path(folder) / name)
     assert label.isascii()
     assert label.replace("-", "").replace("_", "").isalnum()
     assert len(label) <= 40
-    assert label != slurm.label(Path("/c") / name)
+    assert label != slurm.label_jobs(Path("/c") / name)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import cluster, dispatch, log
-from lightsheet.cluster import Workers
-from lightsheet.errors import InputError
+from lightsheet.cluster import dispatch, workers
+from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.system import log
+from lightsheet.system.errors import InputError
 
 
 def work(path: str, fail: bool) -> None:
@@ -21,14 +22,14 @@ def die_once(path: str) -> None:
         os._exit(1)
 
 
-def asked(kind: str, number: int = 2) -> Workers:
-    return Workers(kind, number, 4, "ls-test", Path("logs"))
+def asked(kind: str, number: int = 2) -> WorkerRequest:
+    return WorkerRequest(kind, number, 4, "ls-test", Path("logs"))
 
 
 def test_volumes_are_done_in_other_processes_and_a_failed_one_leaves_the_others(tmp_path: Path) -> None:
     tasks = {f"volume {n}": {"path": str(tmp_path / str(n)), "fail": n == 1} for n in range(4)}
-    with cluster.start(asked("local"), "cpu", 0) as pool:
-        errors = dict(dispatch.each(pool, work, tasks, "work"))
+    with workers.start_workers(asked("local"), "cpu", 0) as pool:
+        errors = dict(dispatch.map_volumes(pool, work, tasks, "work"))
     assert isinstance(errors.pop("volume 1"), InputError)
     assert list(errors.values()) == [None] * 3
     assert {"0", "2", "3"} == {path.name for path in tmp_path.iterdir()}
@@ -40,8 +41,8 @@ def tell(path: str) -> None:
 
 
 def test_what_workers_tell_is_heard_where_they_were_asked(caplog: pytest.LogCaptureFixture) -> None:
-    with cluster.start(asked("local", 1), "cpu", 0) as pool:
-        dict(dispatch.each(pool, tell, {"volume": {"path": "some volume"}}, "work"))
+    with workers.start_workers(asked("local", 1), "cpu", 0) as pool:
+        dict(dispatch.map_volumes(pool, tell, {"volume": {"path": "some volume"}}, "work"))
         deadline = time.monotonic() + 10
         while not caplog.text and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -49,8 +50,8 @@ def test_what_workers_tell_is_heard_where_they_were_asked(caplog: pytest.LogCapt
 
 
 def test_a_volume_whose_worker_died_is_done_by_the_next(tmp_path: Path) -> None:
-    with cluster.start(asked("local", 1), "cpu", 0) as pool:
-        errors = dict(dispatch.each(pool, die_once, {"volume": {"path": str(tmp_path / "trace")}}, "work"))
+    with workers.start_workers(asked("local", 1), "cpu", 0) as pool:
+        errors = dict(dispatch.map_volumes(pool, die_once, {"volume": {"path": str(tmp_path / "trace")}}, "work"))
     assert errors == {"volume": None}
 
 

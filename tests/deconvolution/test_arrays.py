@@ -8,13 +8,13 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
-from lightsheet.deconvolution import arrays, richardson_lucy
-from lightsheet.errors import InputError
+from lightsheet.deconvolution import arrays
+from lightsheet.deconvolution.engines import richardson_lucy
+from lightsheet.system.errors import InputError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RNG = np.random.default_rng(0)

@@ -7,25 +7,25 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from lightsheet import optics, simulate
-from lightsheet.deconvolution import fourier, stopping
-from lightsheet.errors import InputError
-from lightsheet.method import Method
-from lightsheet.scene import CHANNELS
+from lightsheet.deconvolution import auto_iterations, backend, fourier
+from lightsheet.deconvolution.method import Method
+from lightsheet.simulation import optics, simulate
+from lightsheet.simulation.scene import CHANNELS
+from lightsheet.system.errors import InputError
 
-BACKEND = fourier.numpy_backend(1)
+BACKEND = backend.make_numpy_backend(1)
 HEAVY_BALL = Method(0, acceleration="heavy-ball")
 
 
 def choose(image, psf, method=HEAVY_BALL):
-    return stopping.choose_iterations(image, psf, method, BACKEND)
+    return auto_iterations.choose_iterations(image, psf, method, BACKEND)
 
 
 def above_best(case, method, most):
     """By how much the NRMSE after the chosen iterations is above the best of `most`, as a part of that."""
     image, psf, truth = case
     prepared = fourier.prepare(image.shape, psf, method, BACKEND)
-    estimates = islice(fourier.estimates(image, prepared, method, BACKEND), most)
+    estimates = islice(fourier.iterate_estimates(image, prepared, method, BACKEND), most)
     errors = [np.linalg.norm(estimate - truth) for estimate in estimates]
     assert np.argmin(errors) < most - 1
     return errors[choose(image, psf, method) - 1] / min(errors) - 1
@@ -33,7 +33,7 @@ def above_best(case, method, most):
 
 def simulated(channel, peak):
     truth, image = simulate.simulate_volume(channel, 0, (16, 48, 48), peak_photons=peak)
-    psf = optics.image_psf(CHANNELS[channel], simulate.VOXEL_SIZE)
+    psf = optics.model_image_psf(CHANNELS[channel], simulate.VOXEL_SIZE)
     return np.maximum(image - np.float32(optics.CAMERA_OFFSET), 0), psf, truth
 
 
@@ -65,11 +65,11 @@ def test_no_unit_matters_and_every_run_says_the_same():
 
 
 def test_the_brightest_part_decides(monkeypatch):
-    monkeypatch.setattr(stopping, "PART", (2, 3, 4))
+    monkeypatch.setattr(auto_iterations, "PART", (2, 3, 4))
     image = np.zeros((5, 3, 10))
     image[4, 1, 9] = 2
     image[0] = 0.5
-    part = stopping.brightest_part(image)
+    part = auto_iterations.find_brightest_part(image)
     assert part.shape == (2, 3, 4)
     assert part[1, 1, 3] == 2
 
@@ -86,7 +86,7 @@ def test_another_boundary_or_start_is_refused(method):
 
 def test_noise_that_neighbours_share_is_not_taken_for_structure_silently(monkeypatch):
     """Smoothed, an image predicts its held-out voxels the better the more its noise is fitted."""
-    monkeypatch.setattr(stopping, "MOST", 60)
+    monkeypatch.setattr(auto_iterations, "MOST", 60)
     image, psf, _ = simulated(2, 30)
     with pytest.raises(InputError, match="auto finds no noise after 60 iterations; give a number"):
         choose(ndimage.gaussian_filter(image, 1.5), psf)

@@ -5,16 +5,16 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.signal import fftconvolve
 
-from lightsheet import optics, scene
-from lightsheet.deconvolution import geometry, richardson_lucy, tiling
-from lightsheet.errors import InputError
+from lightsheet.deconvolution import blocks, padding
+from lightsheet.deconvolution.engines import richardson_lucy
+from lightsheet.simulation import optics, scene
+from lightsheet.system.errors import InputError
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
-MODEL = optics.image_psf(scene.CHANNELS[1], VOXEL)
+MODEL = optics.model_image_psf(scene.CHANNELS[1], VOXEL)
 NARROW = np.exp(-sum(o**2 / s**2 / 2 for o, s in zip(np.ogrid[-4:5, -6:7, -6:7], (0.8, 1.3, 1.3), strict=True)))
 PSFS = {"microscope": MODEL, "narrow": NARROW, "hard-edged": np.full((5, 7, 7), 1 / 245, np.float32)}
 SHAPE, BLOCK = (48, 56, 64), (24, 28, 32)
@@ -46,9 +46,9 @@ def both(name: str, iterations: int, boundary: str) -> tuple[np.ndarray, np.ndar
     def deconvolve(region: tuple[slice, ...]) -> np.ndarray:
         return richardson_lucy(image[region], psf, iterations=iterations, engine="cpu", boundary=boundary)
 
-    cut = list(tiling.blocks(image.shape, BLOCK, tiling.halo(psf)))
+    cut = list(blocks.cut_blocks(image.shape, BLOCK, blocks.measure_halo(psf)))
     assert len(cut) == 8
-    return tiling.assemble(deconvolve, cut, image.shape), deconvolve(())
+    return blocks.assemble_blocks(deconvolve, cut, image.shape), deconvolve(())
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_no_step_at_a_seam() -> None:
 
 def test_without_a_halo_the_seams_would_be_seen() -> None:
     image = photograph(MODEL)
-    cut = list(tiling.blocks(image.shape, BLOCK, (0, 0, 0)))
-    result = tiling.assemble(
+    cut = list(blocks.cut_blocks(image.shape, BLOCK, (0, 0, 0)))
+    result = blocks.assemble_blocks(
         lambda region: richardson_lucy(image[region], MODEL, iterations=10, engine="cpu"), cut, image.shape
     )
     _, whole = both("microscope", 10, "extended")
@@ -92,15 +92,19 @@ def test_without_a_halo_the_seams_would_be_seen() -> None:
 def test_the_halo_is_ten_widths() -> None:
     z, y, x = np.ogrid[-9:10, -12:13, -15:16]
     psf = np.exp(-(z**2) / 2 - y**2 / 8 - x**2 / 18)
-    assert tiling.halo(psf) == (10, 20, 30)  # sums over integers give a Gaussian's width to 1e-8 and more; cut at 5
-    assert tiling.halo(np.ones((1, 1, 1))) == (0, 0, 0)
+    assert blocks.measure_halo(psf) == (
+        10,
+        20,
+        30,
+    )  # sums over integers give a Gaussian's width to 1e-8 and more; cut at 5
+    assert blocks.measure_halo(np.ones((1, 1, 1))) == (0, 0, 0)
     delta = np.zeros((4, 4, 4))
-    assert tiling.halo(delta) == (0, 0, 0)
+    assert blocks.measure_halo(delta) == (0, 0, 0)
     delta[2, 2, 2] = 3
-    assert tiling.halo(delta) == (0, 0, 0)
+    assert blocks.measure_halo(delta) == (0, 0, 0)
     delta[0, 0, 0] = np.nan
     with pytest.raises(InputError, match="NaN"):
-        tiling.halo(delta)
+        blocks.measure_halo(delta)
 
 
 @given(triples, triples, st.tuples(*[st.integers(0, 9)] * 3))
@@ -110,7 +114,7 @@ def test_cores_cover_the_volume_once_and_regions_are_alike(
     places = np.arange(prod(shape)).reshape(shape)
     count = np.zeros(shape, int)
     regions = set()
-    for core, region, inner in tiling.blocks(shape, block, margin):
+    for core, region, inner in blocks.cut_blocks(shape, block, margin):
         count[core] += 1
         np.testing.assert_array_equal(places[region][inner], places[core])
         for n, h, c, r in zip(shape, margin, core, region, strict=True):
@@ -123,8 +127,8 @@ def test_cores_cover_the_volume_once_and_regions_are_alike(
 
 def test_one_block_is_not_copied() -> None:
     result = np.ones((2, 3, 4), np.float32)
-    cut = list(tiling.blocks(result.shape, (5, 5, 5), (1, 1, 1)))
-    assert tiling.assemble(lambda region: result[region], cut, result.shape).base is result
+    cut = list(blocks.cut_blocks(result.shape, (5, 5, 5), (1, 1, 1)))
+    assert blocks.assemble_blocks(lambda region: result[region], cut, result.shape).base is result
 
 
 @given(
@@ -134,16 +138,16 @@ def test_chosen_blocks_fit_and_are_whole_chunks(
     shape: tuple[int, ...], psf: tuple[int, ...], margin: tuple[int, ...], chunk: tuple[int, ...], budget: int
 ) -> None:
     def needs(block: tuple[int, ...]) -> int:
-        return 4 * prod(geometry.fast_shape(n + k - 1 for n, k in zip(block, psf, strict=True)))
+        return 4 * prod(padding.round_up_shape(n + k - 1 for n, k in zip(block, psf, strict=True)))
 
-    limits = [tiling.Limit("the worker", budget, needs), tiling.Limit("the GPU", 2 * budget, needs)]
+    limits = [blocks.MemoryLimit("the worker", budget, needs), blocks.MemoryLimit("the GPU", 2 * budget, needs)]
     try:
-        block = tiling.block_shape(shape, psf, margin, limits, chunk)
+        block = blocks.choose_block_shape(shape, psf, margin, limits, chunk)
     except InputError:
-        smallest = next(tiling.blocks(shape, chunk, margin)).region
+        smallest = next(blocks.cut_blocks(shape, chunk, margin)).region
         assert needs(tuple(r.stop - r.start for r in smallest)) > budget
         return
-    for _, region, _ in tiling.blocks(shape, block, margin):
+    for _, region, _ in blocks.cut_blocks(shape, block, margin):
         assert needs(tuple(r.stop - r.start for r in region)) <= budget
     assert all(b == n or b % c == 0 for b, n, c in zip(block, shape, chunk, strict=True))
     assert (block == shape) == (needs(shape) <= budget)
@@ -151,18 +155,18 @@ def test_chosen_blocks_fit_and_are_whole_chunks(
 
 def test_a_large_volume_takes_little_more_work_in_blocks() -> None:
     """The volume of issue 4 in 6 GB at 26 bytes a padded voxel: 16 blocks, 1.25 times as many voxels as whole."""
-    shape, chunk, margin = (402, 2048, 2048), (67, 128, 128), tiling.halo(MODEL)
-    limit = tiling.Limit("the worker", 6 * 10**9, lambda block: 26 * prod(n + 32 for n in block))
-    cut = list(tiling.blocks(shape, tiling.block_shape(shape, MODEL.shape, margin, [limit], chunk), margin))
+    shape, chunk, margin = (402, 2048, 2048), (67, 128, 128), blocks.measure_halo(MODEL)
+    limit = blocks.MemoryLimit("the worker", 6 * 10**9, lambda block: 26 * prod(n + 32 for n in block))
+    cut = list(blocks.cut_blocks(shape, blocks.choose_block_shape(shape, MODEL.shape, margin, [limit], chunk), margin))
     transformed = sum(prod(r.stop - r.start + 32 for r in region) for _, region, _ in cut)
     assert transformed <= 1.3 * prod(n + 32 for n in shape)
 
 
 def test_what_does_not_fit_is_said_with_numbers() -> None:
     limits = [
-        tiling.Limit("the worker", 10**9, lambda block: 10 * prod(block)),
-        tiling.Limit("the GPU", 10**7, lambda block: 1000 * prod(block)),
+        blocks.MemoryLimit("the worker", 10**9, lambda block: 10 * prod(block)),
+        blocks.MemoryLimit("the GPU", 10**7, lambda block: 1000 * prod(block)),
     ]
     text = r"\(100, 100, 100\) voxels .* is \(42, 42, 42\) .*: the GPU has 0\.01 GB where that needs 0\.07 GB; give"
     with pytest.raises(InputError, match=text):
-        tiling.block_shape((100, 100, 100), (5, 5, 5), (5, 5, 5), limits)
+        blocks.choose_block_shape((100, 100, 100), (5, 5, 5), (5, 5, 5), limits)

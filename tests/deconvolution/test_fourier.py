@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import ndimage
 from scipy.fft import next_fast_len
-from tests.point_images import centred
 
-from lightsheet.deconvolution import fourier, itk, sweeps
-from lightsheet.method import CHOICES, Method
+from lightsheet.deconvolution import backend, fourier, itk, sweeps
+from lightsheet.deconvolution.method import CHOICES, Method
+from tests.support.point_images import centred
 
-BACKEND = fourier.numpy_backend(1)
+BACKEND = backend.make_numpy_backend(1)
 
 
 def deconvolve(image, psf, method):
@@ -146,7 +145,9 @@ def test_estimates_are_those_of_every_number_of_iterations():
     random = np.random.default_rng(2)
     image, psf, method = random.random((6, 7, 8)), np.full((3, 3, 3), 1 / 27, np.float32), Method(0)
     prepared = fourier.prepare(image.shape, psf, method, BACKEND)
-    for iterations, estimate in zip((1, 2, 3), fourier.estimates(image, prepared, method, BACKEND), strict=False):
+    for iterations, estimate in zip(
+        (1, 2, 3), fourier.iterate_estimates(image, prepared, method, BACKEND), strict=False
+    ):
         assert np.array_equal(estimate, deconvolve(image, psf, method._replace(iterations=iterations)))
 
 

@@ -7,10 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from tests import fake_cupy
 
-from lightsheet.deconvolution import ACCELERATIONS, BOUNDARIES, engine_version, fourier, gpu, resolve, richardson_lucy
-from lightsheet.errors import InputError
+from lightsheet.deconvolution import fourier, gpu
+from lightsheet.deconvolution.engines import ACCELERATIONS, BOUNDARIES, describe_engine, resolve_engine, richardson_lucy
+from lightsheet.system.errors import InputError
+from tests.support import fake_cupy
 
 needs_gpu = pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees")
 PSF = np.random.default_rng(1).random((4, 5, 6))
@@ -34,7 +35,7 @@ def no_cupy(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nothing_kept():
-    budget = gpu.memory_budget
+    budget = gpu.find_memory_budget
     yield
     gpu.CHANNELS.clear()
     budget.cache_clear()
@@ -48,7 +49,7 @@ def numpy_as_cupy(monkeypatch):
 
 @pytest.mark.usefixtures("no_cupy")
 def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install():
-    assert resolve("auto") == "cpu"
+    assert resolve_engine("auto") == "cpu"
     with pytest.raises(InputError, match="run `make install-gpu`"):
         richardson_lucy(PSF, PSF, iterations=1, engine="gpu")
     assert gpu.version() == "cupy, not installed"
@@ -56,8 +57,8 @@ def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install():
 
 @pytest.mark.usefixtures("numpy_as_cupy")
 def test_with_a_device_auto_is_gpu():
-    assert resolve("auto") == "gpu"
-    assert engine_version("auto") == "gpu 2 (cupy 14.0)"
+    assert resolve_engine("auto") == "gpu"
+    assert describe_engine("auto") == "gpu 2 (cupy 14.0)"
 
 
 # 1e-5 is the agreement that engines promise; both compute in float32.
@@ -120,7 +121,7 @@ def test_nothing_is_copied_or_compiled_within_iterations(monkeypatch, accelerati
 
 
 def test_channels_used_longest_ago_make_room(monkeypatch):
-    needed = gpu.memory_bytes((9, 8, 7), PSF.shape, fourier.Method(1))
+    needed = gpu.estimate_memory((9, 8, 7), PSF.shape, fourier.Method(1))
     fake_cupy.install(monkeypatch, memory=needed)
     richardson_lucy(image(), PSF, iterations=1, engine="gpu")
     sizes = iter([(0, needed), (needed, needed)])  # full, until a channel is let go
@@ -132,7 +133,9 @@ def test_channels_used_longest_ago_make_room(monkeypatch):
 @pytest.mark.usefixtures("numpy_as_cupy")
 def test_a_volume_that_does_not_fit_is_done_in_blocks_and_says_so(monkeypatch, caplog):
     pixels, psf = image((40, 64, 64)), np.ones((3, 3, 3))
-    monkeypatch.setattr(gpu, "memory_budget", lambda: gpu.memory_bytes((40, 50, 50), psf.shape, fourier.Method(1)))
+    monkeypatch.setattr(
+        gpu, "find_memory_budget", lambda: gpu.estimate_memory((40, 50, 50), psf.shape, fourier.Method(1))
+    )
     with caplog.at_level("INFO"):
         # 1e-3 is what blocks promise, see test_tiling.py.
         assert relative_l2(*(richardson_lucy(pixels, psf, iterations=3, engine=e) for e in ("gpu", "cpu"))) < 1e-3
@@ -147,7 +150,7 @@ def test_a_volume_of_which_no_block_fits_is_refused_with_the_numbers(monkeypatch
 
 def test_another_programs_use_of_the_gpu_is_told(monkeypatch):
     fake_cupy.install(monkeypatch)
-    gpu.memory_budget()
+    gpu.find_memory_budget()
     fake_cupy.install(monkeypatch, memory=1000)
     with pytest.raises(InputError, match=r"\(9, 8, 7\) voxels .* GB of GPU memory; 0\.0 of 0\.0 GB are free"):
         richardson_lucy(image(), PSF, iterations=1, engine="gpu")

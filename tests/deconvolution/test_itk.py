@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from tests.reference_data import DATA
 
-from lightsheet.deconvolution import richardson_lucy
+from lightsheet.deconvolution.engines import richardson_lucy
+from tests.support.reference_data import DATA
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -102,7 +102,7 @@ def test_a_killed_process_is_an_error_that_says_so():
 @linux_only
 def test_the_process_does_not_outlive_its_parent():
     code = (
-        "import numpy as np; from lightsheet.deconvolution import richardson_lucy as rl; "
+        "import numpy as np; from lightsheet.deconvolution.engines import richardson_lucy as rl; "
         f"rl(np.ones((8, 8, 8)), np.ones((3, 3, 3)), **{ENDLESS})"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SCRIPTS)})

@@ -5,14 +5,15 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from lightsheet import optics, simulate
-from lightsheet.deconvolution import acceleration, fourier
-from lightsheet.method import Method
-from lightsheet.scene import CHANNELS
+from lightsheet.deconvolution import fourier, momentum
+from lightsheet.deconvolution.backend import make_numpy_backend
+from lightsheet.deconvolution.method import Method
+from lightsheet.simulation import optics, simulate
+from lightsheet.simulation.scene import CHANNELS
 
 
 def test_heavy_ball_is_that_of_wang_and_miller():
-    assert [acceleration.heavy_ball(k) for k in (1, 2, 3, 10)] == [0, 1 / 4, 2 / 5, 9 / 12]
+    assert [momentum.compute_heavy_ball(k) for k in (1, 2, 3, 10)] == [0, 1 / 4, 2 / 5, 9 / 12]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_heavy_ball_is_that_of_wang_and_miller():
     [(3, 4, 0.75), (-3, 4, 0), (0, 0, 0), (1e30, 1e30, pytest.approx(1, abs=1e-3)), (5, 4, pytest.approx(1, abs=1e-3))],
 )
 def test_biggs_is_a_quotient_of_sums_from_0_to_below_1(product, square, alpha):
-    found = acceleration.biggs(product, square)
+    found = momentum.compute_biggs(product, square)
     assert found == alpha
     assert found < 1
 
@@ -39,15 +40,15 @@ def test_the_prediction_is_a_power_for_small_steps(alpha):
 @pytest.fixture(scope="module")
 def simulated():
     truth, image = simulate.simulate_volume(2, 0, (16, 32, 32))
-    psf = optics.image_psf(CHANNELS[2], simulate.VOXEL_SIZE)
+    psf = optics.model_image_psf(CHANNELS[2], simulate.VOXEL_SIZE)
     return truth, np.maximum(image - np.float32(optics.CAMERA_OFFSET), 0), psf
 
 
 def errors(simulated, rule, iterations):
     truth, image, psf = simulated
-    backend, method = fourier.numpy_backend(1), Method(0, acceleration=rule)
+    backend, method = make_numpy_backend(1), Method(0, acceleration=rule)
     prepared = fourier.prepare(image.shape, psf, method, backend)
-    found = islice(fourier.estimates(image, prepared, method, backend), iterations)
+    found = islice(fourier.iterate_estimates(image, prepared, method, backend), iterations)
     return [np.linalg.norm(estimate - truth) / np.linalg.norm(truth) for estimate in found]
 
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.deconvolution.engines import CASES, ITK, restore
-from tests.point_images import gaussian
 
-from lightsheet.errors import InputError
+from lightsheet.system.errors import InputError
+from tests.support.engines import CASES, ITK, restore
+from tests.support.point_images import gaussian
 
 every_engine = pytest.mark.parametrize("case", CASES)
 in_this_process = pytest.mark.parametrize("case", [case for case in CASES if case.values != (ITK,)])

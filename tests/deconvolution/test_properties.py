@@ -10,10 +10,10 @@ from scipy import ndimage
 from scipy.signal import fftconvolve
 from skimage.metrics import structural_similarity
 from skimage.transform import resize
-from tests.deconvolution.engines import CASES, ITK, restore
-from tests.point_images import gaussian
 
 from lightsheet.deconvolution import sweeps
+from tests.support.engines import CASES, ITK, restore
+from tests.support.point_images import gaussian
 
 STEP = {"z": 1, "y": 1, "x": 1}
 every_engine = pytest.mark.parametrize("case", CASES)

@@ -5,15 +5,15 @@ import distributed
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import ndimage
 from scipy.fft import next_fast_len
 from scipy.signal import fftconvolve
-from tests.reference_data import DATA
 
-from lightsheet.deconvolution import BOUNDARIES, auto_iterations, engine_version, richardson_lucy, sweeps
-from lightsheet.errors import InputError
+from lightsheet.deconvolution import sweeps
+from lightsheet.deconvolution.engines import BOUNDARIES, describe_engine, resolve_iterations, richardson_lucy
+from lightsheet.system.errors import InputError
+from tests.support.reference_data import DATA
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
 
@@ -252,7 +252,7 @@ def test_iterations_auto_stands_for_a_number():
     scene = np.zeros((16, 32, 32))
     scene[tuple(random.integers(2, n - 2, 40) for n in scene.shape)] = 3000
     image = random.poisson(fftconvolve(scene, psf, mode="same").clip(0) + 5.0).astype(np.float32) - 5
-    number = auto_iterations(image, psf, acceleration="heavy-ball")
+    number = resolve_iterations(image, psf, acceleration="heavy-ball")
     assert 2 < number < 100
     how = {"acceleration": "heavy-ball", "engine": "cpu"}
     results = [richardson_lucy(image, psf, iterations=n, **how) for n in ("auto", number)]
@@ -262,5 +262,5 @@ def test_iterations_auto_stands_for_a_number():
 def test_engine_version_names_the_libraries():
     import scipy
 
-    assert engine_version("cpu") == f"cpu 2 (numpy {np.__version__}, scipy {scipy.__version__})"
-    assert engine_version("itk").startswith("itk 2 (itk 5.")
+    assert describe_engine("cpu") == f"cpu 2 (numpy {np.__version__}, scipy {scipy.__version__})"
+    assert describe_engine("itk").startswith("itk 2 (itk 5.")

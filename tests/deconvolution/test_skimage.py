@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lightsheet.deconvolution import richardson_lucy, skimage
-from lightsheet.errors import InputError
-from lightsheet.method import Method
+from lightsheet.deconvolution import skimage
+from lightsheet.deconvolution.engines import richardson_lucy
+from lightsheet.deconvolution.method import Method
+from lightsheet.system.errors import InputError
 
 
 def slow(image, psf, iterations):

@@ -14,13 +14,19 @@ import pytest
 import tifffile
 from scipy.signal import fftconvolve
 
-from lightsheet import config, deconvolution, files, psf, psf_preparation, resources, restoration
-from lightsheet.deconvolution import gpu
-from lightsheet.errors import InputError
-from lightsheet.pilot import job, peak, planes, scratch, sweep, worker
-from lightsheet.pilot.trials import Trials
-from lightsheet.run import Run
-from tests import fake_cupy, tiny_run
+from lightsheet.deconvolution import engines, gpu
+from lightsheet.planning import measure as measure_module, peak_memory, pilot, scratch, sweep
+from lightsheet.planning.measure import _suggestion
+from lightsheet.planning.trials import Trials
+from lightsheet.psf import preparation
+from lightsheet.psf.measure import save_psf
+from lightsheet.run import config
+from lightsheet.run.jobs import Jobs
+from lightsheet.run.run import Run
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
+from lightsheet.viewing import planes
+from tests.support import fake_cupy, tiny_run
 
 CHANNEL = "CamA_ch0_488nm"
 RUN_KEYS = {
@@ -41,8 +47,8 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tiny_run.simulate(folder / "my data")
     run = tiny_run.prepare(folder)
     for channel in run.channels:
-        used, _ = psf_preparation.prepare_file(Path(run.psf_file(channel)), **run.psf_settings())
-        psf.save(used, tiny_run.VOXEL, run.results.psf(channel, ".tif"))
+        used, _ = preparation.prepare_psf_file(Path(run.psf_file(channel)), **run.psf_settings())
+        save_psf(used, tiny_run.VOXEL, run.results.psf(channel, ".tif"))
     return run
 
 
@@ -53,7 +59,7 @@ def ask(run: Run, **asked: Any) -> Run:
 
 def measure(run: Run, seen: Callable[[Path], None] = lambda _: None) -> tuple[dict[str, Any], Any]:
     """Measure without Dask, the first channel alone."""
-    plan = sweep.of(run)
+    plan = sweep.plan_pilot(run)
     plan["channels"] = {CHANNEL: plan["channels"][CHANNEL]}
 
     def each(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], what: str) -> None:
@@ -62,8 +68,8 @@ def measure(run: Run, seen: Callable[[Path], None] = lambda _: None) -> tuple[di
             function(**task)
             seen(task["place"].folder)
 
-    with scratch.made(run.results) as place:
-        trials = Trials(run.results, place, plan, sweep.layouts(run), each, 1, None)
+    with scratch.make_scratch(run.results) as place:
+        trials = Trials(run.results, place, plan, sweep.plan_layouts(run), each, 1, None)
         found = trials.measure()
         return found[CHANNEL], trials.pictures(found)
 
@@ -75,7 +81,7 @@ def volume(run: Run, timepoint: int) -> np.ndarray:
 
 
 def contents(folder: Path) -> dict[Path, str]:
-    return {path: files.sha256(path) for path in folder.rglob("*") if path.is_file()}
+    return {path: files.digest_sha256(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None:
@@ -113,15 +119,16 @@ def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytes
     monkeypatch.setattr(sys.modules["cupy"], "get_default_memory_pool", lambda: pool)
     monkeypatch.setattr(gpu, "CHANNELS", OrderedDict())
     monkeypatch.setattr(gpu, "STREAMS", SimpleNamespace())
-    monkeypatch.setattr(gpu, "memory_budget", lambda: 10**9)
+    monkeypatch.setattr(gpu, "find_memory_budget", lambda: 10**9)
     done: list[int] = []
-    deconvolve = restoration.deconvolve
+
+    original = measure_module.deconvolve_volume
 
     def counted(*arguments: Any) -> Any:
         done.append(arguments[4]["iterations"])
-        return deconvolve(*arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(restoration, "deconvolve", counted)
+    monkeypatch.setattr(measure_module, "deconvolve_volume", counted)
     own = {**planned.config["deconvolution"], "engine": "gpu", "iterations": 3}
     on_gpu = dataclasses.replace(planned, config={**planned.config, "deconvolution": own})
     (method,) = measure(ask(on_gpu, iterations=[3]))[0]["methods"]
@@ -145,7 +152,7 @@ def test_a_killed_pilot_leaves_nothing_for_the_next(planned: Run) -> None:
     files.write_text(left, "from a pilot that was killed")
 
     def fail() -> None:
-        with scratch.made(planned.results) as place:
+        with scratch.make_scratch(planned.results) as place:
             assert list(place.folder.iterdir()) == []
             files.write_text(place.numbers, "half a pilot")
             raise ZeroDivisionError
@@ -163,23 +170,23 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
     blurred = fftconvolve(truth, spread / spread.sum(), mode="same").clip(0)
     raw = (100 + rng.poisson(blurred + 5)).astype(np.uint16)
     settings = {"engine": "cpu", "boundary": "extended", "acceleration": "heavy-ball", "background": 100}
-    found, reason = worker._suggestion(raw, spread, settings, 1)
-    assert found == deconvolution.auto_iterations(
+    found, reason = _suggestion(raw, spread, settings, 1)
+    assert found == engines.resolve_iterations(
         np.maximum(raw - np.float32(100), 0), spread, acceleration="heavy-ball", threads=1
     )
     assert f"more than {found} iterations would fit noise" in reason
-    again, borrowed = worker._suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
+    again, borrowed = _suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
     assert again == found
     assert "told with boundary: extended" in borrowed
     smooth = np.full((12, 24, 24), 100, np.uint16) + blurred.astype(np.uint16)
-    none, why = worker._suggestion(smooth, spread, settings, 1)
+    none, why = _suggestion(smooth, spread, settings, 1)
     assert none is None or none > found
     assert why
 
 
 def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
-    plan = sweep.of(ask(planned, iterations=[1, 30]))
-    trials = Trials(planned.results, scratch.Scratch(Path("x")), plan, {}, lambda *_: None, 1, None)
+    plan = sweep.plan_pilot(ask(planned, iterations=[1, 30]))
+    trials = Trials(planned.results, scratch.PilotResults(Path("x")), plan, {}, lambda *_: None, 1, None)
     assert trials._sweep(7) == [1, 2, 7, 30]
     assert trials._sweep(31) == trials._sweep(None) == [1, 2, 30]
     assert trials._remark(7) == trials._remark(None) == ""
@@ -187,12 +194,12 @@ def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run)
 
 
 def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:
-    plan = sweep.of(planned)
+    plan = sweep.plan_pilot(planned)
     assert json.loads(json.dumps(plan))["iterations"] == [1, 2, 5, 10, 20, 40]
-    assert sweep.sources(plan) == planned.sources(CHANNEL, "t0000") + planned.sources(planned.channels[1], "t0000")
+    assert sweep.list_sources(plan) == planned.sources(CHANNEL, "t0000") + planned.sources(planned.channels[1], "t0000")
     same = {"engine": "cpu", "acceleration": "none"}
-    assert len(sweep.of(ask(planned, methods=[same]))["methods"]) == 1
-    assert sweep.distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [
+    assert len(sweep.plan_pilot(ask(planned, methods=[same]))["methods"]) == 1
+    assert sweep.select_distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [
         {"engine": "cpu"},
         {"engine": "itk"},
     ]
@@ -204,7 +211,7 @@ def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: R
         for v in planned.acquisition.volumes
     ]
     holed = dataclasses.replace(planned, acquisition=dataclasses.replace(planned.acquisition, volumes=tuple(volumes)))
-    assert [timepoint for timepoint, _ in sweep.of(holed)["channels"].values()] == [1, 0]
+    assert [timepoint for timepoint, _ in sweep.plan_pilot(holed)["channels"].values()] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +227,7 @@ def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: R
 )
 def test_what_the_acquisition_does_not_have_is_refused(planned: Run, asked: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        sweep.of(ask(planned, **asked))
+        sweep.plan_pilot(ask(planned, **asked))
 
 
 @pytest.mark.parametrize(
@@ -236,21 +243,21 @@ def test_what_the_acquisition_does_not_have_is_refused(planned: Run, asked: dict
 )
 def test_a_mistake_in_the_configuration_is_a_sentence(planned: Run, asked: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        config.check({**planned.config, "pilot": asked})
+        config.check_config({**planned.config, "pilot": asked})
 
 
 def test_a_method_may_need_other_keys_than_the_run_has(planned: Run) -> None:
     auto = {**planned.config["deconvolution"], "iterations": "auto"}
-    checked = config.check(
+    checked = config.check_config(
         {**planned.config, "deconvolution": auto, "pilot": {"methods": [{"engine": "itk", "boundary": "replicate"}]}}
     )
-    assert sweep.of(dataclasses.replace(planned, config=checked))["iterations"] == [1, 2, 5, 10, 20, 40]
+    assert sweep.plan_pilot(dataclasses.replace(planned, config=checked))["iterations"] == [1, 2, 5, 10, 20, 40]
 
 
 def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> None:
     large = dataclasses.replace(planned, shape=(201, 1024, 768))
     asked = {"methods": [{"engine": "itk", "boundary": "replicate"}]}
-    jobs = resources.Jobs(ask(large, **asked), "local", 2, cores=8)
+    jobs = Jobs(ask(large, **asked), "local", 2, cores=8)
     assert jobs.memory("pilot")(None, 1) > 3 * jobs.memory("deconvolve")(None, 1)
     away = dataclasses.replace(jobs, dask_cluster="cpu")
     assert away.memory("pilot")(None, 1) == away.memory("deconvolve")(None, 1)
@@ -261,7 +268,7 @@ def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> No
 def test_the_peak_is_that_of_the_block() -> None:
     held = psutil.Process().memory_info().rss
     np.ones(100_000_000, np.uint8)  # an earlier peak, gone
-    with peak.watched("cpu") as used:
+    with peak_memory.watch_peak("cpu") as used:
         np.ones(40_000_000, np.uint8)
     assert used.host is not None
     assert 30_000_000 < used.host - held < 80_000_000
@@ -275,7 +282,7 @@ def test_outcome_says_each_suggestion_and_where_the_sheet_is(planned: Run) -> No
         {"settings": settings, "suggested": None, "reason": "no"},
     ]
     files.write_json(planned.results.pilot, {"channels": {CHANNEL: {"methods": methods}}})
-    first, second, last = sweep.outcome(planned.results)
+    first, second, last = sweep.describe_outcome(planned.results)
     planned.results.pilot.unlink()
     assert first == f"{CHANNEL}, cpu extended, background 100: 7 iterations: so"
     assert "no suggestion: no" in second
@@ -284,4 +291,4 @@ def test_outcome_says_each_suggestion_and_where_the_sheet_is(planned: Run) -> No
 
 def test_the_age_of_a_job_is_that_of_its_process() -> None:
     created = psutil.Process().create_time()
-    assert 0 < job.job_age() < time.time() - created + 2
+    assert 0 < pilot.measure_job_age() < time.time() - created + 2

@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from lightsheet.pilot import sheet
+from lightsheet.planning import pilot_page
 
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
 ODD = 'Cam<i>A&"_ch0'
@@ -68,7 +68,7 @@ def pictures() -> dict[Any, Any]:
 
 
 def draw(tmp_path: Path, found: dict[str, Any], pictures: Any) -> str:
-    sheet.write(tmp_path / "pilot.html", "my run", found, pictures)
+    pilot_page.write_pilot_page(tmp_path / "pilot.html", "my run", found, pictures)
     return (tmp_path / "pilot.html").read_text()
 
 
@@ -102,14 +102,14 @@ def test_all_pictures_share_black_and_white(tmp_path: Path, found: dict[str, Any
     pngs = [imagecodecs.png_decode(base64.b64decode(text)) for text in re.findall('image/png;base64,([^"]+)', page)]
     shown = [int(png[0, 0]) for png in pngs if png.shape == (40, 30)]
     # raw is 25 above its background, and white the middle one of 25, 50, 100, 100 and 400
-    levels = [round(255 * min(value / 100, 1) ** sheet.GAMMA) for value in (25, 50, 100, 400, 25, 100)]
+    levels = [round(255 * min(value / 100, 1) ** pilot_page.GAMMA) for value in (25, 50, 100, 400, 25, 100)]
     assert shown == levels
     assert "aspect-ratio: 1.25" in page  # xz: 3.0 µm wide, 2.4 µm high
     assert page.count(">1 µm</span>") == 2, "in the raw xy picture of each method"
 
 
 def test_curves_stand_on_a_logarithmic_axis_and_break_where_there_is_no_value() -> None:
-    chart = sheet._chart([{1: 0.5, 10: 0.25, 100: None}, {1: 0.5}], [10, None], 100, 0.4)
+    chart = pilot_page._chart([{1: 0.5, 10: 0.25, 100: None}, {1: 0.5}], [10, None], 100, 0.4)
     ((first, second),) = chart["curves"][0]
     assert (first[0], second[0]) == (0, 50)
     assert first[1] < second[1]
@@ -119,9 +119,9 @@ def test_curves_stand_on_a_logarithmic_axis_and_break_where_there_is_no_value() 
 
 
 def test_labels_that_would_touch_are_left_out_and_one_alone_is_in_the_middle() -> None:
-    chart = sheet._chart([{1: 0.5, 35: 0.3, 40: 0.3}], [None], 1, None)
+    chart = pilot_page._chart([{1: 0.5, 35: 0.3, 40: 0.3}], [None], 1, None)
     assert [count for _, count in chart["counts"]] == [1, 35]
-    assert sheet._chart([{10: None}], [None], 1, None)["counts"] == [(50, 10)]
+    assert pilot_page._chart([{10: None}], [None], 1, None)["counts"] == [(50, 10)]
 
 
 def test_a_volume_all_below_its_background_is_black(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:

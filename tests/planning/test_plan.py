@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 import plan as script
-from lightsheet import files
-from lightsheet.errors import InputError
-from lightsheet.forecast import measurements, model, site, timetable, workload
-from lightsheet.forecast.measurements import Rates
-from lightsheet.forecast.model import Forecast
-from lightsheet.forecast.remarks import Disk, of
-from lightsheet.forecast.site import Place
-from lightsheet.forecast.text import text
-from lightsheet.forecast.timetable import Task
-from lightsheet.forecast.workload import Block, Work
-from tests import tiny_run
+from lightsheet.planning import plan, site, timetable, workload
+from lightsheet.planning.advice import Disk, advise
+from lightsheet.planning.plan import Plan
+from lightsheet.planning.plan_text import format_plan
+from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
+from lightsheet.planning.site import Place
+from lightsheet.planning.timetable import Task
+from lightsheet.planning.workload import Block, Work
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
+from tests.support import tiny_run
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"engine": "cpu", "boundary": "extended", "acceleration": "none", "background": 100}
@@ -42,7 +42,7 @@ def test_jobs_share_cores_and_wait_for_each_other() -> None:
         Task("e", "deconvolve", 1.0, 99, ("d",)),
     ]
     # a and b side by side; c takes all four cores as soon as both are in, so d waits, though it could have begun
-    assert timetable.simulate(tasks, 4) == {
+    assert timetable.simulate_jobs(tasks, 4) == {
         "a": (0, 3),
         "b": (0, 3),
         "c": (3, 13),
@@ -53,7 +53,7 @@ def test_jobs_share_cores_and_wait_for_each_other() -> None:
 
 def test_among_jobs_that_can_start_a_smaller_one_fills_the_gap() -> None:
     tasks = [Task("a", "x", 4.0, 1), Task("b", "x", 1.0, 2), Task("c", "x", 2.0, 1)]
-    assert timetable.simulate(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
+    assert timetable.simulate_jobs(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
 
 
 def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
@@ -62,7 +62,7 @@ def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
 
     # looks at 10 (a), 20, 40 (b), 50, 70 (c), 80, 100, 130 (d); what runs here is over when it is
     tasks = [away("a", 2), away("b", 12, "a"), away("c", 25, "b"), away("d", 31, "c"), Task("e", "report", 5, 1, ["d"])]
-    assert timetable.simulate(tasks, 9) == {
+    assert timetable.simulate_jobs(tasks, 9) == {
         **{"a": (0, 10), "b": (10, 40), "c": (40, 70), "d": (70, 130), "e": (130, 135)},
     }
 
@@ -78,22 +78,22 @@ def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
     ],
 )
 def test_workers_take_rounds_and_are_replaced(volumes: int, workers: int, lifetime: float, seconds: float) -> None:
-    assert timetable.worker_seconds(volumes, workers, 100.0, 60.0, lifetime) == seconds
+    assert timetable.simulate_workers(volumes, workers, 100.0, 60.0, lifetime) == seconds
 
 
 def test_most_at_a_time_counts_what_overlaps() -> None:
-    assert timetable.most_at_a_time([(0, 2), (1, 3), (2, 4), (9, 10)]) == 2
+    assert timetable.count_concurrent([(0, 2), (1, 3), (2, 4), (9, 10)]) == 2
 
 
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
     options = script.parse(arguments)
     run = script.imagine(tmp_path, options)
-    return workload.of(run), site.place(run, **script.somewhere(options))
+    return workload.find_work(run), site.describe_place(run, **script.somewhere(options))
 
 
-def foresee(tmp_path: Path, *arguments: str, pilot: dict[str, Any] | None = None) -> Forecast:
+def foresee(tmp_path: Path, *arguments: str, pilot: dict[str, Any] | None = None) -> Plan:
     work, place = reference(tmp_path, *arguments)
-    return Forecast(work, place, measurements.choose(work, place, pilot))
+    return Plan(work, place, choose_rates(work, place, pilot))
 
 
 def pilot(shape: tuple[int, ...], seconds: Any, **settings: Any) -> dict[str, Any]:
@@ -138,13 +138,13 @@ def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path)
         "consolidate": 1,
         "report": 1,
     }
-    files, _ = workload.entries(found.work)
+    files, _ = workload.count_entries(found.work)
     assert 597 * 4 * 2 + 597 * 2 < files < 1.2 * (597 * 4 * 2 + 597 * 2 + 2 * 797)
 
 
 def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> None:
     work, _ = reference(tmp_path, "--psf-voxel-size", "0.3", "0.104", "0.104")  # as sampled, (101, 64, 64)
-    rates = measurements.builtin(work, "cpu", "")
+    rates = scale_builtin_rates(work, "cpu", "")
     assert work.psf_shape == (101, 64, 64)
     assert rates.volume_seconds(work, 2)[0] == pytest.approx(7.4 + 10 * 1.69)
     assert rates.volume_seconds(work, 8)[0] < rates.volume_seconds(work, 2)[0] / 2
@@ -188,8 +188,8 @@ def test_auto_iterations_are_what_the_pilot_suggests(tmp_path: Path) -> None:
     work, place = reference(tmp_path, *SMALL)
     config = {**work.run.config, "deconvolution": {**work.method, "iterations": "auto"}}
     auto = work._replace(run=dataclasses.replace(work.run, config=config))
-    assert measurements.choose(auto, place, pilot((28, 60, 76), float)).iterations == 13
-    guessed = measurements.choose(auto, place, None)
+    assert choose_rates(auto, place, pilot((28, 60, 76), float)).iterations == 13
+    guessed = choose_rates(auto, place, None)
     assert any("iterations: auto is taken for 60" in remark for remark in guessed.remarks)
 
 
@@ -203,11 +203,11 @@ def simple(place: Place, **changes: Any) -> tuple[Place, Rates]:
 
 def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path) -> None:
     work, place = reference(tmp_path, *SMALL)
-    found = Forecast(work, *simple(place))
-    fixed = model.JOB_SECONDS
+    found = Plan(work, *simple(place))
+    fixed = plan.JOB_SECONDS
     jobs = 2 * (fixed["ingest"] + 1) + 2 * (fixed["deconvolve"] + 3.0 + 10) + fixed["consolidate"] + fixed["report"]
-    first = fixed["psf"] + model.HEAD_SECONDS  # beside the inventory
-    volumes = 2 * sum(model.VOLUME_SECONDS.values()) + 2 * 28 * 60 * 76 * model.PICTURE_SECONDS
+    first = fixed["psf"] + plan.HEAD_SECONDS  # beside the inventory
+    volumes = 2 * sum(plan.VOLUME_SECONDS.values()) + 2 * 28 * 60 * 76 * plan.PICTURE_SECONDS
     assert found.seconds == pytest.approx(first + jobs + volumes)
 
 
@@ -220,8 +220,8 @@ def test_slurm_runs_blocks_side_by_side_but_no_more_jobs_than_the_profile_says(t
         ("ingest", "deconvolve", "consolidate", "workers"), "cpu"
     )
     shares = {**place.shares, "workers": place.worker._replace(cores=2)}
-    wide = Forecast(work, *simple(place, shares=shares))
-    narrow = Forecast(work, *simple(place, shares=shares, slurm_jobs=1))
+    wide = Plan(work, *simple(place, shares=shares))
+    narrow = Plan(work, *simple(place, shares=shares, slurm_jobs=1))
     # an ingest job of 6.1 s, and a deconvolve job of 19.4 s, which Snakemake sees at 10 and 30 s
     assert wide.stages["deconvolve"] == pytest.approx((10, 40))
     assert narrow.stages["deconvolve"][1] == pytest.approx(4 * 40)
@@ -237,8 +237,8 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path) -> None:
             "ingest": place.shares["ingest"]._replace(limit=2.0),
         }
     )
-    found = Forecast(work, tight, measurements.builtin(work, "cpu", ""))
-    said = "\n".join(of(found, Disk("results", 10**9)))
+    found = Plan(work, tight, scale_builtin_rates(work, "cpu", ""))
+    said = "\n".join(advise(found, Disk("results", 10**9)))
     assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in said
     assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in said
     assert "A job of ingest takes" in said
@@ -249,8 +249,8 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path) -> None:
 
 def test_a_disk_with_room_only_for_what_is_compressed_is_said_to_be_refused(tmp_path: Path) -> None:
     found = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), float))
-    assert any("would fit, but the run is refused" in remark for remark in of(found, Disk("results", 10**6)))
-    assert not of(found, Disk("results", 10**9))
+    assert any("would fit, but the run is refused" in remark for remark in advise(found, Disk("results", 10**6)))
+    assert not advise(found, Disk("results", 10**9))
 
 
 def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) -> None:
@@ -258,36 +258,36 @@ def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) 
     assert found.place.engine == "gpu"
     assert found.gpu_memory
     assert {rule.rule: rule.share.partition for rule in found.rules}["workers"] == "gpu"
-    assert any("Engine gpu, acceleration none, was not measured" in remark for remark in of(found, None))
+    assert any("Engine gpu, acceleration none, was not measured" in remark for remark in advise(found, None))
 
 
 def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     tiny_run.simulate(tmp_path / "my data")
     run = tiny_run.prepare(tmp_path)
-    assert workload.of(run).blocks == (Block((1, 1), 2),) * 2
+    assert workload.find_work(run).blocks == (Block((1, 1), 2),) * 2
     tiny_run.finish(run)
     for manifest in [*run.manifests(), run.results.manifest("consolidate")]:
         files.write_json(Path(manifest), _said(run, Path(manifest).stem))
     (run.results.folder / "report.html").touch()
-    done = workload.of(run)
+    done = workload.find_work(run)
     assert done.blocks == (Block((None, None), None),) * 2
     assert (done.publish, done.psfs, done.report) == (False, 0, False)
-    place = site.place(run, **site.here(2))
-    idle = Forecast(done, place, measurements.choose(done, place, None))
+    place = site.describe_place(run, **site.describe_machine(2))
+    idle = Plan(done, place, choose_rates(done, place, None))
     assert not idle.rules
-    assert "Nothing is to be done." in text(idle, None)
+    assert "Nothing is to be done." in format_plan(idle, None)
 
 
 def test_other_iterations_and_a_lost_shard_are_planned_again(tmp_path: Path) -> None:
     run = tiny_run.make(tmp_path)
     config: dict[str, Any] = copy.deepcopy(dict(run.config))
     config["deconvolution"]["iterations"] = 3
-    changed = workload.of(dataclasses.replace(run, config=config))
+    changed = workload.find_work(dataclasses.replace(run, config=config))
     assert [block.deconvolve for block in changed.blocks] == [2, 2]
     assert changed.todo("raw") == 0
     channel = run.channels[1]
     (run.results.work("raw", channel) / "0" / "c" / "1" / "0" / "0" / "0").unlink()
-    work = workload.of(run)
+    work = workload.find_work(run)
     assert [block.ingest for block in work.blocks] == [(0, 0), (0, 1)]
     assert [block.deconvolve for block in work.blocks] == [0, 1]
 
@@ -338,6 +338,6 @@ def test_less_than_one_is_refused(option: str, capsys: pytest.CaptureFixture[str
 
 
 def test_a_profile_without_slurm_is_this_machine() -> None:
-    assert site.of_profile(ROOT / "profiles" / "default")["slurm_jobs"] is None
+    assert site.read_profile(ROOT / "profiles" / "default")["slurm_jobs"] is None
     with pytest.raises(InputError, match="there is no"):
-        site.of_profile(ROOT)
+        site.read_profile(ROOT)

@@ -6,19 +6,22 @@ import pytest
 import tifffile
 import zarr
 
-from lightsheet import deconvolution, files, pyramid, records, restoration
-from lightsheet.deconvolution import gpu
-from lightsheet.errors import InputError
-from lightsheet.method import Method
-from lightsheet.results import Results
-from lightsheet.store import Layout, read_volume, shard_path, write_volume
+from lightsheet.deconvolution import engines, gpu
+from lightsheet.deconvolution.method import Method
+from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume, restore_volume
+from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, estimate_memory
+from lightsheet.store import pyramid, records
+from lightsheet.store.paths import Results
+from lightsheet.store.volumes import StoreLayout, read_volume, shard_path, write_volume
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
 
 SHAPE = (6, 20, 18)
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
 CODEC = {"name": "zstd"}
 VOLUME = np.random.default_rng(0).poisson(120, SHAPE).astype(np.uint16)
-RAW = Layout.plan(SHAPE, VOXEL, "uint16", CODEC)
-RESULT = Layout.plan(SHAPE, VOXEL, "float32", CODEC)
+RAW = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODEC)
+RESULT = StoreLayout.plan(SHAPE, VOXEL, "float32", CODEC)
 SETTINGS: dict[str, Any] = {
     "engine": "cpu",
     "iterations": 2,
@@ -38,10 +41,10 @@ def results(tmp_path: Path) -> Results:
     return results
 
 
-def deconvolve(results: Results, psf: Path, memory: int | None = None, **changes: Any) -> records.Record:
+def run(results: Results, psf: Path, memory: int | None = None, **changes: Any) -> records.Record:
     settings = {**SETTINGS, **changes}
-    layout = Layout.plan(SHAPE, VOXEL, settings["dtype"], CODEC)
-    return restoration.deconvolve(results, "ch0", 0, psf, settings, layout, files.digest([changes, memory]), 2, memory)
+    layout = StoreLayout.plan(SHAPE, VOXEL, settings["dtype"], CODEC)
+    return deconvolve_volume(results, "ch0", 0, psf, settings, layout, files.digest_json([changes, memory]), 2, memory)
 
 
 @pytest.fixture
@@ -54,24 +57,22 @@ def psf(tmp_path: Path) -> Path:
 
 
 def test_deconvolve_stores_what_the_engine_returns(results: Results, psf: Path) -> None:
-    record = deconvolve(results, psf)
+    record = run(results, psf)
     image = np.clip(VOLUME.astype(np.float32) - 100, 0, None)
-    expected = deconvolution.richardson_lucy(
-        image, tifffile.imread(psf), iterations=2, engine="cpu", boundary="replicate"
-    )
+    expected = engines.richardson_lucy(image, tifffile.imread(psf), iterations=2, engine="cpu", boundary="replicate")
     np.testing.assert_array_equal(read_volume(results.work("result", "ch0"), 0), expected)
     assert record["statistics"]["flux_before"] == pytest.approx(image.sum(), rel=1e-6)
     assert record["statistics"]["negative_voxels"] == np.count_nonzero(VOLUME < 100)
-    assert record == records.read(results.record("result", "ch0", 0))
+    assert record == records.read_record(results.record("result", "ch0", 0))
 
 
 def test_a_volume_that_is_done_already_is_left_alone(results: Results, psf: Path) -> None:
-    record = deconvolve(results, psf)
+    record = run(results, psf)
     place = shard_path(results.work("result", "ch0"), 0, (0,))
     before = place.stat().st_mtime_ns
-    assert deconvolve(results, psf) == record
+    assert run(results, psf) == record
     assert place.stat().st_mtime_ns == before
-    deconvolve(results, psf, iterations=3)
+    run(results, psf, iterations=3)
     assert place.stat().st_mtime_ns != before
 
 
@@ -81,16 +82,16 @@ def test_a_volume_that_is_done_already_is_left_alone(results: Results, psf: Path
 )
 def test_more_memory_is_asked_for_than_is_needed(engine: str, acceleration: str, measured: float) -> None:
     """Bytes per padded voxel are those of benchmarks/results/memory.md, the most of both boundaries."""
-    reference = restoration.memory_bytes((201, 1024, 768), (34, 64, 64), engine, acceleration)
+    reference = estimate_memory((201, 1024, 768), (34, 64, 64), engine, acceleration)
     needed = measured * 240 * 1080 * 840 + 6 * 201 * 1024 * 768
     assert needed < reference < 1.6 * needed
 
 
 def test_uint16_is_scaled_rounded_and_clipped_with_a_count(results: Results, psf: Path) -> None:
-    deconvolve(results, psf)
+    run(results, psf)
     exact = read_volume(results.work("result", "ch0"), 0)
     scale = 2 * 65535 / float(exact.max())
-    record = deconvolve(results, psf, dtype="uint16", scale=scale)
+    record = run(results, psf, dtype="uint16", scale=scale)
     stored = read_volume(results.work("result", "ch0"), 0)
     np.testing.assert_array_equal(stored, np.clip(np.rint(exact * np.float32(scale)), 0, 65535))
     assert record["statistics"]["clipped_voxels"] == np.count_nonzero(np.rint(exact * np.float32(scale)) > 65535) > 0
@@ -99,13 +100,13 @@ def test_uint16_is_scaled_rounded_and_clipped_with_a_count(results: Results, psf
 def test_deconvolve_without_its_raw_volume_is_an_error(results: Results, psf: Path) -> None:
     shard_path(results.work("raw", "ch0"), 0, (0,)).unlink()
     with pytest.raises(InputError, match="is missing"):
-        deconvolve(results, psf)
+        run(results, psf)
 
 
 def in_blocks(shape: tuple[int, ...]) -> int:
     """Return the memory for not much more than half of such a volume."""
-    whole = restoration.memory_bytes(shape, (3, 5, 5), "cpu", "none")
-    return restoration.PROCESS_BYTES + (whole - restoration.PROCESS_BYTES) * 6 // 10
+    whole = estimate_memory(shape, (3, 5, 5), "cpu", "none")
+    return PROCESS_BYTES + (whole - PROCESS_BYTES) * 6 // 10
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint16"])
@@ -114,12 +115,12 @@ def test_a_volume_that_does_not_fit_is_done_in_blocks(tmp_path: Path, psf: Path,
     raw = np.random.default_rng(1).poisson(np.linspace(95, 300, 256), shape).astype(np.uint16)
     raw[2, 100:103, 128] = 65535
     settings = {**SETTINGS, "boundary": "extended", "background": "auto", "dtype": dtype, "scale": 10}
-    layout = Layout.plan(shape, VOXEL, dtype, CODEC)
+    layout = StoreLayout.plan(shape, VOXEL, dtype, CODEC)
     found = []
     for memory in (None, in_blocks(shape)):
         results = Results(tmp_path / str(memory))
-        write_volume(results.work("raw", "ch0"), 0, raw, Layout.plan(shape, VOXEL, "uint16", CODEC), 1)
-        record = restoration.deconvolve(results, "ch0", 0, psf, settings, layout, "f", 2, memory)
+        write_volume(results.work("raw", "ch0"), 0, raw, StoreLayout.plan(shape, VOXEL, "uint16", CODEC), 1)
+        record = deconvolve_volume(results, "ch0", 0, psf, settings, layout, "f", 2, memory)
         work = results.work("result", "ch0")
         found.append((read_volume(work, 0).astype(float), record["statistics"]))
         left = {str(path.relative_to(work)) for path in work.rglob("*") if path.is_file()}
@@ -141,37 +142,37 @@ def test_a_volume_that_does_not_fit_is_done_in_blocks(tmp_path: Path, psf: Path,
 def test_a_volume_in_blocks_can_be_made_again_bit_for_bit(tmp_path: Path, psf: Path) -> None:
     """The record says which blocks."""
     raw = np.random.default_rng(1).poisson(120, (6, 240, 256)).astype(np.uint16)
-    layout = Layout.plan(raw.shape, VOXEL, "float32", CODEC)
+    layout = StoreLayout.plan(raw.shape, VOXEL, "float32", CODEC)
     results = Results(tmp_path)
-    write_volume(results.work("raw", "ch0"), 0, raw, Layout.plan(raw.shape, VOXEL, "uint16", CODEC), 1)
-    record = restoration.deconvolve(results, "ch0", 0, psf, SETTINGS, layout, "f", 2, in_blocks(raw.shape))
-    again, statistics = restoration.compute(raw, tifffile.imread(psf), SETTINGS, 2, record["statistics"]["block"])
+    write_volume(results.work("raw", "ch0"), 0, raw, StoreLayout.plan(raw.shape, VOXEL, "uint16", CODEC), 1)
+    record = deconvolve_volume(results, "ch0", 0, psf, SETTINGS, layout, "f", 2, in_blocks(raw.shape))
+    again, statistics = restore_volume(raw, tifffile.imread(psf), SETTINGS, 2, record["statistics"]["block"])
     np.testing.assert_array_equal(again, read_volume(results.work("result", "ch0"), 0))
     assert statistics.items() <= record["statistics"].items()  # which judges the result too
 
 
 def test_memory_for_no_block_at_all_is_an_error_with_the_numbers(results: Results, psf: Path) -> None:
     with pytest.raises(InputError, match=r"the worker has 0\.40 GB where that needs 0\.\d\d GB"):
-        deconvolve(results, psf, memory=400_000_000)
+        run(results, psf, memory=400_000_000)
 
 
 def test_a_gpu_limits_the_blocks_and_its_volumes_share_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     shape, chunk, psf = (64, 512, 512), (64, 128, 128), np.ones((3, 5, 5), np.float32)
     settings = {**SETTINGS, "engine": "gpu"}
     method = Method(1, settings["boundary"])
-    monkeypatch.setattr(gpu, "memory_budget", lambda: gpu.memory_bytes(shape, psf.shape, method))
-    assert restoration.block_shape(shape, chunk, psf, settings, 10**12) == shape
-    monkeypatch.setattr(gpu, "memory_budget", lambda: gpu.memory_bytes(shape, psf.shape, method) // 2)
-    assert restoration.block_shape(shape, chunk, psf, settings, 10**12) < shape
+    monkeypatch.setattr(gpu, "find_memory_budget", lambda: gpu.estimate_memory(shape, psf.shape, method))
+    assert choose_volume_blocks(shape, chunk, psf, settings, 10**12) == shape
+    monkeypatch.setattr(gpu, "find_memory_budget", lambda: gpu.estimate_memory(shape, psf.shape, method) // 2)
+    assert choose_volume_blocks(shape, chunk, psf, settings, 10**12) < shape
     with pytest.raises(InputError, match="the worker has 0\\.50 GB"):
-        restoration.block_shape(shape, chunk, psf, settings, restoration.PROCESS_BYTES)
+        choose_volume_blocks(shape, chunk, psf, settings, PROCESS_BYTES)
 
 
 def test_a_small_volume_is_not_cut_where_memory_is_scarce(
     results: Results, psf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restoration, "memory_limit", lambda: 1)
-    assert deconvolve(results, psf)["statistics"]["blocks"] == 1
+    monkeypatch.setattr("lightsheet.processing.memory.find_memory_limit", lambda: 1)
+    assert run(results, psf)["statistics"]["blocks"] == 1
 
 
 @pytest.mark.parametrize(
@@ -180,9 +181,9 @@ def test_a_small_volume_is_not_cut_where_memory_is_scarce(
 )
 def test_what_changes_pixels_changes_the_fingerprint(change: dict[str, Any]) -> None:
     raw = {"shards": [{"blake3": "a"}]}
-    same = restoration.fingerprint_of(raw, "p", SETTINGS, RESULT)
-    assert same == restoration.fingerprint_of(raw, "p", dict(reversed(SETTINGS.items())), RESULT)
-    assert same != restoration.fingerprint_of(raw, "p", {**SETTINGS, **change}, RESULT)
-    assert same != restoration.fingerprint_of(raw, "q", SETTINGS, RESULT)
-    assert same != restoration.fingerprint_of({**raw, "missing": True}, "p", SETTINGS, RESULT)
-    assert same != restoration.fingerprint_of({"shards": [{"blake3": "b"}]}, "p", SETTINGS, RESULT)
+    same = compute_fingerprint(raw, "p", SETTINGS, RESULT)
+    assert same == compute_fingerprint(raw, "p", dict(reversed(SETTINGS.items())), RESULT)
+    assert same != compute_fingerprint(raw, "p", {**SETTINGS, **change}, RESULT)
+    assert same != compute_fingerprint(raw, "q", SETTINGS, RESULT)
+    assert same != compute_fingerprint({**raw, "missing": True}, "p", SETTINGS, RESULT)
+    assert same != compute_fingerprint({"shards": [{"blake3": "b"}]}, "p", SETTINGS, RESULT)

@@ -6,15 +6,18 @@ import pytest
 import tifffile
 from blake3 import blake3
 
-from lightsheet import ingestion, records
-from lightsheet.errors import InputError
-from lightsheet.results import Results
-from lightsheet.store import Layout, read_volume
+from lightsheet.processing import ingest
+from lightsheet.processing.ingest import ingest_volume
+from lightsheet.sources import mosaic
+from lightsheet.store import records
+from lightsheet.store.paths import Results
+from lightsheet.store.volumes import StoreLayout, read_volume
+from lightsheet.system.errors import InputError
 
 SHAPE = (6, 20, 18)
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
 CODEC = {"name": "zstd"}
-RAW = Layout.plan(SHAPE, VOXEL, "uint16", CODEC)
+RAW = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODEC)
 
 
 @pytest.fixture
@@ -29,30 +32,30 @@ def tif(tmp_path: Path) -> Path:
     return path
 
 
-def ingest(results: Results, *paths: Path, timepoint: int = 0, layout: Layout = RAW) -> records.Record:
+def run(results: Results, *paths: Path, timepoint: int = 0, layout: StoreLayout = RAW) -> records.Record:
     tiles = [((0, 0, x), [(str(path), None)]) for x, path in enumerate(paths)]
-    return ingestion.ingest(results, "ch0", timepoint, tiles, layout, 2)
+    return ingest_volume(results, "ch0", timepoint, tiles, layout, 2)
 
 
 def test_ingest_stores_the_volume_and_records_its_source(results: Results, tif: Path) -> None:
-    record = ingest(results, tif)
+    record = run(results, tif)
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), tifffile.imread(tif))
-    assert record == records.read(results.record("raw", "ch0", 0))
+    assert record == records.read_record(results.record("raw", "ch0", 0))
     (source,) = record["sources"]
     assert source["path"] == str(tif)
     assert source["bytes"] == tif.stat().st_size
 
 
 def test_ingest_again_changes_nothing(results: Results, tif: Path) -> None:
-    ingest(results, tif)
+    run(results, tif)
     before = {p: p.stat().st_mtime_ns for p in results.folder.rglob("*")}
-    ingest(results, tif)
+    run(results, tif)
     assert {p: p.stat().st_mtime_ns for p in results.folder.rglob("*")} == before
 
 
 def test_another_codec_is_another_shard(results: Results, tif: Path) -> None:
-    first = ingest(results, tif)
-    second = ingest(results, tif, layout=Layout.plan(SHAPE, VOXEL, "uint16", {"name": "gzip"}))
+    first = run(results, tif)
+    second = run(results, tif, layout=StoreLayout.plan(SHAPE, VOXEL, "uint16", {"name": "gzip"}))
     assert first["fingerprint"] != second["fingerprint"]
 
 
@@ -61,23 +64,23 @@ def test_tiles_are_put_edge_to_edge(results: Results, tmp_path: Path) -> None:
     halves = [tmp_path / "0.tif", tmp_path / "1.tif"]
     tifffile.imwrite(halves[0], whole[:, :, :9])
     tifffile.imwrite(halves[1], whole[:, :, 9:])
-    record = ingest(results, *halves)
+    record = run(results, *halves)
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), whole)
     assert len({source["blake3"] for source in record["sources"]}) == 2
 
 
 def test_a_damaged_file_leaves_a_record_that_says_why(results: Results, tif: Path) -> None:
-    ingest(results, tif)
+    run(results, tif)
     tif.write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"a\.tif"):
-        ingest(results, tif)
-    record = records.read(results.record("raw", "ch0", 0))
+        run(results, tif)
+    record = records.read_record(results.record("raw", "ch0", 0))
     assert record is not None
     assert record["status"] == "failed"
     assert "a.tif" in record["error"]
     tif.unlink()
     with pytest.raises(InputError, match=r"a\.tif: cannot be read \(No such file"):
-        ingest(results, tif)
+        run(results, tif)
 
 
 def test_pages_of_a_file_are_a_volume_whose_digest_is_that_of_its_pixels(results: Results, tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_pages_of_a_file_are_a_volume_whose_digest_is_that_of_its_pixels(results
     def ingest_even() -> records.Record:
         tifffile.imwrite(path, pixels, photometric="minisblack")
         tiles = [((0, 0, 0), [(str(path), (0, 12, 2))])]
-        return ingestion.ingest(results, "ch0", 0, tiles, RAW, 2)
+        return ingest_volume(results, "ch0", 0, tiles, RAW, 2)
 
     record = ingest_even()
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), pixels[::2])
@@ -100,35 +103,35 @@ def test_pages_of_a_file_are_a_volume_whose_digest_is_that_of_its_pixels(results
 
 
 def test_a_volume_without_files_is_a_hole_until_it_has_some(results: Results, tif: Path) -> None:
-    record = ingest(results)
+    record = run(results)
     assert record["missing"]
     assert record["statistics"] is None
     assert not read_volume(results.work("raw", "ch0"), 0).any()
-    assert ingest(results) == record
-    assert "missing" not in ingest(results, tif)
+    assert run(results) == record
+    assert "missing" not in run(results, tif)
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), tifffile.imread(tif))
-    assert ingest(results)["missing"]
+    assert run(results)["missing"]
 
 
 def test_a_file_that_vanishes_while_it_is_digested_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.tif: cannot be read \(No such file"):
-        ingestion.digest(tmp_path / "gone.tif", None)
+        mosaic.digest_source(tmp_path / "gone.tif", None)
 
 
 def test_a_file_replaced_while_it_is_read_is_not_believed(
     results: Results, tif: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the record would hold the new file's digest and the shard the old one's pixels, for ever."""
-    digest = ingestion.digest
+    digest = mosaic.digest_source
 
     def replace(path: str, pages: None) -> str:
         time.sleep(0.5)  # until the pixels are read
         tifffile.imwrite(path, np.zeros(SHAPE, np.uint16))
         return digest(path, pages)
 
-    monkeypatch.setattr(ingestion, "digest", replace)
+    monkeypatch.setattr(ingest, "digest_source", replace)
     with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
-        ingest(results, tif)
+        run(results, tif)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -137,4 +140,4 @@ def test_pixels_that_are_no_numbers_are_refused(results: Results, tmp_path: Path
     volume[3, 4, 5] = value
     tifffile.imwrite(tmp_path / "nan.tif", volume)
     with pytest.raises(InputError, match=r"nan\.tif: it holds NaN or infinity"):
-        ingest(results, tmp_path / "nan.tif", layout=Layout.plan(SHAPE, VOXEL, "float32", CODEC))
+        run(results, tmp_path / "nan.tif", layout=StoreLayout.plan(SHAPE, VOXEL, "float32", CODEC))

@@ -13,13 +13,12 @@ import tifffile
 MEASURE = """
 import json, re, sys
 from pathlib import Path
-from lightsheet import ingestion
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.processing import ingest_volume
+from lightsheet.store import Results, StoreLayout
 
 def ingest(name, shape):
-    layout = Layout.plan(shape, {"z": 0.3, "y": 0.1, "x": 0.1}, "uint16", {"name": "blosc"})
-    ingestion.ingest(Results(Path("results")), name, 0, [((0, 0, 0), [(f"{name}.tif", None)])], layout, 2)
+    layout = StoreLayout.plan(shape, {"z": 0.3, "y": 0.1, "x": 0.1}, "uint16", {"name": "blosc"})
+    ingest_volume(Results(Path("results")), name, 0, [((0, 0, 0), [(f"{name}.tif", None)])], layout, 2)
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lightsheet import deconvolution
-from lightsheet.assessment import assess, reblur
+from lightsheet.deconvolution import engines
+from lightsheet.processing.quality import assess_result, blur_again
 
 RANDOM = np.random.default_rng(3)
 
@@ -25,7 +25,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     """Points, and the noisy image of them, with an offset of 100 counts."""
     truth = np.zeros((20, 160, 150), np.float32)
     truth[tuple(RANDOM.integers(0, n, 300) for n in truth.shape)] = 40000
-    blurred = reblur(truth, PSF, tuple(map(slice, (0, 0, 0), truth.shape)))
+    blurred = blur_again(truth, PSF, tuple(map(slice, (0, 0, 0), truth.shape)))
     return truth, RANDOM.poisson(np.maximum(blurred, 0) + 100).astype(np.uint16)
 
 
@@ -35,17 +35,17 @@ def test_reblurring_is_what_ndimage_does_with_nearest_edges(shape, region):
     """Relative to the largest value 1e-5: float32's rounding in FFTs."""
     volume, psf = RANDOM.random((7, 9, 8), np.float32), RANDOM.random(shape, np.float32)
     expected = ndimage.convolve(volume.astype(float), psf, mode="nearest")[region]
-    np.testing.assert_allclose(reblur(volume, psf, region), expected, atol=1e-5 * expected.max())
+    np.testing.assert_allclose(blur_again(volume, psf, region), expected, atol=1e-5 * expected.max())
 
 
 def test_the_truth_leaves_the_noise_alone(scene):
     """Poisson noise has the image's own values as variance; 10 %: the brightest part may be a little to the side."""
     truth, _ = scene
-    clean = np.maximum(reblur(truth, PSF, tuple(map(slice, (0, 0, 0), truth.shape))), 0)
+    clean = np.maximum(blur_again(truth, PSF, tuple(map(slice, (0, 0, 0), truth.shape))), 0)
     raw = RANDOM.poisson(clean).astype(np.uint16)
     part = clean[:, 0:128, 0:128]
     expected = np.sqrt(part.sum() / (part + np.square(part)).sum())
-    assert assess(raw, truth, PSF, 0)["residual"] == pytest.approx(expected, rel=0.1)
+    assert assess_result(raw, truth, PSF, 0)["residual"] == pytest.approx(expected, rel=0.1)
 
 
 def test_the_residual_falls_and_the_resolution_gets_finer(scene):
@@ -53,8 +53,8 @@ def test_the_residual_falls_and_the_resolution_gets_finer(scene):
     image = np.maximum(raw.astype(np.float32) - 100, 0)
     every = []
     for iterations in (1, 4, 16):
-        result = deconvolution.richardson_lucy(image, PSF, iterations=iterations, engine="cpu", threads=1)
-        every.append(assess(raw, result, PSF, 100))
+        result = engines.richardson_lucy(image, PSF, iterations=iterations, engine="cpu", threads=1)
+        every.append(assess_result(raw, result, PSF, 100))
     residuals = [found["residual"] for found in every]
     assert residuals == sorted(residuals, reverse=True)
     periods = [found["resolution_voxels"] for found in every]
@@ -66,11 +66,11 @@ def test_the_residual_falls_and_the_resolution_gets_finer(scene):
 def test_scaled_integers_are_taken_for_what_they_stand_for(scene):
     truth, raw = scene
     stored = np.rint(truth * 1.5).astype(np.uint16)
-    found = assess(raw, stored, PSF, 100, scale=1.5)
-    assert found["residual"] == pytest.approx(assess(raw, truth, PSF, 100)["residual"], rel=1e-3)
+    found = assess_result(raw, stored, PSF, 100, scale=1.5)
+    assert found["residual"] == pytest.approx(assess_result(raw, truth, PSF, 100)["residual"], rel=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 5), (8, 24, 24)])
 def test_tiny_and_dark_volumes_have_no_numbers(shape):
-    found = assess(np.full(shape, 100, np.uint16), np.zeros(shape, np.float32), PSF, 100)
+    found = assess_result(np.full(shape, 100, np.uint16), np.zeros(shape, np.float32), PSF, 100)
     assert found == {"residual": None, "resolution_voxels": {"raw": None, "result": None}}

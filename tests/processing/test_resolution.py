@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from lightsheet.resolution import resolution
+from lightsheet.processing.resolution import measure_resolution
 
 RANDOM = np.random.default_rng(0)
 
@@ -24,22 +24,24 @@ def blurred_points(cutoff: float, photons: float, shape: tuple[int, int] = (192,
 @pytest.mark.parametrize("cutoff", [0.25, 0.4, 0.6])
 def test_with_little_noise_it_is_the_lens_s(cutoff):
     """An OTF falls to nothing well before it ends, so the period found is a little more than the lens's, 2 / cutoff."""
-    found = resolution(blurred_points(cutoff, 1e5))
+    found = measure_resolution(blurred_points(cutoff, 1e5))
     assert found is not None
     assert 1.0 <= found / (2 / cutoff) <= 1.2
 
 
 def test_noise_hides_the_finest():
-    found = [resolution(blurred_points(0.4, photons)) for photons in (1e5, 1e2, 50)]
+    found = [measure_resolution(blurred_points(0.4, photons)) for photons in (1e5, 1e2, 50)]
     assert found == sorted(found)
     assert found[-1] > 1.05 * found[0]
 
 
 def test_brightness_and_offset_do_not_matter():
     image = blurred_points(0.4, 1000)
-    assert resolution(3 * image + 500) == pytest.approx(resolution(image))
-    assert resolution(image.T) == pytest.approx(resolution(image))
-    assert resolution((10 * image + 200).astype(np.uint16)) == pytest.approx(resolution(image), rel=0.03)
+    assert measure_resolution(3 * image + 500) == pytest.approx(measure_resolution(image))
+    assert measure_resolution(image.T) == pytest.approx(measure_resolution(image))
+    assert measure_resolution((10 * image + 200).astype(np.uint16)) == pytest.approx(
+        measure_resolution(image), rel=0.03
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,4 +57,4 @@ def test_brightness_and_offset_do_not_matter():
     ids=["dark", "flat", "noise", "photon-noise", "thin", "empty"],
 )
 def test_where_there_is_nothing_to_resolve_it_says_nothing(plane):
-    assert resolution(plane) is None
+    assert measure_resolution(plane) is None

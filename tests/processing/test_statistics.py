@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from lightsheet import summary
+from lightsheet.processing import statistics
 
 VOLUME = np.arange(1001, dtype=np.uint16).reshape(7, 11, 13)
 
 
 def test_summary_is_that_of_the_volume() -> None:
-    found = summary.of(VOLUME)
+    found = statistics.summarise_volume(VOLUME)
     assert (found["min"], found["max"], found["sum"], found["mean"]) == (0, 1000, 500500, 500)
     assert found["percentiles"]["50"] == 500
     assert found["percentiles"]["99.9"] == pytest.approx(999)
@@ -17,12 +17,14 @@ def test_summary_is_that_of_the_volume() -> None:
 def test_bands_add_up_to_the_volume(dtype: str) -> None:
     volume = VOLUME.astype(dtype)
     bands = [volume[z : z + 3, y : y + 4] for z in range(0, 7, 3) for y in range(0, 11, 4)]
-    assert summary.combine([summary.look(band, volume.size) for band in bands]) == summary.of(volume)
+    assert statistics.combine_parts(
+        [statistics.summarise_part(band, volume.size) for band in bands]
+    ) == statistics.summarise_volume(volume)
 
 
 def test_percentiles_of_a_large_volume_come_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "SAMPLE", 1000)
+    monkeypatch.setattr(statistics, "SAMPLE", 1000)
     volume = np.random.default_rng(0).normal(100, 10, (40, 40, 40)).astype(np.float32)
-    assert len(summary.look(volume, volume.size).sample) == 1000
+    assert len(statistics.summarise_part(volume, volume.size).sample) == 1000
     # the standard error of the median of 1000 normal values is 1.25 * 10 / sqrt(1000) = 0.4
-    assert summary.of(volume)["percentiles"]["50"] == pytest.approx(100, abs=2)
+    assert statistics.summarise_volume(volume)["percentiles"]["50"] == pytest.approx(100, abs=2)

@@ -6,10 +6,10 @@ import pytest
 import tifffile
 
 import compare as script
-from lightsheet import comparison, software
-from lightsheet.errors import InputError
-from lightsheet.run import Run
-from tests import tiny_run
+from lightsheet.provenance import compare, software
+from lightsheet.run.run import Run
+from lightsheet.system.errors import InputError
+from tests.support import tiny_run
 
 OTHER: dict[str, object] = {"iterations": 3, "background": 1000}
 
@@ -53,7 +53,7 @@ def evidence(results: Path, folder: Path) -> Path:
 
 
 def test_a_repetition_is_the_same_bit_for_bit(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
-    outcomes = comparison.compare(repeated(raw), evidence(theirs.results.folder, raw / "theirs"))
+    outcomes = compare.compare_results(repeated(raw), evidence(theirs.results.folder, raw / "theirs"))
     assert [(o["channel"], o["timepoint"]) for o in outcomes] == [(c, t) for t in range(2) for c in tiny_run.NAMES]
     assert all(o["identical"] and o["same_raw"] and o["passed"] and o["relative_l2"] == 0 for o in outcomes)
     assert warnings(caplog) == []
@@ -64,7 +64,7 @@ def test_one_changed_pixel_shows_in_its_volume_alone(theirs: Run, raw: Path, cap
     tile = tifffile.imread(path)
     tile[3, 10, 5] += 1
     tifffile.imwrite(path, tile)
-    outcomes = comparison.compare(repeated(raw), theirs.results.folder)
+    outcomes = compare.compare_results(repeated(raw), theirs.results.folder)
     assert [o["passed"] for o in outcomes] == [True, True, True, False]
     assert 0 < outcomes[3]["relative_l2"] < 1e-2
     assert len(warnings(caplog)) == 1
@@ -78,25 +78,25 @@ def test_a_pixel_that_changes_no_result_shows_too(other: Path, raw: Path) -> Non
     tile = tifffile.imread(path)
     tile[tile == tile.min()] -= 1
     tifffile.imwrite(path, tile)
-    outcomes = comparison.compare(repeated(raw, deconvolution=OTHER), other)
+    outcomes = compare.compare_results(repeated(raw, deconvolution=OTHER), other)
     assert [o["identical"] for o in outcomes] == [True] * 4
     assert [o["passed"] for o in outcomes] == [True, True, True, False]
 
 
 def test_other_settings_are_named(theirs: Run, other: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    outcomes = comparison.compare(other, theirs.results.folder)
+    outcomes = compare.compare_results(other, theirs.results.folder)
     assert all(o["same_raw"] and not o["passed"] and o["relative_l2"] > 1e-2 for o in outcomes)
     assert len(warnings(caplog)) == 4
     assert all(told.endswith("; background 1000, there auto; iterations 3, there 2") for told in warnings(caplog))
     caplog.clear()
-    outcomes = comparison.compare(other, evidence(theirs.results.folder, tmp_path / "theirs"))
+    outcomes = compare.compare_results(other, evidence(theirs.results.folder, tmp_path / "theirs"))
     assert all(not o["passed"] and o["relative_l2"] is None for o in outcomes)
     assert "DIFFERS, not the same bits, and a store to compare is not there; background" in warnings(caplog)[0]
 
 
 def test_another_codec_makes_no_difference(theirs: Run, raw: Path, caplog: pytest.LogCaptureFixture) -> None:
     coded = {"codec": {"name": "gzip", "configuration": {"level": 1}}}
-    outcomes = comparison.compare(repeated(raw, output=coded), theirs.results.folder)
+    outcomes = compare.compare_results(repeated(raw, output=coded), theirs.results.folder)
     assert all(o["identical"] and o["same_raw"] and o["passed"] for o in outcomes)
     assert warnings(caplog) == []
 
@@ -111,7 +111,7 @@ def test_what_is_within_the_tolerance_agrees(
     code: int,
 ) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
-    monkeypatch.setattr(comparison, "TOLERANCE", tolerance)
+    monkeypatch.setattr(compare, "TOLERANCE", tolerance)
     assert script.main([str(other), str(theirs.results.folder)]) == code
     assert ("4 more agree within 1" in caplog.messages) == (tolerance == 1)
 
@@ -120,15 +120,15 @@ def test_other_volumes_are_refused(theirs: Run, raw: Path) -> None:
     for path in (raw / "my data").glob("*stack0001*"):
         path.unlink()
     with pytest.raises(InputError, match=r"has 2 volumes that .* has not, such as CamA_ch0_488nm t1"):
-        comparison.compare(repeated(raw), theirs.results.folder)
+        compare.compare_results(repeated(raw), theirs.results.folder)
 
 
 def test_software_that_differs_is_told(theirs: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
     copy = evidence(theirs.results.folder, tmp_path / "theirs")
-    crate, version = copy / "ro-crate-metadata.json", software.versions()["python"]
+    crate, version = copy / "ro-crate-metadata.json", software.list_versions()["python"]
     crate.write_text(crate.read_text().replace(f'"softwareVersion": "{version}"', '"softwareVersion": "3.99"'))
-    comparison.compare(theirs.results.folder, copy)
+    compare.compare_results(theirs.results.folder, copy)
     assert f"python: {version} here, 3.99 there" in caplog.messages
 
 

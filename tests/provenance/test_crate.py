@@ -11,10 +11,12 @@ import scipy
 import yaml
 import zarr
 
-from lightsheet import provenance, records, software
-from lightsheet.errors import InputError
-from lightsheet.run import KINDS, Run
-from tests import roc, tiny_run
+from lightsheet.provenance import software
+from lightsheet.provenance.crate import write_crate
+from lightsheet.run.run import KINDS, Run
+from lightsheet.store import records
+from lightsheet.system.errors import InputError
+from tests.support import roc, tiny_run
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,10 @@ def sha256(path: Path) -> str:
 
 
 def rewrite(run: Run) -> None:
-    done = {(kind, c, t): records.read(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()}
-    provenance.write(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
+    done = {
+        (kind, c, t): records.read_record(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()
+    }
+    write_crate(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
 
 
 def test_crate_has_all_that_the_profile_requires_and_what_it_recommends_is_answered(run: Run) -> None:
@@ -147,8 +151,8 @@ def test_same_run_gives_same_bytes(run: Run) -> None:
 
 def test_workflow_is_known_by_commit_and_code(run: Run) -> None:
     workflow = entities(run)["provenance/Snakefile"]
-    assert workflow["version"] == software.git_commit(tiny_run.ROOT)
-    assert entities(run)["#code"]["value"] == software.code_digest(tiny_run.ROOT)
+    assert workflow["version"] == software.read_git_commit(tiny_run.ROOT)
+    assert entities(run)["#code"]["value"] == software.digest_code(tiny_run.ROOT)
     assert workflow["identifier"] == {"@id": "#code"}
 
 

@@ -5,10 +5,11 @@ import pytest
 import yaml
 
 import repeat as script
-from lightsheet import config, crate, repetition, software
-from lightsheet.errors import InputError
-from lightsheet.run import Run
-from tests import tiny_run
+from lightsheet.provenance import reader, repeat, software
+from lightsheet.run import config
+from lightsheet.run.run import Run
+from lightsheet.system.errors import InputError
+from tests.support import tiny_run
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_configuration_holds_here(theirs: Run, tmp_path: Path) -> None:
     raw = shutil.copytree(theirs.acquisition.folder, tmp_path / "raw")
-    found = repetition.config(crate.read(theirs.results.folder), raw)
-    config.check(found)
+    found = repeat.make_config(reader.read_crate(theirs.results.folder), raw)
+    config.check_config(found)
     assert found["input"] == {**theirs.config["input"], "folder": str(raw), "settle": 0}
     copies = theirs.results.folder / "provenance" / "psf"
     assert found["psf"]["files"] == {channel: str(copies / f"{channel}.tif") for channel in tiny_run.NAMES}
@@ -29,9 +30,9 @@ def test_configuration_holds_here(theirs: Run, tmp_path: Path) -> None:
 
 
 def test_engine_is_the_one_that_was_used(theirs: Run) -> None:
-    provenance = crate.read(theirs.results.folder)
+    provenance = reader.read_crate(theirs.results.folder)
     provenance.config["deconvolution"]["engine"] = "auto"  # type: ignore[index]
-    assert repetition.config(provenance, theirs.acquisition.folder)["deconvolution"]["engine"] == "cpu"
+    assert repeat.make_config(provenance, theirs.acquisition.folder)["deconvolution"]["engine"] == "cpu"
 
 
 def test_a_folder_without_the_raw_files_is_refused(theirs: Run, tmp_path: Path) -> None:
@@ -42,16 +43,16 @@ def test_a_folder_without_the_raw_files_is_refused(theirs: Run, tmp_path: Path) 
     with pytest.raises(
         InputError, match=r"raw lacks 2 of the 8 raw files that the provenance names, such as a b_"
     ) as told:
-        repetition.config(crate.read(theirs.results.folder), raw)
+        repeat.make_config(reader.read_crate(theirs.results.folder), raw)
     assert gone[0].name in str(told.value)
 
 
 def test_remarks_say_what_to_install(theirs: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    provenance = crate.read(theirs.results.folder)
-    monkeypatch.setattr(software, "code_digest", lambda _repository: provenance.software["code"])
-    assert repetition.remarks(provenance, tiny_run.ROOT) == []
-    monkeypatch.setattr(software, "versions", lambda: {**provenance.software, "numpy": "1.0"})
-    numpy, remedy = repetition.remarks(provenance, tiny_run.ROOT)
+    provenance = reader.read_crate(theirs.results.folder)
+    monkeypatch.setattr(software, "digest_code", lambda _repository: provenance.software["code"])
+    assert repeat.list_remarks(provenance, tiny_run.ROOT) == []
+    monkeypatch.setattr(software, "list_versions", lambda: {**provenance.software, "numpy": "1.0"})
+    numpy, remedy = repeat.list_remarks(provenance, tiny_run.ROOT)
     assert numpy.startswith("numpy: 1.0 here, ")
     assert remedy.endswith(f"pip install -r {theirs.results.folder}/provenance/requirements.txt")
 
@@ -68,10 +69,10 @@ def test_remarks_say_what_to_install(theirs: Run, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_remarks_say_where_the_code_is(theirs: Run, monkeypatch: pytest.MonkeyPatch, commit: str, said: str) -> None:
-    provenance = crate.read(theirs.results.folder)
+    provenance = reader.read_crate(theirs.results.folder)
     provenance.entities["provenance/Snakefile"]["version"] = commit  # type: ignore[index]
-    monkeypatch.setattr(software, "code_digest", lambda _repository: "another")
-    differs, where = repetition.remarks(provenance, tiny_run.ROOT)
+    monkeypatch.setattr(software, "digest_code", lambda _repository: "another")
+    differs, where = repeat.list_remarks(provenance, tiny_run.ROOT)
     assert differs == "the workflow's own code differs"
     assert where.endswith(said)
 
@@ -80,7 +81,7 @@ def test_command_line(theirs: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     folder = str(theirs.results.folder)
     assert script.main([folder, str(theirs.acquisition.folder)]) == 0
     told = capsys.readouterr()
-    assert config.check(yaml.safe_load(told.out))["name"] == "tiny"
+    assert config.check_config(yaml.safe_load(told.out))["name"] == "tiny"
     assert script.main([folder, str(tmp_path / "nowhere")]) == 2
     assert "nowhere: there is no such folder" in capsys.readouterr().err
     assert script.main([str(tmp_path), folder]) == 2
@@ -91,4 +92,4 @@ def test_a_psf_that_is_not_theirs_is_refused(theirs: Run, tmp_path: Path) -> Non
     copy = shutil.copytree(theirs.results.folder, tmp_path / "copy")
     (copy / "provenance" / "psf" / "CamA_ch0_488nm.tif").write_bytes(b"other")
     with pytest.raises(InputError, match="is not the file that the provenance names"):
-        repetition.config(crate.read(copy), theirs.acquisition.folder)
+        repeat.make_config(reader.read_crate(copy), theirs.acquisition.folder)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy
 import pytest
 
-from lightsheet import software
+from lightsheet.provenance import software
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -20,30 +20,30 @@ def test_code_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
     for name in ("Snakefile", "scripts/a.py", "scripts/library/page.jinja", "config/schema.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    before = software.code_digest(tmp_path)
+    before = software.digest_code(tmp_path)
     listed = "LC_ALL=C sha256sum Snakefile config/schema.yaml scripts/a.py scripts/library/page.jinja | sha256sum"
     told = subprocess.run(listed, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert told.split()[0] == before
     (tmp_path / "scripts" / "__pycache__").mkdir()
     (tmp_path / "scripts" / "__pycache__" / "a.pyc").write_text("made by Python")
     (tmp_path / "config" / "my.yaml").write_text("a user's own")
-    assert software.code_digest(tmp_path) == before
+    assert software.digest_code(tmp_path) == before
     (tmp_path / "scripts" / "a.py").write_text("other code")
-    assert software.code_digest(tmp_path) != before
+    assert software.digest_code(tmp_path) != before
 
 
 def test_differences() -> None:
     here, there = {"code": "1", "numpy": "2.4", "scipy": "1"}, {"code": "2", "numpy": "2.5", "scipy": "1", "cupy": "14"}
-    assert software.differences(here, there) == [
+    assert software.list_differences(here, there) == [
         "the workflow's own code differs",
         "cupy: not installed here, 14 there",
         "numpy: 2.4 here, 2.5 there",
     ]
-    assert software.differences(here, here) == []
+    assert software.list_differences(here, here) == []
 
 
 def test_requirements_are_what_pip_reads() -> None:
-    lines = software.requirements().splitlines()
+    lines = software.list_requirements().splitlines()
     assert f"numpy=={numpy.__version__}" in lines
     assert lines == sorted(set(lines), key=str.casefold)
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^ ]+", line) for line in lines)
@@ -58,25 +58,25 @@ def test_requirements_name_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> 
     ]
     distributions = [SimpleNamespace(metadata=each, version=each.get("Version")) for each in found]
     monkeypatch.setattr(software.metadata, "distributions", lambda: distributions)
-    assert software.requirements() == "a==1\nPillow==12\n"
+    assert software.list_requirements() == "a==1\nPillow==12\n"
 
 
 def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert software.git_commit(tmp_path) == "unknown"
+    assert software.read_git_commit(tmp_path) == "unknown"
     git(tmp_path, "init", "--quiet")
-    assert software.git_commit(tmp_path) == "unknown"  # nothing committed yet
+    assert software.read_git_commit(tmp_path) == "unknown"  # nothing committed yet
     (tmp_path / "Snakefile").write_text("one")
     git(tmp_path, "add", "Snakefile")
     git(tmp_path, "commit", "--quiet", "--message", "one")
     commit = git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "my.yaml").write_text("a user's own file is no change of the workflow")
-    assert software.git_commit(tmp_path) == commit
+    assert software.read_git_commit(tmp_path) == commit
     (tmp_path / "Snakefile").write_text("two")
-    assert software.git_commit(tmp_path) == f"{commit} with uncommitted changes"
+    assert software.read_git_commit(tmp_path) == f"{commit} with uncommitted changes"
     if os.geteuid() == 0:  # another user's checkout is known too
         os.chown(tmp_path, 12345, 12345)
-        assert software.git_commit(tmp_path).startswith(commit)
+        assert software.read_git_commit(tmp_path).startswith(commit)
     (tmp_path / "unpacked").mkdir()
-    assert software.git_commit(tmp_path / "unpacked") == "unknown"  # not the project around it
+    assert software.read_git_commit(tmp_path / "unpacked") == "unknown"  # not the project around it
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
-    assert software.git_commit(tmp_path) == "unknown"  # no git
+    assert software.read_git_commit(tmp_path) == "unknown"  # no git

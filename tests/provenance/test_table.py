@@ -9,9 +9,10 @@ import pytest
 import zarr
 from blake3 import blake3
 
-from lightsheet import records, volume_table
-from lightsheet.run import KINDS, Run
-from tests import tiny_run
+from lightsheet.provenance.table import format_table, list_rows
+from lightsheet.run.run import KINDS, Run
+from lightsheet.store import records
+from tests.support import tiny_run
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,13 @@ def test_table_tells_how_each_volume_was_made(run: Run) -> None:
 
 
 def test_resolution_is_in_micrometres_and_unknown_numbers_are_empty(run: Run) -> None:
-    done = {(kind, c, t): records.read(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()}
+    done = {
+        (kind, c, t): records.read_record(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()
+    }
     first, second = (done["result", channel, 0]["statistics"] for channel in run.channels)
     first["resolution_voxels"] = {"raw": 4.0, "result": None}
     del second["resolution_voxels"], second["residual"]  # as in records of earlier versions
-    table = list(csv.DictReader(io.StringIO(volume_table.text(volume_table.rows(run, done)))))
+    table = list(csv.DictReader(io.StringIO(format_table(list_rows(run, done)))))
     assert (table[0]["resolution_raw"], table[0]["resolution_result"]) == ("0.416", "")
     assert (table[1]["resolution_raw"], table[1]["residual"]) == ("", "")
 

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from lightsheet import psf_figure
+from lightsheet.psf.figure import _slice, draw_psf
 
 COARSE = {"z": 0.3, "y": 0.104, "x": 0.104}
 
@@ -12,7 +12,7 @@ def test_picture_is_whole_and_the_same_every_time(tmp_path):
     z, y, x = np.ogrid[-4:5, -8:9, -8:9]
     result = np.exp(-(z**2) / 3 - (y**2 + x**2) / 8)
     for name in ("a.png", "b.png"):
-        psf_figure.draw(result, COARSE, "CamA_ch0_488nm", tmp_path / name)
+        draw_psf(result, COARSE, "CamA_ch0_488nm", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
     assert min(imread(tmp_path / "a.png").shape[:2]) > 500
@@ -21,7 +21,7 @@ def test_picture_is_whole_and_the_same_every_time(tmp_path):
 def test_slices_are_drawn_to_scale():
     figure = Figure(figsize=(5, 5))
     plane = np.ones((10, 40))  # 3 um down, 4.16 um right
-    psf_figure._slice(axes := figure.subplots(), plane, COARSE, "zx", (5, 20))
+    _slice(axes := figure.subplots(), plane, COARSE, "zx", (5, 20))
     figure.draw_without_rendering()
     box = axes.get_window_extent()
     assert box.height / box.width == pytest.approx(3 / 4.16, rel=1e-3)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lightsheet import psf_preparation
-from tests.point_images import COARSE, FINE, centred, embed, gaussian, measured
+from lightsheet.psf import preparation
+from tests.support.point_images import COARSE, FINE, centred, embed, gaussian, measured
 
 
 def transfer(volume):
@@ -15,7 +15,7 @@ def test_camera_noise_does_not_become_a_pedestal():
     expected = transfer(truth)
     assert np.abs(transfer(clipped / clipped.sum()) - expected).max() > 0.3  # what clipping alone would do
     # The skirt's rim that drowns in noise holds 1 to 2 % of the energy.
-    assert np.abs(transfer(psf_preparation.prepare(image, FINE, FINE)) - expected).max() < 0.03
+    assert np.abs(transfer(preparation.prepare_psf(image, FINE, FINE)) - expected).max() < 0.03
 
 
 def hot_pixel(image):
@@ -37,10 +37,10 @@ def bright_first_plane(image):
 @pytest.mark.parametrize("disturb", [hot_pixel, hot_column, second_bead, bright_first_plane])
 def test_what_is_not_connected_with_the_peak_does_not_count(disturb):
     image, _ = measured()
-    expected = transfer(psf_preparation.prepare(image, FINE, COARSE))
+    expected = transfer(preparation.prepare_psf(image, FINE, COARSE))
     disturb(image)
     # Counted in, these would add 19 to 75 % to the energy; a third of a count in the offset is 2 %.
-    assert np.abs(transfer(psf_preparation.prepare(image, FINE, COARSE)) - expected).max() < 0.02
+    assert np.abs(transfer(preparation.prepare_psf(image, FINE, COARSE)) - expected).max() < 0.02
 
 
 def test_separate_side_lobes_of_a_lattice_stay():
@@ -49,7 +49,7 @@ def test_separate_side_lobes_of_a_lattice_stay():
     truth = centred(shape, FINE, (0.25, 0.15, 0.15)) + 0.1 * lobes
     rng = np.random.default_rng(1)
     image = np.rint(rng.poisson(2000 * truth) + rng.normal(104, 5, shape)).astype(np.uint16)
-    result = embed(psf_preparation.prepare(image, FINE, FINE), (121, 65, 65)).sum(axis=(1, 2))
+    result = embed(preparation.prepare_psf(image, FINE, FINE), (121, 65, 65)).sum(axis=(1, 2))
     # The planes around the lower lobe, 1.3 um from the peak; 10 % covers the noise and the rim lost in it.
     planes = truth.sum(axis=(1, 2))
     assert result[40:54].sum() == pytest.approx(planes[30:44].sum() / planes.sum(), rel=0.1)

@@ -5,13 +5,12 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from lightsheet import psf, psf_preparation
-from lightsheet.errors import InputError
-from tests.point_images import COARSE, FINE, FWHM, SIGMA, centred, embed, gaussian
-from tests.reference_data import DATA
+from lightsheet.psf import measure, preparation
+from lightsheet.system.errors import InputError
+from tests.support.point_images import COARSE, FINE, FWHM, SIGMA, centred, embed, gaussian
+from tests.support.reference_data import DATA
 
 
 def shared(name):
@@ -38,19 +37,19 @@ def assert_well_formed(result):
 )
 def test_resampled_gaussian_is_the_gaussian_at_the_new_step(planes, step, to):
     fine, coarse = {**FINE, "z": step}, {**FINE, "z": to}
-    result = psf_preparation.prepare(centred((planes, 40, 41), fine), fine, coarse)
+    result = preparation.prepare_psf(centred((planes, 40, 41), fine), fine, coarse)
     assert_well_formed(result)
     truth = centred(result.shape, coarse)
     # The Gaussian has 1e-3 of its spectrum at the coarsest Nyquist frequency, and the kernel ripples below 1 %.
     np.testing.assert_allclose(result / result.max(), truth, atol=0.01)
     # Half a percent of that, and the chord of linear interpolation lies below the curve: 3 % at 0.3 um.
-    assert psf.fwhm(result, coarse)["z"] == pytest.approx(FWHM * SIGMA[0], rel=0.03)
-    assert psf.fwhm(result, coarse)["y"] == pytest.approx(FWHM * SIGMA[1], rel=0.03)
+    assert measure.measure_fwhm(result, coarse)["z"] == pytest.approx(FWHM * SIGMA[0], rel=0.03)
+    assert measure.measure_fwhm(result, coarse)["y"] == pytest.approx(FWHM * SIGMA[1], rel=0.03)
 
 
 def test_every_axis_is_resampled():
     step, to = {"z": 0.15, "y": 0.05, "x": 0.13}, {"z": 0.3, "y": 0.11, "x": 0.1}
-    result = psf_preparation.prepare(centred((41, 61, 41), step), step, to)
+    result = preparation.prepare_psf(centred((41, 61, 41), step), step, to)
     np.testing.assert_allclose(result / result.max(), centred(result.shape, to), atol=0.01)
 
 
@@ -61,15 +60,15 @@ def test_oscillation_beyond_the_new_nyquist_frequency_vanishes():
     ripple = clean * wave[:, None, None]
     plain, decimated = clean[2::3], ripple[2::3]
     assert np.abs(decimated / decimated.max() - plain / plain.max()).max() > 0.1  # it is a test of something
-    expected = psf_preparation.prepare(clean, FINE, COARSE)
-    result = embed(psf_preparation.prepare(ripple, FINE, COARSE), (101, 61, 61))
+    expected = preparation.prepare_psf(clean, FINE, COARSE)
+    result = embed(preparation.prepare_psf(ripple, FINE, COARSE), (101, 61, 61))
     # The windowed sinc lets 2e-4 of such a wave through (tried: 1e-4 of the peak); a box would let 15 %.
     np.testing.assert_allclose(result, embed(expected, (101, 61, 61)), atol=1e-3 * expected.max())
 
 
 def test_equal_voxel_size_keeps_the_values():
     kernel = tifffile.imread(shared("bars_flowdec/bars-25pct_kernel.tif"), key=slice(None)).astype(np.float64)
-    result = psf_preparation.prepare(kernel, FINE, FINE)
+    result = preparation.prepare_psf(kernel, FINE, FINE)
     reach = [n // 2 for n in result.shape]
     padded = np.pad(kernel, 16)[
         tuple(slice(16 + c - r, 16 + c + r + 1) for c, r in zip((16, 32, 32), reach, strict=True))
@@ -79,32 +78,32 @@ def test_equal_voxel_size_keeps_the_values():
 
 @pytest.mark.parametrize("centre", [(50, 20, 20), (35, 14, 25), (61, 22, 15)])
 def test_position_of_the_peak_does_not_matter(centre):
-    expected = embed(psf_preparation.prepare(centred((101, 41, 41), FINE), FINE, COARSE), (61, 61, 61))
-    result = embed(psf_preparation.prepare(gaussian((101, 41, 41), centre, FINE), FINE, COARSE), (61, 61, 61))
+    expected = embed(preparation.prepare_psf(centred((101, 41, 41), FINE), FINE, COARSE), (61, 61, 61))
+    result = embed(preparation.prepare_psf(gaussian((101, 41, 41), centre, FINE), FINE, COARSE), (61, 61, 61))
     # All of the Gaussian but 1e-3 of its height at the nearest face lies within the image each time.
     np.testing.assert_allclose(result, expected, atol=1e-3 * expected.max())
 
 
 def test_constant_offset_changes_nothing():
     image = np.rint(2000 * centred((61, 41, 41), FINE)).astype(np.uint16)
-    expected = psf_preparation.prepare(image, FINE, COARSE)
-    np.testing.assert_array_equal(psf_preparation.prepare(image + np.uint16(104), FINE, COARSE), expected)
+    expected = preparation.prepare_psf(image, FINE, COARSE)
+    np.testing.assert_array_equal(preparation.prepare_psf(image + np.uint16(104), FINE, COARSE), expected)
     np.testing.assert_array_equal(
-        psf_preparation.prepare(image + np.uint16(104), FINE, COARSE, background=104), expected
+        preparation.prepare_psf(image + np.uint16(104), FINE, COARSE, background=104), expected
     )
-    assert psf_preparation.prepare(image + np.uint16(104), FINE, COARSE, background=0).shape > expected.shape
+    assert preparation.prepare_psf(image + np.uint16(104), FINE, COARSE, background=0).shape > expected.shape
 
 
 def test_scale_changes_nothing():
     image = centred((61, 41, 41), FINE)
-    expected = psf_preparation.prepare(image, FINE, COARSE)
-    np.testing.assert_allclose(psf_preparation.prepare(image * 1e-6, FINE, COARSE), expected, rtol=1e-6, atol=1e-12)
+    expected = preparation.prepare_psf(image, FINE, COARSE)
+    np.testing.assert_allclose(preparation.prepare_psf(image * 1e-6, FINE, COARSE), expected, rtol=1e-6, atol=1e-12)
 
 
 def test_result_is_the_same_every_time():
     image = np.random.default_rng(0).poisson(100 + 500 * centred((40, 30, 30), FINE))
-    assert psf.digest(psf_preparation.prepare(image, FINE, COARSE)) == psf.digest(
-        psf_preparation.prepare(image, FINE, COARSE)
+    assert measure.digest_psf(preparation.prepare_psf(image, FINE, COARSE)) == measure.digest_psf(
+        preparation.prepare_psf(image, FINE, COARSE)
     )
 
 
@@ -119,17 +118,17 @@ def test_result_is_odd_centred_and_sums_to_one(data):
     to = dict(zip("zyx", data.draw(st.tuples(*[st.floats(0.05, 0.5)] * 3)), strict=True))
     width = data.draw(st.floats(0.8, 1.5))
     spot = gaussian(shape, centre, {"z": 1, "y": 1, "x": 1}, (width,) * 3)
-    result = psf_preparation.prepare(np.rint(offset + 150 * spot).astype(dtype), step, to)
+    result = preparation.prepare_psf(np.rint(offset + 150 * spot).astype(dtype), step, to)
     assert_well_formed(result)
     assert np.unravel_index(result.argmax(), result.shape) == tuple(n // 2 for n in result.shape)
 
 
 def test_crop_keeps_the_energy_it_promises():
     image = centred((101, 81, 81), FINE)
-    kept = psf_preparation.prepare(image, FINE, FINE)
+    kept = preparation.prepare_psf(image, FINE, FINE)
     inside = embed(np.ones(kept.shape), (101, 81, 81)).astype(bool)
     lost = image[~inside].sum() / image.sum()
-    assert 0 < lost < psf_preparation.CROP
+    assert 0 < lost < preparation.CROP
     # A Gaussian holds all but CROP / 3 = 3.3e-5 within 4.15 standard deviations; one more voxel at most.
     assert kept.shape[0] <= 2 * np.ceil(4.15 * SIGMA[0] / FINE["z"]) + 1
 
@@ -163,7 +162,7 @@ def changed(value):
 )
 def test_unusable_image_is_refused_in_one_sentence(image, background, says):
     with pytest.raises(InputError) as refusal:
-        psf_preparation.prepare(image, FINE, COARSE, background, source="psf/488.tif")
+        preparation.prepare_psf(image, FINE, COARSE, background, source="psf/488.tif")
     message = str(refusal.value)
     assert message.startswith("psf/488.tif: ")
     assert says in message
@@ -184,7 +183,7 @@ def test_unusable_image_is_refused_in_one_sentence(image, background, says):
 )
 def test_unusable_voxel_size_is_refused(of_psf, of_image, says):
     with pytest.raises(InputError, match=rf"^psf\.tif: {says}; give .* in micrometre$"):
-        psf_preparation.prepare(SPOT, of_psf, of_image, source="psf.tif")
+        preparation.prepare_psf(SPOT, of_psf, of_image, source="psf.tif")
 
 
 def test_published_nan_psf_is_refused(tmp_path):
@@ -192,7 +191,7 @@ def test_published_nan_psf_is_refused(tmp_path):
     packed = shared("confocal_bia/psf_all_NaN_broken_upstream.tif.gz")
     path.write_bytes(gzip.decompress(packed.read_bytes()))
     with pytest.raises(InputError, match=r"nan\.tif: this PSF holds (\d+) values of \1 that are NaN"):
-        psf_preparation.prepare_file(path, FINE, FINE)
+        preparation.prepare_psf_file(path, FINE, FINE)
 
 
 # Measured PSFs ----------------------------------------------------------------------------------------------
@@ -208,7 +207,7 @@ def test_published_nan_psf_is_refused(tmp_path):
 )
 def test_measured_psf(name, offset, peak):
     path = shared(name)
-    result, facts = psf_preparation.prepare_file(path, FINE, COARSE)
+    result, facts = preparation.prepare_psf_file(path, FINE, COARSE)
     assert_well_formed(result)
     assert np.unravel_index(result.argmax(), result.shape) == tuple(n // 2 for n in result.shape)
     assert facts["background"] == pytest.approx(offset, abs=1)
@@ -219,19 +218,19 @@ def test_measured_psf(name, offset, peak):
 def test_preparation_keeps_the_width_of_a_measured_psf(name):
     path = shared(f"llsm_psf_janelia/{name}")
     image = tifffile.imread(path, key=slice(None)).astype(np.float64)
-    widths = psf_preparation.prepare_file(path, FINE, COARSE)[1]["fwhm_um"]
+    widths = preparation.prepare_psf_file(path, FINE, COARSE)[1]["fwhm_um"]
     # The low-pass along z mixes blurred planes in and adds a few per cent; left in, the offset would add 7 %.
-    assert widths == pytest.approx(psf.fwhm(image - np.median(image), FINE), rel=0.05)
+    assert widths == pytest.approx(measure.measure_fwhm(image - np.median(image), FINE), rel=0.05)
 
 
 def test_facts_say_what_was_read_and_made():
     path = shared("llsm_psf_janelia/mbPSF_560_NAp5nap42_z100nm.tif")
-    result, facts = psf_preparation.prepare_file(path, FINE, COARSE, 100)
+    result, facts = preparation.prepare_psf_file(path, FINE, COARSE, 100)
     content = path.read_bytes()
     source = {"path": str(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert facts["source"] == source
     assert facts["background"] == 100
     assert facts["shape"] == list(result.shape)
-    assert 0 <= facts["energy_cropped"] <= psf_preparation.CROP
-    assert facts["sha256"] == psf.digest(result)
+    assert 0 <= facts["energy_cropped"] <= preparation.CROP
+    assert facts["sha256"] == measure.digest_psf(result)
     assert json.loads(json.dumps(facts)) == facts

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lightsheet import config
-from lightsheet.errors import InputError
+from lightsheet.run import config
+from lightsheet.system.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHORTEST: dict[str, Any] = {
     "name": "a",
     "input": {"folder": "x"},
@@ -19,7 +19,7 @@ SHORTEST: dict[str, Any] = {
 
 def test_the_shipped_configuration_is_valid_and_fits_the_demo() -> None:
     shipped, demo = (yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("config.yaml", "demo.yaml"))
-    assert config.check(shipped) == config.check(demo)
+    assert config.check_config(shipped) == config.check_config(demo)
 
 
 def test_every_key_of_the_schema_stands_in_the_shipped_configuration() -> None:
@@ -32,7 +32,7 @@ def test_every_key_of_the_schema_stands_in_the_shipped_configuration() -> None:
 
 def test_defaults_are_filled_in_at_every_depth_and_the_users_mapping_is_left_alone() -> None:
     given = copy.deepcopy(SHORTEST)
-    checked = config.check(given)
+    checked = config.check_config(given)
     assert given == SHORTEST
     assert checked["deconvolution"]["boundary"] == "extended"
     assert checked["input"]["pattern"] == "lattice"
@@ -62,24 +62,24 @@ def test_defaults_are_filled_in_at_every_depth_and_the_users_mapping_is_left_alo
 )
 def test_each_mistake_gets_a_sentence(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as error:
-        config.check({**SHORTEST, **change})
+        config.check_config({**SHORTEST, **change})
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(InputError) as error:
-        config.check({**SHORTEST, "name": "", "deconvolution": {"iterations": 0}})
+        config.check_config({**SHORTEST, "name": "", "deconvolution": {"iterations": 0}})
     assert len(str(error.value).splitlines()) == 2
 
 
 def test_channels_of_the_configuration_are_compared_with_the_folders() -> None:
-    checked = config.check(SHORTEST)
+    checked = config.check_config(SHORTEST)
     config.check_channels(checked, ("ch0",))
     with pytest.raises(InputError, match=r"psf\.files: the folder has no channel 'ch0'; .*channels are ch1"):
         config.check_channels(checked, ("ch1",))
     with pytest.raises(InputError, match=r"psf\.files: nothing is given for channel ch1"):
         config.check_channels(checked, ("ch0", "ch1"))
-    checked = config.check({**SHORTEST, "deconvolution": {"background": {"ch00": 100}}})
+    checked = config.check_config({**SHORTEST, "deconvolution": {"background": {"ch00": 100}}})
     with pytest.raises(InputError, match=r"deconvolution\.background: .*'ch00'; did you mean ch0"):
         config.check_channels(checked, ("ch0",))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet import plan
-from lightsheet.errors import InputError
-from lightsheet.run import Run
+from lightsheet.run.prepare import prepare_run
+from lightsheet.run.run import Run
+from lightsheet.system.errors import InputError
 
 CONFIG: dict[str, Any] = {
     "name": "a",
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def prepare(**changes: Any) -> Run:
     config = copy.deepcopy(CONFIG)
     config["input"]["ignore"] = ["psf.tif"]
-    return plan.prepare({**config, **changes})
+    return prepare_run({**config, **changes})
 
 
 def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
@@ -102,15 +102,15 @@ def test_nothing_is_lost_before_anything_was_made() -> None:
 
 def test_jobs_see_the_files_that_their_run_began_with(folder: Path) -> None:
     config = {**CONFIG, "input": {**CONFIG["input"], "ignore": ["psf.tif"]}}
-    begun = plan.prepare(config)
+    begun = prepare_run(config)
     begun.begin()
     for channel in ("red", "blue"):
         tifffile.imwrite(folder / "data" / f"{channel}_5.tif", np.zeros((5, 8, 8), np.uint16))
-    assert plan.prepare(config, resumed=True) == begun
-    assert plan.prepare(config).acquisition.timepoints == 6
+    assert prepare_run(config, resumed=True) == begun
+    assert prepare_run(config).acquisition.timepoints == 6
     (folder / "data" / "red_0.tif").unlink()
     with pytest.raises(InputError, match=r"red_0\.tif: cannot be read \(No such file"):
-        plan.prepare(config, resumed=True)
+        prepare_run(config, resumed=True)
 
 
 def test_voxel_size_comes_from_the_files_where_the_configuration_leaves_it_out(folder: Path) -> None:

@@ -14,11 +14,16 @@ import deconvolve
 import ingest
 import inventory
 import psf
-from lightsheet import cluster, consolidation, files, plan, records, simulate
-from lightsheet.errors import InputError
-from lightsheet.results import measured_psf
-from lightsheet.run import Run
-from lightsheet.store import shard_path
+from lightsheet.cluster import workers
+from lightsheet.run.consolidate import check_shards, publish_stores, write_manifest
+from lightsheet.run.prepare import prepare_run
+from lightsheet.run.run import Run
+from lightsheet.simulation import simulate
+from lightsheet.store import records
+from lightsheet.store.paths import name_measured_psf
+from lightsheet.store.volumes import shard_path
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
 
 CONFIG: dict[str, Any] = {
     "name": "a",
@@ -33,14 +38,14 @@ CHANNEL = "CamA_ch0_488nm"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    simulate.simulate(
+    simulate.simulate_acquisition(
         folder / "data", channels=1, timepoints=3, shape=(8, 24, 20), psf_shape=(31, 20, 20), progress=lambda _: None
     )
     return folder
 
 
 def prepare(results: Path) -> Run:
-    return plan.prepare({**CONFIG, "output": {"folder": str(results)}})
+    return prepare_run({**CONFIG, "output": {"folder": str(results)}})
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +88,15 @@ def deconvolve_block(run: Run, block: str) -> None:
         run.settings(),
         run.layouts["result"],
         Path(run.deconvolve_manifest(block)),
-        cluster.Workers("local", 1, 2, "ls-test", run.results.folder / "logs"),
+        workers.WorkerRequest("local", 1, 2, "ls-test", run.results.folder / "logs"),
         attempt=1,
     )
 
 
 def consolidate(run: Run) -> None:
-    done = consolidation.prove(run, 2)
-    consolidation.publish_all(run, done)
-    consolidation.manifest(done, run.results.manifest("consolidate"))
+    done = check_shards(run, 2)
+    publish_stores(run, done)
+    write_manifest(done, run.results.manifest("consolidate"))
 
 
 def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
@@ -103,14 +108,14 @@ def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
     _, image = simulate.simulate_volume(0, 2, (8, 24, 20))
     np.testing.assert_array_equal(raw[2], image)
     assert run.lost() == {str(run.results.manifest("consolidate"))}, "the provenance is not written yet"
-    copies = [run.results.folder / measured_psf(channel) for channel in run.channels]
+    copies = [run.results.folder / name_measured_psf(channel) for channel in run.channels]
     for path in [*run.results.provenance, *copies]:
         files.write_text(path, "{}")
     assert run.lost() == set()
 
 
 def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightsheet.cluster.start", None)
+    monkeypatch.setattr("lightsheet.processing.blocks.start_workers", None)
     deconvolve_block(run, "t0000")
 
 
@@ -140,12 +145,12 @@ def test_consolidation_waits_for_what_another_node_wrote(
     path.rename(path.with_name("hidden"))
     threading.Timer(1, lambda: path.with_name("hidden").rename(path)).start()
     start = time.monotonic()
-    assert len(consolidation.prove(run, 2)) == 6
+    assert len(check_shards(run, 2)) == 6
     assert time.monotonic() - start > 0.9
 
 
 def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
-    records.write(run.results.record("result", CHANNEL, 1), records.failed("out of memory"))
+    records.write_record(run.results.record("result", CHANNEL, 1), records.make_failure("out of memory"))
     with pytest.raises(InputError, match=r"1 volumes are not done \(result CamA_ch0_488nm timepoint 1\)"):
         consolidate(run)
     assert not run.results.store.exists()
@@ -153,9 +158,9 @@ def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
 
 def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: Run) -> None:
     path = run.results.record("result", CHANNEL, 0)
-    record = records.read(path)
+    record = records.read_record(path)
     assert record is not None
-    records.write(path, {**record, "fingerprint": "of an earlier run"})
+    records.write_record(path, {**record, "fingerprint": "of an earlier run"})
     with pytest.raises(InputError, match="1 volumes are not done"):
         consolidate(run)
     assert run.lost() == {run.deconvolve_manifest("t0000")}

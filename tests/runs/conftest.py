@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lightsheet import files, simulate
+from lightsheet.simulation import simulate
+from lightsheet.system import files
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (12, 40, 36)
@@ -44,7 +45,7 @@ class Project:
 
     def simulate(self, timepoints: int = 3, shape: tuple[int, int, int] = SHAPE) -> None:
         """Make data/, of two channels."""
-        simulate.simulate(
+        simulate.simulate_acquisition(
             self.folder / "data",
             timepoints=timepoints,
             shape=shape,
@@ -118,7 +119,7 @@ class Project:
         """Digest of every file of the published stores."""
         stores = [self.results / "small.ome.zarr", *(self.results / "raw").glob("*.ome.zarr")]
         return {
-            str(path.relative_to(self.results)): files.sha256(path)
+            str(path.relative_to(self.results)): files.digest_sha256(path)
             for store in stores
             for path in sorted(store.rglob("*"))
             if path.is_file()

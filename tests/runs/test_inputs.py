@@ -16,7 +16,8 @@ import tifffile
 import yaml
 import zarr
 
-from lightsheet import files, simulate
+from lightsheet.simulation import simulate
+from lightsheet.system import files
 
 from .conftest import CHANNELS, CONFIG, ROOT, SHAPE, VOXEL, Project, redone
 

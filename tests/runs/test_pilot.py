@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import files
+from lightsheet.system import files
 
 from .conftest import CHANNELS, Project
 

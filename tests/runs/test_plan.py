@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lightsheet import simulate
+from lightsheet.simulation import simulate
 
 from .conftest import CHANNELS, Project
 
@@ -56,7 +56,7 @@ def inodes(folder: Path) -> tuple[int, int]:
 
 def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    simulate.simulate(
+    simulate.simulate_acquisition(
         tmp_path / "data",
         channels=1,
         timepoints=3,

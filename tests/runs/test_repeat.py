@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_run
+from tests.support import tiny_run
 
 from .conftest import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import zarr
 
-from lightsheet import simulate
+from lightsheet.simulation import simulate
 
 from .conftest import SHAPE, Project, redone
 

@@ -13,8 +13,8 @@ import yaozarrs
 import zarr
 from ome_zarr_models import open_ome_zarr
 
-from lightsheet import files
-from tests import roc
+from lightsheet.system import files
+from tests.support import roc
 
 from .conftest import CHANNELS, ROOT, SHAPE, Project
 

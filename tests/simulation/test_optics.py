@@ -4,23 +4,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lightsheet import optics, scene
-from lightsheet.simulate import VOXEL_SIZE, simulate_volume
+from lightsheet.simulation import optics, scene
+from lightsheet.simulation.simulate import VOXEL_SIZE, simulate_volume
 
 
 @pytest.fixture(scope="module")
 def view() -> SimpleNamespace:
     """One channel over more than one slab of the blur, with what lies around the field."""
     shape = (6, 150, 40)
-    psf = optics.image_psf(scene.CHANNELS[0], VOXEL_SIZE)
+    psf = optics.model_image_psf(scene.CHANNELS[0], VOXEL_SIZE)
     canvas = scene.draw_scene(0, 0, shape, psf, VOXEL_SIZE, 300.0, 3)
     _, image = simulate_volume(0, 0, shape, seed=3)
-    return SimpleNamespace(psf=psf, canvas=canvas, blurred=optics.blur(canvas, psf), image=image)
+    return SimpleNamespace(psf=psf, canvas=canvas, blurred=optics.blur_photons(canvas, psf), image=image)
 
 
 @pytest.mark.parametrize("channel", scene.CHANNELS, ids=lambda channel: str(channel.excitation_nm))
 def test_psf_model(channel):
-    psf = optics.image_psf(channel, VOXEL_SIZE)
+    psf = optics.model_image_psf(channel, VOXEL_SIZE)
     middle = tuple(n // 2 for n in psf.shape)
     assert all(n % 2 for n in psf.shape)
     assert psf.sum() == pytest.approx(1, abs=1e-5)
@@ -47,7 +47,7 @@ def test_psf_integrates_over_voxels():
 
 def test_measured_psf_is_off_centre_with_offset_and_noise():
     for channel in scene.CHANNELS:
-        psf = optics.measured_psf(channel, (61, 24, 24), VOXEL_SIZE, np.random.default_rng(0))
+        psf = optics.simulate_measured_psf(channel, (61, 24, 24), VOXEL_SIZE, np.random.default_rng(0))
         assert (psf.shape, psf.dtype) == ((61, 24, 24), np.uint16)
         dark = np.concatenate([psf[:3].ravel(), psf[-3:].ravel()])
         assert dark.mean() == pytest.approx(104, abs=1)
@@ -81,9 +81,9 @@ def test_noise_is_poisson_plus_read_noise_about_the_offset(view):
 
 
 def test_flux_of_an_isolated_object_is_kept():
-    psf = optics.image_psf(scene.CHANNELS[1], VOXEL_SIZE)
+    psf = optics.model_image_psf(scene.CHANNELS[1], VOXEL_SIZE)
     canvas = np.zeros([3 * n for n in psf.shape], np.float32)
     canvas[tuple(n // 2 for n in canvas.shape)] = 50_000
-    image = optics.expose(optics.blur(canvas, psf), np.random.default_rng(5))
+    image = optics.expose_camera(optics.blur_photons(canvas, psf), np.random.default_rng(5))
     flux = (image - 100.0).sum()
     assert abs(flux - 50_000) < 5 * math.sqrt(50_000 + 4.1 * image.size)

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from lightsheet import optics, scene
-from lightsheet.simulate import VOXEL_SIZE, simulate_volume
+from lightsheet.simulation import optics, scene
+from lightsheet.simulation.simulate import VOXEL_SIZE, simulate_volume
 
 SHAPE = (12, 40, 36)
 
@@ -25,9 +25,10 @@ def test_brightest_voxel_is_about_the_photons_asked_for():
 
 
 def test_scene_moves_slowly():
-    psf = optics.image_psf(scene.CHANNELS[0], VOXEL_SIZE)
+    psf = optics.model_image_psf(scene.CHANNELS[0], VOXEL_SIZE)
     first, second, tenth = (
-        optics.blur(scene.draw_scene(0, t, (20, 80, 80), psf, VOXEL_SIZE, 300.0, 0), psf).ravel() for t in (0, 1, 10)
+        optics.blur_photons(scene.draw_scene(0, t, (20, 80, 80), psf, VOXEL_SIZE, 300.0, 0), psf).ravel()
+        for t in (0, 1, 10)
     )
     assert 0.85 < np.corrcoef(first, second)[0, 1] < 0.995
     assert np.corrcoef(first, tenth)[0, 1] < np.corrcoef(first, second)[0, 1] - 0.1

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet import simulate as sim
-from lightsheet.errors import InputError
-from lightsheet.optics import blur, image_psf
-from lightsheet.scene import CHANNELS, draw_scene
+from lightsheet.simulation import simulate as sim
+from lightsheet.simulation.optics import blur_photons, model_image_psf
+from lightsheet.simulation.scene import CHANNELS, draw_scene
+from lightsheet.system.errors import InputError
 from simulate import main
 
 SHAPE = (12, 40, 36)
@@ -24,7 +24,7 @@ REFERENCE_NAME = re.compile(
 
 def run_series(folder: Path, **options) -> list[str]:
     lines: list[str] = []
-    sim.simulate(
+    sim.simulate_acquisition(
         folder, channels=2, timepoints=2, shape=SHAPE, psf_shape=(61, 24, 24), progress=lines.append, **options
     )
     return lines
@@ -41,7 +41,7 @@ def series(tmp_path_factory) -> Path:
 def scene() -> SimpleNamespace:
     """One channel, with what lies around the field."""
     shape = (6, 150, 40)
-    psf = image_psf(CHANNELS[0], sim.VOXEL_SIZE)
+    psf = model_image_psf(CHANNELS[0], sim.VOXEL_SIZE)
     canvas = draw_scene(0, 0, shape, psf, sim.VOXEL_SIZE, 300.0, 3)
     truth, _ = sim.simulate_volume(0, 0, shape, seed=3)
     return SimpleNamespace(psf=psf, canvas=canvas, truth=truth)
@@ -75,7 +75,7 @@ def test_files_hold_what_is_promised(series):
         assert truth.min() >= 0
         assert truth.max() > 0
     written = sum(tifffile.imread(path).nbytes for path in series.rglob("*.tif"))
-    assert written == sim.acquisition_bytes(2, 2, SHAPE, (61, 24, 24))
+    assert written == sim.count_bytes(2, 2, SHAPE, (61, 24, 24))
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_another_scene(series, tmp_path):
@@ -90,8 +90,8 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_another_scene(series, t
 
 def test_a_volume_made_alone_equals_that_of_a_series(series):
     truth, image = sim.simulate_volume(1, 1, SHAPE)
-    np.testing.assert_array_equal(image, tifffile.imread(series / sim.volume_name("demo", 1, 1)))
-    np.testing.assert_array_equal(truth, tifffile.imread(series / "truth" / sim.truth_name(1, 1)))
+    np.testing.assert_array_equal(image, tifffile.imread(series / sim.name_volume("demo", 1, 1)))
+    np.testing.assert_array_equal(truth, tifffile.imread(series / "truth" / sim.name_truth(1, 1)))
 
 
 def test_truth_is_the_scene_within_the_field(scene):
@@ -103,7 +103,7 @@ def test_light_leaks_in_from_beyond_the_field(scene):
     alone = np.zeros_like(scene.canvas)
     z, y, x = (n // 2 for n in scene.psf.shape)
     alone[z:-z, y:-y, x:-x] = scene.truth
-    leak = blur(scene.canvas, scene.psf) - blur(alone, scene.psf)
+    leak = blur_photons(scene.canvas, scene.psf) - blur_photons(alone, scene.psf)
     assert leak[0].mean() > 1  # a plane at the edge of a cell: photons that the truth does not hold
     assert leak.min() > -2e-3
 
@@ -112,15 +112,15 @@ def test_memory_does_not_grow_with_the_number_of_volumes(tmp_path):
     """Peak resident memory of a process: two volumes need what one needs."""
     code = """
 import resource, sys
-from lightsheet import simulate as sim
+from lightsheet.simulation import simulate as sim
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 sim.simulate_volume(0, 0, (4, 12, 12))
 peaks = [peak()]
 options = dict(channels=1, shape=(30, 200, 200), progress=lambda line: peaks.append(peak()))
-sim.simulate(sys.argv[1], timepoints=2, **options)
+sim.simulate_acquisition(sys.argv[1], timepoints=2, **options)
 print(*peaks)
 """
-    scripts = Path(sim.__file__).parents[1]
+    scripts = Path(sim.__file__).parents[2]
     out = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
         env={"PYTHONPATH": str(scripts)},
@@ -186,16 +186,16 @@ def test_help_says_how_to_make_the_demo_and_the_reference_acquisition(capsys):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="file/inner: cannot be written"):
-        sim.simulate(tmp_path / "file" / "inner", shape=SHAPE)
+        sim.simulate_acquisition(tmp_path / "file" / "inner", shape=SHAPE)
 
 
 def test_voxel_size_needs_its_three_axes(tmp_path):
     with pytest.raises(InputError, match="voxel_size"):
-        sim.simulate(tmp_path, voxel_size={"z": 0.3, "y": 0.1})
+        sim.simulate_acquisition(tmp_path, voxel_size={"z": 0.3, "y": 0.1})
 
 
 def test_too_small_a_disk_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
     with pytest.raises(InputError, match=r"0\.0 GB are free"):
-        sim.simulate(tmp_path / "new")
+        sim.simulate_acquisition(tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.slurm import minislurm
-from tests.slurm.minislurm import Cluster
-from tests.slurm.projects import ITERATIONS, SlurmProject
-from tests.workflow.conftest import Project
+from tests.runs.conftest import Project
+from tests.support import minislurm
+from tests.support.minislurm import Cluster
+from tests.support.projects import ITERATIONS, SlurmProject
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.slurm import minislurm
 from tests.slurm.conftest import User
-from tests.slurm.minislurm import Cluster
+from tests.support import minislurm
+from tests.support.minislurm import Cluster
 
 pytestmark = pytest.mark.slurm
 
@@ -124,7 +124,7 @@ def test_accounting_remembers_a_job(slurm: Cluster, slurm_with_accounting: Clust
 
 KILLED_RUN = """
 import os, signal
-from tests.slurm import minislurm
+from tests.support import minislurm
 cluster = minislurm.Cluster(minislurm.own_folder())
 cluster.start()
 job = cluster.submit("--output=/dev/null", "--wrap=sleep 60")

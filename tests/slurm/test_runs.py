@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.store import shard_path
-from tests.slurm import minislurm
-from tests.slurm.minislurm import Cluster
-from tests.slurm.projects import PROFILE, SlurmProject
-from tests.workflow.conftest import CHANNELS, ROOT
+from lightsheet.store.volumes import shard_path
+from tests.runs.conftest import CHANNELS, ROOT
+from tests.support import minislurm
+from tests.support.minislurm import Cluster
+from tests.support.projects import PROFILE, SlurmProject
 
 pytestmark = pytest.mark.slurm
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lightsheet.store import shard_path
-from tests.slurm.projects import SECTIONS, SlurmProject
-from tests.workflow.conftest import CHANNELS
+from lightsheet.store.volumes import shard_path
+from tests.runs.conftest import CHANNELS
+from tests.support.projects import SECTIONS, SlurmProject
 
 pytestmark = pytest.mark.slurm
 

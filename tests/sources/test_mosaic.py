@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lightsheet import mosaic
-from lightsheet.errors import InputError
-from lightsheet.mosaic import Mosaic
+from lightsheet.sources import mosaic
+from lightsheet.sources.mosaic import Mosaic
+from lightsheet.system.errors import InputError
 
 VOLUME = np.random.default_rng(0).poisson(100, (8, 12, 15)).astype(np.uint16)
 
@@ -38,14 +37,16 @@ def test_tiles_are_files_and_pages_of_files(tmp_path: Path) -> None:
         ((0, 0, 0), [(str(tmp_path / "left.tif"), (0, 16, 2))]),
         ((0, 0, 1), [(str(tmp_path / f"{z}.tif"), None) for z in range(8)]),
     ]
-    with mosaic.opened(tiles, (8, 12, 14), "uint16") as volume:
+    with mosaic.open_mosaic(tiles, (8, 12, 14), "uint16") as volume:
         np.testing.assert_array_equal(volume[3:5, 1:11], VOLUME[3:5, 1:11, :14])
     with pytest.raises(InputError, match=r"0\.tif: it is \(8, 12, 7\) uint16, but most .* \(8, 12, 7\) float32"):
-        mosaic.opened([((0, 0, 0), tiles[1][1])], (8, 12, 7), "float32").__enter__()
+        mosaic.open_mosaic([((0, 0, 0), tiles[1][1])], (8, 12, 7), "float32").__enter__()
 
 
 def test_a_file_of_another_number_of_pages_is_refused(tmp_path: Path) -> None:
     """Its volumes lie elsewhere than in the others; those pages would be read as if nothing were wrong."""
     tifffile.imwrite(tmp_path / "cut.tif", VOLUME[:6], photometric="minisblack")
     with pytest.raises(InputError, match=r"cut\.tif: it has 6 pages, but 8 are expected"):
-        mosaic.opened([((0, 0, 0), [(str(tmp_path / "cut.tif"), (0, 4, 1, 8))])], (4, 12, 15), "uint16").__enter__()
+        mosaic.open_mosaic(
+            [((0, 0, 0), [(str(tmp_path / "cut.tif"), (0, 4, 1, 8))])], (4, 12, 15), "uint16"
+        ).__enter__()

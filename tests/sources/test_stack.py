@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet import tiff
-from lightsheet.errors import InputError
+from lightsheet.sources.stack import count_pages, describe_stack, open_stack, read_stack
+from lightsheet.system.errors import InputError
 
 VOLUME = np.random.default_rng(0).integers(0, 60000, (7, 33, 21)).astype(np.uint16)
 WAYS: dict[str, dict[str, Any]] = {
@@ -42,8 +42,8 @@ WAYS: dict[str, dict[str, Any]] = {
 def test_a_stack_reads_alike_however_it_was_written(tmp_path: Path, way: dict[str, Any]) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, VOLUME, **way)
-    assert tiff.describe(path) == (VOLUME.shape, np.dtype(np.uint16))
-    read = tiff.read(path)
+    assert describe_stack(path) == (VOLUME.shape, np.dtype(np.uint16))
+    read = read_stack(path)
     assert read.dtype == np.uint16
     assert read.dtype.isnative
     np.testing.assert_array_equal(read, VOLUME)
@@ -53,7 +53,7 @@ def test_a_stack_reads_alike_however_it_was_written(tmp_path: Path, way: dict[st
 def test_a_stack_is_sliced_like_an_array(tmp_path: Path, way: dict[str, Any]) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, VOLUME, **way)
-    with tiff.open_stack([(path, None)]) as stack:
+    with open_stack([(path, None)]) as stack:
         assert (stack.shape, stack.dtype) == (VOLUME.shape, VOLUME.dtype)
         for z, y in [
             (slice(2, 5), slice(4, 29)),
@@ -85,7 +85,7 @@ def test_a_stack_tells_how_many_rows_are_decoded_together(tmp_path: Path, ways: 
     pieces = [(tmp_path / f"{way}.tif", None) for way in ways]
     for (path, _), way in zip(pieces, ways, strict=True):
         tifffile.imwrite(path, VOLUME, **WAYS[way])
-    with tiff.open_stack(pieces) as stack:
+    with open_stack(pieces) as stack:
         assert stack.rows == rows
 
 
@@ -96,7 +96,7 @@ def test_every_type_of_voxel_is_read(tmp_path: Path, dtype: str, byteorder: Any,
     path, volume = tmp_path / "a.tif", VOLUME.astype(dtype)
     predictor = bool(compression) and dtype != "u8"  # which tifffile does not write
     tifffile.imwrite(path, volume, byteorder=byteorder, compression=compression, predictor=predictor)
-    read = tiff.read(path)
+    read = read_stack(path)
     assert read.dtype == volume.dtype
     np.testing.assert_array_equal(read, volume)
 
@@ -109,7 +109,7 @@ def test_a_cut_off_file_is_refused_with_its_name(tmp_path: Path, way: dict[str, 
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * part)])
     with pytest.raises(InputError, match=r"cut\.tif"):
-        tiff.read(path)
+        read_stack(path)
 
 
 def test_one_series_a_page_is_read_whole(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_one_series_a_page_is_read_whole(tmp_path: Path) -> None:
         for plane in VOLUME:
             file.write(plane, contiguous=False)
     assert tifffile.imread(path).shape == VOLUME.shape[1:], "the trap is gone from tifffile"
-    np.testing.assert_array_equal(tiff.read(path), VOLUME)
+    np.testing.assert_array_equal(read_stack(path), VOLUME)
 
 
 def test_an_imagej_stack_over_4_gb_is_read_at_its_far_end(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_an_imagej_stack_over_4_gb_is_read_at_its_far_end(tmp_path: Path) -> Non
         file.seek(start + (planes - 1) * plane.nbytes)
         file.write(plane[::-1].tobytes())
     assert path.stat().st_size > 2**32
-    assert tiff.count_pages(path) == planes
-    with tiff.open_stack([(path, range(1, planes, 2))]) as stack:
+    assert count_pages(path) == planes
+    with open_stack([(path, range(1, planes, 2))]) as stack:
         assert stack.shape == (planes // 2, *shape)
         far = stack[-2:, 100:200]
     np.testing.assert_array_equal(far, np.stack([np.zeros_like(plane), plane[::-1]])[:, 100:200])
@@ -147,7 +147,7 @@ def test_an_imagej_stack_that_lacks_planes_is_refused(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 1)
     with pytest.raises(InputError, match="cut off"):
-        tiff.read(path)
+        read_stack(path)
 
 
 def test_a_metamorph_stack_is_read_whole(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_metamorph_stack_is_read_whole(tmp_path: Path) -> None:
         file.write(VOLUME[0], extratags=[(33629, 5, 7, [1, 1] * 7, True)], metadata=None)
     with path.open("ab") as file:
         file.write(VOLUME[1:].tobytes())
-    np.testing.assert_array_equal(tiff.read(path), VOLUME)
+    np.testing.assert_array_equal(read_stack(path), VOLUME)
 
 
 def test_pieces_are_stacked_in_their_order(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_pieces_are_stacked_in_their_order(tmp_path: Path) -> None:
     tifffile.imwrite(b, VOLUME[::-1], compression="zlib")
     tifffile.imwrite(c, VOLUME[0])
     expected = np.concatenate([VOLUME[1:6:2], VOLUME[::-1][2:4], VOLUME[:1], VOLUME])
-    with tiff.open_stack([(a, range(1, 6, 2)), (b, range(2, 4)), (c, None), (a, None)]) as stack:
+    with open_stack([(a, range(1, 6, 2)), (b, range(2, 4)), (c, None), (a, None)]) as stack:
         np.testing.assert_array_equal(stack[:, :], expected)
         for first in range(len(expected)):
             for last in range(first + 1, len(expected) + 1):
@@ -178,7 +178,7 @@ def test_a_plane_per_file_keeps_no_file_open(tmp_path: Path) -> None:
     for (path, _), plane in zip(pieces, volume, strict=True):
         tifffile.imwrite(path, plane, metadata=None)
     before = len(list(Path("/dev/fd").iterdir()))
-    with tiff.open_stack(pieces) as stack:
+    with open_stack(pieces) as stack:
         np.testing.assert_array_equal(stack[3:277, 5:30], volume[3:277, 5:30])
         assert len(list(Path("/dev/fd").iterdir())) == before
 
@@ -188,7 +188,7 @@ def test_threads_may_share_a_stack(tmp_path: Path, way: str) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, VOLUME, **WAYS[way])
     parts = [(slice(z, z + 3), slice(y, y + 9)) for z in range(5) for y in range(0, 33, 3)] * 4
-    with tiff.open_stack([(path, None)]) as stack, ThreadPoolExecutor(8) as pool:
+    with open_stack([(path, None)]) as stack, ThreadPoolExecutor(8) as pool:
         for part, rows in zip(parts, pool.map(stack.__getitem__, parts), strict=True):
             np.testing.assert_array_equal(rows, VOLUME[part])
 
@@ -199,7 +199,7 @@ def test_pieces_of_two_kinds_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "c.tif", VOLUME.astype(np.float32))
     for other, what in [("b", r"\(32, 21\) uint16"), ("c", r"\(33, 21\) float32")]:
         pieces = [(tmp_path / "a.tif", None), (tmp_path / f"{other}.tif", range(2, 4))]
-        with pytest.raises(InputError, match=rf"{other}\.tif: page 2 is {what}.*a\.tif"), tiff.open_stack(pieces):
+        with pytest.raises(InputError, match=rf"{other}\.tif: page 2 is {what}.*a\.tif"), open_stack(pieces):
             pass
 
 
@@ -208,7 +208,7 @@ def test_a_page_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for numbers in (range(5, 8), range(0), range(-1, 3)):
         with (
             pytest.raises(InputError, match=r"a\.tif: it has 7 pages"),
-            tiff.open_stack([(tmp_path / "a.tif", numbers)]),
+            open_stack([(tmp_path / "a.tif", numbers)]),
         ):
             pass
 
@@ -216,7 +216,7 @@ def test_a_page_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, VOLUME)
-    with tiff.open_stack([(path, None)]) as stack:
+    with open_stack([(path, None)]) as stack:
         tifffile.imwrite(path, VOLUME[::-1], append=True)
         with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
             stack[:, :]
@@ -224,7 +224,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
 
 def test_a_single_plane_is_a_volume_of_one(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", VOLUME[0])
-    np.testing.assert_array_equal(tiff.read(tmp_path / "a.tif"), VOLUME[:1])
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif"), VOLUME[:1])
 
 
 def test_pages_of_two_shapes_are_refused(tmp_path: Path) -> None:
@@ -233,21 +233,21 @@ def test_pages_of_two_shapes_are_refused(tmp_path: Path) -> None:
         file.write(VOLUME[0])
         file.write(VOLUME[0, :20])
     with pytest.raises(InputError, match=r"page 1 is \(20, 21\) uint16, page 0 is \(33, 21\) uint16"):
-        tiff.read(path)
+        read_stack(path)
 
 
 def test_colour_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     with pytest.raises(InputError, match="single-channel"):
-        tiff.describe(tmp_path / "a.tif")
+        describe_stack(tmp_path / "a.tif")
 
 
 def test_what_is_no_tiff_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_text("hello")
     with pytest.raises(InputError, match=r"a\.tif: cannot be read as TIFF"):
-        tiff.describe(tmp_path / "a.tif")
+        describe_stack(tmp_path / "a.tif")
     with pytest.raises(InputError, match="no such file"):
-        tiff.read(tmp_path / "b.tif")
+        read_stack(tmp_path / "b.tif")
 
 
 def _patch(path: Path, code: int, value: int, page: int = 1) -> None:
@@ -290,10 +290,10 @@ def _patch(path: Path, code: int, value: int, page: int = 1) -> None:
 def test_a_damaged_tag_is_refused(tmp_path: Path, way: str, code: int, value: int) -> None:
     path = tmp_path / "damaged.tif"
     tifffile.imwrite(path, VOLUME, **WAYS[way])
-    tiff.read(path)
+    read_stack(path)
     _patch(path, code, value)
     with pytest.raises(InputError, match=r"damaged\.tif"):
-        tiff.read(path)
+        read_stack(path)
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd", "packbits", "lzma"])
@@ -304,9 +304,9 @@ def test_a_strip_of_too_many_or_too_few_rows_is_refused(tmp_path: Path, compress
     for code in (257, 278):  # the page's rows and the strip's
         for page in (0, 1):
             _patch(path, code, rows, page)
-    assert tiff.describe(path)[0] == (2, rows, 21)
+    assert describe_stack(path)[0] == (2, rows, 21)
     with pytest.raises(InputError, match=r"a\.tif: cannot be read"):
-        tiff.read(path)
+        read_stack(path)
 
 
 def test_pages_in_a_circle_are_refused(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_pages_in_a_circle_are_refused(tmp_path: Path) -> None:
         file.seek(end)
         file.write(struct.pack("<L", first))
     with pytest.raises(InputError, match=r"page 7 is an earlier one again"):
-        tiff.read(path)
+        read_stack(path)
 
 
 @pytest.mark.parametrize("way", ["JPEG 2000", "12 bits"])
@@ -327,7 +327,7 @@ def test_what_is_not_read_is_refused_with_a_way_out(tmp_path: Path, way: str) ->
     how: dict[str, Any] = {"JPEG 2000": {"compression": "jpeg2000"}, "12 bits": {"bitspersample": 12}}[way]
     tifffile.imwrite(tmp_path / "a.tif", VOLUME >> 4, **how)
     with pytest.raises(InputError, match=r"a\.tif: .*; export it (with|as)"):
-        tiff.read(tmp_path / "a.tif")
+        read_stack(tmp_path / "a.tif")
 
 
 def test_the_headers_of_a_long_stack_cost_little(tmp_path: Path) -> None:
@@ -336,5 +336,5 @@ def test_the_headers_of_a_long_stack_cost_little(tmp_path: Path) -> None:
         for _ in range(2000):
             file.write(VOLUME[0], contiguous=False)
     begin = time.perf_counter()
-    assert tiff.count_pages(path) == 2000
+    assert count_pages(path) == 2000
     assert time.perf_counter() - begin < 1, "50 ms where nothing else runs"

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
-from lightsheet import tiff
-from lightsheet.errors import InputError
+from lightsheet.sources import stack
+from lightsheet.system.errors import InputError
 
 VOLUME = np.random.default_rng(0).integers(0, 4000, (5, 12, 20)).astype(np.uint16)
 WAYS: dict[str, dict[str, Any]] = {
@@ -104,7 +103,7 @@ def _read(path: Path) -> np.ndarray | InputError:
     """Read a file, with the error if it says one, and in bounded memory."""
     tracemalloc.start()
     try:
-        return tiff.read(path)
+        return stack.read_stack(path)
     except InputError as error:
         return error
     finally:

@@ -1,12 +1,12 @@
 import pytest
 
-from lightsheet import ome, pyramid
+from lightsheet.store import ngff, pyramid
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 
 
 def test_scales_carry_micrometres_and_seconds_and_coarse_levels_are_shifted() -> None:
-    (described,) = ome.multiscales("a", "tczyx", pyramid.levels((40, 300, 200), VOXEL), VOXEL, 43.748)
+    (described,) = ngff.describe_multiscales("a", "tczyx", pyramid.plan_levels((40, 300, 200), VOXEL), VOXEL, 43.748)
     assert [axis["name"] for axis in described["axes"]] == list("tczyx")
     assert described["axes"][0]["unit"] == "second"
     assert described["axes"][4] == {"name": "x", "type": "space", "unit": "micrometer"}
@@ -19,14 +19,14 @@ def test_scales_carry_micrometres_and_seconds_and_coarse_levels_are_shifted() ->
 
 
 def test_an_unknown_interval_has_no_unit() -> None:
-    (described,) = ome.multiscales("a", "tzyx", pyramid.levels((4, 4, 4), VOXEL), VOXEL, None)
+    (described,) = ngff.describe_multiscales("a", "tzyx", pyramid.plan_levels((4, 4, 4), VOXEL), VOXEL, None)
     assert described["axes"][0] == {"name": "t", "type": "time"}
     assert described["datasets"][0]["coordinateTransformations"][0]["scale"][0] == 1.0
 
 
 def test_channels_have_colours_by_wavelength_and_windows_that_are_never_empty() -> None:
     wavelengths = {"b": 405, "g": 488, "o": 560, "r": 642, "u": None}
-    channels = ome.channels(wavelengths, dict.fromkeys(wavelengths, (0, 0, 0, 0)))["channels"]
+    channels = ngff.describe_channels(wavelengths, dict.fromkeys(wavelengths, (0, 0, 0, 0)))["channels"]
     assert [channel["color"] for channel in channels] == ["8000FF", "00FF40", "FFC000", "FF0000", "00FF00"]
     assert len({channel["color"] for channel in channels}) == 5
     assert all(channel["window"]["end"] > channel["window"]["start"] for channel in channels)

@@ -7,12 +7,14 @@ import yaozarrs
 import zarr
 from ome_zarr_models import open_ome_zarr
 
-from lightsheet import files, ome, publication, store
-from lightsheet.store import Layout
+from lightsheet.store import ngff
+from lightsheet.store.publish import os, publish_store
+from lightsheet.store.volumes import StoreLayout, write_volume
+from lightsheet.system import files
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 SHAPE = (6, 150, 77)
-LAYOUT = Layout.plan(SHAPE, VOXEL, "uint16", {"name": "blosc"})
+LAYOUT = StoreLayout.plan(SHAPE, VOXEL, "uint16", {"name": "blosc"})
 
 
 def volume(seed: int, dtype: str = "uint16") -> np.ndarray:
@@ -22,18 +24,16 @@ def volume(seed: int, dtype: str = "uint16") -> np.ndarray:
 def publish(tmp_path: Path, timepoints: int = 2) -> Path:
     channels = ("488nm", "560nm")
     attributes = {
-        "version": ome.VERSION,
-        "multiscales": ome.multiscales("a", "tczyx", LAYOUT.levels, VOXEL, 43.748),
-        "omero": ome.channels(dict.fromkeys(channels, 488), dict.fromkeys(channels, (0, 200, 80, 120))),
+        "version": ngff.NGFF_VERSION,
+        "multiscales": ngff.describe_multiscales("a", "tczyx", LAYOUT.levels, VOXEL, 43.748),
+        "omero": ngff.describe_channels(dict.fromkeys(channels, 488), dict.fromkeys(channels, (0, 200, 80, 120))),
     }
     extra = {"seconds": [0.0, 43.7], "missing": []}
     volumes = [(tmp_path / "work" / c, t, (t, i)) for t in range(timepoints) for i, c in enumerate(channels)]
     for t in range(timepoints):
         for i, c in enumerate(channels):
-            store.write_volume(tmp_path / "work" / c, t, volume(10 * t + i, LAYOUT.dtype), LAYOUT, 2)
-    publication.publish(
-        tmp_path / "a.ome.zarr", volumes, LAYOUT, (timepoints, 2), {"ome": attributes, "lightsheet": extra}
-    )
+            write_volume(tmp_path / "work" / c, t, volume(10 * t + i, LAYOUT.dtype), LAYOUT, 2)
+    publish_store(tmp_path / "a.ome.zarr", volumes, LAYOUT, (timepoints, 2), {"ome": attributes, "lightsheet": extra})
     return tmp_path / "a.ome.zarr"
 
 
@@ -58,7 +58,7 @@ def test_a_path_with_brackets_and_spaces_is_a_path(tmp_path: Path) -> None:
 
 def test_the_old_store_stays_whole_until_the_new_one_is_in_its_place(tmp_path: Path) -> None:
     place = publish(tmp_path)
-    store.write_volume(tmp_path / "work" / "488nm", 0, volume(99), LAYOUT, 2)
+    write_volume(tmp_path / "work" / "488nm", 0, volume(99), LAYOUT, 2)
     np.testing.assert_array_equal(zarr.open_array(place / "0", mode="r")[0, 0], volume(0))
     publish(tmp_path, timepoints=3)
     assert zarr.open_array(place / "0", mode="r").shape[0] == 3
@@ -71,7 +71,7 @@ def test_where_there_are_no_hard_links_shards_are_copied_and_that_is_said(
     def refuse(_source: object, _target: object) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(publication.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     place = publish(tmp_path)
     np.testing.assert_array_equal(zarr.open_array(place / "0", mode="r")[1, 1], volume(11))
     assert caplog.text.count("copied, because it cannot be hard-linked (Operation not permitted)") == 1
@@ -81,5 +81,5 @@ def test_invalid_metadata_is_never_published(tmp_path: Path) -> None:
     place = publish(tmp_path)
     shutil.copytree(place, tmp_path / "before")
     with pytest.raises(Exception, match=r"multiscales|version"):
-        publication.publish(place, [], LAYOUT, (1, 1), {"version": "0.5", "multiscales": []})
+        publish_store(place, [], LAYOUT, (1, 1), {"version": "0.5", "multiscales": []})
     assert zarr.open_array(place / "0", mode="r").shape == (2, 2, *SHAPE)

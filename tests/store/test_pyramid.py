@@ -2,30 +2,29 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from lightsheet import pyramid
+from lightsheet.store import pyramid
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 sizes = st.integers(1, 300)
 
 
 def test_the_reference_volume_has_the_levels_and_chunks_of_the_design() -> None:
-    levels = pyramid.levels((201, 1024, 768), VOXEL)
+    levels = pyramid.plan_levels((201, 1024, 768), VOXEL)
     assert [level.shape for level in levels] == [(201, 1024, 768), (201, 512, 384), (101, 256, 192), (51, 128, 96)]
     assert [level.factor for level in levels] == [(1, 1, 1), (1, 2, 2), (2, 4, 4), (4, 8, 8)]
     assert levels[0].chunk == (67, 128, 128)
 
 
 def test_an_isotropic_volume_shrinks_along_every_axis() -> None:
-    levels = pyramid.levels((256, 256, 256), {"z": 0.1, "y": 0.1, "x": 0.1})
+    levels = pyramid.plan_levels((256, 256, 256), {"z": 0.1, "y": 0.1, "x": 0.1})
     assert [level.shape for level in levels] == [(256,) * 3, (128,) * 3]
 
 
 @given(st.tuples(sizes, sizes, sizes))
 def test_chunks_divide_every_level_and_levels_cover_the_volume(shape: tuple[int, int, int]) -> None:
-    levels = pyramid.levels(shape, VOXEL)
+    levels = pyramid.plan_levels(shape, VOXEL)
     assert max(levels[-1].shape) <= pyramid.COARSEST
     for level in levels:
         assert all(n % c == 0 for n, c in zip(level.shape, level.chunk, strict=True))
@@ -33,7 +32,7 @@ def test_chunks_divide_every_level_and_levels_cover_the_volume(shape: tuple[int,
 
 
 def test_a_large_prime_volume_gets_chunks_of_bounded_size() -> None:
-    assert math.prod(pyramid.chunk((211, 1021, 1019))) <= 4 * math.prod(pyramid.CHUNK_GOAL)
+    assert math.prod(pyramid.choose_chunk((211, 1021, 1019))) <= 4 * math.prod(pyramid.CHUNK_GOAL)
 
 
 @given(
@@ -63,4 +62,4 @@ def test_downsampling_does_not_overflow() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 600, 600), (300, 1, 1)])
 def test_flat_volumes_have_a_pyramid(shape: tuple[int, int, int]) -> None:
-    assert max(pyramid.levels(shape, VOXEL)[-1].shape) <= pyramid.COARSEST
+    assert max(pyramid.plan_levels(shape, VOXEL)[-1].shape) <= pyramid.COARSEST

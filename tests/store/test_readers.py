@@ -16,11 +16,13 @@ import neuroglancer
 import numpy as np
 import pytest
 
-from lightsheet import pyramid, serving, viewing
-from lightsheet.pyramid import Level
-from tests import published_run
-from tests.published_run import INTERVAL, VOXEL
-from tests.slurm.minislurm import install
+from lightsheet.store import pyramid
+from lightsheet.store.pyramid import Level
+from lightsheet.viewing import server
+from lightsheet.viewing.viewer import describe_state
+from tests.support import published_run
+from tests.support.minislurm import install
+from tests.support.published_run import INTERVAL, VOXEL
 
 SHAPE = (96, 200, 260)
 SECONDS = 60
@@ -122,7 +124,7 @@ def test_neuroglancer_shows_the_true_pixels(
 ) -> None:
     run = published_run.make(tmp_path, SHAPE, 2, {"result": dtype}, codec)
     levels = run.layouts["result"].levels
-    with serving.served(run.results.folder) as url:
+    with server.serve_folder(run.results.folder) as url:
         for (_, t, c), volume in run.volumes.items():
             z = 0 if t == c else SHAPE[0] - 1  # each with each timepoint and each channel
             shown = _plane(viewer, _state(url, t, c, z, levels[0]), SHAPE[1:])
@@ -137,8 +139,8 @@ def test_what_view_describes_shows_raw_beside_deconvolved(viewer: neuroglancer.V
     """In each of the four panels both channels, in their colours: one is seen in the left half, one in the right."""
     shown = {("raw", 0): 1000, ("raw", 1): 3000, ("result", 0): 2000, ("result", 1): 1500}
     run = published_run.make(tmp_path, SHAPE, fill=lambda kind, c: _half(shown[kind, c], c))
-    with serving.served(run.results.folder, describe=partial(viewing.state, run.results)) as url:
-        with urlopen(f"{url}/{serving.DESCRIPTION}") as reply:
+    with server.serve_folder(run.results.folder, describe=partial(describe_state, run.results)) as url:
+        with urlopen(f"{url}/{server.DESCRIPTION}") as reply:
             state = json.load(reply)
         image = _screenshot(viewer, state, (400, 600))
     for (kind, c), value in shown.items():

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from lightsheet import files, shards, store
-from lightsheet.errors import InputError
-from lightsheet.pyramid import Level
-from lightsheet.shards import Written
+from lightsheet.store import volumes
+from lightsheet.store.pyramid import Level
+from lightsheet.store.shard import Shard, WrittenShard, find_fault, iterate_chunks, write_shard
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
 
 SHAPE, CHUNK, CHUNKS = (4, 16, 24), (2, 8, 12), 8
-PLACES = list(shards.slices(SHAPE, CHUNK))
+PLACES = list(iterate_chunks(SHAPE, CHUNK))
 PIXELS = np.random.default_rng(0).poisson(100, SHAPE).astype(np.uint16)
 CODECS: dict[str, dict[str, Any]] = {
     "blosc zstd": {"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"}},
@@ -52,13 +52,13 @@ class Sound(NamedTuple):
 
     work: Path
     codec: dict[str, Any]
-    record: Written
+    record: WrittenShard
     content: bytes
     chunks: list[bytes]
 
     @property
     def path(self) -> Path:
-        return store.shard_path(self.work, 0, (0,))
+        return volumes.shard_path(self.work, 0, (0,))
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +67,13 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
 
 
 def _write(work: Path, codec: dict[str, Any]) -> Sound:
-    layout = store.Layout((Level(SHAPE, CHUNK, (1, 1, 1)),), "uint16", codec)
-    [shard], _ = store.write_volume(work, 0, PIXELS, layout, 1)
-    content = store.shard_path(work, 0, (0,)).read_bytes()
+    layout = volumes.StoreLayout((Level(SHAPE, CHUNK, (1, 1, 1)),), "uint16", codec)
+    [shard], _ = volumes.write_volume(work, 0, PIXELS, layout, 1)
+    content = volumes.shard_path(work, 0, (0,)).read_bytes()
     index = np.frombuffer(content[-CHUNKS * 16 - 4 : -4], "<u8").reshape(CHUNKS, 2).tolist()
     chunks = [content[offset : offset + length] for offset, length in index]
     assert b"".join(chunks) + _index(chunks) == content
-    return Sound(work, codec, Written(shard["bytes"], shard["blake3"], []), content, chunks)
+    return Sound(work, codec, WrittenShard(shard["bytes"], shard["blake3"], []), content, chunks)
 
 
 def _index(chunks: list[bytes]) -> bytes:
@@ -117,15 +117,15 @@ def _little_memory() -> Iterator[None]:
 def _read(sound: Sound, content: bytes) -> np.ndarray | None:
     """Read a damaged shard, None where that is refused, as it must be in words; its digest must give it away."""
     sound.path.write_bytes(content)
-    assert shards.fault(sound.path, CHUNKS, sound.record.bytes, sound.record.blake3)
+    assert find_fault(sound.path, CHUNKS, sound.record.bytes, sound.record.blake3)
     refused: InputError
     with _little_memory():
         try:
-            return store.read_volume(sound.work, 0)
+            return volumes.read_volume(sound.work, 0)
         except InputError as error:
             refused = error
         with pytest.raises(ValueError, match=r"^has an? "):
-            shards.Shard(sound.path, SHAPE, CHUNK, "uint16", sound.codec)[:, :]
+            Shard(sound.path, SHAPE, CHUNK, "uint16", sound.codec)[:, :]
     assert str(refused).startswith(f"{sound.path} has a")
     assert "; delete it and run the same command again" in str(refused)
     return None
@@ -144,7 +144,7 @@ def test_damaged_bytes_are_found_even_without_the_digest(sounds: dict[str, Sound
     content = _damage(sound.content, damages)
     assume(content != sound.content)
     assert _read(sound, content) is None
-    assert "damaged" in str(shards.fault(sound.path, CHUNKS, len(content), files.blake3(sound.path)))
+    assert "damaged" in str(find_fault(sound.path, CHUNKS, len(content), files.digest_blake3(sound.path)))
 
 
 @given(codec=a_codec, entries=st.lists(an_entry, min_size=1, max_size=4))
@@ -181,7 +181,7 @@ def test_garbage_with_a_right_crc_is_no_crash(
 def test_a_chunk_of_another_size_is_refused(tmp_path: Path, sounds: dict[str, Sound], codec: str, planes: int) -> None:
     """Codecs themselves accept a short one, and pixels of the chunk before it would show behind its own."""
     other = np.ones((planes, *CHUNK[1:]), np.uint16)
-    shards.write(tmp_path / "other", other, other.shape, sounds[codec].codec, 1)
+    write_shard(tmp_path / "other", other, other.shape, sounds[codec].codec, 1)
     assert _read_with(sounds[codec], 3, (tmp_path / "other").read_bytes()[: -4 - 16 - 4]) is None
 
 
@@ -196,8 +196,8 @@ def test_sizes_that_blosc_would_trust_are_refused(sounds: dict[str, Sound], code
 
 @pytest.mark.parametrize("value", [0x5555, 0xAAAA])
 def test_the_bytes_that_mark_what_is_not_decoded_may_be_pixels(tmp_path: Path, value: int) -> None:
-    shards.write(tmp_path / "a", np.full(SHAPE, value, np.uint16), CHUNK, {"name": "zstd"}, 1)
-    assert (shards.Shard(tmp_path / "a", SHAPE, CHUNK, "uint16", {"name": "zstd"})[:, :] == value).all()
+    write_shard(tmp_path / "a", np.full(SHAPE, value, np.uint16), CHUNK, {"name": "zstd"}, 1)
+    assert (Shard(tmp_path / "a", SHAPE, CHUNK, "uint16", {"name": "zstd"})[:, :] == value).all()
 
 
 @given(codec=a_codec, order=st.permutations(range(CHUNKS)), index_too=st.booleans())

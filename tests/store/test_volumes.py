@@ -6,10 +6,10 @@ import pytest
 import tensorstore
 import zarr
 
-from lightsheet import pyramid, store
-from lightsheet.capacity import scratch
-from lightsheet.errors import InputError
-from lightsheet.store import Layout
+from lightsheet.store import pyramid, volumes
+from lightsheet.store.volumes import StoreLayout
+from lightsheet.system.errors import InputError
+from lightsheet.system.machine import allocate_on_disk
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 SHAPE = (6, 150, 77)
@@ -28,8 +28,8 @@ def volume(seed: int, dtype: str = "uint16") -> np.ndarray:
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec["name"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any], dtype: str) -> None:
-    layout = Layout.plan(SHAPE, VOXEL, dtype, codec)
-    written, _ = store.write_volume(tmp_path, 3, volume(0, dtype), layout, 2)
+    layout = StoreLayout.plan(SHAPE, VOXEL, dtype, codec)
+    written, _ = volumes.write_volume(tmp_path, 3, volume(0, dtype), layout, 2)
     assert [shard["level"] for shard in written] == [0, 1]
     half = pyramid.downsample(volume(0, dtype), layout.levels[1].factor)
     for level, expected in enumerate([volume(0, dtype), half]):
@@ -37,12 +37,12 @@ def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any]
         kept = {"driver": "file", "path": str(tmp_path / str(level))}
         array = tensorstore.open({"driver": "zarr3", "kvstore": kept}, open=True, read=True).result()
         np.testing.assert_array_equal(array[3].read().result(), expected)
-    np.testing.assert_array_equal(store.read_volume(tmp_path, 3, 2), volume(0, dtype))
+    np.testing.assert_array_equal(volumes.read_volume(tmp_path, 3, 2), volume(0, dtype))
 
 
 def test_every_level_is_the_mean_of_the_one_below(tmp_path: Path) -> None:
     """In bands, and from shards: odd sizes, chunks that end elsewhere than those below, and several levels."""
-    layout = Layout.plan((10, 1042, 514), VOXEL, "uint16", CODECS[0])
+    layout = StoreLayout.plan((10, 1042, 514), VOXEL, "uint16", CODECS[0])
     assert [level.shape for level in layout.levels] == [
         (10, 1042, 514),
         (10, 521, 257),
@@ -51,7 +51,7 @@ def test_every_level_is_the_mean_of_the_one_below(tmp_path: Path) -> None:
         (2, 66, 33),
     ]
     below = np.random.default_rng(0).poisson(100, layout.levels[0].shape).astype(np.uint16)
-    store.write_volume(tmp_path, 0, below, layout, 2)
+    volumes.write_volume(tmp_path, 0, below, layout, 2)
     for number in range(1, len(layout.levels)):
         step = np.floor_divide(layout.levels[number].factor, layout.levels[number - 1].factor)
         below = pyramid.downsample(below, tuple(step))
@@ -60,53 +60,53 @@ def test_every_level_is_the_mean_of_the_one_below(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dtype", "value"), [("uint16", 0), ("float32", np.nan)])
 def test_a_hole_is_a_volume_of_its_own_kind(tmp_path: Path, dtype: str, value: float) -> None:
-    layout = Layout.plan(SHAPE, VOXEL, dtype, CODECS[0])
-    written, _ = store.write_volume(tmp_path, 0, store.hole(layout), layout, 1)
+    layout = StoreLayout.plan(SHAPE, VOXEL, dtype, CODECS[0])
+    written, _ = volumes.write_volume(tmp_path, 0, volumes.make_hole(layout), layout, 1)
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "0", mode="r")[0], np.full(SHAPE, value, dtype))
     assert written[0]["bytes"] < 20_000
 
 
 def test_a_volume_on_the_disk_is_stored_like_one_in_memory(tmp_path: Path) -> None:
-    layout = Layout.plan((6, 300, 256), VOXEL, "uint16", CODECS[0])
+    layout = StoreLayout.plan((6, 300, 256), VOXEL, "uint16", CODECS[0])
     whole = np.random.default_rng(0).poisson(100, layout.levels[0].shape).astype(np.uint16)
-    allocate = scratch(tmp_path)
+    allocate = allocate_on_disk(tmp_path)
     mapped = allocate(whole.shape, whole.dtype)
     mapped[...] = whole
-    written = store.write_volume(tmp_path / "a", 0, whole, layout, 2)
-    assert store.write_volume(tmp_path / "b", 0, mapped, layout, 2) == written
-    np.testing.assert_array_equal(store.read_volume(tmp_path / "b", 0, 2, allocate), whole)
+    written = volumes.write_volume(tmp_path / "a", 0, whole, layout, 2)
+    assert volumes.write_volume(tmp_path / "b", 0, mapped, layout, 2) == written
+    np.testing.assert_array_equal(volumes.read_volume(tmp_path / "b", 0, 2, allocate), whole)
 
 
 def test_a_missing_shard_is_an_error_and_not_a_black_volume(tmp_path: Path) -> None:
-    layout = Layout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
-    store.write_volume(tmp_path, 0, volume(0), layout, 2)
+    layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
+    volumes.write_volume(tmp_path, 0, volume(0), layout, 2)
     assert not zarr.open_array(tmp_path / "0", mode="r")[1].any(), "Zarr itself reads zeros"
     with pytest.raises(InputError, match=r"c/1/0/0/0 is missing"):
-        store.read_volume(tmp_path, 1)
+        volumes.read_volume(tmp_path, 1)
 
 
 @pytest.mark.parametrize("where", [100, -10])
 def test_a_damaged_shard_is_an_error(tmp_path: Path, where: int) -> None:
-    layout = Layout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
-    store.write_volume(tmp_path, 0, volume(0), layout, 2)
-    shard = store.shard_path(tmp_path, 0, (0,))
+    layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
+    volumes.write_volume(tmp_path, 0, volume(0), layout, 2)
+    shard = volumes.shard_path(tmp_path, 0, (0,))
     content = bytearray(shard.read_bytes())
     content[where] ^= 1
     shard.write_bytes(content)
     with pytest.raises(InputError, match=r"has a damaged .* delete it"):
-        store.read_volume(tmp_path, 0)
+        volumes.read_volume(tmp_path, 0)
 
 
 def test_rewriting_a_volume_leaves_a_link_to_the_old_one_alone(tmp_path: Path) -> None:
-    layout = Layout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
-    store.write_volume(tmp_path / "work", 0, volume(0), layout, 2)
-    shard = store.shard_path(tmp_path / "work", 0, (0,))
+    layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
+    volumes.write_volume(tmp_path / "work", 0, volume(0), layout, 2)
+    shard = volumes.shard_path(tmp_path / "work", 0, (0,))
     (tmp_path / "old").hardlink_to(shard)
     before = (tmp_path / "old").read_bytes()
-    store.write_volume(tmp_path / "work", 0, volume(1), layout, 2)
+    volumes.write_volume(tmp_path / "work", 0, volume(1), layout, 2)
     assert (tmp_path / "old").read_bytes() == before != shard.read_bytes()
 
 
 def test_volume_bytes_counts_the_pyramid() -> None:
-    layout = Layout.plan((4, 256, 256), VOXEL, "float32", CODECS[0])
+    layout = StoreLayout.plan((4, 256, 256), VOXEL, "float32", CODECS[0])
     assert layout.volume_bytes() == 4 * (4 * 256 * 256 + 4 * 128 * 128)

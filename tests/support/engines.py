@@ -2,8 +2,8 @@
 
 import pytest
 
-from lightsheet import method
-from lightsheet.deconvolution import ENGINES, gpu, richardson_lucy
+from lightsheet.deconvolution import gpu, method
+from lightsheet.deconvolution.engines import ENGINES, richardson_lucy
 
 ITK = ("itk", "replicate")
 NEEDS_GPU = (pytest.mark.gpu, pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees"))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lightsheet.names import Fields
+from lightsheet.acquisition.names import Fields
 
 
 class Case(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from lightsheet import slurm as queue
-from tests.slurm.minislurm import Cluster, Job
-from tests.workflow.conftest import ROOT, Project
+from lightsheet.cluster import slurm as queue
+from tests.runs.conftest import ROOT, Project
+from tests.support.minislurm import Cluster, Job
 
 ITERATIONS = 250
 """So that a tiny volume takes one to three seconds: long enough to be hit in the middle."""
@@ -38,7 +38,7 @@ class SlurmProject(Project):
     @property
     def label(self) -> str:
         """What the names of the run's SLURM jobs begin with."""
-        return queue.label(self.results)
+        return queue.label_jobs(self.results)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet import ome, publication, store
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.store import ngff, publish
+from lightsheet.store.paths import Results
+from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 INTERVAL: float | None = 43.748
@@ -21,7 +21,7 @@ class Run(NamedTuple):
     """Where the stores are, and what they hold: (z, y, x) by kind, timepoint and channel."""
 
     results: Results
-    layouts: dict[str, Layout]
+    layouts: dict[str, StoreLayout]
     volumes: dict[tuple[str, int, int], np.ndarray]
 
 
@@ -39,19 +39,19 @@ def make(
     A volume is what `fill` returns for its kind and its channel, or else random, without a zero; those of `missing`
     (channel, timepoint) are holes.
     """
-    layouts = {kind: Layout.plan(shape, VOXEL, dtype, {"name": codec}) for kind, dtype in dtypes.items()}
+    layouts = {kind: StoreLayout.plan(shape, VOXEL, dtype, {"name": codec}) for kind, dtype in dtypes.items()}
     run = Run(Results(folder / "run"), layouts, {})
     random = np.random.default_rng(0)
     for kind, t, (c, name) in ((k, t, c) for k in dtypes for t in range(timepoints) for c in enumerate(CHANNELS)):
         if (name, t) in missing:
-            volume = store.hole(layouts[kind])
+            volume = make_hole(layouts[kind])
         elif fill:
             volume = fill(kind, c).astype(dtypes[kind])
         else:
             # More than a byte where there is room; the means of 2 x 2 x 2 are whole numbers then.
             volume = random.integers(1, 250, shape).astype(dtypes[kind]) * (1 if dtypes[kind] == "uint8" else 16)
         run.volumes[kind, t, c] = volume
-        store.write_volume(run.results.work(kind, name), t, volume, layouts[kind], 2)
+        write_volume(run.results.work(kind, name), t, volume, layouts[kind], 2)
     for c, name in enumerate(CHANNELS if "raw" in dtypes else ()):
         _publish(run, "raw", run.results.raw_store(name), {c: name}, timepoints, missing)
     _publish(run, "result", run.results.store, dict(enumerate(CHANNELS)), timepoints, missing)
@@ -71,9 +71,9 @@ def _publish(
     volumes = [(run.results.work(kind, channels[c]), t, (t,) if kind == "raw" else (t, c)) for t, c in indices]
     attributes: dict[str, Any] = {
         "ome": {
-            "version": ome.VERSION,
-            "multiscales": ome.multiscales(f"run {kind}", AXES[kind], layout.levels, VOXEL, INTERVAL),
-            "omero": ome.channels({c: CHANNELS[c] for c in names}, dict.fromkeys(names, (0, 4096, 0, 4000))),
+            "version": ngff.NGFF_VERSION,
+            "multiscales": ngff.describe_multiscales(f"run {kind}", AXES[kind], layout.levels, VOXEL, INTERVAL),
+            "omero": ngff.describe_channels({c: CHANNELS[c] for c in names}, dict.fromkeys(names, (0, 4096, 0, 4000))),
         },
         "lightsheet": {
             "seconds": INTERVAL and [INTERVAL * t for t in range(timepoints)],
@@ -81,4 +81,4 @@ def _publish(
         },
     }
     leading = (timepoints,) if kind == "raw" else (timepoints, len(channels))
-    publication.publish(place, volumes, layout, leading, attributes)
+    publish.publish_store(place, volumes, layout, leading, attributes)

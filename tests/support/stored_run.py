@@ -7,9 +7,10 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 
-from lightsheet import files, ome, publication, records, store
-from lightsheet.results import CONFIG, Results
-from lightsheet.store import Layout
+from lightsheet.store import ngff, publish, records
+from lightsheet.store.paths import CONFIG_FILE, Results
+from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
+from lightsheet.system import files
 
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
 SHAPE = (8, 40, 30)
@@ -67,7 +68,7 @@ def make(
 def _provenance(results: Results) -> None:
     """Write what the page reads of the provenance, and the log of the first of two timepoints."""
     config = "name: my run\ndeconvolution:\n  timepoints_per_job: 2\ninput:\n  ignore: ['<b>*']\n"
-    files.write_text(results.folder / CONFIG, config)
+    files.write_text(results.folder / CONFIG_FILE, config)
     workflow = {"@id": "Snakefile", "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"], "version": COMMIT}
     times = {"startTime": "2026-11-21T07:00:00+00:00", "endTime": "2026-11-21T09:30:00+00:00"}
     python = {"@id": "https://www.python.org/", "@type": "SoftwareApplication", "name": "python"}
@@ -82,14 +83,16 @@ def _volume(results: Results, channel: str, t: int, number: int, hole: bool, sca
     factors, darks = {"raw": 1, "result": scale or 1}, {"raw": DARK, "result": 0}
     for kind, dtype in dtypes.items():
         filled = volume(PEAKS[kind] * factors[kind], darks[kind], dtype)
-        shards, _ = store.write_volume(
-            results.work(kind, channel), t, store.hole(_layout(dtype)) if hole else filled, _layout(dtype), 1
+        shards, _ = write_volume(
+            results.work(kind, channel), t, make_hole(_layout(dtype)) if hole else filled, _layout(dtype), 1
         )
         own = _raw_fields(channel, t) if kind == "raw" else _result_fields(channel, t, number, dtype, scale)
         if hole:
             own |= {"statistics": None, "missing": True, **({"sources": []} if kind == "raw" else {})}
         where = {"host": f"node{t % 2}", "slurm_job": str(100 + t) if t % 2 else None}
-        records.write(results.record(kind, channel, t), records.done("f", shards, times[kind], **own) | where)
+        records.write_record(
+            results.record(kind, channel, t), records.make_record("f", shards, times[kind], **own) | where
+        )
 
 
 def _raw_fields(channel: str, t: int) -> dict[str, Any]:
@@ -108,8 +111,8 @@ def _result_fields(channel: str, t: int, number: int, dtype: str, scale: int | N
     return {"settings": settings, "statistics": found}
 
 
-def _layout(dtype: str) -> Layout:
-    return Layout.plan(SHAPE, VOXEL, dtype, CODEC)
+def _layout(dtype: str) -> StoreLayout:
+    return StoreLayout.plan(SHAPE, VOXEL, dtype, CODEC)
 
 
 def _publish(
@@ -129,10 +132,10 @@ def _publish(
         for c, channel in enumerate(channels)
     ]
     described = {
-        "version": ome.VERSION,
-        "multiscales": ome.multiscales("a", "tzyx" if raw else "tczyx", layout.levels, VOXEL, None),
-        "omero": ome.channels({c: CHANNELS[c] for c in channels}, dict.fromkeys(channels, (0, 9, 0, 9))),
+        "version": ngff.NGFF_VERSION,
+        "multiscales": ngff.describe_multiscales("a", "tzyx" if raw else "tczyx", layout.levels, VOXEL, None),
+        "omero": ngff.describe_channels({c: CHANNELS[c] for c in channels}, dict.fromkeys(channels, (0, 9, 0, 9))),
     }
     attributes = {"ome": described, "lightsheet": {"seconds": seconds, "missing": []}}
     place = results.raw_store(channels[0]) if raw else results.store
-    publication.publish(place, volumes, layout, (timepoints,) if raw else (timepoints, len(channels)), attributes)
+    publish.publish_store(place, volumes, layout, (timepoints,) if raw else (timepoints, len(channels)), attributes)

@@ -8,21 +8,16 @@ import numpy as np
 import tifffile
 
 import inventory as inventory_script
-from lightsheet import (
-    consolidation,
-    files,
-    ingestion,
-    optics,
-    plan,
-    provenance,
-    psf,
-    psf_preparation,
-    restoration,
-    scene,
-)
-from lightsheet.run import Run
+from lightsheet.processing import deconvolve, ingest
+from lightsheet.provenance import crate
+from lightsheet.psf import measure, preparation
+from lightsheet.run import consolidate
+from lightsheet.run.prepare import prepare_run
+from lightsheet.run.run import Run
+from lightsheet.simulation import optics, scene
+from lightsheet.system import files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STARTED, ENDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 5, 6, tzinfo=UTC)
 TILE = (6, 20, 12)
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
@@ -35,7 +30,7 @@ def simulate(folder: Path) -> None:
     folder.mkdir(parents=True)
     for number, (channel, name) in enumerate(NAMES.items()):
         camera, index, wavelength = channel.split("_")
-        image = optics.measured_psf(scene.CHANNELS[number], (31, 20, 20), VOXEL, rng)
+        image = optics.simulate_measured_psf(scene.CHANNELS[number], (31, 20, 20), VOXEL, rng)
         tifffile.imwrite(folder / name, image)
         for t in range(2):
             for x in range(2):
@@ -58,7 +53,7 @@ def prepare(folder: Path, **sections: dict[str, object]) -> Run:
     }
     for name, section in sections.items():
         config[name] |= section
-    return plan.prepare(config)
+    return prepare_run(config)
 
 
 def finish(run: Run) -> None:
@@ -68,23 +63,23 @@ def finish(run: Run) -> None:
     results.folder.mkdir(parents=True)
     inventory_script.inventory(run.acquisition, run.volume, results.folder / "inventory.csv")
     for channel in run.channels:
-        used, facts = psf_preparation.prepare_file(Path(run.psf_file(channel)), **run.psf_settings())
-        psf.save(used, VOXEL, results.psf(channel, ".tif"))
+        used, facts = preparation.prepare_psf_file(Path(run.psf_file(channel)), **run.psf_settings())
+        measure.save_psf(used, VOXEL, results.psf(channel, ".tif"))
         files.write_json(results.psf(channel, ".json"), facts)
         files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
         for block in run.blocks:
             for t, tiles in run.tiles(channel, block):
-                done["raw", channel, t] = ingestion.ingest(results, channel, t, tiles, layouts["raw"], 1)
+                done["raw", channel, t] = ingest.ingest_volume(results, channel, t, tiles, layouts["raw"], 1)
     for channel in run.channels:
         own = {**run.settings(), "background": run.settings()["background"][channel]}
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in range(run.acquisition.timepoints):
-            fingerprint = restoration.fingerprint_of(done["raw", channel, t], digest, own, layouts["result"])
-            done["result", channel, t] = restoration.deconvolve(
+            fingerprint = deconvolve.compute_fingerprint(done["raw", channel, t], digest, own, layouts["result"])
+            done["result", channel, t] = deconvolve.deconvolve_volume(
                 results, channel, t, results.psf(channel, ".tif"), own, layouts["result"], fingerprint, 1
             )
-    consolidation.publish_all(run, done)
-    provenance.write(run, done, repository=ROOT, started=STARTED, ended=ENDED)
+    consolidate.publish_stores(run, done)
+    crate.write_crate(run, done, repository=ROOT, started=STARTED, ended=ENDED)
 
 
 def make(folder: Path, **sections: dict[str, object]) -> Run:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import files
+from lightsheet.system import files
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     files.write_json(path, {"b": 1})
-    with pytest.raises(FileNotFoundError), files.atomic(path) as part:
+    with pytest.raises(FileNotFoundError), files.write_whole(path) as part:
         part.rename(tmp_path / "half")  # so that it cannot take the place of `path`
     (tmp_path / "half").unlink()
     assert files.read_json(path) == {"b": 1}
@@ -35,7 +35,7 @@ def test_a_file_that_another_node_wrote_is_waited_for(tmp_path: Path, monkeypatc
         looks.append(1)
         return ["a"] if len(looks) < 4 else []
 
-    assert files.patiently(missing, tmp_path, tmp_path / "absent") == []
+    assert files.wait_until_visible(missing, tmp_path, tmp_path / "absent") == []
     assert len(looks) == 4
 
 
@@ -43,13 +43,13 @@ def test_a_file_that_does_not_come_is_missing_after_a_while(tmp_path: Path, monk
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setattr(files, "LAG_POLL_SECONDS", 0.01)
     monkeypatch.setattr(files, "LAG_SECONDS", 0.05)
-    assert files.patiently(lambda: ["a"], tmp_path) == ["a"]
+    assert files.wait_until_visible(lambda: ["a"], tmp_path) == ["a"]
 
 
 def test_on_one_machine_nothing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     start = time.monotonic()
-    assert files.patiently(lambda: ["a"], tmp_path) == ["a"]
+    assert files.wait_until_visible(lambda: ["a"], tmp_path) == ["a"]
     assert time.monotonic() - start < 1
 
 
@@ -61,8 +61,12 @@ def test_what_is_no_json_reads_as_absent(tmp_path: Path) -> None:
 
 def test_digests_are_those_of_sha256sum(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    assert files.sha256(tmp_path / "a").startswith("ba7816bf8f01cfea")
-    assert files.digest({"a": 1, "b": 2}) == files.digest({"b": 2, "a": 1}) != files.digest({"a": 1, "b": 3})
+    assert files.digest_sha256(tmp_path / "a").startswith("ba7816bf8f01cfea")
+    assert (
+        files.digest_json({"a": 1, "b": 2})
+        == files.digest_json({"b": 2, "a": 1})
+        != files.digest_json({"a": 1, "b": 3})
+    )
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
@@ -75,12 +79,12 @@ def test_swap_puts_one_folder_in_the_place_of_another(
     for folder in (new, place):
         folder.mkdir()
         (folder / "name").write_text(folder.name)
-    files.swap(new, place)
+    files.swap_folders(new, place)
     assert (place / "name").read_text() == "new"
     assert (new / "name").read_text() == "place"
 
 
 def test_swap_into_an_empty_place_is_a_rename(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    files.swap(tmp_path / "new", tmp_path / "place")
+    files.swap_folders(tmp_path / "new", tmp_path / "place")
     assert [p.name for p in tmp_path.iterdir()] == ["place"]

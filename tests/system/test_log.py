@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import log
-from lightsheet.errors import InputError
+from lightsheet.system import log
+from lightsheet.system.errors import InputError
 
 
 def test_a_users_mistake_ends_with_a_sentence_and_no_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as end, log.job(tmp_path / "logs" / "a.log"):
+    with pytest.raises(SystemExit) as end, log.log_job(tmp_path / "logs" / "a.log"):
         raise InputError("a.tif: is cut off")
     assert end.value.code == 1
     text = (tmp_path / "logs" / "a.log").read_text()
@@ -21,13 +21,13 @@ def test_a_users_mistake_ends_with_a_sentence_and_no_traceback(
 
 
 def test_a_programs_mistake_ends_with_a_traceback(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit), log.job(tmp_path / "a.log"):
+    with pytest.raises(SystemExit), log.log_job(tmp_path / "a.log"):
         raise ZeroDivisionError
     assert "Traceback" in (tmp_path / "a.log").read_text()
 
 
 def test_an_interrupted_job_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as end, log.job(tmp_path / "a.log"):
+    with pytest.raises(SystemExit) as end, log.log_job(tmp_path / "a.log"):
         raise KeyboardInterrupt
     assert end.value.code == 130
     assert (tmp_path / "a.log").read_text().endswith("interrupted; what was finished is kept\n")
@@ -35,7 +35,7 @@ def test_an_interrupted_job_says_so(tmp_path: Path) -> None:
 
 def test_a_job_that_slurm_ends_says_so_and_hands_the_signal_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, log.job(tmp_path / "a.log"):
+    with pytest.raises(SystemExit) as end, log.log_job(tmp_path / "a.log"):
         signal.raise_signal(signal.SIGTERM)
     assert end.value.code == 130
     assert "interrupted" in (tmp_path / "a.log").read_text()
@@ -44,13 +44,13 @@ def test_a_job_that_slurm_ends_says_so_and_hands_the_signal_back(tmp_path: Path)
 
 def test_the_log_of_an_earlier_try_stays(tmp_path: Path) -> None:
     for reason in ("first", "second"):
-        with pytest.raises(SystemExit), log.job(tmp_path / "a.log"):
+        with pytest.raises(SystemExit), log.log_job(tmp_path / "a.log"):
             raise InputError(reason)
     assert "first" in (tmp_path / "a.log").read_text()
 
 
 def test_progress_says_how_many_and_how_long(tmp_path: Path) -> None:
-    with log.job(tmp_path / "a.log"):
+    with log.log_job(tmp_path / "a.log"):
         progress = log.Progress("ingest", 2)
         progress.step("first")
         progress.step("second")
@@ -62,7 +62,7 @@ def test_progress_says_how_many_and_how_long(tmp_path: Path) -> None:
 def test_what_goes_fast_is_told_now_and_then_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shard takes 10 ms."""
     clock = itertools.count()
-    with log.job(tmp_path / "a.log"), log.about("488nm"):
+    with log.log_job(tmp_path / "a.log"), log.name_subject("488nm"):
         monkeypatch.setattr(log.time, "monotonic", lambda: next(clock) / 100)
         for total in (3500, 900):
             progress = log.Progress("check", total, "shard", pause=10)

@@ -7,8 +7,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from lightsheet.page import before_after, pictures
-from tests.stored_run import BACKGROUND, DARK, ODD, PEAKS, make
+from lightsheet.viewing import before_after, pictures
+from tests.support.stored_run import BACKGROUND, DARK, ODD, PEAKS, make
 
 
 def decode(picture: dict[str, Any], plane: str, kind: str) -> np.ndarray:
@@ -29,7 +29,7 @@ def test_both_are_shown_in_the_same_contrast(
 ) -> None:
     monkeypatch.setattr(before_after, "WINDOW", (0, 100))
     results = make(tmp_path, timepoints=1, scale=scale)
-    picture = before_after.embed(results, ODD, 0, BACKGROUND, scale or 1)
+    picture = before_after.draw_volume(results, ODD, 0, BACKGROUND, scale or 1)
     assert (picture["low"], picture["high"]) == (0, PEAKS["result"])
     for kind, dark, peak in (("raw", DARK - BACKGROUND, PEAKS["raw"] - BACKGROUND), ("result", 0, PEAKS["result"])):
         seen = decode(picture, "xy", kind)
@@ -39,7 +39,7 @@ def test_both_are_shown_in_the_same_contrast(
 
 def test_three_planes_to_scale_with_a_true_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(before_after, "WINDOW", (0, 100))
-    picture = before_after.embed(make(tmp_path, timepoints=1), ODD, 0, BACKGROUND, 1)
+    picture = before_after.draw_volume(make(tmp_path, timepoints=1), ODD, 0, BACKGROUND, 1)
     # 8 planes of 0.3 um over pixels of 0.1 um are 24; the bright voxel keeps its relative place.
     assert picture["size"] == (24, 40, 30)
     for plane, shape, place in (("xy", (40, 30), (30, 10)), ("xz", (24, 30), (7, 10)), ("yz", (40, 24), (30, 7))):
@@ -54,12 +54,12 @@ def test_three_planes_to_scale_with_a_true_bar(tmp_path: Path, monkeypatch: pyte
 def test_the_window_is_that_of_all_planes_of_both() -> None:
     planes = [np.full((4, 4), value, np.float32) for value in (1, 2, 3, 5, 7, 9)]
     every = [pictures.Projections(*planes[:3], 1.0), pictures.Projections(*planes[3:], 1.0)]
-    low, high = before_after.window(every)
+    low, high = before_after.choose_window(every)
     assert (low, high) == (1, 9)
-    assert before_after.window([pictures.Projections(*planes[:1] * 3, 1.0)]) == (1, 2)
+    assert before_after.choose_window([pictures.Projections(*planes[:1] * 3, 1.0)]) == (1, 2)
 
 
 def test_first_last_some_between_and_the_marked_are_chosen() -> None:
-    assert before_after.choose(range(200), [77, 140]) == [0, 50, 77, 100, 140, 149, 199]
-    assert before_after.choose([3, 4], []) == [3, 4]
-    assert before_after.choose([], []) == []
+    assert before_after.choose_timepoints(range(200), [77, 140]) == [0, 50, 77, 100, 140, 149, 199]
+    assert before_after.choose_timepoints([3, 4], []) == [3, 4]
+    assert before_after.choose_timepoints([], []) == []

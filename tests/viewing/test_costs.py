@@ -1,22 +1,22 @@
 import pytest
 
-from lightsheet.page import costs
-from lightsheet.page.finished import Volume
+from lightsheet.viewing import costs
+from lightsheet.viewing.run_table import VolumeRecords
 
 
-def volume(t: int, source: str | None, host: str = "a", job: str | None = None) -> Volume:
+def volume(t: int, source: str | None, host: str = "a", job: str | None = None) -> VolumeRecords:
     shards = [{"level": 0, "bytes": 70}, {"level": 1, "bytes": 7}]
     where = {"host": host, "slurm_job": job}
     sources = [{"path": source, "bytes": 100}] if source else []
     raw = {"seconds": {"ingest": 1.0}, "shards": shards, "sources": sources, "missing": not source, **where}
     seconds = {"read": 0.5, "deconvolve": 4.0, "write": 2.0} if source else {"write": 0.25}
-    return Volume("A", t, raw, {"seconds": seconds, "shards": [{"level": 0, "bytes": 300}], **where})
+    return VolumeRecords("A", t, raw, {"seconds": seconds, "shards": [{"level": 0, "bytes": 300}], **where})
 
 
 def test_each_stage_has_its_seconds_and_bytes() -> None:
-    each = costs.of_volumes([volume(0, "x.tif"), volume(1, "y.tif"), volume(2, None)])
+    each = costs.count_costs([volume(0, "x.tif"), volume(1, "y.tif"), volume(2, None)])
     assert each[0].total == 7.5
-    found = {stage["name"]: (stage["seconds"], stage["read"], stage["written"]) for stage in costs.stages(each)}
+    found = {stage["name"]: (stage["seconds"], stage["read"], stage["written"]) for stage in costs.sum_stages(each)}
     assert found == {
         "ingest": (3, 200, 231),
         "read": (1, 140, None),
@@ -26,12 +26,14 @@ def test_each_stage_has_its_seconds_and_bytes() -> None:
 
 
 def test_a_file_that_holds_several_volumes_is_read_once() -> None:
-    each = costs.of_volumes([volume(t, "all.tif") for t in range(4)])
+    each = costs.count_costs([volume(t, "all.tif") for t in range(4)])
     assert sum(cost.read["ingest"] for cost in each) == pytest.approx(100)
 
 
 def test_hosts_say_how_much_they_did() -> None:
-    found = costs.hosts([volume(0, "x", "b", "7"), volume(1, "y", "b", "8"), volume(2, "z", "a"), volume(3, "w", "b")])
+    found = costs.sum_hosts(
+        [volume(0, "x", "b", "7"), volume(1, "y", "b", "8"), volume(2, "z", "a"), volume(3, "w", "b")]
+    )
     assert found == [
         {"host": "a", "ingested": 1, "deconvolved": 1, "seconds": 7.5, "jobs": []},
         {"host": "b", "ingested": 3, "deconvolved": 3, "seconds": 22.5, "jobs": ["7", "8"]},

@@ -13,11 +13,11 @@ import tifffile
 import zarr
 
 import export as script
-from lightsheet import published, store
-from lightsheet.errors import InputError
-from lightsheet.export import choice
-from tests import published_run
-from tests.published_run import CHANNELS, Run
+from lightsheet.store import published, volumes
+from lightsheet.system.errors import InputError
+from lightsheet.viewing import export
+from tests.support import published_run
+from tests.support.published_run import CHANNELS, Run
 
 FIRST, SECOND = CHANNELS
 
@@ -34,23 +34,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     [("0:10:2,15", [0, 2, 4, 6, 8, 15]), ("3", [3]), (":", list(range(20))), ("18:", [18, 19]), (":2, 1", [0, 1])],
 )
 def test_timepoints_are_read(text: str, chosen: list[int]) -> None:
-    assert choice.parse_timepoints(text, 20) == chosen
+    assert export.parse_timepoints(text, 20) == chosen
 
 
 @pytest.mark.parametrize("text", ["20", "10:21", "5:5", "30:", "0,20"])
 def test_timepoints_that_there_are_not_are_named(text: str) -> None:
     with pytest.raises(InputError, match=r"is not among the timepoints 0 to 19 of this run"):
-        choice.parse_timepoints(text, 20)
+        export.parse_timepoints(text, 20)
 
 
 @pytest.mark.parametrize("text", ["a", "-1", "1:2:0", "1:2:3:4", "1;2", "1,,2", "1.5"])
 def test_what_is_no_choice_of_timepoints_is_named(text: str) -> None:
     with pytest.raises(InputError, match="is neither a number nor START:END"):
-        choice.parse_timepoints(text, 20)
+        export.parse_timepoints(text, 20)
 
 
 def test_channels_and_timepoints_are_chosen(run: Run, tmp_path: Path) -> None:
-    written = choice.export(run.results.folder, "ome-tiff", tmp_path, channels=[SECOND, FIRST], timepoints="1,3")
+    written = export.export_volumes(
+        run.results.folder, "ome-tiff", tmp_path, channels=[SECOND, FIRST], timepoints="1,3"
+    )
     assert written == [tmp_path / "run_t0001.ome.tif", tmp_path / "run_t0003.ome.tif"]
     for path, t in zip(written, (1, 3), strict=True):
         swapped = np.stack([run.volumes["result", t, c] for c in (1, 0)])
@@ -58,7 +60,7 @@ def test_channels_and_timepoints_are_chosen(run: Run, tmp_path: Path) -> None:
 
 
 def test_raw_volumes_have_a_name_of_their_own(run: Run, tmp_path: Path) -> None:
-    written = choice.export(run.results.folder, "ome-zarr-0.4", tmp_path, "raw", [SECOND], "1")
+    written = export.export_volumes(run.results.folder, "ome-zarr-0.4", tmp_path, "raw", [SECOND], "1")
     assert written == [tmp_path / "run_raw.ome.zarr"]
     np.testing.assert_array_equal(zarr.open_array(written[0] / "0", mode="r")[0, 0], run.volumes["raw", 1, 1])
 
@@ -67,71 +69,72 @@ def test_holes_are_said_and_left_out_where_nothing_is_left(
     run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "lightsheet")
-    written = choice.export(run.results.folder, "ome-tiff", tmp_path, timepoints="1:")
+    written = export.export_volumes(run.results.folder, "ome-tiff", tmp_path, timepoints="1:")
     assert [path.name for path in written] == [f"run_t000{t}.ome.tif" for t in (1, 2, 3)]
     assert "timepoint 4 was not recorded: left out" in caplog.text
     assert f"timepoint 2 of {SECOND} was not recorded: it is empty" in caplog.text
     np.testing.assert_array_equal(np.isnan(tifffile.imread(written[1])).all(axis=(1, 2, 3)), [False, True])
     assert [f"exporting {n}/3" in caplog.text for n in (1, 2, 3)] == [True] * 3
     with pytest.raises(InputError, match="none of them was recorded"):
-        choice.export(run.results.folder, "ome-tiff", tmp_path, timepoints="4")
+        export.export_volumes(run.results.folder, "ome-tiff", tmp_path, timepoints="4")
 
 
-@pytest.mark.parametrize("form", choice.FORMATS)
+@pytest.mark.parametrize("form", export.FORMATS)
 def test_what_is_there_stays(run: Run, tmp_path: Path, form: str) -> None:
-    (first, *_) = choice.export(run.results.folder, form, tmp_path, timepoints="1")
+    (first, *_) = export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with pytest.raises(InputError, match=f"{first} is there already; remove what is no longer wanted, or name another"):
-        choice.export(run.results.folder, form, tmp_path, timepoints="0,1")
+        export.export_volumes(run.results.folder, form, tmp_path, timepoints="0,1")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-@pytest.mark.parametrize("form", choice.FORMATS)
+@pytest.mark.parametrize("form", export.FORMATS)
 def test_after_an_error_nothing_of_it_is_left(
     run: Run, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the last level of the last channel."""
-    bands = published.Image.bands
+    bands = published.PublishedImage.bands
 
     def interrupted(image: Any, channel: Any, *where: int, **how: bool) -> Any:
         if channel.name == SECOND:
             raise KeyboardInterrupt
         yield from bands(image, channel, *where, **how)
 
-    monkeypatch.setattr(published.Image, "bands", interrupted)
+    monkeypatch.setattr(published.PublishedImage, "bands", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        choice.export(run.results.folder, form, tmp_path, timepoints="1")
+        export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", choice.FORMATS)
+@pytest.mark.parametrize("form", export.FORMATS)
 def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Path, form: str) -> None:
     """And what it left is not in the way of the next try, which removes it."""
     killed = (
-        "import os; from pathlib import Path; from lightsheet import published; from lightsheet.export import choice\n"
-        "bands = published.Image.bands\n"
+        "import os; from pathlib import Path; from lightsheet.store import PublishedImage\n"
+        "from lightsheet.viewing import export_volumes\n"
+        "bands = PublishedImage.bands\n"
         "def dying(image, channel, *where, **how):\n"
         f"    if channel.name == {SECOND!r}: os.kill(os.getpid(), 9)\n"
         "    yield from bands(image, channel, *where, **how)\n"
-        "published.Image.bands = dying\n"
-        f"choice.export(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
+        "PublishedImage.bands = dying\n"
+        f"export_volumes(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(script.__file__).parent)}
     )
     assert ended.returncode == -signal.SIGKILL
     assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
-    (path,) = choice.export(run.results.folder, form, tmp_path, timepoints="1")
+    (path,) = export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
     run = published_run.make(tmp_path, (4, 8, 8))
-    shard = store.shard_path(run.results.store, 0, (0, 1))
+    shard = volumes.shard_path(run.results.store, 0, (0, 1))
     shard.unlink()
-    for form in choice.FORMATS:
+    for form in export.FORMATS:
         with pytest.raises(InputError, match="is missing; run"):
-            choice.export(run.results.folder, form, tmp_path / "out")
+            export.export_volumes(run.results.folder, form, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -161,6 +164,6 @@ def test_the_script_refuses_what_is_no_finished_run_and_what_is_no_folder(
     assert script.main([str(tmp_path), "--format", "ome-tiff", "--out", str(tmp_path)]) == 2
     assert "name the folder of one finished run" in capsys.readouterr().err
     (tmp_path / "file").touch()
-    for form in choice.FORMATS:
+    for form in export.FORMATS:
         assert script.main([str(run.results.folder), "--format", form, "--out", str(tmp_path / "file")]) == 2
         assert "cannot be written" in capsys.readouterr().err

@@ -1,20 +1,20 @@
 import pytest
 
-from lightsheet.page import measures, trends
-from lightsheet.page.finished import Volume
-from lightsheet.page.measures import MEASURES, Measure, Scale
+from lightsheet.viewing import measures, trends
+from lightsheet.viewing.measures import MEASURES, Measure, Scale
+from lightsheet.viewing.run_table import VolumeRecords
 
 BY_TITLE = {measure.title: measure for measure in MEASURES}
 SCALE = Scale(1000, 0.1)
 
 
-def volume(timepoint: int, **statistics: object) -> Volume:
+def volume(timepoint: int, **statistics: object) -> VolumeRecords:
     seconds = {"seconds": {"read": 1.5, "deconvolve": 2.0}}
-    return Volume("A", timepoint, {"seconds": {"ingest": 0.25}}, {**seconds, "statistics": statistics})
+    return VolumeRecords("A", timepoint, {"seconds": {"ingest": 0.25}}, {**seconds, "statistics": statistics})
 
 
-def hole(timepoint: int) -> Volume:
-    return Volume("A", timepoint, {"seconds": {}, "missing": True}, {"seconds": {}, "statistics": None})
+def hole(timepoint: int) -> VolumeRecords:
+    return VolumeRecords("A", timepoint, {"seconds": {}, "missing": True}, {"seconds": {}, "statistics": None})
 
 
 @pytest.mark.parametrize(
@@ -32,26 +32,26 @@ def hole(timepoint: int) -> Volume:
 def test_values_come_from_the_records(title: str, values: list[float | None]) -> None:
     first = volume(0, sum=50, flux_before=100, residual=0.1, negative_voxels=100, saturated_voxels=1, clipped_voxels=10)
     last = volume(2, sum=50, flux_before=200, residual=0.3, negative_voxels=200, saturated_voxels=2, clipped_voxels=20)
-    found = trends.trend(BY_TITLE[title], [first, hole(1), last], SCALE)
+    found = trends.follow_measure(BY_TITLE[title], [first, hole(1), last], SCALE)
     assert found.curves == {"": pytest.approx(values)}
 
 
 def test_resolution_is_in_micrometres_of_raw_and_result() -> None:
     volumes = [volume(0, resolution_voxels={"raw": 4, "result": None}), hole(1), volume(2)]
-    found = trends.trend(BY_TITLE["Resolution and focus"], volumes, SCALE)
+    found = trends.follow_measure(BY_TITLE["Resolution and focus"], volumes, SCALE)
     assert found.curves == {"raw": [pytest.approx(0.4), None, None], "result": [None] * 3}
     assert found.values == [pytest.approx(0.4)]
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.title)
 def test_what_an_old_record_lacks_is_no_value(measure: Measure) -> None:
-    found = trends.trend(measure, [volume(0, sum=1.0)] * 2, SCALE)
+    found = trends.follow_measure(measure, [volume(0, sum=1.0)] * 2, SCALE)
     assert measure.title == "Seconds" or found.values == []
     assert not found.outliers
 
 
 def test_a_dark_image_has_no_flux() -> None:
-    assert measures.flux(volume(0, sum=0.0, flux_before=0.0), SCALE) is None
+    assert measures.measure_light_kept(volume(0, sum=0.0, flux_before=0.0), SCALE) is None
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_dark_image_has_no_flux() -> None:
     ],
 )
 def test_numbers_have_four_digits_and_a_unit(value: float, unit: str, text: str) -> None:
-    assert measures.number(value, unit) == text
+    assert measures.format_measure(value, unit) == text
 
 
 def test_moments_are_exact_where_seconds_matter() -> None:
-    assert [measures.moment(at) for at in (0, 0.05, 43.748, 720)] == ["0 s", "0.05 s", "43.75 s", "12 min"]
+    assert [measures.format_moment(at) for at in (0, 0.05, 43.748, 720)] == ["0 s", "0.05 s", "43.75 s", "12 min"]

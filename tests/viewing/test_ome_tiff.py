@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet.export import choice, ome_tiff
-from tests import published_run
-from tests.published_run import CHANNELS, INTERVAL, Run
+from lightsheet.viewing import export, ome_tiff
+from tests.support import published_run
+from tests.support.published_run import CHANNELS, INTERVAL, Run
 
 SHAPE = (6, 300, 530)
 OME = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
@@ -28,7 +28,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def files(run: Run) -> dict[str, Path]:
     """The second timepoint."""
     out = run.results.folder.parent / "out"
-    return {kind: choice.export(run.results.folder, "ome-tiff", out, kind, timepoints="1")[0] for kind in run.layouts}
+    return {
+        kind: export.export_volumes(run.results.folder, "ome-tiff", out, kind, timepoints="1")[0]
+        for kind in run.layouts
+    }
 
 
 def halved(volume: np.ndarray) -> np.ndarray:
@@ -91,16 +94,16 @@ def test_the_ome_xml_says_size_time_names_and_colours(files: dict[str, Path], ki
 
 def test_it_is_a_big_tiff_where_offsets_need_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ome_tiff, "CLASSIC_BYTES", 2 * 6 * 300 * 530 * 4)
-    (path,) = choice.export(run.results.folder, "ome-tiff", tmp_path, timepoints="0")
+    (path,) = export.export_volumes(run.results.folder, "ome-tiff", tmp_path, timepoints="0")
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_bigtiff
         np.testing.assert_array_equal(tiff.asarray()[1], run.volumes["result", 0, 1])
 
 
 def test_what_is_not_known_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.published_run.INTERVAL", None)
+    monkeypatch.setattr("tests.support.published_run.INTERVAL", None)
     unknown = published_run.make(tmp_path, (3, 8, 8))
-    (path,) = choice.export(unknown.results.folder, "ome-tiff", tmp_path)
+    (path,) = export.export_volumes(unknown.results.folder, "ome-tiff", tmp_path)
     with tifffile.TiffFile(path) as tiff:
         assert "TimeIncrement" not in tiff.ome_metadata
         assert "DeltaT" not in tiff.ome_metadata

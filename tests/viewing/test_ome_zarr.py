@@ -12,9 +12,9 @@ import yaozarrs
 import zarr
 from ome_zarr_models.v04 import Image
 
-from lightsheet.export import choice
-from tests import published_run
-from tests.published_run import CHANNELS, INTERVAL, Run
+from lightsheet.viewing import export
+from tests.support import published_run
+from tests.support.published_run import CHANNELS, INTERVAL, Run
 
 SHAPE = (8, 90, 300)
 LEVELS = [(8, 90, 300), (8, 45, 150), (4, 23, 75)]
@@ -33,7 +33,8 @@ def stores(run: Run) -> dict[str, Path]:
     """Every other timepoint."""
     out = run.results.folder.parent / "out"
     return {
-        kind: choice.export(run.results.folder, "ome-zarr-0.4", out, kind, timepoints="::2")[0] for kind in run.layouts
+        kind: export.export_volumes(run.results.folder, "ome-zarr-0.4", out, kind, timepoints="::2")[0]
+        for kind in run.layouts
     }
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import records
-from lightsheet.page import report
-from tests import headless
-from tests.stored_run import CHANNELS, ODD, make
+from lightsheet.store import records
+from lightsheet.viewing import report
+from tests.support import headless
+from tests.support.stored_run import CHANNELS, ODD, make
 
 WIDTHS = (1280, 390)
 
@@ -43,10 +43,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     results = make(folder, 20, seconds=[43.748 * t for t in range(20)], missing=[(ODD, 3)])
     place = results.record("result", ODD, 8)
-    record = records.read(place)
+    record = records.read_record(place)
     assert record
-    records.write(place, record | {"statistics": record["statistics"] | {"residual": 2.5, "sum": 400.0}})
-    report.write(results, results.folder / "report.html")
+    records.write_record(place, record | {"statistics": record["statistics"] | {"residual": 2.5, "sum": 400.0}})
+    report.write_report(results, results.folder / "report.html")
     return results.folder / "report.html"
 
 

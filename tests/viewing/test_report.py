@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import yaml
 
-from lightsheet import files, records
-from lightsheet.errors import InputError
-from lightsheet.page import report
-from lightsheet.results import CONFIG, Results
-from tests.stored_run import CHANNELS, COMMIT, ODD, make
+from lightsheet.store import records
+from lightsheet.store.paths import CONFIG_FILE, Results
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
+from lightsheet.viewing import report
+from tests.support.stored_run import CHANNELS, COMMIT, ODD, make
 
 OTHER = "CamB_ch1_560nm"
 CITED = "https://doi.org/10.1038/s41592-019-0515-7"
@@ -66,17 +67,19 @@ class Page(HTMLParser):
 
 
 def written(results: Results) -> Page:
-    report.write(results, results.folder / "report.html")
+    report.write_report(results, results.folder / "report.html")
     return Page(results.folder / "report.html")
 
 
 def change(results: Results, channel: str, timepoint: int, **statistics: Any) -> None:
     """Change the record of a deconvolved volume; what is None is left out."""
     place = results.record("result", channel, timepoint)
-    record = records.read(place)
+    record = records.read_record(place)
     assert record
     found = record["statistics"] | statistics
-    records.write(place, record | {"statistics": {key: value for key, value in found.items() if value is not None}})
+    records.write_record(
+        place, record | {"statistics": {key: value for key, value in found.items() if value is not None}}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,7 @@ def test_the_page_needs_nothing_but_itself(page: Page) -> None:
 
 def test_links_are_relative_and_lead_to_what_is_there(results: Results, page: Page) -> None:
     links = [link for link in page.links() if link != CITED]
-    assert {"inventory.csv", "ro-crate-metadata.json", CONFIG} <= set(links)
+    assert {"inventory.csv", "ro-crate-metadata.json", CONFIG_FILE} <= set(links)
     assert {f"records/result/{c}/t{t:04d}.json" for c in CHANNELS for t in range(2)} <= set(links)
     assert all((results.folder / link).exists() for link in links)
     names = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
@@ -175,7 +178,7 @@ def test_the_provenance_is_told_in_words(results: Results, page: Page) -> None:
     assert f"scripts/verify.py '{results.folder}' --volumes 2" in text
     assert f"scripts/compare.py 'repeated/my run' '{results.folder}'" in text
     shown = page.text[page.text.index("name: my run") :]
-    assert yaml.safe_load(shown.split("Files")[0]) == yaml.safe_load((results.folder / CONFIG).read_text())
+    assert yaml.safe_load(shown.split("Files")[0]) == yaml.safe_load((results.folder / CONFIG_FILE).read_text())
 
 
 def test_odd_names_are_text_and_not_markup(page: Page) -> None:
@@ -245,10 +248,10 @@ def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:
     results = make(tmp_path, 2)
     for channel, t, iterations in ((ODD, 0, 60), (ODD, 1, 75), (OTHER, 0, 80), (OTHER, 1, 80)):
         change(results, channel, t, iterations=iterations)
-        record = records.read(results.record("result", channel, t))
+        record = records.read_record(results.record("result", channel, t))
         assert record
         record["settings"]["iterations"] = "auto"
-        records.write(results.record("result", channel, t), record)
+        records.write_record(results.record("result", channel, t), record)
     rows = {row[0]: row[1] for row in written(results).rows if len(row) == 2}
     assert rows["iterations"] == f"{ODD}: auto: 60 to 75{OTHER}: auto: 80"
 
@@ -265,12 +268,12 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
     for channel in CHANNELS:
         for t in range(2):
             change(results, channel, t, residual=None, resolution_voxels=None, saturated_voxels=None)
-            raw = records.read(results.record("raw", channel, t))
+            raw = records.read_record(results.record("raw", channel, t))
             assert raw
             del raw["sources"], raw["host"], raw["slurm_job"]
-            records.write(results.record("raw", channel, t), raw | {"seconds": {"read": 1.0, "write": 2.0}})
+            records.write_record(results.record("raw", channel, t), raw | {"seconds": {"read": 1.0, "write": 2.0}})
     files.write_json(results.crate, {})
-    (results.folder / CONFIG).unlink()
+    (results.folder / CONFIG_FILE).unlink()
     page = written(results)
     assert page.text.count("or the version that made them did not record it") == 3
     assert "an unknown commit" in page.text
@@ -286,9 +289,9 @@ def test_a_long_run_has_few_pictures_and_collapsed_tables(tmp_path: Path, monkey
 
 def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.ome\.zarr is not there: run"):
-        report.write(Results(tmp_path / "none"), tmp_path / "report.html")
+        report.write_report(Results(tmp_path / "none"), tmp_path / "report.html")
     results = make(tmp_path, timepoints=1)
     results.record("raw", ODD, 0).unlink()
     with pytest.raises(InputError, match="timepoint 0 is not done; run the same command again"):
-        report.write(results, tmp_path / "report.html")
+        report.write_report(results, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()

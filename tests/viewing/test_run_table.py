@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.errors import InputError
-from lightsheet.page import finished
-from tests.stored_run import CHANNELS, COMMIT, ODD, make
+from lightsheet.system.errors import InputError
+from lightsheet.viewing import run_table
+from tests.support.stored_run import CHANNELS, COMMIT, ODD, make
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_timepoints_of_unknown_time_stand_between_the_others(
     tmp_path: Path, seconds: list[float | None] | None, found: list[float] | None
 ) -> None:
     timepoints = len(seconds) if seconds else 2
-    time = finished.time(make(tmp_path, timepoints, seconds=seconds), timepoints)
+    time = run_table.read_time_axis(make(tmp_path, timepoints, seconds=seconds), timepoints)
     assert time.seconds == (found if found is None else pytest.approx(found))
     assert time.elapsed == (found if found is None else pytest.approx(found[-1]))
     assert not time.irregular
@@ -29,16 +29,16 @@ def test_timepoints_of_unknown_time_stand_between_the_others(
 
 def test_a_finished_run_tells_where_it_came_from(tmp_path: Path) -> None:
     results = make(tmp_path, 1)
-    origin = finished.origin(results)
+    origin = run_table.read_origin(results)
     assert (origin.commit, origin.versions, origin.timepoints_per_job) == (COMMIT, {"python": "3.11.2"}, 2)
     assert origin.started < origin.ended
-    assert finished.wavelengths(results) == {name: str(w or "") for name, w in CHANNELS.items()}
+    assert run_table.read_wavelengths(results) == {name: str(w or "") for name, w in CHANNELS.items()}
 
 
 def test_a_volume_has_both_records_or_is_not_done(tmp_path: Path) -> None:
     results = make(tmp_path, 2, missing=[(ODD, 1)])
-    assert finished.volume(results, ODD, 0).statistics["residual"] == 0.25
-    hole = finished.volume(results, ODD, 1)
+    assert run_table.read_volume_records(results, ODD, 0).statistics["residual"] == 0.25
+    hole = run_table.read_volume_records(results, ODD, 1)
     assert (hole.missing, hole.statistics) == (True, {})
     with pytest.raises(InputError, match="timepoint 2 is not done"):
-        finished.volume(results, ODD, 2)
+        run_table.read_volume_records(results, ODD, 2)

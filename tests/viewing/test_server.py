@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lightsheet import serving
-from lightsheet.errors import InputError
+from lightsheet.system.errors import InputError
+from lightsheet.viewing import server
 
 CONTENT = bytes(range(100))
 
@@ -23,7 +23,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (outside / "private").write_text("secret")
     (folder / "link").symlink_to(outside / "private")
     (folder / "folder link").symlink_to(outside)
-    with serving.served(folder, describe=lambda url: {"it": url}) as place:
+    with server.serve_folder(folder, describe=lambda url: {"it": url}) as place:
         yield place
 
 
@@ -69,7 +69,7 @@ def test_head_tells_the_size_alone(url: str) -> None:
     assert (response.status, response.headers["Content-Length"], content) == (200, "100", b"")
 
 
-@pytest.mark.parametrize(("path", "status"), [("a%20%231/shard", 200), ("absent", 404), (serving.DESCRIPTION, 200)])
+@pytest.mark.parametrize(("path", "status"), [("a%20%231/shard", 200), ("absent", 404), (server.DESCRIPTION, 200)])
 def test_pages_of_every_origin_may_read(url: str, path: str, status: int) -> None:
     """And the viewers see that a chunk is absent, instead of an error of the network."""
     response, _ = ask(url, path, Origin="https://viewer.example")
@@ -112,7 +112,7 @@ def test_nothing_can_be_written(url: str, method: str) -> None:
 def test_a_changed_file_is_sent_anew_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
     shard, new = tmp_path / "shard", tmp_path / "new"
     shard.write_bytes(b"old")
-    with serving.served(tmp_path) as url:
+    with server.serve_folder(tmp_path) as url:
         first, _ = ask(url, "shard")
         known = first.headers["ETag"]
         assert ask(url, "shard", If_None_Match=known)[0].status == 304
@@ -124,7 +124,7 @@ def test_a_changed_file_is_sent_anew_and_an_unchanged_one_is_not(tmp_path: Path)
 
 
 def test_the_description_knows_the_url(url: str) -> None:
-    response, content = ask(url, serving.DESCRIPTION)
+    response, content = ask(url, server.DESCRIPTION)
     assert content == f'{{"it": "{url}"}}'.encode()
     assert response.headers["Content-Type"].startswith("application/json")
 
@@ -137,12 +137,12 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"--port {port} cannot be had .*in use.*name another"):
-            serving.served(tmp_path, port).__enter__()
-    with serving.served(tmp_path, port) as url:
+            server.serve_folder(tmp_path, port).__enter__()
+    with server.serve_folder(tmp_path, port) as url:
         assert urlsplit(url).port == port
 
 
 @pytest.mark.parametrize("port", [-1, 70000])
 def test_a_port_that_is_none_is_named(tmp_path: Path, port: int) -> None:
     with pytest.raises(InputError, match=f"--port {port} is none"):
-        serving.served(tmp_path, port).__enter__()
+        server.serve_folder(tmp_path, port).__enter__()

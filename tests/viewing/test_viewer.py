@@ -15,9 +15,9 @@ from urllib.request import urlopen
 import pytest
 
 import view as script
-from lightsheet import viewing
-from tests import published_run, stored_run
-from tests.published_run import CHANNELS, INTERVAL, Run
+from lightsheet.viewing import viewer
+from tests.support import published_run, stored_run
+from tests.support.published_run import CHANNELS, INTERVAL, Run
 
 SHAPE = (4, 30, 200)
 FIRST, SECOND = CHANNELS
@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_each_channel_is_a_layer_in_its_colour_and_contrast(run: Run) -> None:
-    layers = viewing.state(run.results, URL)["layers"]
+    layers = viewer.describe_state(run.results, URL)["layers"]
     assert [layer["name"] for layer in layers] == [f"{FIRST} raw", f"{SECOND} raw", FIRST, SECOND]
     assert [layer["source"] for layer in layers] == [
         f"{URL}/raw/{FIRST}.ome.zarr/|zarr3:",
@@ -45,7 +45,7 @@ def test_each_channel_is_a_layer_in_its_colour_and_contrast(run: Run) -> None:
 
 
 def test_the_view_opens_in_the_middle_of_the_first_whole_timepoint(run: Run) -> None:
-    state = viewing.state(run.results, URL)
+    state = viewer.describe_state(run.results, URL)
     assert state["position"] == [1, 1.5, 14.5, 99.5]
     assert state["dimensions"]["t"] == [INTERVAL, "s"]
     lengths = {axis: state["dimensions"][axis] for axis in "zyx"}
@@ -54,14 +54,14 @@ def test_the_view_opens_in_the_middle_of_the_first_whole_timepoint(run: Run) -> 
 
 def test_any_name_of_a_channel_is_a_url(tmp_path: Path) -> None:
     results = stored_run.make(tmp_path, 1)
-    state = viewing.state(results, URL)
+    state = viewer.describe_state(results, URL)
     place = urlsplit(state["layers"][0]["source"]).path
     assert unquote(place) == f"/secret/raw/{stored_run.ODD}.ome.zarr/|zarr3:"
     assert state["dimensions"]["t"] == [1, ""], "no time is known"
 
 
 def test_the_instructions_can_be_pasted(run: Run) -> None:
-    lines = viewing.instructions(run.results, URL).splitlines()
+    lines = viewer.describe_viewers(run.results, URL).splitlines()
     assert f"  https://neuroglancer-demo.appspot.com/#!{URL}/view.json" in lines
     (napari,) = [shlex.split(line) for line in lines if line.startswith("  napari")]
     stores = [run.results.raw_store(FIRST), run.results.raw_store(SECOND), run.results.store]
@@ -91,7 +91,7 @@ def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Si
         (link,) = [line.strip().partition("#!")[2] for line in lines if "#!" in line]
         with urlopen(link) as reply:
             state = json.load(reply)
-        assert state == viewing.state(run.results, link.removesuffix("/view.json"))
+        assert state == viewer.describe_state(run.results, link.removesuffix("/view.json"))
         with urlopen(state["layers"][-1]["source"].removesuffix("|zarr3:") + "zarr.json") as reply:
             assert json.load(reply)["node_type"] == "group"
         process.send_signal(ended_by)

@@ -9,21 +9,23 @@ from typing import Any
 
 import pytest
 
-from lightsheet import head, slurm
-from tests.fake_commands import command
+from lightsheet.cluster import slurm
+from lightsheet.workflow import clean_end
+from tests.support.fake_commands import command
 
 PROGRAM = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from lightsheet import head
+from lightsheet.workflow import prepare_clean_end
 
 results = Path("results/a").absolute()
 executor = SimpleNamespace(cancel=lambda: time.sleep(0.3))
 workflow = SimpleNamespace(
     local_exec=False, executor_settings=None, scheduler=SimpleNamespace(_executor=executor, _local_executor=None)
 )
-head.begin(workflow, SimpleNamespace(dask_cluster="cpu", run=SimpleNamespace(results=SimpleNamespace(folder=results))))
+run = SimpleNamespace(results=SimpleNamespace(folder=results))
+prepare_clean_end(workflow, SimpleNamespace(dask_cluster="cpu", run=run))
 Path("ready").touch()
 try:
     time.sleep(30)
@@ -31,7 +33,7 @@ except KeyboardInterrupt:
     executor.cancel()
     sys.exit(1)
 """
-"""What Snakemake's main process does, as far as `head` is concerned."""
+"""What Snakemake's main process does, as far as `clean_end` is concerned."""
 
 SQUEUE = 'while read -r id name; do echo "$id|RUNNING|None|c1|$name"; done < queue'
 SCANCEL = 'shift; for id; do sed -i "/^$id /d" queue; echo "$id" >> cancelled; done'
@@ -47,7 +49,7 @@ def place(commands: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def start(place: Path, *before: str) -> subprocess.Popen[bytes]:
-    scripts = str(Path(head.__file__).parents[1])
+    scripts = str(Path(clean_end.__file__).parents[1])
     running = subprocess.Popen(
         [*before, sys.executable, "-c", PROGRAM], cwd=place, env={**os.environ, "PYTHONPATH": scripts}
     )
@@ -62,8 +64,8 @@ def queue(place: Path, *names: str) -> None:
 
 
 def test_what_a_killed_run_left_is_cancelled_at_the_start_and_nothing_else(place: Path) -> None:
-    own = slurm.label(Path("results/a"))
-    queue(place, f"{own}_1234", "somebody-elses", f"{own}-t0000", slurm.label(Path("results/b")))
+    own = slurm.label_jobs(Path("results/a"))
+    queue(place, f"{own}_1234", "somebody-elses", f"{own}-t0000", slurm.label_jobs(Path("results/b")))
     running = start(place)
     running.kill()
     running.wait()
@@ -74,7 +76,7 @@ def test_what_a_killed_run_left_is_cancelled_at_the_start_and_nothing_else(place
 def test_a_signal_ends_the_run_and_cancels_its_jobs(place: Path, number: signal.Signals) -> None:
     queue(place)
     running = start(place)
-    queue(place, f"{slurm.label(Path('results/a'))}-t0000")
+    queue(place, f"{slurm.label_jobs(Path('results/a'))}-t0000")
     running.send_signal(number)
     time.sleep(0.1)
     running.send_signal(signal.SIGTERM)  # as a dying terminal, or scancel, sends several
@@ -95,7 +97,7 @@ def test_with_nohup_a_lost_terminal_ends_nothing(place: Path) -> None:
 def test_a_run_without_slurm_jobs_never_asks_slurm(place: Path) -> None:
     command(place, "squeue", "touch asked")
     before = signal.getsignal(signal.SIGTERM)
-    head.begin(SimpleNamespace(local_exec=True), SimpleNamespace(dask_cluster="local"))  # type: ignore[arg-type]
+    clean_end.prepare_clean_end(SimpleNamespace(local_exec=True), SimpleNamespace(dask_cluster="local"))  # type: ignore[arg-type]
     assert not (place / "asked").exists()
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -115,13 +117,13 @@ def test_the_jobqueue_file_lies_beside_the_profile_in_use(place: Path, monkeypat
     (place / "other").mkdir()
     (place / "other" / "config.yaml").touch()
     monkeypatch.setattr(sys, "argv", ["snakemake", *arguments])
-    assert head.jobqueue_file() == there
+    assert clean_end.find_jobqueue_file() == there
 
 
 def test_a_profile_in_the_environment_is_found_and_none_is_no_error(place: Path, monkeypatch: Any) -> None:
     there = profile(place / "mine" / "slurm")
     monkeypatch.setattr(sys, "argv", ["snakemake", "--cores", "all"])
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    assert head.jobqueue_file() is None
+    assert clean_end.find_jobqueue_file() is None
     monkeypatch.setenv("SNAKEMAKE_PROFILE", str(place / "mine" / "slurm"))
-    assert head.jobqueue_file() == there
+    assert clean_end.find_jobqueue_file() == there

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet import triage
+from lightsheet.workflow.failures import list_failures
 
 STARTED = """
 [Sat Nov 21 10:20:11 2026]
@@ -63,7 +63,7 @@ def attempt(folder: Path, job: int, state: str, mem_mb: int = 1000, cause: str =
 
 def failures(folder: Path, text: str) -> list[str]:
     (folder / "snakemake.log").write_text(text)
-    return triage.failures([str(folder / "snakemake.log")])
+    return list_failures([str(folder / "snakemake.log")])
 
 
 def test_a_failed_job_is_told_once_with_its_state_in_words_and_its_logs(tmp_path: Path) -> None:

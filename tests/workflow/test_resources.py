@@ -8,10 +8,11 @@ import tifffile
 from snakemake.cli import parse_set_threads
 from snakemake.resources import Resource
 
-from lightsheet import resources
-from lightsheet.forecast import site
-from lightsheet.run import Run
-from tests import tiny_run
+from lightsheet.planning import site
+from lightsheet.run import jobs
+from lightsheet.run.run import Run
+from lightsheet.workflow import resources
+from tests.support import tiny_run
 
 REFERENCE = (201, 1024, 768)
 """Shape of the volumes that the README's memory table is about."""
@@ -24,7 +25,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def megabytes(run: Run, rule: str, cluster: str = "local", workers: int = 1, attempt: int = 1) -> int:
-    return resources.Jobs(run, cluster, workers, cores=8).memory(rule)(None, attempt)
+    return jobs.Jobs(run, cluster, workers, cores=8).memory(rule)(None, attempt)
 
 
 def workflow(**fields: Any) -> Any:
@@ -42,20 +43,20 @@ def test_memory_grows_with_the_volume_and_with_the_workers(run: Run) -> None:
     large = dataclasses.replace(run, shape=REFERENCE)
     one = megabytes(large, "deconvolve")
     assert 4500 < one < 7500  # the README states 5 GB for the engine, the process not included
-    assert megabytes(large, "deconvolve", workers=3) == pytest.approx(3 * one, abs=2 * resources.PROCESS_MB + 3)
+    assert megabytes(large, "deconvolve", workers=3) == pytest.approx(3 * one, abs=2 * jobs.PROCESS_MB + 3)
     assert megabytes(large, "verify", workers=3) == one
     assert 500 < megabytes(large, "ingest") < 1000
 
 
 def test_a_coordinator_needs_no_room_for_volumes(run: Run) -> None:
     large = dataclasses.replace(run, shape=REFERENCE)
-    assert megabytes(large, "deconvolve", "cpu", workers=8) == resources.COORDINATOR_MB
+    assert megabytes(large, "deconvolve", "cpu", workers=8) == jobs.COORDINATOR_MB
 
 
 @pytest.mark.parametrize("rule", ["ingest", "deconvolve", "consolidate", "verify"])
 def test_each_attempt_asks_for_more_and_none_for_too_little(run: Run, rule: str) -> None:
     asked = [megabytes(run, rule, attempt=attempt) for attempt in (1, 2, 3)]
-    assert asked[0] >= resources.LEAST_MB
+    assert asked[0] >= jobs.LEAST_MB
     assert asked == [asked[0], 2 * asked[0], 3 * asked[0]]
 
 
@@ -67,7 +68,7 @@ def test_itk_asks_for_its_larger_memory(run: Run) -> None:
 
 def test_a_psf_that_cannot_be_read_is_left_to_its_rule(run: Run) -> None:
     Path(run.psf_file(run.channels[0])).write_bytes(b"no TIFF")
-    assert megabytes(run, "deconvolve") >= resources.LEAST_MB
+    assert megabytes(run, "deconvolve") >= jobs.LEAST_MB
 
 
 def test_a_larger_psf_asks_for_more(run: Run) -> None:
@@ -79,22 +80,22 @@ def test_a_larger_psf_asks_for_more(run: Run) -> None:
 
 def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -> None:
     profile = {"dask_cluster": "cpu", "dask_workers": "4"}
-    assert dataclasses.astuple(resources.jobs(run, workflow()))[1:3] == ("local", 1)
-    assert dataclasses.astuple(resources.jobs(run, workflow(default=profile)))[1:3] == ("cpu", 4)
+    assert dataclasses.astuple(resources.read_jobs(run, workflow()))[1:3] == ("local", 1)
+    assert dataclasses.astuple(resources.read_jobs(run, workflow(default=profile)))[1:3] == ("cpu", 4)
     both = workflow(default=profile, overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="gpu")}})
-    assert dataclasses.astuple(resources.jobs(run, both))[1:3] == ("gpu", 4)
+    assert dataclasses.astuple(resources.read_jobs(run, both))[1:3] == ("gpu", 4)
 
 
 def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
-    assert resources.jobs(run, workflow()).threads("consolidate") == 64
-    assert resources.jobs(run, workflow(nodes=100)).threads("consolidate") == resources.SLURM_CORES
-    assert resources.jobs(run, workflow(is_main_process=False)).threads("consolidate") == resources.SLURM_CORES
-    assert resources.jobs(run, workflow(default={"dask_cluster": "cpu"})).threads("deconvolve") == 1
+    assert resources.read_jobs(run, workflow()).threads("consolidate") == 64
+    assert resources.read_jobs(run, workflow(nodes=100)).threads("consolidate") == jobs.SLURM_CORES
+    assert resources.read_jobs(run, workflow(is_main_process=False)).threads("consolidate") == jobs.SLURM_CORES
+    assert resources.read_jobs(run, workflow(default={"dask_cluster": "cpu"})).threads("deconvolve") == 1
 
 
 def test_larger_blocks_may_take_longer(run: Run) -> None:
     larger = dataclasses.replace(run, shape=(2010, 1024, 768))
-    assert resources.Jobs(larger, "cpu", 4, 4).runtime("ingest") > resources.Jobs(run, "cpu", 4, 4).runtime("ingest")
+    assert jobs.Jobs(larger, "cpu", 4, 4).runtime("ingest") > jobs.Jobs(run, "cpu", 4, 4).runtime("ingest")
 
 
 def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> None:
@@ -105,13 +106,13 @@ def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> 
         overwrite={"deconvolve": {"runtime": Resource("runtime", 2880), "slurm_partition": "long"}},
         threads={"ingest": parse_set_threads(["ingest=1"])["ingest"], "consolidate": Resource("_cores", lambda _: 1)},
     )
-    given = resources.given(asked, resources.jobs(run, asked))
+    given = resources.read_place(asked, resources.read_jobs(run, asked))
     assert given["threads"] == {"ingest": 1}
     assert given["asked"] == {
         "ingest": {"slurm_partition": "cpu"},
         "deconvolve": {"slurm_partition": "long", "runtime": "2880"},
         "consolidate": {"slurm_partition": "cpu"},
     }
-    place = site.place(run, **given)
+    place = site.describe_place(run, **given)
     assert (place.shares["deconvolve"].partition, place.shares["deconvolve"].limit) == ("long", 2880 * 60)
     assert place.shares["ingest"].cores == 1

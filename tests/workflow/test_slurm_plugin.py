@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lightsheet import slurm_plugin
-from tests.fake_commands import command
+from lightsheet.workflow import slurm_plugin
+from tests.support.fake_commands import command
 
 
 def executor(**settings: Any) -> Any:
@@ -25,7 +25,7 @@ def executor(**settings: Any) -> Any:
 def test_jobs_and_logs_are_named_after_the_run_unless_the_user_named_them() -> None:
     ours, theirs = executor(), executor(jobname_prefix="mine", logdir="mine")
     for one in (ours, theirs):
-        slurm_plugin.adopt(one, "ls-a-1", Path("results/a/logs/slurm"))
+        slurm_plugin.prepare_plugin(one, "ls-a-1", Path("results/a/logs/slurm"))
     assert (ours.run_uuid, ours.slurm_logdir) == ("ls-a-1_1234", Path("results/a/logs/slurm").absolute())
     assert (theirs.run_uuid, theirs.slurm_logdir) == ("1234", "elsewhere")
 
@@ -33,7 +33,7 @@ def test_jobs_and_logs_are_named_after_the_run_unless_the_user_named_them() -> N
 @pytest.mark.parametrize(("wait", "least", "most"), [(True, 1, 3), (False, 0, 1)])
 def test_the_plugin_asks_often_and_wakes_when_the_run_ends(wait: bool, least: float, most: float) -> None:
     one = executor()
-    slurm_plugin.hurry(one, longest=1)
+    slurm_plugin.hurry_plugin(one, longest=1)
     one.wait = wait
     start = time.monotonic()
     asyncio.run(one.sleep())
@@ -46,7 +46,7 @@ class Plugin:
     def __init__(self) -> None:
         self.run_uuid = "ls-a-1_1234"
         self.told: list[str] = []
-        slurm_plugin.watch(self)
+        slurm_plugin.watch_jobs(self)
 
     async def check_active_jobs(self, active: list[Any]) -> Any:
         for info in active:

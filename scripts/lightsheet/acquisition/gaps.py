@@ -9,18 +9,18 @@ from itertools import chain, pairwise, product
 from math import prod
 from pathlib import Path
 
-from lightsheet.errors import InputError
-from lightsheet.timeaxis import File, Volumes
+from lightsheet.acquisition.time_axis import NamedFile, Volumes
+from lightsheet.system import InputError
 
 Runs = list[tuple[int, int]]  # (from, to), both included
 
 
-def all_sites(files: Iterable[File]) -> list[list[int]]:
+def list_sites(files: Iterable[NamedFile]) -> list[list[int]]:
     """List the values that occur along each of z, y, x and the pieces of a tile, increasing."""
     return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
 
 
-def unfinished(volumes: Volumes, changing: Collection[str], before: Collection[str] = ()) -> set[str]:
+def find_unfinished(volumes: Volumes, changing: Collection[str], before: Collection[str] = ()) -> set[str]:
     """Find the files whose timepoints, at the end of the time axis, or whose volumes have yet to be finished.
 
     Parameters
@@ -42,10 +42,10 @@ def unfinished(volumes: Volumes, changing: Collection[str], before: Collection[s
     filling = _find_filling(volumes, changing, before)
     late = {file.name for sites in filling.values() for file in sites.values()}
     volumes = {key: sites for key, sites in volumes.items() if key not in filling}
-    files: dict[int, list[File]] = defaultdict(list)
+    files: dict[int, list[NamedFile]] = defaultdict(list)
     for (number, _), sites in volumes.items():
         files[number] += sites.values()
-    whole = len({channel for _, channel in volumes}) * prod(map(len, all_sites(chain.from_iterable(files.values()))))
+    whole = len({channel for _, channel in volumes}) * prod(map(len, list_sites(chain.from_iterable(files.values()))))
     numbers = sorted(files)
     changed = [number for number in numbers if any(file.name in changing for file in files[number])]
     end = numbers.index(changed[0]) if changed else len(numbers)
@@ -150,7 +150,7 @@ def refuse_partial_volumes(folder: Path, volumes: Volumes) -> None:
     InputError
         If a row of tiles, or a piece of all tiles is missing, or one site of a volume.
     """
-    sites = all_sites(file for files in volumes.values() for file in files.values())
+    sites = list_sites(file for files in volumes.values() for file in files.values())
     word = "part" if any("part" in file.numbers for file in next(iter(volumes.values())).values()) else "plane"
     for axis, values in zip("zyx", sites[:3], strict=True):
         _refuse_missing_row(folder, axis, values)

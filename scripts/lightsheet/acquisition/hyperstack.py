@@ -10,26 +10,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
 
-from lightsheet import metadata, tiff
-from lightsheet.acquisition import Acquisition, Piece, Tile, Volume
-from lightsheet.errors import InputError
-from lightsheet.metadata import Metadata
-from lightsheet.names import channel_name
-
-_AXES = re.compile(r"(?:[TCZ][0-9]*)+YX")
+from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
+from lightsheet.acquisition.names import name_channel
+from lightsheet.acquisition.page_order import PageLayout, _count_pages, _follow, _listed, _name, _parse_axes, _trust
+from lightsheet.sources import FileMetadata, read_metadata
+from lightsheet.system import InputError
 
 
-class Layout(NamedTuple):
-    """How many of T, C and Z follow each other in a tile's pages; `axes` is their order, slowest first."""
-
-    axes: str
-    sizes: Mapping[str, int]
-
-
-def unfold(
-    acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None, found: Metadata | None = None
+def unfold_hyperstack(
+    acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None, found: FileMetadata | None = None
 ) -> Acquisition:
     """Make a volume of each channel and timepoint that lie in the same files.
 
@@ -63,7 +53,7 @@ def unfold(
     """
     given = _parse_axes(axes)
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
-    found = found or metadata.read(tile.pieces[0].path)
+    found = found or read_metadata(tile.pieces[0].path)
     layout = _follow(given, found, tile, axes) if given else _trust(found, tile)
     timepoints = layout.sizes["T"] if layout else 1
     if timepoints < found.own.get("T", 1):  # what the metadata takes for timepoints are planes
@@ -73,85 +63,7 @@ def unfold(
     return _timed(acquisition, found)
 
 
-def _parse_axes(axes: str) -> dict[str, int | None]:
-    """Letters but Y and X with their numbers, slowest first; nothing for "auto"."""
-    if axes == "auto":
-        return {}
-    parts = re.findall("([TCZ])([0-9]*)", axes)
-    given = {letter: int(number) if number else None for letter, number in parts}
-    if not _AXES.fullmatch(axes) or len(given) < len(parts) or 0 in given.values():
-        raise InputError(
-            f"input.axes {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
-            "TZCYX, or with numbers, TZ50C2YX"
-        )
-    return given
-
-
-def _follow(given: Mapping[str, int | None], found: Metadata, tile: Tile, axes: str) -> Layout | None:
-    """Lay out the pages as the user says, with numbers from the metadata, or the one that the pages leave open."""
-    if given == {"Z": None}:
-        return None
-    pages = sum(_count_pages(tile))
-    unknown = [axis for axis, number in given.items() if number is None]
-    if len(unknown) == 1:
-        guesses = [{unknown[0]: pages // math.prod(number for number in given.values() if number)}]
-    else:
-        known = [found.sizes, found.own]
-        if next(iter(given)) == "Z" and found.own == found.sizes and found.own.get("Z") == 1:  # each file is a plane
-            known.append({**found.own, "Z": len(tile.pieces)})
-        guesses = [{axis: told.get(axis, 0) for axis in unknown} for told in known]
-    for guess in guesses:
-        sizes = {axis: guess.get(axis) or given.get(axis, 1) or 0 for axis in "TCZ"}
-        if math.prod(sizes.values()) == pages:
-            return Layout("".join(axis for axis in "TCZ" if axis not in given) + "".join(given), sizes)
-    raise InputError(
-        f"{_name(tile)}: its {pages} pages are not whole volumes by input.axes {axes!r} and what its metadata says "
-        f"({_listed(found.sizes)}); correct input.axes, with all numbers but one, as in TZ50C2YX"
-    )
-
-
-def _trust(found: Metadata, tile: Tile) -> Layout | None:
-    """Lay out the pages as the metadata says; None if they are planes of one volume as far as it tells."""
-    if found.damaged:
-        tiff.count_pages(tile.pieces[0].path)  # has its own sentence on what is no TIFF at all
-        raise InputError(
-            f"{tile.pieces[0].path}: its metadata is damaged, so that what its pages are is unknown; set input.axes: "
-            "ZYX if they are the planes of one volume, or their order if they are not"
-        )
-    if not found.sizes:
-        return None
-    sizes = _fit(found, sum(_count_pages(tile)), tile)
-    if sizes["T"] * sizes["C"] > 1 and sizes["Z"] == 1:
-        raise InputError(
-            f"{found.source} says {_listed(sizes)}, volumes of a single plane; set input.axes: ZYX if its pages are "
-            "the planes of one volume, or another order if they are not"
-        )
-    if sizes["T"] * sizes["C"] > 1 and not found.axes:
-        raise InputError(
-            f"{found.source} lists the pages in an order that is none of T, C and Z; export the files anew as TZCYX"
-        )
-    return Layout(found.axes, sizes)
-
-
-def _fit(found: Metadata, pages: int, tile: Tile) -> Mapping[str, int]:
-    """Choose what of the metadata a tile is: all, what its first file holds, or one timepoint or channel of it."""
-    for sizes in (found.sizes, found.own):
-        if sizes and math.prod(sizes.values()) == pages:
-            return sizes
-    if found.own and found.own["T"] == found.own["C"] == 1:
-        return {"T": 1, "C": 1, "Z": pages}
-    subsets = [{**found.sizes, **dict.fromkeys(axes, 1)} for axes in ("TC", "T", "C")]
-    fitting = [sizes for sizes in subsets if math.prod(sizes.values()) == pages]
-    if not fitting or any(sizes != fitting[0] for sizes in fitting):  # as many timepoints as channels: which is it?
-        raise InputError(
-            f"{_name(tile)} has {pages} pages, but {found.source} describes {math.prod(found.sizes.values())} "
-            f"({_listed(found.sizes)}); copy what is missing, or say in input.axes what the pages are, "
-            "such as ZYX (all are planes) or TZ50C2YX"
-        )
-    return fitting[0]
-
-
-def _unfold(acquisition: Acquisition, layout: Layout, found: Metadata) -> Acquisition:
+def _unfold(acquisition: Acquisition, layout: PageLayout, found: FileMetadata) -> Acquisition:
     """Replace each volume by the T x C volumes in its files."""
     names = _name_channels(acquisition, layout.sizes["C"], found)
     rank = {name: index for index, name in enumerate(names.values())}
@@ -170,11 +82,11 @@ def _unfold(acquisition: Acquisition, layout: Layout, found: Metadata) -> Acquis
     )
 
 
-def _name_channels(acquisition: Acquisition, count: int, found: Metadata) -> dict[tuple[str, int], str]:
+def _name_channels(acquisition: Acquisition, count: int, found: FileMetadata) -> dict[tuple[str, int], str]:
     """Name each channel of the names and index in the file."""
     if count == 1:
         return {(channel, 0): channel for channel in acquisition.channels}
-    inner = [channel_name({"channel": int(n) if re.fullmatch("[0-9]+", n) else n}) for n in found.channels]
+    inner = [name_channel({"channel": int(n) if re.fullmatch("[0-9]+", n) else n}) for n in found.channels]
     if len(inner) != count or len(set(inner)) < count:
         inner = [f"ch{index}" for index in range(count)]
     alone = acquisition.channels == ("ch0",)  # what names without a channel are given
@@ -185,7 +97,9 @@ def _name_channels(acquisition: Acquisition, count: int, found: Metadata) -> dic
     }
 
 
-def _split(volume: Volume, layout: Layout, names: Mapping[tuple[str, int], str], found: Metadata) -> Iterator[Volume]:
+def _split(
+    volume: Volume, layout: PageLayout, names: Mapping[tuple[str, int], str], found: FileMetadata
+) -> Iterator[Volume]:
     """Yield the volumes that lie in the files of one."""
     times, channels = layout.sizes["T"], layout.sizes["C"]
     counts = [_page_counts(tile, layout) for tile in volume.tiles]
@@ -203,7 +117,7 @@ def _split(volume: Volume, layout: Layout, names: Mapping[tuple[str, int], str],
         )
 
 
-def _pages(layout: Layout, t: int, c: int) -> range:
+def _pages(layout: PageLayout, t: int, c: int) -> range:
     """Where the planes of a volume stand among a tile's pages."""
     strides = {axis: math.prod(layout.sizes[a] for a in layout.axes[i + 1 :]) for i, axis in enumerate(layout.axes)}
     start = t * strides["T"] + c * strides["C"]
@@ -222,7 +136,7 @@ def _cut(pages: range, tile: Tile, counts: list[int]) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def _page_counts(tile: Tile, layout: Layout) -> list[int]:
+def _page_counts(tile: Tile, layout: PageLayout) -> list[int]:
     """Tell how many pages each file of a tile has; where it is one file, all: ingest refuses it if it has not."""
     expected = math.prod(layout.sizes.values())
     if len(tile.pieces) == 1:
@@ -236,17 +150,13 @@ def _page_counts(tile: Tile, layout: Layout) -> list[int]:
     return counts
 
 
-def _count_pages(tile: Tile) -> list[int]:
-    return [tiff.count_pages(piece.path) for piece in tile.pieces]
-
-
-def _later(seconds: float | None, t: int, layout: Layout, found: Metadata) -> float | None:
+def _later(seconds: float | None, t: int, layout: PageLayout, found: FileMetadata) -> float | None:
     """Seconds at the t-th timepoint of a file that begins at `seconds`."""
     times = _times(found, layout.sizes["T"])
     return None if seconds is None or times is None else seconds + times[t]
 
 
-def _timed(acquisition: Acquisition, found: Metadata) -> Acquisition:
+def _timed(acquisition: Acquisition, found: FileMetadata) -> Acquisition:
     """Add the seconds where only the metadata knows them."""
     times = _times(found, acquisition.timepoints)
     if acquisition.seconds is not None or times is None or acquisition.timepoints == 1:
@@ -255,19 +165,10 @@ def _timed(acquisition: Acquisition, found: Metadata) -> Acquisition:
     return replace(acquisition, seconds=times, volumes=volumes)
 
 
-def _times(found: Metadata, count: int) -> tuple[float, ...] | None:
+def _times(found: FileMetadata, count: int) -> tuple[float, ...] | None:
     """Seconds from the first of so many timepoints to each: as recorded, or else as set."""
     if len(found.times) == count:
         return found.times
     if found.interval is None and count > 1:
         return None
     return tuple(t * (found.interval or 0.0) for t in range(count))
-
-
-def _name(tile: Tile) -> str:
-    first, *others = tile.pieces
-    return f"{first.path} with {len(others)} more" if others else str(first.path)
-
-
-def _listed(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{axis}={size}" for axis, size in sizes.items()) or "nothing"

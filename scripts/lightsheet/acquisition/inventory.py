@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from lightsheet import log
-from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.errors import InputError
-from lightsheet.files import write_text
+from lightsheet.acquisition.model import Acquisition, Piece, Volume
+from lightsheet.system import InputError, format_duration, write_text
 
 _COLUMNS = ("file", "pages", "channel", "wavelength_nm", "timepoint", "tile", "seconds", "bytes", "missing")
 _SHOWN = 5  # files of a reason, or timepoints of a channel
@@ -66,7 +64,7 @@ def _bytes(path: Path) -> int:
         raise InputError(f"{path}: cannot be read ({error.strerror}); start the run again") from error
 
 
-def describe(acquisition: Acquisition, volumes: str) -> str:
+def describe_acquisition(acquisition: Acquisition, volumes: str) -> str:
     """Say what was understood of a folder, for a person to check before anything is computed.
 
     Parameters
@@ -115,7 +113,7 @@ def _timepoints(acquisition: Acquisition) -> str:
     if interval is None or seconds is None:
         return f"{acquisition.timepoints}, times not known"
     last = max(time for time in seconds if time is not None)
-    return f"{acquisition.timepoints}, one every {interval:g} s (median), the last after {log.duration(last)}"
+    return f"{acquisition.timepoints}, one every {interval:g} s (median), the last after {format_duration(last)}"
 
 
 def _missing(acquisition: Acquisition) -> list[str]:

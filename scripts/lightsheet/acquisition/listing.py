@@ -9,9 +9,16 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lightsheet import names, timeaxis
-from lightsheet.errors import InputError
-from lightsheet.timeaxis import File
+from lightsheet.acquisition.names import (
+    compile_pattern,
+    count_folders,
+    count_readable,
+    parse_name,
+    suggest_preset,
+)
+from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
+from lightsheet.acquisition.time_axis import NamedFile, gather_fields
+from lightsheet.system import InputError
 
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
 
@@ -39,13 +46,13 @@ def list_tiffs(folder: Path, pattern: str) -> list[str]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; set input.folder")
-    found = list(_entries(folder, names.depth(pattern)))
-    if tiffs := [name for name in found if names.is_tiff(name.rstrip("/"))]:
+    found = list(_entries(folder, count_folders(pattern)))
+    if tiffs := [name for name in found if is_tiff(name.rstrip("/"))]:
         return tiffs
-    others = (names.other_format(name.rstrip("/")) for name in sorted(found, key=natural))
+    others = (explain_other_format(name.rstrip("/")) for name in sorted(found, key=make_natural_key))
     inner = ", or write folders into input.pattern" if any(name.endswith("/") for name in found) else ""
     hint = next(filter(None, others), f"set input.folder{inner}")
-    raise InputError(f"{folder}: there is no TIFF file ({', '.join(names.SUFFIXES)}) in it; {hint}")
+    raise InputError(f"{folder}: there is no TIFF file ({', '.join(SUFFIXES)}) in it; {hint}")
 
 
 def _entries(folder: Path, depth: int, inside: str = "") -> Iterator[str]:
@@ -61,7 +68,9 @@ def _entries(folder: Path, depth: int, inside: str = "") -> Iterator[str]:
             yield from _entries(folder, depth - 1, name + "/")
 
 
-def read_names(folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequence[str]) -> tuple[list[File], Reasons]:
+def read_names(
+    folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequence[str]
+) -> tuple[list[NamedFile], Reasons]:
     """Sort TIFFs into those whose names can be read and those left out.
 
     Parameters
@@ -87,16 +96,16 @@ def read_names(folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequenc
     InputError
         If no name can be read, or the files are of several stage positions without a place in a grid.
     """
-    names.compile_pattern(pattern)  # or its errors would be taken for every file's
-    files: list[File] = []
+    compile_pattern(pattern)  # or its errors would be taken for every file's
+    files: list[NamedFile] = []
     left_out: list[tuple[str, str]] = []
     unfit: list[str] = []
-    for name in sorted(tiffs, key=natural):
+    for name in sorted(tiffs, key=make_natural_key):
         if why := _exclusion(name, ignore):
             left_out.append((name, f"{name}: {why}"))
             continue
         try:
-            files.append(timeaxis.read_fields(name, names.parse_name(name, pattern)))
+            files.append(gather_fields(name, parse_name(name, pattern)))
         except InputError as error:
             left_out.append((name, str(error)))
             unfit.append(name)
@@ -124,14 +133,14 @@ def _exclusion(name: str, ignore: Sequence[str]) -> str | None:
 
 def _suggestion(unfit: list[str]) -> str:
     """Say which preset reads how many of the names that do not fit."""
-    preset = names.suggest(unfit)
-    return f": the preset {preset} reads {names.count_read(unfit, preset)} of them" if preset else ""
+    preset = suggest_preset(unfit)
+    return f": the preset {preset} reads {count_readable(unfit, preset)} of them" if preset else ""
 
 
-def _refuse_positions(folder: Path, files: list[File]) -> None:
+def _refuse_positions(folder: Path, files: list[NamedFile]) -> None:
     positions = {"none" if file.position is None else str(file.position) for file in files}
     if len(positions) > 1:
-        shown = ", ".join(sorted(positions, key=natural)[:5]) + (" and so on" if len(positions) > 5 else "")
+        shown = ", ".join(sorted(positions, key=make_natural_key)[:5]) + (" and so on" if len(positions) > 5 else "")
         raise InputError(
             f"{folder}: its files are of {len(positions)} positions ({shown}), which are acquisitions of their own "
             "without a known place in a grid; leave all but one out with input.ignore, or write a template that reads "
@@ -139,6 +148,6 @@ def _refuse_positions(folder: Path, files: list[File]) -> None:
         )
 
 
-def natural(text: str) -> list[str | int]:
+def make_natural_key(text: str) -> list[str | int]:
     """Sort key by which 2 comes before 10: text and numbers in turn."""
     return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", text))]

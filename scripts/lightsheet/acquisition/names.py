@@ -7,23 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from lightsheet.errors import InputError
-from lightsheet.presets import DEPTHS, OTHER_FORMATS, PRESETS, SUFFIXES, Form
-from lightsheet.templates import read_template
-
-__all__ = [
-    "PRESETS",
-    "SUFFIXES",
-    "Fields",
-    "Value",
-    "channel_name",
-    "compile_pattern",
-    "depth",
-    "is_tiff",
-    "other_format",
-    "parse_name",
-    "suggest",
-]
+from lightsheet.acquisition.presets import DEPTHS, PRESETS, Form, explain_other_format
+from lightsheet.acquisition.templates import read_template
+from lightsheet.system import InputError
 
 Value = int | float | str | tuple[int, ...]
 Fields = dict[str, Value]
@@ -94,10 +80,10 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     for regex in _compile(pattern):
         if match := regex.match(name):
             return _read_fields(match)
-    raise InputError(other_format(name) or _explain(name, pattern, forms))
+    raise InputError(explain_other_format(name) or _explain(name, pattern, forms))
 
 
-def depth(pattern: str) -> int:
+def count_folders(pattern: str) -> int:
     """Tell how many folders lie between the input folder and the files whose names fit a pattern.
 
     Parameters
@@ -119,7 +105,7 @@ def depth(pattern: str) -> int:
     return DEPTHS.get(pattern, 0) if pattern in PRESETS else pattern.count("/")
 
 
-def suggest(names: Sequence[str]) -> str | None:
+def suggest_preset(names: Sequence[str]) -> str | None:
     """Find the preset that reads most of these names.
 
     Parameters
@@ -132,41 +118,17 @@ def suggest(names: Sequence[str]) -> str | None:
     str or None
         Of several that read equally many, the most particular; None where no preset reads any.
     """
-    counts = {preset: count_read(names, preset) for preset in PRESETS}
+    counts = {preset: count_readable(names, preset) for preset in PRESETS}
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] else None
 
 
-def count_read(names: Sequence[str], preset: str) -> int:
+def count_readable(names: Sequence[str], preset: str) -> int:
     """Count the names, as for `parse_name`, that a preset reads."""
     return sum(not name.startswith(_PROJECTIONS) and any(r.match(name) for r in _compile(preset)) for name in names)
 
 
-def is_tiff(name: str) -> bool:
-    """Tell by its suffix whether a file is a TIFF."""
-    return name.lower().endswith(SUFFIXES)
-
-
-def other_format(name: str) -> str | None:
-    """Say what to do with a file, or a folder, of a microscope's format that is not TIFF.
-
-    Parameters
-    ----------
-    name : str
-        With its suffix.
-
-    Returns
-    -------
-    str or None
-        A sentence that begins with the name; None where the suffix is not known.
-    """
-    for suffix, (what, advice) in OTHER_FORMATS.items():
-        if name.rstrip("/").lower().endswith(suffix):
-            return f"{name}: is {what}, not a TIFF; {advice}"
-    return None
-
-
-def channel_name(fields: Fields) -> str:
+def name_channel(fields: Fields) -> str:
     """Name a channel by all of view, camera, channel number and wavelength that its files' names carry.
 
     Parameters

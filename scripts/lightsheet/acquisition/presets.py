@@ -186,3 +186,27 @@ OTHER_FORMATS: dict[str, tuple[str, str]] = {
     ".dcimg": ("a Hamamatsu DCIMG file", "export it as TIFF with HCImage"),
     ".zarr": ("already a Zarr store, which this workflow writes but does not read", "export it as TIFF with Fiji"),
 }
+
+
+def is_tiff(name: str) -> bool:
+    """Tell by its suffix whether a file is a TIFF."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def explain_other_format(name: str) -> str | None:
+    """Say what to do with a file, or a folder, of a microscope's format that is not TIFF.
+
+    Parameters
+    ----------
+    name : str
+        With its suffix.
+
+    Returns
+    -------
+    str or None
+        A sentence that begins with the name; None where the suffix is not known.
+    """
+    for suffix, (what, advice) in OTHER_FORMATS.items():
+        if name.rstrip("/").lower().endswith(suffix):
+            return f"{name}: is {what}, not a TIFF; {advice}"
+    return None

@@ -7,10 +7,10 @@ from math import ceil
 from pathlib import Path
 from typing import TypeGuard
 
-from lightsheet import gaps, timeaxis
-from lightsheet.errors import InputError
-from lightsheet.listing import Reasons
-from lightsheet.timeaxis import File
+from lightsheet.acquisition.gaps import find_unfinished
+from lightsheet.acquisition.listing import Reasons
+from lightsheet.acquisition.time_axis import NamedFile, group_volumes
+from lightsheet.system import InputError
 
 LOOK_SECONDS = 1.0
 """Between the two looks that tell whether a file grows."""
@@ -20,7 +20,7 @@ _FUTURE = -1.0  # seconds of age: clocks that differ by less are no one's mistak
 Ages = dict[str, float | None]  # of files that are not settled: seconds, None while they change
 
 
-def find_waiting(folder: Path, files: list[File], settle: float, before: Collection[str] = ()) -> dict[str, str]:
+def find_waiting(folder: Path, files: list[NamedFile], settle: float, before: Collection[str] = ()) -> dict[str, str]:
     """Find the files that are left for the next run, because a microscope may still be writing.
 
     Parameters
@@ -45,9 +45,9 @@ def find_waiting(folder: Path, files: list[File], settle: float, before: Collect
     InputError
         If all are left, or one of the earlier run is not settled or would be left.
     """
-    ages = unsettled(folder, [file.name for file in files], settle)
+    ages = find_unsettled(folder, [file.name for file in files], settle)
     _refuse_changes(folder, {name: age for name, age in ages.items() if name in before}, settle)
-    late = gaps.unfinished(timeaxis.group(folder, files), ages, before)
+    late = find_unfinished(group_volumes(folder, files), ages, before)
     why = _explain(ages, settle)
     waiting = {
         file.name: why.get(file.name, "of a timepoint that is not complete") for file in files if file.name in late
@@ -109,7 +109,7 @@ def _count_reasons(reasons: Iterable[str]) -> str:
     return ", ".join(f"{count} {why}" for why, count in Counter(reasons).most_common())
 
 
-def unsettled(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
+def find_unsettled(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
     """Tell which files a microscope may still be writing.
 
     Parameters

@@ -5,8 +5,8 @@ import re
 import string
 from collections.abc import Iterator
 
-from lightsheet.errors import InputError
-from lightsheet.presets import PRESETS, Form, Part
+from lightsheet.acquisition.presets import PRESETS, Form, Part
+from lightsheet.system import InputError
 
 Token = tuple[str, str | None, str | None, str | None]  # of string.Formatter().parse()
 
@@ -36,7 +36,7 @@ def read_template(pattern: str) -> Form:
     Parameters
     ----------
     pattern : str
-        As for `lightsheet.names.parse_name`.
+        As for `lightsheet.acquisition.names.parse_name`.
 
     Returns
     -------

@@ -4,23 +4,20 @@ Like `acquisition.discover`, it runs whenever the Snakefile is parsed: it opens 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
-from lightsheet.errors import InputError
-from lightsheet.names import Fields, channel_name
+from lightsheet.acquisition.names import Fields, name_channel
+from lightsheet.system import InputError
 
 Site = tuple[int, int, int, int]
 
 _COUNTERS = ("iter_0", "iter_1", "timepoint_suffix", "stack", "timepoint")  # the slowest first
-_CLOCKS = ("milliseconds", "milliseconds_absolute")
-_IRREGULAR = 0.05  # of the median interval
+CLOCKS = ("milliseconds", "milliseconds_absolute")
 
 
-class File(NamedTuple):
+class NamedFile(NamedTuple):
     """A file, relative to the folder, and what its name says.
 
     `wavelength` is in nm; `site` is the tile (z, y, x), then the plane or the part of it, as the name counts them.
@@ -35,10 +32,10 @@ class File(NamedTuple):
     numbers: dict[str, int]
 
 
-Volumes = dict[tuple[int, str], dict[Site, File]]  # by number on the time axis, and channel
+Volumes = dict[tuple[int, str], dict[Site, NamedFile]]  # by number on the time axis, and channel
 
 
-def read_fields(name: str, fields: Fields) -> File:
+def gather_fields(name: str, fields: Fields) -> NamedFile:
     """Gather what the time axis and the tile grid need of a name.
 
     Parameters
@@ -57,9 +54,9 @@ def read_fields(name: str, fields: Fields) -> File:
     loop = fields.get("iter")
     if isinstance(loop, tuple):
         numbers |= {f"iter_{index}": value for index, value in enumerate(loop)}
-    return File(
+    return NamedFile(
         name=name,
-        channel=channel_name(fields),
+        channel=name_channel(fields),
         wavelength=numbers.get("wavelength_nm"),
         prefix=str(fields.get("prefix", "")),
         position=position if isinstance(position := fields.get("position"), str) else numbers.get("position"),
@@ -73,7 +70,7 @@ def read_fields(name: str, fields: Fields) -> File:
     )
 
 
-def group(folder: Path, files: list[File]) -> Volumes:
+def group_volumes(folder: Path, files: list[NamedFile]) -> Volumes:
     """Put the files of an acquisition on its time axis.
 
     Parameters
@@ -107,7 +104,7 @@ def group(folder: Path, files: list[File]) -> Volumes:
     return dict(volumes)
 
 
-def varying_counters(files: list[File]) -> list[str]:
+def find_varying_counters(files: list[NamedFile]) -> list[str]:
     """Name the counters of time that are not the same in all files.
 
     Parameters
@@ -123,23 +120,23 @@ def varying_counters(files: list[File]) -> list[str]:
     return [name for name in _COUNTERS if len({file.numbers.get(name, 0) for file in files}) > 1]
 
 
-def _time_numbers(files: list[File]) -> list[int]:
+def _time_numbers(files: list[NamedFile]) -> list[int]:
     """Give each file its number on the time axis, chosen alike for all of them."""
-    varying = varying_counters(files)
+    varying = find_varying_counters(files)
     for count in range(1, len(varying) + 1):
         for chosen in combinations(reversed(varying), count):
             numbers = _count_jointly(files, [name for name in varying if name in chosen])
             if _tells_apart(files, numbers):
                 return numbers
     if not varying and len({file.prefix for file in files}) == 1:
-        for clock in reversed(_CLOCKS):
+        for clock in reversed(CLOCKS):
             times = [file.numbers.get(clock, 0) for file in files]
             if _tells_apart(files, times):
                 return _ranks(files, times)
     return _count_jointly(files, varying)
 
 
-def _count_jointly(files: list[File], names: list[str]) -> list[int]:
+def _count_jointly(files: list[NamedFile], names: list[str]) -> list[int]:
     """Join several counters, the slowest first, like the digits of one number."""
     numbers = [0] * len(files)
     for name in names:
@@ -150,12 +147,12 @@ def _count_jointly(files: list[File], names: list[str]) -> list[int]:
     return numbers
 
 
-def _tells_apart(files: list[File], numbers: list[int]) -> bool:
+def _tells_apart(files: list[NamedFile], numbers: list[int]) -> bool:
     keys = {(file.channel, file.site, number) for file, number in zip(files, numbers, strict=True)}
     return len(keys) == len(files)
 
 
-def _ranks(files: list[File], times: list[int]) -> list[int]:
+def _ranks(files: list[NamedFile], times: list[int]) -> list[int]:
     """Count the files of each channel and site in the order of their times."""
     counted: dict[tuple[str, Site], int] = defaultdict(int)
     ranks = [0] * len(files)
@@ -164,102 +161,3 @@ def _ranks(files: list[File], times: list[int]) -> list[int]:
         ranks[index] = counted[key]
         counted[key] += 1
     return ranks
-
-
-def find_seconds(
-    volumes: Volumes, numbers: Sequence[int]
-) -> tuple[tuple[float | None, ...] | None, dict[tuple[int, str], float], list[str]]:
-    """Find the seconds of each timepoint and of each volume, by the clock that knows the most of them.
-
-    Parameters
-    ----------
-    volumes : dict
-        The files by number on the time axis and channel, then by site.
-    numbers : sequence of int
-        The numbers on the time axis, increasing.
-
-    Returns
-    -------
-    seconds : tuple of float or None, or None
-        From the first timepoint whose time is known to each; None for one of which no file has a time, and at all
-        where no clock is in the names of two timepoints and increases from each to the next.
-    since_start : dict
-        The same for each volume whose names carry that clock, by number and channel.
-    remarks : list of str
-        Sentences on missing, useless and irregular times for the person who runs it.
-    """
-    files = [file for sites in volumes.values() for file in sites.values()]
-    if not any(clock in file.numbers for clock in _CLOCKS for file in files):
-        return None, {}, []
-    # The relative clock stands at 0 where every timepoint was started as an acquisition of its own.
-    clock = max(_CLOCKS, key=lambda clock: len(_earliest(_starts(volumes, clock))))
-    starts = _starts(volumes, clock)
-    earliest = _earliest(starts)
-    if len(earliest) < min(2, len({number for number, _ in volumes})):
-        return None, {}, ["The times in the names are incomplete or do not increase: no seconds are known."]
-    zero = min(earliest.values())
-    seconds = tuple((earliest[number] - zero) / 1000 if number in earliest else None for number in numbers)
-    since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
-    untimed = sum(clock not in file.numbers for file in files)
-    return seconds, since_start, _remarks_on_times(seconds, untimed, len(files))
-
-
-def _starts(volumes: Volumes, clock: str) -> dict[tuple[int, str], int]:
-    """Read a clock's earliest time in each volume whose names carry it."""
-    return {
-        volume: min(times)
-        for volume, sites in volumes.items()
-        if (times := [file.numbers[clock] for file in sites.values() if clock in file.numbers])
-    }
-
-
-def _earliest(starts: dict[tuple[int, str], int]) -> dict[int, int]:
-    """Find the earliest time of each timepoint; of none, if one is not after that of the timepoint before."""
-    earliest: dict[int, int] = {}
-    for (number, _), start in sorted(starts.items()):
-        earliest[number] = min(start, earliest.get(number, start))
-    return earliest if all(before < after for before, after in pairwise(earliest.values())) else {}
-
-
-def steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
-    """Measure the steps of the time axis, where times are known.
-
-    Parameters
-    ----------
-    seconds : sequence of float or None
-        Of each timepoint.
-
-    Returns
-    -------
-    list of (int, float)
-        A timepoint, and the seconds to the next: to the next whose time is known, divided by how many steps away
-        that is.
-    """
-    known = [(timepoint, time) for timepoint, time in enumerate(seconds) if time is not None]
-    return [(t, (later - time) / (next_t - t)) for (t, time), (next_t, later) in pairwise(known)]
-
-
-def interval(seconds: Sequence[float | None]) -> float | None:
-    """Return the median of the `steps`; None where no two times are known."""
-    measured = [step for _, step in steps(seconds)]
-    return median(measured) if measured else None
-
-
-def is_irregular(seconds: Sequence[float | None]) -> bool:
-    """Tell whether a step differs so much from the median that this misleads."""
-    usual = interval(seconds) or 0.0
-    return any(abs(step - usual) > _IRREGULAR * usual for _, step in steps(seconds))
-
-
-def _remarks_on_times(seconds: Sequence[float | None], untimed: int, count: int) -> list[str]:
-    remarks = []
-    if untimed:
-        remarks.append(f"{untimed} of {count} file names carry no time.")
-    if is_irregular(seconds):
-        usual = interval(seconds) or 0.0
-        timepoint, step = max(steps(seconds), key=lambda measured: abs(measured[1] - usual))
-        remarks.append(
-            f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "
-            f"where the median is {usual:.3f} s."
-        )
-    return remarks

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 from distributed import Client, Future, KilledWorker
 
-from lightsheet.errors import InputError
-from lightsheet.log import Progress, logger
+from lightsheet.system import InputError, Progress, logger
 
 TRIES = 3
 POLL_SECONDS = 1.0
@@ -23,14 +22,14 @@ NEWS_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Loss:
+class WorkerLoss:
     """How a worker was lost, in words, and whether the volume that it had may be the cause."""
 
     words: str
     blamed: bool
 
 
-class Pool(Protocol):
+class WorkerPool(Protocol):
     """Dask workers, wherever they run."""
 
     client: Client
@@ -44,7 +43,7 @@ class Pool(Protocol):
     def free(self, busy: Sequence[str]) -> list[str]:
         """Return the addresses of workers that can take a volume now, each as often as it can take one more."""
 
-    def loss(self, address: str) -> Loss | None:
+    def loss(self, address: str) -> WorkerLoss | None:
         """Say how a worker was lost; None while that is not known yet."""
 
     def took(self, address: str, seconds: float) -> None:
@@ -66,8 +65,8 @@ def free_slots(addresses: Collection[str], slots: int, busy: Sequence[str]) -> l
     return [address for slot in range(slots) for address in addresses if busy.count(address) <= slot]
 
 
-def each(
-    pool: Pool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], what: str
+def map_volumes(
+    pool: WorkerPool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], what: str
 ) -> Iterator[tuple[str, BaseException | None]]:
     """Call `function` once for each volume, on the workers of a pool.
 
@@ -77,7 +76,7 @@ def each(
     Parameters
     ----------
     pool : Pool
-        See `lightsheet.cluster.start`.
+        See `lightsheet.cluster.workers.start_workers`.
     function : callable
         Importable on the workers; what it makes is on the disk when it returns, and to do it twice does no harm.
     tasks : mapping
@@ -97,7 +96,7 @@ class _Dispatch:
     """Where each volume is: in line, on a worker, or lost with one until it is known how that ended."""
 
     def __init__(
-        self, pool: Pool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], what: str
+        self, pool: WorkerPool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], what: str
     ) -> None:
         self.pool, self.function, self.tasks, self.what = pool, function, tasks, what
         self.waiting, self.flying, self.lost = deque(tasks), list[_Flight](), list[_Flight]()

@@ -14,10 +14,10 @@ from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 from distributed.core import Status
 from distributed.security import Security
 
-from lightsheet import slurm
-from lightsheet.errors import InputError
+from lightsheet.cluster.slurm import JOBQUEUE, parse_walltime
+from lightsheet.system import InputError
 
-SCRIPTS = Path(__file__).parents[1]
+SCRIPTS = Path(__file__).parents[2]
 MIB = 2**20
 
 
@@ -37,7 +37,7 @@ class Section:
     patience: float
 
 
-def section(name: str) -> Section:
+def read_section(name: str) -> Section:
     """Read a section of jobqueue.yaml, and put it where dask-jobqueue looks for it.
 
     Parameters
@@ -55,9 +55,9 @@ def section(name: str) -> Section:
     InputError
         If there is no such file or section, or a key cannot be used.
     """
-    path = Path(os.environ.get(slurm.JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
+    path = Path(os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
     if not path.is_file():
-        raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {slurm.JOBQUEUE}")
+        raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {JOBQUEUE}")
     (found,) = dask.config.collect_yaml([str(path)])
     sections = found.get("jobqueue") or {}
     if name not in sections:
@@ -82,10 +82,10 @@ def _walltime(given: str | int) -> int:
     """Return seconds; YAML takes 12:00:00 without quotes for the number 43200, which sbatch takes for minutes."""
     if not isinstance(given, str):
         raise ValueError(f'walltime {given} must stand in quotes: "12:00:00"')
-    return slurm.walltime_seconds(given)
+    return parse_walltime(given)
 
 
-def lifetime(walltime: float, each: float) -> float:
+def choose_lifetime(walltime: float, each: float) -> float:
     """Return the seconds for which a worker takes volumes: the walltime less a tenth, or one volume and a half.
 
     Parameters
@@ -96,7 +96,7 @@ def lifetime(walltime: float, each: float) -> float:
     return max(walltime - max(30.0, 0.1 * walltime, 1.5 * each), 0.2 * walltime)
 
 
-def scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMCluster:
+def start_scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMCluster:
     """Start a Dask scheduler here, whose workers will be SLURM jobs; none is submitted yet.
 
     Parameters
@@ -133,8 +133,8 @@ def scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMClus
         config_name=asked.name,
         job_name=name,
         job_cls=_Job,  # type: ignore[arg-type]
-        memory=memory_text(memory),
-        silence_logs="critical",  # deaths of workers are told by `lightsheet.slurm_pool`
+        memory=format_memory(memory),
+        silence_logs="critical",  # deaths of workers are told by `lightsheet.cluster.slurm_workers`
         nanny=False,  # a dead worker shall be a dead job, with a state that says why
         log_directory=str(folder),
         security=Security.temporary(),
@@ -149,16 +149,16 @@ def scheduler(asked: Section, name: str, folder: Path, memory: int) -> SLURMClus
     )
 
 
-def revise(cluster: SLURMCluster, asked: Section, memory: int, lifetime: float, stagger: float) -> None:
+def revise_jobs(cluster: SLURMCluster, asked: Section, memory: int, lifetime: float, stagger: float) -> None:
     """Say what jobs that are submitted from now on get: memory (bytes), and seconds after which they leave."""
     given = dask.config.get(f"jobqueue.{asked.name}.worker-extra-args")
     lasting = ["--lifetime", f"{lifetime:.0f}s", "--lifetime-stagger", f"{stagger:.0f}s"]
     # No memory limit of Dask's: it would pause a worker for ever whose one volume takes more than its share.
-    options = {"memory": memory_text(memory), "worker_extra_args": [*given, *lasting, "--memory-limit", "0"]}
+    options = {"memory": format_memory(memory), "worker_extra_args": [*given, *lasting, "--memory-limit", "0"]}
     cluster.new_spec = {**cluster.new_spec, "options": {**cluster.new_spec["options"], **options}}
 
 
-def adjust(cluster: SLURMCluster, *, leaving: Iterable[str] = (), arriving: Iterable[str] = ()) -> str:
+def replace_jobs(cluster: SLURMCluster, *, leaving: Iterable[str] = (), arriving: Iterable[str] = ()) -> str:
     """Cancel the jobs of some workers, and submit those of others.
 
     Parameters
@@ -189,7 +189,7 @@ def adjust(cluster: SLURMCluster, *, leaving: Iterable[str] = (), arriving: Iter
     return ""
 
 
-def memory_text(count: int) -> str:
+def format_memory(count: int) -> str:
     """Return a number of bytes as dask-jobqueue reads it, rounded up to MiB."""
     return f"{-(-count // MIB)}MiB"
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lightsheet.log import logger
+from lightsheet.system import logger
 
 JOBQUEUE = "LIGHTSHEET_JOBQUEUE"
 """Environment variable by which a job finds the jobqueue.yaml of the profile in use."""
@@ -45,7 +45,7 @@ class NoAnswerError(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class SlurmJob:
     """One job, as the queue has it: `reason` is why it waits or how it ended, `node` where it ran."""
 
     id: str
@@ -66,7 +66,7 @@ class Job:
         return f"job {self.id}{place}: {WORDS.get(self.state, 'it is not known how it ended')} ({self.state})"
 
 
-def label(results: Path) -> str:
+def label_jobs(results: Path) -> str:
     """Return what the names of all SLURM jobs of a run begin with.
 
     Parameters
@@ -83,16 +83,18 @@ def label(results: Path) -> str:
     return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{place}"
 
 
-def jobs(prefix: str) -> list[Job]:
+def list_jobs(prefix: str) -> list[SlurmJob]:
     """Return the user's jobs whose names begin with `prefix`, those that ended a short while ago included."""
     answer = _call("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
     rows = [line.split("|", 4) for line in answer.splitlines()]
     return [
-        Job(number, name, state, reason, node) for number, state, reason, node, name in rows if name.startswith(prefix)
+        SlurmJob(number, name, state, reason, node)
+        for number, state, reason, node, name in rows
+        if name.startswith(prefix)
     ]
 
 
-def ended(job_id: str) -> Job:
+def recall_job(job_id: str) -> SlurmJob:
     """Return a job that is no longer in the queue, as accounting remembers it; in state UNKNOWN if that is off."""
     try:
         row = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList").splitlines()
@@ -100,10 +102,10 @@ def ended(job_id: str) -> Job:
         row = []
     name, state, node = (row[-1].split("|") if row else ["", "", ""])[:3]
     # accounting says, for example, "CANCELLED by 1000"
-    return Job(job_id, name, state.split(" ")[0] or "UNKNOWN", "", node)
+    return SlurmJob(job_id, name, state.split(" ")[0] or "UNKNOWN", "", node)
 
 
-def explained(job: Job, log: Path) -> Job:
+def explain_end(job: SlurmJob, log: Path) -> SlurmJob:
     """Return an ended job in state OUT_OF_MEMORY if its log says that it was killed for memory.
 
     Where SLURM does not watch memory through cgroups, the state of such a job is FAILED or CANCELLED.
@@ -115,7 +117,7 @@ def explained(job: Job, log: Path) -> Job:
     return replace(job, state="OUT_OF_MEMORY") if MEMORY_KILL.search(end) else job
 
 
-def sweep(prefix: str, seconds: float = 0) -> list[str]:
+def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
     """Cancel every job whose name begins with `prefix`, running or pending.
 
     Parameters
@@ -145,10 +147,10 @@ def sweep(prefix: str, seconds: float = 0) -> list[str]:
 
 
 def _queued(prefix: str) -> list[str]:
-    return [job.id for job in jobs(prefix) if not job.is_over]
+    return [job.id for job in list_jobs(prefix) if not job.is_over]
 
 
-def walltime_seconds(text: str) -> int:
+def parse_walltime(text: str) -> int:
     """Return the seconds of a time limit as sbatch reads it.
 
     Parameters

@@ -16,10 +16,11 @@ from pathlib import Path
 from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, Future, KilledWorker
 
-from lightsheet import deconvolution, jobqueue, slurm
-from lightsheet.dispatch import Loss, free_slots
-from lightsheet.errors import InputError
-from lightsheet.log import duration, logger, size
+from lightsheet.cluster.dispatch import WorkerLoss, free_slots
+from lightsheet.cluster.jobqueue import Section, choose_lifetime, replace_jobs, revise_jobs, start_scheduler
+from lightsheet.cluster.slurm import WAITING, NoAnswerError, SlurmJob, cancel_jobs, explain_end, list_jobs, recall_job
+from lightsheet.deconvolution import count_slots, try_engine
+from lightsheet.system import InputError, format_duration, format_size, logger
 
 LOOK_SECONDS = (1.0, 60.0)
 """The queue is looked at so soon after something happened, and so often when nothing does."""
@@ -52,13 +53,13 @@ class _Worker:
     leaves: float = float("inf")  # from then on (monotonic seconds) it gets no volume that it might not finish
     vanished: float | None = None
     dismissed: bool = False
-    end: slurm.Job | None = None
+    end: SlurmJob | None = None
 
 
 @contextmanager
-def start(
-    section: jobqueue.Section, number: int, name: str, folder: Path, memory: int, engine: str
-) -> Iterator["SlurmPool"]:
+def start_slurm_workers(
+    section: Section, number: int, name: str, folder: Path, memory: int, engine: str
+) -> Iterator["SlurmWorkers"]:
     """Start a scheduler here and workers as SLURM jobs; no job is left at the end of the block.
 
     Parameters
@@ -76,27 +77,27 @@ def start(
     engine : str
         What each worker is tried with before it gets a volume.
     """
-    slurm.sweep(name)
+    cancel_jobs(name)
     memory = section.memory or memory
-    with jobqueue.scheduler(section, name, folder, memory) as cluster, Client(cluster) as client:
-        pool = SlurmPool(client, cluster, section, number, name, folder, memory, engine)
+    with start_scheduler(section, name, folder, memory) as cluster, Client(cluster) as client:
+        pool = SlurmWorkers(client, cluster, section, number, name, folder, memory, engine)
         logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, folder)
         logger.info("Dask dashboard at %s", cluster.dashboard_link)
         client.forward_logging(logger.name)
         try:
             yield pool
         finally:
-            slurm.sweep(name)  # at once: who was asked to end has little time
+            cancel_jobs(name)  # at once: who was asked to end has little time
 
 
-class SlurmPool:
-    """Workers of one coordinator; see `lightsheet.dispatch.Pool`."""
+class SlurmWorkers:
+    """Workers of one coordinator; see `lightsheet.cluster.dispatch.WorkerPool`."""
 
     def __init__(
         self,
         client: Client,
         cluster: SLURMCluster,
-        section: jobqueue.Section,
+        section: Section,
         number: int,
         name: str,
         folder: Path,
@@ -123,23 +124,23 @@ class SlurmPool:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
         here = self.here()
         fit = [w.address for w in self._living() if w.address and w.address in here and self._is_fit(w)]
-        return free_slots(fit, deconvolution.slots(self._engine), busy)
+        return free_slots(fit, count_slots(self._engine), busy)
 
     def took(self, address: str, seconds: float) -> None:
         """Learn how long a volume took."""
         self._seconds = max(self._seconds, seconds)
         self._at(address).volumes += 1
 
-    def loss(self, address: str) -> Loss | None:
+    def loss(self, address: str) -> WorkerLoss | None:
         """Say how the worker that was at `address` ended; None until SLURM knows."""
         worker = self._at(address)
         worker.vanished = worker.vanished or time.monotonic()
         self._hurry()
         if worker.end:
-            return Loss(self._ending(worker), worker.end.state not in INNOCENT)
+            return WorkerLoss(self._ending(worker), worker.end.state not in INNOCENT)
         if time.monotonic() - worker.vanished > UNEXPLAINED_SECONDS:
             self._let_go([worker])
-            return Loss(f"job {worker.job_id} does not answer, though SLURM says that it runs", blamed=True)
+            return WorkerLoss(f"job {worker.job_id} does not answer, though SLURM says that it runs", blamed=True)
         return None
 
     def tend(self, left: int, busy: Sequence[str]) -> None:
@@ -191,7 +192,7 @@ class SlurmPool:
                 worker.address = connected[worker.name]
                 worker.leaves = time.monotonic() + self._lifetime() * random.uniform(0.9, 1)
                 worker.trial = self.client.submit(
-                    deconvolution.try_out, self._engine, pure=False, workers=[worker.address], allow_other_workers=False
+                    try_engine, self._engine, pure=False, workers=[worker.address], allow_other_workers=False
                 )
             elif worker.trial and worker.trial.done():
                 self._judge(worker, worker.trial)
@@ -213,7 +214,7 @@ class SlurmPool:
         if going := [worker for worker in workers if not worker.dismissed]:
             for worker in going:
                 worker.dismissed = True
-            jobqueue.adjust(self._cluster, leaving=[worker.name for worker in going])
+            replace_jobs(self._cluster, leaving=[worker.name for worker in going])
 
     def _dismiss(self, left: int, busy: Sequence[str]) -> None:
         """Let go of idle workers: nearly at their walltime, short of memory, or of no more use."""
@@ -227,47 +228,49 @@ class SlurmPool:
         self._look_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LOOK_SECONDS[1])
         try:
-            jobs = {job.id: job for job in slurm.jobs(self._name)}
-        except slurm.NoAnswerError as error:
+            jobs = {job.id: job for job in list_jobs(self._name)}
+        except NoAnswerError as error:
             logger.warning("%s", error)
             return
         for worker in self._living():
-            job = jobs.get(worker.job_id) or slurm.ended(worker.job_id)
+            job = jobs.get(worker.job_id) or recall_job(worker.job_id)
             worker.node = job.node
             if job.is_over:
                 self._bury(worker, job)
-        reasons = sorted({job.reason for job in jobs.values() if job.state in slurm.WAITING})
+        reasons = sorted({job.reason for job in jobs.values() if job.state in WAITING})
         if reasons and ", ".join(reasons) != self._waiting:
-            waiting = sum(job.state in slurm.WAITING for job in jobs.values())
+            waiting = sum(job.state in WAITING for job in jobs.values())
             self._waiting = ", ".join(reasons)
             logger.info("%d worker job(s) wait in the queue; squeue's reason: %s", waiting, self._waiting)
 
-    def _bury(self, worker: _Worker, job: slurm.Job) -> None:
-        worker.end = job = slurm.explained(job, self._log(worker))
+    def _bury(self, worker: _Worker, job: SlurmJob) -> None:
+        worker.end = job = explain_end(job, self._log(worker))
         self._hurry()
-        jobqueue.adjust(self._cluster, leaving=[worker.name])
+        replace_jobs(self._cluster, leaving=[worker.name])
         if worker.dismissed:
             return
         logger.warning("a worker ended: %s", self._ending(worker))
         if job.state == "OUT_OF_MEMORY" and worker.memory == self._memory:
             self._memory *= 2
-            logger.warning("its --mem was %s; workers get %s from now on", size(worker.memory), size(self._memory))
+            logger.warning(
+                "its --mem was %s; workers get %s from now on", format_size(worker.memory), format_size(self._memory)
+            )
         elif not worker.ready and job.state not in INNOCENT:
             self._number -= 1
             self._faults.append(f"{job.words}, before it could take a volume; log: {self._log(worker)}")
 
     def _submit(self, number: int) -> None:
         margin = self._section.walltime - self._lifetime()
-        jobqueue.revise(self._cluster, self._section, self._memory, self._lifetime() + margin / 2, margin / 4)
+        revise_jobs(self._cluster, self._section, self._memory, self._lifetime() + margin / 2, margin / 4)
         names = [f"worker-{next(self._count)}" for _ in range(min(number, AT_ONCE))]
-        error = jobqueue.adjust(self._cluster, arriving=names)
+        error = replace_jobs(self._cluster, arriving=names)
         self._hurry()
         jobs = {name: job.job_id for name in names if (job := self._cluster.workers.get(name)) and job.job_id}
         self._workers |= {name: _Worker(name, job_id, self._memory) for name, job_id in jobs.items()}
         if jobs:
             logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
         if error:
-            jobqueue.adjust(self._cluster, leaving=set(names) - set(jobs))
+            replace_jobs(self._cluster, leaving=set(names) - set(jobs))
             self._refused(error)
 
     def _refused(self, error: str) -> None:
@@ -278,7 +281,7 @@ class SlurmPool:
             raise InputError(f"SLURM refuses the workers of section {self._section.name} of jobqueue.yaml: {error}")
 
     def _lifetime(self) -> float:
-        return jobqueue.lifetime(self._section.walltime, self._seconds)
+        return choose_lifetime(self._section.walltime, self._seconds)
 
     def _check_patience(self) -> None:
         if self._number <= 0:
@@ -288,8 +291,8 @@ class SlurmPool:
         elif time.monotonic() - self._alone > self._section.patience:
             why = f"squeue's reason: {self._waiting}" if self._waiting else "sbatch has accepted none"
             raise InputError(
-                f"no worker of section {self._section.name} has come in {duration(self._section.patience)} ({why}); "
-                "run the same command again later, or change the section's partition in jobqueue.yaml"
+                f"no worker of section {self._section.name} has come in {format_duration(self._section.patience)} "
+                f"({why}); run the same command again later, or change the section's partition in jobqueue.yaml"
             )
 
     def _ending(self, worker: _Worker) -> str:

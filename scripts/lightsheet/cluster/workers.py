@@ -9,13 +9,14 @@ from pathlib import Path
 import dask
 from distributed import Client, LocalCluster
 
-from lightsheet import deconvolution, jobqueue, slurm_pool
-from lightsheet.dispatch import Loss, Pool, free_slots
-from lightsheet.log import logger
+from lightsheet.cluster.dispatch import WorkerLoss, WorkerPool, free_slots
+from lightsheet.cluster.jobqueue import read_section
+from lightsheet.deconvolution import count_slots, resolve_engine
+from lightsheet.system import logger
 
 
 @dataclass(frozen=True)
-class Workers:
+class WorkerRequest:
     """What a block asks for.
 
     Parameters
@@ -43,17 +44,17 @@ class Workers:
         """How many cores one worker uses inside a volume."""
         if self.kind == "local":
             return max(1, self.threads // self.number)
-        return jobqueue.section(self.kind).cores
+        return read_section(self.kind).cores
 
     def engine(self, asked: str) -> str:
         """Name the engine that an `engine` setting stands for on these workers, which this machine may be unlike."""
         if asked == "auto" and self.kind != "local":
-            return "gpu" if jobqueue.section(self.kind).gpu else "cpu"
-        return deconvolution.resolve(asked)
+            return "gpu" if read_section(self.kind).gpu else "cpu"
+        return resolve_engine(asked)
 
 
 @contextmanager
-def start(asked: Workers, engine: str, memory: int) -> Iterator[Pool]:
+def start_workers(asked: WorkerRequest, engine: str, memory: int) -> Iterator[WorkerPool]:
     """Start workers, and stop them at the end of the block.
 
     Parameters
@@ -68,22 +69,23 @@ def start(asked: Workers, engine: str, memory: int) -> Iterator[Pool]:
     Yields
     ------
     Pool
-        To be handed to `lightsheet.dispatch.each`.
+        To be handed to `lightsheet.cluster.dispatch.map_volumes`.
     """
-    # A worker's death is ours to judge, see `lightsheet.dispatch`; Dask would cancel a lost worker's job before SLURM
-    # could say how it ended.
+    # `dispatch` decides what a lost worker means; Dask would cancel its job before SLURM could say how it ended.
     ours = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day"}
     with dask.config.set(ours):
         if asked.kind == "local":
-            with _local(asked, deconvolution.slots(engine)) as pool:
+            with _local(asked, count_slots(engine)) as pool:
                 yield pool
         else:
-            section = jobqueue.section(asked.kind)
-            with slurm_pool.start(section, asked.number, asked.name, asked.logs, memory, engine) as pool:
+            from lightsheet.cluster.slurm_workers import start_slurm_workers
+
+            section = read_section(asked.kind)
+            with start_slurm_workers(section, asked.number, asked.name, asked.logs, memory, engine) as pool:
                 yield pool
 
 
-class LocalPool:
+class LocalWorkers:
     """Worker processes on this machine, with `slots` volumes at a time; each has a nanny, which replaces it."""
 
     def __init__(self, client: Client, slots: int) -> None:
@@ -100,16 +102,16 @@ class LocalPool:
         """Return the workers by their free slots; those with the fewest volumes first."""
         return free_slots(sorted(self.here()), self.slots, busy)
 
-    def loss(self, address: str) -> Loss:
+    def loss(self, address: str) -> WorkerLoss:
         """Blame the volume: what else runs here runs on."""
-        return Loss(f"the worker process at {address} died", blamed=True)
+        return WorkerLoss(f"the worker process at {address} died", blamed=True)
 
     def took(self, address: str, seconds: float) -> None:
         """Learn nothing: these workers stay."""
 
 
 @contextmanager
-def _local(asked: Workers, slots: int) -> Iterator[LocalPool]:
+def _local(asked: WorkerRequest, slots: int) -> Iterator[LocalWorkers]:
     # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
     with (
         LocalCluster(
@@ -121,4 +123,4 @@ def _local(asked: Workers, slots: int) -> Iterator[LocalPool]:
             "%d Dask worker(s) on %s; dashboard at %s", asked.number, os.uname().nodename, cluster.dashboard_link
         )
         client.forward_logging(logger.name)
-        yield LocalPool(client, slots)
+        yield LocalWorkers(client, slots)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import tiling
-from lightsheet.errors import InputError
+from lightsheet.deconvolution.blocks import measure_halo
+from lightsheet.system import InputError
 
 Array = Any  # of numpy, cupy or dask
 Volumes = Callable[[Array, Array], Array]
@@ -35,7 +35,7 @@ def broadcast(function: Volumes, image: Array, psf: Array) -> Array:
     array
         (..., z, y, x) float32 of the image's z, y and x, in the image's module; a lazy one if either is of Dask. There,
         a task does the volumes of a chunk one after the other. A volume of several chunks is done in as many blocks
-        with a halo from their neighbours (`lightsheet.deconvolution.tiling`), whose width comes from the PSF: one of
+        with a halo from their neighbours (`lightsheet.deconvolution.blocks`), whose width comes from the PSF: one of
         Dask is then computed at once.
 
     Raises
@@ -117,6 +117,6 @@ def _depth(image: Array, psf: Array) -> dict[int, int]:
     margin = [0] * CORE
     if any(split):
         known = np.asarray(psf).reshape(-1, *psf.shape[-CORE:])
-        margin = np.max([tiling.halo(one) for one in known], axis=0).tolist()
+        margin = np.max([measure_halo(one) for one in known], axis=0).tolist()
     depths = [n if cut else 0 for n, cut in zip(margin, split, strict=True)]
     return dict(enumerate([0] * (image.ndim - CORE) + depths))

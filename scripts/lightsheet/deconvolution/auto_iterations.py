@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import fourier
-from lightsheet.errors import InputError
-from lightsheet.method import Method
+from lightsheet.deconvolution.backend import Backend
+from lightsheet.deconvolution.method import Method
+from lightsheet.system import InputError
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +34,7 @@ MOST = 1000
 """Iterations tried: plain Richardson-Lucy may want hundreds, so does an image almost without noise."""
 
 
-def choose_iterations(image: Array, psf: Array, method: Method, backend: fourier.Backend) -> int:
+def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend) -> int:
     """Find the number of iterations after which only noise is left.
 
     Parameters
@@ -59,14 +60,14 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: fourier
     """
     if (method.boundary, method.start) != ("extended", "flat"):
         raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
-    part = brightest_part(image)
+    part = find_brightest_part(image)
     if part.max() == 0:
         return 1
-    errors = prediction_errors(part, psf, method, backend)
+    errors = measure_prediction_errors(part, psf, method, backend)
     return round(LATER * (int(np.argmin(errors)) + 1))
 
 
-def brightest_region(image: Array) -> tuple[slice, ...]:
+def find_brightest_region(image: Array) -> tuple[slice, ...]:
     """Find the block of shape `PART`, or what the image (z, y, x) has of it, with the most light squared."""
     shape = [min(n, size) for n, size in zip(image.shape, PART, strict=True)]
     starts = [{*range(0, n - size, size), n - size} for n, size in zip(image.shape, shape, strict=True)]
@@ -74,19 +75,19 @@ def brightest_region(image: Array) -> tuple[slice, ...]:
     return max(regions, key=lambda region: float(np.square(image[region], dtype=np.float32).sum()))
 
 
-def brightest_part(image: Array) -> Array:
+def find_brightest_part(image: Array) -> Array:
     """Return what `brightest_region` finds, as a view."""
-    part: Array = image[brightest_region(image)]
+    part: Array = image[find_brightest_region(image)]
     return part
 
 
-def prediction_errors(image: Array, psf: Array, method: Method, backend: fourier.Backend) -> list[float]:
+def measure_prediction_errors(image: Array, psf: Array, method: Method, backend: Backend) -> list[float]:
     """Return the mean squared error of predicting the held-out voxels before each iteration, beyond its minimum."""
     prepared = fourier.prepare(image.shape, psf, method, backend)
     errors: list[float] = []
     image = backend.xp.asarray(image, np.float32)
     divide = _holding_out(image, prepared, backend, errors)
-    for _ in islice(fourier.estimates(image, prepared, method, backend, divide), MOST):
+    for _ in islice(fourier.iterate_estimates(image, prepared, method, backend, divide), MOST):
         if len(errors) > 1.5 * int(np.argmin(errors)) + 5:  # late enough that a chance minimum does not count
             return errors
     raise InputError(
@@ -96,7 +97,7 @@ def prediction_errors(image: Array, psf: Array, method: Method, backend: fourier
 
 
 def _holding_out(
-    image: Any, prepared: fourier.Prepared, backend: fourier.Backend, errors: list[float]
+    image: Any, prepared: fourier.Prepared, backend: Backend, errors: list[float]
 ) -> Callable[[Any], None]:
     """Return what divides as `fourier.divider` does, keeps the held-out voxels' error, and leaves these as predicted.
 
@@ -105,7 +106,7 @@ def _holding_out(
     chosen = np.nonzero(np.random.default_rng(0).random(image.shape) < HELD_OUT)
     held_out = tuple(backend.xp.asarray(index) for index in chosen)
     counted = image[held_out]
-    usual = fourier.divider(image, prepared, backend)
+    usual = fourier.make_divider(image, prepared, backend)
     average = float(image.mean()) / float(image.max())
 
     def divide(blurred: Any) -> None:

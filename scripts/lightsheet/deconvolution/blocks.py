@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution.geometry import fast_shape
-from lightsheet.errors import InputError
-from lightsheet.log import NEWS_SECONDS, Progress
+from lightsheet.deconvolution.padding import round_up_shape
+from lightsheet.system import NEWS_SECONDS, InputError, Progress
 
 Array = Any  # of numpy or cupy
 Shape = tuple[int, ...]
@@ -34,7 +33,7 @@ too little by far for a box.
 """
 
 
-class Limit(NamedTuple):
+class MemoryLimit(NamedTuple):
     """Memory that a block must fit into."""
 
     name: str
@@ -50,7 +49,7 @@ class Block(NamedTuple):
     inner: Region  # of that: the core
 
 
-def halo(psf: np.ndarray[Any, Any]) -> Shape:
+def measure_halo(psf: np.ndarray[Any, Any]) -> Shape:
     """Say how far blocks must overlap.
 
     Parameters
@@ -78,7 +77,7 @@ def halo(psf: np.ndarray[Any, Any]) -> Shape:
     return tuple(ceil(HALO_WIDTHS * width) for width in widths)
 
 
-def blocks(shape: Shape, block: Shape, margin: Shape) -> Iterator[Block]:
+def cut_blocks(shape: Shape, block: Shape, margin: Shape) -> Iterator[Block]:
     """Cut a volume into blocks.
 
     Parameters
@@ -110,7 +109,7 @@ def _along(size: int, step: int, margin: int) -> list[tuple[slice, slice, slice]
     return parts
 
 
-def assemble(
+def assemble_blocks(
     function: Callable[[Region], Array],
     cut: Sequence[Block],
     shape: Shape,
@@ -144,7 +143,9 @@ def assemble(
     return out
 
 
-def block_shape(shape: Shape, psf: Shape, margin: Shape, limits: Sequence[Limit], chunk: Shape = (32, 32, 32)) -> Shape:
+def choose_block_shape(
+    shape: Shape, psf: Shape, margin: Shape, limits: Sequence[MemoryLimit], chunk: Shape = (32, 32, 32)
+) -> Shape:
     """Choose the blocks that fit into memory and take the least work: few, and of sizes quick to transform.
 
     Parameters
@@ -198,12 +199,12 @@ def _choices(size: int, psf: int, margin: int, chunk: int) -> list[_Choice]:
     for step in sorted(steps, reverse=True):
         parts = _along(size, step, margin)
         region = parts[0][1].stop
-        (transformed,) = fast_shape([region + psf - 1])
+        (transformed,) = round_up_shape([region + psf - 1])
         choices.append(_Choice(step, region, len(parts) * transformed))
     return choices
 
 
-def _too_large(shape: Shape, smallest: Shape, limits: Sequence[Limit]) -> str:
+def _too_large(shape: Shape, smallest: Shape, limits: Sequence[MemoryLimit]) -> str:
     """Say what the smallest block needs and what there is."""
     short = "; ".join(
         f"{limit.name} has {limit.budget / 1e9:.2f} GB where that needs {limit.needs(smallest) / 1e9:.2f} GB"

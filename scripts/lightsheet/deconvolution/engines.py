@@ -11,12 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import arrays, fourier
-from lightsheet.deconvolution.stopping import brightest_part, choose_iterations
-from lightsheet.errors import InputError
-from lightsheet.method import CHOICES, Method, check, check_choice
+from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
+from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_part
+from lightsheet.deconvolution.backend import make_numpy_backend
+from lightsheet.deconvolution.method import CHOICES, Method, check_choice, check_method
+from lightsheet.system import InputError
 
-ENGINES = {name: f"{__name__}.{name}" for name in ("cpu", "gpu", "itk", "skimage")}
+ENGINES = {
+    "cpu": "lightsheet.deconvolution.sweeps",
+    "gpu": "lightsheet.deconvolution.gpu",
+    "itk": "lightsheet.deconvolution.itk",
+    "skimage": "lightsheet.deconvolution.skimage",
+}
 BOUNDARIES = CHOICES["boundary"]
 ACCELERATIONS = CHOICES["acceleration"]
 
@@ -46,7 +52,7 @@ def richardson_lucy(
         (..., z, y, x), any size, sampled at the image's voxel size, its centre at index N // 2 of each axis. The sum
         of each is brought to 1 here. Its leading dimensions and the image's are broadcast against each other.
     iterations : int or str
-        How many, at least 1; or "auto": for each volume as many as `lightsheet.deconvolution.stopping` chooses.
+        How many, at least 1; or "auto": for each volume as many as `lightsheet.deconvolution.auto_iterations` chooses.
     engine : str
         "auto" (see `resolve`) or one of `ENGINES`.
     boundary : str
@@ -55,7 +61,7 @@ def richardson_lucy(
         starts as the image, whose edge is repeated outwards, as in ITK.
     acceleration : str
         "none", "heavy-ball" or "biggs": momentum, which takes about half the iterations for the same picture, see
-        `lightsheet.deconvolution.acceleration`.
+        `lightsheet.deconvolution.momentum`.
     threads : int, optional
         How many threads to use for a volume; unless given all cores that this process may use, but one for Dask
         arrays, since Dask does as many volumes at a time. Engine "gpu" ignores it.
@@ -73,12 +79,12 @@ def richardson_lucy(
     RuntimeError
         If ITK's process dies.
     """
-    engine = resolve(engine)
+    engine = resolve_engine(engine)
     method = Method(iterations, boundary, "flat" if boundary == "extended" else "image", acceleration)
-    check(method, engine)
-    if any(arrays.is_dask(array) for array in (image, psf)):
+    check_method(method, engine)
+    if any(is_dask(array) for array in (image, psf)):
         threads = threads or 1
-    return arrays.broadcast(partial(_deconvolve, method=method, engine=engine, threads=threads), image, psf)
+    return broadcast(partial(_deconvolve, method=method, engine=engine, threads=threads), image, psf)
 
 
 def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int | None) -> Any:
@@ -89,10 +95,10 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
         raise InputError(f"engine: {engine} needs arrays of NumPy, not of {type(image).__module__}; choose gpu")
     if image.min() < 0:
         image = np.maximum(image, 0)
-    psf = _normalised(arrays.to_host(psf))
+    psf = _normalised(to_host(psf))
     with np.errstate(over="ignore", invalid="ignore"):  # the check below says it in a sentence
         if method.iterations == "auto":
-            number = auto_iterations(image, psf, acceleration=method.acceleration, threads=threads)
+            number = resolve_iterations(image, psf, acceleration=method.acceleration, threads=threads)
             method = method._replace(iterations=number)
         result = import_module(ENGINES[engine]).deconvolve(image, psf, method, threads)
     if not _is_finite(result):
@@ -103,7 +109,7 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
     return result
 
 
-def auto_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None) -> int:
+def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None) -> int:
     """Find what `iterations="auto"` stands for, with boundary "extended"; its brightest part is all that is looked at.
 
     Parameters
@@ -118,19 +124,19 @@ def auto_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads
     Returns
     -------
     int
-        Iterations, see `lightsheet.deconvolution.stopping`.
+        Iterations, see `lightsheet.deconvolution.auto_iterations`.
 
     Raises
     ------
     InputError
         If no noise is found.
     """
-    part = np.maximum(arrays.to_host(brightest_part(image)), 0)
+    part = np.maximum(to_host(find_brightest_part(image)), 0)
     method = Method(1, acceleration=acceleration)
-    return choose_iterations(part, _normalised(arrays.to_host(psf)), method, fourier.numpy_backend(threads))
+    return choose_iterations(part, _normalised(to_host(psf)), method, make_numpy_backend(threads))
 
 
-def resolve(engine: str) -> str:
+def resolve_engine(engine: str) -> str:
     """Name the engine that an `engine` setting stands for.
 
     Parameters
@@ -154,7 +160,7 @@ def resolve(engine: str) -> str:
     return "gpu" if import_module(ENGINES["gpu"]).is_available() else "cpu"
 
 
-def engine_version(engine: str) -> str:
+def describe_engine(engine: str) -> str:
     """Say what computes the pixels, for fingerprints: like "cpu 1 (numpy 2.4.6, scipy 1.17.1)".
 
     Parameters
@@ -172,16 +178,16 @@ def engine_version(engine: str) -> str:
     InputError
         If there is no such engine, or it is not installed.
     """
-    name = resolve(engine)
+    name = resolve_engine(engine)
     return f"{name} {ALGORITHM_VERSION} ({import_module(ENGINES[name]).version()})"
 
 
-def slots(engine: str) -> int:
+def count_slots(engine: str) -> int:
     """Say how many volumes a worker has in hand: on a GPU one computes while others come and go, else one at a time."""
     return import_module(ENGINES["gpu"]).IN_FLIGHT if engine == "gpu" else 1
 
 
-def try_out(engine: str) -> None:
+def try_engine(engine: str) -> None:
     """Deconvolve a tiny volume: what the engine needs, a GPU say, is there or raises its error here.
 
     Parameters

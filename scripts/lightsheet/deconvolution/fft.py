@@ -12,7 +12,7 @@ import scipy.fft
 Array = np.ndarray[Any, Any]
 
 
-def along_columns(spectrum: Array, *, forward: bool) -> None:
+def transform_columns(spectrum: Array, *, forward: bool) -> None:
     """Transform complex64 (n, m) along its first axis, in place."""
     transform, norm = (scipy.fft.fft, "backward") if forward else (scipy.fft.ifft, "forward")
     result = transform(spectrum, axis=0, norm=norm, overwrite_x=True)
@@ -20,12 +20,12 @@ def along_columns(spectrum: Array, *, forward: bool) -> None:
         spectrum[:] = result
 
 
-def from_rows(rows: Array, spectrum: Array, *, forward: bool) -> None:
+def transform_rows(rows: Array, spectrum: Array, *, forward: bool) -> None:
     """Transform float32 rows (m, n) into complex64 (m, n // 2 + 1)."""
     spectrum[:] = scipy.fft.rfft(rows) if forward else scipy.fft.ihfft(rows, norm="forward")
 
 
-def to_rows(spectrum: Array, n: int, *, forward: bool) -> Array:
+def restore_rows(spectrum: Array, n: int, *, forward: bool) -> Array:
     """Transform complex64 (m, n // 2 + 1) to new float32 rows (m, n): n times the inverse of `from_rows`.
 
     `forward` is the one with which the spectrum was made.

@@ -15,47 +15,22 @@ last change too; with "replicate" the padded image.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.fft
 
-from lightsheet.deconvolution import acceleration, geometry
-from lightsheet.deconvolution.geometry import Frame, Shape, Weights
-from lightsheet.method import Method
-
-Array = Any  # of numpy or cupy
+from lightsheet.deconvolution.backend import Array, Backend, Buffer
+from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.momentum import TINY, compute_biggs, compute_heavy_ball
+from lightsheet.deconvolution.padding import Frame, Shape, Weights, compute_weights, make_frame_of, wrap_psf
 
 ITK_THRESHOLD = 1e-5
 """ITK's DivideOrZeroOutImageFilter: a quotient with a denominator below this, in image units, is 0."""
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """Denominators below this part of the image's maximum are rounding noise of the FFT; the quotient is 0."""
-
-TINY = float(np.finfo(np.float32).tiny)
-"""So that a black image gives quotients of 0, not 0 / 0."""
-
-
-@dataclass
-class Buffer:
-    """What an FFT turns into the other and back; the two may share memory, so only the last one made is valid."""
-
-    real: Array  # (z, y, x) float32
-    spectrum: Array  # (z, y, x // 2 + 1) complex64
-
-
-class Backend(NamedTuple):
-    """An array module, and what is done differently with its arrays."""
-
-    xp: Any
-    buffer: Callable[[Shape], Buffer]  # for a cyclic array of this shape
-    forward: Callable[[Buffer], None]  # real to spectrum, over all three axes
-    inverse: Callable[[Buffer], None]  # spectrum to real, not scaled: the OTF is, once
-    fuse: Callable[[Callable[..., None]], Callable[..., None]]  # makes an elementwise function, in place, one kernel
-    correct: Callable[[Array, Array, Weights], None]  # see `correct_planes`
 
 
 class Prepared(NamedTuple):
@@ -64,34 +39,6 @@ class Prepared(NamedTuple):
     layout: Frame
     otf: Array  # (z, y, x // 2 + 1) complex64, divided by the number of voxels
     weights: Weights | None  # None for "replicate"
-
-
-def numpy_backend(threads: int | None = None) -> Backend:
-    """Return the backend of NumPy arrays and SciPy's FFT (pocketfft), which keeps float32."""
-    workers = threads or -1
-
-    def buffer(shape: Shape) -> Buffer:
-        z, y, x = shape
-        return Buffer(np.empty(shape, np.float32), np.empty((z, y, x // 2 + 1), np.complex64))
-
-    def forward(buffer: Buffer) -> None:
-        buffer.spectrum = scipy.fft.rfftn(buffer.real, workers=workers)
-
-    def inverse(buffer: Buffer) -> None:
-        buffer.real = scipy.fft.irfftn(
-            buffer.spectrum, s=buffer.real.shape, norm="forward", overwrite_x=True, workers=workers
-        )
-
-    return Backend(np, buffer, forward, inverse, lambda function: function, correct_planes)
-
-
-def correct_planes(correction: Array, prediction: Array, weights: Weights) -> None:
-    """Make of the correction the next estimate: correction <- prediction max(weight correction, 0), in place."""
-    z_index, y_index, x_index = weights.places
-    for plane, factor, place in zip(correction, prediction, z_index, strict=True):
-        plane *= weights.table[place][np.ix_(y_index, x_index)]
-        np.maximum(plane, 0, out=plane)  # rounding, and a PSF's negative values, must not make the estimate negative
-        plane *= factor
 
 
 def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Array:
@@ -119,14 +66,14 @@ def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, backend:
 def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Prepared:
     """Lay out images of this shape, and transform the PSF; arguments as in `deconvolve`."""
     extended = method.boundary == "extended"
-    psf, layout = geometry.lay_out(image, psf, method.boundary)
+    psf, layout = make_frame_of(image, psf, method.boundary)
     buffer = backend.buffer(layout.shape)
-    buffer.real[...] = backend.xp.asarray(geometry.otf_source(psf, layout.shape))
+    buffer.real[...] = backend.xp.asarray(wrap_psf(psf, layout.shape))
     backend.forward(buffer)
     buffer.spectrum *= np.float32(1 / buffer.real.size)
     weights = None
     if extended:
-        table, places = geometry.weights(psf, layout)
+        table, places = compute_weights(psf, layout)
         z, y, x = (backend.xp.asarray(place) for place in places)
         weights = Weights(backend.xp.asarray(table), (z, y, x))
     return Prepared(layout, buffer.spectrum, weights)
@@ -134,10 +81,10 @@ def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Ba
 
 def iterate(image: Array, prepared: Prepared, method: Method, backend: Backend) -> Array:
     """Deconvolve one volume as `deconvolve` does, with what `prepare` returned for its shape."""
-    return next(islice(estimates(image, prepared, method, backend), method.iterations - 1, None)).copy()
+    return next(islice(iterate_estimates(image, prepared, method, backend), method.iterations - 1, None)).copy()
 
 
-def estimates(
+def iterate_estimates(
     image: Array,
     prepared: Prepared,
     method: Method,
@@ -152,11 +99,11 @@ def estimates(
     buffer = backend.buffer(prepared.layout.shape)
     prediction = xp.empty(prepared.layout.shape, xp.float32)
     image = xp.asarray(image, xp.float32)
-    divide = divide or divider(image, prepared, backend)
+    divide = divide or make_divider(image, prepared, backend)
     predict = _predictor(prediction, method.acceleration, backend)
     # The blur of an estimate that is flat is the same, so a flat start needs none. At 1 it would lie below the
     # threshold of an image of 1e7 counts.
-    prediction[...] = edge_replicated(image, prepared.layout, xp) if method.start == "image" else image.max()
+    prediction[...] = replicate_edge(image, prepared.layout, xp) if method.start == "image" else image.max()
     buffer.real[...] = prediction
     for iteration in count(1):
         if iteration > 1 or method.start == "image":
@@ -208,20 +155,20 @@ def _kernels(backend: Backend) -> _Kernels:
     return _Kernels(backend.fuse(multiply_by_conjugate), backend.fuse(divide), backend.fuse(_extrapolate))
 
 
-def threshold(brightest: float, boundary: str) -> float:
+def find_threshold(brightest: float, boundary: str) -> float:
     """Return below which prediction the quotient is 0, for an image with this maximum."""
     return ROUNDING * brightest + TINY if boundary == "extended" else ITK_THRESHOLD
 
 
-def divider(image: Array, prepared: Prepared, backend: Backend) -> Callable[[Array], None]:
+def make_divider(image: Array, prepared: Prepared, backend: Backend) -> Callable[[Array], None]:
     """Return the function that makes of the blurred estimate the image divided by it, in place."""
     xp = backend.xp
 
     divide = _kernels(backend).divide
     if prepared.weights is None:
-        observed = edge_replicated(image, prepared.layout, xp)
-        return lambda blurred: divide(blurred, observed, np.float32(threshold(0, "replicate")))
-    too_small = np.float32(threshold(float(image.max()), "extended"))
+        observed = replicate_edge(image, prepared.layout, xp)
+        return lambda blurred: divide(blurred, observed, np.float32(find_threshold(0, "replicate")))
+    too_small = np.float32(find_threshold(float(image.max()), "extended"))
 
     def divide_in_view(blurred: Array) -> None:
         divide(blurred[prepared.layout.view], image, too_small)
@@ -247,7 +194,7 @@ def _predictor(prediction: Array, rule: str, backend: Backend) -> Callable[[Arra
     extrapolate = _kernels(backend).extrapolate
 
     def predict(new: Array, iteration: int) -> None:
-        alpha = acceleration.heavy_ball(iteration)
+        alpha = compute_heavy_ball(iteration)
         if last_change is not None:
             alpha = _biggs(new, prediction, last_change, xp)
         extrapolate(new, prediction, previous, np.float32(1 + alpha), np.float32(1 - alpha))
@@ -269,10 +216,10 @@ def _biggs(new: Array, prediction: Array, last_change: Array, xp: Any) -> float:
     product = float(xp.vdot(prediction, last_change))
     square = float(xp.vdot(last_change, last_change))
     last_change[...] = prediction
-    return acceleration.biggs(product, square)
+    return compute_biggs(product, square)
 
 
-def edge_replicated(image: Array, layout: Frame, xp: Any) -> Array:
+def replicate_edge(image: Array, layout: Frame, xp: Any) -> Array:
     """Repeat the image's edge outwards over the cyclic array, up to the middle of what lies between its two edges."""
     index = []
     for total, low, n in zip(layout.shape, layout.low, layout.image, strict=True):

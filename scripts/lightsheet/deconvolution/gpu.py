@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import fourier, geometry, tiling
-from lightsheet.deconvolution.geometry import Shape, Weights
-from lightsheet.errors import InputError
-from lightsheet.log import logger
-from lightsheet.method import Method
+from lightsheet.deconvolution import fourier
+from lightsheet.deconvolution.backend import Backend, Buffer
+from lightsheet.deconvolution.blocks import MemoryLimit, assemble_blocks, choose_block_shape, cut_blocks, measure_halo
+from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.padding import Shape, Weights, make_frame
+from lightsheet.system import InputError, logger
 
 Array = Any  # of cupy
 
@@ -35,7 +36,7 @@ CORRECT = """
 class _Channel(NamedTuple):
     """What is kept on the device for one PSF and shape."""
 
-    backend: fourier.Backend
+    backend: Backend
     prepared: fourier.Prepared
 
 
@@ -81,18 +82,18 @@ def deconvolve(
         If there is no GPU, or not even one block of the volume fits into its memory.
     """
     cupy = _cupy()
-    limit = tiling.Limit("the GPU", memory_budget(), lambda shape: memory_bytes(shape, psf.shape, method))
+    limit = MemoryLimit("the GPU", find_memory_budget(), lambda shape: estimate_memory(shape, psf.shape, method))
     if limit.needs(image.shape) <= limit.budget:
         return _deconvolve(image, psf, method)
-    margin = tiling.halo(psf)
-    block = tiling.block_shape(image.shape, psf.shape, margin, [limit])
-    cut = list(tiling.blocks(image.shape, block, margin))
+    margin = measure_halo(psf)
+    block = choose_block_shape(image.shape, psf.shape, margin, [limit])
+    cut = list(cut_blocks(image.shape, block, margin))
     logger.info(
         "a volume of %s voxels needs %.1f GB of GPU memory, and there are %.1f: done in %d blocks of %s",
         *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(cut), block),
     )
     allocate = np.empty if isinstance(image, np.ndarray) else cupy.empty
-    return tiling.assemble(lambda region: _deconvolve(image[region], psf, method), cut, image.shape, allocate)
+    return assemble_blocks(lambda region: _deconvolve(image[region], psf, method), cut, image.shape, allocate)
 
 
 def _deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method) -> Array:
@@ -133,13 +134,13 @@ def is_available() -> bool:
 
 
 @cache
-def memory_budget() -> int:
+def find_memory_budget() -> int:
     """Return the bytes of the device that volumes here may use: what is free when it is first asked for."""
     free, _ = _cupy().cuda.runtime.memGetInfo()
     return int(free)
 
 
-def memory_bytes(shape: Shape, psf: Shape, method: Method) -> int:
+def estimate_memory(shape: Shape, psf: Shape, method: Method) -> int:
     """Return the device memory that a volume needs.
 
     Parameters
@@ -156,7 +157,7 @@ def memory_bytes(shape: Shape, psf: Shape, method: Method) -> int:
         one or two more, for "replicate" the image with its edge repeated; and `IN_FLIGHT` images, before and after.
     """
     arrays = 5 + {"none": 0, "heavy-ball": 1, "biggs": 2}[method.acceleration] + (method.boundary == "replicate")
-    z, y, x = geometry.frame(shape, psf, method.boundary).shape
+    z, y, x = make_frame(shape, psf, method.boundary).shape
     return 4 * (arrays * z * y * 2 * (x // 2 + 1) + 2 * IN_FLIGHT * prod(shape))
 
 
@@ -173,7 +174,7 @@ def _channel(cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: 
 
 def _make_room(cupy: ModuleType, shape: Shape, psf: Shape, method: Method) -> None:
     """Let go of the channels used longest ago until the volume fits."""
-    needed = memory_bytes(shape, psf, method)
+    needed = estimate_memory(shape, psf, method)
     while True:
         pool = cupy.get_default_memory_pool()
         pool.free_all_blocks()
@@ -193,24 +194,24 @@ def _computing_stream(cupy: ModuleType) -> Any:
     return cupy.cuda.Stream(non_blocking=True)
 
 
-def _backend(cupy: ModuleType) -> fourier.Backend:
+def _backend(cupy: ModuleType) -> Backend:
     """Return CuPy's arrays with in-place FFTs, each shape's plans made once."""
     plans: dict[Shape, tuple[Any, Any]] = {}
 
-    def buffer(shape: Shape) -> fourier.Buffer:
+    def buffer(shape: Shape) -> Buffer:
         z, y, x = shape
         spectrum = cupy.empty((z, y, x // 2 + 1), cupy.complex64)
         if shape not in plans:
             plans[shape] = _plans(cupy, shape)
-        return fourier.Buffer(spectrum.view(cupy.float32)[:, :, :x], spectrum)
+        return Buffer(spectrum.view(cupy.float32)[:, :, :x], spectrum)
 
-    def forward(buffer: fourier.Buffer) -> None:
+    def forward(buffer: Buffer) -> None:
         plans[buffer.real.shape][0].fft(buffer.real, buffer.spectrum, cupy.cuda.cufft.CUFFT_FORWARD)
 
-    def inverse(buffer: fourier.Buffer) -> None:
+    def inverse(buffer: Buffer) -> None:
         plans[buffer.real.shape][1].fft(buffer.spectrum, buffer.real, cupy.cuda.cufft.CUFFT_INVERSE)
 
-    return fourier.Backend(cupy, buffer, forward, inverse, cupy.fuse, _correct(cupy))
+    return Backend(cupy, buffer, forward, inverse, cupy.fuse, _correct(cupy))
 
 
 def _plans(cupy: ModuleType, shape: Shape) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from lightsheet.method import Method
+from lightsheet.deconvolution.method import Method
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.errors import InputError
+from lightsheet.system import InputError
 
 CHOICES = {
     "boundary": ("extended", "replicate"),
@@ -28,13 +28,13 @@ class Method(NamedTuple):
     Parameters
     ----------
     iterations : int or "auto"
-        At least 1; "auto" stands for what `lightsheet.deconvolution.stopping` finds, before an engine is called.
+        At least 1; "auto" stands for what `lightsheet.deconvolution.auto_iterations` finds, before an engine is called.
     boundary : str
-        "extended" or "replicate", see `lightsheet.deconvolution.richardson_lucy`.
+        "extended" or "replicate", see `lightsheet.deconvolution.engines.richardson_lucy`.
     start : str
         The first estimate: "flat", or the "image".
     acceleration : str
-        "none", "biggs" or "heavy-ball", see `lightsheet.deconvolution.acceleration`.
+        "none", "biggs" or "heavy-ball", see `lightsheet.deconvolution.momentum`.
     """
 
     iterations: Any
@@ -43,7 +43,7 @@ class Method(NamedTuple):
     acceleration: str = "none"
 
 
-def check(method: Method, engine: str) -> None:
+def check_method(method: Method, engine: str) -> None:
     """Complain about a choice that there is not, or not with this engine.
 
     Raises

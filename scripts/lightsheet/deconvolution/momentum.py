@@ -13,11 +13,13 @@ is computed as its [1/1] Pade approximant in x_k / x_(k-1) around 1, which is po
 Engines do the arrays; this file owns the coefficients.
 """
 
+import numpy as np
+
 BIGGS_LARGEST = 1 - 2**-10
 """The rule wants alpha below 1, where predictions would run away."""
 
 
-def heavy_ball(iteration: int) -> float:
+def compute_heavy_ball(iteration: int) -> float:
     """Return alpha of the scaled heavy ball: Wang and Miller 2014, IEEE Trans. Image Process. 23, 848.
 
     Parameters
@@ -33,7 +35,7 @@ def heavy_ball(iteration: int) -> float:
     return (iteration - 1) / (iteration + 2)
 
 
-def biggs(product: float, square: float) -> float:
+def compute_biggs(product: float, square: float) -> float:
     """Return alpha of the automatic acceleration: Biggs and Andrews 1997, Applied Optics 36, 1766.
 
     Parameters
@@ -50,3 +52,7 @@ def biggs(product: float, square: float) -> float:
         product / square, at least 0 and below 1.
     """
     return min(max(product / square, 0.0), BIGGS_LARGEST) if square > 0 else 0.0
+
+
+TINY = float(np.finfo(np.float32).tiny)
+"""So that a black image gives quotients of 0, not 0 / 0."""

@@ -49,27 +49,27 @@ class Weights(NamedTuple):
     places: tuple[Array, Array, Array]
 
 
-def lay_out(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
+def make_frame_of(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
     """Return the PSF, without its dark faces if "extended", and the cyclic array for it and an image of this shape."""
-    psf = trim(psf) if boundary == "extended" else psf
-    return psf, frame(image, psf.shape, boundary)
+    psf = trim_psf(psf) if boundary == "extended" else psf
+    return psf, make_frame(image, psf.shape, boundary)
 
 
-def frame(image: Shape, psf: Shape, boundary: str) -> Frame:
+def make_frame(image: Shape, psf: Shape, boundary: str) -> Frame:
     """Lay out the cyclic array for an image and a PSF of these shapes, (z, y, x)."""
     if boundary == "replicate":
-        shape = fast_shape(n + 2 * (k // 2) for n, k in zip(image, psf, strict=True))
+        shape = round_up_shape(n + 2 * (k // 2) for n, k in zip(image, psf, strict=True))
         return Frame(shape, tuple((total - n) // 2 for total, n in zip(shape, image, strict=True)), image)
-    shape = fast_shape(n + k - 1 for n, k in zip(image, psf, strict=True))
+    shape = round_up_shape(n + k - 1 for n, k in zip(image, psf, strict=True))
     return Frame(shape, (0, 0, 0), image)
 
 
-def fast_shape(sizes: Iterable[int]) -> Shape:
+def round_up_shape(sizes: Iterable[int]) -> Shape:
     """Round each axis up to a product of 2, 3 and 5: quick to transform, and what ITK does."""
     return tuple(next_fast_len(size, real=True) for size in sizes)
 
 
-def trim(psf: Array) -> Array:
+def trim_psf(psf: Array) -> Array:
     """Cut off the PSF's dark faces: less to transform, at a loss of `PSF_LOST` of its light.
 
     Parameters
@@ -95,14 +95,14 @@ def trim(psf: Array) -> Array:
     return psf[tuple(where)]
 
 
-def otf_source(psf: Array, shape: Shape) -> Array:
+def wrap_psf(psf: Array, shape: Shape) -> Array:
     """Return the PSF in a float32 array of `shape`, its centre moved to the origin (wrapping around)."""
     padded = np.zeros(shape, np.float32)
     padded[tuple(slice(0, k) for k in psf.shape)] = psf
     return np.roll(padded, tuple(-(k // 2) for k in psf.shape), axis=(0, 1, 2))
 
 
-def weights(psf: Array, layout: Frame) -> Weights:
+def compute_weights(psf: Array, layout: Frame) -> Weights:
     """Return the inverse of the part of each voxel's light that the camera saw; 0 where that is too little.
 
     Parameters

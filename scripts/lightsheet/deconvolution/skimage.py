@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from lightsheet.capacity import available_cores
-from lightsheet.method import Method
+from lightsheet.deconvolution.method import Method
+from lightsheet.system import count_cores
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
     padded = np.pad(image.astype(np.float32) / brightest, pads, mode="edge")
     odd = np.pad(psf, [(0, 1 - k % 2) for k in psf.shape])
     with (
-        scipy.fft.set_workers(threads or available_cores()),
+        scipy.fft.set_workers(threads or count_cores()),
         np.errstate(divide="ignore", over="ignore", invalid="ignore"),
     ):
         result = import_module("skimage.restoration").richardson_lucy(

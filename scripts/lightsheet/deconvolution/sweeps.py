@@ -17,16 +17,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version as version_of
 from math import prod
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import acceleration, fft, geometry
-from lightsheet.deconvolution.fourier import TINY, edge_replicated, threshold
-from lightsheet.log import NEWS_SECONDS, Progress
-from lightsheet.method import Method
+from lightsheet.deconvolution import fft
+from lightsheet.deconvolution.fourier import find_threshold, replicate_edge
+from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.momentum import TINY, compute_biggs, compute_heavy_ball
+from lightsheet.deconvolution.padding import Frame, Weights, compute_weights, make_frame_of
+from lightsheet.system import NEWS_SECONDS, Progress, count_cores
 
 Array = np.ndarray[Any, Any]
 Sweep = Callable[[Callable[[int], Any], int], list[Any]]
@@ -47,12 +50,12 @@ class _Work:
     estimate: Array  # of the cyclic array's shape: where an iteration starts
     spectrum: Array  # (z, y, x // 2 + 1) complex64
     otf: Array  # (y, z, x // 2 + 1) complex64, divided by the number of voxels because the FFTs do not scale
-    weights: geometry.Weights | None  # its table as long as the estimate along x
+    weights: Weights | None  # its table as long as the estimate along x
     previous: Array | None  # the estimate before, for momentum
     change: Array | None  # what the last iteration changed, for "biggs"
 
 
-def deconvolve(image: Array, psf: Array, method: Method, threads: int) -> Array:
+def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
     """Deconvolve one volume.
 
     Parameters
@@ -63,8 +66,8 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int) -> Array:
         (z, y, x), float32, sum 1, its centre at N // 2.
     method : Method
         What is computed.
-    threads : int
-        How many threads to use at most; the result does not depend on it.
+    threads : int or None
+        How many threads to use at most, all cores if None; the result does not depend on it.
 
     Returns
     -------
@@ -72,8 +75,8 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int) -> Array:
         (z, y, x), float32, of the image's shape.
     """
     image = image.astype(np.float32, copy=False)
-    psf, layout = geometry.lay_out(image.shape, psf, method.boundary)
-    threads = max(1, min(threads, prod(layout.shape) // VOXELS_OF_A_THREAD))
+    psf, layout = make_frame_of(image.shape, psf, method.boundary)
+    threads = max(1, min(threads or count_cores(), prod(layout.shape) // VOXELS_OF_A_THREAD))
     with ThreadPoolExecutor(threads) as pool:
         sweep = partial(_in_threads, pool, threads)
         work = _prepare(image, psf, layout, method, sweep)
@@ -86,7 +89,12 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int) -> Array:
     return estimate[layout.view].copy()
 
 
-def _prepare(image: Array, psf: Array, layout: geometry.Frame, method: Method, sweep: Sweep) -> _Work:
+def version() -> str:
+    """Name the libraries that compute."""
+    return f"numpy {version_of('numpy')}, scipy {version_of('scipy')}"
+
+
+def _prepare(image: Array, psf: Array, layout: Frame, method: Method, sweep: Sweep) -> _Work:
     """Allocate, transform the PSF, and make the first estimate."""
     z, y, x = layout.shape
     extended, flat = method.boundary == "extended", method.start == "flat"
@@ -96,9 +104,9 @@ def _prepare(image: Array, psf: Array, layout: geometry.Frame, method: Method, s
     sweep(lambda row: _keep_otf(spectrum, otf, 1 / (z * y * x), row), y)
     brightest = float(image.max())
     work = _Work(
-        measured=image if extended else edge_replicated(image, layout, np),
-        threshold=threshold(brightest, method.boundary),
-        estimate=np.full(layout.shape, brightest, np.float32) if flat else edge_replicated(image, layout, np),
+        measured=image if extended else replicate_edge(image, layout, np),
+        threshold=find_threshold(brightest, method.boundary),
+        estimate=np.full(layout.shape, brightest, np.float32) if flat else replicate_edge(image, layout, np),
         spectrum=spectrum,
         otf=otf,
         weights=_weights(psf, layout) if extended else None,
@@ -110,10 +118,10 @@ def _prepare(image: Array, psf: Array, layout: geometry.Frame, method: Method, s
     return work
 
 
-def _weights(psf: Array, layout: geometry.Frame) -> geometry.Weights:
+def _weights(psf: Array, layout: Frame) -> Weights:
     """Spread the weights' table out along x, so that a row of the estimate needs one row of it."""
-    table, index = geometry.weights(psf, layout)
-    return geometry.Weights(table.take(index[2], axis=2), index)
+    table, index = compute_weights(psf, layout)
+    return Weights(table.take(index[2], axis=2), index)
 
 
 def _iterate(work: _Work, iteration: int, method: Method, sweep: Sweep) -> None:
@@ -129,9 +137,9 @@ def _iterate(work: _Work, iteration: int, method: Method, sweep: Sweep) -> None:
         sweep(partial(_correct, work), seen)
     elif method.acceleration == "biggs":
         sums = sweep(partial(_correct, work), planes)
-        sweep(partial(_predict, work, acceleration.biggs(*np.sum(sums, axis=0))), planes)
+        sweep(partial(_predict, work, compute_biggs(*np.sum(sums, axis=0))), planes)
     else:
-        sweep(partial(_update, work, acceleration.heavy_ball(iteration)), planes)
+        sweep(partial(_update, work, compute_heavy_ball(iteration)), planes)
 
 
 def _convolve(work: _Work, given: int, wanted: int, forward: bool, row: int) -> None:
@@ -139,9 +147,9 @@ def _convolve(work: _Work, given: int, wanted: int, forward: bool, row: int) -> 
     columns = np.empty((len(work.spectrum), work.spectrum.shape[2]), np.complex64)
     columns[:given] = work.spectrum[:given, row]
     columns[given:] = 0
-    fft.along_columns(columns, forward=forward)
+    fft.transform_columns(columns, forward=forward)
     columns *= work.otf[row]
-    fft.along_columns(columns, forward=not forward)
+    fft.transform_columns(columns, forward=not forward)
     work.spectrum[:wanted, row] = columns[:wanted]
 
 
@@ -151,26 +159,28 @@ def _divide(work: _Work, flat: bool, plane: int) -> None:
     height, width = image.shape
     padded_width = work.estimate.shape[2]
     if not flat:
-        fft.along_columns(spectrum, forward=False)
+        fft.transform_columns(spectrum, forward=False)
     for rows in _blocks(height, padded_width):
-        blurred = work.estimate[0, rows].copy() if flat else fft.to_rows(spectrum[rows], padded_width, forward=True)
+        blurred = (
+            work.estimate[0, rows].copy() if flat else fft.restore_rows(spectrum[rows], padded_width, forward=True)
+        )
         view = blurred[:, :width]
         if view.min() < work.threshold:
             view[view < work.threshold] = np.inf
         np.divide(image[rows], view, out=view)
         blurred[:, width:] = 0
-        fft.from_rows(blurred, spectrum[rows], forward=False)
+        fft.transform_rows(blurred, spectrum[rows], forward=False)
     spectrum[height:] = 0
-    fft.along_columns(spectrum, forward=False)
+    fft.transform_columns(spectrum, forward=False)
 
 
 def _correct(work: _Work, plane: int) -> tuple[float, float]:
     """Begin sweep D of one plane: multiply the estimate by its correction; return the sums that "biggs" needs."""
     spectrum, estimate = work.spectrum[plane], work.estimate[plane]
     product = square = 0.0
-    fft.along_columns(spectrum, forward=True)
+    fft.transform_columns(spectrum, forward=True)
     for rows in _blocks(*estimate.shape):
-        new = fft.to_rows(spectrum[rows], estimate.shape[1], forward=False)
+        new = fft.restore_rows(spectrum[rows], estimate.shape[1], forward=False)
         if work.weights:
             z, y, _ = work.weights.places
             new *= work.weights.table[z[plane]][y[rows]]
@@ -194,8 +204,8 @@ def _predict(work: _Work, alpha: float, plane: int) -> None:
     for rows in _blocks(*estimate.shape):
         if work.previous is not None:
             _extrapolate(estimate[rows], work.previous[plane, rows], np.float32(alpha))
-        fft.from_rows(estimate[rows], work.spectrum[plane, rows], forward=True)
-    fft.along_columns(work.spectrum[plane], forward=True)
+        fft.transform_rows(estimate[rows], work.spectrum[plane, rows], forward=True)
+    fft.transform_columns(work.spectrum[plane], forward=True)
 
 
 def _extrapolate(new: Array, previous: Array, alpha: np.float32) -> None:
@@ -226,14 +236,14 @@ def _transform_psf(psf: Array, spectrum: Array, width: int, plane: int) -> None:
     rows = np.zeros((spectrum.shape[1], width), np.float32)
     rows[: psf.shape[1], : psf.shape[2]] = psf[source]
     rows = np.roll(rows, (-(psf.shape[1] // 2), -(psf.shape[2] // 2)), axis=(0, 1))
-    fft.from_rows(rows, spectrum[plane], forward=True)
-    fft.along_columns(spectrum[plane], forward=True)
+    fft.transform_rows(rows, spectrum[plane], forward=True)
+    fft.transform_columns(spectrum[plane], forward=True)
 
 
 def _keep_otf(spectrum: Array, otf: Array, scale: float, row: int) -> None:
     """End the PSF's transform, along z at one y."""
     otf[row] = spectrum[:, row]
-    fft.along_columns(otf[row], forward=True)
+    fft.transform_columns(otf[row], forward=True)
     otf[row] *= np.float32(scale)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lightsheet.forecast.measurements import speed
-from lightsheet.forecast.model import Forecast
-from lightsheet.log import duration, size
+from lightsheet.planning.plan import Plan
+from lightsheet.planning.rates import compute_speedup
+from lightsheet.system import format_duration, format_size
 
 VOLUMES_A_WORKER = 3
 """With fewer, a worker waits in the queue and starts for little."""
@@ -20,7 +20,7 @@ class Disk(NamedTuple):
     free: int
 
 
-def free(folder: Path) -> Disk:
+def look_at_disk(folder: Path) -> Disk:
     """Look how much is free where a folder is, or will be."""
     place = folder.absolute()
     while not place.exists():
@@ -28,7 +28,7 @@ def free(folder: Path) -> Disk:
     return Disk(str(folder), shutil.disk_usage(place).free)
 
 
-def of(found: Forecast, disk: Disk | None) -> list[str]:
+def advise(found: Plan, disk: Disk | None) -> list[str]:
     """Say in sentences what a person should know.
 
     Parameters
@@ -43,40 +43,40 @@ def of(found: Forecast, disk: Disk | None) -> list[str]:
     return [*found.rates.remarks, *_on_disk(found, disk), *_on_memory(found), *_on_time(found), *_on_workers(found)]
 
 
-def _on_disk(found: Forecast, disk: Disk | None) -> Iterator[str]:
+def _on_disk(found: Plan, disk: Disk | None) -> Iterator[str]:
     written = sum(found.written.values())
     if not disk or found.most <= disk.free:
         return
     if written > disk.free:
         yield (
-            f"The disk of {disk.folder} has {size(disk.free)} free, and {size(written)} are to be written: make room, "
-            "name another disk in output.folder, or write uint16 (output.dtype)."
+            f"The disk of {disk.folder} has {format_size(disk.free)} free, and {format_size(written)} are to be "
+            "written: make room, name another disk in output.folder, or write uint16 (output.dtype)."
         )
     else:
         yield (
-            f"The disk of {disk.folder} has {size(disk.free)} free: {size(written)} would fit, but the run is refused, "
-            f"because without compression they would be {size(found.most)}: make room, or name another disk in "
-            "output.folder."
+            f"The disk of {disk.folder} has {format_size(disk.free)} free: {format_size(written)} would fit, but the "
+            f"run is refused, because without compression they would be {format_size(found.most)}: make room, or name "
+            "another disk in output.folder."
         )
 
 
-def _on_memory(found: Forecast) -> Iterator[str]:
+def _on_memory(found: Plan) -> Iterator[str]:
     has, need, place = found.place.worker.memory, found.worker_memory, found.place
     if has and has < need:
         name = f"section {place.cluster} of jobqueue.yaml" if place.is_away else "this machine"
         change = "raise `memory` there, or set it to null" if place.is_away else "run it where there is more"
         yield (
-            f"A worker needs {size(need)}, but gets {size(has)} ({name}): volumes are cut into overlapping blocks, "
-            f"which takes longer than is said here; {change}."
+            f"A worker needs {format_size(need)}, but gets {format_size(has)} ({name}): volumes are cut into "
+            f"overlapping blocks, which takes longer than is said here; {change}."
         )
     if found.gpu_memory:
         yield (
-            f"A GPU needs {size(found.gpu_memory)} of its own memory; with less, volumes are cut into overlapping "
-            "blocks, which takes longer than is said here."
+            f"A GPU needs {format_size(found.gpu_memory)} of its own memory; with less, volumes are cut into "
+            "overlapping blocks, which takes longer than is said here."
         )
 
 
-def _on_time(found: Forecast) -> Iterator[str]:
+def _on_time(found: Plan) -> Iterator[str]:
     for rule in found.rules:
         limit = rule.share.limit
         if rule.rule == "workers":
@@ -85,30 +85,30 @@ def _on_time(found: Forecast) -> Iterator[str]:
             smaller = rule.rule in ("ingest", "deconvolve")
             how = "lower deconvolution.timepoints_per_job" if smaller else "raise its `runtime` in the profile"
             yield (
-                f"A job of {rule.rule} takes {duration(rule.seconds)}, and is ended after {duration(limit)}; what "
-                f"it has done is kept, but better {how}."
+                f"A job of {rule.rule} takes {format_duration(rule.seconds)}, and is ended after "
+                f"{format_duration(limit)}; what it has done is kept, but better {how}."
             )
 
 
-def _on_walltime(found: Forecast, limit: float) -> Iterator[str]:
+def _on_walltime(found: Plan, limit: float) -> Iterator[str]:
     """Say whether a worker can finish a volume, and enough of them to be worth its start."""
     each, section = found.each, f"section {found.place.cluster} of jobqueue.yaml"
     if each > limit:
         yield (
-            f"A volume takes a worker {duration(each)}, and its walltime is {duration(limit)}: no volume can be "
-            f"finished. Raise `walltime` or `cores` in {section}, use GPUs, or lower deconvolution.iterations."
+            f"A volume takes a worker {format_duration(each)}, and its walltime is {format_duration(limit)}: no volume "
+            f"can be finished. Raise `walltime` or `cores` in {section}, use GPUs, or lower deconvolution.iterations."
         )
     elif each > limit / VOLUMES_A_WORKER:
         yield (
-            f"A worker's walltime of {duration(limit)} is enough for {limit // each:.0f} volume(s) of "
-            f"{duration(each)}: raise `walltime` in {section}, or workers are replaced all the time."
+            f"A worker's walltime of {format_duration(limit)} is enough for {limit // each:.0f} volume(s) of "
+            f"{format_duration(each)}: raise `walltime` in {section}, or workers are replaced all the time."
         )
 
 
-def _on_workers(found: Forecast) -> Iterator[str]:
+def _on_workers(found: Plan) -> Iterator[str]:
     place, cores, blocks = found.place, found.place.worker.cores, found.blocks
     if cores != found.rates.cores:
-        faster = speed(cores, found.rates.cores)
+        faster = compute_speedup(cores, found.rates.cores)
         yield (
             f"Seconds were measured with {found.rates.cores} core(s), and a worker has {cores}: it is "
             f"guessed to be {faster:.2g} times as fast; `snakemake pilot` with the same profile measures it."

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from lightsheet import config
 from lightsheet.acquisition import Acquisition, Volume
-from lightsheet.run import Run
+from lightsheet.run import Run, check_config
 
 
-def imagine(
+def imagine_run(
     folder: Path,
     channels: int,
     timepoints: int,
@@ -45,7 +44,7 @@ def imagine(
     tifffile.imwrite(path, np.zeros(psf_shape, np.uint16))
     own = {"name": "imagined", "input": {"folder": str(folder)}}
     psf = {**asked["psf"], "files": dict.fromkeys(names, str(path))}
-    checked = config.check({**asked, **own, "psf": psf, "output": {**asked["output"], "folder": str(folder)}})
+    checked = check_config({**asked, **own, "psf": psf, "output": {**asked["output"], "folder": str(folder)}})
     volumes = tuple(Volume(channel, t, None, ()) for t in range(timepoints) for channel in names)
     found = Acquisition(folder, names, dict.fromkeys(names), timepoints, (1, 1, 1), None, volumes, (), ())
     z, y, x = shape

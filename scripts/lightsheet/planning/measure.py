@@ -14,12 +14,20 @@ import numpy as np
 import tifffile
 import zarr
 
-from lightsheet import counts, deconvolution, files, ingestion, mosaic, records, restoration, shards, tiff
-from lightsheet.deconvolution import stopping
-from lightsheet.errors import InputError
-from lightsheet.pilot import peak, planes
-from lightsheet.pilot.scratch import Scratch
-from lightsheet.store import Layout, read_volume, shard_path
+from lightsheet.deconvolution import find_brightest_part, resolve_iterations, try_engine
+from lightsheet.planning.peak_memory import Peak, watch_peak
+from lightsheet.planning.scratch import PilotResults
+from lightsheet.processing import (
+    deconvolve_volume,
+    estimate_background,
+    find_stored_per_count,
+    ingest_volume,
+    subtract_background,
+)
+from lightsheet.sources import Tiles, open_mosaic, read_stack
+from lightsheet.store import Record, StoreLayout, find_fault, read_volume, shard_path, time_stage
+from lightsheet.system import InputError, write_json, write_whole
+from lightsheet.viewing import find_spot, keep_pictures, locate_planes
 
 BORROWED = (
     " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "
@@ -31,13 +39,13 @@ ALONE = Lock()
 """Of a worker that has several volumes at a time: measured one by one, for they share its memory."""
 
 
-def ingest(
-    place: Scratch,
+def measure_ingest(
+    place: PilotResults,
     channel: str,
     timepoint: int,
-    tiles: mosaic.Tiles,
+    tiles: Tiles,
     plan: Mapping[str, Any],
-    layout: Layout,
+    layout: StoreLayout,
     threads: int,
 ) -> None:
     """Ingest a volume, or a crop of it, which is written as a TIFF first; prove its shards; find what to show.
@@ -52,7 +60,7 @@ def ingest(
     tiles : Tiles
         Where its pixels are.
     plan : mapping
-        What `lightsheet.pilot.sweep.of` returned.
+        What `lightsheet.planning.sweep.plan_pilot` returned.
     layout : Layout
         Of what is ingested.
     threads : int
@@ -66,14 +74,14 @@ def ingest(
     shape = layout.levels[0].shape
     if shape != tuple(plan["volume"]):
         tiles = [((0, 0, 0), [(str(_crop(place.folder / "crops" / f"{channel}.tif", tiles, plan)), None)])]
-    record = ingestion.ingest(place, channel, timepoint, tiles, layout, threads)
+    record = ingest_volume(place, channel, timepoint, tiles, layout, threads)
     seconds: dict[str, float] = {}
-    with records.timed(seconds, "check"):
+    with time_stage(seconds, "check"):
         _prove(place.work("raw", channel), timepoint, record["shards"], layout)
     raw = read_volume(place.work("raw", channel), timepoint, threads)
-    spot = planes.find_spot(raw)
-    planes.keep(
-        place.planes, {name: raw[where] for name, where in planes.planes(shape, spot, plan["voxel_size"]).items()}
+    spot = find_spot(raw)
+    keep_pictures(
+        place.planes, {name: raw[where] for name, where in locate_planes(shape, spot, plan["voxel_size"]).items()}
     )
     found = {
         "seconds": record["seconds"]["ingest"],
@@ -82,24 +90,24 @@ def ingest(
         "check_seconds": round(seconds["check"], 4),
         "spot": spot,
     }
-    files.write_json(place.numbers, found)
+    write_json(place.numbers, found)
 
 
-def _crop(path: Path, tiles: mosaic.Tiles, plan: Mapping[str, Any]) -> Path:
+def _crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> Path:
     z, y, x = (slice(*span) for span in plan["region"])
-    with mosaic.opened(tiles, plan["volume"], plan["dtype"]) as volume:
+    with open_mosaic(tiles, plan["volume"], plan["dtype"]) as volume:
         pixels = volume[z, y][:, :, x]
-    with files.atomic(path) as part:
+    with write_whole(path) as part:
         tifffile.imwrite(part, pixels, photometric="minisblack", metadata={"axes": "ZYX"})
     return path
 
 
-def _prove(work: Path, timepoint: int, written: Sequence[Mapping[str, Any]], layout: Layout) -> None:
+def _prove(work: Path, timepoint: int, written: Sequence[Mapping[str, Any]], layout: StoreLayout) -> None:
     """Read shards and compare them with their digests, as consolidation does."""
     for shard, level in zip(written, layout.levels, strict=True):
         path = shard_path(work, shard["level"], (timepoint,))
         chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
-        if fault := shards.fault(path, chunks, shard["bytes"], shard["blake3"]):
+        if fault := find_fault(path, chunks, shard["bytes"], shard["blake3"]):
             raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
 
 
@@ -111,7 +119,9 @@ def _bytes_read(source: Mapping[str, Any]) -> int:
     return round(size * share)
 
 
-def suggest(place: Scratch, channel: str, timepoint: int, psf: Path, settings: Mapping[str, Any], threads: int) -> None:
+def suggest_iterations(
+    place: PilotResults, channel: str, timepoint: int, psf: Path, settings: Mapping[str, Any], threads: int
+) -> None:
     """Find out how many iterations of a method the volume bears.
 
     Parameters
@@ -123,22 +133,22 @@ def suggest(place: Scratch, channel: str, timepoint: int, psf: Path, settings: M
     psf : Path
         The PSF used.
     settings : mapping
-        As `lightsheet.restoration.deconvolve` wants them, without `iterations`.
+        As `lightsheet.processing.deconvolve.deconvolve_volume` wants them, without `iterations`.
     threads : int
         Cores to use.
     """
     raw = read_volume(place.work("raw", channel), timepoint, threads)
-    suggested, reason = _suggestion(raw, tiff.read(psf), settings, threads)
-    files.write_json(place.numbers, {"suggested": suggested, "reason": reason})
+    suggested, reason = _suggestion(raw, read_stack(psf), settings, threads)
+    write_json(place.numbers, {"suggested": suggested, "reason": reason})
 
 
 def _suggestion(raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int) -> tuple[int | None, str]:
     background = settings["background"]
     if background == "auto":
-        background = counts.estimate_background(raw)
-    part = counts.subtract(stopping.brightest_part(raw), background)
+        background = estimate_background(raw)
+    part = subtract_background(find_brightest_part(raw), background)
     try:
-        found = deconvolution.auto_iterations(part, psf, acceleration=settings["acceleration"], threads=threads)
+        found = resolve_iterations(part, psf, acceleration=settings["acceleration"], threads=threads)
     except InputError as error:
         return None, str(error).removeprefix("iterations: ")
     reason = (
@@ -148,13 +158,13 @@ def _suggestion(raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], t
     return found, reason + ("" if settings["boundary"] == "extended" else BORROWED)
 
 
-def deconvolve(
-    place: Scratch,
+def measure_deconvolution(
+    place: PilotResults,
     channel: str,
     timepoint: int,
     psf: Path,
     settings: Mapping[str, Any],
-    layout: Layout,
+    layout: StoreLayout,
     spot: Sequence[int],
     voxel_size: Mapping[str, float],
     threads: int,
@@ -165,38 +175,38 @@ def deconvolve(
     Parameters
     ----------
     place : Scratch
-        Where the volume is ingested; its `numbers` become what `lightsheet.pilot.job.run` says of one run, and `host`,
+        Where the volume is ingested; its `numbers` become what `run_pilot` says of one run, and `host`,
         `slurm_job` and the `background` (counts).
     channel, timepoint
         The volume.
     psf, settings, layout, threads, memory
-        See `lightsheet.restoration.deconvolve`.
+        See `lightsheet.processing.deconvolve.deconvolve_volume`.
     spot : sequence of int
         (z, y, x) through which the planes go.
     voxel_size : mapping
         Micrometre along `z`, `y` and `x`.
     """
 
-    def once(settings: Mapping[str, Any]) -> records.Record:
-        return restoration.deconvolve(place, channel, timepoint, psf, settings, layout, "pilot", threads, memory)
+    def once(settings: Mapping[str, Any]) -> Record:
+        return deconvolve_volume(place, channel, timepoint, psf, settings, layout, "pilot", threads, memory)
 
     with ALONE:
         _remove(place, channel, timepoint)  # what a lost worker left
         try:
-            deconvolution.try_out(settings["engine"])
+            try_engine(settings["engine"])
             if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
                 once({**settings, "iterations": 1})
                 _remove(place, channel, timepoint)
-            with peak.watched(settings["engine"]) as used:
+            with watch_peak(settings["engine"]) as used:
                 record = once(settings)
             _keep(place, channel, timepoint, settings, spot, voxel_size)
         finally:
             _remove(place, channel, timepoint)
-    files.write_json(place.numbers, _numbers(record, used))
+    write_json(place.numbers, _numbers(record, used))
 
 
 def _keep(
-    place: Scratch,
+    place: PilotResults,
     channel: str,
     timepoint: int,
     settings: Mapping[str, Any],
@@ -205,18 +215,18 @@ def _keep(
 ) -> None:
     """Keep the planes of a result that are shown, in counts."""
     array = zarr.open_array(place.work("result", channel) / "0", mode="r")
-    scale = counts.stored_per_count(settings)
-    shown = planes.planes(array.shape[1:], spot, voxel_size).items()
-    planes.keep(place.planes, {name: np.divide(array[timepoint, *where], scale) for name, where in shown})
+    scale = find_stored_per_count(settings)
+    shown = locate_planes(array.shape[1:], spot, voxel_size).items()
+    keep_pictures(place.planes, {name: np.divide(array[timepoint, *where], scale) for name, where in shown})
 
 
-def _remove(place: Scratch, channel: str, timepoint: int) -> None:
+def _remove(place: PilotResults, channel: str, timepoint: int) -> None:
     """Remove the result, and the record that says it is done."""
     shutil.rmtree(place.work("result", channel), ignore_errors=True)
     place.record("result", channel, timepoint).unlink(missing_ok=True)
 
 
-def _numbers(record: records.Record, used: peak.Peak) -> dict[str, Any]:
+def _numbers(record: Record, used: Peak) -> dict[str, Any]:
     statistics = record["statistics"]
     return {
         "iterations": statistics["iterations"],

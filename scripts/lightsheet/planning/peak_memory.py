@@ -24,13 +24,13 @@ class Peak:
 
 
 @contextmanager
-def watched(engine: str) -> Iterator[Peak]:
+def watch_peak(engine: str) -> Iterator[Peak]:
     """Find out how much memory this process has at most during the block, all that it holds already included.
 
     Parameters
     ----------
     engine : str
-        One of `lightsheet.deconvolution.ENGINES`: `itk` works in a process of its own, whose peak is added; of `gpu`
+        One of `ENGINES`: `itk` works in a process of its own, whose peak is added; of `gpu`
         that is told too what CuPy has of the device.
 
     Yields

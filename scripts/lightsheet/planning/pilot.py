@@ -1,6 +1,6 @@
 """The pilot: what iterations and methods make of one volume of each channel, and what that takes, before a run.
 
-All of it is measured on the Dask workers that a run would have, see `lightsheet.pilot.worker`.
+All of it is measured on the Dask workers that a run would have, see `lightsheet.planning.measure`.
 """
 
 import dataclasses
@@ -13,18 +13,19 @@ from typing import Any
 
 import psutil
 
-from lightsheet import cluster, dispatch, files, restoration, tiff
-from lightsheet.errors import InputError
-from lightsheet.log import logger
-from lightsheet.pilot import scratch, sheet, sweep
-from lightsheet.pilot.sweep import Plan
-from lightsheet.pilot.trials import Each, Trials
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.cluster import WorkerPool, WorkerRequest, map_volumes, start_workers
+from lightsheet.planning.pilot_page import write_pilot_page
+from lightsheet.planning.scratch import make_scratch
+from lightsheet.planning.sweep import PilotPlan, find_pilot_shape, select_distinct
+from lightsheet.planning.trials import Each, Trials
+from lightsheet.processing import estimate_memory, find_available_memory
+from lightsheet.sources import describe_stack
+from lightsheet.store import Results, StoreLayout
+from lightsheet.system import InputError, logger, write_json
 
 
-def run(
-    results: Results, plan: Plan, layouts: Mapping[str, Layout], workers: cluster.Workers, age: float
+def run_pilot(
+    results: Results, plan: PilotPlan, layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
 ) -> dict[str, Any]:
     """Measure on Dask workers, and write `pilot.html` and `pilot.json`.
 
@@ -33,7 +34,7 @@ def run(
     results : Results
         Of the run; its PSFs are there. Nothing of it is touched but a scratch folder below `work`.
     plan : mapping
-        What `lightsheet.pilot.sweep.of` returned.
+        What `lightsheet.planning.sweep.plan_pilot` returned.
     layouts : mapping
         Of the run's `raw` and `result` volumes.
     workers : cluster.Workers
@@ -56,14 +57,14 @@ def run(
         If something could not be measured.
     """
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
-    methods = sweep.distinct([{**method, "engine": workers.engine(method["engine"])} for method in plan["methods"]])
-    psf = max((tiff.describe(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
-    shape = sweep.shape(plan)
-    needed = max(restoration.memory_bytes(shape, psf, m["engine"], m["acceleration"]) for m in methods)
-    share = restoration.available_memory() // workers.number if workers.kind == "local" else None
-    with scratch.made(results) as place:
+    methods = select_distinct([{**method, "engine": workers.engine(method["engine"])} for method in plan["methods"]])
+    psf = max((describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
+    shape = find_pilot_shape(plan)
+    needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods)
+    share = find_available_memory() // workers.number if workers.kind == "local" else None
+    with make_scratch(results) as place:
         asked = time.monotonic()
-        with cluster.start(workers, methods[0]["engine"], needed) as started:
+        with start_workers(workers, methods[0]["engine"], needed) as started:
             pool = _Kept(started, workers.number)
             _await_worker(pool)
             come = time.monotonic() - asked
@@ -83,15 +84,15 @@ def run(
         "start_seconds": {"job": round(age, 3), "workers": round(come, 3)},
         "channels": channels,
     }
-    sheet.write(results.pilot_page, results.name, found, pictures)
-    files.write_json(results.pilot, found)
+    write_pilot_page(results.pilot_page, results.name, found, pictures)
+    write_json(results.pilot, found)
     return found
 
 
 class _Kept:
     """A pool that lets none of its workers go while a pilot is between one kind of work and the next."""
 
-    def __init__(self, pool: dispatch.Pool, number: int) -> None:
+    def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool, self._number, self.client = pool, number, pool.client
         self.here, self.free, self.loss, self.took = pool.here, pool.free, pool.loss, pool.took
 
@@ -100,18 +101,18 @@ class _Kept:
         self._pool.tend(max(left, self._number), busy)
 
 
-def _await_worker(pool: dispatch.Pool) -> None:
+def _await_worker(pool: WorkerPool) -> None:
     while not pool.free([]):
         pool.tend(1, [])
         time.sleep(0.05)
 
 
-def _on(pool: dispatch.Pool) -> Each:
+def _on(pool: WorkerPool) -> Each:
     """Return what calls a function on the workers, and complains of what fails."""
 
     def each(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], what: str) -> None:
         errors = []
-        for name, error in dispatch.each(pool, function, tasks, what):
+        for name, error in map_volumes(pool, function, tasks, what):
             if error:
                 errors.append(f"{name}: {error}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
@@ -126,7 +127,7 @@ def _any_run(channels: Mapping[str, Any]) -> dict[str, Any]:
     return run
 
 
-def job_age() -> float:
+def measure_job_age() -> float:
     """Return the seconds since Snakemake's process of this SLURM job started; outside of those, since this one did."""
     own = psutil.Process()
     job = os.environ.get("SLURM_JOB_ID")

@@ -13,13 +13,9 @@ import imagecodecs
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lightsheet import files, log
-from lightsheet.page import charts
-from lightsheet.page.pictures import scale_bar
-from lightsheet.pilot import sweep
-
-PAGE = Path(__file__).parents[1] / "page"
-"""The templates."""
+from lightsheet.planning.sweep import is_crop, name_method
+from lightsheet.system import format_duration, format_size, write_text
+from lightsheet.viewing import TEMPLATES, choose_axis, choose_scale_bar, choose_value_ticks, cut_segments
 
 WHITE = 99.7
 """Percentile of each picture; half of a channel's pictures are darker at theirs than what is shown white."""
@@ -34,7 +30,7 @@ Key = tuple[Any, ...]
 Pictures = Mapping[Key, Mapping[str, np.ndarray]]
 
 
-def write(path: Path, name: str, found: Mapping[str, Any], pictures: Pictures) -> None:
+def write_pilot_page(path: Path, name: str, found: Mapping[str, Any], pictures: Pictures) -> None:
     """Write the sheet.
 
     Parameters
@@ -44,25 +40,29 @@ def write(path: Path, name: str, found: Mapping[str, Any], pictures: Pictures) -
     name : str
         Of the run.
     found : mapping
-        What `lightsheet.pilot.job.run` returns.
+        What `lightsheet.planning.pilot.run_pilot` returns.
     pictures : mapping
         Planes `xy` (y, x) and `xz` (z, x), counts, by channel (raw), and by channel, number of the method, iterations.
     """
     environment = Environment(
-        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"size": log.size, "duration": log.duration}
+    environment.filters |= {"size": format_size, "duration": format_duration}
     size = found["voxel_size"]
     facts = {
         **{key: value for key, value in found.items() if key != "channels"},
         "name": name,
         "gamma": GAMMA,
-        "is_crop": sweep.is_crop(found),
+        "is_crop": is_crop(found),
         "aspects": _aspects(next(iter(pictures.values())), size),
         "bar": _bar(next(iter(pictures.values()))["xy"], size),
         "channels": [_channel(c, own, pictures, size["x"]) for c, own in found["channels"].items()],
     }
-    files.write_text(path, environment.get_template("pilot.html.jinja").render(facts))
+    write_text(path, environment.get_template("pilot.html.jinja").render(facts))
 
 
 def _aspects(planes: Mapping[str, np.ndarray], voxel_size: Mapping[str, float]) -> dict[str, float]:
@@ -75,7 +75,7 @@ def _aspects(planes: Mapping[str, np.ndarray], voxel_size: Mapping[str, float]) 
 
 def _bar(plane: np.ndarray, voxel_size: Mapping[str, float]) -> dict[str, Any]:
     width = plane.shape[1] * voxel_size["x"]
-    bar = scale_bar(width)
+    bar = choose_scale_bar(width)
     return {"text": f"{bar:g} µm", "percent": round(100 * bar / width, 2)}
 
 
@@ -98,7 +98,7 @@ def _channel(name: str, found: Mapping[str, Any], pictures: Pictures, voxel: flo
         "methods": [
             {
                 **method,
-                "name": sweep.name(method["settings"]),
+                "name": name_method(method["settings"]),
                 "runs": [{**run, "pictures": shown[name, m, run["iterations"]]} for run in method["runs"]],
             }
             for m, method in enumerate(methods)
@@ -143,11 +143,11 @@ def _chart(
     counts = sorted({count for curve in curves for count in curve})
     at = {count: _place(count, counts[0], counts[-1]) for count in counts}
     known = [value for value in [*(v for curve in curves for v in curve.values()), level] if value is not None]
-    scale = charts.axis(known or [0.0], from_zero=True)
-    segments = [charts.segments([at[count] for count in curve], list(curve.values()), scale) for curve in curves]
+    scale = choose_axis(known or [0.0], from_zero=True)
+    segments = [cut_segments([at[count] for count in curve], list(curve.values()), scale) for curve in curves]
     return {
         "curves": segments,
-        "ticks": charts.value_ticks(scale, factor),
+        "ticks": choose_value_ticks(scale, factor),
         "counts": _legible([(at[count], count) for count in counts]),
         "level": None if level is None else scale.place(level),
         "marks": [at.get(count) if count else None for count in suggested],

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from lightsheet import deconvolution, jobqueue, restoration
-from lightsheet.deconvolution import gpu
-from lightsheet.forecast import timetable, workload
-from lightsheet.forecast.measurements import LAUNCH_SECONDS, Rates, speed
-from lightsheet.forecast.site import INGEST_CORES, Place, Share
-from lightsheet.forecast.timetable import Task
-from lightsheet.forecast.workload import Work
-from lightsheet.method import Method
-from lightsheet.page.before_after import EVENLY
-from lightsheet.page.pictures import LONG_SIDE
-from lightsheet.page.report import MARKED
+from lightsheet.cluster import choose_lifetime
+from lightsheet.deconvolution import Method, count_slots, gpu
+from lightsheet.planning.rates import LAUNCH_SECONDS, Rates, compute_speedup
+from lightsheet.planning.site import INGEST_CORES, Place, Share
+from lightsheet.planning.timetable import Task, count_concurrent, simulate_jobs, simulate_workers
+from lightsheet.planning.workload import Work, count_entries
+from lightsheet.processing import estimate_memory
 from lightsheet.run import KINDS
+from lightsheet.viewing import EVENLY, LONG_SIDE, MARKED
 
 HEAD_SECONDS = 3.6
 """Of Snakemake's own process: to read the Snakefile, and to leave; as all these, at the pace of `measurements`."""
@@ -36,7 +33,7 @@ PICTURE_SECONDS = 33e-9
 """Of the report, for each voxel of the pyramid level that a picture shows, before and after."""
 
 
-class Rule(NamedTuple):
+class RulePlan(NamedTuple):
     """The jobs of one rule, or the workers (of `deconvolve`).
 
     `jobs` of them, each with a `share`; `seconds` of the longest, and of all together (`total`); `volume_seconds` where
@@ -57,7 +54,7 @@ class Rule(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Plan:
     """What a run will take. Waiting in SLURM's queue, and other people's load, are not in it.
 
     Parameters
@@ -75,17 +72,17 @@ class Forecast:
     rates: Rates
 
     @cached_property
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[RulePlan, ...]:
         """The jobs of each rule, and the workers; none if there is nothing to do."""
         found, volume = [], {"ingest": self._ingest}
         for name in dict.fromkeys(task.rule for task in self._tasks):
             seconds = [task.seconds for task in self._tasks if task.rule == name]
             share = self.place.shares.get(name, Share())
-            found.append(Rule(name, share, len(seconds), max(seconds), sum(seconds), volume.get(name)))
+            found.append(RulePlan(name, share, len(seconds), max(seconds), sum(seconds), volume.get(name)))
         if sizes := self.blocks:
             numbers, seconds = [min(self.place.workers, n) for n in sizes], [self._workers(n) for n in sizes]
             total = sum(n * s for n, s in zip(numbers, seconds, strict=True))
-            found.append(Rule("workers", self._worker, sum(numbers), max(seconds), total, self.each))
+            found.append(RulePlan("workers", self._worker, sum(numbers), max(seconds), total, self.each))
         return tuple(found)
 
     @property
@@ -108,7 +105,7 @@ class Forecast:
     def workers_at_a_time(self) -> int:
         """How many workers are asked for at a time, at most."""
         largest = max(self.blocks, default=0)
-        return min(self.place.workers, largest) * timetable.most_at_a_time(self._times_of("deconvolve"))
+        return min(self.place.workers, largest) * count_concurrent(self._times_of("deconvolve"))
 
     @property
     def read(self) -> int:
@@ -131,7 +128,7 @@ class Forecast:
     @property
     def entries(self) -> tuple[int, int]:
         """Files and folders when all is done, with SLURM's logs: one a job in its own folder, two a worker."""
-        files, folders = workload.entries(self.work)
+        files, folders = count_entries(self.work)
         blocks, channels = len(self.work.blocks), len(self.work.run.channels)
         if self.place.slurm_jobs:
             jobs = blocks * (channels + 1)
@@ -145,9 +142,7 @@ class Forecast:
     def worker_memory(self) -> int:
         """Bytes that a worker needs."""
         method = self.work.method
-        return restoration.memory_bytes(
-            self.work.run.shape, self.rates.psf_shape, self.place.engine, method["acceleration"]
-        )
+        return estimate_memory(self.work.run.shape, self.rates.psf_shape, self.place.engine, method["acceleration"])
 
     @property
     def gpu_memory(self) -> int | None:
@@ -156,13 +151,13 @@ class Forecast:
             return None
         asked = self.work.method
         method = Method(1, asked["boundary"], acceleration=asked["acceleration"])
-        return gpu.memory_bytes(self.work.run.shape, self.rates.psf_shape, method)
+        return gpu.estimate_memory(self.work.run.shape, self.rates.psf_shape, method)
 
     @property
     def each(self) -> float:
         """Seconds from one volume of a worker to its next: on a GPU one computes while others come and go."""
         compute, transfer = self.rates.volume_seconds(self.work, self.place.worker.cores)
-        return max(compute, (compute + transfer) / deconvolution.slots(self.place.engine))
+        return max(compute, (compute + transfer) / count_slots(self.place.engine))
 
     @property
     def _worker(self) -> Share:
@@ -173,7 +168,7 @@ class Forecast:
     @property
     def _ingest(self) -> float:
         """Seconds to ingest a volume."""
-        faster = speed(self.place.shares["ingest"].cores, INGEST_CORES)
+        faster = compute_speedup(self.place.shares["ingest"].cores, INGEST_CORES)
         return math.prod(self.work.run.shape) * self.rates.ingest / faster
 
     @property
@@ -198,15 +193,15 @@ class Forecast:
         """Return the seconds of a block's workers, until they are there and those that replace them included."""
         lifetime = self.place.worker.limit
         if lifetime < math.inf:
-            lifetime = jobqueue.lifetime(lifetime, self.each)
-        return timetable.worker_seconds(volumes, self.place.workers, self.each, self.rates.workers, lifetime)
+            lifetime = choose_lifetime(lifetime, self.each)
+        return simulate_workers(volumes, self.place.workers, self.each, self.rates.workers, lifetime)
 
     def _times_of(self, rule: str) -> list[tuple[float, float]]:
         return [self._times[task.name] for task in self._tasks if task.rule == rule]
 
     @cached_property
     def _times(self) -> dict[str, tuple[float, float]]:
-        return timetable.simulate(self._tasks, self.place.slurm_jobs or self.place.cores)
+        return simulate_jobs(self._tasks, self.place.slurm_jobs or self.place.cores)
 
     @cached_property
     def _tasks(self) -> list[Task]:
@@ -229,7 +224,7 @@ class Forecast:
     def _last(self, others: list[str]) -> Iterator[Task]:
         """Yield the jobs that wait for all others."""
         if self.work.publish:
-            prove = self._published * self.rates.check / speed(self.place.shares["consolidate"].cores, 1)
+            prove = self._published * self.rates.check / compute_speedup(self.place.shares["consolidate"].cores, 1)
             yield self._task("consolidate", "", prove, others)
             others = ["consolidate"]
         if self.work.report:

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lightsheet.forecast.model import Forecast, Rule
-from lightsheet.forecast.remarks import Disk, of
-from lightsheet.log import duration, size
+from lightsheet.planning.advice import Disk, advise
+from lightsheet.planning.plan import Plan, RulePlan
+from lightsheet.system import format_duration, format_size
 
 HEAD = ("", "jobs", "cores", "memory a job", "s a volume", "time a job", "limit", "core-h", "GPU-h", "where")
 
 
-def text(found: Forecast, disk: Disk | None) -> str:
+def format_plan(found: Plan, disk: Disk | None) -> str:
     """Write a plan.
 
     Parameters
@@ -21,7 +21,7 @@ def text(found: Forecast, disk: Disk | None) -> str:
     disk : Disk or None
         Where results go, if that is known.
     """
-    remarks = of(found, disk)
+    remarks = advise(found, disk)
     parts = [_what(found), _table(found) if found.rules else ["Nothing is to be done."]]
     if found.rules:
         parts += [_when(found), _sizes(found, disk)]
@@ -30,7 +30,7 @@ def text(found: Forecast, disk: Disk | None) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
-def as_json(found: Forecast, disk: Disk | None) -> dict[str, Any]:
+def convert_plan(found: Plan, disk: Disk | None) -> dict[str, Any]:
     """Return the same for programs: seconds and bytes."""
     files, folders = found.entries
     return {
@@ -47,11 +47,11 @@ def as_json(found: Forecast, disk: Disk | None) -> dict[str, Any]:
         "gpu_memory_bytes": found.gpu_memory,
         "iterations": found.rates.iterations,
         "measurements": found.rates.words,
-        "remarks": of(found, disk),
+        "remarks": advise(found, disk),
     }
 
 
-def _rule(found: Forecast, rule: Rule) -> dict[str, Any]:
+def _rule(found: Plan, rule: RulePlan) -> dict[str, Any]:
     return {
         "rule": rule.rule,
         "jobs": rule.jobs,
@@ -64,11 +64,11 @@ def _rule(found: Forecast, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _gpu_seconds(found: Forecast, rule: Rule) -> float:
+def _gpu_seconds(found: Plan, rule: RulePlan) -> float:
     return rule.total if rule.rule == "workers" and found.place.engine == "gpu" else 0.0
 
 
-def _what(found: Forecast) -> list[str]:
+def _what(found: Plan) -> list[str]:
     work, run, method = found.work, found.work.run, found.work.method
     todo = {kind: work.todo(kind) for kind in ("raw", "result")}
     left = ", ".join(f"{n} to {what}" for n, what in zip(todo.values(), ("ingest", "deconvolve"), strict=True))
@@ -76,13 +76,13 @@ def _what(found: Forecast) -> list[str]:
     return [
         f"plan of {run.results.name}",
         f"volumes       {len(run.channels)} channels x {run.acquisition.timepoints} timepoints = {work.volumes} of "
-        f"{run.shape} {run.dtype} (z, y, x), {size(work.tiff_bytes)} of TIFF; {left}",
+        f"{run.shape} {run.dtype} (z, y, x), {format_size(work.tiff_bytes)} of TIFF; {left}",
         f"method        {found.rates.iterations} iterations, {how}; PSF of {found.rates.psf_shape}",
         f"measurements  {found.rates.words}",
     ]
 
 
-def _table(found: Forecast) -> list[str]:
+def _table(found: Plan) -> list[str]:
     rows = [HEAD, *(_row(found, rule) for rule in found.rules)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = []
@@ -93,7 +93,7 @@ def _table(found: Forecast) -> list[str]:
     return [*aligned, _total(found)]
 
 
-def _total(found: Forecast) -> str:
+def _total(found: Plan) -> str:
     """Sum up what each partition gives."""
     inside = () if found.place.is_away else ("deconvolve",)  # whose cores its workers use
     parts = []
@@ -105,16 +105,16 @@ def _total(found: Forecast) -> str:
     return f"in all {sum(rule.jobs for rule in found.rules)} jobs and workers; {'; '.join(parts)}"
 
 
-def _row(found: Forecast, rule: Rule) -> Sequence[str]:
+def _row(found: Plan, rule: RulePlan) -> Sequence[str]:
     share, gpu_seconds = rule.share, _gpu_seconds(found, rule)
     return (
         rule.rule,
         str(rule.jobs),
         str(share.cores),
-        size(share.memory) if share.memory else "",
+        format_size(share.memory) if share.memory else "",
         f"{rule.volume_seconds:.3g}" if rule.volume_seconds else "",
-        duration(rule.seconds),
-        duration(share.limit) if share.limit < math.inf else "",
+        format_duration(rule.seconds),
+        format_duration(share.limit) if share.limit < math.inf else "",
         _hours(rule.core_seconds),
         _hours(gpu_seconds) if gpu_seconds else "",
         share.partition,
@@ -125,21 +125,21 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.2f}" if seconds > 360 else f"{seconds / 3600:.4f}"
 
 
-def _when(found: Forecast) -> list[str]:
+def _when(found: Plan) -> list[str]:
     jobs, cores = found.place.slurm_jobs, found.place.cores
     where = f"{jobs} SLURM jobs at a time" if jobs else f"{cores} core(s) here"
-    ends = ", ".join(f"{rule} {duration(end)}" for rule, (_, end) in found.stages.items())
-    return [f"wall-clock    {duration(found.seconds)}, with {where}; the last jobs end after: {ends}"]
+    ends = ", ".join(f"{rule} {format_duration(end)}" for rule, (_, end) in found.stages.items())
+    return [f"wall-clock    {format_duration(found.seconds)}, with {where}; the last jobs end after: {ends}"]
 
 
-def _sizes(found: Forecast, disk: Disk | None) -> list[str]:
-    raw, result = (size(found.written[kind]) for kind in ("raw", "result"))
-    free = f"; {size(disk.free)} free in {disk.folder}" if disk else ""
-    gpu = f", and {size(found.gpu_memory)} on its GPU" if found.gpu_memory else ""
+def _sizes(found: Plan, disk: Disk | None) -> list[str]:
+    raw, result = (format_size(found.written[kind]) for kind in ("raw", "result"))
+    free = f"; {format_size(disk.free)} free in {disk.folder}" if disk else ""
+    gpu = f", and {format_size(found.gpu_memory)} on its GPU" if found.gpu_memory else ""
     files, folders = found.entries
     return [
-        f"disk          {size(sum(found.written.values()))} written ({raw} raw, {result} result; at most "
-        f"{size(found.most)}), {size(found.read)} read{free}",
+        f"disk          {format_size(sum(found.written.values()))} written ({raw} raw, {result} result; at most "
+        f"{format_size(found.most)}), {format_size(found.read)} read{free}",
         f"files         {files} and {folders} folders when all is done (stores are hard links)",
-        f"memory        a worker needs {size(found.worker_memory)}{gpu}",
+        f"memory        a worker needs {format_size(found.worker_memory)}{gpu}",
     ]

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import geometry
-from lightsheet.forecast.site import Place
-from lightsheet.forecast.workload import Shape, Work
+from lightsheet.deconvolution import make_frame
+from lightsheet.planning.site import Place
+from lightsheet.planning.workload import Shape, Work
 from lightsheet.run import KINDS
-from lightsheet.store import Layout
+from lightsheet.store import StoreLayout
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
@@ -99,22 +99,22 @@ class Rates(NamedTuple):
 
     def volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
         """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
-        faster, shape = speed(cores, self.cores), work.run.shape
-        compute = padded(shape, self.psf_shape, work.method["boundary"]) * self.deconvolve
+        faster, shape = compute_speedup(cores, self.cores), work.run.shape
+        compute = count_padded_voxels(shape, self.psf_shape, work.method["boundary"]) * self.deconvolve
         return compute / faster, math.prod(shape) * self.transfer / faster
 
 
-def speed(cores: int, measured: int) -> float:
+def compute_speedup(cores: int, measured: int) -> float:
     """Return how many times as fast so many cores are as those with which it was measured."""
     return math.pow(cores / measured, SCALING)
 
 
-def padded(shape: Shape, psf: Shape, boundary: str) -> int:
+def count_padded_voxels(shape: Shape, psf: Shape, boundary: str) -> int:
     """Count the voxels of the cyclic array in which a volume is deconvolved."""
-    return math.prod(geometry.frame(shape, psf, boundary).shape)
+    return math.prod(make_frame(shape, psf, boundary).shape)
 
 
-def choose(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> Rates:
+def choose_rates(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> Rates:
     """Take the pilot's measurements if they are of what is asked for, else the built-in ones.
 
     Parameters
@@ -127,7 +127,7 @@ def choose(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> Rates:
         What `snakemake pilot` wrote into `pilot.json`.
     """
     if not pilot:
-        return builtin(work, place.engine, "there is no pilot")
+        return scale_builtin_rates(work, place.engine, "there is no pilot")
     asked = {"engine": place.engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
     found = [
         (channel["ingest"], method)
@@ -137,11 +137,11 @@ def choose(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> Rates:
     ]
     if len(found) < len(pilot["channels"]):
         said = ", ".join(f"{key}: {value}" for key, value in asked.items())
-        return builtin(work, place.engine, f"the pilot did not try {said}")
+        return scale_builtin_rates(work, place.engine, f"the pilot did not try {said}")
     return _of_pilot(work, place, pilot, found)
 
 
-def builtin(work: Work, engine: str, why: str) -> Rates:
+def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
     """Return our own measurements."""
     acceleration, iterations = work.method["acceleration"], work.method["iterations"]
     setup, iteration = SECONDS[engine, acceleration]
@@ -160,7 +160,7 @@ def builtin(work: Work, engine: str, why: str) -> Rates:
         iterations=iterations,
         ingest=INGEST_SECONDS,
         transfer=TRANSFER_SECONDS,
-        deconvolve=(setup + iterations * iteration) / padded(*REFERENCE, "extended"),
+        deconvolve=(setup + iterations * iteration) / count_padded_voxels(*REFERENCE, "extended"),
         check=CHECK_SECONDS,
         stored=dict.fromkeys(KINDS, 1.0),
         pace=1.0,
@@ -172,7 +172,7 @@ def builtin(work: Work, engine: str, why: str) -> Rates:
 def _of_pilot(work: Work, place: Place, pilot: Mapping[str, Any], found: Sequence[tuple[Any, Any]]) -> Rates:
     """Return the means over channels of what the pilot measured."""
     shape, psf = _shape(pilot["shape"]), _shape(pilot["psf_shape"])
-    voxels, padding = math.prod(shape), padded(shape, psf, work.method["boundary"])
+    voxels, padding = math.prod(shape), count_padded_voxels(shape, psf, work.method["boundary"])
     methods, ingests = [method for _, method in found], [ingest for ingest, _ in found]
     runs = [run for method in methods for run in method["runs"]]
     wanted = work.method["iterations"]
@@ -213,7 +213,7 @@ def _seconds(runs: Sequence[Mapping[str, Any]], wanted: int) -> float:
 def _plain_bytes(work: Work, kind: str, shape: Shape) -> int:
     """Return the uncompressed bytes of a volume of another shape, its pyramid included."""
     layout = work.run.layouts[kind]
-    return Layout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).volume_bytes()
+    return StoreLayout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).volume_bytes()
 
 
 def _shape(given: Sequence[int]) -> Shape:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightsheet.results import Results
+from lightsheet.store import Results
 
 
 @dataclass(frozen=True)
-class Scratch(Results):
+class PilotResults(Results):
     """Where a pilot works: results of a run, but each trial has its own, for workers do several at a time.
 
     Parameters
@@ -43,9 +43,9 @@ class Scratch(Results):
 
 
 @contextmanager
-def made(results: Results) -> Iterator[Scratch]:
+def make_scratch(results: Results) -> Iterator[PilotResults]:
     """Make the pilot's folder, empty whatever a killed pilot left, and remove it at the end."""
-    place = Scratch(results.folder / "work" / "pilot")
+    place = PilotResults(results.folder / "work" / "pilot")
     shutil.rmtree(place.folder, ignore_errors=True)
     place.folder.mkdir(parents=True)
     try:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import dask
 import yaml
 
-from lightsheet import capacity, deconvolution, jobqueue, resources
-from lightsheet.errors import InputError
-from lightsheet.resources import RULES
-from lightsheet.run import Run
+from lightsheet.cluster import read_section
+from lightsheet.deconvolution import resolve_engine
+from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run
+from lightsheet.system import InputError, count_cores, find_memory_limit
 
 HERE = "this machine"
 ANYWHERE = "the default partition"
@@ -68,8 +68,8 @@ class Place(NamedTuple):
         return self.shares["workers"]
 
 
-def of_profile(folder: Path) -> dict[str, Any]:
-    """Read from a profile's folder what `lightsheet.resources.given` reads from Snakemake.
+def read_profile(folder: Path) -> dict[str, Any]:
+    """Read from a profile's folder what `lightsheet.workflow.resources.read_place` reads from Snakemake.
 
     Raises
     ------
@@ -87,19 +87,19 @@ def of_profile(folder: Path) -> dict[str, Any]:
     return {
         "cluster": str(workers.get("dask_cluster", "local")),
         "workers": int(workers.get("dask_workers", 1)),
-        "cores": resources.SLURM_CORES if away else capacity.available_cores(),
+        "cores": SLURM_CORES if away else count_cores(),
         "slurm_jobs": int(said.get("jobs", SLURM_JOBS)) if away else None,
         "threads": {rule: int(n) for rule, n in threads.items() if rule in RULES},
         "asked": {rule: {k: str(v) for k, v in (partition | (own.get(rule) or {})).items()} for rule in RULES},
     }
 
 
-def here(cores: int) -> dict[str, Any]:
+def describe_machine(cores: int) -> dict[str, Any]:
     """Return the same for this machine."""
     return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "asked": {}}
 
 
-def place(
+def describe_place(
     run: Run,
     *,
     cluster: str,
@@ -133,10 +133,10 @@ def place(
     InputError
         If jobqueue.yaml cannot be used.
     """
-    jobs, shares = resources.Jobs(run, cluster, workers, cores), {}
+    jobs, shares = Jobs(run, cluster, workers, cores), {}
     for rule in RULES:
         n, said = threads.get(rule, INGEST_CORES if rule == "ingest" else jobs.threads(rule)), asked.get(rule, {})
-        memory, minutes = jobs.memory(rule)(None, 1) * resources.MB, said.get("runtime", "")
+        memory, minutes = jobs.memory(rule)(None, 1) * MB, said.get("runtime", "")
         if slurm_jobs:
             limit = 60.0 * (int(minutes) if minutes.isdecimal() else jobs.runtime(rule))
             shares[rule] = Share(n, memory, said.get("slurm_partition", ANYWHERE), limit)
@@ -149,9 +149,9 @@ def place(
 def _worker(engine: str, cluster: str, workers: int, job: Share) -> tuple[Share, str]:
     """Return what a worker of a `deconvolve` job gets, and the engine that it computes with."""
     if cluster == "local":
-        memory = capacity.memory_limit() // workers if job.partition == HERE else None
-        return Share(max(1, job.cores // workers), memory, job.partition), deconvolution.resolve(engine)
-    section = jobqueue.section(cluster)
+        memory = find_memory_limit() // workers if job.partition == HERE else None
+        return Share(max(1, job.cores // workers), memory, job.partition), resolve_engine(engine)
+    section = read_section(cluster)
     queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or ANYWHERE)
     if engine == "auto":
         engine = "gpu" if section.gpu else "cpu"

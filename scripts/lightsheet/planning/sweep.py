@@ -6,41 +6,17 @@ Nothing here reads pixels: it is asked whenever the Snakefile is parsed.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lightsheet import files
-from lightsheet.errors import InputError
+from lightsheet.run import Run, list_pilot_methods
+from lightsheet.store import Results, StoreLayout
+from lightsheet.system import InputError, read_json
 
-if TYPE_CHECKING:  # which needs the configuration itself
-    from lightsheet.results import Results
-    from lightsheet.run import Run
-    from lightsheet.store import Layout
-
-Plan = Mapping[str, Any]
+PilotPlan = Mapping[str, Any]
 """What `of` returns."""
 
 
-def methods(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings of each method as section `deconvolution` would say them, by the key that asks for it.
-
-    Parameters
-    ----------
-    config : mapping
-        Defaults filled in.
-
-    Returns
-    -------
-    dict
-        The first is the configuration's own; how many iterations the others do, the pilot's sweep says.
-    """
-    own = config["deconvolution"]
-    others = config["pilot"]["methods"]
-    return {"deconvolution": own} | {
-        f"pilot.methods.{number}": {**own, "iterations": 1, **other} for number, other in enumerate(others)
-    }
-
-
-def of(run: "Run") -> dict[str, Any]:
+def plan_pilot(run: Run) -> dict[str, Any]:
     """Say what the pilot of a run measures, in what Snakemake can compare with an earlier pilot.
 
     Parameters
@@ -64,7 +40,7 @@ def of(run: "Run") -> dict[str, Any]:
     asked, own = run.config["pilot"], run.config["deconvolution"]["iterations"]
     settings = [
         dataclasses.replace(run, config={**run.config, "deconvolution": method}).settings()
-        for method in methods(run.config).values()
+        for method in list_pilot_methods(run.config).values()
     ]
     for method in settings:
         del method["iterations"]
@@ -74,41 +50,41 @@ def of(run: "Run") -> dict[str, Any]:
         "region": _region(asked["crop"], run.shape),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
-        "methods": distinct(settings),
+        "methods": select_distinct(settings),
         "iterations": sorted({*asked["iterations"], *([own] if own != "auto" else [])}),
         "at_a_time": max(map(len, run.blocks.values())) * len(run.channels),
     }
 
 
-def distinct(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def select_distinct(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out methods that have been named already."""
     return [method for number, method in enumerate(methods) if method not in methods[:number]]
 
 
-def layouts(run: "Run") -> dict[str, "Layout"]:
+def plan_layouts(run: Run) -> dict[str, StoreLayout]:
     """Return the layout of raw and of result volumes: the run's own, or those of the crop."""
     z, y, x = (stop - start for start, stop in _region(run.config["pilot"]["crop"], run.shape))
     return dataclasses.replace(run, shape=(z, y, x)).layouts
 
 
-def shape(plan: Plan) -> tuple[int, int, int]:
+def find_pilot_shape(plan: PilotPlan) -> tuple[int, int, int]:
     """Return the shape (z, y, x) of what is deconvolved."""
     z, y, x = (stop - start for start, stop in plan["region"])
     return z, y, x
 
 
-def is_crop(plan: Plan) -> bool:
+def is_crop(plan: PilotPlan) -> bool:
     """Tell whether that is less than the volume."""
-    return prod(shape(plan)) < prod(plan["volume"])
+    return prod(find_pilot_shape(plan)) < prod(plan["volume"])
 
 
-def sources(plan: Plan) -> list[str]:
+def list_sources(plan: PilotPlan) -> list[str]:
     """Return the TIFF files that are read."""
     every = (tiles for _, tiles in plan["channels"].values())
     return list(dict.fromkeys(path for tiles in every for _, pieces in tiles for path, _ in pieces))
 
 
-def name(settings: Mapping[str, Any]) -> str:
+def name_method(settings: Mapping[str, Any]) -> str:
     """Say in words which method that is."""
     words = [settings["engine"], settings["boundary"]]
     if settings["acceleration"] != "none":
@@ -116,17 +92,17 @@ def name(settings: Mapping[str, Any]) -> str:
     return f"{' '.join(words)}, background {settings['background']}"
 
 
-def outcome(results: "Results") -> list[str]:
+def describe_outcome(results: Results) -> list[str]:
     """Say what a pilot found for each channel, and where it can be seen."""
     lines = []
-    for channel, found in files.read_json(results.pilot)["channels"].items():
+    for channel, found in read_json(results.pilot)["channels"].items():
         for method in found["methods"]:
             number = f"{method['suggested']} iterations" if method["suggested"] else "no suggestion"
-            lines.append(f"{channel}, {name(method['settings'])}: {number}: {method['reason']}")
+            lines.append(f"{channel}, {name_method(method['settings'])}: {number}: {method['reason']}")
     return [*lines, f"Pictures and numbers to choose from: {results.pilot_page}"]
 
 
-def _volume(run: "Run", channel: str, asked: int) -> list[Any]:
+def _volume(run: Run, channel: str, asked: int) -> list[Any]:
     """Return the timepoint nearest to the one asked for that is no hole, and its tiles."""
     last = run.acquisition.timepoints - 1
     if asked > last:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 FIRST_LOOK, LAST_LOOK = 10.0, 30.0
 """Seconds from a look at SLURM's queue that found an ended job to the next one, and at most between two: while none has
-ended, they become `FIRST_LOOK` more each time. As `profiles/slurm` has it, see `lightsheet.slurm_plugin`."""
+ended, they become `FIRST_LOOK` more each time. As `profiles/slurm` has it, see `lightsheet.workflow.slurm_plugin`."""
 
 
 class Task(NamedTuple):
@@ -52,7 +52,7 @@ class _Looks:
         return seen
 
 
-def simulate(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, float]]:
+def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, float]]:
     """Let every job start as soon as what it needs is done and there is room; among several, the first in the list.
 
     Parameters
@@ -98,7 +98,7 @@ def _startable(waiting: Iterable[Task], free: int, slots: int, done: set[str]) -
     return found
 
 
-def worker_seconds(volumes: int, workers: int, each: float, start: float, lifetime: float = math.inf) -> float:
+def simulate_workers(volumes: int, workers: int, each: float, start: float, lifetime: float = math.inf) -> float:
     """Return how long workers need for some volumes, all alike.
 
     Parameters
@@ -117,7 +117,7 @@ def worker_seconds(volumes: int, workers: int, each: float, start: float, lifeti
     return rounds * each + math.ceil(rounds / a_life) * start
 
 
-def most_at_a_time(times: Iterable[tuple[float, float]]) -> int:
+def count_concurrent(times: Iterable[tuple[float, float]]) -> int:
     """Count how many of some jobs, given by (start, end), run at a time at most."""
     changes = sorted((at, change) for start, end in times for at, change in ((start, 1), (end, -1)))
     return max(itertools.accumulate(change for _, change in changes), default=0)

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet import files
-from lightsheet.pilot import sweep, worker
-from lightsheet.pilot.scratch import Scratch
-from lightsheet.pilot.sweep import Plan
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.planning.measure import measure_deconvolution, measure_ingest, suggest_iterations
+from lightsheet.planning.scratch import PilotResults
+from lightsheet.planning.sweep import PilotPlan, name_method
+from lightsheet.store import Results, StoreLayout
+from lightsheet.system import read_json, wait_until_visible
 
 INGEST_THREADS = 2
 """As rule `ingest` has."""
@@ -37,7 +36,7 @@ class Trials:
     place : Scratch
         Where the pilot works.
     plan : mapping
-        What `lightsheet.pilot.sweep.of` returned, engines resolved.
+        What `lightsheet.planning.sweep.plan_pilot` returned, engines resolved.
     layouts : mapping
         Of the run's `raw` and `result` volumes.
     each : callable
@@ -45,13 +44,13 @@ class Trials:
     threads : int
         Cores to use inside a volume.
     memory : int or None
-        Bytes that a worker may use, see `lightsheet.restoration.deconvolve`.
+        Bytes that a worker may use, see `lightsheet.processing.deconvolve.deconvolve_volume`.
     """
 
     results: Results
-    place: Scratch
-    plan: Plan
-    layouts: Mapping[str, Layout]
+    place: PilotResults
+    plan: PilotPlan
+    layouts: Mapping[str, StoreLayout]
     each: Each
     threads: int
     memory: int | None
@@ -60,8 +59,8 @@ class Trials:
         """Return what `run` says of the channels."""
         numbers = range(len(self.plan["methods"]))
         every = [(channel, number) for channel in self.plan["channels"] for number in numbers]
-        ingested = self._do(worker.ingest, {(channel,): self._ingest(channel) for channel in self.plan["channels"]})
-        suggested = self._do(worker.suggest, {key: self._method(*key) for key in every})
+        ingested = self._do(measure_ingest, {(channel,): self._ingest(channel) for channel in self.plan["channels"]})
+        suggested = self._do(suggest_iterations, {key: self._method(*key) for key in every})
         for found in suggested.values():
             found["reason"] += self._remark(found["suggested"])
         sweeps = {key: self._sweep(found["suggested"]) for key, found in suggested.items()}
@@ -70,7 +69,7 @@ class Trials:
             for key in every
             for count in sweeps[key]
         }
-        done = self._do(worker.deconvolve, trials)
+        done = self._do(measure_deconvolution, trials)
         return {
             channel: {
                 "timepoint": self.plan["channels"][channel][0],
@@ -120,7 +119,7 @@ class Trials:
         return f"; {last} are the most that were tried: name more in pilot.iterations, or try an acceleration"
 
     def _do(self, function: Callable[..., None], tasks: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
-        """Call a function of `lightsheet.pilot.worker` for each channel, method or run of it; return its numbers."""
+        """Call a function of `measure` for each channel, method or run of it; return its numbers."""
         at = {key: self._at(key) for key in tasks}
         named = {
             self._name(key): {
@@ -132,10 +131,10 @@ class Trials:
             for key, task in tasks.items()
         }
         self.each(function, named, f"pilot, {function.__name__}")
-        files.patiently(lambda: [p for p in at.values() if not p.numbers.exists()], self.place.folder / "found")
-        return {key: files.read_json(place.numbers) for key, place in at.items()}
+        wait_until_visible(lambda: [p for p in at.values() if not p.numbers.exists()], self.place.folder / "found")
+        return {key: read_json(place.numbers) for key, place in at.items()}
 
-    def _at(self, key: Key) -> Scratch:
+    def _at(self, key: Key) -> PilotResults:
         return dataclasses.replace(self.place, trial=".".join(map(str, key)))
 
     def _name(self, key: Key) -> str:
@@ -143,7 +142,7 @@ class Trials:
         channel, *method = key
         said = [f"{channel} timepoint {self.plan['channels'][channel][0]}"]
         if method:
-            said.append(f"method {method[0] + 1} ({sweep.name(self._method(*key[:2])['settings'])})")
+            said.append(f"method {method[0] + 1} ({name_method(self._method(*key[:2])['settings'])})")
         if len(key) == KEY_OF_A_RUN:
             said.append(f"{key[2]} iterations")
         return ", ".join(said)

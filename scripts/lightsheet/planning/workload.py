@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet import files, records, resources
-from lightsheet.run import KINDS, Run
+from lightsheet.run import KINDS, Run, estimate_psf_shape
+from lightsheet.store import read_record
+from lightsheet.system import read_json, stat_file
 
 Shape = tuple[int, int, int]
 
@@ -69,7 +70,7 @@ class Work(NamedTuple):
         return raw if kind == "raw" else sum(block.deconvolve or 0 for block in self.blocks)
 
 
-def of(run: Run) -> Work:
+def find_work(run: Run) -> Work:
     """Find out what a run still has to do.
 
     Parameters
@@ -117,7 +118,7 @@ def _is_restored(run: Run, channel: str, timepoint: int) -> bool:
     """Tell whether a result is there, of the settings that are asked for."""
     if not run.has("result", channel, timepoint):
         return False
-    settings, record = run.settings(), records.read(run.results.record("result", channel, timepoint)) or {}
+    settings, record = run.settings(), read_record(run.results.record("result", channel, timepoint)) or {}
     asked = {**settings, "background": settings["background"][channel]}
     if asked["engine"] == "auto":
         del asked["engine"]
@@ -126,9 +127,9 @@ def _is_restored(run: Run, channel: str, timepoint: int) -> bool:
 
 def _psf_shape(run: Run) -> Shape:
     """Return the size of the largest PSF: of those used where they are prepared, else of the files'."""
-    prepared = (files.read_json(run.results.psf(channel, ".json")) for channel in run.channels)
+    prepared = (read_json(run.results.psf(channel, ".json")) for channel in run.channels)
     known = zip(run.channels, prepared, strict=True)
-    shapes = [facts["shape"] if facts else resources.psf_shape(run, channel) for channel, facts in known]
+    shapes = [facts["shape"] if facts else estimate_psf_shape(run, channel) for channel, facts in known]
     z, y, x = np.max([(1, 1, 1), *filter(None, shapes)], axis=0).tolist()
     return z, y, x
 
@@ -137,10 +138,10 @@ def _tiff_bytes(run: Run) -> int:
     """Return the size of all files; of an acquisition that is not there, what it is without compression."""
     paths = {piece.path for volume in run.acquisition.volumes for piece in volume.pieces}
     plain = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
-    return sum(files.stat(path).st_size for path in paths) or plain
+    return sum(stat_file(path).st_size for path in paths) or plain
 
 
-def entries(work: Work) -> tuple[int, int]:
+def count_entries(work: Work) -> tuple[int, int]:
     """Count what will lie in `results/NAME` once the run is finished.
 
     A shard is one file, with three folders around it in the work area and as many in the store, where it is a hard

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightsheet import cluster, dispatch, files, ingestion, records, restoration, tiff
-from lightsheet.errors import InputError
-from lightsheet.log import Progress, logger
-from lightsheet.results import Results
-from lightsheet.store import Layout
+from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
+from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume, write_hole
+from lightsheet.processing.ingest import ingest_volume
+from lightsheet.processing.memory import estimate_memory, find_available_memory
+from lightsheet.sources import describe_stack
+from lightsheet.store import Record, Results, StoreLayout, is_done, make_failure, read_record, write_record
+from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible
 
 Key = tuple[str, int]
 """Channel and timepoint."""
@@ -22,7 +24,7 @@ Manifest = dict[str, str]
 """Fingerprint by volume."""
 
 
-def ingest(results: Results, channel: str, tiles: Sequence[Any], layout: Layout, threads: int) -> Manifest:
+def ingest_block(results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int) -> Manifest:
     """Ingest a block of one channel.
 
     Parameters
@@ -32,7 +34,7 @@ def ingest(results: Results, channel: str, tiles: Sequence[Any], layout: Layout,
     channel : str
         The block's channel.
     tiles : sequence of (int, list)
-        Timepoint, and the tiles of its volume as `ingestion.ingest` wants them.
+        Timepoint, and the tiles of its volume as `ingest.ingest_volume` wants them.
     layout : Layout
         Of the raw store.
     threads : int
@@ -50,9 +52,9 @@ def ingest(results: Results, channel: str, tiles: Sequence[Any], layout: Layout,
     """
     progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
     for timepoint, where in tiles:
-        before = records.read(results.record("raw", channel, timepoint))
+        before = read_record(results.record("raw", channel, timepoint))
         try:
-            record = ingestion.ingest(results, channel, timepoint, where, layout, threads)
+            record = ingest_volume(results, channel, timepoint, where, layout, threads)
         except InputError as error:
             errors.append(f"{channel} timepoint {timepoint}: {error}")
             logger.error("%s", errors[-1])
@@ -64,13 +66,13 @@ def ingest(results: Results, channel: str, tiles: Sequence[Any], layout: Layout,
     return manifest
 
 
-def deconvolve(
+def deconvolve_block(
     results: Results,
     channels: Sequence[str],
     timepoints: Sequence[int],
     settings: Mapping[str, Any],
-    layout: Layout,
-    workers: cluster.Workers,
+    layout: StoreLayout,
+    workers: WorkerRequest,
     attempt: int = 1,
 ) -> Manifest:
     """Deconvolve a block of all channels on Dask workers.
@@ -82,7 +84,7 @@ def deconvolve(
     channels, timepoints : sequence
         Which volumes.
     settings : mapping
-        As `restoration.deconvolve` wants them, but `engine` may be auto, and `background` is per channel.
+        As `deconvolve.deconvolve_volume` wants them, but `engine` may be auto, and `background` is per channel.
     layout : Layout
         Of the result.
     workers : cluster.Workers
@@ -104,12 +106,12 @@ def deconvolve(
     every = _tasks(results, channels, timepoints, settings, layout)
     todo, errors = {}, []
     for (channel, timepoint), task in every.items():
-        record = records.read(results.record("result", channel, timepoint))
+        record = read_record(results.record("result", channel, timepoint))
         missing = task.pop("missing")
-        if records.holds(record, task["fingerprint"], results.work("result", channel), timepoint):
+        if is_done(record, task["fingerprint"], results.work("result", channel), timepoint):
             continue
         if missing:
-            restoration.leave(**{key: value for key, value in task.items() if key != "psf"})
+            write_hole(**{key: value for key, value in task.items() if key != "psf"})
         elif attempt > 1 and record and record["status"] == "failed":
             errors.append(f"{channel} timepoint {timepoint}: {record['error']}")
         else:
@@ -128,13 +130,13 @@ def _tasks(
     channels: Sequence[str],
     timepoints: Sequence[int],
     settings: Mapping[str, Any],
-    layout: Layout,
+    layout: StoreLayout,
 ) -> dict[Key, dict[str, Any]]:
-    """Return the arguments of `restoration.deconvolve` for each volume, and whether it is `missing`."""
+    """Return the arguments of `deconvolve.deconvolve_volume` for each volume, and whether it is `missing`."""
     ingested = _ingested(results, channels, timepoints)
     tasks = {}
     for channel in channels:
-        psf = files.read_json(results.psf(channel, ".json"))["sha256"]
+        psf = read_json(results.psf(channel, ".json"))["sha256"]
         own = {**settings, "background": settings["background"][channel]}
         for timepoint in timepoints:
             raw = ingested[channel, timepoint]
@@ -146,44 +148,44 @@ def _tasks(
                 "settings": own,
                 "layout": layout,
                 "missing": raw.get("missing", False),
-                "fingerprint": restoration.fingerprint_of(raw, psf, own, layout),
+                "fingerprint": compute_fingerprint(raw, psf, own, layout),
             }
     return tasks
 
 
-def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[Key, records.Record]:
+def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[Key, Record]:
     """Return the raw volumes' records; they, and the PSFs' facts, may just have been written by other nodes."""
-    done: dict[Key, records.Record] = {}
+    done: dict[Key, Record] = {}
 
     def missing() -> list[str]:
-        raw = {(c, t): records.read(results.record("raw", c, t)) for c in channels for t in timepoints}
+        raw = {(c, t): read_record(results.record("raw", c, t)) for c in channels for t in timepoints}
         done.update((key, record) for key, record in raw.items() if record and record["status"] == "done")
         absent = [f"{c} timepoint {t}" for c, t in raw if (c, t) not in done]
-        return absent + [f"the PSF of {c}" for c in channels if not files.read_json(results.psf(c, ".json"))]
+        return absent + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
 
     folders = {path.parent for c in channels for path in (results.record("raw", c, 0), results.psf(c, ".json"))}
-    if absent := files.patiently(missing, *folders):
+    if absent := wait_until_visible(missing, *folders):
         raise InputError(f"{absent[0]} is not ingested: run the same command again")
     return done
 
 
-def _run(todo: Mapping[Key, Mapping[str, Any]], workers: cluster.Workers) -> list[str]:
+def _run(todo: Mapping[Key, Mapping[str, Any]], workers: WorkerRequest) -> list[str]:
     """Do what is to be done; return a sentence for each volume that could not be."""
     # Workers on this machine share its memory; a SLURM job finds out what it was given.
-    share = restoration.available_memory() // workers.number if workers.kind == "local" else None
+    share = find_available_memory() // workers.number if workers.kind == "local" else None
     common = {"threads": workers.cores, "memory": share}
     named = {f"{channel} timepoint {t}": {**task, **common} for (channel, t), task in todo.items()}
     any_task = next(iter(todo.values()))
     settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
-    psf = max(tiff.describe(task["psf"])[0] for task in todo.values())
-    needed = restoration.memory_bytes(shape, psf, settings["engine"], settings["acceleration"])
+    psf = max(describe_stack(task["psf"])[0] for task in todo.values())
+    needed = estimate_memory(shape, psf, settings["engine"], settings["acceleration"])
     errors = []
-    with cluster.start(workers, settings["engine"], needed) as pool:
-        for name, error in dispatch.each(pool, restoration.deconvolve, named, "deconvolve"):
+    with start_workers(workers, settings["engine"], needed) as pool:
+        for name, error in map_volumes(pool, deconvolve_volume, named, "deconvolve"):
             if error:
                 errors.append(f"{name}: {error}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
-                records.write(_record(named[name]), records.failed(str(error)))
+                write_record(_record(named[name]), make_failure(str(error)))
     return errors
 
 

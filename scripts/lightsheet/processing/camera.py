@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.capacity import Allocate
+from lightsheet.system import Allocate
 
 OUTPUT_MAX = np.iinfo(np.uint16).max
 
@@ -35,13 +35,13 @@ def estimate_background(volume: np.ndarray) -> float:
     return float(np.percentile(split.mean(axis=(1, 3, 5), dtype=np.float64), 1))
 
 
-def subtract(raw: np.ndarray, background: float) -> np.ndarray:
+def subtract_background(raw: np.ndarray, background: float) -> np.ndarray:
     """Remove the camera's offset: float32 of the same shape; noise makes some of it negative."""
     image: np.ndarray = np.subtract(raw, np.float32(background), dtype=np.float32)
     return image
 
 
-def describe(raw: np.ndarray, background: float) -> dict[str, Any]:
+def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
     """Count what the camera could not show, and the light that is left without its offset.
 
     Parameters
@@ -60,7 +60,7 @@ def describe(raw: np.ndarray, background: float) -> dict[str, Any]:
     full = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.integer) else np.inf
     negative, saturated, flux = 0, 0, 0.0
     for plane in raw:
-        image = subtract(plane, background)
+        image = subtract_background(plane, background)
         negative += int(np.count_nonzero(image < 0))
         saturated += int(np.count_nonzero(plane == full))
         flux += float(np.maximum(image, 0).sum(dtype=np.float64))
@@ -72,7 +72,7 @@ def describe(raw: np.ndarray, background: float) -> dict[str, Any]:
     }
 
 
-def stored_per_count(output: Mapping[str, Any]) -> float:
+def find_stored_per_count(output: Mapping[str, Any]) -> float:
     """Return the stored value of a result per count.
 
     Parameters
@@ -84,7 +84,9 @@ def stored_per_count(output: Mapping[str, Any]) -> float:
     return scale
 
 
-def to_dtype(result: np.ndarray, dtype: str, scale: float, allocate: Allocate = np.empty) -> tuple[np.ndarray, int]:
+def convert_result(
+    result: np.ndarray, dtype: str, scale: float, allocate: Allocate = np.empty
+) -> tuple[np.ndarray, int]:
     """Convert a float32 result for storage.
 
     Parameters

@@ -1,41 +1,53 @@
 """Restoration of one volume: from its raw shard to the deconvolved one and its record.
 
-A volume that does not fit into the worker's memory is done in overlapping blocks (`lightsheet.deconvolution.tiling`);
+A volume that does not fit into the worker's memory is done in overlapping blocks (`lightsheet.deconvolution.blocks`);
 its raw pixels and its result are then kept in nameless files beside the result's shards.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.fft import next_fast_len
 
-from lightsheet import counts, deconvolution, files, records, summary, tiff
-from lightsheet.assessment import assess
-from lightsheet.capacity import Allocate, memory_limit, scratch
-from lightsheet.deconvolution import gpu, tiling
-from lightsheet.deconvolution.stopping import brightest_part
-from lightsheet.log import about
-from lightsheet.method import Method
-from lightsheet.records import Record
-from lightsheet.results import Results
-from lightsheet.store import Layout, hole, read_volume, write_volume
+from lightsheet.deconvolution import (
+    ALGORITHM_VERSION,
+    assemble_blocks,
+    cut_blocks,
+    describe_engine,
+    find_brightest_part,
+    measure_halo,
+    resolve_iterations,
+    richardson_lucy,
+)
+from lightsheet.processing.camera import (
+    convert_result,
+    describe_counts,
+    estimate_background,
+    find_stored_per_count,
+    subtract_background,
+)
+from lightsheet.processing.memory import choose_volume_blocks, find_available_memory
+from lightsheet.processing.quality import assess_result
+from lightsheet.processing.statistics import summarise_volume
+from lightsheet.sources import read_stack
+from lightsheet.store import (
+    Record,
+    Results,
+    StoreLayout,
+    is_done,
+    make_hole,
+    make_record,
+    read_record,
+    read_volume,
+    time_stage,
+    write_record,
+    write_volume,
+)
+from lightsheet.system import Allocate, allocate_on_disk, digest_json, name_subject
 
-PROCESS_BYTES = 500_000_000
-"""Python with its libraries, and as much again to be safe."""
 
-LEAST_BYTES = 1_000_000_000
-"""No volume is cut for want of less: a worker that has less is killed and gets twice as much, see `slurm_pool`."""
-
-BYTES_PER_PADDED_VOXEL = {"cpu": 17, "gpu": 0, "itk": 92, "skimage": 50}
-BYTES_PER_VOXEL = {"cpu": 8, "gpu": 14, "itk": 8, "skimage": 8}
-MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
-"""Measured by `benchmarks/memory.py`, and a little more; momentum's are per padded voxel, of engine cpu."""
-
-
-def fingerprint_of(raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: Layout) -> str:
+def compute_fingerprint(raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: StoreLayout) -> str:
     """Return the digest of all that decides a deconvolved volume.
 
     Parameters
@@ -54,20 +66,20 @@ def fingerprint_of(raw: Record, psf_sha256: str, settings: Mapping[str, Any], la
         "missing": raw.get("missing", False),
         "psf": psf_sha256,
         "settings": dict(settings),
-        "engine": deconvolution.engine_version(settings["engine"]),
-        "algorithm": deconvolution.ALGORITHM_VERSION,
+        "engine": describe_engine(settings["engine"]),
+        "algorithm": ALGORITHM_VERSION,
         "layout": layout.as_json(),
     }
-    return files.digest(content)
+    return digest_json(content)
 
 
-def deconvolve(
+def deconvolve_volume(
     results: Results,
     channel: str,
     timepoint: int,
     psf: Path,
     settings: Mapping[str, Any],
-    layout: Layout,
+    layout: StoreLayout,
     fingerprint: str,
     threads: int,
     memory: int | None = None,
@@ -106,106 +118,40 @@ def deconvolve(
     InputError
         If the raw shard cannot be read, or not even blocks fit into the memory or the disk.
     """
-    before = records.read(results.record("result", channel, timepoint))
-    if before and records.holds(before, fingerprint, results.work("result", channel), timepoint):
+    before = read_record(results.record("result", channel, timepoint))
+    if before and is_done(before, fingerprint, results.work("result", channel), timepoint):
         return before  # done by a worker that was lost before it could say so
     seconds: dict[str, float] = {}
-    used, work, level = tiff.read(psf), results.work("result", channel), layout.levels[0]
-    block = block_shape(level.shape, level.chunk, used, settings, memory or available_memory())
-    allocate: Allocate = np.empty if block == level.shape else scratch(work)
-    with records.timed(seconds, "read"):
+    used, work, level = read_stack(psf), results.work("result", channel), layout.levels[0]
+    block = choose_volume_blocks(level.shape, level.chunk, used, settings, memory or find_available_memory())
+    allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
+    with time_stage(seconds, "read"):
         raw = read_volume(results.work("raw", channel), timepoint, threads, allocate)
-    with records.timed(seconds, "deconvolve"), about(f"{channel} timepoint {timepoint}"):
-        result, statistics = compute(raw, used, settings, threads, block, allocate)
-        statistics |= assess(raw, result, used, statistics["background"], counts.stored_per_count(settings))
+    with time_stage(seconds, "deconvolve"), name_subject(f"{channel} timepoint {timepoint}"):
+        result, statistics = restore_volume(raw, used, settings, threads, block, allocate)
+        statistics |= assess_result(raw, result, used, statistics["background"], find_stored_per_count(settings))
     del raw
-    with records.timed(seconds, "write"):
+    with time_stage(seconds, "write"):
         shards, _ = write_volume(work, timepoint, result, layout, threads)
-    engine = deconvolution.engine_version(settings["engine"])
-    record = records.done(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
-    records.write(results.record("result", channel, timepoint), record)
+    engine = describe_engine(settings["engine"])
+    record = make_record(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
+    write_record(results.record("result", channel, timepoint), record)
     return record
 
 
-def leave(
-    results: Results, channel: str, timepoint: int, settings: Mapping[str, Any], layout: Layout, fingerprint: str
+def write_hole(
+    results: Results, channel: str, timepoint: int, settings: Mapping[str, Any], layout: StoreLayout, fingerprint: str
 ) -> Record:
     """Write a hole where the raw volume is missing, and a record that says so; arguments as for `deconvolve`."""
     seconds: dict[str, float] = {}
-    with records.timed(seconds, "write"):
-        shards, _ = write_volume(results.work("result", channel), timepoint, hole(layout), layout, 1)
-    record = records.done(fingerprint, shards, seconds, settings=dict(settings), statistics=None, missing=True)
-    records.write(results.record("result", channel, timepoint), record)
+    with time_stage(seconds, "write"):
+        shards, _ = write_volume(results.work("result", channel), timepoint, make_hole(layout), layout, 1)
+    record = make_record(fingerprint, shards, seconds, settings=dict(settings), statistics=None, missing=True)
+    write_record(results.record("result", channel, timepoint), record)
     return record
 
 
-def available_memory() -> int:
-    """Return the bytes that volumes here may use at a time, all worker processes of the machine or job together."""
-    return max(memory_limit(), LEAST_BYTES)
-
-
-def memory_bytes(shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str) -> int:
-    """Return the memory that `deconvolve` needs for a volume, its process included.
-
-    Parameters
-    ----------
-    shape, psf : sequence of int
-        (z, y, x) of the volume and of the PSF used.
-    engine : str
-        One of `deconvolution.ENGINES`.
-    acceleration : str
-        One of `deconvolution.ACCELERATIONS`.
-
-    Returns
-    -------
-    int
-        Bytes of host memory, for as many volumes as a worker has in hand.
-    """
-    padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
-    each = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine == "cpu" else 0)
-    volume = each * padded + BYTES_PER_VOXEL[engine] * math.prod(shape)
-    return PROCESS_BYTES + deconvolution.slots(engine) * volume
-
-
-def block_shape(
-    shape: Sequence[int], chunk: Sequence[int], psf: np.ndarray, settings: Mapping[str, Any], memory: int
-) -> tuple[int, ...]:
-    """Choose the blocks in which to deconvolve a volume.
-
-    Parameters
-    ----------
-    shape, chunk : sequence of int
-        (z, y, x) of the volume and of an inner chunk of its shard.
-    psf : numpy.ndarray
-        The PSF used, (z, y, x).
-    settings : mapping
-        See `deconvolve`.
-    memory : int
-        Bytes that the process may use; it shares them among as many volumes as it has in hand.
-
-    Returns
-    -------
-    tuple of int
-        (z, y, x) without halo, in whole chunks; the volume's shape if it fits.
-
-    Raises
-    ------
-    InputError
-        If not even one chunk with its halo fits.
-    """
-    engine = settings["engine"]
-    method = Method(1, settings["boundary"], acceleration=settings["acceleration"])
-    limits = [
-        tiling.Limit("the worker", memory, lambda block: memory_bytes(block, psf.shape, engine, method.acceleration))
-    ]
-    if engine == "gpu":
-        limits.append(
-            tiling.Limit("the GPU", gpu.memory_budget(), lambda block: gpu.memory_bytes(block, psf.shape, method))
-        )
-    return tiling.block_shape(tuple(shape), psf.shape, tiling.halo(psf), limits, tuple(chunk))
-
-
-def compute(
+def restore_volume(
     raw: np.ndarray,
     psf: np.ndarray,
     settings: Mapping[str, Any],
@@ -241,28 +187,26 @@ def compute(
     """
     background = settings["background"]
     if background == "auto":
-        background = counts.estimate_background(raw)
+        background = estimate_background(raw)
     how = {key: settings[key] for key in ("iterations", "engine", "boundary", "acceleration")}
     if how["iterations"] == "auto":  # once for all blocks
-        part = counts.subtract(brightest_part(raw), background)
-        how["iterations"] = deconvolution.auto_iterations(part, psf, acceleration=how["acceleration"], threads=threads)
+        part = subtract_background(find_brightest_part(raw), background)
+        how["iterations"] = resolve_iterations(part, psf, acceleration=how["acceleration"], threads=threads)
 
     def deconvolve_region(region: tuple[slice, ...]) -> np.ndarray:
-        image = counts.subtract(raw[region], background)
-        restored: np.ndarray = deconvolution.richardson_lucy(
-            np.maximum(image, 0, out=image), psf, threads=threads, **how
-        )
+        image = subtract_background(raw[region], background)
+        restored: np.ndarray = richardson_lucy(np.maximum(image, 0, out=image), psf, threads=threads, **how)
         return restored
 
     size = tuple(block or raw.shape)
-    cut = list(tiling.blocks(raw.shape, size, tiling.halo(psf)))
-    result = tiling.assemble(deconvolve_region, cut, raw.shape, allocate)
+    cut = list(cut_blocks(raw.shape, size, measure_halo(psf)))
+    result = assemble_blocks(deconvolve_region, cut, raw.shape, allocate)
     statistics = {
-        **summary.of(result),
-        **counts.describe(raw, background),
+        **summarise_volume(result),
+        **describe_counts(raw, background),
         "iterations": how["iterations"],
         "block": list(size),
         "blocks": len(cut),
     }
-    result, statistics["clipped_voxels"] = counts.to_dtype(result, settings["dtype"], settings["scale"], allocate)
+    result, statistics["clipped_voxels"] = convert_result(result, settings["dtype"], settings["scale"], allocate)
     return result, statistics

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from lightsheet import counts
-from lightsheet.deconvolution.stopping import brightest_region
-from lightsheet.resolution import resolution
+from lightsheet.deconvolution import find_brightest_region
+from lightsheet.processing.camera import subtract_background
+from lightsheet.processing.resolution import measure_resolution
 
 Array = np.ndarray[Any, Any]
 Region = tuple[slice, ...]
@@ -20,7 +20,7 @@ SIDE = 512
 """Pixels of the xy plane, at most, whose resolution is measured."""
 
 
-def assess(raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0) -> dict[str, Any]:
+def assess_result(raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0) -> dict[str, Any]:
     """Compare a result with its image.
 
     Parameters
@@ -41,22 +41,23 @@ def assess(raw: Array, result: Array, psf: Array, background: float, scale: floa
     dict
         `residual`: the root of the summed squares of (result blurred by the PSF - image) by that of the image's, both
         without background; None if the image is dark there. `resolution_voxels`: of `raw` and `result`, see
-        `lightsheet.resolution`, in the brightest xy plane.
+        `lightsheet.processing.resolution`, in the brightest xy plane.
     """
-    region = brightest_region(raw)
-    image = np.maximum(counts.subtract(raw[region], background), 0)
+    region = find_brightest_region(raw)
+    image = np.maximum(subtract_background(raw[region], background), 0)
     energy = float(np.square(image, dtype=np.float64).sum())
-    difference = reblur(result, psf / (scale * psf.sum(dtype=np.float64)), region) - image
+    difference = blur_again(result, psf / (scale * psf.sum(dtype=np.float64)), region) - image
     plane = _plane(image, region, raw.shape)
     return {
         "residual": float(np.sqrt(np.square(difference, dtype=np.float64).sum() / energy)) if energy else None,
         "resolution_voxels": {
-            kind: resolution(volume[plane].astype(np.float32)) for kind, volume in (("raw", raw), ("result", result))
+            kind: measure_resolution(volume[plane].astype(np.float32))
+            for kind, volume in (("raw", raw), ("result", result))
         },
     }
 
 
-def reblur(result: Array, psf: Array, region: Region) -> Array:
+def blur_again(result: Array, psf: Array, region: Region) -> Array:
     """Blur a part of a result by the PSF, as the microscope did.
 
     Parameters

@@ -36,7 +36,7 @@ LEAST_CORRELATION = 0.05
 """At the peak; below it, what is left by the filter is noise (also theirs)."""
 
 
-def resolution(plane: Array) -> float | None:
+def measure_resolution(plane: Array) -> float | None:
     """Measure the smallest period that an image resolves.
 
     Parameters

@@ -21,7 +21,7 @@ class Part(NamedTuple):
     sample: np.ndarray  # some of the voxels
 
 
-def look(pixels: np.ndarray, voxels: int) -> Part:
+def summarise_part(pixels: np.ndarray, voxels: int) -> Part:
     """Summarise a part of a volume.
 
     Parameters
@@ -42,7 +42,7 @@ def look(pixels: np.ndarray, voxels: int) -> Part:
     return Part(flat.size, float(flat.min()), float(flat.max()), float(total), sample)
 
 
-def combine(parts: Sequence[Part]) -> dict[str, Any]:
+def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
     """Summarise a volume for the report and the viewers' contrast windows.
 
     Parameters
@@ -66,6 +66,6 @@ def combine(parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
-def of(volume: np.ndarray) -> dict[str, Any]:
+def summarise_volume(volume: np.ndarray) -> dict[str, Any]:
     """Summarise a whole volume (z, y, x), as `combine` does."""
-    return combine([look(volume, volume.size)])
+    return combine_parts([summarise_part(volume, volume.size)])

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet import crate, software, verification
-from lightsheet.crate import Crate, Row
-from lightsheet.errors import InputError
-from lightsheet.log import Progress, logger
+from lightsheet.provenance.reader import Crate, VolumeRow, read_crate
+from lightsheet.provenance.software import list_differences
+from lightsheet.provenance.verify import TOLERANCE, measure_relative_l2, read_published_volume
 from lightsheet.store import shard_path
-from lightsheet.verification import TOLERANCE
+from lightsheet.system import InputError, Progress, logger
 
 NEWS_SECONDS = 10.0
 """Between two lines in the log."""
 
 
-def compare(here: Path, there: Path) -> list[dict[str, Any]]:
+def compare_results(here: Path, there: Path) -> list[dict[str, Any]]:
     """Compare every volume of two results; log what differs, in the software too.
 
     Parameters
@@ -40,13 +39,13 @@ def compare(here: Path, there: Path) -> list[dict[str, Any]]:
     InputError
         If a provenance is missing or not whole, the two have not the same volumes, or a store is damaged.
     """
-    crates = crate.read(here), crate.read(there)
+    crates = read_crate(here), read_crate(there)
     mine, theirs = ({(row["channel"], int(row["timepoint"])): row for row in each.rows} for each in crates)
     for place, other, only in ((here, there, mine.keys() - theirs.keys()), (there, here, theirs.keys() - mine.keys())):
         if only:
             channel, t = min(only)
             raise InputError(f"{place} has {len(only)} volumes that {other} has not, such as {channel} t{t}")
-    for difference in software.differences(crates[0].software, crates[1].software):
+    for difference in list_differences(crates[0].software, crates[1].software):
         logger.info("%s", difference)
     progress, outcomes = Progress("compare", len(mine), "volume", NEWS_SECONDS), []
     for key in mine:
@@ -57,7 +56,7 @@ def compare(here: Path, there: Path) -> list[dict[str, Any]]:
     return outcomes
 
 
-def _compare(crates: tuple[Crate, Crate], mine: Row, theirs: Row) -> dict[str, Any]:
+def _compare(crates: tuple[Crate, Crate], mine: VolumeRow, theirs: VolumeRow) -> dict[str, Any]:
     alike = [name for name in ("raw_blake3", "sources_blake3", "tiles", "pages") if mine[name] == theirs[name]]
     same_raw = "raw_blake3" in alike or len(alike) == 3
     identical, distance = _distance(crates, (mine, theirs))
@@ -71,7 +70,7 @@ def _compare(crates: tuple[Crate, Crate], mine: Row, theirs: Row) -> dict[str, A
     }
 
 
-def _distance(crates: tuple[Crate, Crate], rows: tuple[Row, Row]) -> tuple[bool, float | None]:
+def _distance(crates: tuple[Crate, Crate], rows: tuple[VolumeRow, VolumeRow]) -> tuple[bool, float | None]:
     """Tell whether a volume has the same bits, and the relative L2 of the difference; None if that is not known."""
     if rows[0]["result_blake3"] == rows[1]["result_blake3"]:
         return True, 0.0
@@ -80,17 +79,17 @@ def _distance(crates: tuple[Crate, Crate], rows: tuple[Row, Row]) -> tuple[bool,
     if not all(shard_path(store, 0, place).exists() for store, place in zip(stores, places, strict=True)):
         return False, None
     made, stored = (
-        verification.read_stored(store, place, row["result_blake3"])
+        read_published_volume(store, place, row["result_blake3"])
         for store, place, row in zip(stores, places, rows, strict=True)
     )
     if made.shape != stored.shape:
         return False, math.inf
     # Equal pixels may be encoded in several ways; NaN marks a hole.
     identical = np.array_equal(made, stored, equal_nan=True)
-    return identical, 0.0 if identical else verification.relative_l2(made, stored)
+    return identical, 0.0 if identical else measure_relative_l2(made, stored)
 
 
-def _line(outcome: Mapping[str, Any], mine: Row, theirs: Row) -> str:
+def _line(outcome: Mapping[str, Any], mine: VolumeRow, theirs: VolumeRow) -> str:
     """Say what is not the same about a volume."""
     reasons = [] if outcome["same_raw"] else ["made from other raw pixels"]
     ours, others = (json.loads(row["settings"]) for row in (mine, theirs))

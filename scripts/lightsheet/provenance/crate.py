@@ -13,10 +13,20 @@ from typing import Any
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
-from lightsheet import files, provenance_files, software, volume_table
-from lightsheet.records import Record
-from lightsheet.results import CONFIG, README, REQUIREMENTS, SNAKEFILE, VOLUMES, measured_psf
+from lightsheet.provenance.folder import summarise_run, write_provenance_folder
+from lightsheet.provenance.software import CODE, LIBRARIES, digest_code, list_versions, read_git_commit
+from lightsheet.provenance.table import COLUMNS
 from lightsheet.run import Run
+from lightsheet.store import (
+    CONFIG_FILE,
+    README_FILE,
+    REQUIREMENTS_FILE,
+    SNAKEFILE_COPY,
+    VOLUMES_FILE,
+    Record,
+    name_measured_psf,
+)
+from lightsheet.system import digest_sha256, read_json, write_json
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -39,7 +49,7 @@ FORMATS = {
 """By suffix the media type, its PRONOM identifier and its name."""
 
 
-def write(
+def write_crate(
     run: Run, done: Mapping[tuple[str, str, int], Record], *, repository: Path, started: datetime, ended: datetime
 ) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
@@ -49,7 +59,7 @@ def write(
     run : Run
         Its stores published.
     done : mapping
-        The record of every volume, by kind (raw or result), channel and timepoint: what `consolidation.prove` returned.
+        The record of every volume, by kind (raw or result), channel and timepoint: what `check_shards` returned.
     repository : Path
         The checkout of this workflow.
     started, ended : datetime
@@ -60,7 +70,7 @@ def write(
     InputError
         If a measured PSF is no longer the one that was used.
     """
-    provenance_files.write(run, done, repository)
+    write_provenance_folder(run, done, repository)
     crate = ROCrate(version="1.1")
     crate.metadata.extra_terms |= TERMS
     workflow = _add_workflow(crate, run.results.folder, repository)
@@ -79,7 +89,7 @@ def write(
         actionStatus="http://schema.org/CompletedActionStatus",
     )
     crate.root_dataset["mentions"] = action
-    files.write_json(run.results.crate, crate.metadata.generate())
+    write_json(run.results.crate, crate.metadata.generate())
 
 
 def _context(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Entity:
@@ -90,7 +100,7 @@ def _context(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> E
 def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
     """Say what the folder is, and which profiles the crate conforms to."""
     crate.name = run.results.name
-    crate.description = provenance_files.summary(run)
+    crate.description = summarise_run(run)
     crate.datePublished = published.isoformat(timespec="seconds")
     crate.license = _context(
         crate,
@@ -103,13 +113,13 @@ def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
         _context(crate, identifier, "CreativeWork", name=name, version=version)
         for identifier, (name, version) in PROFILES.items()
     ]
-    _add_file(crate, run, README, "What is in this folder.")["about"] = crate.root_dataset
+    _add_file(crate, run, README_FILE, "What is in this folder.")["about"] = crate.root_dataset
 
 
 def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
     """Add the Snakefile as the crate's main entity, with the software that ran it."""
-    commit, versions = software.git_commit(repository), software.versions()
-    homes = {"python": "https://www.python.org/", **software.LIBRARIES}
+    commit, versions = read_git_commit(repository), list_versions()
+    homes = {"python": "https://www.python.org/", **LIBRARIES}
     licence = _context(
         crate,
         "https://spdx.org/licenses/BSD-3-Clause",
@@ -118,7 +128,7 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
         description="Of the workflow, not of the data.",
     )
     workflow: Entity = crate.add_workflow(
-        dest_path=SNAKEFILE,
+        dest_path=SNAKEFILE_COPY,
         main=True,
         lang="snakemake",
         lang_version=versions["snakemake"],
@@ -126,13 +136,11 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
             "name": "lightsheet-decon",
             "description": f"Git commit of the workflow: {commit}.",
             "version": commit,
-            "identifier": _context(
-                crate, "#code", "PropertyValue", name=software.CODE, value=software.code_digest(repository)
-            ),
+            "identifier": _context(crate, "#code", "PropertyValue", name=CODE, value=digest_code(repository)),
             "conformsTo": {"@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"},
             "license": licence,
-            "sha256": files.sha256(folder / SNAKEFILE),
-            "contentSize": str((folder / SNAKEFILE).stat().st_size),
+            "sha256": digest_sha256(folder / SNAKEFILE_COPY),
+            "contentSize": str((folder / SNAKEFILE_COPY).stat().st_size),
             "encodingFormat": "text/plain",
         },
     )
@@ -147,20 +155,20 @@ def _add_inputs(crate: ROCrate, run: Run) -> list[Entity]:
     """Add the configuration, the folder of the acquisition, and every measured PSF."""
     folder = run.acquisition.folder.resolve()  # `..` and links mean nothing where the results go
     inputs = [
-        _add_file(crate, run, CONFIG, "The configuration, defaults filled in."),
-        _add_file(crate, run, REQUIREMENTS, "The Python packages that were installed, for pip."),
+        _add_file(crate, run, CONFIG_FILE, "The configuration, defaults filled in."),
+        _add_file(crate, run, REQUIREMENTS_FILE, "The Python packages that were installed, for pip."),
         crate.add_dataset(
             f"{folder.as_uri()}/",
             properties={
                 "name": folder.name,
-                "description": f"The TIFF files of the acquisition; {VOLUMES} lists them with their digests.",
+                "description": f"The TIFF files of the acquisition; {VOLUMES_FILE} lists them with their digests.",
             },
         ),
     ]
     for channel in run.channels:
-        source = files.read_json(run.results.psf(channel, ".json"))["source"]["path"]
+        source = read_json(run.results.psf(channel, ".json"))["source"]["path"]
         inputs.append(
-            _add_file(crate, run, measured_psf(channel), f"The PSF measured for {channel}: copy of {source}.")
+            _add_file(crate, run, name_measured_psf(channel), f"The PSF measured for {channel}: copy of {source}.")
         )
     return inputs
 
@@ -188,7 +196,7 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
 
 def _add_table(crate: ROCrate, run: Run) -> Entity:
     """Add the table of volumes, with what its columns mean."""
-    table = _add_file(crate, run, VOLUMES, "How each volume was made and what came out, a row for each.")
+    table = _add_file(crate, run, VOLUMES_FILE, "How each volume was made and what came out, a row for each.")
     table["variableMeasured"] = [
         _context(
             crate,
@@ -198,7 +206,7 @@ def _add_table(crate: ROCrate, run: Run) -> Entity:
             description=column.description,
             **({"unitText": column.unit} if column.unit else {}),
         )
-        for name, column in volume_table.COLUMNS.items()
+        for name, column in COLUMNS.items()
     ]
     return table
 
@@ -209,7 +217,7 @@ def _add_file(crate: ROCrate, run: Run, name: str, description: str) -> Entity:
     properties = {
         "name": path.name,
         "description": description,
-        "sha256": files.sha256(path),
+        "sha256": digest_sha256(path),
         "contentSize": str(path.stat().st_size),
         "encodingFormat": _format(crate, path.suffix),
     }

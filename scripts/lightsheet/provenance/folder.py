@@ -7,39 +7,47 @@ from pathlib import Path
 
 import yaml
 
-from lightsheet import files, software, volume_table
-from lightsheet.errors import InputError
-from lightsheet.records import Record
-from lightsheet.results import CONFIG, README, REQUIREMENTS, SNAKEFILE, VOLUMES, measured_psf
+from lightsheet.provenance.software import list_requirements
+from lightsheet.provenance.table import format_table, list_rows
 from lightsheet.run import Run
+from lightsheet.store import (
+    CONFIG_FILE,
+    README_FILE,
+    REQUIREMENTS_FILE,
+    SNAKEFILE_COPY,
+    VOLUMES_FILE,
+    Record,
+    name_measured_psf,
+)
+from lightsheet.system import InputError, digest_sha256, read_json, stat_file, write_text, write_whole
 
 
-def write(run: Run, done: Mapping[tuple[str, str, int], Record], repository: Path) -> None:
-    """Write `README.md` and what is in `provenance/`; arguments as for `provenance.write`."""
+def write_provenance_folder(run: Run, done: Mapping[tuple[str, str, int], Record], repository: Path) -> None:
+    """Write `README.md` and what is in `provenance/`; arguments as for `crate.write_crate`."""
     folder = run.results.folder
     for channel in run.channels:
-        _copy_psf(run, channel, folder / measured_psf(channel))
-    files.write_text(folder / SNAKEFILE, (repository / "Snakefile").read_text(encoding="utf-8"))
+        _copy_psf(run, channel, folder / name_measured_psf(channel))
+    write_text(folder / SNAKEFILE_COPY, (repository / "Snakefile").read_text(encoding="utf-8"))
     # Snakemake reads a JSON configuration into ordered dictionaries, which YAML would not write as plain ones.
-    files.write_text(folder / CONFIG, yaml.safe_dump(json.loads(json.dumps(run.config))))
-    files.write_text(folder / REQUIREMENTS, software.requirements())
-    files.write_text(folder / VOLUMES, volume_table.text(volume_table.rows(run, done)))
-    files.write_text(folder / README, _readme(run))
+    write_text(folder / CONFIG_FILE, yaml.safe_dump(json.loads(json.dumps(run.config))))
+    write_text(folder / REQUIREMENTS_FILE, list_requirements())
+    write_text(folder / VOLUMES_FILE, format_table(list_rows(run, done)))
+    write_text(folder / README_FILE, _readme(run))
 
 
 def _copy_psf(run: Run, channel: str, copy: Path) -> None:
     """Keep the image of a PSF with the provenance: nobody else has it where the configuration says."""
-    source = files.read_json(run.results.psf(channel, ".json"))["source"]
-    if copy.exists() and files.sha256(copy) == source["sha256"]:
+    source = read_json(run.results.psf(channel, ".json"))["source"]
+    if copy.exists() and digest_sha256(copy) == source["sha256"]:
         return
-    files.stat(Path(source["path"]))
-    with files.atomic(copy) as part:
+    stat_file(Path(source["path"]))
+    with write_whole(copy) as part:
         shutil.copyfile(source["path"], part)
-        if files.sha256(part) != source["sha256"]:
+        if digest_sha256(part) != source["sha256"]:
             raise InputError(f"{source['path']}: it changed after it was used; run the same command again")
 
 
-def summary(run: Run) -> str:
+def summarise_run(run: Run) -> str:
     """Say in a sentence what was done to what."""
     how = run.config["deconvolution"]
     return (
@@ -53,7 +61,7 @@ def _readme(run: Run) -> str:
     name, folder = run.results.name, run.acquisition.folder.resolve()
     return f"""# {name}
 
-{summary(run)}
+{summarise_run(run)}
 Made by the Snakemake workflow lightsheet-decon from `{folder}`.
 
 - `report.html`: start here.

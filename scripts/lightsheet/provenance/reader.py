@@ -12,13 +12,12 @@ from urllib.request import url2pathname
 
 import yaml
 
-from lightsheet import files
-from lightsheet.errors import InputError
-from lightsheet.results import CONFIG, REQUIREMENTS, SNAKEFILE, VOLUMES, Results, measured_psf
+from lightsheet.store import CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE, Results, name_measured_psf
+from lightsheet.system import InputError, digest_sha256, read_json
 
 REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
 
-Row = dict[str, str]
+VolumeRow = dict[str, str]
 """One volume as `provenance/volumes.csv` describes it."""
 
 
@@ -41,7 +40,7 @@ class Crate:
     folder: Path
     entities: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
-    rows: list[Row]
+    rows: list[VolumeRow]
 
     @property
     def name(self) -> str:
@@ -66,24 +65,24 @@ class Crate:
 
     @property
     def commit(self) -> str:
-        """What `software.git_commit` said."""
-        return str(self.entities[SNAKEFILE]["version"])
+        """What `software.read_git_commit` said."""
+        return str(self.entities[SNAKEFILE_COPY]["version"])
 
     @property
     def software(self) -> dict[str, str]:
-        """What `software.stamp` said."""
+        """What `software.stamp_software` said."""
         found = (entity for entity in self.entities.values() if entity["@type"] == "SoftwareApplication")
         versions = {entity["name"]: entity["softwareVersion"] for entity in found}
         return {"code": self.entities["#code"]["value"], **versions}
 
     def measured_psf(self, channel: str) -> Path:
         """Return the image from which a channel's PSF was prepared."""
-        name = measured_psf(channel)
-        check(self.folder / name, self.entities.get(quote(name), {}).get("sha256", ""), REWRITE)
+        name = name_measured_psf(channel)
+        check_file(self.folder / name, self.entities.get(quote(name), {}).get("sha256", ""), REWRITE)
         return self.folder / name
 
 
-def read(folder: Path) -> Crate:
+def read_crate(folder: Path) -> Crate:
     """Read the provenance in a folder: that of a finished run, or a copy of `ro-crate-metadata.json` and `provenance/`.
 
     Raises
@@ -92,16 +91,16 @@ def read(folder: Path) -> Crate:
         If there is none, or a file is missing or not the one that was written.
     """
     folder = folder.resolve()
-    found = files.read_json(Results(folder).crate)
+    found = read_json(Results(folder).crate)
     if found is None:
         raise InputError(
             f"{Results(folder).crate}: there is no provenance here; name the folder of a finished run, such as "
             "results/demo, or run the workflow to its end"
         )
     entities = _entities(found, Results(folder).crate)
-    for name in (CONFIG, VOLUMES, REQUIREMENTS):
-        check(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)
-    config, table = ((folder / name).read_text(encoding="utf-8") for name in (CONFIG, VOLUMES))
+    for name in (CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE):
+        check_file(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)
+    config, table = ((folder / name).read_text(encoding="utf-8") for name in (CONFIG_FILE, VOLUMES_FILE))
     csv.field_size_limit(sys.maxsize)  # 131072 characters are the names of a thousand planes, as some volumes have
     return Crate(folder, entities, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
 
@@ -114,7 +113,7 @@ def _entities(found: Any, path: Path) -> dict[str, Mapping[str, Any]]:
         raise InputError(f"{path} is no RO-Crate; {REWRITE}") from error
 
 
-def check(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = files.sha256) -> None:
+def check_file(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = digest_sha256) -> None:
     """Refuse a file that is missing, or not the one that the provenance speaks of.
 
     Raises

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from lightsheet import software
-from lightsheet.crate import Crate
-from lightsheet.errors import InputError
-from lightsheet.results import REQUIREMENTS
+from lightsheet.provenance.reader import Crate
+from lightsheet.provenance.software import UNKNOWN, list_differences, stamp_software
+from lightsheet.store import REQUIREMENTS_FILE
+from lightsheet.system import InputError
 
-FOLDER = "repeated"
+FOLDER_PLACEHOLDER = "repeated"
 """`output.folder` of a repetition, so that it never meets a run of the same name."""
 
 
-def config(provenance: Crate, acquisition: Path) -> dict[str, Any]:
+def make_config(provenance: Crate, acquisition: Path) -> dict[str, Any]:
     """Return the configuration of a run as it can be repeated here.
 
     Parameters
@@ -48,11 +48,11 @@ def config(provenance: Crate, acquisition: Path) -> dict[str, Any]:
     repeated["voxel_size"] |= {"override": True}  # it was held against the files' metadata, or was to override that
     repeated["psf"]["files"] = {channel: str(provenance.measured_psf(channel)) for channel in repeated["psf"]["files"]}
     repeated["deconvolution"]["engine"] = Counter(row["engine"] for row in provenance.rows).most_common(1)[0][0]
-    repeated["output"]["folder"] = FOLDER
+    repeated["output"]["folder"] = FOLDER_PLACEHOLDER
     return repeated
 
 
-def remarks(provenance: Crate, repository: Path) -> list[str]:
+def list_remarks(provenance: Crate, repository: Path) -> list[str]:
     """Say what of this checkout and its environment is not as it was, and how to bring it there.
 
     Parameters
@@ -67,18 +67,18 @@ def remarks(provenance: Crate, repository: Path) -> list[str]:
     list of str
         A sentence for each difference; none if the same bits can be expected of the same kind of machine.
     """
-    here = software.stamp(repository)
-    found = software.differences(here, provenance.software)
+    here = stamp_software(repository)
+    found = list_differences(here, provenance.software)
     if here["code"] != provenance.software["code"]:
         found.append(_where(provenance.commit))
     if here | {"code": ""} != provenance.software | {"code": ""}:
-        found.append(f"the packages that were installed: pip install -r {provenance.folder / REQUIREMENTS}")
+        found.append(f"the packages that were installed: pip install -r {provenance.folder / REQUIREMENTS_FILE}")
     return found
 
 
 def _where(commit: str) -> str:
-    """Say where the code of a run is, from what `software.git_commit` said of it."""
-    if commit == software.UNKNOWN:
+    """Say where the code of a run is, from what `software.read_git_commit` said of it."""
+    if commit == UNKNOWN:
         return "where the run's code is cannot be told: its checkout had no git history"
     digits, *changes = commit.split(maxsplit=1)
     remark = f", but for changes that were not committed ({commit})" if changes else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from lightsheet import files
+from lightsheet.system import digest_sha256
 
 SCHEMA = "config/schema.yaml"
 
@@ -33,20 +33,20 @@ CODE = "SHA-256 of what `sha256sum` says of Snakefile, config/schema.yaml and ev
 UNKNOWN = "unknown"
 
 
-def code_digest(repository: Path) -> str:
+def digest_code(repository: Path) -> str:
     """Return the digest that `CODE` explains: two checkouts that share it compute alike, with or without git."""
     found = [path for path in (repository / "scripts").rglob("*") if path.suffix in (".py", ".jinja")]
     names = [path.relative_to(repository).as_posix() for path in found]
-    lines = (f"{files.sha256(repository / name)}  {name}\n" for name in sorted([*names, "Snakefile", SCHEMA]))
+    lines = (f"{digest_sha256(repository / name)}  {name}\n" for name in sorted([*names, "Snakefile", SCHEMA]))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def stamp(repository: Path) -> dict[str, str]:
+def stamp_software(repository: Path) -> dict[str, str]:
     """Return `code_digest` as `code`, and `versions`."""
-    return {"code": code_digest(repository), **versions()}
+    return {"code": digest_code(repository), **list_versions()}
 
 
-def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+def list_differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     """Say what differs between two stamps, a sentence for each."""
     sentences = []
     for name in sorted(here.keys() | there.keys()):
@@ -57,7 +57,7 @@ def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     return sentences
 
 
-def git_commit(repository: Path) -> str:
+def read_git_commit(repository: Path) -> str:
     """Name the commit of a checkout and whether tracked files differ from it; `UNKNOWN` outside git."""
     if not (repository / ".git").exists():  # git itself would look further up, into another project
         return UNKNOWN
@@ -73,14 +73,14 @@ def git_commit(repository: Path) -> str:
     return f"{commit.strip()} with uncommitted changes" if changes else commit.strip()
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """Return the version of Python and of each installed library of `LIBRARIES`, by its import name."""
     installed = metadata.packages_distributions()  # CuPy's distribution is named after the CUDA version
     found = {name: metadata.version(installed[name][0]) for name in LIBRARIES if name in installed}
     return {"python": platform.python_version(), **found}
 
 
-def requirements() -> str:
+def list_requirements() -> str:
     """Name every installed distribution and its version, as `pip install -r` reads it."""
     found: dict[str, str] = {}
     for each in metadata.distributions():  # of two with one name, the first is the one that is imported

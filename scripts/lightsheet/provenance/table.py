@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from lightsheet.records import Record
-from lightsheet.results import measured_psf
 from lightsheet.run import Run
+from lightsheet.store import Record, name_measured_psf
 
 
 class Column(NamedTuple):
@@ -65,7 +64,7 @@ STATISTICS = (
 """Columns that are fields of a record's statistics."""
 
 
-def rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dict[str, Any]]:
+def list_rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dict[str, Any]]:
     """Describe every deconvolved volume.
 
     Parameters
@@ -86,7 +85,7 @@ def rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dict[str
             "channel": channel,
             "channel_index": run.channels.index(channel),
             "timepoint": t,
-            "psf": measured_psf(channel),
+            "psf": name_measured_psf(channel),
             **_pieces(tiles[channel, t]),
             **_raw(done["raw", channel, t], run.acquisition.folder.absolute()),
             **_result(done["result", channel, t], run.config["voxel_size"]["x"]),
@@ -140,7 +139,7 @@ def _seconds(*records: Record) -> float:
     return round(math.fsum(value for record in records for value in record["seconds"].values()), 3)
 
 
-def text(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: list[dict[str, Any]]) -> str:
     """Write the rows as comma-separated values under a header; what is not known is empty."""
     stream = io.StringIO()
     table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")

@@ -16,15 +16,13 @@ from urllib.parse import unquote
 import numpy as np
 import zarr
 
-from lightsheet import crate, ingestion, mosaic, psf_preparation, restoration, tiff
-from lightsheet.crate import Crate, Row
-from lightsheet.deconvolution import gpu
-from lightsheet.errors import InputError
-from lightsheet.files import blake3
-from lightsheet.log import Progress, logger
-from lightsheet.method import Method
-from lightsheet.method import check as check_method
+from lightsheet.deconvolution import Method, check_method as check_method, gpu
+from lightsheet.processing import restore_volume
+from lightsheet.provenance.reader import Crate, VolumeRow, check_file, read_crate
+from lightsheet.psf import prepare_psf
+from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic, read_stack
 from lightsheet.store import shard_path
+from lightsheet.system import InputError, Progress, digest_blake3, logger
 
 TOLERANCE = 1e-5
 """Relative L2 by which engines, or versions of their libraries, may differ."""
@@ -36,7 +34,7 @@ RESTORE = (
 REMAKE = "remove what is there and run the workflow again to make it anew"
 
 
-def verify(
+def verify_volumes(
     folder: Path,
     volumes: int,
     threads: int,
@@ -77,7 +75,7 @@ def verify(
     """
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
-    provenance = crate.read(folder)
+    provenance = read_crate(folder)
     recorded = [row for row in provenance.rows if not row["missing"]]
     seed = random.randrange(2**32) if seed is None else seed
     rows = random.Random(seed).sample(recorded, min(volumes, len(recorded)))
@@ -90,16 +88,16 @@ def verify(
     return outcomes
 
 
-def _verify(provenance: Crate, row: Row, acquisition: Path, engine: str | None, threads: int) -> dict[str, Any]:
+def _verify(provenance: Crate, row: VolumeRow, acquisition: Path, engine: str | None, threads: int) -> dict[str, Any]:
     channel, t = row["channel"], int(row["timepoint"])
     settings = json.loads(row["settings"])
     settings["engine"] = _engine(settings, engine)
     raw = _assemble(provenance, row, acquisition)
     block = [int(size) for size in row["block"].split()]
-    made, _ = restoration.compute(raw, _psf(provenance, channel), settings, threads, block)
-    stored = read_stored(provenance.store, (t, int(row["channel_index"])), row["result_blake3"])
+    made, _ = restore_volume(raw, _psf(provenance, channel), settings, threads, block)
+    stored = read_published_volume(provenance.store, (t, int(row["channel_index"])), row["result_blake3"])
     identical = bool(np.array_equal(made, stored))
-    distance = 0.0 if identical else relative_l2(made, stored)
+    distance = 0.0 if identical else measure_relative_l2(made, stored)
     return {
         "channel": channel,
         "timepoint": t,
@@ -125,16 +123,16 @@ def _engine(settings: Mapping[str, Any], asked: str | None) -> str:
     return engine
 
 
-def _assemble(provenance: Crate, row: Row, acquisition: Path) -> np.ndarray:
+def _assemble(provenance: Crate, row: VolumeRow, acquisition: Path) -> np.ndarray:
     """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
     tiles = _tiles(row, acquisition)
-    pieces = mosaic.pieces_of(tiles)
+    pieces = list_pieces(tiles)
     for (path, pages), expected in zip(pieces, row["sources_blake3"].split(), strict=True):
-        crate.check(Path(path), expected, RESTORE, partial(ingestion.digest, pages=pages))
+        check_file(Path(path), expected, RESTORE, partial(digest_source, pages=pages))
     index = (int(row["timepoint"]),)
     store = provenance.raw_store(row["channel"])
-    stored = read_stored(store, index, row["raw_blake3"])
-    with mosaic.opened(tiles, stored.shape, stored.dtype.name) as volume:
+    stored = read_published_volume(store, index, row["raw_blake3"])
+    with open_mosaic(tiles, stored.shape, stored.dtype.name) as volume:
         raw = volume[:, :]
     if not np.array_equal(raw, stored):
         raise InputError(
@@ -144,9 +142,9 @@ def _assemble(provenance: Crate, row: Row, acquisition: Path) -> np.ndarray:
     return raw
 
 
-def _tiles(row: Row, acquisition: Path) -> mosaic.Tiles:
-    """Return what a volume is made of, as `mosaic.opened` wants it."""
-    tiles: dict[tuple[int, ...], list[tuple[str, mosaic.PageRange]]] = {}
+def _tiles(row: VolumeRow, acquisition: Path) -> Tiles:
+    """Return what a volume is made of, as `mosaic.open_mosaic` wants it."""
+    tiles: dict[tuple[int, ...], list[tuple[str, PageRange]]] = {}
     for where, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
         position = tuple(int(number) for number in re.findall(r"\d+", where))
         chosen = None if pages == "all" else tuple(map(int, pages.split(":")))
@@ -156,12 +154,12 @@ def _tiles(row: Row, acquisition: Path) -> mosaic.Tiles:
 
 def _psf(provenance: Crate, channel: str) -> np.ndarray:
     path, config = provenance.measured_psf(channel), provenance.config
-    return psf_preparation.prepare(
-        tiff.read(path), config["psf"]["voxel_size"], config["voxel_size"], config["psf"]["background"], str(path)
+    return prepare_psf(
+        read_stack(path), config["psf"]["voxel_size"], config["voxel_size"], config["psf"]["background"], str(path)
     )
 
 
-def read_stored(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
+def read_published_volume(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
     """Read a volume at full resolution from a published store.
 
     Parameters
@@ -183,11 +181,11 @@ def read_stored(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
     InputError
         If there is no such shard, or another.
     """
-    crate.check(shard_path(store, 0, index), digest, REMAKE, blake3)
+    check_file(shard_path(store, 0, index), digest, REMAKE, digest_blake3)
     return np.asarray(zarr.open_array(store / "0", mode="r")[index])
 
 
-def relative_l2(made: np.ndarray, stored: np.ndarray) -> float:
+def measure_relative_l2(made: np.ndarray, stored: np.ndarray) -> float:
     """Return the norm of the difference over the norm of `stored`, (z, y, x) both.
 
     Integers differ by one count where rounding turns a difference that is far smaller; so one count is free.

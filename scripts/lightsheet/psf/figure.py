@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet import files
-from lightsheet.psf import AXES, Volume, fwhm, peak, profiles
+from lightsheet.psf.measure import AXES, Volume, cut_profiles, find_peak, measure_fwhm
+from lightsheet.system import write_whole
 
 GAMMA = 0.4  # shows lobes of 1 % of the peak at 16 % of the colours
 
 
-def draw(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path) -> None:
+def draw_psf(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path) -> None:
     """Draw the three slices through the brightest voxel, to scale, and the profiles along the axes.
 
     Parameters
@@ -33,7 +33,7 @@ def draw(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path) -
     figure = Figure(figsize=(9, 8), layout="constrained")
     ratios = [[max(side, max(extent) / 3) for side in (size, extent[0])] for size in (width, height)]
     grid = figure.subplots(2, 2, width_ratios=ratios[0], height_ratios=ratios[1])
-    z, y, x = peak(psf)
+    z, y, x = find_peak(psf)
     _slice(grid[0, 0], psf[z], voxel_size, "yx", (y, x))
     _slice(grid[0, 1], psf[:, :, x].T, voxel_size, "yz", (y, z))
     shown = _slice(grid[1, 0], psf[:, y], voxel_size, "zx", (z, x))
@@ -41,7 +41,7 @@ def draw(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path) -
     label = f"relative intensity, colours at gamma {GAMMA}"
     figure.colorbar(shown, ax=grid[1, :], location="bottom", label=label, shrink=0.6, aspect=40)
     figure.suptitle(title)
-    with files.atomic(path) as part:
+    with write_whole(path) as part:
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
 
 
@@ -59,8 +59,8 @@ def _slice(axes: Any, plane: Any, voxel_size: Mapping[str, float], names: str, c
 
 
 def _plot_profiles(axes: Any, psf: Volume, voxel_size: Mapping[str, float]) -> None:
-    widths = fwhm(psf, voxel_size)
-    for axis, at, profile in zip(AXES, peak(psf), profiles(psf), strict=True):
+    widths = measure_fwhm(psf, voxel_size)
+    for axis, at, profile in zip(AXES, find_peak(psf), cut_profiles(psf), strict=True):
         distance = (np.arange(len(profile)) - at) * voxel_size[axis]
         label = f"{axis}: FWHM {widths[axis]:.3f} µm"
         axes.semilogy(distance, profile / profile.max(), ".-", ms=4, label=label, nonpositive="mask")

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from lightsheet.psf import Array, Volume, peak
+from lightsheet.psf.measure import Array, Volume, find_peak
 
 # Clipped at zero, the camera noise of the many dark voxels would outweigh the PSF itself (three times, in a
 # measured 101 x 64 x 64 one). So a voxel counts only if its surrounding stands out of that noise by 5
@@ -17,7 +17,7 @@ SIGNIFICANT = 5.0
 SURROUNDING = 2.0  # standard deviation of the smoothing, voxels
 
 
-def isolate(image: Array, background: float | Literal["auto"]) -> tuple[Volume, float, tuple[int, int, int]]:
+def isolate_psf(image: Array, background: float | Literal["auto"]) -> tuple[Volume, float, tuple[int, int, int]]:
     """Subtract the camera's offset, and set to zero what is no part of the PSF.
 
     Parameters
@@ -41,13 +41,13 @@ def isolate(image: Array, background: float | Literal["auto"]) -> tuple[Volume, 
     noise = _noise(faces)
     offset = _background(faces, noise) if background == "auto" else float(background)
     signal = _connected(values - offset, noise)
-    return signal, offset, brightest(signal)
+    return signal, offset, find_brightest(signal)
 
 
-def brightest(signal: Volume) -> tuple[int, int, int]:
+def find_brightest(signal: Volume) -> tuple[int, int, int]:
     """Find the peak where the surroundings are bright as well, which no hot pixel in a faint tail is."""
     smooth = ndimage.gaussian_filter(signal, SURROUNDING, mode="constant")
-    return peak(np.where(smooth > smooth.max() / 2, signal, 0.0))
+    return find_peak(np.where(smooth > smooth.max() / 2, signal, 0.0))
 
 
 def _connected(signal: Volume, noise: float) -> Volume:
@@ -55,7 +55,7 @@ def _connected(signal: Volume, noise: float) -> Volume:
     left = noise * (2 * math.sqrt(math.pi) * SURROUNDING) ** -1.5  # of white noise, after a Gaussian in 3-D
     smooth = ndimage.gaussian_filter(signal, SURROUNDING, mode="constant")
     labels, _ = ndimage.label(smooth > SIGNIFICANT * left)
-    kept: Volume = np.where(labels == labels[peak(smooth)], signal, 0.0) * (labels > 0)
+    kept: Volume = np.where(labels == labels[find_peak(smooth)], signal, 0.0) * (labels > 0)
     return kept
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tifffile
 
-from lightsheet import files
+from lightsheet.system import write_whole
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Volume: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[Any]]
@@ -16,12 +16,12 @@ Volume: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[Any]]
 AXES = ("z", "y", "x")
 
 
-def digest(psf: Volume) -> str:
+def digest_psf(psf: Volume) -> str:
     """Return the SHA-256 digest of a PSF, (z, y, x): of its shape and its values as little-endian float32."""
     return hashlib.sha256(f"{psf.shape}".encode() + psf.astype("<f4").tobytes()).hexdigest()
 
 
-def fwhm(psf: Volume, voxel_size: Mapping[str, float]) -> dict[str, float]:
+def measure_fwhm(psf: Volume, voxel_size: Mapping[str, float]) -> dict[str, float]:
     """Measure the full width at half maximum along the axes through the brightest voxel.
 
     Parameters
@@ -38,23 +38,23 @@ def fwhm(psf: Volume, voxel_size: Mapping[str, float]) -> dict[str, float]:
     """
     return {
         axis: (_half_width(profile[at:]) + _half_width(profile[at::-1])) * voxel_size[axis]
-        for axis, at, profile in zip(AXES, peak(psf), profiles(psf), strict=True)
+        for axis, at, profile in zip(AXES, find_peak(psf), cut_profiles(psf), strict=True)
     }
 
 
-def peak(volume: Volume) -> tuple[int, int, int]:
+def find_peak(volume: Volume) -> tuple[int, int, int]:
     """Return the index (z, y, x) of the brightest voxel."""
     z, y, x = np.unravel_index(volume.argmax(), volume.shape)
     return int(z), int(y), int(x)
 
 
-def profiles(psf: Volume) -> tuple[Array, ...]:
+def cut_profiles(psf: Volume) -> tuple[Array, ...]:
     """Return the values along z, y and x through the brightest voxel."""
-    z, y, x = peak(psf)
+    z, y, x = find_peak(psf)
     return psf[:, y, x], psf[z, :, x], psf[z, y, :]
 
 
-def save(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
+def save_psf(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
     """Write a PSF as a float32 TIFF that carries its voxel size as ImageJ does; equal PSFs give equal bytes.
 
     Parameters
@@ -66,7 +66,7 @@ def save(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
     path : Path
         The file, which appears whole or not at all.
     """
-    with files.atomic(path) as part:
+    with write_whole(path) as part:
         tifffile.imwrite(
             part,
             psf.astype(np.float32),

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
-from lightsheet import files, tiff
-from lightsheet.errors import InputError
-from lightsheet.psf import AXES, Array, Volume, digest, fwhm
-from lightsheet.psf_isolation import brightest, isolate
+from lightsheet.psf.isolation import find_brightest, isolate_psf
+from lightsheet.psf.measure import AXES, Array, Volume, digest_psf, measure_fwhm
+from lightsheet.sources import read_stack
+from lightsheet.system import InputError, digest_sha256
 
 # Ripple and leakage of the resampling kernel stay below 1 % with 4 lobes; more only carry noise further.
 LOBES = 4
@@ -30,7 +30,7 @@ class _Prepared:
     cropped: float
 
 
-def prepare(
+def prepare_psf(
     image: Array,
     psf_voxel_size: Mapping[str, float],
     voxel_size: Mapping[str, float],
@@ -69,7 +69,7 @@ def prepare(
     return _prepare(image, psf_voxel_size, voxel_size, background, source).psf
 
 
-def prepare_file(
+def prepare_psf_file(
     path: Path,
     psf_voxel_size: Mapping[str, float],
     voxel_size: Mapping[str, float],
@@ -97,15 +97,15 @@ def prepare_file(
     InputError
         If the file cannot be read, or for `prepare`'s reasons.
     """
-    found = _prepare(tiff.read(path), psf_voxel_size, voxel_size, background, str(path))
+    found = _prepare(read_stack(path), psf_voxel_size, voxel_size, background, str(path))
     return found.psf, {
-        "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": files.sha256(path)},
+        "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
         "background": found.background,
         "peak_zyx": list(found.peak),
         "shape": list(found.psf.shape),
-        "fwhm_um": fwhm(found.psf, voxel_size),
+        "fwhm_um": measure_fwhm(found.psf, voxel_size),
         "energy_cropped": found.cropped,
-        "sha256": digest(found.psf),
+        "sha256": digest_psf(found.psf),
     }
 
 
@@ -118,7 +118,7 @@ def _prepare(
 ) -> _Prepared:
     ratios = _steps(voxel_size, "voxel_size", source) / _steps(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
-    signal, offset, peak = isolate(image, background)
+    signal, offset, peak = isolate_psf(image, background)
     if not signal[peak] > 0:
         raise InputError(
             f"{source}: nothing in this PSF stands out of its background of {offset:g}; "
@@ -185,7 +185,7 @@ def _resample(signal: Volume, axis: int, peak: int, ratio: float) -> Volume:
 
 def _centre(psf: Volume) -> Volume:
     """Append zeros until the peak is the middle."""
-    ends = zip(brightest(psf), psf.shape, strict=True)
+    ends = zip(find_brightest(psf), psf.shape, strict=True)
     return np.pad(psf, [(max(0, n - 1 - 2 * at), max(0, 2 * at - n + 1)) for at, n in ends])
 
 

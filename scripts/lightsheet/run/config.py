@@ -10,15 +10,13 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from lightsheet.errors import InputError
-from lightsheet.method import Method
-from lightsheet.method import check as check_method
-from lightsheet.pilot import sweep
+from lightsheet.deconvolution import Method, check_method as check_method
+from lightsheet.system import InputError
 
-SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "config" / "schema.yaml"
 
 
-def check(config: Mapping[str, Any]) -> dict[str, Any]:
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Check a configuration and fill in the defaults.
 
     Parameters
@@ -44,7 +42,7 @@ def check(config: Mapping[str, Any]) -> dict[str, Any]:
         if not math.isfinite(value):  # which JSON schema lets pass as a number
             raise InputError(f"config key {key}: {value} is not a number to compute with")
     filled: dict[str, Any] = _with_defaults(copy.deepcopy(dict(config)), schema, schema)
-    for key, asked in sweep.methods(filled).items():
+    for key, asked in list_pilot_methods(filled).items():
         method = Method(asked["iterations"], boundary=asked["boundary"], acceleration=asked["acceleration"])
         try:
             check_method(method, asked["engine"])
@@ -145,3 +143,23 @@ def _with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any
             if name in value:
                 value[name] = _with_defaults(value[name], below, root)
     return value
+
+
+def list_pilot_methods(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings of each method as section `deconvolution` would say them, by the key that asks for it.
+
+    Parameters
+    ----------
+    config : mapping
+        Defaults filled in.
+
+    Returns
+    -------
+    dict
+        The first is the configuration's own; how many iterations the others do, the pilot's sweep says.
+    """
+    own = config["deconvolution"]
+    others = config["pilot"]["methods"]
+    return {"deconvolution": own} | {
+        f"pilot.methods.{number}": {**own, "iterations": 1, **other} for number, other in enumerate(others)
+    }

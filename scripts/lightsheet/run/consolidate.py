@@ -7,20 +7,34 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet import counts, files, ome, shards
-from lightsheet.errors import InputError
-from lightsheet.log import NEWS_SECONDS, Progress, logger, size
-from lightsheet.publication import publish
-from lightsheet.records import Record
-from lightsheet.results import Results
-from lightsheet.run import KINDS, Run
-from lightsheet.store import shard_path
+from lightsheet.processing import find_stored_per_count
+from lightsheet.run.run import KINDS, Run
+from lightsheet.store import (
+    NGFF_VERSION,
+    Record,
+    Results,
+    describe_channels,
+    describe_multiscales,
+    find_fault,
+    publish_store,
+    shard_path,
+)
+from lightsheet.system import (
+    NEWS_SECONDS,
+    PART,
+    InputError,
+    Progress,
+    format_size,
+    logger,
+    wait_until_visible,
+    write_json,
+)
 
 Key = tuple[str, str, int]
 """Kind (raw or result), channel and timepoint."""
 
 
-def prove(run: Run, threads: int) -> dict[Key, Record]:
+def check_shards(run: Run, threads: int) -> dict[Key, Record]:
     """Compare every record with every shard: size, digest, and the crc32c of each inner chunk.
 
     Parameters
@@ -43,7 +57,7 @@ def prove(run: Run, threads: int) -> dict[Key, Record]:
     """
     done = _records(run)
     checks = [(key, shard) for key, record in done.items() for shard in record["shards"]]
-    logger.info("checking %d shards, %s", len(checks), size(sum(shard["bytes"] for _, shard in checks)))
+    logger.info("checking %d shards, %s", len(checks), format_size(sum(shard["bytes"] for _, shard in checks)))
     suspects = checks
 
     def faults() -> list[str]:
@@ -56,7 +70,7 @@ def prove(run: Run, threads: int) -> dict[Key, Record]:
         suspects = [check for check, fault in zip(suspects, found, strict=True) if fault]
         return [fault for fault in found if fault]
 
-    if found := files.patiently(faults, *{_shard(run, *check).parent for check in checks}):
+    if found := wait_until_visible(faults, *{_shard(run, *check).parent for check in checks}):
         for key, _ in suspects:
             run.results.record(*key).unlink(missing_ok=True)
         raise InputError(
@@ -75,7 +89,7 @@ def _records(run: Run) -> dict[Key, Record]:
         done.update((key, record) for key, record in agreed if record)
         return ["{} {} timepoint {}".format(*key) for key, record in agreed if not record]
 
-    if absent := files.patiently(
+    if absent := wait_until_visible(
         missing, *{run.results.record(kind, c, 0).parent for kind in KINDS for c in run.channels}
     ):
         raise InputError(
@@ -91,7 +105,7 @@ def _fault(run: Run, key: Key, shard: Mapping[str, Any]) -> str | None:
     level = run.layouts[kind].levels[shard["level"]]
     chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
     path = _shard(run, key, shard)
-    fault = shards.fault(path, chunks, shard["bytes"], shard["blake3"])
+    fault = find_fault(path, chunks, shard["bytes"], shard["blake3"])
     return f"{path} ({kind} {channel} timepoint {timepoint}) {fault}" if fault else None
 
 
@@ -100,7 +114,7 @@ def _shard(run: Run, key: Key, shard: Mapping[str, Any]) -> Path:
     return shard_path(run.results.work(kind, channel), shard["level"], (timepoint,))
 
 
-def publish_all(run: Run, done: Mapping[Key, Record]) -> None:
+def publish_stores(run: Run, done: Mapping[Key, Record]) -> None:
     """Publish the raw store of each channel, and the result.
 
     Parameters
@@ -114,11 +128,11 @@ def publish_all(run: Run, done: Mapping[Key, Record]) -> None:
     for channel in run.channels:
         volumes = [(results.work("raw", channel), t, (t,)) for t in times]
         attributes = _attributes(run, "raw", f"{results.name} raw", (channel,), done)
-        publish(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
+        publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
     both = [(results.work("result", channel), t, (t, c)) for t in times for c, channel in enumerate(run.channels)]
     attributes = _attributes(run, "result", results.name, run.channels, done)
-    publish(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
+    publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
 
 
@@ -128,14 +142,14 @@ def _attributes(
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
     levels = run.layouts[kind].levels
     axes = "tczyx" if kind == "result" else "tzyx"
-    scale = counts.stored_per_count(run.config["output"]) if kind == "result" else 1
+    scale = find_stored_per_count(run.config["output"]) if kind == "result" else 1
     windows = {channel: _window(run, kind, channel, done, scale) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {
         "ome": {
-            "version": ome.VERSION,
-            "multiscales": ome.multiscales(name, axes, levels, run.config["voxel_size"], run.acquisition.interval),
-            "omero": ome.channels(wavelengths, windows),
+            "version": NGFF_VERSION,
+            "multiscales": describe_multiscales(name, axes, levels, run.config["voxel_size"], run.acquisition.interval),
+            "omero": describe_channels(wavelengths, windows),
         },
         "lightsheet": {
             "seconds": run.acquisition.seconds,
@@ -156,14 +170,14 @@ def _window(
     return low * scale, high * scale, start * scale, end * scale
 
 
-def sweep(results: Results) -> None:
+def remove_unfinished(results: Results) -> None:
     """Remove the unfinished files that killed jobs left, a pilot's too; no job runs any more when this is called."""
     shutil.rmtree(results.folder / "work" / "pilot", ignore_errors=True)
     for folder in (results.folder / "work", results.folder / "records"):
-        for part in folder.rglob(f"{files.PART}*"):
+        for part in folder.rglob(f"{PART}*"):
             part.unlink()
 
 
-def manifest(done: Mapping[Key, Record], path: Path) -> None:
+def write_manifest(done: Mapping[Key, Record], path: Path) -> None:
     """Write what Snakemake sees of the consolidation: the fingerprint of every volume."""
-    files.write_json(path, {f"{kind}/{channel}/{t}": r["fingerprint"] for (kind, channel, t), r in done.items()})
+    write_json(path, {f"{kind}/{channel}/{t}": r["fingerprint"] for (kind, channel, t), r in done.items()})

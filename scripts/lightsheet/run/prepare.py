@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightsheet import acquisition, config, files, hyperstack, metadata, tiff, voxel_size
-from lightsheet.acquisition import Acquisition, Tile
-from lightsheet.errors import InputError
-from lightsheet.results import Results
-from lightsheet.run import Run
+from lightsheet.acquisition import Acquisition, Tile, discover, unfold_hyperstack
+from lightsheet.run.config import check_channels, check_config
+from lightsheet.run.run import Run
+from lightsheet.sources import decide_voxel_size, open_stack, read_lattice_settings, read_metadata
+from lightsheet.store import Results
+from lightsheet.system import InputError, read_json, stat_file
 
 
-def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
+def prepare_run(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     """Check the configuration, list the folder, and look at one volume.
 
     Parameters
@@ -36,11 +37,11 @@ def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     InputError
         For everything that a user can set right before work starts.
     """
-    checked = config.check(settings)
+    checked = check_config(settings)
     given = checked["input"]
     results = Results(Path(checked["output"]["folder"]) / checked["name"])
-    last = files.read_json(results.files) or {"names": None, "waiting": ()}
-    found = acquisition.discover(
+    last = read_json(results.files) or {"names": None, "waiting": ()}
+    found = discover(
         given["folder"],
         given["pattern"],
         given["ignore"],
@@ -53,11 +54,11 @@ def prepare(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
         found = replace(found, waiting=tuple(map(tuple, last["waiting"])))
     sizes = _sizes(found)
     typical = _typical_tile(found, sizes)
-    facts = metadata.read(typical.pieces[0].path)
-    found = hyperstack.unfold(found, given["axes"], typical, facts)
-    config.check_channels(checked, found.channels)
-    checked["voxel_size"] = voxel_size.check(checked.get("voxel_size"), facts, metadata.settings_file(found.folder))
-    with tiff.open_stack(_typical_tile(found, sizes).pieces) as stack:
+    facts = read_metadata(typical.pieces[0].path)
+    found = unfold_hyperstack(found, given["axes"], typical, facts)
+    check_channels(checked, found.channels)
+    checked["voxel_size"] = decide_voxel_size(checked.get("voxel_size"), facts, read_lattice_settings(found.folder))
+    with open_stack(_typical_tile(found, sizes).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))
     run = Run(checked, found, (z, y, x), dtype.name)
@@ -76,7 +77,7 @@ def _refuse_braces(run: Run) -> None:
 def _sizes(found: Acquisition) -> dict[Path, int]:
     """Return the size of each file in bytes."""
     paths = dict.fromkeys(piece.path for volume in found.volumes for piece in volume.pieces)
-    return {path: files.stat(path).st_size for path in paths}
+    return {path: stat_file(path).st_size for path in paths}
 
 
 def _typical_tile(found: Acquisition, sizes: Mapping[Path, int]) -> Tile:

@@ -9,12 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightsheet import files, log, records
 from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.errors import InputError
-from lightsheet.mosaic import PageRange, Tiles
-from lightsheet.results import Results, measured_psf
-from lightsheet.store import Layout, shard_path
+from lightsheet.sources import PageRange, Tiles
+from lightsheet.store import Record, Results, StoreLayout, name_measured_psf, read_record, shard_path, shards_exist
+from lightsheet.system import InputError, format_size, read_json, write_json
 
 KINDS = ("raw", "result")
 
@@ -107,12 +105,13 @@ class Run:
         }
 
     @cached_property
-    def layouts(self) -> dict[str, Layout]:
+    def layouts(self) -> dict[str, StoreLayout]:
         """Layout of raw and of result volumes."""
         output = self.config["output"]
         dtypes = {"raw": self.dtype, "result": output["dtype"]}
         return {
-            kind: Layout.plan(self.shape, self.config["voxel_size"], dtypes[kind], output["codec"]) for kind in KINDS
+            kind: StoreLayout.plan(self.shape, self.config["voxel_size"], dtypes[kind], output["codec"])
+            for kind in KINDS
         }
 
     def settings(self) -> dict[str, Any]:
@@ -152,23 +151,23 @@ class Run:
 
     def has(self, kind: str, channel: str, timepoint: int) -> bool:
         """Tell whether a volume (kind raw or result) has a record and the shards that it names."""
-        return self._is_whole(kind, channel, timepoint, records.read(self.results.record(kind, channel, timepoint)))
+        return self._is_whole(kind, channel, timepoint, read_record(self.results.record(kind, channel, timepoint)))
 
-    def _is_whole(self, kind: str, channel: str, timepoint: int, record: records.Record | None) -> bool:
+    def _is_whole(self, kind: str, channel: str, timepoint: int, record: Record | None) -> bool:
         if not record or record["status"] != "done":
             return False
-        return records.shards_are_there(record["shards"], self.results.work(kind, channel), timepoint)
+        return shards_exist(record["shards"], self.results.work(kind, channel), timepoint)
 
-    def agreed(self) -> Iterator[tuple[str, tuple[str, str, int], records.Record | None]]:
+    def agreed(self) -> Iterator[tuple[str, tuple[str, str, int], Record | None]]:
         """Yield for each volume its manifest, its key, and its record if that says done, as the manifest does.
 
         The key is the kind (raw or result), the channel and the timepoint.
         """
-        said = {path: files.read_json(Path(path)) or {} for path in self.manifests()}
+        said = {path: read_json(Path(path)) or {} for path in self.manifests()}
         for channel, block, timepoint in self.volumes():
             for kind in KINDS:
                 manifest = self.manifest(kind, channel, block)
-                record = records.read(self.results.record(kind, channel, timepoint))
+                record = read_record(self.results.record(kind, channel, timepoint))
                 fingerprint = said[manifest].get(f"{channel}/{timepoint}")
                 if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
                     record = None
@@ -179,7 +178,7 @@ class Run:
         found = []
         for channel, _, timepoint in self.volumes():
             for kind in KINDS:
-                record = records.read(self.results.record(kind, channel, timepoint))
+                record = read_record(self.results.record(kind, channel, timepoint))
                 if record and record["status"] == "failed":
                     found.append(f"{kind} {channel} timepoint {timepoint}: {record['error']}")
         return found
@@ -201,7 +200,7 @@ class Run:
 
     def _is_published(self) -> bool:
         """Tell whether every shard and the provenance stand where readers look for them."""
-        copies = (self.results.folder / measured_psf(channel) for channel in self.channels)
+        copies = (self.results.folder / name_measured_psf(channel) for channel in self.channels)
         places = [*self.results.provenance, *copies]
         stores = {self.results.store: "result", **{self.results.raw_store(c): "raw" for c in self.channels}}
         for store, kind in stores.items():
@@ -220,7 +219,7 @@ class Run:
     def begin(self) -> None:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
         found = self.acquisition
-        files.write_json(self.results.files, {"names": found.names_seen, "waiting": found.waiting})
+        write_json(self.results.files, {"names": found.names_seen, "waiting": found.waiting})
 
     def summary(self) -> str:
         """Say in one line what the run will make, and refuse it if the disk cannot hold that.
@@ -242,7 +241,7 @@ class Run:
         return (
             f"{self.config['name']}: {self.acquisition.timepoints} timepoints x {len(self.channels)} channels "
             f"({', '.join(self.channels)}) = {len(every)} volumes of ({z}, {y}, {x}) {self.dtype}; "
-            f"still to be written: at most {log.size(need)} into {self.results.folder}"
+            f"still to be written: at most {format_size(need)} into {self.results.folder}"
         )
 
     def _check_disk(self, need: int) -> None:
@@ -257,7 +256,7 @@ class Run:
         free = shutil.disk_usage(folder).free
         if need > free:
             raise InputError(
-                f"{self.results.folder} needs up to {log.size(need)} more (raw and result volumes with their "
-                f"pyramids, not compressed), but its disk has {log.size(free)} free: make room, or name another disk "
-                "in output.folder"
+                f"{self.results.folder} needs up to {format_size(need)} more (raw and result volumes with their "
+                f"pyramids, not compressed), but its disk has {format_size(free)} free: make room, or name another "
+                "disk in output.folder"
             )

@@ -12,7 +12,7 @@ import scipy.fft
 import scipy.signal
 import scipy.special
 
-from lightsheet.scene import Array, Channel, Shape
+from lightsheet.simulation.scene import Array, SceneChannel, Shape
 
 PSF_STEP_Z = 0.1  # micrometre between the planes of a measured PSF
 PSF_REACH = (2.7, 1.6, 1.6)  # micrometre from the middle of the PSF to where it is cut, z y x
@@ -23,7 +23,7 @@ NUMERICAL_APERTURE, REFRACTIVE_INDEX = 1.1, 1.33
 
 
 def model_psf(
-    channel: Channel, shape: Shape, voxel_size: Mapping[str, float], centre: tuple[float, float, float]
+    channel: SceneChannel, shape: Shape, voxel_size: Mapping[str, float], centre: tuple[float, float, float]
 ) -> Array:
     """Integrate a light-sheet microscope's PSF over voxels.
 
@@ -68,7 +68,7 @@ def model_psf(
     return np.asarray(psf / psf.sum())
 
 
-def image_psf(channel: Channel, voxel_size: Mapping[str, float]) -> Array:
+def model_image_psf(channel: SceneChannel, voxel_size: Mapping[str, float]) -> Array:
     """Return the PSF that blurs the images: their voxel size, odd-sized, centred, float32, sum 1."""
     middle = [math.ceil(reach / voxel_size[axis]) for axis, reach in zip("zyx", PSF_REACH, strict=True)]
     z, y, x = middle
@@ -76,14 +76,16 @@ def image_psf(channel: Channel, voxel_size: Mapping[str, float]) -> Array:
     return psf.astype(np.float32)
 
 
-def measured_psf(channel: Channel, shape: Shape, voxel_size: Mapping[str, float], rng: np.random.Generator) -> Array:
+def simulate_measured_psf(
+    channel: SceneChannel, shape: Shape, voxel_size: Mapping[str, float], rng: np.random.Generator
+) -> Array:
     """Return the PSF as a person would measure it: finer in z, off-centre, camera offset, noise; uint16."""
     z, y, x = (n // 2 + off for n, off in zip(shape, PSF_OFF_CENTRE, strict=True))
     psf = model_psf(channel, shape, {**voxel_size, "z": PSF_STEP_Z}, (z, y, x))
     return _camera(psf * (PSF_PEAK / psf.max()), PSF_OFFSET, PSF_NOISE, rng)
 
 
-def blur(photons: Array, psf: Array) -> Array:
+def blur_photons(photons: Array, psf: Array) -> Array:
     """Convolve and keep what the PSF covers whole; slab by slab along y, which bounds the memory."""
     margin, slab = psf.shape[1] - 1, 128
     out = np.empty([n - k + 1 for n, k in zip(photons.shape, psf.shape, strict=True)], np.float32)
@@ -94,7 +96,7 @@ def blur(photons: Array, psf: Array) -> Array:
     return out
 
 
-def expose(photons: Array, rng: np.random.Generator) -> Array:
+def expose_camera(photons: Array, rng: np.random.Generator) -> Array:
     """Let the camera count expected photons (z, y, x), plane by plane; uint16."""
     image = np.empty(photons.shape, np.uint16)
     for z, expected in enumerate(photons):

@@ -24,7 +24,7 @@ CELL_REACH = 10.0  # micrometre from a cell's home on the lattice to the farthes
 
 
 @dataclass(frozen=True)
-class Channel:
+class SceneChannel:
     """A laser line, what it makes glow, and how brightly (1: a peak of `peak_photons` in the image)."""
 
     excitation_nm: int
@@ -38,9 +38,9 @@ class Channel:
 
 
 CHANNELS = (
-    Channel(488, 520.0, filaments=0.27, cytoplasm=0.05, beads=0.8),
-    Channel(560, 595.0, nucleus=0.55, vesicles=0.6, membrane=0.15, beads=0.6),
-    Channel(642, 680.0, membrane=0.7, cytoplasm=0.04, vesicles=0.4, beads=0.8),
+    SceneChannel(488, 520.0, filaments=0.27, cytoplasm=0.05, beads=0.8),
+    SceneChannel(560, 595.0, nucleus=0.55, vesicles=0.6, membrane=0.15, beads=0.6),
+    SceneChannel(642, 680.0, membrane=0.7, cytoplasm=0.04, vesicles=0.4, beads=0.8),
 )
 
 
@@ -151,7 +151,7 @@ def _wander(rng: np.random.Generator, phase: float, *shape: int) -> Array:
     return np.asarray(start * math.cos(phase) + later * math.sin(phase))
 
 
-def _draw_cell(canvas: Canvas, cell: Cell, channel: Channel, light: float, psf: Array) -> None:
+def _draw_cell(canvas: Canvas, cell: Cell, channel: SceneChannel, light: float, psf: Array) -> None:
     """Draw what this channel shows, each structure as bright as makes it peak at `light` after blurring."""
     point = light / float(psf.max())
     line = light / float(psf.sum(axis=2).max()) / canvas.step[2]  # photons per micrometre

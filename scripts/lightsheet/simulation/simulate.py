@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from lightsheet.errors import InputError
-from lightsheet.optics import blur, expose, image_psf, measured_psf
-from lightsheet.scene import CHANNELS, Array, Shape, draw_scene
+from lightsheet.simulation.optics import blur_photons, expose_camera, model_image_psf, simulate_measured_psf
+from lightsheet.simulation.scene import CHANNELS, Array, Shape, draw_scene
+from lightsheet.system import InputError
 
 VOXEL_SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
 TIMEPOINT_MSEC, START_MSEC = 43_748, 1_291_795
 
 
-def simulate(
+def simulate_acquisition(
     folder: Path | str,
     *,
     name: str = "demo",
@@ -67,16 +67,16 @@ def simulate(
     """
     folder = Path(folder)
     _check(name, channels, timepoints, shape, psf_shape, voxel_size, peak_photons, seed)
-    _make_room(folder, acquisition_bytes(channels, timepoints, shape, psf_shape))
+    _make_room(folder, count_bytes(channels, timepoints, shape, psf_shape))
     for number, channel in enumerate(CHANNELS[:channels]):
-        pixels = measured_psf(channel, psf_shape, voxel_size, np.random.default_rng([seed, 2, number]))
+        pixels = simulate_measured_psf(channel, psf_shape, voxel_size, np.random.default_rng([seed, 2, number]))
         _write(folder / "psf" / f"{channel.excitation_nm}.tif", pixels)
     begin = time.perf_counter()
     volumes = list(product(range(timepoints), range(channels)))
     for done, (timepoint, number) in enumerate(volumes, 1):
-        path = folder / volume_name(name, number, timepoint)
+        path = folder / name_volume(name, number, timepoint)
         pair = simulate_volume(number, timepoint, shape, voxel_size, peak_photons, seed)
-        _write(folder / "truth" / truth_name(number, timepoint), pair[0])
+        _write(folder / "truth" / name_truth(number, timepoint), pair[0])
         _write(path, pair[1])
         del pair  # or it would lie in memory while the next volume is made
         each = (time.perf_counter() - begin) / done
@@ -101,19 +101,19 @@ def simulate_volume(
     image : numpy.ndarray
         (z, y, x) uint16, counts: photons after blurring, with Poisson noise, camera offset and read noise.
     """
-    psf = image_psf(CHANNELS[channel], voxel_size)
+    psf = model_image_psf(CHANNELS[channel], voxel_size)
     photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)
     inner = tuple(slice(n // 2, n // 2 + kept) for n, kept in zip(psf.shape, shape, strict=True))
     truth = photons[inner].copy()
-    return truth, expose(blur(photons, psf), np.random.default_rng([seed, 1, channel, timepoint]))
+    return truth, expose_camera(blur_photons(photons, psf), np.random.default_rng([seed, 1, channel, timepoint]))
 
 
-def acquisition_bytes(channels: int, timepoints: int, shape: Shape, psf_shape: Shape) -> int:
+def count_bytes(channels: int, timepoints: int, shape: Shape, psf_shape: Shape) -> int:
     """Bytes that `simulate` writes: uint16 images and PSFs, float32 truth."""
     return channels * (timepoints * math.prod(shape) * 6 + math.prod(psf_shape) * 2)
 
 
-def volume_name(name: str, channel: int, timepoint: int) -> str:
+def name_volume(name: str, channel: int, timepoint: int) -> str:
     """Name a volume's file as the reference acquisition does; its time is `stackNNNN`, never `0000t`."""
     msec = timepoint * TIMEPOINT_MSEC
     return (
@@ -122,7 +122,7 @@ def volume_name(name: str, channel: int, timepoint: int) -> str:
     )
 
 
-def truth_name(channel: int, timepoint: int) -> str:
+def name_truth(channel: int, timepoint: int) -> str:
     """Name the file of a volume's truth."""
     return f"CamA_ch{channel}_{CHANNELS[channel].excitation_nm}nm_t{timepoint:04d}.tif"
 

@@ -110,7 +110,7 @@ class Directory(NamedTuple):
         return self.source.read(offset, size)
 
 
-def directories(path: Path, handle: int) -> Iterator[Directory]:
+def read_directories(path: Path, handle: int) -> Iterator[Directory]:
     """Go through the pages of a TIFF file in its own order.
 
     Parameters

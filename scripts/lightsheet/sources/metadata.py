@@ -7,7 +7,6 @@ never an error.
 
 import logging
 import math
-import re
 from collections.abc import Mapping
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -18,11 +17,11 @@ import tifffile
 
 logger = logging.getLogger("lightsheet")
 
-_MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "m": 1e6} | dict.fromkeys(("micron", "microns", "micrometer"), 1.0)
+LENGTHS = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "m": 1e6} | dict.fromkeys(("micron", "microns", "micrometer"), 1.0)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
 
-class Metadata(NamedTuple):
+class FileMetadata(NamedTuple):
     """What one file says.
 
     `source` names the metadata in sentences, such as "OME-XML of a.tif". `voxel_size` in micrometre has those of
@@ -48,7 +47,7 @@ class Metadata(NamedTuple):
     damaged: bool = False
 
 
-def read(path: Path) -> Metadata:
+def read_metadata(path: Path) -> FileMetadata:
     """Read what a TIFF says about itself.
 
     Parameters
@@ -70,33 +69,11 @@ def read(path: Path) -> Metadata:
                 return _read_imagej(file, path)
     except Exception as error:  # damaged in any of a thousand ways: whoever needs it complains
         logger.debug("%s: its metadata cannot be read (%s)", path, error)
-        return Metadata(f"metadata of {path.name}", damaged=True)
-    return Metadata(f"metadata of {path.name}")
+        return FileMetadata(f"metadata of {path.name}", damaged=True)
+    return FileMetadata(f"metadata of {path.name}")
 
 
-def settings_file(folder: Path) -> Metadata | None:
-    """Read the settings that a lattice light-sheet microscope wrote beside its stacks.
-
-    Parameters
-    ----------
-    folder : Path
-        The acquisition's; its ``*Settings.txt`` are read.
-
-    Returns
-    -------
-    Metadata or None
-        The distance between planes in `z_choices`: as the microscope moved, and, where it moved the sample, also
-        as it is after deskewing (the step times the sine of the angle between stage and light sheet). The lasers
-        in `wavelengths`. None where there is no such file, or several say different things.
-    """
-    found = [_read_settings(path) for path in sorted(folder.glob("*Settings.txt")) if path.is_file()]
-    if len({settings.z_choices for settings in found}) > 1:
-        logger.debug("%s: its settings files contradict each other: %s", folder, found)
-        return None
-    return found[0] if found else None
-
-
-def _scaled(value: object, unit: object, scales: Mapping[str, float]) -> float | None:
+def convert_positive(value: object, unit: object, scales: Mapping[str, float]) -> float | None:
     """Convert a size with a unit; None for what is 0, no number, or of no unit of these."""
     number = abs(_converted(value, unit, scales))  # ImageJ's spacing is negative in stacks taken downwards
     return number if 0 < number < math.inf else None
@@ -115,31 +92,31 @@ def _only_known(voxel_size: dict[str, float | None]) -> dict[str, float]:
     return {axis: size for axis, size in voxel_size.items() if size is not None}
 
 
-def _read_imagej(file: tifffile.TiffFile, path: Path) -> Metadata:
+def _read_imagej(file: tifffile.TiffFile, path: Path) -> FileMetadata:
     tags = file.imagej_metadata or {}
     unit = tags.get("unit")
     per_unit = dict(zip("xy", file.pages.first.resolution, strict=True))
     if set(per_unit.values()) == {1}:  # what a TIFF has where nobody set it
         per_unit = {}
     voxel_size = {
-        "z": _scaled(tags.get("spacing"), tags.get("zunit", unit), _MICROMETRES),
-        "y": _scaled(1 / per_unit["y"], tags.get("yunit", unit), _MICROMETRES) if per_unit.get("y") else None,
-        "x": _scaled(1 / per_unit["x"], unit, _MICROMETRES) if per_unit.get("x") else None,
+        "z": convert_positive(tags.get("spacing"), tags.get("zunit", unit), LENGTHS),
+        "y": convert_positive(1 / per_unit["y"], tags.get("yunit", unit), LENGTHS) if per_unit.get("y") else None,
+        "x": convert_positive(1 / per_unit["x"], unit, LENGTHS) if per_unit.get("x") else None,
     }
     names = {"T": "frames", "C": "channels", "Z": "slices"}
     sizes = {axis: int(tags.get(name, 1)) for axis, name in names.items() if names.values() & tags.keys()}
     pages = tags.get("images", 1) if len(file.pages) == 1 else len(file.pages)  # over 4 GB, one page stands for all
-    return Metadata(
+    return FileMetadata(
         f"ImageJ tags of {path.name}",
         _only_known(voxel_size),
-        _scaled(tags.get("finterval"), tags.get("tunit", "s"), _SECONDS),
+        convert_positive(tags.get("finterval"), tags.get("tunit", "s"), _SECONDS),
         axes="TZC" if sizes else "",
         sizes=sizes,
         own=sizes if math.prod(sizes.values()) == pages else {},
     )
 
 
-def _read_ome(text: str, path: Path, pages: int) -> Metadata:
+def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     root = ElementTree.fromstring(text)
     uuid = root.get("UUID", "")
     if (elsewhere := root.find("{*}BinaryOnly")) is not None:
@@ -150,11 +127,13 @@ def _read_ome(text: str, path: Path, pages: int) -> Metadata:
     pixels, planes = max(zip(described, listed, strict=True), key=lambda image: bool(image[1]))
     channels, sizes = pixels.findall("{*}Channel"), _ome_sizes(pixels)
     units = {axis: pixels.get(f"PhysicalSize{axis.upper()}Unit", "um") for axis in "zyx"}
-    voxel_size = {axis: _scaled(pixels.get(f"PhysicalSize{axis.upper()}"), units[axis], _MICROMETRES) for axis in "zyx"}
-    return Metadata(
+    voxel_size = {
+        axis: convert_positive(pixels.get(f"PhysicalSize{axis.upper()}"), units[axis], LENGTHS) for axis in "zyx"
+    }
+    return FileMetadata(
         f"OME-XML of {path.name}",
         _only_known(voxel_size),
-        _scaled(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), _SECONDS),
+        convert_positive(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), _SECONDS),
         _ome_times(pixels, sizes["T"]),
         _order_of(planes, _ome_axes(pixels)),
         sizes,
@@ -193,7 +172,7 @@ def _ome_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
 
 def _excitation(channel: ElementTree.Element) -> int | None:
     unit = channel.get("ExcitationWavelengthUnit", "nm")
-    micrometre = _scaled(channel.get("ExcitationWavelength"), unit, _MICROMETRES)
+    micrometre = convert_positive(channel.get("ExcitationWavelength"), unit, LENGTHS)
     return round(micrometre * 1000) if micrometre else None
 
 
@@ -235,23 +214,3 @@ def _sizes_of(planes: list[dict[str, int]]) -> dict[str, int]:
     """Numbers of T, C and Z, if the planes are all their combinations."""
     sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
     return sizes if math.prod(sizes.values()) == len(planes) else {}
-
-
-def _read_settings(path: Path) -> Metadata:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    motion = re.search(r"^Z motion\s*:\s*(.*)$", text, re.MULTILINE)
-    moved = _moved_part(motion[1].lower() if motion else "")
-    steps = re.findall(rf"^{moved} Offset, Interval.*:\s*\S+\s+(\S+)\s+\d+\s*$", text, re.MULTILINE)
-    choices = {step for number in steps if (step := _scaled(number, "um", _MICROMETRES))}
-    angle = re.search(r"^Angle between stage and bessel beam \(deg\) = (-?[0-9.]+)\s*$", text, re.MULTILINE)
-    if moved == "S PZT" and angle and (sine := abs(math.sin(math.radians(float(angle[1]))))) > 0:
-        choices |= {step * sine for step in choices}
-    lasers = re.findall(r"^Excitation Filter, Laser.*:\s*\S+\s+(\d+)\s", text, re.MULTILINE)
-    return Metadata(path.name, wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True)))
-
-
-def _moved_part(motion: str) -> str:
-    """Name the part whose steps are those from plane to plane, as the settings call it."""
-    if "sample" in motion:
-        return "S PZT"
-    return "Z Galvo" if "piezo" not in motion and "galvo" in motion else "Z PZT"

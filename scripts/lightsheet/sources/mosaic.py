@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from blake3 import blake3
 
-from lightsheet import tiff
-from lightsheet.errors import InputError
-from lightsheet.shards import Source, rows_together
+from lightsheet.sources.stack import count_pages, open_stack
+from lightsheet.system import BandSource, InputError, count_joint_rows, digest_blake3
 
 PageRange = Sequence[int] | None
 """Start, stop and step of a range of a file's pages, and how many the file has, if known; None for all of them."""
@@ -19,18 +19,18 @@ Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, PageRange]]]]
 """Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file, and which pages of it."""
 
 
-def pieces_of(tiles: Tiles) -> list[tuple[str, PageRange]]:
+def list_pieces(tiles: Tiles) -> list[tuple[str, PageRange]]:
     """Return the pieces of all tiles, in order."""
     return [piece for _, pieces in tiles for piece in pieces]
 
 
-def as_range(pages: PageRange) -> range | None:
+def make_range(pages: PageRange) -> range | None:
     """Return the range of pages."""
     return None if pages is None else range(*pages[:3])
 
 
 class Mosaic:
-    """A volume of tiles as a `lightsheet.shards.Source`.
+    """A volume of tiles as a `lightsheet.system.bands.BandSource`.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class Mosaic:
         The tiles, all of one shape and dtype, by position (z, y, x) in the grid, every position of which is there.
     """
 
-    def __init__(self, tiles: Mapping[tuple[int, ...], Source]) -> None:
+    def __init__(self, tiles: Mapping[tuple[int, ...], BandSource]) -> None:
         first = next(iter(tiles.values()))
         grid = np.max(list(tiles), axis=0) + 1
         self.shape = tuple(int(n * count) for n, count in zip(first.shape, grid, strict=True))
         self.dtype, self.size = first.dtype, prod(self.shape)
-        self.rows = max(rows_together(tile) for tile in tiles.values())
+        self.rows = max(count_joint_rows(tile) for tile in tiles.values())
         self._tiles, self._size = tiles, first.shape
 
     def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
@@ -63,7 +63,7 @@ class Mosaic:
 
 
 @contextmanager
-def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
+def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
     """Open the files of a volume, and check what they hold.
 
     Parameters
@@ -92,7 +92,7 @@ def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
         for position, pieces in tiles:
             for path, pages in pieces:
                 _check_count(Path(path), pages)
-            stack = files.enter_context(tiff.open_stack([(Path(path), as_range(pages)) for path, pages in pieces]))
+            stack = files.enter_context(open_stack([(Path(path), make_range(pages)) for path, pages in pieces]))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
                     f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
@@ -104,8 +104,41 @@ def opened(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
 
 def _check_count(path: Path, pages: PageRange) -> None:
     """Refuse a file that holds several volumes and has more or fewer pages than they take: they lie elsewhere in it."""
-    if pages is not None and len(pages) > 3 and (count := tiff.count_pages(path)) != pages[3]:
+    if pages is not None and len(pages) > 3 and (count := count_pages(path)) != pages[3]:
         raise InputError(
             f"{path}: it has {count} pages, but {pages[3]} are expected, as in most files of the acquisition; copy it "
             "again, or put it in input.ignore"
         )
+
+
+def digest_source(path: str | Path, pages: PageRange) -> str:
+    """Return the BLAKE3 digest of a file, or of the pixels of some of its pages.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    pages : PageRange
+        Which pages: the digest is then that of their pixels, (z, y, x) in C order and native byte order, because
+        other volumes share the file.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    if pages is None:
+        try:
+            return digest_blake3(Path(path))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    found = blake3()
+    with open_stack([(Path(path), make_range(pages))]) as stack:
+        for z in range(stack.shape[0]):
+            found.update(stack[z : z + 1, :].tobytes())
+    return found.hexdigest()

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.errors import InputError
-from lightsheet.ifd import CutOffError, Directory, Integers, directories
+from lightsheet.sources.ifd import CutOffError, Directory, Integers, read_directories
+from lightsheet.system import InputError
 
 NONE, LZW, ZLIB, OLD_ZLIB, PACKBITS, LZMA, ZSTD, OLD_ZSTD = 1, 5, 8, 32946, 32773, 34925, 50000, 34926
 COMPRESSIONS = (NONE, LZW, ZLIB, OLD_ZLIB, PACKBITS, LZMA, ZSTD, OLD_ZSTD)
@@ -86,7 +86,7 @@ class Pages:
         return self.kind.dtype.newbyteorder("=")
 
 
-def pages(path: Path) -> Pages:
+def read_pages(path: Path) -> Pages:
     """Read the headers of a TIFF file; those of the files asked for last are remembered.
 
     Parameters
@@ -120,10 +120,10 @@ def pages(path: Path) -> Pages:
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
+        raise explain_unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> InputError:
+def explain_unreadable(path: Path, error: Exception) -> InputError:
     """Say that a file is no TIFF, or damaged."""
     return InputError(f"{path}: cannot be read as TIFF ({error}); copy it again, or put its name in input.ignore")
 
@@ -134,7 +134,7 @@ def _pages(path: Path, stamp: tuple[int, int]) -> Pages:
     try:
         kind: Kind | None = None
         blocks: list[tuple[Integers, Integers]] = []
-        for directory in directories(path, handle):
+        for directory in read_directories(path, handle):
             found = _kind(directory)
             kind = kind or found
             if found != kind:

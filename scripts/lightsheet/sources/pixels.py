@@ -14,8 +14,19 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from lightsheet.errors import InputError
-from lightsheet.pages import LZMA, LZW, NONE, OLD_ZLIB, OLD_ZSTD, PACKBITS, ZLIB, ZSTD, Pages, unreadable
+from lightsheet.sources.pages import (
+    LZMA,
+    LZW,
+    NONE,
+    OLD_ZLIB,
+    OLD_ZSTD,
+    PACKBITS,
+    ZLIB,
+    ZSTD,
+    Pages,
+    explain_unreadable,
+)
+from lightsheet.system import InputError
 
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
 Plane = np.ndarray[tuple[int, int], np.dtype[Any]]
@@ -67,7 +78,7 @@ def read_rows(rows: range, each: Callable[..., Iterable[Any]], pages: Pages, num
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # the codecs' errors are RuntimeErrors
-        raise unreadable(pages.path, error) from error
+        raise explain_unreadable(pages.path, error) from error
 
 
 def _read_plain(handle: int, pages: Pages, numbers: range, rows: range, pixels: Volume) -> None:

@@ -1,7 +1,7 @@
 """TIFF files to rows of pixels: stacks of pages, read by page count and never by series.
 
 Some programs write every plane as a series of its own, and `tifffile.imread` then returns the first plane without a
-word; so every page of a file counts here, and all must be of one kind. `pages.pages` says which damage to headers is
+word; so every page of a file counts here, and all must be of one kind. `read_pages` says which damage to headers is
 seen, `pixels` which damage to pixels.
 """
 
@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.capacity import available_cores
-from lightsheet.errors import InputError
-from lightsheet.pages import Pages, pages
-from lightsheet.pixels import Volume, read_rows
+from lightsheet.sources.pages import Pages, read_pages
+from lightsheet.sources.pixels import Volume, read_rows
+from lightsheet.system import InputError, count_cores
 
 
 class Stack:
@@ -87,13 +86,13 @@ def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
     Raises
     ------
     InputError
-        If a file cannot be read (see `pages.pages`), lacks a page, or is of another shape or dtype than the first.
+        If a file cannot be read (see `pages.read_pages`), lacks a page, or is of another shape or dtype than the first.
     """
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         yield Stack(_checked(pieces), pool)
 
 
-def describe(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+def describe_stack(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     """Read the headers of a TIFF stack.
 
     Parameters
@@ -113,16 +112,16 @@ def describe(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     InputError
         If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
     """
-    found = pages(path)
+    found = read_pages(path)
     return (len(found), *found.kind.shape), found.dtype
 
 
 def count_pages(path: Path) -> int:
     """Count the planes of a TIFF file; raises as `describe` does."""
-    return len(pages(path))
+    return len(read_pages(path))
 
 
-def read(path: Path) -> Volume:
+def read_stack(path: Path) -> Volume:
     """Read a whole TIFF stack.
 
     Parameters
@@ -148,7 +147,7 @@ def _checked(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, r
     """Read the headers of all files; they must be of one shape and dtype."""
     checked: list[tuple[Pages, range]] = []
     for path, asked in pieces:
-        found = pages(path)
+        found = read_pages(path)
         numbers = range(len(found)) if asked is None else asked
         if not numbers or min(numbers) < 0 or max(numbers) >= len(found):
             lacking = (

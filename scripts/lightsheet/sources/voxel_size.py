@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping
 
-from lightsheet.errors import InputError
-from lightsheet.metadata import Metadata
+from lightsheet.sources.metadata import FileMetadata
+from lightsheet.system import InputError
 
 TOLERANCE = 0.02  # resolution tags are rounded, and settings files give nominal magnifications
 
 
-def check(config: Mapping[str, float] | None, found: Metadata | None, settings: Metadata | None) -> dict[str, float]:
+def decide_voxel_size(
+    config: Mapping[str, float] | None, found: FileMetadata | None, settings: FileMetadata | None
+) -> dict[str, float]:
     """Decide on the voxel size, and refuse what contradicts it.
 
     Parameters
@@ -18,7 +20,7 @@ def check(config: Mapping[str, float] | None, found: Metadata | None, settings: 
         `voxel_size` of the configuration in micrometre, as far as it is given. With ``override: true`` in it,
         nothing is compared with the values given.
     found, settings : Metadata or None
-        From `metadata.read` of a typical file, which stands for all, and from `metadata.settings_file`.
+        From a typical file, which stands for all, and from a lattice light-sheet microscope's settings.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def check(config: Mapping[str, float] | None, found: Metadata | None, settings: 
     return {axis: _choose(axis, config, [source for source in (found, settings) if source]) for axis in "zyx"}
 
 
-def _choose(axis: str, config: Mapping[str, float], sources: list[Metadata]) -> float:
+def _choose(axis: str, config: Mapping[str, float], sources: list[FileMetadata]) -> float:
     """Take the first that is known of an axis, and compare it with the others."""
     known: list[tuple[str, tuple[float, ...]]] = []
     if axis in config:
@@ -61,7 +63,7 @@ def _choose(axis: str, config: Mapping[str, float], sources: list[Metadata]) -> 
     return values[0]
 
 
-def _values(source: Metadata, axis: str) -> tuple[float, ...]:
+def _values(source: FileMetadata, axis: str) -> tuple[float, ...]:
     if axis in source.voxel_size:
         return (source.voxel_size[axis],)
     return source.z_choices if axis == "z" else ()

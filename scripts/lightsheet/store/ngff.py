@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightsheet import files
-from lightsheet.errors import InputError
-from lightsheet.pyramid import Level
+from lightsheet.store.pyramid import Level
+from lightsheet.system import InputError, read_json
 
-VERSION = "0.5"
+NGFF_VERSION = "0.5"
 
 COLOURS = (
     (430, "8000FF"),
@@ -24,7 +23,7 @@ OTHER_COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00")
 """For channels whose wavelength is not known, in order."""
 
 
-def multiscales(
+def describe_multiscales(
     name: str, axes: str, levels: Sequence[Level], voxel_size: Mapping[str, float], interval: float | None
 ) -> list[dict[str, Any]]:
     """Describe a pyramid.
@@ -69,7 +68,7 @@ def _axis(letter: str, interval: float | None) -> dict[str, str]:
     return {"name": letter, "type": "space", "unit": "micrometer"}
 
 
-def channels(
+def describe_channels(
     wavelengths: Mapping[str, int | None], windows: Mapping[str, tuple[float, float, float, float]]
 ) -> dict[str, Any]:
     """Describe how a viewer should show each channel.
@@ -92,10 +91,10 @@ def channels(
         window = {"min": low, "max": max(high, low + 1), "start": start, "end": max(end, start + 1)}
         colour = _colour(wavelength, number)
         described.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
-    return {"version": VERSION, "channels": described, "rdefs": {"model": "color"}}
+    return {"version": NGFF_VERSION, "channels": described, "rdefs": {"model": "color"}}
 
 
-def read(store: Path) -> Any:
+def read_ome(store: Path) -> Any:
     """Read the OME metadata of a published store.
 
     Parameters
@@ -113,13 +112,13 @@ def read(store: Path) -> Any:
     InputError
         If the store is not published.
     """
-    group = files.read_json(store / "zarr.json")
+    group = read_json(store / "zarr.json")
     if group is None:
         raise InputError(f"{store} is not there: run the same command again, stores are published last")
     return group["attributes"]["ome"]
 
 
-def colours(attributes: Mapping[str, Any]) -> dict[str, str]:
+def list_colours(attributes: Mapping[str, Any]) -> dict[str, str]:
     """Return per channel, in the order of the store, its colour as RRGGBB."""
     return {channel["label"]: channel["color"] for channel in attributes["omero"]["channels"]}
 

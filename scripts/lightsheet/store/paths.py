@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-CONFIG = "provenance/config.yaml"
-README = "README.md"
-REQUIREMENTS = "provenance/requirements.txt"
-SNAKEFILE = "provenance/Snakefile"
-VOLUMES = "provenance/volumes.csv"
+CONFIG_FILE = "provenance/config.yaml"
+README_FILE = "README.md"
+REQUIREMENTS_FILE = "provenance/requirements.txt"
+SNAKEFILE_COPY = "provenance/Snakefile"
+VOLUMES_FILE = "provenance/volumes.csv"
 
 
-def measured_psf(channel: str) -> str:
+def name_measured_psf(channel: str) -> str:
     """Name, from the results folder, the copy of the image from which a channel's PSF was prepared."""
     return f"provenance/psf/{channel}.tif"
 
@@ -45,7 +45,13 @@ class Results:
     @property
     def provenance(self) -> list[Path]:
         """Every file of the provenance."""
-        return [self.crate, *(self.folder / name for name in (README, CONFIG, REQUIREMENTS, SNAKEFILE, VOLUMES))]
+        return [
+            self.crate,
+            *(
+                self.folder / name
+                for name in (README_FILE, CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE)
+            ),
+        ]
 
     @property
     def files(self) -> Path:
@@ -59,7 +65,7 @@ class Results:
 
     @property
     def pilot(self) -> Path:
-        """What the pilot measured, as `lightsheet.pilot.job.run` returns it."""
+        """What the pilot measured, as `lightsheet.planning.pilot.run_pilot` returns it."""
         return self.folder / "pilot.json"
 
     def raw_store(self, channel: str) -> Path:

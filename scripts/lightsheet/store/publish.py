@@ -9,15 +9,14 @@ from typing import Any
 
 import zarr
 
-from lightsheet import files
-from lightsheet.log import NEWS_SECONDS, Progress, logger
-from lightsheet.store import Layout, shard_path, write_metadata
+from lightsheet.store.volumes import StoreLayout, shard_path, write_array_metadata
+from lightsheet.system import NEWS_SECONDS, PART, Progress, logger, swap_folders, write_json
 
 
-def publish(
+def publish_store(
     place: Path,
     volumes: Sequence[tuple[Path, int, tuple[int, ...]]],
-    layout: Layout,
+    layout: StoreLayout,
     leading: tuple[int, ...],
     attributes: Mapping[str, Any],
 ) -> None:
@@ -37,14 +36,14 @@ def publish(
         The group's: `ome`; and `lightsheet`, with `seconds` from the first timepoint to each (or None), which OME's
         scale tells only for a regular movie, and which volumes are `missing`, holes.
     """
-    new = place.with_name(f"{files.PART}{place.name}")
+    new = place.with_name(f"{PART}{place.name}")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    files.write_json(new / "zarr.json", group)
+    write_json(new / "zarr.json", group)
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
-        write_metadata(new / str(number), level, leading, layout, axes)
+        write_array_metadata(new / str(number), level, leading, layout, axes)
     progress, refused = Progress(f"publish {place.name}", len(volumes), pause=NEWS_SECONDS), False
     for work, timepoint, index in volumes:
         for number in range(len(layout.levels)):
@@ -52,7 +51,7 @@ def publish(
             refused = _link(shard, target, refused)
         progress.step(f"index {index}")
     _validate(new)
-    files.swap(new, place)
+    swap_folders(new, place)
     shutil.rmtree(new, ignore_errors=True)
 
 

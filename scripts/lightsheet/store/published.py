@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 import zarr
 
-from lightsheet import files, ome
-from lightsheet.errors import InputError
-from lightsheet.pyramid import Level
-from lightsheet.results import Results
-from lightsheet.shards import slices
-from lightsheet.store import open_shard, shard_path
+from lightsheet.store.ngff import list_colours, read_ome
+from lightsheet.store.paths import Results
+from lightsheet.store.pyramid import Level
+from lightsheet.store.shard import iterate_chunks
+from lightsheet.store.volumes import open_shard, shard_path
+from lightsheet.system import PART, InputError, read_json
 
 SUFFIX = ".ome.zarr"
 
 
 @dataclass(frozen=True)
-class Channel:
+class PublishedChannel:
     """One channel of a published image.
 
     Parameters
     ----------
     omero : mapping
-        What the store says of its label, colour and contrast, see `lightsheet.ome.channels`.
+        What the store says of its label, colour and contrast, see `lightsheet.store.ngff.describe_channels`.
     store : Path
         The OME-Zarr that holds it.
     index : tuple of int
@@ -53,7 +53,7 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Found(Results):
+class FinishedResults(Results):
     """A folder of results, which may have another name than its run.
 
     Parameters
@@ -71,7 +71,7 @@ class Found(Results):
 
 
 @dataclass(frozen=True)
-class Image:
+class PublishedImage:
     """The raw or the deconvolved volumes of a finished run, all channels.
 
     Parameters
@@ -95,7 +95,7 @@ class Image:
     """
 
     name: str
-    channels: tuple[Channel, ...]
+    channels: tuple[PublishedChannel, ...]
     levels: tuple[Level, ...]
     voxel_size: Mapping[str, float]
     dtype: np.dtype[Any]
@@ -109,7 +109,7 @@ class Image:
         return range(len(self.seconds))
 
     def bands(
-        self, channel: Channel, timepoint: int, number: int, *, whole_planes: bool = False
+        self, channel: PublishedChannel, timepoint: int, number: int, *, whole_planes: bool = False
     ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
         """Read a volume, band by band.
 
@@ -141,13 +141,13 @@ class Image:
             raise InputError(f"{shard} is missing; run the workflow again to make it anew")
         try:
             source = open_shard(shard, channel.store / str(number))
-            for planes, rows in slices(shape, (depth, shape[1] if whole_planes else height)):
+            for planes, rows in iterate_chunks(shape, (depth, shape[1] if whole_planes else height)):
                 yield (planes, rows), source[planes, rows]
         except ValueError as error:
             raise InputError(f"{shard} {error}; remove it and run the workflow again to make it anew") from error
 
 
-def find(folder: Path) -> Results:
+def find_finished(folder: Path) -> Results:
     """Return the results of a finished run.
 
     Parameters
@@ -167,17 +167,17 @@ def find(folder: Path) -> Results:
     """
     folder = folder.absolute()
     stores = [place.parent.name for place in folder.glob(f"*{SUFFIX}/zarr.json")]
-    names = [name.removesuffix(SUFFIX) for name in stores if not name.startswith(files.PART)]
+    names = [name.removesuffix(SUFFIX) for name in stores if not name.startswith(PART)]
     if len(names) != 1:
         found = ", ".join(f"{name}{SUFFIX}" for name in sorted(names)) or f"no NAME{SUFFIX}"
         raise InputError(
             f"{folder}: there is {found} in it; name the folder of one finished run, such as results/demo, or run the "
             "workflow to its end"
         )
-    return Found(folder, names[0])
+    return FinishedResults(folder, names[0])
 
 
-def read(results: Results, kind: str) -> Image:
+def read_image(results: Results, kind: str) -> PublishedImage:
     """Read what the stores say of themselves; no voxel is read yet.
 
     Parameters
@@ -197,20 +197,22 @@ def read(results: Results, kind: str) -> Image:
     InputError
         If a store is not published.
     """
-    described = ome.read(results.store)
+    described = read_ome(results.store)
     if kind == "result":
-        channels = tuple(Channel(omero, results.store, (c,)) for c, omero in enumerate(described["omero"]["channels"]))
+        channels = tuple(
+            PublishedChannel(omero, results.store, (c,)) for c, omero in enumerate(described["omero"]["channels"])
+        )
     else:
-        stores = [results.raw_store(name) for name in ome.colours(described)]
-        channels = tuple(Channel(ome.read(store)["omero"]["channels"][0], store, ()) for store in stores)
+        stores = [results.raw_store(name) for name in list_colours(described)]
+        channels = tuple(PublishedChannel(read_ome(store)["omero"]["channels"][0], store, ()) for store in stores)
     holes = [hole for channel in channels for hole in _extra(channel.store).get("missing", ())]
     missing = frozenset((hole["channel"], hole["timepoint"]) for hole in holes)
-    return Image(results.name, channels, **_axes(channels[0].store), missing=missing)
+    return PublishedImage(results.name, channels, **_axes(channels[0].store), missing=missing)
 
 
 def _axes(store: Path) -> dict[str, Any]:
     """Return what all channels have in common."""
-    described = ome.read(store)["multiscales"][0]
+    described = read_ome(store)["multiscales"][0]
     scales = [level["coordinateTransformations"][0]["scale"] for level in described["datasets"]]
     arrays = [zarr.open_array(store / level["path"], mode="r") for level in described["datasets"]]
     return {
@@ -229,4 +231,4 @@ def _level(array: Any, scale: Sequence[float], finest: Sequence[float]) -> Level
 
 def _extra(store: Path) -> Any:
     """Return what a store says beyond OME's words; those of earlier versions say nothing."""
-    return files.read_json(store / "zarr.json")["attributes"].get("lightsheet", {})
+    return read_json(store / "zarr.json")["attributes"].get("lightsheet", {})

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from lightsheet.shards import Source, rows_together
+from lightsheet.system import BandSource, count_joint_rows
 
 Shape = tuple[int, int, int]
 
@@ -38,7 +38,7 @@ class Level:
     factor: Shape
 
 
-def levels(shape: Shape, voxel_size: Mapping[str, float]) -> tuple[Level, ...]:
+def plan_levels(shape: Shape, voxel_size: Mapping[str, float]) -> tuple[Level, ...]:
     """Plan the pyramid of a volume.
 
     Parameters
@@ -54,12 +54,12 @@ def levels(shape: Shape, voxel_size: Mapping[str, float]) -> tuple[Level, ...]:
         From the full resolution down.
     """
     factor: Shape = (1, 1, 1)
-    plan = [Level(shape, chunk(shape), factor)]
+    plan = [Level(shape, choose_chunk(shape), factor)]
     while max(shape) > COARSEST:
         step = _step(shape, factor, voxel_size)
         shape = _shape(-(-n // s) for n, s in zip(shape, step, strict=True))
         factor = _shape(f * s for f, s in zip(factor, step, strict=True))
-        plan.append(Level(shape, chunk(shape), factor))
+        plan.append(Level(shape, choose_chunk(shape), factor))
     return tuple(plan)
 
 
@@ -71,7 +71,7 @@ def _step(shape: Shape, factor: Shape, voxel_size: Mapping[str, float]) -> Shape
 
 
 @lru_cache
-def chunk(shape: Shape) -> Shape:
+def choose_chunk(shape: Shape) -> Shape:
     """Choose the inner chunk: the divisors of the shape that come nearest to the goal, in shape and in volume.
 
     Parameters
@@ -95,8 +95,8 @@ def chunk(shape: Shape) -> Shape:
     return min((_shape(choice) for choice in choices), key=distance)
 
 
-class Shrunk:
-    """The next level of a pyramid as a `lightsheet.shards.Source`: each of its bands is computed where it is read.
+class CoarserLevel:
+    """The next level of a pyramid as a `BandSource`: each of its bands is computed where it is read.
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ class Shrunk:
         How many planes of the band below are in memory at a time.
     """
 
-    def __init__(self, volume: Source, step: Shape, planes: int) -> None:
+    def __init__(self, volume: BandSource, step: Shape, planes: int) -> None:
         self.shape = tuple(-(-n // s) for n, s in zip(volume.shape, step, strict=True))
-        self.dtype, self.rows = volume.dtype, -(-rows_together(volume) // step[1])
+        self.dtype, self.rows = volume.dtype, -(-count_joint_rows(volume) // step[1])
         self._volume, self._step, self._planes = volume, step, max(1, planes // step[0])
 
     def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lightsheet import files
-from lightsheet.store import shard_path
+from lightsheet.store.volumes import shard_path
+from lightsheet.system import read_json, write_json
 
 Record = dict[str, Any]
 
 
-def holds(record: Record | None, fingerprint: str, work: Path, timepoint: int) -> bool:
+def is_done(record: Record | None, fingerprint: str, work: Path, timepoint: int) -> bool:
     """Tell whether a record says that the volume is done, in this very way, and its shards are there.
 
     Parameters
@@ -42,11 +42,11 @@ def holds(record: Record | None, fingerprint: str, work: Path, timepoint: int) -
         record
         and record["status"] == "done"
         and record["fingerprint"] == fingerprint
-        and shards_are_there(record["shards"], work, timepoint)
+        and shards_exist(record["shards"], work, timepoint)
     )
 
 
-def shards_are_there(shards: list[dict[str, Any]], work: Path, timepoint: int) -> bool:
+def shards_exist(shards: list[dict[str, Any]], work: Path, timepoint: int) -> bool:
     """Tell whether every shard of a volume exists with its recorded size."""
     try:
         return all(shard_path(work, shard["level"], (timepoint,)).stat().st_size == shard["bytes"] for shard in shards)
@@ -54,7 +54,7 @@ def shards_are_there(shards: list[dict[str, Any]], work: Path, timepoint: int) -
         return False
 
 
-def done(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, float], **fields: Any) -> Record:
+def make_record(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, float], **fields: Any) -> Record:
     """Make the record of a volume whose shards are on the disk.
 
     Parameters
@@ -62,7 +62,7 @@ def done(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, f
     fingerprint : str
         Of what was done.
     shards : list of dict
-        What `lightsheet.store.write_volume` returned.
+        What `lightsheet.store.volumes.write_volume` returned.
     seconds : mapping
         Per stage, how long it took.
     **fields
@@ -84,7 +84,7 @@ def done(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, f
     }
 
 
-def failed(error: str, **fields: Any) -> Record:
+def make_failure(error: str, **fields: Any) -> Record:
     """Make the record of a volume that could not be done, with the reason in a sentence."""
     return {"status": "failed", "error": error, **_where_and_when(), **fields}
 
@@ -98,19 +98,19 @@ def _where_and_when() -> dict[str, Any]:
 
 
 @contextmanager
-def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+def time_stage(seconds: dict[str, float], stage: str) -> Iterator[None]:
     """Add to `seconds[stage]` how long the block takes."""
     start = time.monotonic()
     yield
     seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - start
 
 
-def read(path: Path) -> Record | None:
+def read_record(path: Path) -> Record | None:
     """Read a record; None if there is none."""
-    record: Record | None = files.read_json(path)
+    record: Record | None = read_json(path)
     return record
 
 
-def write(path: Path, record: Record) -> None:
+def write_record(path: Path, record: Record) -> None:
     """Write a record whole: from this moment on the volume is done."""
-    files.write_json(path, record)
+    write_json(path, record)

@@ -12,34 +12,29 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from blake3 import blake3
 
-from lightsheet import files
-from lightsheet.shard_format import CRC_BYTES, INDEX_DTYPE, Codec, compressor, decode, read_chunk, read_index, with_crc
+from lightsheet.store.shard_codec import (
+    CRC_BYTES,
+    INDEX_DTYPE,
+    Codec,
+    append_crc,
+    decode_chunk,
+    make_compressor,
+    read_chunk,
+    read_index,
+)
+from lightsheet.system import begin_writeback, digest_blake3, write_whole
+from lightsheet.system.bands import BandSource, count_joint_rows
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 
-class Source(Protocol):
-    """A volume (z, y, x) that is read by bands, from several threads: an array, a TIFF stack, a shard."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(z, y, x)."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the voxels."""
-
-    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
-        """Return the voxels of some planes and rows."""
-
-
-class Written(NamedTuple):
+class WrittenShard(NamedTuple):
     """A shard on the disk: its size, its BLAKE3 digest, and what was seen in each chunk of the volume."""
 
     bytes: int
@@ -47,14 +42,14 @@ class Written(NamedTuple):
     seen: list[Any]
 
 
-def write(
+def write_shard(
     path: Path,
-    volume: Source,
+    volume: BandSource,
     chunk: tuple[int, ...],
     codec: Codec,
     threads: int,
     look: Callable[[np.ndarray], Any] | None = None,
-) -> Written:
+) -> WrittenShard:
     """Write a volume as one shard.
 
     Parameters
@@ -80,31 +75,26 @@ def write(
     _check_division(volume.shape, chunk)
     path.unlink(missing_ok=True)
     digest, index, seen, offset = blake3(), list[tuple[int, int]](), list[Any](), 0
-    with ThreadPoolExecutor(threads) as pool, files.atomic(path) as part, part.open("wb") as file:
-        work = partial(_encode, compressor(codec), look)
+    with ThreadPoolExecutor(threads) as pool, write_whole(path) as part, part.open("wb") as file:
+        work = partial(_encode, make_compressor(codec), look)
         for content, sight in _in_threads(pool, work, _chunks(volume, chunk), 2 * threads):
             seen.append(sight)
             index.append((offset, len(content) + CRC_BYTES))
             offset += _append(content, file, digest)
-            files.write_out(file)
+            begin_writeback(file)
         offset += _append(np.array(index, INDEX_DTYPE).tobytes(), file, digest)
-    return Written(offset, digest.hexdigest(), seen)
+    return WrittenShard(offset, digest.hexdigest(), seen)
 
 
-def _chunks(volume: Source, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
     """Yield the inner chunks of a volume in C order, one band in memory."""
     depth, height, width = chunk
-    rows = height if rows_together(volume) <= height else volume.shape[1]
-    for z, y in slices(volume.shape[:2], (depth, rows)):
+    rows = height if count_joint_rows(volume) <= height else volume.shape[1]
+    for z, y in iterate_chunks(volume.shape[:2], (depth, rows)):
         band = volume[z, y]
         for top, left in itertools.product(range(0, rows, height), range(0, volume.shape[2], width)):
             yield band[:, top : top + height, left : left + width]
         del band  # or it would be kept while the next one is read
-
-
-def rows_together(volume: Source) -> int:
-    """Return how many rows a source decodes at once, whatever is asked for: whole planes of some compressed files."""
-    return getattr(volume, "rows", 1)
 
 
 def _encode(codec: Any, look: Callable[[np.ndarray], Any] | None, chunk: np.ndarray) -> tuple[bytes, Any]:
@@ -112,7 +102,7 @@ def _encode(codec: Any, look: Callable[[np.ndarray], Any] | None, chunk: np.ndar
     return codec.encode(chunk), look(chunk) if look else None
 
 
-def fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
+def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
     """Compare a shard with its record: size, digest, and the crc32c of every inner chunk and of the index.
 
     Parameters
@@ -135,7 +125,7 @@ def fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
         return "is missing"
     if path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes where its record says {size}"
-    if files.blake3(path) != digest:
+    if digest_blake3(path) != digest:
         return "differs from the digest in its record: it was damaged or changed on the disk"
     try:
         with path.open("rb") as file:
@@ -168,8 +158,8 @@ class Shard:
 
     def __init__(self, path: Path, shape: tuple[int, ...], chunk: tuple[int, ...], dtype: Any, codec: Codec) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self.chunk, self._path, self._codec = chunk, path, compressor(codec)
-        self._places = list(slices(shape, chunk))
+        self.chunk, self._path, self._codec = chunk, path, make_compressor(codec)
+        self._places = list(iterate_chunks(shape, chunk))
         with path.open("rb") as file:
             self._index = read_index(file, len(self._places))
 
@@ -184,7 +174,7 @@ class Shard:
                 highs = [min(w.stop, p.stop) for w, p in zip(wanted, place, strict=True)]
                 if any(low >= high for low, high in zip(lows, highs, strict=True)):
                     continue
-                decode(self._codec, read_chunk(file, offset, length), chunk)
+                decode_chunk(self._codec, read_chunk(file, offset, length), chunk)
                 band[_within(lows, highs, wanted)] = chunk[_within(lows, highs, place)]
         return band
 
@@ -194,7 +184,7 @@ def _within(lows: Iterable[int], highs: Iterable[int], place: Iterable[slice]) -
     return tuple(slice(low - p.start, high - p.start) for low, high, p in zip(lows, highs, place, strict=True))
 
 
-def slices(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+def iterate_chunks(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Yield where inner chunks lie, in C order, the order of the shard's index; `chunk` divides `shape`."""
     _check_division(shape, chunk)
     starts = (range(0, n, c) for n, c in zip(shape, chunk, strict=True))
@@ -222,7 +212,7 @@ def _in_threads(
 
 def _append(content: bytes, file: BinaryIO, digest: blake3) -> int:
     """Write content and its crc32c, and return their size."""
-    for piece in with_crc(content):
+    for piece in append_crc(content):
         file.write(piece)
         digest.update(piece)
     return len(content) + CRC_BYTES

@@ -27,14 +27,14 @@ CRC_BYTES = 4
 INDEX_DTYPE = np.dtype("<u8")
 
 
-def complete(codec: Codec) -> Codec:
+def complete_codec(codec: Codec) -> Codec:
     """Fill in what a codec's configuration leaves out: shards are encoded so, and their metadata must say so."""
     return {"name": codec["name"], "configuration": {**DEFAULTS[codec["name"]], **codec.get("configuration", {})}}
 
 
-def compressor(codec: Codec) -> Any:
+def make_compressor(codec: Codec) -> Any:
     """Translate a Zarr v3 codec to numcodecs, whose Blosc tells the item size from the array."""
-    settings = complete(codec)["configuration"]
+    settings = complete_codec(codec)["configuration"]
     match codec["name"]:
         case "blosc":
             shuffles = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
@@ -46,7 +46,7 @@ def compressor(codec: Codec) -> Any:
             return numcodecs.GZip(level=settings["level"])
 
 
-def with_crc(content: bytes) -> tuple[bytes, bytes]:
+def append_crc(content: bytes) -> tuple[bytes, bytes]:
     """Return content and its crc32c, which follows it."""
     return content, int(google_crc32c.value(content)).to_bytes(CRC_BYTES, "little")
 
@@ -72,7 +72,7 @@ def read_chunk(file: BinaryIO, offset: int, length: int) -> memoryview:
     return content
 
 
-def decode(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
+def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
     """Decode an inner chunk into all of `chunk`: codecs leave the rest as it was where a chunk is too short."""
     if isinstance(codec, numcodecs.Blosc) and _blosc_sizes(content) != (chunk.nbytes, len(content)):
         raise ValueError("has an inner chunk of another size")

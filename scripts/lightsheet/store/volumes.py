@@ -2,7 +2,7 @@
 
 Jobs write shards into a work area of arrays (t, z, y, x), one folder a channel. Its time axis is open-ended, so
 that new timepoints change nothing there, and it is read only where a record says that the volume is done.
-`lightsheet.publication` links those shards into the stores that readers see.
+`lightsheet.store.publish` links those shards into the stores that readers see.
 """
 
 import json
@@ -19,11 +19,10 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.registry import get_codec_class
 from zarr.storage import MemoryStore
 
-from lightsheet import files, shard_format, shards
-from lightsheet.capacity import Allocate
-from lightsheet.errors import InputError
-from lightsheet.pyramid import Level, Shrunk, levels
-from lightsheet.shards import Source
+from lightsheet.store.pyramid import CoarserLevel, Level, plan_levels
+from lightsheet.store.shard import Shard, iterate_chunks, write_shard
+from lightsheet.store.shard_codec import complete_codec
+from lightsheet.system import Allocate, BandSource, InputError, read_json, wait_until_visible, write_json
 
 OPEN_ENDED = 1_000_000
 """Timepoints that an array of the work area announces; it holds those with a record."""
@@ -34,7 +33,7 @@ PLANES = 8
 
 
 @dataclass(frozen=True)
-class Layout:
+class StoreLayout:
     """How volumes of one kind lie on the disk.
 
     Parameters
@@ -44,7 +43,7 @@ class Layout:
     dtype : str
         E.g. `uint16`.
     codec : dict
-        A Zarr v3 codec, see `lightsheet.shards`.
+        A Zarr v3 codec, see `lightsheet.store.shard`.
     """
 
     levels: tuple[Level, ...]
@@ -54,10 +53,10 @@ class Layout:
     @classmethod
     def plan(
         cls, shape: Sequence[int], voxel_size: Mapping[str, float], dtype: str, codec: Mapping[str, Any]
-    ) -> "Layout":
+    ) -> "StoreLayout":
         """Plan the layout of volumes (z, y, x) of that shape, voxel size in micrometre, dtype and codec."""
         z, y, x = shape
-        return cls(levels((z, y, x), voxel_size), dtype, codec)
+        return cls(plan_levels((z, y, x), voxel_size), dtype, codec)
 
     def as_json(self) -> dict[str, Any]:
         """Return all that changes the bytes of a shard, for fingerprints."""
@@ -80,8 +79,8 @@ def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
 def write_volume(
     work: Path,
     timepoint: int,
-    volume: Source,
-    layout: Layout,
+    volume: BandSource,
+    layout: StoreLayout,
     threads: int,
     look: Callable[[np.ndarray], Any] | None = None,
 ) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -111,22 +110,22 @@ def write_volume(
     """
     written = []
     for number, level in enumerate(layout.levels):
-        write_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
+        write_array_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
         source = _next_level(work, timepoint, number, volume, layout) if number else volume
         path, see = shard_path(work, number, (timepoint,)), None if number else look
-        written.append(shards.write(path, source, level.chunk, dict(layout.codec), threads, see))
+        written.append(write_shard(path, source, level.chunk, dict(layout.codec), threads, see))
     found = [{"level": number, "bytes": w.bytes, "blake3": w.blake3} for number, w in enumerate(written)]
     return found, written[0].seen
 
 
-def _next_level(work: Path, timepoint: int, number: int, volume: Source, layout: Layout) -> Shrunk:
+def _next_level(work: Path, timepoint: int, number: int, volume: BandSource, layout: StoreLayout) -> CoarserLevel:
     """Return level `number`, made from the one below: from the volume, or from the shard just written."""
     level, below = layout.levels[number], layout.levels[number - 1]
     z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
     if number == 1:
-        return Shrunk(volume, (z, y, x), PLANES)
+        return CoarserLevel(volume, (z, y, x), PLANES)
     shard = open_shard(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
-    return Shrunk(shard, (z, y, x), below.chunk[0] * z)  # so that each chunk is decoded once
+    return CoarserLevel(shard, (z, y, x), below.chunk[0] * z)  # so that each chunk is decoded once
 
 
 def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:
@@ -154,7 +153,7 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
         If the shard is missing (Zarr itself would read zeros) or damaged.
     """
     shard = shard_path(work, 0, (timepoint,))
-    if files.patiently(lambda: [] if shard.exists() else [shard], shard.parent):
+    if wait_until_visible(lambda: [] if shard.exists() else [shard], shard.parent):
         raise InputError(f"{shard} is missing; run the same command again, and its volume will be ingested anew")
     try:
         source = open_shard(shard, work / "0")
@@ -164,7 +163,7 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
             volume[band] = source[band]
 
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(read, shards.slices(source.shape[:2], source.chunk[:2])))
+            list(pool.map(read, iterate_chunks(source.shape[:2], source.chunk[:2])))
     except ValueError as error:
         raise InputError(
             f"{shard} {error}; delete it and run the same command again: its volume will be ingested anew"
@@ -172,29 +171,29 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
     return volume
 
 
-def open_shard(shard: Path, array: Path) -> shards.Shard:
+def open_shard(shard: Path, array: Path) -> Shard:
     """Open a shard as the metadata of its array, in the work area or a published store, say; errors as for `Shard`."""
     metadata = json.loads((array / "zarr.json").read_text(encoding="utf-8"))
     leading = len(metadata["shape"]) - 3
     sharding = metadata["codecs"][0]["configuration"]
     shape, chunk = metadata["shape"][leading:], sharding["chunk_shape"][leading:]
-    return shards.Shard(shard, tuple(shape), tuple(chunk), metadata["data_type"], sharding["codecs"][1])
+    return Shard(shard, tuple(shape), tuple(chunk), metadata["data_type"], sharding["codecs"][1])
 
 
-def hole(layout: Layout) -> np.ndarray:
+def make_hole(layout: StoreLayout) -> np.ndarray:
     """Return what a store holds where a volume is missing, (z, y, x): NaN, or 0 where the dtype has none."""
     dtype = np.dtype(layout.dtype)
     return np.broadcast_to(dtype.type(np.nan if dtype.kind == "f" else 0), layout.levels[0].shape)
 
 
-def write_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: Layout, axes: str) -> None:
+def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> None:
     """Write an array's `zarr.json`, unless the same is there: jobs of one channel all come by here."""
     content = _metadata(level, leading, layout, axes)
-    if files.read_json(array / "zarr.json") != content:
-        files.write_json(array / "zarr.json", content)
+    if read_json(array / "zarr.json") != content:
+        write_json(array / "zarr.json", content)
 
 
-def _metadata(level: Level, leading: tuple[int, ...], layout: Layout, axes: str) -> Any:
+def _metadata(level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> Any:
     """Let zarr-python say what the metadata of such an array is."""
     memory = MemoryStore()
     ones = (1,) * len(leading)
@@ -215,8 +214,8 @@ def _metadata(level: Level, leading: tuple[int, ...], layout: Layout, axes: str)
     return json.loads(memory._store_dict["zarr.json"].to_bytes())
 
 
-def _codec(layout: Layout) -> Any:
-    codec = shard_format.complete(dict(layout.codec))
+def _codec(layout: StoreLayout) -> Any:
+    codec = complete_codec(dict(layout.codec))
     if codec["name"] == "blosc":
         codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
     return get_codec_class(codec["name"]).from_dict(codec)

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from blake3 import blake3 as hasher
 
-from lightsheet.errors import InputError
-from lightsheet.log import logger
+from lightsheet.system.errors import InputError
+from lightsheet.system.log import logger
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ PART = ".part."
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def write_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place, flushed to disk, if the block succeeds.
 
     Parameters
@@ -58,7 +58,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole, or leave what was there."""
-    with atomic(path) as part:
+    with write_whole(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -75,7 +75,7 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def patiently(missing: Callable[[], list[T]], *folders: Path) -> list[T]:
+def wait_until_visible(missing: Callable[[], list[T]], *folders: Path) -> list[T]:
     """Ask again and again what is missing, as long as a shared file system may hide what another node wrote.
 
     Parameters
@@ -111,13 +111,13 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
-def write_out(file: BinaryIO) -> None:
+def begin_writeback(file: BinaryIO) -> None:
     """Have the system begin to write out what was appended to a file, so that little is left when it is flushed."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # drops what is written; starts on what is not
 
 
-def stat(path: Path) -> os.stat_result:
+def stat_file(path: Path) -> os.stat_result:
     """Look at a file of the user's, who is told which it is if that cannot be done."""
     try:
         return path.stat()
@@ -125,24 +125,24 @@ def stat(path: Path) -> os.stat_result:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def sha256(path: Path) -> str:
+def digest_sha256(path: Path) -> str:
     """Return the SHA-256 digest of a file as hexadecimal text, as `sha256sum` prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def blake3(path: Path) -> str:
+def digest_blake3(path: Path) -> str:
     """Return the BLAKE3 digest of a file as hexadecimal text, as `b3sum` prints it: SHA-256 keeps up with no codec."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, hasher).hexdigest()  # type: ignore[arg-type]  # its stubs lack a name
 
 
-def digest(content: Any) -> str:
+def digest_json(content: Any) -> str:
     """Return the SHA-256 digest of something that JSON can hold, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def swap(new: Path, place: Path) -> None:
+def swap_folders(new: Path, place: Path) -> None:
     """Put the folder `new` at `place`, and what was there at `new`.
 
     One system call on Linux file systems that can exchange two names, so that `place` exists at every moment;

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from lightsheet.errors import InputError
+from lightsheet.system.errors import InputError
 
 logger = logging.getLogger("lightsheet")
 logger.setLevel(logging.INFO)
@@ -21,7 +21,7 @@ _subject: ContextVar[str] = ContextVar("subject", default="")
 
 
 @contextmanager
-def job(path: str | Path) -> Iterator[None]:
+def log_job(path: str | Path) -> Iterator[None]:
     """Log to the file `path` and to the screen; end the process, with a sentence upon `InputError`.
 
     SIGTERM, which SLURM sends before it kills, ends the process as Ctrl-C does: workers are stopped first.
@@ -60,7 +60,7 @@ def job(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def about(subject: str) -> Iterator[None]:
+def name_subject(subject: str) -> Iterator[None]:
     """Have the progress of all that is done in the block, on this thread, begin with what it is about."""
     token = _subject.set(f"{subject}: ")
     try:
@@ -106,18 +106,18 @@ class Progress:
         self.told = now
         each = (now - self.start) / self.done
         rate = f"{each:.1f} s per {self.unit}" if each >= 0.1 else f"{1 / max(each, 1e-6):.0f} {self.unit}s per second"
-        left = duration(each * (self.total - self.done))
+        left = format_duration(each * (self.total - self.done))
         logger.info("%s %d/%d: %s (%s, %s left)", self.what, self.done, self.total, detail, rate, left)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Say a number of seconds as a person would: `40 s`, `12 min`, `3.5 h`."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """Say a number of bytes as a person would: `316.1 MB`, `188.7 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if abs(count) < 1000:

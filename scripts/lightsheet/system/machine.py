@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from lightsheet import files
-from lightsheet.errors import InputError
+from lightsheet.system.errors import InputError
+from lightsheet.system.files import PART
 
 Array = np.ndarray[Any, Any]
 Allocate = Callable[[tuple[int, ...], Any], Array]
@@ -21,12 +21,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 
 
-def available_cores() -> int:
+def count_cores() -> int:
     """Count the cores that this process may use, which on a cluster are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def memory_limit() -> int:
+def find_memory_limit() -> int:
     """Find how much memory this process may use.
 
     Returns
@@ -62,7 +62,7 @@ def _of_cgroup() -> Iterator[int]:
                 yield from [int(text)] if text.isdecimal() else []
 
 
-def scratch(folder: Path) -> Allocate:
+def allocate_on_disk(folder: Path) -> Allocate:
     """Keep arrays in files without a name, so that nothing is left of them however the process ends.
 
     Parameters
@@ -84,7 +84,7 @@ def scratch(folder: Path) -> Allocate:
     def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
         folder.mkdir(parents=True, exist_ok=True)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        with tempfile.TemporaryFile(dir=folder, prefix=files.PART) as file:
+        with tempfile.TemporaryFile(dir=folder, prefix=PART) as file:
             try:
                 _reserve(file.fileno(), size)
             except OSError as error:

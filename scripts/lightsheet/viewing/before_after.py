@@ -7,9 +7,8 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from lightsheet.page import pictures
-from lightsheet.page.pictures import Image, Projections
-from lightsheet.results import Results
+from lightsheet.store import Results
+from lightsheet.viewing.pictures import Image, Projections, choose_scale_bar, project_volume
 
 EVENLY = 5
 """So many timepoints of a channel are shown, evenly apart, besides those that are marked."""
@@ -24,7 +23,7 @@ QUALITY = 85
 """Of the JPEG pictures."""
 
 
-def choose(there: Iterable[int], marked: Iterable[int]) -> list[int]:
+def choose_timepoints(there: Iterable[int], marked: Iterable[int]) -> list[int]:
     """Choose the timepoints to be shown.
 
     Parameters
@@ -42,7 +41,7 @@ def choose(there: Iterable[int], marked: Iterable[int]) -> list[int]:
     return sorted(even | set(marked))
 
 
-def embed(results: Results, channel: str, timepoint: int, background: float, scale: float) -> dict[str, Any]:
+def draw_volume(results: Results, channel: str, timepoint: int, background: float, scale: float) -> dict[str, Any]:
     """Make the pictures of one volume before and after.
 
     Parameters
@@ -70,15 +69,15 @@ def embed(results: Results, channel: str, timepoint: int, background: float, sca
     InputError
         If a store is not published.
     """
-    raw = pictures.projections(results, "raw", channel, timepoint)
-    result = pictures.projections(results, "result", channel, timepoint)
-    both = {"raw": in_counts(raw, background, 1), "result": in_counts(result, 0, scale)}
-    low, high = window(both.values())
+    raw = project_volume(results, "raw", channel, timepoint)
+    result = project_volume(results, "result", channel, timepoint)
+    both = {"raw": convert_to_counts(raw, background, 1), "result": convert_to_counts(result, 0, scale)}
+    low, high = choose_window(both.values())
     (height, width), depth = raw.xy.shape, len(raw.xz)
-    bar = pictures.scale_bar(width * raw.pixel)
+    bar = choose_scale_bar(width * raw.pixel)
     return {
         "planes": {
-            plane: {kind: _jpeg(grey(getattr(seen, plane), low, high)) for kind, seen in both.items()}
+            plane: {kind: _jpeg(convert_to_grey(getattr(seen, plane), low, high)) for kind, seen in both.items()}
             for plane in ("xy", "yz", "xz")
         },
         "size": (depth, height, width),
@@ -89,20 +88,20 @@ def embed(results: Results, channel: str, timepoint: int, background: float, sca
     }
 
 
-def in_counts(seen: Projections, background: float, scale: float) -> Projections:
+def convert_to_counts(seen: Projections, background: float, scale: float) -> Projections:
     """Turn stored values into counts above background."""
     xy, xz, yz = ((plane - background) / scale for plane in (seen.xy, seen.xz, seen.yz))
     return Projections(xy, xz, yz, seen.pixel)
 
 
-def window(every: Iterable[Projections]) -> tuple[float, float]:
+def choose_window(every: Iterable[Projections]) -> tuple[float, float]:
     """Return what is shown black and what white, in all the pictures alike."""
     planes = [plane.ravel() for seen in every for plane in (seen.xy, seen.xz, seen.yz)]
     low, high = np.percentile(np.concatenate(planes), WINDOW)
     return float(low), float(high if high > low else low + 1)
 
 
-def grey(plane: Image, low: float, high: float) -> Image:
+def convert_to_grey(plane: Image, low: float, high: float) -> Image:
     """Turn counts into grey levels: uint8 of the same shape."""
     shown = np.clip((plane - low) / (high - low), 0, 1) ** GAMMA
     return np.rint(255 * shown).astype(np.uint8)

@@ -42,7 +42,9 @@ class Axis(NamedTuple):
         return round(100 * (self.high - inside) / (self.high - self.low), 2)
 
 
-def axis(ordinary: Sequence[float], odd: Sequence[float] = (), from_zero: bool = False, reach: float = 0.0) -> Axis:
+def choose_axis(
+    ordinary: Sequence[float], odd: Sequence[float] = (), from_zero: bool = False, reach: float = 0.0
+) -> Axis:
     """Choose a vertical axis.
 
     Parameters
@@ -67,26 +69,26 @@ def axis(ordinary: Sequence[float], odd: Sequence[float] = (), from_zero: bool =
     return Axis(low if from_zero else low - margin, high + margin)
 
 
-def places(timepoints: int, seconds: Sequence[float] | None) -> list[float]:
+def place_timepoints(timepoints: int, seconds: Sequence[float] | None) -> list[float]:
     """Place timepoints from left to right, by their time where it is known, in percent."""
     at = seconds or list(range(timepoints))
     return [round(100 * value / at[-1], 2) for value in at] if at[-1] else [50.0] * timepoints
 
 
-def segments(across: Sequence[float], curve: Curve, scale: Axis) -> list[list[Point]]:
+def cut_segments(across: Sequence[float], curve: Curve, scale: Axis) -> list[list[Point]]:
     """Cut a curve into the points of each unbroken piece: None breaks it."""
     points = [None if v is None else (x, scale.place(v)) for x, v in zip(across, curve, strict=True)]
     return [[p for p in run if p] for known, run in groupby(points, lambda point: point is not None) if known]
 
 
-def bands(across: Sequence[float]) -> list[Point]:
+def place_bands(across: Sequence[float]) -> list[Point]:
     """Return left edge and width of what belongs to each timepoint: halfway to its neighbours."""
     middles = [(a + b) / 2 for a, b in pairwise(across)]
     edges = [0.0, *middles, 100.0]
     return [(round(a, 2), round(b - a, 2)) for a, b in pairwise(edges)]
 
 
-def value_ticks(scale: Axis, factor: float = 1.0) -> list[Tick]:
+def choose_value_ticks(scale: Axis, factor: float = 1.0) -> list[Tick]:
     """Choose round values along a vertical axis.
 
     Parameters
@@ -109,7 +111,7 @@ def _round_step(least: float) -> float:
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * least)
 
 
-def time_ticks(timepoints: int, seconds: Sequence[float] | None) -> list[Tick]:
+def choose_time_ticks(timepoints: int, seconds: Sequence[float] | None) -> list[Tick]:
     """Choose round times, or timepoints where no time is known, along the horizontal axis."""
     end = seconds[-1] if seconds else timepoints - 1
     if not end:

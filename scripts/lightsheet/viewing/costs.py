@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lightsheet.page.finished import Volume
+from lightsheet.viewing.run_table import VolumeRecords
 
 STAGES = {
     "ingest": "TIFF files checked, digested and written as raw shards with their pyramid",
@@ -39,13 +39,13 @@ class Cost(NamedTuple):
         return sum(self.seconds.values())
 
 
-def of_volumes(volumes: Sequence[Volume]) -> list[Cost]:
+def count_costs(volumes: Sequence[VolumeRecords]) -> list[Cost]:
     """Return what each volume took; a file that several volumes share is read in equal parts by each."""
     shared = Counter(source["path"] for volume in volumes for source in volume.raw.get("sources", []))
     return [_cost(volume, shared) for volume in volumes]
 
 
-def _cost(volume: Volume, shared: Counter[str]) -> Cost:
+def _cost(volume: VolumeRecords, shared: Counter[str]) -> Cost:
     raw, result = volume.raw, volume.result
     own = {stage: result["seconds"].get(stage, 0.0) for stage in ("read", "deconvolve", "write")}
     return Cost(
@@ -58,7 +58,7 @@ def _cost(volume: Volume, shared: Counter[str]) -> Cost:
     )
 
 
-def stages(costs: Sequence[Cost]) -> list[dict[str, Any]]:
+def sum_stages(costs: Sequence[Cost]) -> list[dict[str, Any]]:
     """Add up what volumes took, stage by stage.
 
     Returns
@@ -78,7 +78,7 @@ def stages(costs: Sequence[Cost]) -> list[dict[str, Any]]:
     ]
 
 
-def hosts(volumes: Sequence[Volume]) -> list[dict[str, Any]]:
+def sum_hosts(volumes: Sequence[VolumeRecords]) -> list[dict[str, Any]]:
     """Say which machine did how much.
 
     Returns

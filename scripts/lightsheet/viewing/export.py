@@ -5,18 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lightsheet import published
-from lightsheet.errors import InputError
-from lightsheet.export import ome_tiff, ome_zarr
-from lightsheet.log import Progress, logger
-from lightsheet.published import Image
+from lightsheet.store import PublishedImage, find_finished, read_image
+from lightsheet.system import InputError, Progress, logger
+from lightsheet.viewing.ome_tiff import write_ome_tiff
+from lightsheet.viewing.ome_zarr import write_ome_zarr
 
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
 
-Writer = Callable[[Path, Image, Sequence[int], Progress], None]
+Writer = Callable[[Path, PublishedImage, Sequence[int], Progress], None]
 
 
-def export(
+def export_volumes(
     folder: Path,
     form: str,
     out: Path,
@@ -51,20 +50,20 @@ def export(
     InputError
         If the run is not finished, has no such channel or timepoint, or something of the same name is there.
     """
-    image = _choose(published.read(published.find(folder), kind), channels)
+    image = _choose(read_image(find_finished(folder), kind), channels)
     asked = parse_timepoints(timepoints, len(image.timepoints)) if timepoints else image.timepoints
     chosen = _without_holes(image, asked)
     name = image.name if kind == "result" else f"{image.name}_raw"
     write: Writer
     if form == "ome-tiff":
-        plan, write = {out / f"{name}_t{t:04d}.ome.tif": [t] for t in chosen}, ome_tiff.write
+        plan, write = {out / f"{name}_t{t:04d}.ome.tif": [t] for t in chosen}, write_ome_tiff
     else:
-        plan, write = {out / f"{name}.ome.zarr": chosen}, ome_zarr.write
+        plan, write = {out / f"{name}.ome.zarr": chosen}, write_ome_zarr
     _write(plan, image, write)
     return list(plan)
 
 
-def _write(plan: Mapping[Path, Sequence[int]], image: Image, write: Writer) -> None:
+def _write(plan: Mapping[Path, Sequence[int]], image: PublishedImage, write: Writer) -> None:
     """Write all that is planned, unless something is in the way."""
     if found := [path for path in plan if path.exists()]:
         raise InputError(
@@ -79,7 +78,7 @@ def _write(plan: Mapping[Path, Sequence[int]], image: Image, write: Writer) -> N
             raise InputError(f"{path} cannot be written ({error})") from error
 
 
-def _choose(image: Image, names: Sequence[str] | None) -> Image:
+def _choose(image: PublishedImage, names: Sequence[str] | None) -> PublishedImage:
     """Return an image of some of the channels."""
     known = {channel.name: channel for channel in image.channels}
     if unknown := [name for name in names or () if name not in known]:
@@ -121,7 +120,7 @@ def parse_timepoints(text: str, count: int) -> list[int]:
     return sorted(chosen)
 
 
-def _without_holes(image: Image, timepoints: Sequence[int]) -> list[int]:
+def _without_holes(image: PublishedImage, timepoints: Sequence[int]) -> list[int]:
     """Leave out timepoints without any volume, and say so; say which single volumes are empty."""
     holes = {t: [c.name for c in image.channels if (c.name, t) in image.missing] for t in timepoints}
     for timepoint, names in holes.items():

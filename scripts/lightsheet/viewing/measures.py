@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lightsheet import log
-from lightsheet.page.finished import Volume
+from lightsheet.system import format_duration
+from lightsheet.viewing.run_table import VolumeRecords
 
 
 class Scale(NamedTuple):
@@ -26,7 +26,7 @@ class Scale(NamedTuple):
     pixel: float
 
 
-Value = Callable[[Volume, Scale], float | None]
+Value = Callable[[VolumeRecords, Scale], float | None]
 
 
 @dataclass(frozen=True)
@@ -61,35 +61,35 @@ class Measure:
     drifts: bool = False
 
 
-def flux(volume: Volume, _: Scale) -> float | None:
+def measure_light_kept(volume: VolumeRecords, _: Scale) -> float | None:
     """Sum of the result by the sum of the image, None if that was all dark or missing."""
     found = volume.statistics
     return found["sum"] / found["flux_before"] if found.get("flux_before") else None
 
 
 def _resolution(kind: str) -> Value:
-    def micrometres(volume: Volume, scale: Scale) -> float | None:
+    def micrometres(volume: VolumeRecords, scale: Scale) -> float | None:
         voxels = (volume.statistics.get("resolution_voxels") or {}).get(kind)
         return None if voxels is None else voxels * scale.pixel
 
     return micrometres
 
 
-def _light(volume: Volume, scale: Scale) -> float | None:
+def _light(volume: VolumeRecords, scale: Scale) -> float | None:
     """Mean of the image above its background, counts."""
     total = volume.statistics.get("flux_before")
     return None if total is None else total / scale.voxels
 
 
 def _share(key: str) -> Value:
-    def share(volume: Volume, scale: Scale) -> float | None:
+    def share(volume: VolumeRecords, scale: Scale) -> float | None:
         count = volume.statistics.get(key)
         return None if count is None else count / scale.voxels
 
     return share
 
 
-def _seconds(volume: Volume, _: Scale) -> float | None:
+def _seconds(volume: VolumeRecords, _: Scale) -> float | None:
     return None if volume.missing else sum(volume.raw["seconds"].values()) + sum(volume.result["seconds"].values())
 
 
@@ -97,7 +97,7 @@ MEASURES = (
     Measure(
         "Light kept",
         "Sum of the result divided by the sum of the image above background: 1 if deconvolution conserves the flux.",
-        {"": flux},
+        {"": measure_light_kept},
         floor=0.01,
         from_zero=False,
     ),
@@ -152,7 +152,7 @@ MEASURES = (
 )
 
 
-def number(value: float, unit: str = "") -> str:
+def format_measure(value: float, unit: str = "") -> str:
     """Write a value of a measure with its unit, `0.9982`, `12.3 %`, `0.312 µm`, with four digits and no more."""
     shown = 100 * value if unit == "%" else value
     plain = f"{shown:,.0f}" if abs(shown) >= 1000 or shown == int(shown) else f"{shown:.4g}"
@@ -161,6 +161,6 @@ def number(value: float, unit: str = "") -> str:
     return f"{plain} {unit}" if unit else plain
 
 
-def moment(seconds: float) -> str:
+def format_moment(seconds: float) -> str:
     """Write when something was, `0.25 s`, `43.75 s`, `12 min`: exactly where seconds matter."""
-    return number(seconds, "s") if seconds < 100 else log.duration(seconds)
+    return format_measure(seconds, "s") if seconds < 100 else format_duration(seconds)

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from lightsheet import files
-from lightsheet.log import Progress, size
-from lightsheet.published import Image
-from lightsheet.pyramid import downsample
+from lightsheet.store import PublishedImage, downsample
+from lightsheet.system import PART, Progress, format_size, write_whole
 
 TILE = 256
 
@@ -27,7 +25,7 @@ BUFFER_BYTES = 32 << 20
 """Of tiles that are compressed at a time."""
 
 
-def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progress) -> None:
+def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
     """Write a timepoint of all channels, (c, z, y, x).
 
     Parameters
@@ -46,9 +44,9 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
     levels = _levels(image)
     voxels = prod(pages) * sum(prod(shape) for shape, _ in levels)
     big = voxels * image.dtype.itemsize > CLASSIC_BYTES
-    for part in path.parent.glob(f"{files.PART}{path.stem}.*"):  # of an export that was killed
+    for part in path.parent.glob(f"{PART}{path.stem}.*"):  # of an export that was killed
         part.unlink()
-    with files.atomic(path) as part:
+    with write_whole(path) as part:
         with tifffile.TiffWriter(part, bigtiff=big, ome=True) as tiff:
             for number, (shape, source) in enumerate(levels):
                 tiff.write(
@@ -67,10 +65,10 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
                     subfiletype=1 if number else 0,
                     metadata=None if number else _describe(image, timepoint, path),
                 )
-        progress.step(f"{path.name}, {size(part.stat().st_size)}")
+        progress.step(f"{path.name}, {format_size(part.stat().st_size)}")
 
 
-def _levels(image: Image) -> list[tuple[tuple[int, int], int]]:
+def _levels(image: PublishedImage) -> list[tuple[tuple[int, int], int]]:
     """Return (y, x) of each level, halved until a tile holds a plane, and the store's level to make it from."""
     stored = [level.shape for level in image.levels]
     depth, height, width = stored[0]
@@ -82,7 +80,7 @@ def _levels(image: Image) -> list[tuple[tuple[int, int], int]]:
     return found
 
 
-def _tiles(image: Image, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+def _tiles(image: PublishedImage, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield the tiles of a level, plane by plane; those at an edge are smaller."""
     for channel in image.channels:
         for _, band in image.bands(channel, timepoint, source, whole_planes=True):
@@ -94,13 +92,13 @@ def _tiles(image: Image, timepoint: int, source: int, shape: tuple[int, int]) ->
             del band, plane  # or it would be kept while the next one is read
 
 
-def _pixels_per_centimetre(image: Image, shape: tuple[int, int]) -> tuple[float, float]:
+def _pixels_per_centimetre(image: PublishedImage, shape: tuple[int, int]) -> tuple[float, float]:
     """Return the resolution along x and y of a level."""
     _, height, width = image.levels[0].shape
     return 1e4 / image.voxel_size["x"] * shape[1] / width, 1e4 / image.voxel_size["y"] * shape[0] / height
 
 
-def _describe(image: Image, timepoint: int, path: Path) -> dict[str, Any]:
+def _describe(image: PublishedImage, timepoint: int, path: Path) -> dict[str, Any]:
     """Return what shall stand in the OME-XML, in tifffile's words."""
     colours = [int.from_bytes(bytes.fromhex(f"{c.colour}FF"), "big", signed=True) for c in image.channels]
     described: dict[str, Any] = {

@@ -12,14 +12,14 @@ import numcodecs
 import zarr
 from ome_zarr_models.v04 import Image as Validated
 
-from lightsheet import files, ome, timeaxis
-from lightsheet.log import Progress
-from lightsheet.published import Image
+from lightsheet.acquisition import find_interval
+from lightsheet.store import PublishedImage, describe_multiscales
+from lightsheet.system import PART, Progress, flush
 
 VERSION = "0.4"
 
 
-def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progress) -> None:
+def write_ome_zarr(path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
     """Write timepoints of all channels, (t, c, z, y, x), with the store's pyramid.
 
     Parameters
@@ -33,7 +33,7 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
     progress : Progress
         Counts them.
     """
-    part = path.with_name(f"{files.PART}{path.name}")
+    part = path.with_name(f"{PART}{path.name}")
     shutil.rmtree(part, ignore_errors=True)
     try:
         _fill(zarr.open_group(part, mode="w", zarr_format=2), path, image, timepoints, progress)
@@ -42,10 +42,10 @@ def write(path: Path, image: Image, timepoints: Sequence[int], progress: Progres
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    files.flush(path.parent)
+    flush(path.parent)
 
 
-def _fill(group: zarr.Group, path: Path, image: Image, timepoints: Sequence[int], progress: Progress) -> None:
+def _fill(group: zarr.Group, path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
     group.attrs.update(_attributes(path, image, timepoints))
     arrays = [_create(group, image, number, len(timepoints)) for number in range(len(image.levels))]
     for place, timepoint in enumerate(timepoints):
@@ -56,7 +56,7 @@ def _fill(group: zarr.Group, path: Path, image: Image, timepoints: Sequence[int]
         progress.step(f"timepoint {timepoint}")
 
 
-def _create(group: zarr.Group, image: Image, number: int, timepoints: int) -> Any:
+def _create(group: zarr.Group, image: PublishedImage, number: int, timepoints: int) -> Any:
     level = image.levels[number]
     return group.create_array(
         str(number),
@@ -70,11 +70,11 @@ def _create(group: zarr.Group, image: Image, number: int, timepoints: int) -> An
     )
 
 
-def _attributes(path: Path, image: Image, timepoints: Sequence[int]) -> dict[str, Any]:
+def _attributes(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> dict[str, Any]:
     """Return the group's attributes: OME's, and what OME has no words for, as in the run's own stores."""
     seconds = [image.seconds[timepoint] for timepoint in timepoints]
-    name, interval = path.name.removesuffix(".ome.zarr"), timeaxis.interval(seconds)
-    (described,) = ome.multiscales(name, "tczyx", image.levels, image.voxel_size, interval)
+    name, interval = path.name.removesuffix(".ome.zarr"), find_interval(seconds)
+    (described,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval)
     omero = {"channels": [dict(channel.omero) for channel in image.channels], "rdefs": {"model": "color"}}
     chosen = [(channel.name, t) for channel in image.channels for t in timepoints]
     missing = [{"channel": c, "timepoint": timepoints.index(t)} for c, t in chosen if (c, t) in image.missing]

@@ -4,11 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightsheet.page import charts, finished, trends
-from lightsheet.page.finished import Volume
-from lightsheet.page.measures import MEASURES, Measure, Scale, moment, number
-from lightsheet.page.trends import Trend
-from lightsheet.results import Results
+from lightsheet.store import Results
+from lightsheet.viewing.charts import (
+    choose_axis,
+    choose_time_ticks,
+    choose_value_ticks,
+    cut_segments,
+    place_bands,
+    place_timepoints,
+)
+from lightsheet.viewing.measures import MEASURES, Measure, Scale, format_measure, format_moment
+from lightsheet.viewing.run_table import TimeAxis, VolumeRecords
+from lightsheet.viewing.trends import Trend, follow_measure
 
 REACH = 0.02
 """An axis that does not begin at 0 shows at least 1 +- this times the value in its middle."""
@@ -22,12 +29,12 @@ Trends = Mapping[str, Sequence[Trend]]
 """Per channel the trend of each of `MEASURES`."""
 
 
-def follow(volumes: Mapping[str, Sequence[Volume]], scale: Scale) -> dict[str, list[Trend]]:
+def follow_measures(volumes: Mapping[str, Sequence[VolumeRecords]], scale: Scale) -> dict[str, list[Trend]]:
     """Follow every measure through every channel: `Trends`."""
-    return {c: [trends.trend(measure, own, scale) for measure in MEASURES] for c, own in volumes.items()}
+    return {c: [follow_measure(measure, own, scale) for measure in MEASURES] for c, own in volumes.items()}
 
 
-def draw(results: Results, every: Trends, time: finished.Time) -> list[dict[str, Any]]:
+def place_curves(results: Results, every: Trends, time: TimeAxis) -> list[dict[str, Any]]:
     """Place what the page draws.
 
     Parameters
@@ -51,7 +58,7 @@ def draw(results: Results, every: Trends, time: finished.Time) -> list[dict[str,
     ]
 
 
-def _panel(results: Results, measure: Measure, own: Mapping[str, Trend], time: finished.Time) -> dict[str, Any]:
+def _panel(results: Results, measure: Measure, own: Mapping[str, Trend], time: TimeAxis) -> dict[str, Any]:
     values = [value for one in own.values() for value in one.values]
     remark = "0 in every volume." if values else NOTHING
     lanes = [_lane(results, channel, measure, one, time) for channel, one in own.items()] if any(values) else []
@@ -64,13 +71,13 @@ def _panel(results: Results, measure: Measure, own: Mapping[str, Trend], time: f
     }
 
 
-def _lane(results: Results, channel: str, measure: Measure, one: Trend, time: finished.Time) -> dict[str, Any]:
+def _lane(results: Results, channel: str, measure: Measure, one: Trend, time: TimeAxis) -> dict[str, Any]:
     """Place one channel's curves."""
     timepoints = len(next(iter(one.curves.values())))
-    across = charts.places(timepoints, time.seconds)
+    across = place_timepoints(timepoints, time.seconds)
     odd = [value for value, _ in one.outliers.values()]
-    scale = charts.axis(one.ordinary or odd or [0.0], odd, measure.from_zero, REACH)
-    curves = [charts.segments(across, curve, scale) for curve in one.curves.values()]
+    scale = choose_axis(one.ordinary or odd or [0.0], odd, measure.from_zero, REACH)
+    curves = [cut_segments(across, curve, scale) for curve in one.curves.values()]
     return {
         "channel": channel,
         "curves": curves,
@@ -81,28 +88,30 @@ def _lane(results: Results, channel: str, measure: Measure, one: Trend, time: fi
                 "x": left,
                 "width": width,
                 "title": _tooltip(channel, t, measure, one, time),
-                "href": record_link(results, channel, t) if t in one.outliers else None,
+                "href": link_record(results, channel, t) if t in one.outliers else None,
             }
-            for t, (left, width) in enumerate(charts.bands(across))
+            for t, (left, width) in enumerate(place_bands(across))
         ],
-        "ticks": charts.value_ticks(scale, 100 if measure.unit == "%" else 1),
+        "ticks": choose_value_ticks(scale, 100 if measure.unit == "%" else 1),
         "unit": measure.unit,
-        "times": charts.time_ticks(timepoints, time.seconds),
+        "times": choose_time_ticks(timepoints, time.seconds),
     }
 
 
-def _tooltip(channel: str, timepoint: int, measure: Measure, one: Trend, time: finished.Time) -> str:
+def _tooltip(channel: str, timepoint: int, measure: Measure, one: Trend, time: TimeAxis) -> str:
     """Say what a curve shows at a timepoint."""
-    when = f", {moment(time.seconds[timepoint])}" if time.seconds else ""
+    when = f", {format_moment(time.seconds[timepoint])}" if time.seconds else ""
     found = {label: curve[timepoint] for label, curve in one.curves.items()}
-    said = ", ".join(f"{label} {number(v, measure.unit)}".strip() for label, v in found.items() if v is not None)
+    said = ", ".join(
+        f"{label} {format_measure(v, measure.unit)}".strip() for label, v in found.items() if v is not None
+    )
     text = f"{channel}\ntimepoint {timepoint}{when}\n{said or 'no value'}"
     if timepoint in one.outliers:
-        text += f"\noutlier: usually {number(one.outliers[timepoint][1], measure.unit)}; click for its record"
+        text += f"\noutlier: usually {format_measure(one.outliers[timepoint][1], measure.unit)}; click for its record"
     return text
 
 
-def outliers(results: Results, every: Trends, timepoints_per_job: int | None) -> list[dict[str, Any]]:
+def list_outliers(results: Results, every: Trends, timepoints_per_job: int | None) -> list[dict[str, Any]]:
     """List the volumes that are marked.
 
     Parameters
@@ -128,7 +137,7 @@ def outliers(results: Results, every: Trends, timepoints_per_job: int | None) ->
                     "channel": channel,
                     "timepoint": timepoint,
                     "found": _unusual(own, timepoint),
-                    "record": record_link(results, channel, timepoint),
+                    "record": link_record(results, channel, timepoint),
                     "log": _log_link(results, timepoint, timepoints_per_job),
                 }
             )
@@ -139,12 +148,12 @@ def _unusual(own: Sequence[Trend], timepoint: int) -> list[dict[str, str]]:
     """Say what is unusual of a volume."""
     marked = [(m, one.outliers[timepoint]) for m, one in zip(MEASURES, own, strict=True) if timepoint in one.outliers]
     return [
-        {"measure": m.title, "value": number(value, m.unit), "usual": number(expected, m.unit)}
+        {"measure": m.title, "value": format_measure(value, m.unit), "usual": format_measure(expected, m.unit)}
         for m, (value, expected) in marked
     ]
 
 
-def record_link(results: Results, channel: str, timepoint: int) -> str:
+def link_record(results: Results, channel: str, timepoint: int) -> str:
     """Return where the record of a deconvolved volume is, as seen from the results folder; not yet quoted."""
     return results.record("result", channel, timepoint).relative_to(results.folder).as_posix()
 

@@ -8,8 +8,8 @@ import numpy as np
 import zarr
 from scipy import ndimage
 
-from lightsheet import files, ome
-from lightsheet.results import Results
+from lightsheet.store import Results, list_colours, read_ome
+from lightsheet.system import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ class Projections(NamedTuple):
     pixel: float
 
 
-def projections(results: Results, kind: str, channel: str, timepoint: int = 0) -> Projections:
+def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0) -> Projections:
     """Project a published volume along z, y and x, from the finest pyramid level that makes a small picture.
 
     Parameters
@@ -67,8 +67,8 @@ def projections(results: Results, kind: str, channel: str, timepoint: int = 0) -
         If the store is not published.
     """
     store = results.store if kind == "result" else results.raw_store(channel)
-    attributes = ome.read(store)
-    index = (timepoint, list(ome.colours(attributes)).index(channel)) if kind == "result" else (timepoint,)
+    attributes = read_ome(store)
+    index = (timepoint, list(list_colours(attributes)).index(channel)) if kind == "result" else (timepoint,)
     for level in attributes["multiscales"][0]["datasets"]:
         array = zarr.open_array(store / level["path"], mode="r")
         voxel = level["coordinateTransformations"][0]["scale"][-3:]
@@ -110,11 +110,11 @@ def draw_before_after(results: Results, path: Path, timepoint: int = 0) -> None:
     figure = Figure(figsize=(10, 4.95 * height / width), facecolor="black")
     for left, (caption, image, pixel) in zip((0, 0.505), panels, strict=True):
         _panel(figure.add_axes((left, 0, 0.495, 1)), image, caption, width * pixel)
-    with files.atomic(path) as part:
+    with write_whole(path) as part:
         figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
 
 
-def scale_bar(width: float) -> float:
+def choose_scale_bar(width: float) -> float:
     """Choose a scale bar for a picture of that width: 1, 2 or 5 times a power of ten, at most a third of it."""
     power = 10.0 ** math.floor(math.log10(width / 3))
     return max(digit * power for digit in (1, 2, 5) if digit == 1 or digit * power <= width / 3)
@@ -123,8 +123,8 @@ def scale_bar(width: float) -> float:
 def _merge(results: Results, kind: str, timepoint: int) -> tuple[Image, float]:
     """Add up the channels' xy projections in their colours: (y, x, 3) from 0 to 1, and the pixel in micrometre."""
     merged: Image | float = 0.0
-    for channel, colour in ome.colours(ome.read(results.store)).items():
-        seen = projections(results, kind, channel, timepoint)
+    for channel, colour in list_colours(read_ome(results.store)).items():
+        seen = project_volume(results, kind, channel, timepoint)
         rgb = np.frombuffer(bytes.fromhex(colour), np.uint8) / 255
         merged = merged + _stretch(seen.xy, *_window(seen))[..., None] * rgb
     return np.clip(merged, 0, 1), seen.pixel
@@ -134,7 +134,7 @@ def _panel(axes: "Axes", image: Image, caption: str, width: float) -> None:
     """Fill axes with a picture of that width in micrometre, its caption and a scale bar."""
     axes.set_axis_off()
     axes.imshow(image, aspect="auto", interpolation="bilinear")
-    bar = scale_bar(width)
+    bar = choose_scale_bar(width)
     white: dict[str, Any] = {"color": "white", "transform": axes.transAxes}
     axes.text(0.03, 0.97, caption, va="top", fontsize=14, **white)
     axes.text(0.97 - bar / width / 2, 0.045, f"{bar:g} µm", ha="center", va="bottom", fontsize=12, **white)

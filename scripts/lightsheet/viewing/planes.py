@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from lightsheet import files
-from lightsheet.deconvolution import stopping
+from lightsheet.deconvolution import find_brightest_region
+from lightsheet.system import write_whole
 
 SIDE = 160
 """Voxels along y and x of what is shown."""
@@ -22,7 +22,7 @@ def find_spot(raw: np.ndarray) -> list[int]:
 
     It is not at the edge if that can be avoided: what lies beyond would be missing from the pictures.
     """
-    spans = zip(stopping.brightest_region(raw), raw.shape, strict=True)
+    spans = zip(find_brightest_region(raw), raw.shape, strict=True)
     margins = [min(MARGIN, n // 4) for n in raw.shape]
     region = tuple(
         slice(max(span.start, margin), min(span.stop, n - margin))
@@ -33,7 +33,7 @@ def find_spot(raw: np.ndarray) -> list[int]:
     return [int(span.start + at) for span, at in zip(region, inside, strict=True)]
 
 
-def view(shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]) -> tuple[slice, ...]:
+def choose_view(shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]) -> tuple[slice, ...]:
     """Choose what is shown around a spot, as much along z as along x in micrometre.
 
     Parameters
@@ -56,16 +56,16 @@ def view(shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, flo
     return tuple(spans)
 
 
-def planes(
+def locate_planes(
     shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]
 ) -> dict[str, tuple[int | slice, ...]]:
     """Say where the planes `xy` and `xz` through a spot lie in a volume; arguments as for `view`."""
-    (z, y, _), (depth, rows, columns) = spot, view(shape, spot, voxel_size)
+    (z, y, _), (depth, rows, columns) = spot, choose_view(shape, spot, voxel_size)
     return {"xy": (z, rows, columns), "xz": (depth, y, columns)}
 
 
-def keep(path: Path, pictures: Mapping[str, Any]) -> None:
+def keep_pictures(path: Path, pictures: Mapping[str, Any]) -> None:
     """Write pictures as float32 into an NPZ file, which appears whole or not at all."""
     arrays: dict[str, Any] = {name: np.asarray(picture, np.float32) for name, picture in pictures.items()}
-    with files.atomic(path) as part:
+    with write_whole(path) as part:
         np.savez(part, **arrays)

@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from lightsheet import files, records, timeaxis
-from lightsheet.errors import InputError
-from lightsheet.records import Record
-from lightsheet.results import CONFIG, Results
+from lightsheet.acquisition import find_interval, is_irregular, measure_steps
+from lightsheet.store import CONFIG_FILE, Record, Results, read_record
+from lightsheet.system import InputError, read_json
 
 
-class Volume(NamedTuple):
+class VolumeRecords(NamedTuple):
     """Both records of a volume.
 
     Parameters
@@ -23,7 +22,7 @@ class Volume(NamedTuple):
     timepoint : int
         Index on the time axis.
     raw, result : dict
-        What `lightsheet.records` holds of its ingest and of its deconvolution.
+        What `lightsheet.store.records` holds of its ingest and of its deconvolution.
     """
 
     channel: str
@@ -42,7 +41,7 @@ class Volume(NamedTuple):
         return self.result["statistics"] or {}
 
 
-def volume(results: Results, channel: str, timepoint: int) -> Volume:
+def read_volume_records(results: Results, channel: str, timepoint: int) -> VolumeRecords:
     """Read the records of a volume.
 
     Parameters
@@ -64,13 +63,13 @@ def volume(results: Results, channel: str, timepoint: int) -> Volume:
     InputError
         If one of them does not say that the volume is done.
     """
-    raw, result = (records.read(results.record(kind, channel, timepoint)) for kind in ("raw", "result"))
+    raw, result = (read_record(results.record(kind, channel, timepoint)) for kind in ("raw", "result"))
     if not (raw and result and raw["status"] == result["status"] == "done"):
         raise InputError(f"{results.folder}: {channel} timepoint {timepoint} is not done; run the same command again")
-    return Volume(channel, timepoint, raw, result)
+    return VolumeRecords(channel, timepoint, raw, result)
 
 
-class Time(NamedTuple):
+class TimeAxis(NamedTuple):
     """The time axis, as far as it is known.
 
     Parameters
@@ -96,7 +95,7 @@ class Time(NamedTuple):
         return self.seconds[-1] if self.seconds else None
 
 
-def time(results: Results, timepoints: int) -> Time:
+def read_time_axis(results: Results, timepoints: int) -> TimeAxis:
     """Read the time axis of a published result.
 
     Parameters
@@ -106,13 +105,13 @@ def time(results: Results, timepoints: int) -> Time:
     timepoints : int
         How many there are.
     """
-    group = files.read_json(results.store / "zarr.json")
+    group = read_json(results.store / "zarr.json")
     seconds: list[float | None] = group["attributes"]["lightsheet"]["seconds"] or [None] * timepoints
-    interval = timeaxis.interval(seconds)
+    interval = find_interval(seconds)
     if interval is None:
-        return Time(None, None, False, None)
-    steps = [step for _, step in timeaxis.steps(seconds)]
-    return Time(interval, (min(steps), max(steps)), timeaxis.is_irregular(seconds), _complete(seconds, interval))
+        return TimeAxis(None, None, False, None)
+    steps = [step for _, step in measure_steps(seconds)]
+    return TimeAxis(interval, (min(steps), max(steps)), is_irregular(seconds), _complete(seconds, interval))
 
 
 def _complete(seconds: Sequence[float | None], interval: float) -> list[float]:
@@ -124,7 +123,7 @@ def _complete(seconds: Sequence[float | None], interval: float) -> list[float]:
     return [float(time) for time in placed - placed[0]]
 
 
-def wavelengths(results: Results) -> dict[str, str]:
+def read_wavelengths(results: Results) -> dict[str, str]:
     """Return per channel its wavelength in nm, empty if unknown."""
     with (results.folder / "inventory.csv").open(newline="", encoding="utf-8") as table:
         return {row["channel"]: row["wavelength_nm"] for row in csv.DictReader(table)}
@@ -155,12 +154,12 @@ class Origin(NamedTuple):
     timepoints_per_job: int | None
 
 
-def origin(results: Results) -> Origin:
+def read_origin(results: Results) -> Origin:
     """Read where a result came from: from its RO-Crate and the configuration kept beside it."""
-    graph: list[dict[str, Any]] = (files.read_json(results.crate) or {}).get("@graph", [])
+    graph: list[dict[str, Any]] = (read_json(results.crate) or {}).get("@graph", [])
     workflow, action = (_entity(graph, kind) for kind in ("ComputationalWorkflow", "CreateAction"))
     versions = {e["name"]: e["softwareVersion"] for e in graph if "softwareVersion" in e and "name" in e}
-    place = results.folder / CONFIG
+    place = results.folder / CONFIG_FILE
     text = place.read_text(encoding="utf-8") if place.exists() else ""
     per_job = ((yaml.safe_load(text) or {}).get("deconvolution") or {}).get("timepoints_per_job")
     started, ended = action.get("startTime", ""), action.get("endTime", "")

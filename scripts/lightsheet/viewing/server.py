@@ -12,14 +12,14 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from lightsheet.errors import InputError
+from lightsheet.system import InputError
 
 HOST = "127.0.0.1"
 DESCRIPTION = "view.json"
 
 
 @contextmanager
-def served(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
+def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
     """Serve a folder's files on loopback.
 
     Parameters

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from lightsheet.page.finished import Volume
-from lightsheet.page.measures import MEASURES, Measure, Scale, number
+from lightsheet.viewing.measures import MEASURES, Measure, Scale, format_measure
+from lightsheet.viewing.run_table import VolumeRecords
 
 SIGMAS = 5
 """An outlier is further from what is usual than so many robust standard deviations."""
@@ -47,7 +47,7 @@ class Trend(NamedTuple):
         return [v for c in self.curves.values() for t, v in enumerate(c) if v is not None and t not in self.outliers]
 
 
-def trend(measure: Measure, volumes: Sequence[Volume], scale: Scale) -> Trend:
+def follow_measure(measure: Measure, volumes: Sequence[VolumeRecords], scale: Scale) -> Trend:
     """Follow a measure through a channel.
 
     Parameters
@@ -63,7 +63,7 @@ def trend(measure: Measure, volumes: Sequence[Volume], scale: Scale) -> Trend:
     if measure.drifts:
         curves = {label: _relative(curve) for label, curve in curves.items()}
     first = next(iter(curves.values()))
-    return Trend(curves, outliers(first, usual(first, measure.drifts), measure.floor, measure.least))
+    return Trend(curves, find_outliers(first, find_usual(first, measure.drifts), measure.floor, measure.least))
 
 
 def _relative(curve: Sequence[float | None]) -> list[float | None]:
@@ -72,7 +72,7 @@ def _relative(curve: Sequence[float | None]) -> list[float | None]:
     return [None if value is None or first is None else value / first for value in curve]
 
 
-def usual(curve: Sequence[float | None], drifts: bool) -> list[float | None]:
+def find_usual(curve: Sequence[float | None], drifts: bool) -> list[float | None]:
     """Return what to expect at each timepoint that has a value.
 
     That is the median of all; or if the curve drifts, where the Theil-Sen line through `NEIGHBOURS` around it passes.
@@ -91,7 +91,7 @@ def usual(curve: Sequence[float | None], drifts: bool) -> list[float | None]:
     return expected
 
 
-def outliers(
+def find_outliers(
     curve: Sequence[float | None], expected: Sequence[float | None], floor: float, least: float = 0.0
 ) -> dict[int, tuple[float, float]]:
     """Find the values that are unlike the others.
@@ -117,7 +117,7 @@ def outliers(
     return {t: (a, b) for t, (a, b) in pairs.items() if abs(a - b) > max(spread, least, floor * abs(b))}
 
 
-def strongest(trends: Sequence[Trend], count: int) -> list[int]:
+def choose_strongest(trends: Sequence[Trend], count: int) -> list[int]:
     """Choose the timepoints that are outliers in most measures, at most `count`, in order of time."""
     found: dict[int, int] = {}
     for t in (t for one in trends for t in one.outliers):
@@ -125,7 +125,7 @@ def strongest(trends: Sequence[Trend], count: int) -> list[int]:
     return sorted(sorted(found, key=lambda t: (-found[t], t))[:count])
 
 
-def rule() -> str:
+def describe_outlier_rule() -> str:
     """Say which values are called outliers."""
     return (
         f"A volume is marked where a value lies more than {SIGMAS} robust standard deviations (1.4826 × the median "
@@ -138,5 +138,5 @@ def rule() -> str:
 
 def _floor(measure: Measure) -> str:
     parts = [f"{100 * measure.floor:g} % of the median"] if measure.floor else []
-    parts += [number(measure.least, measure.unit)] if measure.least else []
+    parts += [format_measure(measure.least, measure.unit)] if measure.least else []
     return f"{measure.title.lower()} {' and '.join(parts)}"

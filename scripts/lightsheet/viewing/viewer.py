@@ -5,10 +5,8 @@ import socket
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from lightsheet import published
-from lightsheet.published import Channel, Image
-from lightsheet.results import Results
-from lightsheet.serving import DESCRIPTION, HOST
+from lightsheet.store import PublishedChannel, PublishedImage, Results, read_image
+from lightsheet.viewing.server import DESCRIPTION, HOST
 
 NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
 
@@ -43,7 +41,7 @@ A browser on another computer than {host}: run this there first, then open the l
 """
 
 
-def instructions(results: Results, url: str) -> str:
+def describe_viewers(results: Results, url: str) -> str:
     """Return the links and commands that open a run.
 
     Parameters
@@ -58,7 +56,7 @@ def instructions(results: Results, url: str) -> str:
     str
         For a terminal.
     """
-    images = [published.read(results, kind) for kind in KINDS]
+    images = [read_image(results, kind) for kind in KINDS]
     stores = dict.fromkeys(str(channel.store) for image in images for channel in image.channels)
     return INSTRUCTIONS.format(
         folder=results.folder,
@@ -71,7 +69,7 @@ def instructions(results: Results, url: str) -> str:
     )
 
 
-def state(results: Results, url: str) -> dict[str, Any]:
+def describe_state(results: Results, url: str) -> dict[str, Any]:
     """Describe what Neuroglancer shall show: raw beside deconvolved, xy above xz.
 
     Parameters
@@ -86,7 +84,7 @@ def state(results: Results, url: str) -> dict[str, Any]:
     dict
         A state of Neuroglancer, with a layer per channel of each kind in its colour and contrast.
     """
-    images = {kind: published.read(results, kind) for kind in KINDS}
+    images = {kind: read_image(results, kind) for kind in KINDS}
     layers = {kind: [_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
     panels = [
         {"type": "row", "children": [_panel(of_kind, plane) for of_kind in layers.values()]} for plane in ("xy", "xz")
@@ -100,7 +98,7 @@ def state(results: Results, url: str) -> dict[str, Any]:
     }
 
 
-def _layer(results: Results, url: str, kind: str, channel: Channel) -> dict[str, Any]:
+def _layer(results: Results, url: str, kind: str, channel: PublishedChannel) -> dict[str, Any]:
     low, high = channel.window
     place = quote(channel.store.relative_to(results.folder).as_posix())
     own = {"localDimensions": {"c'": [1, ""]}, "localPosition": list(channel.index)} if channel.index else {}
@@ -119,7 +117,7 @@ def _panel(layers: list[dict[str, Any]], plane: str) -> dict[str, Any]:
     return {"type": "viewer", "layers": [layer["name"] for layer in layers], "layout": plane}
 
 
-def _place(image: Image) -> dict[str, Any]:
+def _place(image: PublishedImage) -> dict[str, Any]:
     """Return the axes, and the middle of the first timepoint that is no hole."""
     shape = image.levels[0].shape
     holes = {timepoint for _, timepoint in image.missing}

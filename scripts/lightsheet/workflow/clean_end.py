@@ -21,8 +21,9 @@ import psutil
 from snakemake.cli import get_profile_dir  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet import slurm, slurm_plugin
-from lightsheet.resources import Jobs
+from lightsheet.cluster import JOBQUEUE, cancel_jobs, label_jobs
+from lightsheet.run import Jobs
+from lightsheet.workflow.slurm_plugin import prepare_plugin
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """Which shall end a run as Ctrl-C does."""
@@ -35,7 +36,7 @@ SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
 LEAVE_SECONDS = 30.0
 
 
-def begin(workflow: Any, jobs: Jobs) -> None:
+def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
     """Get ready before the first job: called when Snakemake holds the lock and has something to do.
 
     Parameters
@@ -47,19 +48,19 @@ def begin(workflow: Any, jobs: Jobs) -> None:
     """
     if workflow.local_exec and jobs.dask_cluster == "local":
         return  # where there is no cluster, SLURM's commands may take a minute to say so
-    label = slurm.label(jobs.run.results.folder)
-    if left := slurm.sweep(label, LEAVE_SECONDS):
+    label = label_jobs(jobs.run.results.folder)
+    if left := cancel_jobs(label, LEAVE_SECONDS):
         logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(left)}")
-    atexit.register(slurm.sweep, label)
+    atexit.register(cancel_jobs, label)
     _sweep_upon_cancel(workflow.scheduler, label)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job would ignore it
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
-    if found := jobqueue_file():
-        os.environ.setdefault(slurm.JOBQUEUE, str(found))
+    if found := find_jobqueue_file():
+        os.environ.setdefault(JOBQUEUE, str(found))
     if hasattr(workflow.executor_settings, "jobname_prefix"):
-        slurm_plugin.adopt(workflow.scheduler._executor, label, jobs.run.results.folder / "logs" / "slurm")
+        prepare_plugin(workflow.scheduler._executor, label, jobs.run.results.folder / "logs" / "slurm")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signals are handled)
@@ -92,18 +93,18 @@ def _sweep_upon_cancel(scheduler: Any, label: str) -> None:
 def _clear(label: str) -> None:
     """Cancel what there is of the run's jobs until this process ends."""
     logger.warning("Stopping: the SLURM jobs of this run are cancelled.")
-    slurm.sweep(label)
+    cancel_jobs(label)
     time.sleep(GRACE_SECONDS)
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if any(SCRIPTS in word for word in child.cmdline()):
                 child.terminate()
     while True:
-        slurm.sweep(label)
+        cancel_jobs(label)
         time.sleep(SWEEP_SECONDS)
 
 
-def jobqueue_file() -> Path | None:
+def find_jobqueue_file() -> Path | None:
     """Return the jobqueue.yaml beside the profile in use, if there is one; found as Snakemake finds the profile."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--profile", action="append")

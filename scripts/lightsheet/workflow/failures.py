@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightsheet import slurm
+from lightsheet.cluster import SlurmJob, explain_end
 
 STARTED = re.compile(r"^rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 FAILED = re.compile(r"^Error in rule \w+:\n((?: {4}.*\n|.*\n(?= {4}))+)", re.MULTILINE)
@@ -14,7 +14,7 @@ DETAIL = re.compile(r"^    (jobid|wildcards|resources|log): (.*)$", re.MULTILINE
 ENDED = re.compile(r"SLURM-job '(\S+)' failed.*SLURM status is: '(\w+)'")
 REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
 ERROR = re.compile(r"^\d{4}-\S+ \S+ ERROR (.*)$", re.MULTILINE)
-"""As `lightsheet.log` writes it."""
+"""As `lightsheet.system.log` writes it."""
 
 MORE = {"OUT_OF_MEMORY": "mem_mb", "TIMEOUT": "runtime"}
 """What to ask more of."""
@@ -30,7 +30,7 @@ class _Try:
     message: str
 
 
-def failures(logs: Iterable[str]) -> list[str]:
+def list_failures(logs: Iterable[str]) -> list[str]:
     """Tell of each SLURM job that failed, unless a later attempt succeeded.
 
     Parameters
@@ -71,7 +71,7 @@ def _sentence(tries: list[_Try]) -> str | None:
     if not (ended := ENDED.search(last.message)):
         return None
     logs = last.end["log"].removesuffix(" (check log file(s) for error details)").split(", ")
-    job = slurm.explained(slurm.Job(ended[1], "", ended[2], "", ""), Path(logs[-1]))
+    job = explain_end(SlurmJob(ended[1], "", ended[2], "", ""), Path(logs[-1]))
     times = f", tried {len(tries)} times" if len(tries) > 1 else ""
     said = f"{what}{times}: SLURM {job.words}{_last_error(Path(logs[0]))}; see {' and '.join(logs)}"
     if (name := MORE.get(job.state)) and (had := re.search(rf"\b{name}=(\d+)", last.start["resources"])):

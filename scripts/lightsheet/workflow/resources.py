@@ -1,133 +1,15 @@
 """What the jobs of each rule ask for: cores, memory and time, from the size of the volumes and where Dask workers are.
 
-The only other file that knows Snakemake is `lightsheet.head`.
+The only other file that knows Snakemake is `lightsheet.workflow.clean_end`.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lightsheet import tiff
-from lightsheet.errors import InputError
-from lightsheet.method import FOREIGN
-from lightsheet.pilot import sweep
 from lightsheet.run import Run
-
-RULES = ("ingest", "deconvolve", "consolidate")
-"""Whose jobs `snakemake plan` foresees."""
-
-MB = 10**6
-DAY = 24 * 60
-"""Minutes."""
-
-SLURM_CORES = 4
-"""Of a SLURM job that can use many; `--set-threads` says otherwise."""
-
-COORDINATORS = ("deconvolve", "pilot")
-"""Rules whose work Dask workers do."""
-
-PROCESS_MB = 300
-COORDINATOR_MB = 1000
-LEAST_MB = 500
-"""Snakemake's own step in a SLURM job takes a quarter of it."""
-
-SLOW_DISK = 50 * MB
-"""Bytes a second that a busy shared file system still gives."""
+from lightsheet.run.jobs import RULES, SLURM_CORES, Jobs
 
 
-@dataclass(frozen=True)
-class Jobs:
-    """The jobs of a run.
-
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    dask_cluster : str
-        Where the workers of `deconvolve` are: `local`, or a section of jobqueue.yaml.
-    dask_workers : int
-        How many each of its jobs has.
-    cores : int
-        That one job may use.
-    """
-
-    run: Run
-    dask_cluster: str
-    dask_workers: int
-    cores: int
-
-    def threads(self, rule: str) -> int:
-        """Return the cores of a job."""
-        return 1 if rule in COORDINATORS and self.dask_cluster != "local" else self.cores
-
-    def memory(self, rule: str) -> Callable[[Any, int], int]:
-        """Return the function of Snakemake's resource `mem_mb`: it asks for more after each failure."""
-
-        def mem_mb(wildcards: Any, attempt: int) -> int:  # noqa: ARG001 (Snakemake passes it)
-            return max(LEAST_MB, math.ceil(self._megabytes(rule))) * attempt
-
-        return mem_mb
-
-    def _megabytes(self, rule: str) -> float:
-        voxels = math.prod(self.run.shape)
-        if rule == "ingest":
-            return PROCESS_MB + 1.5 * voxels * np.dtype(self.run.dtype).itemsize / MB
-        if rule == "consolidate":
-            return COORDINATOR_MB + voxels * np.dtype("float32").itemsize / MB
-        if rule in COORDINATORS and self.dask_cluster != "local":
-            return COORDINATOR_MB
-        config = self.run.config
-        methods = sweep.methods(config).values() if rule == "pilot" else [config["deconvolution"]]
-        volume = max(map(self._volume_bytes, methods)) / MB
-        return PROCESS_MB + volume * (self.dask_workers if rule in COORDINATORS else 1)
-
-    def _volume_bytes(self, asked: Mapping[str, Any]) -> int:
-        """Return what a worker needs for a volume with these settings of `deconvolution`."""
-        from lightsheet import restoration  # every job of a cluster run parses the Snakefile: 0.2 s
-
-        engine = asked["engine"] if asked["engine"] in FOREIGN else "cpu"
-        return restoration.memory_bytes(self.run.shape, self._psf_shape, engine, asked["acceleration"])
-
-    @cached_property
-    def _psf_shape(self) -> Sequence[int]:
-        """Return the size of the largest PSF at the voxel size of the volumes, before it is cropped."""
-        shapes = [shape for channel in self.run.channels if (shape := psf_shape(self.run, channel))]
-        largest: list[int] = np.max([(1, 1, 1), *shapes], axis=0).tolist()
-        return largest
-
-    def runtime(self, rule: str) -> int:
-        """Return the minutes that a job may take; a job cut short goes on where it was when it runs again."""
-        if rule in COORDINATORS:
-            return DAY  # workers wait in the queue, and the job waits for them
-        return 60 + math.ceil(self._bytes(rule) / SLOW_DISK / 60)
-
-    def _bytes(self, rule: str) -> int:
-        """Return how much a job reads or writes."""
-        raw, result = (self.run.layouts[kind].volume_bytes() for kind in ("raw", "result"))
-        if rule == "ingest":
-            return max(map(len, self.run.blocks.values())) * raw
-        return len(list(self.run.volumes())) * (raw + result)
-
-
-def psf_shape(run: Run, channel: str) -> list[int] | None:
-    """Return the size (z, y, x) of a channel's PSF at the voxel size of the volumes, before it is cropped.
-
-    None if it cannot be read: rule `psf` tells what is wrong with it.
-    """
-    fine, coarse = run.config["psf"]["voxel_size"], run.config["voxel_size"]
-    try:
-        shape = tiff.describe(Path(run.psf_file(channel)))[0]
-    except InputError:
-        return None
-    return [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(shape, "zyx", strict=True)]
-
-
-def jobs(run: Run, workflow: Any) -> Jobs:
+def read_jobs(run: Run, workflow: Any) -> Jobs:
     """Read from Snakemake where Dask workers shall be, and how many cores a job may use.
 
     Parameters
@@ -147,8 +29,8 @@ def jobs(run: Run, workflow: Any) -> Jobs:
     )
 
 
-def given(workflow: Any, jobs: Jobs) -> dict[str, Any]:
-    """Read from Snakemake what `lightsheet.forecast.site.place` needs to know, besides the run.
+def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
+    """Read from Snakemake what `lightsheet.planning.site.describe_place` needs to know, besides the run.
 
     Parameters
     ----------

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
-from lightsheet import slurm
+from lightsheet.cluster import NoAnswerError, SlurmJob, list_jobs, recall_job
 
 CHECK_SECONDS = 0.5
 DOUBTS = 3
 """How often a job must be found ended before the plugin is believed to have missed it."""
 
 
-def adopt(executor: Any, label: str, logs: Path) -> None:
+def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
     """Set the plugin right, before it submits its first job.
 
     Parameters
@@ -31,11 +31,11 @@ def adopt(executor: Any, label: str, logs: Path) -> None:
         executor.run_uuid = f"{label}_{executor.run_uuid}"
     if not settings.logdir:
         executor.slurm_logdir = logs.absolute()
-    hurry(executor, 3 * settings.init_seconds_before_status_checks)
-    watch(executor)
+    hurry_plugin(executor, 3 * settings.init_seconds_before_status_checks)
+    watch_jobs(executor)
 
 
-def hurry(executor: Any, longest: float) -> None:
+def hurry_plugin(executor: Any, longest: float) -> None:
     """Let the plugin ask after its jobs often enough, and end at once when the run does.
 
     It would ask ever more rarely, every three minutes in the end; a SLURM that forgets jobs sooner would make it
@@ -57,7 +57,7 @@ def hurry(executor: Any, longest: float) -> None:
     executor.sleep = sleep
 
 
-def watch(executor: Any) -> None:
+def watch_jobs(executor: Any) -> None:
     """Settle the jobs for which the plugin would wait for ever.
 
     Preempted or lost with their node, and not put back into the queue; or ended while SLURM did not answer for so
@@ -77,28 +77,28 @@ def watch(executor: Any) -> None:
             job = ended.get(info.external_jobid)
             doubts[info.external_jobid] += 1 if job else -doubts[info.external_jobid]
             if job and doubts[job.id] >= DOUBTS:
-                _settle(executor, info, job if job.state != "UNKNOWN" else slurm.ended(job.id))
+                _settle(executor, info, job if job.state != "UNKNOWN" else recall_job(job.id))
             else:
                 yield info
 
     executor.check_active_jobs = check
 
 
-def _ended(name: str, ids: Collection[str]) -> dict[str, slurm.Job]:
+def _ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
     """Return those jobs of that name which are over, or unknown to squeue; none if it does not answer."""
     if not ids:
         return {}
     try:
-        known = {job.id: job for job in slurm.jobs(name)}
-    except slurm.NoAnswerError:
+        known = {job.id: job for job in list_jobs(name)}
+    except NoAnswerError:
         return {}
     # members of a job array ("12_3") may be shown as one: they are left to the plugin
-    jobs = [known.get(number, slurm.Job(number, "", "UNKNOWN", "", "")) for number in ids if "_" not in number]
+    jobs = [known.get(number, SlurmJob(number, "", "UNKNOWN", "", "")) for number in ids if "_" not in number]
     return {job.id: job for job in jobs if job.is_over}
 
 
-def _settle(executor: Any, info: Any, job: slurm.Job) -> None:
-    """Tell Snakemake how a job ended, in the plugin's words, which `lightsheet.triage` reads."""
+def _settle(executor: Any, info: Any, job: SlurmJob) -> None:
+    """Tell Snakemake how a job ended, in the plugin's words, which `lightsheet.workflow.failures` reads."""
     if job.state == "COMPLETED":
         executor.report_job_success(info)
     else:

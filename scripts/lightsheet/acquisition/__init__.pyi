@@ -1,0 +1,7 @@
+from .discovery import discover as discover
+from .hyperstack import unfold_hyperstack as unfold_hyperstack
+from .inventory import describe_acquisition as describe_acquisition, write_inventory as write_inventory
+from .lazy import open as open
+from .model import Acquisition as Acquisition, Piece as Piece, Tile as Tile, Volume as Volume
+from .names import parse_name as parse_name
+from .seconds import find_interval as find_interval, is_irregular as is_irregular, measure_steps as measure_steps

@@ -1,0 +1,87 @@
+"""What an acquisition is made of: pieces of files, tiles, volumes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from lightsheet.acquisition.listing import Reasons
+from lightsheet.acquisition.seconds import find_interval
+from lightsheet.acquisition.settling import remark_on_waiting
+
+Position = tuple[int, int, int]
+
+
+class Piece(NamedTuple):
+    """A file, or some of its pages (from 0); None for all of them."""
+
+    path: Path
+    pages: range | None = None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Its (z, y, x) index in the tile grid, from 0, and the pieces that make it when stacked along z, in order."""
+
+    position: Position
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One timepoint of one channel; no tiles: it is missing, a hole.
+
+    `seconds` since the acquisition's first volume, None where unknown.
+    """
+
+    channel: str
+    timepoint: int
+    seconds: float | None
+    tiles: tuple[Tile, ...]
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The pieces of all tiles."""
+        return tuple(piece for tile in self.tiles for piece in tile.pieces)
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """A folder of TIFF stacks, understood.
+
+    Channels are in natural order, `wavelengths` in nm, `timepoints` their number, `grid` the number of tiles
+    along (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint,
+    then channel. `left_out` holds (file name, why) of every TIFF not used, `waiting` of every TIFF left for the
+    next run, `remarks` sentences for the person who runs it.
+    """
+
+    folder: Path
+    channels: tuple[str, ...]
+    wavelengths: dict[str, int | None]
+    timepoints: int
+    grid: Position
+    seconds: tuple[float | None, ...] | None
+    volumes: tuple[Volume, ...]
+    left_out: Reasons
+    remarks: tuple[str, ...]
+    waiting: Reasons = field(default=(), compare=False, repr=False)
+
+    @property
+    def interval(self) -> float | None:
+        """Median seconds from one timepoint to the next; None where no two times are known."""
+        return find_interval(self.seconds or ())
+
+    @property
+    def missing(self) -> tuple[tuple[str, int], ...]:
+        """Channel and timepoint of each hole."""
+        return tuple((volume.channel, volume.timepoint) for volume in self.volumes if not volume.tiles)
+
+    @property
+    def names_seen(self) -> tuple[str, ...]:
+        """The TIFFs, relative to the folder, in or left out, from which `discover` makes this acquisition again."""
+        paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
+        return (*(path.relative_to(self.folder).as_posix() for path in paths), *(name for name, _ in self.left_out))
+
+    @property
+    def waiting_remark(self) -> str | None:
+        """A sentence on what is left for the next run; None if nothing is."""
+        return remark_on_waiting(self.waiting) if self.waiting else None

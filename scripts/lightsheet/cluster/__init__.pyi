@@ -1,0 +1,13 @@
+from .dispatch import WorkerPool as WorkerPool, map_volumes as map_volumes
+from .jobqueue import choose_lifetime as choose_lifetime, read_section as read_section
+from .slurm import (
+    JOBQUEUE as JOBQUEUE,
+    NoAnswerError as NoAnswerError,
+    SlurmJob as SlurmJob,
+    cancel_jobs as cancel_jobs,
+    explain_end as explain_end,
+    label_jobs as label_jobs,
+    list_jobs as list_jobs,
+    recall_job as recall_job,
+)
+from .workers import WorkerRequest as WorkerRequest, start_workers as start_workers

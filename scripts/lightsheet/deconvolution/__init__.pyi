@@ -1,0 +1,25 @@
+from .auto_iterations import (
+    choose_iterations as choose_iterations,
+    find_brightest_part as find_brightest_part,
+    find_brightest_region as find_brightest_region,
+)
+from .backend import Backend as Backend, make_numpy_backend as make_numpy_backend
+from .blocks import (
+    MemoryLimit as MemoryLimit,
+    assemble_blocks as assemble_blocks,
+    choose_block_shape as choose_block_shape,
+    cut_blocks as cut_blocks,
+    measure_halo as measure_halo,
+)
+from .engines import (
+    ALGORITHM_VERSION as ALGORITHM_VERSION,
+    ENGINES as ENGINES,
+    count_slots as count_slots,
+    describe_engine as describe_engine,
+    resolve_engine as resolve_engine,
+    resolve_iterations as resolve_iterations,
+    richardson_lucy as richardson_lucy,
+    try_engine as try_engine,
+)
+from .method import CHOICES as CHOICES, FOREIGN as FOREIGN, Method as Method, check_method as check_method
+from .padding import make_frame as make_frame, make_frame_of as make_frame_of

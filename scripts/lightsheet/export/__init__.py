@@ -1,1 +1,0 @@
-"""Copies of a finished run in other formats."""

@@ -1,1 +1,0 @@
-"""What a run will take, before any pixel is computed."""

@@ -1,1 +1,0 @@
-"""The pilot: iterations and methods tried on one volume of each channel, before a run."""

@@ -1,0 +1,10 @@
+from .blocks import deconvolve_block as deconvolve_block, ingest_block as ingest_block
+from .camera import (
+    estimate_background as estimate_background,
+    find_stored_per_count as find_stored_per_count,
+    subtract_background as subtract_background,
+)
+from .deconvolve import deconvolve_volume as deconvolve_volume, restore_volume as restore_volume
+from .ingest import ingest_volume as ingest_volume
+from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
+from .statistics import combine_parts as combine_parts, summarise_part as summarise_part

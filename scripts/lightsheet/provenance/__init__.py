@@ -1,0 +1,5 @@
+"""The RO-Crate of a run, and what proves it: verify, repeat, compare."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""From the image of a bead to the PSF that deconvolution uses."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""One run: its configuration, what is there, what is to do, its jobs, its end."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

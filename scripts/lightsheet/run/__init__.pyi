@@ -1,0 +1,16 @@
+from .config import check_config as check_config, list_pilot_methods as list_pilot_methods
+from .consolidate import (
+    check_shards as check_shards,
+    publish_stores as publish_stores,
+    remove_unfinished as remove_unfinished,
+    write_manifest as write_manifest,
+)
+from .jobs import (
+    MB as MB,
+    RULES as RULES,
+    SLURM_CORES as SLURM_CORES,
+    Jobs as Jobs,
+    estimate_psf_shape as estimate_psf_shape,
+)
+from .prepare import prepare_run as prepare_run
+from .run import KINDS as KINDS, Run as Run

@@ -1,0 +1,16 @@
+from .lattice_settings import read_lattice_settings as read_lattice_settings
+from .metadata import FileMetadata as FileMetadata, read_metadata as read_metadata
+from .mosaic import (
+    PageRange as PageRange,
+    Tiles as Tiles,
+    digest_source as digest_source,
+    list_pieces as list_pieces,
+    open_mosaic as open_mosaic,
+)
+from .stack import (
+    count_pages as count_pages,
+    describe_stack as describe_stack,
+    open_stack as open_stack,
+    read_stack as read_stack,
+)
+from .voxel_size import decide_voxel_size as decide_voxel_size

@@ -1,0 +1,52 @@
+"""The settings that a lattice light-sheet microscope writes beside its stacks."""
+
+import logging
+import math
+import re
+from pathlib import Path
+
+from lightsheet.sources.metadata import LENGTHS, FileMetadata, convert_positive
+
+logger = logging.getLogger("lightsheet")
+
+
+def read_lattice_settings(folder: Path) -> FileMetadata | None:
+    """Read the settings that a lattice light-sheet microscope wrote beside its stacks.
+
+    Parameters
+    ----------
+    folder : Path
+        The acquisition's; its ``*Settings.txt`` are read.
+
+    Returns
+    -------
+    Metadata or None
+        The distance between planes in `z_choices`: as the microscope moved, and, where it moved the sample, also
+        as it is after deskewing (the step times the sine of the angle between stage and light sheet). The lasers
+        in `wavelengths`. None where there is no such file, or several say different things.
+    """
+    found = [_read_settings(path) for path in sorted(folder.glob("*Settings.txt")) if path.is_file()]
+    if len({settings.z_choices for settings in found}) > 1:
+        logger.debug("%s: its settings files contradict each other: %s", folder, found)
+        return None
+    return found[0] if found else None
+
+
+def _read_settings(path: Path) -> FileMetadata:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    motion = re.search(r"^Z motion\s*:\s*(.*)$", text, re.MULTILINE)
+    moved = _moved_part(motion[1].lower() if motion else "")
+    steps = re.findall(rf"^{moved} Offset, Interval.*:\s*\S+\s+(\S+)\s+\d+\s*$", text, re.MULTILINE)
+    choices = {step for number in steps if (step := convert_positive(number, "um", LENGTHS))}
+    angle = re.search(r"^Angle between stage and bessel beam \(deg\) = (-?[0-9.]+)\s*$", text, re.MULTILINE)
+    if moved == "S PZT" and angle and (sine := abs(math.sin(math.radians(float(angle[1]))))) > 0:
+        choices |= {step * sine for step in choices}
+    lasers = re.findall(r"^Excitation Filter, Laser.*:\s*\S+\s+(\d+)\s", text, re.MULTILINE)
+    return FileMetadata(path.name, wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True)))
+
+
+def _moved_part(motion: str) -> str:
+    """Name the part whose steps are those from plane to plane, as the settings call it."""
+    if "sample" in motion:
+        return "S PZT"
+    return "Z Galvo" if "piezo" not in motion and "galvo" in motion else "Z PZT"

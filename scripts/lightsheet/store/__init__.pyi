@@ -1,0 +1,43 @@
+from .ngff import (
+    NGFF_VERSION as NGFF_VERSION,
+    describe_channels as describe_channels,
+    describe_multiscales as describe_multiscales,
+    list_colours as list_colours,
+    read_ome as read_ome,
+)
+from .paths import (
+    CONFIG_FILE as CONFIG_FILE,
+    README_FILE as README_FILE,
+    REQUIREMENTS_FILE as REQUIREMENTS_FILE,
+    SNAKEFILE_COPY as SNAKEFILE_COPY,
+    VOLUMES_FILE as VOLUMES_FILE,
+    Results as Results,
+    name_measured_psf as name_measured_psf,
+)
+from .publish import publish_store as publish_store
+from .published import (
+    PublishedChannel as PublishedChannel,
+    PublishedImage as PublishedImage,
+    find_finished as find_finished,
+    read_image as read_image,
+)
+from .pyramid import Shape as Shape, choose_chunk as choose_chunk, downsample as downsample
+from .records import (
+    Record as Record,
+    is_done as is_done,
+    make_failure as make_failure,
+    make_record as make_record,
+    read_record as read_record,
+    shards_exist as shards_exist,
+    time_stage as time_stage,
+    write_record as write_record,
+)
+from .shard import find_fault as find_fault, iterate_chunks as iterate_chunks, write_shard as write_shard
+from .shard_codec import Codec as Codec, complete_codec as complete_codec
+from .volumes import (
+    StoreLayout as StoreLayout,
+    make_hole as make_hole,
+    read_volume as read_volume,
+    shard_path as shard_path,
+    write_volume as write_volume,
+)

@@ -1,0 +1,32 @@
+from .bands import BandSource as BandSource, count_joint_rows as count_joint_rows
+from .errors import InputError as InputError
+from .files import (
+    PART as PART,
+    begin_writeback as begin_writeback,
+    digest_blake3 as digest_blake3,
+    digest_json as digest_json,
+    digest_sha256 as digest_sha256,
+    flush as flush,
+    read_json as read_json,
+    stat_file as stat_file,
+    swap_folders as swap_folders,
+    wait_until_visible as wait_until_visible,
+    write_json as write_json,
+    write_text as write_text,
+    write_whole as write_whole,
+)
+from .log import (
+    NEWS_SECONDS as NEWS_SECONDS,
+    Progress as Progress,
+    format_duration as format_duration,
+    format_size as format_size,
+    log_job as log_job,
+    logger as logger,
+    name_subject as name_subject,
+)
+from .machine import (
+    Allocate as Allocate,
+    allocate_on_disk as allocate_on_disk,
+    count_cores as count_cores,
+    find_memory_limit as find_memory_limit,
+)
