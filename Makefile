@@ -7,6 +7,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 CHECKED := scripts tests benchmarks
 SNAKEMAKE := $(BIN)/snakemake --cores all
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Only what the locks name, so that an installation is the same in years. They are complete (a test), so pip resolves
+# nothing: old ones (23.2) stop at `fsspec` as unpinned, with `fsspec[s3]` locked, once there is a newer fsspec. The two
+# packages without wheels are built by the setuptools of requirements-build.txt: isolated builds fetch the newest one.
+INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only-binary :all: --no-binary atomicwrites,connection-pool
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 
 .PHONY: help install install-dev install-gpu demo picture check lint test lock
 .DEFAULT_GOAL := help
@@ -17,20 +24,21 @@ help:  ## this list
 install: $(BIN)/.installed  ## the environment, in .venv/
 install-dev: $(BIN)/.installed-dev  ## the same, and what tests and checks need
 install-gpu: install  ## the same, and CuPy for CUDA 13
-	$(BIN)/python -m pip install --quiet --require-hashes -r envs/requirements-gpu.txt
+	$(INSTALL) -r envs/requirements-gpu.txt
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python3 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "$(CURDIR)/scripts" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightsheet.pth"
 
-$(BIN)/.installed: envs/requirements.txt | $(BIN)/python
+$(BIN)/.installed: envs/requirements-build.txt envs/requirements.txt | $(BIN)/python
 	@echo "installing what the workflow needs into $(VENV)/ (once, a minute or two)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(INSTALL) -r envs/requirements-build.txt
+	$(INSTALL) -r envs/requirements.txt
 	@touch $@
 
 $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(INSTALL) -r $<
 	@touch $@
 
 data/demo/.simulated: | $(BIN)/.installed
@@ -73,9 +81,6 @@ test: install-dev  ## every test, with the library's coverage
 	$(BIN)/python -m pytest --numprocesses=3 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 lock:  ## pin envs/*.in anew, with hashes
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --output-file envs/requirements-dev.txt envs/requirements-dev.in
-	for name in requirements requirements-gpu; do \
-		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-			--no-emit-index-url --no-emit-find-links --constraint envs/requirements-dev.txt \
-			--output-file envs/$$name.txt envs/$$name.in; done
+	$(LOCK) --output-file envs/requirements-dev.txt envs/requirements-dev.in
+	for name in requirements requirements-build requirements-gpu; do \
+		$(LOCK) --constraint envs/requirements-dev.txt --output-file envs/$$name.txt envs/$$name.in || exit; done

@@ -1,26 +1,136 @@
-"""The environments in envs/ agree with one another and name no package index."""
+"""The environments in envs/ are complete, agree with one another, and name no package index."""
 
+import functools
+import platform
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-ENVS = Path(__file__).parents[1] / "envs"
-NAME = re.compile(r"^([A-Za-z0-9_.-]+)")
+ROOT = Path(__file__).parents[1]
+ENVS = ROOT / "envs"
+LOCKS = ("requirements", "requirements-build", "requirements-dev", "requirements-gpu")
+PYTHONS = ("3.11", "3.12", "3.13")
 CONDA_NAMES = {"matplotlib": "matplotlib-base"}
+SNAKEMAKES = ("snakemake", "snakemake-executor-plugin-slurm", "pygments")
+"""What only Snakemake needs, which runs outside of the conda environment."""
 
 
-def asked() -> list[str]:
-    lines = (ENVS / "requirements.in").read_text().splitlines()
-    return [match[1] for line in lines if (match := NAME.match(line))]
+def asked(name: str = "requirements") -> list[Requirement]:
+    """Return what an .in file asks for, and what the .in file that it names does."""
+    found = []
+    for line in (ENVS / f"{name}.in").read_text().splitlines():
+        if line.startswith("-r "):
+            found += asked(line.removeprefix("-r ").removesuffix(".in"))
+        elif not line.startswith("#"):
+            found.append(Requirement(line))
+    return found
 
 
-def pinned(name: str) -> str:
-    """Return the version that requirements.txt pins on Python 3.12 and newer."""
-    lines = re.findall(rf"^{name}==(\S+)(.*)$", (ENVS / "requirements.txt").read_text(), re.MULTILINE)
-    (version,) = [version for version, marker in lines if "< '3.12'" not in marker]
-    return version
+def locked(name: str) -> str:
+    return (ENVS / f"{name}.txt").read_text()
+
+
+def pins(lock: str, python: str) -> dict[str, Requirement]:
+    """Return what a lock pins on a Python, by name."""
+    lines = [Requirement(line) for line in re.findall(r"^(\S+==.+?) \\$", lock, re.MULTILINE)]
+    return {line.name: line for line in lines if line.marker is None or line.marker.evaluate(environment(python))}
+
+
+def version(pin: Requirement) -> str:
+    (specifier,) = pin.specifier
+    return specifier.version
+
+
+def environment(python: str) -> dict[str, str]:
+    found = {"python_version": python, "python_full_version": f"{python}.7", "implementation_version": f"{python}.7"}
+    return {**default_environment(), **found}
+
+
+@functools.cache
+def needs(name: str, version: str) -> list[Requirement] | None:
+    """Return what a release needs; None if it is not the one that is installed here."""
+    try:
+        if metadata.version(name) != version:
+            return None
+    except metadata.PackageNotFoundError:
+        return None
+    return [Requirement(each) for each in metadata.requires(name) or []]
+
+
+def unmet(lock: str, python: str, needed: list[Requirement]) -> list[str]:
+    """Say which requirements, of `needed` and of what is pinned and installed here, a lock does not meet on a Python.
+
+    A pin has to carry the extras asked of it: they decide what else is needed, and old pips (23.2) that resolve
+    look for `a[b]` on its own, and call it unpinned once there is a newer `a`.
+    """
+    pinned = pins(lock, python)
+    asking = [("we", each, {""}) for each in needed]
+    for name, pin in pinned.items():
+        extras = {"", *map(canonicalize_name, pin.extras)}
+        asking += [(name, each, extras) for each in needs(name, version(pin)) or []]
+    found = []
+    for name, requirement, extras in asking:
+        where = environment(python)
+        if requirement.marker and not any(requirement.marker.evaluate({**where, "extra": e}) for e in extras):
+            continue
+        pin = pinned.get(canonicalize_name(requirement.name))
+        if pin is None or not requirement.specifier.contains(version(pin), prereleases=True):
+            found.append(f"{name}: {requirement}, not {pin}")
+        elif lost := {*map(canonicalize_name, requirement.extras)} - {*map(canonicalize_name, pin.extras)}:
+            found.append(f"{name}: {requirement}, and {pin} lacks the extra {', '.join(sorted(lost))}")
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_requirement_of_what_is_locked_is_met_by_the_lock(name: str, python: str) -> None:
+    assert unmet(locked(name), python, asked(name)) == []
+
+
+def test_the_installed_packages_are_those_that_are_locked() -> None:
+    """So that the test above knows what each of them needs, on this Python."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    here = pins(locked("requirements-dev"), python)
+    assert [str(pin) for name, pin in here.items() if needs(name, version(pin)) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "found"),
+    [
+        (r"\[.+\]==", "==", r"pytest-cov: coverage\[toml\].*, and coverage==\S+ lacks the extra toml"),
+        (r"^tornado==.*", "", r"distributed: tornado.*, not None"),
+        (r"^click==\S+", "click==1.0", r"dask: click.*, not click==1.0"),
+    ],
+)
+def test_a_lock_that_lacks_something_is_found_out(pattern: str, replacement: str, found: str) -> None:
+    lock = re.sub(pattern, replacement, locked("requirements-dev"), flags=re.MULTILINE)
+    assert any(re.fullmatch(found, each) for each in unmet(lock, "3.12", []))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
+    blocks = re.split(r"\n(?=\S)", locked(name).strip())
+    for block in blocks:
+        assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,._-]+\])?==\S+", block), block
+        assert "--hash=sha256:" in block, block
+    assert "://" not in locked(name)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_tests_run_on_the_versions_that_users_get(python: str) -> None:
+    developers, *others = (
+        {name: version(pin) for name, pin in pins(locked(lock), python).items()}
+        for lock in ("requirements-dev", "requirements", "requirements-gpu")
+    )
+    for users in others:
+        assert {name: version for name, version in users.items() if version != developers.get(name, version)} == {}
+    assert others[0].keys() <= developers.keys()
 
 
 def conda() -> dict[str, str]:
@@ -29,27 +139,8 @@ def conda() -> dict[str, str]:
     return dict(map(tuple, split))
 
 
-@pytest.mark.parametrize("name", [name for name in asked() if not name.startswith("snakemake")])
-def test_the_conda_environment_has_the_pinned_version(name: str) -> None:
-    assert conda()[CONDA_NAMES.get(name, name)] == pinned(name)
-
-
-def test_the_conda_environment_has_nothing_else() -> None:
-    names = {CONDA_NAMES.get(name, name) for name in asked() if not name.startswith("snakemake")}
-    assert set(conda()) - {"python"} == names
-
-
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-gpu.txt"])
-def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
-    blocks = re.split(r"\n(?=\S)", (ENVS / name).read_text().strip())
-    assert len(blocks) > 1
-    for block in blocks:
-        assert re.match(r"[a-z0-9._-]+==\S+", block), block
-        assert "--hash=sha256:" in block, block
-    assert "://" not in (ENVS / name).read_text()
-
-
-def test_tests_run_on_the_versions_that_users_get() -> None:
-    developers = set(re.findall(r"^\S+==\S+.*$", (ENVS / "requirements-dev.txt").read_text(), re.MULTILINE))
-    users = set(re.findall(r"^\S+==\S+.*$", (ENVS / "requirements.txt").read_text(), re.MULTILINE))
-    assert users <= developers
+def test_the_conda_environment_has_the_pinned_versions_and_nothing_else() -> None:
+    versions = conda()
+    users = pins(locked("requirements"), versions.pop("python"))
+    names = {each.name for each in asked()} - set(SNAKEMAKES)
+    assert versions == {CONDA_NAMES.get(name, name): version(users[name]) for name in names}
