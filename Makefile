@@ -21,15 +21,14 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(BIN)/.installed  ## the environment, in .venv/
-install-dev: $(BIN)/.installed-dev  ## the same, and what tests and checks need
+install: $(BIN)/lightsheet  ## the environment, in .venv/
+install-dev: install $(BIN)/.installed-dev  ## the same, and what tests and checks need
 install-gpu: install  ## the same, and CuPy for CUDA 13
 	$(INSTALL) -r envs/requirements-gpu.txt
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python3 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@echo "$(CURDIR)/scripts" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lightsheet.pth"
 
 $(BIN)/.installed: envs/requirements-build.txt envs/requirements.txt | $(BIN)/python
 	@echo "installing what the workflow needs into $(VENV)/ (once, a minute or two)"
@@ -37,11 +36,15 @@ $(BIN)/.installed: envs/requirements-build.txt envs/requirements.txt | $(BIN)/py
 	$(INSTALL) -r envs/requirements.txt
 	@touch $@
 
+$(BIN)/lightsheet: pyproject.toml $(BIN)/.installed
+	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
 $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
 	$(INSTALL) -r $<
 	@touch $@
 
-data/demo/.simulated: | $(BIN)/.installed
+data/demo/.simulated: | $(BIN)/lightsheet
 	@echo "simulating an acquisition in data/demo"
 	$(BIN)/python scripts/simulate.py data/demo
 	@touch $@

@@ -3,6 +3,7 @@
 import functools
 import platform
 import re
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -144,3 +145,11 @@ def test_the_conda_environment_has_the_pinned_versions_and_nothing_else() -> Non
     users = pins(locked("requirements"), versions.pop("python"))
     names = {each.name for each in asked()} - set(SNAKEMAKES)
     assert versions == {CONDA_NAMES.get(name, name): version(users[name]) for name in names}
+
+
+def test_the_package_is_built_by_what_is_locked_and_has_one_version() -> None:
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    build = [Requirement(each) for each in package["build-system"]["requires"]]
+    assert unmet(locked("requirements-build"), "3.12", build) == []
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert package["project"]["version"] == citation["version"]

@@ -55,6 +55,7 @@ def test_requirements_name_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> 
         {},
         {"Name": "pillow", "Version": "11"},
         {"Name": "a", "Version": "1"},
+        {"Name": "lightsheet-decon", "Version": "1"},
     ]
     distributions = [SimpleNamespace(metadata=each, version=each.get("Version")) for each in found]
     monkeypatch.setattr(software.metadata, "distributions", lambda: distributions)

@@ -30,6 +30,9 @@ LIBRARIES = {
 
 CODE = "SHA-256 of what `sha256sum` says of Snakefile, config/schema.yaml and every .py and .jinja file in scripts/"
 
+OURSELVES = "lightsheet-decon"
+"""The workflow's own package: `make install` has it from the checkout, no index does."""
+
 UNKNOWN = "unknown"
 
 
@@ -81,9 +84,10 @@ def list_versions() -> dict[str, str]:
 
 
 def list_requirements() -> str:
-    """Name every installed distribution and its version, as `pip install -r` reads it."""
+    """Name every installed distribution but our own and its version, as `pip install -r` reads it."""
     found: dict[str, str] = {}
     for each in metadata.distributions():  # of two with one name, the first is the one that is imported
-        if name := each.metadata.get("Name"):  # which a half removed one lacks
+        name = each.metadata.get("Name")  # which a half removed one lacks
+        if name and name != OURSELVES:
             found.setdefault(name.casefold(), f"{name}=={each.version}")
     return "".join(f"{line}\n" for line in sorted(found.values(), key=str.casefold))
