@@ -15,7 +15,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help install install-dev install-gpu demo picture check lint test lock
+.PHONY: help install install-dev install-gpu demo picture check lint test test-install tried lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -82,6 +82,20 @@ lint: install-dev  ## format, lint and types alone
 
 test: install-dev  ## every test, with the library's coverage
 	$(BIN)/python -m pytest --numprocesses=3 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+
+# In a fresh clone .venv/ is what users have, until install-dev adds to it; later it takes an environment of its own.
+test-install:  ## what users have, no more: the demo, tiny, and its --report run on requirements.txt alone
+	@$(MAKE) --no-print-directory tried $(if $(wildcard $(BIN)/.installed-dev),VENV=.cache/users)
+
+TRIED := .cache/tried
+tried: install
+	! $(BIN)/python -c 'import pytest' 2>/dev/null
+	$(BIN)/python -m pip check
+	rm -rf $(TRIED)
+	$(BIN)/python scripts/simulate.py --shape 12 40 36 --psf-shape 31 20 20 --timepoints 1 $(TRIED)/data/demo >/dev/null
+	$(SNAKEMAKE) --directory $(TRIED) --configfile config/demo.yaml --quiet all
+	$(SNAKEMAKE) --directory $(TRIED) --configfile config/demo.yaml --report report.zip
+	test -s $(TRIED)/report.zip
 
 lock:  ## pin envs/*.in anew, with hashes
 	$(LOCK) --output-file envs/requirements-dev.txt envs/requirements-dev.in
