@@ -8,37 +8,15 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lightsheet.cluster import JOBQUEUE
 from lightsheet.deconvolution import CHOICES
-from lightsheet.planning import (
-    Disk,
-    Plan,
-    choose_rates,
-    convert_plan,
-    describe_machine,
-    describe_place,
-    find_work,
-    format_plan,
-    imagine_run,
-    look_at_disk,
-    read_profile,
-)
+from lightsheet.planning import describe_machine, imagine_run, plan_run, read_profile
 from lightsheet.run import Run
 from lightsheet.system import InputError, count_cores, log_job, logger, read_json, write_json, write_text
-
-
-def plan(
-    run: Run, given: Mapping[str, Any], pilot: Mapping[str, Any] | None, disk: Disk | None
-) -> tuple[str, dict[str, Any]]:
-    """Return the plan of a run as a text and as JSON."""
-    work, place = find_work(run), describe_place(run, **given)
-    rates = choose_rates(work, place, pilot)
-    found = Plan(work, place, rates)
-    return format_plan(found, disk), convert_plan(found, disk)
 
 
 def positive(text: str) -> int:
@@ -82,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             run, where = imagine(Path(folder), options), somewhere(options)
-            print(plan(run, where, measured(options.pilot) if options.pilot else None, None)[0], end="")
+            text, _ = plan_run(run, where, measured(options.pilot) if options.pilot else None, None)
+            print(text, end="")
     except InputError as error:
         print(f"plan.py: {error}", file=sys.stderr)
         return 2
@@ -123,9 +102,7 @@ if __name__ == "__main__":
         sys.exit(main())
     with log_job(snakemake.log[0]):
         results = snakemake.params.run.results
-        told, numbers = plan(
-            snakemake.params.run, snakemake.params.place, read_json(results.pilot), look_at_disk(results.folder)
-        )
-        logger.info("%s", told)
-        write_text(results.folder / "plan.txt", told)
+        text, numbers = plan_run(snakemake.params.run, snakemake.params.place, read_json(results.pilot), results.folder)
+        logger.info("%s", text)
+        write_text(results.folder / "plan.txt", text)
         write_json(results.folder / "plan.json", numbers)

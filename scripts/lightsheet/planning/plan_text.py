@@ -1,14 +1,50 @@
 """A plan as a text that a person reads, and as JSON."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from lightsheet.planning.advice import Disk, advise
+from lightsheet.planning.advice import Disk, advise, look_at_disk
 from lightsheet.planning.plan import Plan, RulePlan
+from lightsheet.planning.rates import choose_rates
+from lightsheet.planning.site import describe_place
+from lightsheet.planning.workload import find_work
+from lightsheet.run import Run
 from lightsheet.system import format_duration, format_size
 
 HEAD = ("", "jobs", "cores", "memory a job", "s a volume", "time a job", "limit", "core-h", "GPU-h", "where")
+
+
+def plan_run(
+    run: Run, place: Mapping[str, Any], pilot: Mapping[str, Any] | None, disk: Path | None
+) -> tuple[str, dict[str, Any]]:
+    """Foresee jobs, time, memory and disk of what a run still has to do.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    place : mapping
+        Where its jobs and workers would be: what `read_place`, `read_profile` or `describe_machine` return.
+    pilot : mapping or None
+        What `snakemake pilot` wrote into `pilot.json`; None: measurements that come with the program are used.
+    disk : Path or None
+        The folder of the results, to compare with what is free on its disk; None: not compared.
+
+    Returns
+    -------
+    text, numbers
+        Of `plan.txt` and of `plan.json`.
+
+    Raises
+    ------
+    InputError
+        If jobqueue.yaml cannot be used.
+    """
+    work, site = find_work(run), describe_place(run, **place)
+    plan, free = Plan(work, site, choose_rates(work, site, pilot)), look_at_disk(disk) if disk else None
+    return format_plan(plan, free), convert_plan(plan, free)
 
 
 def format_plan(found: Plan, disk: Disk | None) -> str:
