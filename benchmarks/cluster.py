@@ -41,8 +41,8 @@ from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
 
 asked = WorkerRequest("cpu", 4, 1, "ls-benchmark", Path("logs"))
 with start_workers(asked, "cpu", 0) as pool:
-    while len(pool.free([])) < 4:
-        pool.tend(4, [])
+    while len(pool.list_free([])) < 4:
+        pool.maintain(4, [])
         time.sleep(0.5)
     start, before = time.monotonic(), time.process_time()
     ended = list(map_volumes(pool, os.getpid, {f"volume {n}": {} for n in range(2000)}, "nothing"))

@@ -39,14 +39,14 @@ class FakePool:
     def __init__(self, answers: dict[str, list[Answer]], slots: int = 1) -> None:
         self.client, self.slots = self, slots
         self.flights: dict[str, list[Future]] = defaultdict(list)
-        self.answers = {name: list(each) for name, each in answers.items()}
-        self.given: list[tuple[str, str]] = []
+        self.answers = {name: list(tries) for name, tries in answers.items()}
+        self.submissions: list[tuple[str, str]] = []
         self.ends: dict[str, str] = {}
-        self.workers, self.count, self.unknown = {"w0", "w1"}, 2, 0
+        self.workers, self.count, self.questions = {"w0", "w1"}, 2, 0
 
     def submit(self, _function: Any, *, name: str, workers: list[str], **_: Any) -> Future:
         (address,) = workers
-        self.given.append((name, address))
+        self.submissions.append((name, address))
         answer = self.answers[name].pop(0)
         future = Future(answer)
         self.flights[address].append(future)
@@ -57,29 +57,29 @@ class FakePool:
                 lost.status = "pending"
         return future
 
-    def tend(self, left: int, busy: Sequence[str]) -> None:
-        assert left >= len(busy)
-        assert left > 0
+    def maintain(self, volumes: int, busy: Sequence[str]) -> None:
+        assert volumes >= len(busy)
+        assert volumes > 0
         while len(self.workers) < 2:
             self.workers.add(f"w{self.count}")
             self.count += 1
 
-    def here(self) -> set[str]:
+    def list_connected(self) -> set[str]:
         return self.workers
 
-    def free(self, busy: Sequence[str]) -> list[str]:
+    def list_free(self, busy: Sequence[str]) -> list[str]:
         self.flights.clear()
         return [
             address for slot in range(self.slots) for address in sorted(self.workers) if busy.count(address) <= slot
         ]
 
-    def loss(self, address: str) -> WorkerLoss | None:
-        self.unknown += 1
-        if self.unknown % 2:
+    def explain_loss(self, address: str) -> WorkerLoss | None:
+        self.questions += 1
+        if self.questions % 2:
             return None  # SLURM does not know yet
         return WorkerLoss(f"{address} {self.ends[address]}", self.ends[address] == "FAILED")
 
-    def took(self, address: str, seconds: float) -> None:
+    def record_duration(self, address: str, seconds: float) -> None:
         assert address in self.workers
         assert seconds >= 0
 
@@ -99,7 +99,7 @@ def run(answers: dict[str, list[Answer]], slots: int = 1) -> tuple[dict[str, Bas
 def test_every_worker_has_one_volume_at_a_time() -> None:
     errors, pool = run({f"v{n}": [None] for n in range(5)})
     assert set(errors.values()) == {None}
-    assert [address for _, address in pool.given] == ["w0", "w1", "w0", "w1", "w0"]
+    assert [address for _, address in pool.submissions] == ["w0", "w1", "w0", "w1", "w0"]
 
 
 def test_a_volume_is_given_up_after_three_exceptions_and_the_others_are_done() -> None:
@@ -108,26 +108,26 @@ def test_a_volume_is_given_up_after_three_exceptions_and_the_others_are_done() -
     )
     assert str(errors["bad"]) == "3"
     assert errors["good"] is errors["late"] is None
-    assert [name for name, _ in pool.given].count("bad") == 3
+    assert [name for name, _ in pool.submissions].count("bad") == 3
 
 
 def test_a_volume_that_kills_its_worker_is_given_up_after_three_workers() -> None:
     errors, pool = run({"bad": ["FAILED"] * 3, "good": [None]})
     assert isinstance(errors["bad"], InputError)
     assert "FAILED" in str(errors["bad"])
-    assert len({address for name, address in pool.given if name == "bad"}) == 3
+    assert len({address for name, address in pool.submissions if name == "bad"}) == 3
 
 
 def test_a_worker_with_slots_has_so_many_volumes_at_a_time() -> None:
     errors, pool = run({f"v{n}": [None] for n in range(7)}, slots=3)
     assert set(errors.values()) == {None}
-    assert [address for _, address in pool.given] == ["w0", "w1"] * 3 + ["w0"]
+    assert [address for _, address in pool.submissions] == ["w0", "w1"] * 3 + ["w0"]
 
 
 def test_a_volume_that_kills_its_worker_does_not_take_others_along_three_times() -> None:
     errors, pool = run({"a": [None] * 4, "b": [None] * 4, "c": [None] * 4, "d": [None] * 4, "bad": ["FAILED"] * 3}, 3)
     assert {name for name, error in errors.items() if error} == {"bad"}
-    assert [name for name, _ in pool.given].count("a") == 2, "lost with the bad one once, then apart from it"
+    assert [name for name, _ in pool.submissions].count("a") == 2, "lost with the bad one once, then apart from it"
 
 
 def test_losses_that_are_not_the_volumes_fault_do_not_count() -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.cluster import jobqueue
+from lightsheet.cluster import jobqueue, section
 from lightsheet.system.errors import InputError
 
 
@@ -13,7 +13,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_profiles_own_sections_are_read() -> None:
-    cpu, gpu = jobqueue.read_section("cpu"), jobqueue.read_section("gpu")
+    cpu, gpu = section.read_section("cpu"), section.read_section("gpu")
     assert (cpu.cores, cpu.gpu, cpu.memory, cpu.walltime, cpu.patience) == (8, False, None, 14400, 43200)
     assert gpu.gpu
 
@@ -22,7 +22,7 @@ def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
     file.write_text(
         "jobqueue: {big: {cores: 4, memory: 64GiB, walltime: '1-00:00:00'}}\nlightsheet: {wait-for-workers: 90s}"
     )
-    assert jobqueue.read_section("big") == jobqueue.Section("big", 4, False, 64 * 2**30, 86400, 90)
+    assert section.read_section("big") == section.Section("big", 4, False, 64 * 2**30, 86400, 90)
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
 def test_a_mistake_is_answered_with_the_file_and_the_section(file: Path, content: str, sentence: str) -> None:
     file.write_text(content)
     with pytest.raises(InputError, match=sentence) as caught:
-        jobqueue.read_section("big")
+        section.read_section("big")
     assert str(file) in str(caught.value)
 
 
 def test_a_missing_file_is_named(file: Path) -> None:
     with pytest.raises(InputError, match=f"{file} is not there"):
-        jobqueue.read_section("cpu")
+        section.read_section("cpu")
 
 
 def test_a_folder_with_a_blank_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="with a blank in its name; rename it"):
-        jobqueue.start_scheduler(jobqueue.read_section("cpu"), "ls-test", tmp_path / "my logs", 10**9)
+        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path / "my logs", 10**9)
 
 
 def test_memory_is_rounded_up() -> None:

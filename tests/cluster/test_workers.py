@@ -22,13 +22,13 @@ def die_once(path: str) -> None:
         os._exit(1)
 
 
-def asked(kind: str, number: int = 2) -> WorkerRequest:
+def request(kind: str, number: int = 2) -> WorkerRequest:
     return WorkerRequest(kind, number, 4, "ls-test", Path("logs"))
 
 
 def test_volumes_are_done_in_other_processes_and_a_failed_one_leaves_the_others(tmp_path: Path) -> None:
     tasks = {f"volume {n}": {"path": str(tmp_path / str(n)), "fail": n == 1} for n in range(4)}
-    with workers.start_workers(asked("local"), "cpu", 0) as pool:
+    with workers.start_workers(request("local"), "cpu", 0) as pool:
         errors = dict(dispatch.map_volumes(pool, work, tasks, "work"))
     assert isinstance(errors.pop("volume 1"), InputError)
     assert list(errors.values()) == [None] * 3
@@ -41,7 +41,7 @@ def tell(path: str) -> None:
 
 
 def test_what_workers_tell_is_heard_where_they_were_asked(caplog: pytest.LogCaptureFixture) -> None:
-    with workers.start_workers(asked("local", 1), "cpu", 0) as pool:
+    with workers.start_workers(request("local", 1), "cpu", 0) as pool:
         dict(dispatch.map_volumes(pool, tell, {"volume": {"path": "some volume"}}, "work"))
         deadline = time.monotonic() + 10
         while not caplog.text and time.monotonic() < deadline:
@@ -50,25 +50,25 @@ def test_what_workers_tell_is_heard_where_they_were_asked(caplog: pytest.LogCapt
 
 
 def test_a_volume_whose_worker_died_is_done_by_the_next(tmp_path: Path) -> None:
-    with workers.start_workers(asked("local", 1), "cpu", 0) as pool:
+    with workers.start_workers(request("local", 1), "cpu", 0) as pool:
         errors = dict(dispatch.map_volumes(pool, die_once, {"volume": {"path": str(tmp_path / "trace")}}, "work"))
     assert errors == {"volume": None}
 
 
 def test_workers_here_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked("local", 2).cores == 2
-    assert asked("local", 9).cores == 1
+    assert request("local", 2).cores == 2
+    assert request("local", 9).cores == 1
     (tmp_path / "jobqueue.yaml").write_text("jobqueue: {big: {cores: 32}}")
     monkeypatch.setenv("LIGHTSHEET_JOBQUEUE", str(tmp_path / "jobqueue.yaml"))
-    assert asked("big").cores == 32
+    assert request("big").cores == 32
 
 
 def test_auto_is_decided_by_where_the_workers_are_not_by_where_the_coordinator_is() -> None:
-    assert asked("gpu").engine("auto") == "gpu"
-    assert asked("cpu").engine("auto") == "cpu"
-    assert asked("gpu").engine("itk") == "itk"
+    assert request("gpu").choose_engine("auto") == "gpu"
+    assert request("cpu").choose_engine("auto") == "cpu"
+    assert request("gpu").choose_engine("itk") == "itk"
 
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(InputError, match=r"has no section 'moon'; it may be one of local, cpu, gpu"):
-        asked("moon").engine("auto")
+        request("moon").choose_engine("auto")

@@ -1,5 +1,5 @@
 from .dispatch import WorkerPool as WorkerPool, map_volumes as map_volumes
-from .jobqueue import choose_lifetime as choose_lifetime, read_section as read_section
+from .section import choose_lifetime as choose_lifetime, read_section as read_section
 from .slurm import (
     JOBQUEUE as JOBQUEUE,
     NoAnswerError as NoAnswerError,

@@ -1,4 +1,4 @@
-"""What SLURM says of jobs, in words, and how jobs of a run are found in the queue and cancelled.
+"""SLURM's jobs: found in the queue by their names, cancelled, and what SLURM says of their end in words.
 
 Only SLURM's commands are used. `squeue` knows a job for some minutes after its end (MinJobAge, 5 unless the site says
 otherwise), accounting or not; `sacct` is asked where it has forgotten.
@@ -37,7 +37,7 @@ MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|task 
 """What slurmstepd writes into the log of a job that it kills for memory, in one version or another."""
 
 TIMEOUT_SECONDS = 60
-"""A busy controller may take as long to answer."""
+"""A busy controller may need almost a minute for an answer."""
 
 
 class NoAnswerError(Exception):
@@ -61,26 +61,18 @@ class SlurmJob:
 
     @property
     def words(self) -> str:
-        """Say how the job ended: `job 12 on c1: its node failed (NODE_FAIL)`."""
+        """How the job ended: `job 12 on c1: its node failed (NODE_FAIL)`."""
         place = f" on {self.node}" if self.node else ""
         return f"job {self.id}{place}: {WORDS.get(self.state, 'it is not known how it ended')} ({self.state})"
 
 
 def label_jobs(results: Path) -> str:
-    """Return what the names of all SLURM jobs of a run begin with.
+    """Return the beginning of the names of a run's SLURM jobs: the run's name and a digest of its results' folder.
 
-    Parameters
-    ----------
-    results : Path
-        The run's folder of results, on which runs differ.
-
-    Returns
-    -------
-    str
-        Letters, digits, `_` and `-`, at most 40: the run's name and a digest of the folder.
+    It has at most 40 characters: letters, digits, `_` and `-`.
     """
-    place = hashlib.sha256(str(results.absolute()).encode()).hexdigest()[:8]
-    return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{place}"
+    digest = hashlib.sha256(str(results.absolute()).encode()).hexdigest()[:8]
+    return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{digest}"
 
 
 def list_jobs(prefix: str) -> list[SlurmJob]:
@@ -123,46 +115,35 @@ def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
     Parameters
     ----------
     prefix : str
-        See `label`.
+        See `label_jobs`.
     seconds : float
-        How long to wait until they have left.
+        How long to wait until they have left the queue.
 
     Returns
     -------
     list of str
         Ids of the jobs that were cancelled.
     """
-    left: list[str] = []
+    ids: list[str] = []
     try:
-        left = _queued(prefix)
-        if left:
-            logger.info("cancelling %d SLURM job(s) of this run: %s", len(left), " ".join(left))
-            _call("scancel", "--quiet", *left)
+        ids = _list_queued(prefix)
+        if ids:
+            logger.info("cancelling %d SLURM job(s) of this run: %s", len(ids), " ".join(ids))
+            _call("scancel", "--quiet", *ids)
         end = time.monotonic() + seconds
-        while time.monotonic() < end and _queued(prefix):
+        while time.monotonic() < end and _list_queued(prefix):
             time.sleep(0.5)
     except NoAnswerError as error:
         logger.warning("jobs of this run may be left in the queue under names like %s*: %s", prefix, error)
-    return left
+    return ids
 
 
-def _queued(prefix: str) -> list[str]:
+def _list_queued(prefix: str) -> list[str]:
     return [job.id for job in list_jobs(prefix) if not job.is_over]
 
 
 def parse_walltime(text: str) -> int:
-    """Return the seconds of a time limit as sbatch reads it.
-
-    Parameters
-    ----------
-    text : str
-        `MM`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
+    """Return the seconds of a time limit as sbatch reads it: MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
     if not match:
         raise ValueError(f"walltime {text!r} is not a time as sbatch takes it, such as 04:00:00 or 1-12:00:00")
@@ -177,9 +158,9 @@ def parse_walltime(text: str) -> int:
 def _call(*command: str) -> str:
     """Return what a command of SLURM's prints."""
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoAnswerError(f"{command[0]}: {error}") from None
-    if ended.returncode:
-        raise NoAnswerError(f"{command[0]}: {ended.stderr.strip()}")
-    return ended.stdout
+    if process.returncode:
+        raise NoAnswerError(f"{command[0]}: {process.stderr.strip()}")
+    return process.stdout

@@ -57,7 +57,9 @@ def run_pilot(
         If something could not be measured.
     """
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
-    methods = select_distinct([{**method, "engine": workers.engine(method["engine"])} for method in plan["methods"]])
+    methods = select_distinct(
+        [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
+    )
     psf = max((describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
     shape = find_pilot_shape(plan)
     needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods)
@@ -94,16 +96,17 @@ class _Kept:
 
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool, self._number, self.client = pool, number, pool.client
-        self.here, self.free, self.loss, self.took = pool.here, pool.free, pool.loss, pool.took
+        self.list_connected, self.list_free = pool.list_connected, pool.list_free
+        self.explain_loss, self.record_duration = pool.explain_loss, pool.record_duration
 
-    def tend(self, left: int, busy: Sequence[str]) -> None:
+    def maintain(self, volumes: int, busy: Sequence[str]) -> None:
         """Have work for all of them."""
-        self._pool.tend(max(left, self._number), busy)
+        self._pool.maintain(max(volumes, self._number), busy)
 
 
 def _await_worker(pool: WorkerPool) -> None:
-    while not pool.free([]):
-        pool.tend(1, [])
+    while not pool.list_free([]):
+        pool.maintain(1, [])
         time.sleep(0.05)
 
 

@@ -102,7 +102,7 @@ def deconvolve_block(
     InputError
         Naming each volume that could not be deconvolved.
     """
-    settings = {**settings, "engine": workers.engine(settings["engine"])}
+    settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     every = _tasks(results, channels, timepoints, settings, layout)
     todo, errors = {}, []
     for (channel, timepoint), task in every.items():

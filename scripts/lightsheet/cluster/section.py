@@ -1,0 +1,79 @@
+"""A section of jobqueue.yaml, which says what kind of SLURM jobs Dask workers are. Planning reads it as well."""
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.utils import parse_bytes, parse_timedelta
+
+from lightsheet.cluster.slurm import JOBQUEUE, parse_walltime
+from lightsheet.system import InputError
+
+SCRIPTS = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Section:
+    """The keys of a section that this workflow itself uses; dask-jobqueue reads the others."""
+
+    name: str
+    cores: int
+    gpu: bool  # whether its jobs ask for one
+    memory: int | None  # bytes
+    walltime: float  # seconds
+    patience: float  # seconds to wait without any worker
+
+
+def read_section(name: str) -> Section:
+    """Read a section of jobqueue.yaml, and put it where dask-jobqueue looks for it.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or section, or a key cannot be used.
+    """
+    path = Path(os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
+    if not path.is_file():
+        raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {JOBQUEUE}")
+    (content,) = dask.config.collect_yaml([str(path)])
+    sections = content.get("jobqueue") or {}
+    if name not in sections:
+        known = ", ".join(["local", *sections])
+        raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {known}")
+    keys = {**_read_defaults(), **sections[name], "processes": 1}
+    dask.config.set({f"jobqueue.{name}": keys})
+    try:
+        return Section(
+            name,
+            int(keys["cores"]),
+            any("gpu" in directive for directive in keys["job-extra-directives"]),
+            parse_bytes(keys["memory"]) if keys["memory"] else None,
+            _parse_quoted_walltime(keys["walltime"]),
+            parse_timedelta((content.get("lightsheet") or {}).get("wait-for-workers", "12 h")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}, section {name}: {error}") from None
+
+
+def _read_defaults() -> dict[str, Any]:
+    """Return dask-jobqueue's defaults for SLURM jobs; not by its import, which takes the time of a whole plan."""
+    package = importlib.util.find_spec("dask_jobqueue")
+    assert package
+    assert package.origin
+    (defaults,) = dask.config.collect_yaml([str(Path(package.origin).with_name("jobqueue.yaml"))])
+    return {**defaults["jobqueue"]["slurm"], **dask.config.get("jobqueue.slurm", {})}
+
+
+def _parse_quoted_walltime(value: str | int) -> int:
+    """Return seconds; YAML reads 12:00:00 without quotes as the number 43200, which sbatch would take for minutes."""
+    if not isinstance(value, str):
+        raise ValueError(f'walltime {value} must stand in quotes: "12:00:00"')
+    return parse_walltime(value)
+
+
+def choose_lifetime(walltime: float, volume_seconds: float) -> float:
+    """Return the seconds for which a worker takes volumes: its walltime less a tenth, or less one volume and a half."""
+    return max(walltime - max(30.0, 0.1 * walltime, 1.5 * volume_seconds), 0.2 * walltime)
