@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The newest Python found, unless PYTHON names one. (A pyenv shim may exist without its Python: so it is run.)
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
-CHECKED := scripts tests benchmarks
+CHECKED := scripts tests benchmarks docs
 SNAKEMAKE := $(BIN)/snakemake --cores all
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Only what the locks name, so that an installation is the same in years. They are complete (a test), so pip resolves
@@ -66,8 +66,7 @@ demo: data/demo/.simulated  ## simulate a small acquisition and run the whole wo
 	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
 
 picture: ## draw the README's picture anew, from the demo's results
-	$(BIN)/python -c 'from pathlib import Path; from lightsheet.store import Results; from lightsheet.viewing.pictures import draw_before_after; \
-		draw_before_after(Results(Path("results/demo")), Path("docs/demo.png"))'
+	$(BIN)/python docs/draw_demo_picture.py
 
 check: lint  ## the fast part, all day long: format, lint, types, unit tests
 	$(BIN)/python -m pytest -m "not workflow and not slurm" --numprocesses=2 --no-loadscope-reorder

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 import pytest
 
@@ -8,7 +7,7 @@ from lightsheet.store import ngff, publish, volumes
 from lightsheet.store.paths import Results
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.viewing import pictures
-from tests.support.stored_run import CODEC, VOXEL, make
+from tests.support.stored_run import CODEC, VOXEL
 
 
 def publish_raw(results: Results, filled: np.ndarray, voxel_size: dict[str, float]) -> StoreLayout:
@@ -44,22 +43,3 @@ def test_a_volume_far_deeper_than_wide_is_still_a_picture_to_scale(tmp_path: Pat
 @pytest.mark.parametrize(("width", "bar"), [(3, 1), (14.9, 2), (15, 5), (80, 20), (1, 0.2), (0.25, 0.05), (3000, 1000)])
 def test_scale_bars_are_round_and_at_most_a_third(width: float, bar: float) -> None:
     assert pictures.choose_scale_bar(width) == pytest.approx(bar, rel=1e-12)
-
-
-def test_before_and_after_in_the_channels_colours(tmp_path: Path) -> None:
-    results = make(tmp_path, timepoints=2)
-    pictures.draw_before_after(results, tmp_path / "both.png", timepoint=1)
-    image = matplotlib.image.imread(tmp_path / "both.png")[..., :3]
-    height, width, _ = image.shape
-    assert width == 1000
-    assert height == pytest.approx(495 * 40 / 30, abs=1)
-    # Both channels have their spot at the same place: their colours, 00FF00 and FFC000, add up to yellow. Half a
-    # pixel beside the middle of a voxel drawn 16.5 pixels wide, interpolation has taken 1/33.
-    y, x = (round((at + 0.5) / n * size) for at, n, size in ((30, 40, height), (10, 30, 495)))
-    np.testing.assert_allclose(image[y, x], [1, 1, 0], atol=1 / 33 + 1 / 255)
-    np.testing.assert_allclose(image[y, x + 505], [1, 1, 0], atol=1 / 33 + 1 / 255)
-    assert image[height // 2, width // 2].max() == 0  # between the panels
-    # The bar is 1 um of 3 um, white, at the lower right; captions are white at the upper left.
-    row = image[round(0.97 * height), 505:].min(axis=-1) > 0.9
-    assert row.sum() == pytest.approx(495 / 3, abs=2)
-    assert (image[: height // 10, : width // 10].min(axis=-1) > 0.9).any()
