@@ -11,11 +11,9 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lightsheet.planning.sweep import is_crop, name_method
-from lightsheet.system import format_duration, format_size, write_text
-from lightsheet.viewing import TEMPLATES, choose_axis, choose_scale_bar, choose_value_ticks, cut_segments
+from lightsheet.viewing import choose_axis, choose_scale_bar, choose_value_ticks, cut_segments, write_page
 
 WHITE = 99.7
 """Percentile of each picture; half of a channel's pictures are darker at theirs than what is shown white."""
@@ -44,14 +42,6 @@ def write_pilot_page(path: Path, name: str, found: Mapping[str, Any], pictures: 
     pictures : mapping
         Planes `xy` (y, x) and `xz` (z, x), counts, by channel (raw), and by channel, number of the method, iterations.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"size": format_size, "duration": format_duration}
     size = found["voxel_size"]
     facts = {
         **{key: value for key, value in found.items() if key != "channels"},
@@ -62,7 +52,7 @@ def write_pilot_page(path: Path, name: str, found: Mapping[str, Any], pictures: 
         "bar": _bar(next(iter(pictures.values()))["xy"], size),
         "channels": [_channel(c, own, pictures, size["x"]) for c, own in found["channels"].items()],
     }
-    write_text(path, environment.get_template("pilot.html.jinja").render(facts))
+    write_page(path, "pilot.html.jinja", facts)
 
 
 def _aspects(planes: Mapping[str, np.ndarray], voxel_size: Mapping[str, float]) -> dict[str, float]:

@@ -11,85 +11,53 @@ from lightsheet.system import format_duration
 from lightsheet.viewing.run_table import VolumeRecords
 
 
-class Scale(NamedTuple):
-    """What turns voxels into shares and micrometres.
-
-    Parameters
-    ----------
-    voxels : int
-        In a volume.
-    pixel : float
-        Micrometre along x.
-    """
+class VolumeSize(NamedTuple):
+    """How many voxels a volume has, and the length of one along x in micrometre."""
 
     voxels: int
     pixel: float
 
 
-Value = Callable[[VolumeRecords, Scale], float | None]
+Value = Callable[[VolumeRecords, VolumeSize], float | None]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that is measured of every volume.
-
-    Parameters
-    ----------
-    title, what : str
-        Its name, and what it tells, in a sentence.
-    curves : mapping
-        By their labels the functions that find it in the records; the first is looked at for outliers.
-    unit : str
-        Stands behind a value: `µm`, `%` (of values that are shares) or `s`.
-    floor : float
-        What is nearer to the usual value than this share of it is no outlier.
-    least : float
-        Nor is what is nearer than this.
-    from_zero : bool
-        Whether its axis begins at 0.
-    drifts : bool
-        Whether it is relative to the first value, and compared with the timepoints around it.
-    """
+    """Something that is measured of every volume, and how its chart and the outlier rule treat it."""
 
     title: str
-    what: str
+    description: str
     curves: Mapping[str, Value]
+    """What computes each curve, by its label, from a volume's records; the first is searched for outliers."""
     unit: str = ""
-    floor: float = 0.1
-    least: float = 0.0
+    """`µm`, `s` or `%`; values in `%` are shares."""
+    relative_floor: float = 0.1
+    """A value nearer to the usual one than this share of it is no outlier."""
+    absolute_floor: float = 0.0
+    """Nor is a value nearer to the usual one than this."""
     from_zero: bool = True
+    """Whether the axis begins at 0."""
     drifts: bool = False
+    """Whether it is relative to the first value, and compared with the timepoints around it."""
 
 
-def measure_light_kept(volume: VolumeRecords, _: Scale) -> float | None:
-    """Sum of the result by the sum of the image, None if that was all dark or missing."""
-    found = volume.statistics
-    return found["sum"] / found["flux_before"] if found.get("flux_before") else None
-
-
-def _resolution(kind: str) -> Value:
-    def micrometres(volume: VolumeRecords, scale: Scale) -> float | None:
+def _compute_resolution(kind: str) -> Value:
+    def compute(volume: VolumeRecords, size: VolumeSize) -> float | None:
         voxels = (volume.statistics.get("resolution_voxels") or {}).get(kind)
-        return None if voxels is None else voxels * scale.pixel
+        return None if voxels is None else voxels * size.pixel
 
-    return micrometres
-
-
-def _light(volume: VolumeRecords, scale: Scale) -> float | None:
-    """Mean of the image above its background, counts."""
-    total = volume.statistics.get("flux_before")
-    return None if total is None else total / scale.voxels
+    return compute
 
 
-def _share(key: str) -> Value:
-    def share(volume: VolumeRecords, scale: Scale) -> float | None:
-        count = volume.statistics.get(key)
-        return None if count is None else count / scale.voxels
+def _divide_by_voxels(key: str) -> Value:
+    def divide(volume: VolumeRecords, size: VolumeSize) -> float | None:
+        total = volume.statistics.get(key)
+        return None if total is None else total / size.voxels
 
-    return share
+    return divide
 
 
-def _seconds(volume: VolumeRecords, _: Scale) -> float | None:
+def _sum_seconds(volume: VolumeRecords, _: VolumeSize) -> float | None:
     return None if volume.missing else sum(volume.raw["seconds"].values()) + sum(volume.result["seconds"].values())
 
 
@@ -97,8 +65,8 @@ MEASURES = (
     Measure(
         "Light kept",
         "Sum of the result divided by the sum of the image above background: 1 if deconvolution conserves the flux.",
-        {"": measure_light_kept},
-        floor=0.01,
+        {"": lambda volume, _: volume.light_kept},
+        relative_floor=0.01,
         from_zero=False,
     ),
     Measure(
@@ -110,55 +78,55 @@ MEASURES = (
         "Resolution and focus",
         "Smallest resolved period in an xy plane, by decorrelation analysis; smaller is sharper. A rise of the raw "
         "curve is a loss of focus.",
-        {"raw": _resolution("raw"), "result": _resolution("result")},
+        {"raw": _compute_resolution("raw"), "result": _compute_resolution("result")},
         unit="µm",
     ),
     Measure(
         "Bleaching",
         "Mean of the image above background, relative to the first timepoint.",
-        {"": _light},
-        floor=0.05,
+        {"": _divide_by_voxels("flux_before")},
+        relative_floor=0.05,
         drifts=True,
     ),
     Measure(
         "Below background",
         "Voxels of the image below the background, set to 0 before deconvolution.",
-        {"": _share("negative_voxels")},
+        {"": _divide_by_voxels("negative_voxels")},
         unit="%",
-        least=0.01,
+        absolute_floor=0.01,
     ),
     Measure(
         "Saturated",
         "Voxels of the image at the largest value that its number type holds (65,535 of uint16): their light is lost.",
-        {"": _share("saturated_voxels")},
+        {"": _divide_by_voxels("saturated_voxels")},
         unit="%",
-        least=1e-5,
+        absolute_floor=1e-5,
     ),
     Measure(
         "Clipped",
         "Voxels of the result too bright for its number type: lower output.scale to keep them.",
-        {"": _share("clipped_voxels")},
+        {"": _divide_by_voxels("clipped_voxels")},
         unit="%",
-        least=1e-5,
+        absolute_floor=1e-5,
     ),
     Measure(
         "Seconds",
         "Of ingest and deconvolution, for each volume.",
-        {"": _seconds},
+        {"": _sum_seconds},
         unit="s",
-        floor=1.0,
-        least=1.0,
+        relative_floor=1.0,
+        absolute_floor=1.0,
     ),
 )
 
 
 def format_measure(value: float, unit: str = "") -> str:
     """Write a value of a measure with its unit, `0.9982`, `12.3 %`, `0.312 µm`, with four digits and no more."""
-    shown = 100 * value if unit == "%" else value
-    plain = f"{shown:,.0f}" if abs(shown) >= 1000 or shown == int(shown) else f"{shown:.4g}"
-    if 0 < abs(shown) < 1e-4:
-        plain = f"{shown:.1e}"
-    return f"{plain} {unit}" if unit else plain
+    number = 100 * value if unit == "%" else value
+    text = f"{number:,.0f}" if abs(number) >= 1000 or number == int(number) else f"{number:.4g}"
+    if 0 < abs(number) < 1e-4:
+        text = f"{number:.1e}"
+    return f"{text} {unit}" if unit else text
 
 
 def format_moment(seconds: float) -> str:

@@ -1,39 +1,75 @@
-"""Pictures of a finished run: maximum projections of its volumes, to scale."""
+"""Pictures of the report: maximum projections of a volume, raw and result, to scale and in the same contrast."""
 
+import base64
 import math
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
+import imagecodecs
 import numpy as np
 import zarr
 from scipy import ndimage
 
 from lightsheet.store import Results, list_colours, read_ome
 
-Image: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-
 LONG_SIDE = 512
 """Pixels along the longest side of a picture: what a screen shows two of, side by side."""
 
+EVENLY = 5
+"""Timepoints of a channel that are shown at even distances, besides its strongest outliers."""
+
+WINDOW = (1.0, 99.8)
+"""Percentiles of the projections of raw and result together that are shown black and white."""
+
+GAMMA = 0.6
+"""Both pictures are brightened alike, because the image is dim where the result is bright."""
+
+JPEG_QUALITY = 85
+
 
 class Projections(NamedTuple):
-    """Maximum projections of a volume, to scale.
+    """Maximum projections of a volume, float32, in square pixels whose edge is `pixel` micrometre."""
 
-    Parameters
-    ----------
-    xy, xz, yz : numpy.ndarray
-        (y, x), (z, x) and (y, z) float32, in the stored values.
-    pixel : float
-        Edge of their square pixels in micrometre.
-    """
-
-    xy: Image
-    xz: Image
-    yz: Image
+    xy: np.ndarray  # (y, x)
+    xz: np.ndarray  # (z, x)
+    yz: np.ndarray  # (y, z)
     pixel: float
 
 
+def choose_timepoints(recorded: Sequence[int], outliers: Iterable[int]) -> list[int]:
+    """Choose the timepoints to show: the first, the last, some evenly between, and the outliers among them."""
+    indices = np.linspace(0, len(recorded) - 1, min(EVENLY, len(recorded)))
+    return sorted({recorded[round(index)] for index in indices} | set(outliers))
+
+
+def draw_volume(results: Results, channel: str, timepoint: int, background: float, scale: float) -> dict[str, Any]:
+    """Draw one volume, raw and result; `background` in counts, `scale` is the result's stored value per count.
+
+    The dictionary has `planes`, for each of `xy`, `yz` (z to the right) and `xz` the pictures `raw` and `result`, JPEG
+    in base64; `size`, (z, y, x) in pixels; `bar` and `bar_percent`, the scale bar's text and share of x; `low` and
+    `high`, the counts above background that are black and white in all of them.
+    """
+    raw = project_volume(results, "raw", channel, timepoint)
+    result = project_volume(results, "result", channel, timepoint)
+    projections = {"raw": convert_to_counts(raw, background, 1), "result": convert_to_counts(result, 0, scale)}
+    low, high = choose_window(projections.values())
+    (height, width), depth = raw.xy.shape, len(raw.xz)
+    bar = choose_scale_bar(width * raw.pixel)
+    return {
+        "planes": {
+            plane: {kind: _encode_jpeg(getattr(images, plane), low, high) for kind, images in projections.items()}
+            for plane in ("xy", "yz", "xz")
+        },
+        "size": (depth, height, width),
+        "bar": f"{bar:g} µm",
+        "bar_percent": 100 * bar / (width * raw.pixel),
+        "low": low,
+        "high": high,
+    }
+
+
 def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0) -> Projections:
-    """Project a published volume along z, y and x, from the finest pyramid level that makes a small picture.
+    """Project a published volume along z, y and x.
 
     Parameters
     ----------
@@ -42,14 +78,15 @@ def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0
     kind : str
         `raw` or `result`.
     channel : str
-        The volume's channel.
+        Name of the channel.
     timepoint : int
         Index on the time axis.
 
     Returns
     -------
     Projections
-        At most about 512 pixels along each axis; an axis whose voxels are longer is interpolated linearly.
+        Stored values, from the finest pyramid level of at most about 512 pixels along each axis; an axis whose voxels
+        are longer is interpolated linearly.
 
     Raises
     ------
@@ -61,11 +98,11 @@ def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0
     index = (timepoint, list(list_colours(attributes)).index(channel)) if kind == "result" else (timepoint,)
     for level in attributes["multiscales"][0]["datasets"]:
         array = zarr.open_array(store / level["path"], mode="r")
-        voxel = level["coordinateTransformations"][0]["scale"][-3:]
-        extent = np.multiply(array.shape[-3:], voxel)
-        if max(extent) / min(voxel) <= LONG_SIDE:
+        voxel_size = level["coordinateTransformations"][0]["scale"][-3:]
+        extent = np.multiply(array.shape[-3:], voxel_size)
+        if max(extent) / min(voxel_size) <= LONG_SIDE:
             break
-    pixel = max(min(voxel), max(extent) / LONG_SIDE)
+    pixel = max(min(voxel_size), max(extent) / LONG_SIDE)
     z, y, x = (max(1, round(length / pixel)) for length in extent)
     volume = np.asarray(array[index], np.float32)
     return Projections(
@@ -76,12 +113,31 @@ def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0
     )
 
 
+def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    factors = [new / old for new, old in zip(shape, image.shape, strict=True)]
+    return np.asarray(ndimage.zoom(image, factors, order=1, mode="nearest", grid_mode=True))
+
+
+def convert_to_counts(projections: Projections, background: float, scale: float) -> Projections:
+    """Turn stored values into counts above background."""
+    *planes, pixel = projections
+    xy, xz, yz = ((plane - background) / scale for plane in planes)
+    return Projections(xy, xz, yz, pixel)
+
+
+def choose_window(volumes: Iterable[Projections]) -> tuple[float, float]:
+    """Choose the counts that are black and white in all pictures of these volumes."""
+    pixels = [plane.ravel() for xy, xz, yz, _ in volumes for plane in (xy, xz, yz)]
+    low, high = np.percentile(np.concatenate(pixels), WINDOW)
+    return float(low), float(high if high > low else low + 1)
+
+
 def choose_scale_bar(width: float) -> float:
-    """Choose a scale bar for a picture of that width: 1, 2 or 5 times a power of ten, at most a third of it."""
+    """Choose the length of a scale bar: 1, 2 or 5 times a power of ten, at most a third of the picture's width."""
     power = 10.0 ** math.floor(math.log10(width / 3))
     return max(digit * power for digit in (1, 2, 5) if digit == 1 or digit * power <= width / 3)
 
 
-def _resize(image: Image, shape: tuple[int, int]) -> Image:
-    factors = [new / old for new, old in zip(shape, image.shape, strict=True)]
-    return np.asarray(ndimage.zoom(image, factors, order=1, mode="nearest", grid_mode=True))
+def _encode_jpeg(plane: np.ndarray, low: float, high: float) -> str:
+    grey = np.rint(255 * np.clip((plane - low) / (high - low), 0, 1) ** GAMMA).astype(np.uint8)
+    return base64.b64encode(imagecodecs.jpeg_encode(grey, level=JPEG_QUALITY)).decode()

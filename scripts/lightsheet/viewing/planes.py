@@ -14,13 +14,22 @@ SIDE = 160
 """Voxels along y and x of what is shown."""
 
 MARGIN = 8
-"""Voxels along each edge in which nothing is looked for."""
+"""Voxels along each edge that are not searched: what lies beyond would be missing from the pictures."""
 
 
 def find_spot(raw: np.ndarray) -> list[int]:
-    """Find the brightest structure, (z, y, x), of a volume: means over 3 x 3 x 3 voxels, so that no hot pixel is one.
+    """Find the brightest structure of a volume.
 
-    It is not at the edge if that can be avoided: what lies beyond would be missing from the pictures.
+    Parameters
+    ----------
+    raw : numpy.ndarray
+        The volume, (z, y, x).
+
+    Returns
+    -------
+    list of int
+        The voxel (z, y, x) with the largest mean over 3 x 3 x 3 voxels, so that no hot pixel is one, and not at an
+        edge if that can be avoided.
     """
     spans = zip(find_brightest_region(raw), raw.shape, strict=True)
     margins = [min(MARGIN, n // 4) for n in raw.shape]
@@ -29,39 +38,34 @@ def find_spot(raw: np.ndarray) -> list[int]:
         for (span, n), margin in zip(spans, margins, strict=True)
     )
     smooth = ndimage.uniform_filter(raw[region].astype(np.float32), 3)
-    inside = np.unravel_index(int(smooth.argmax()), smooth.shape)
-    return [int(span.start + at) for span, at in zip(region, inside, strict=True)]
-
-
-def choose_view(shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]) -> tuple[slice, ...]:
-    """Choose what is shown around a spot, as much along z as along x in micrometre.
-
-    Parameters
-    ----------
-    shape, spot : sequence of int
-        Of the volume and in it, (z, y, x).
-    voxel_size : mapping
-        Micrometre along `z` and `x`.
-
-    Returns
-    -------
-    tuple of slice
-        (z, y, x), inside the volume.
-    """
-    sizes = (round(SIDE * voxel_size["x"] / voxel_size["z"]), SIDE, SIDE)
-    spans = []
-    for total, size, at in zip(shape, sizes, spot, strict=True):
-        start = max(0, min(at - size // 2, total - size))
-        spans.append(slice(start, min(start + max(size, 1), total)))
-    return tuple(spans)
+    brightest = np.unravel_index(int(smooth.argmax()), smooth.shape)
+    return [int(span.start + index) for span, index in zip(region, brightest, strict=True)]
 
 
 def locate_planes(
     shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]
 ) -> dict[str, tuple[int | slice, ...]]:
-    """Say where the planes `xy` and `xz` through a spot lie in a volume; arguments as for `view`."""
-    (z, y, _), (depth, rows, columns) = spot, choose_view(shape, spot, voxel_size)
-    return {"xy": (z, rows, columns), "xz": (depth, y, columns)}
+    """Locate the planes that are shown: as much along z as along x in micrometre.
+
+    Parameters
+    ----------
+    shape, spot : sequence of int
+        Shape of the volume and a voxel in it, (z, y, x).
+    voxel_size : mapping
+        Micrometre along `z` and `x`.
+
+    Returns
+    -------
+    dict
+        Indices (z, y, x) of the planes `xy` and `xz` through the spot.
+    """
+    sizes = (round(SIDE * voxel_size["x"] / voxel_size["z"]), SIDE, SIDE)
+    spans = []
+    for total, size, index in zip(shape, sizes, spot, strict=True):
+        start = max(0, min(index - size // 2, total - size))
+        spans.append(slice(start, min(start + max(size, 1), total)))
+    depth, rows, columns = spans
+    return {"xy": (spot[0], rows, columns), "xz": (depth, spot[1], columns)}
 
 
 def keep_pictures(path: Path, pictures: Mapping[str, Any]) -> None:

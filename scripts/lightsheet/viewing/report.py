@@ -1,8 +1,7 @@
-"""What a person looks at: one HTML page about a finished run.
+"""The report of a finished run: one HTML page, from what stands under `results/NAME`.
 
-Everything is read from what stands under `results/NAME`: the published stores, the records, the PSFs used, the
-inventory and the provenance. The page needs no network; its pictures are embedded, its curves are plain SVG, and its
-links are relative.
+It shows the published stores, the records, the PSFs used, the inventory and the provenance. The page needs no network:
+its pictures are embedded, its curves are plain SVG, and its links are relative.
 """
 
 import base64
@@ -13,28 +12,24 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import zarr
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from lightsheet.processing import find_stored_per_count
 from lightsheet.provenance import FOLDER_PLACEHOLDER
-from lightsheet.store import CONFIG_FILE, Results, list_colours, read_ome
-from lightsheet.system import Progress, format_duration, format_size, read_json, write_text
-from lightsheet.viewing.before_after import GAMMA, WINDOW, choose_timepoints, draw_volume
-from lightsheet.viewing.costs import STORES, count_costs, sum_hosts, sum_stages
-from lightsheet.viewing.measures import Scale, format_measure, format_moment, measure_light_kept
-from lightsheet.viewing.panels import follow_measures, link_record, list_outliers, place_curves
+from lightsheet.store import CONFIG_FILE, Results, read_image
+from lightsheet.system import Progress, read_json
+from lightsheet.viewing.charts import draw_charts
+from lightsheet.viewing.costs import count_costs, sum_hosts, sum_stages
+from lightsheet.viewing.measures import MEASURES, VolumeSize, format_measure
+from lightsheet.viewing.outliers import Trend, choose_strongest, describe_outlier_rule, follow_measure, list_outliers
+from lightsheet.viewing.page import write_page
+from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_volume
 from lightsheet.viewing.run_table import (
     VolumeRecords,
+    link_record,
+    measure_time_axis,
     read_origin,
-    read_time_axis,
     read_volume_records,
     read_wavelengths,
 )
-from lightsheet.viewing.trends import Trend, choose_strongest, describe_outlier_rule
-
-TEMPLATES = Path(__file__).parent / "templates"
-"""The templates."""
 
 OPEN_ROWS = 40
 """A longer table starts collapsed."""
@@ -61,89 +56,63 @@ def write_report(results: Results, path: Path) -> None:
     InputError
         If a store is not published or a volume has no record.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": format_measure,
-        "size": format_size,
-        "duration": format_duration,
-        "moment": format_moment,
-    }
-    write_text(path, environment.get_template("report.html.jinja").render(_facts(results)))
+    write_page(path, "report.html.jinja", _collect_facts(results))
 
 
-def _facts(results: Results) -> dict[str, Any]:
+def _collect_facts(results: Results) -> dict[str, Any]:
     """Collect what the templates show."""
-    image = read_ome(results.store)
-    colours, first = list_colours(image), image["multiscales"][0]["datasets"][0]
-    voxel_size = first["coordinateTransformations"][0]["scale"][2:]
-    array = zarr.open_array(results.store / first["path"], mode="r")
-    timepoints, shape = array.shape[0], array.shape[2:]
-    time, origin = read_time_axis(results, timepoints), read_origin(results)
-    done = {c: [read_volume_records(results, c, t) for t in range(timepoints)] for c in colours}
-    followed = follow_measures(done, Scale(prod(shape), voxel_size[2]))
-    volumes = [volume for of_all in zip(*done.values(), strict=True) for volume in of_all]
+    image = read_image(results, "result")
+    size = VolumeSize(prod(image.levels[0].shape), image.voxel_size["x"])
+    time, origin = measure_time_axis(image.seconds), read_origin(results)
+    records = {c.name: [read_volume_records(results, c.name, t) for t in image.timepoints] for c in image.channels}
+    trends = {c: [follow_measure(measure, records[c], size) for measure in MEASURES] for c in records}
+    volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
+    missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
+    costs = count_costs(volumes)
+    stages = sum_stages(costs)
     return {
         "name": results.name,
-        "timepoints": timepoints,
-        "shape": shape,
-        "dtype": array.dtype,
-        "voxel_size": voxel_size,
+        "timepoints": len(image.timepoints),
+        "shape": image.levels[0].shape,
+        "dtype": image.dtype,
+        "voxel_size": list(image.voxel_size.values()),
         "time": time,
-        "colours": colours,
-        "channels": [_channel(results, c, done[c], followed[c]) for c in colours],
+        "colours": {channel.name: channel.colour for channel in image.channels},
+        "channels": [_collect_channel(results, c, records[c], trends[c]) for c in records],
         "wavelengths": read_wavelengths(results),
-        "panels": place_curves(results, followed, time),
-        "outliers": list_outliers(results, followed, origin.timepoints_per_job),
+        "charts": draw_charts(results, trends, time),
+        "outliers": list_outliers(results, trends, origin.timepoints_per_job),
         "rule": describe_outlier_rule(),
-        "settings": _settings(done),
-        "missing": [volume for volume in volumes if volume.missing],
-        "missing_in": {c: text for c, own in done.items() if (text := _runs([v.timepoint for v in own if v.missing]))},
+        "settings": _collect_settings(records),
+        "missing": sum(map(len, missing.values())),
+        "missing_in": {c: _write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
+        "volumes": [
+            {"of": volume, "cost": cost, "record": link_record(results, volume.channel, volume.timepoint)}
+            for volume, cost in zip(volumes, costs, strict=True)
+        ],
+        "stages": stages,
+        "written": {stage["name"]: stage["written"] for stage in stages},
+        "hosts": sum_hosts(volumes),
         "origin": origin,
         "config": CONFIG_FILE,
         "folder": shlex.quote(str(results.folder)),
         "repeated": shlex.quote(f"{FOLDER_PLACEHOLDER}/{results.name}"),
         "contrast": {"window": WINDOW, "gamma": GAMMA},
         "open_rows": OPEN_ROWS,
-        **_work(results, volumes, Scale(prod(shape), voxel_size[2])),
     }
 
 
-def _work(results: Results, volumes: Sequence[VolumeRecords], scale: Scale) -> dict[str, Any]:
-    """Say what the run took, and what of each volume stands in the table."""
-    each = count_costs(volumes)
-    return {
-        "volumes": [
-            {
-                "of": volume,
-                "cost": cost,
-                "flux": measure_light_kept(volume, scale),
-                "record": link_record(results, volume.channel, volume.timepoint),
-            }
-            for volume, cost in zip(volumes, each, strict=True)
-        ],
-        "stages": sum_stages(each),
-        "hosts": sum_hosts(volumes),
-        "written": {kind: sum(cost.written[stage] for cost in each) for kind, stage in STORES.items()},
-    }
-
-
-def _channel(
-    results: Results, name: str, volumes: Sequence[VolumeRecords], followed: Sequence[Trend]
+def _collect_channel(
+    results: Results, name: str, volumes: Sequence[VolumeRecords], trends: Sequence[Trend]
 ) -> dict[str, Any]:
     """Collect what is shown of one channel: its pictures and its PSF."""
-    there = [volume.timepoint for volume in volumes if not volume.missing]
-    marked = choose_strongest(followed, MARKED)
-    shown = choose_timepoints(there, marked)
-    progress = Progress(f"draw {name}", len(shown), "timepoint", DRAWING_NEWS_SECONDS)
+    marked = choose_strongest(trends, MARKED)
+    timepoints = choose_timepoints([volume.timepoint for volume in volumes if not volume.missing], marked)
+    progress = Progress(f"draw {name}", len(timepoints), "timepoint", DRAWING_NEWS_SECONDS)
     pictures = {}
-    for t in shown:
-        pictures[t] = _picture(results, volumes[t])
+    for t in timepoints:
+        scale = find_stored_per_count(volumes[t].result["settings"])
+        pictures[t] = draw_volume(results, name, t, volumes[t].statistics["background"], scale)
         progress.step(f"timepoint {t}")
     return {
         "name": name,
@@ -154,31 +123,25 @@ def _channel(
     }
 
 
-def _picture(results: Results, volume: VolumeRecords) -> dict[str, Any]:
-    scale = find_stored_per_count(volume.result["settings"])
-    background = volume.statistics["background"]
-    return draw_volume(results, volume.channel, volume.timepoint, background, scale)
-
-
-def _runs(timepoints: Sequence[int]) -> str:
+def _write_ranges(timepoints: Sequence[int]) -> str:
     """Write timepoints in order as `3, 7–12`."""
     runs = [[t for _, t in run] for _, run in groupby(enumerate(timepoints), lambda pair: pair[1] - pair[0])]
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _settings(volumes: Mapping[str, Sequence[VolumeRecords]]) -> dict[str, str | dict[str, str]]:
+def _collect_settings(records: Mapping[str, Sequence[VolumeRecords]]) -> dict[str, str | dict[str, str]]:
     """Return per key the value used, or per channel the values where the channels differ."""
-    used: dict[str, str | dict[str, str]] = {}
-    for key in next(iter(volumes.values()))[0].result["settings"]:
-        values = {channel: _setting(key, own) for channel, own in volumes.items()}
-        used[key] = values if len(set(values.values())) > 1 else next(iter(values.values()))
-    return used
+    settings: dict[str, str | dict[str, str]] = {}
+    for key in next(iter(records.values()))[0].result["settings"]:
+        values = {channel: _write_setting(key, volumes) for channel, volumes in records.items()}
+        settings[key] = values if len(set(values.values())) > 1 else next(iter(values.values()))
+    return settings
 
 
-def _setting(key: str, volumes: Sequence[VolumeRecords]) -> str:
-    """Say a setting of a channel; where that is auto, also what was found."""
-    said = ", ".join(dict.fromkeys(str(volume.result["settings"][key]) for volume in volumes))
-    found = [volume.statistics[key] for volume in volumes if key in volume.statistics]
-    if said != "auto" or not found:
-        return said
-    return "auto: " + " to ".join(dict.fromkeys(format_measure(value) for value in (min(found), max(found))))
+def _write_setting(key: str, volumes: Sequence[VolumeRecords]) -> str:
+    """Write a setting of a channel; where that is auto, also the values that were used."""
+    text = ", ".join(dict.fromkeys(str(volume.result["settings"][key]) for volume in volumes))
+    values = [volume.statistics[key] for volume in volumes if key in volume.statistics]
+    if text != "auto" or not values:
+        return text
+    return "auto: " + " to ".join(dict.fromkeys(format_measure(value) for value in (min(values), max(values))))

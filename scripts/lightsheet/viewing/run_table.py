@@ -1,4 +1,4 @@
-"""A finished run as it stands under `results/NAME`: its volumes' records, its time axis, and where it came from."""
+"""A finished run as recorded under `results/NAME`: its volumes' records, its time axis, and where it came from."""
 
 import csv
 from collections.abc import Sequence
@@ -13,17 +13,7 @@ from lightsheet.system import InputError, read_json
 
 
 class VolumeRecords(NamedTuple):
-    """Both records of a volume.
-
-    Parameters
-    ----------
-    channel : str
-        Its channel.
-    timepoint : int
-        Index on the time axis.
-    raw, result : dict
-        What `lightsheet.store.records` holds of its ingest and of its deconvolution.
-    """
+    """The records of a volume's ingest (`raw`) and of its deconvolution (`result`)."""
 
     channel: str
     timepoint: int
@@ -37,90 +27,50 @@ class VolumeRecords(NamedTuple):
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """Of the result; empty if the volume is missing."""
+        """Statistics of the result; empty if the volume is missing."""
         return self.result["statistics"] or {}
+
+    @property
+    def light_kept(self) -> float | None:
+        """Sum of the result by the sum of the image, None if that was all dark or missing."""
+        flux = self.statistics.get("flux_before")
+        return self.statistics["sum"] / flux if flux else None
 
 
 def read_volume_records(results: Results, channel: str, timepoint: int) -> VolumeRecords:
-    """Read the records of a volume.
-
-    Parameters
-    ----------
-    results : Results
-        The run.
-    channel : str
-        The volume's channel.
-    timepoint : int
-        Index on the time axis.
-
-    Returns
-    -------
-    Volume
-        Its records.
-
-    Raises
-    ------
-    InputError
-        If one of them does not say that the volume is done.
-    """
+    """Read both records of a volume; InputError if one of them does not say that the volume is done."""
     raw, result = (read_record(results.record(kind, channel, timepoint)) for kind in ("raw", "result"))
     if not (raw and result and raw["status"] == result["status"] == "done"):
         raise InputError(f"{results.folder}: {channel} timepoint {timepoint} is not done; run the same command again")
     return VolumeRecords(channel, timepoint, raw, result)
 
 
+def link_record(results: Results, channel: str, timepoint: int) -> str:
+    """Return where the record of a deconvolved volume is, as seen from the results folder; not yet quoted."""
+    return results.record("result", channel, timepoint).relative_to(results.folder).as_posix()
+
+
 class TimeAxis(NamedTuple):
-    """The time axis, as far as it is known.
+    """The time axis, as far as it is known, in seconds."""
 
-    Parameters
-    ----------
-    interval : float or None
-        Seconds from one timepoint to the next: the median.
-    range : tuple of float or None
-        The shortest and the longest of these.
-    irregular : bool
-        Whether they differ more than clocks do.
-    seconds : list of float or None
-        Per timepoint, since the first; one of unknown time stands evenly between its neighbours.
-    """
-
-    interval: float | None
-    range: tuple[float, float] | None
-    irregular: bool
-    seconds: list[float] | None
-
-    @property
-    def elapsed(self) -> float | None:
-        """Seconds from the first timepoint to the last."""
-        return self.seconds[-1] if self.seconds else None
+    interval: float | None  # from one timepoint to the next, the median
+    range: tuple[float, float] | None  # the shortest and the longest interval
+    irregular: bool  # whether intervals differ more than clocks do
+    seconds: list[float] | None  # per timepoint, since the first
 
 
-def read_time_axis(results: Results, timepoints: int) -> TimeAxis:
-    """Read the time axis of a published result.
-
-    Parameters
-    ----------
-    results : Results
-        The run, its stores published.
-    timepoints : int
-        How many there are.
-    """
-    group = read_json(results.store / "zarr.json")
-    seconds: list[float | None] = group["attributes"]["lightsheet"]["seconds"] or [None] * timepoints
+def measure_time_axis(seconds: Sequence[float | None]) -> TimeAxis:
+    """Describe the time axis of a store; a timepoint of unknown time stands evenly between its neighbours."""
     interval = find_interval(seconds)
     if interval is None:
         return TimeAxis(None, None, False, None)
     steps = [step for _, step in measure_steps(seconds)]
-    return TimeAxis(interval, (min(steps), max(steps)), is_irregular(seconds), _complete(seconds, interval))
-
-
-def _complete(seconds: Sequence[float | None], interval: float) -> list[float]:
-    """Count from the first timepoint, and give those of unknown time a place."""
     known, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
-    every = np.arange(len(seconds))
-    beyond = np.minimum(every - known[0], 0) + np.maximum(every - known[-1], 0)
-    placed = np.interp(every, known, times) + interval * beyond
-    return [float(time) for time in placed - placed[0]]
+    timepoints = np.arange(len(seconds))
+    beyond = np.minimum(timepoints - known[0], 0) + np.maximum(timepoints - known[-1], 0)
+    placed = np.interp(timepoints, known, times) + interval * beyond
+    since_first = [float(time) for time in placed - placed[0]]
+    return TimeAxis(interval, (min(steps), max(steps)), is_irregular(seconds), since_first)
 
 
 def read_wavelengths(results: Results) -> dict[str, str]:

@@ -1,46 +1,46 @@
 import pytest
 
-from lightsheet.viewing import charts
-from lightsheet.viewing.charts import Axis, Tick
+from lightsheet.viewing import axes
+from lightsheet.viewing.axes import Axis, Tick
 
 
 def test_a_curve_is_placed_on_its_axis_and_broken_where_nothing_is() -> None:
-    across = charts.place_timepoints(5, None)
+    across = axes.place_timepoints(5, None)
     assert across == [0, 25, 50, 75, 100]
-    drawn = charts.cut_segments(across, [1.0, 3.0, None, 2.0, None], Axis(1, 3))
+    drawn = axes.cut_segments(across, [1.0, 3.0, None, 2.0, None], Axis(1, 3))
     assert drawn == [[(0, 100), (25, 0)], [(75, 50)]]
 
 
 def test_timepoints_stand_where_their_time_is() -> None:
-    assert charts.place_timepoints(4, [0, 43.7, 87.5, 531.2]) == [0, 8.23, 16.47, 100]
-    assert charts.place_timepoints(1, [0.0]) == charts.place_timepoints(1, None) == [50]
+    assert axes.place_timepoints(4, [0, 43.7, 87.5, 531.2]) == [0, 8.23, 16.47, 100]
+    assert axes.place_timepoints(1, [0.0]) == axes.place_timepoints(1, None) == [50]
 
 
 def test_the_bands_of_all_timepoints_cover_the_width() -> None:
-    assert charts.place_bands([0, 10, 100]) == [(0, 5), (5, 50), (55, 45)]
-    assert charts.place_bands([50]) == [(0, 100)]
+    assert axes.place_bands([0, 10, 100]) == [(0, 5), (5, 50), (55, 45)]
+    assert axes.place_bands([50]) == [(0, 100)]
 
 
 def test_an_axis_shows_all_values_and_a_little_more() -> None:
-    found = charts.choose_axis([2.0, 4.0])
-    assert found.low < 2 < 4 < found.high
-    assert charts.choose_axis([2.0, 4.0], from_zero=True).low == 0
+    axis = axes.choose_axis([2.0, 4.0])
+    assert axis.low < 2 < 4 < axis.high
+    assert axes.choose_axis([2.0, 4.0], from_zero=True).low == 0
     for value in (0.0, 5.0):
-        flat = charts.choose_axis([value])
+        flat = axes.choose_axis([value])
         assert flat.low < value < flat.high
 
 
 def test_rounding_does_not_fill_an_axis() -> None:
-    found = charts.choose_axis([0.9999, 1.0001], reach=0.02)
-    assert found.low < 0.98
-    assert found.high > 1.02
+    axis = axes.choose_axis([0.9999, 1.0001], reach=0.02)
+    assert axis.low < 0.98
+    assert axis.high > 1.02
 
 
 def test_an_outlier_far_beyond_stands_at_the_edge() -> None:
-    found = charts.choose_axis([1.0, 2.0], odd=[100.0])
-    assert 4 <= found.high < 5
-    assert found.place(100.0) == 0
-    assert charts.choose_axis([1.0, 2.0], odd=[2.5]).high < 3
+    axis = axes.choose_axis([1.0, 2.0], outliers=[100.0])
+    assert 4 <= axis.high < 5
+    assert axis.place(100.0) == 0
+    assert axes.choose_axis([1.0, 2.0], outliers=[2.5]).high < 3
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_an_outlier_far_beyond_stands_at_the_edge() -> None:
 )
 def test_values_on_an_axis_are_round(low: float, high: float, factor: float, labels: list[str]) -> None:
     scale = Axis(low, high)
-    ticks = charts.choose_value_ticks(scale, factor)
+    ticks = axes.choose_value_ticks(scale, factor)
     assert [tick.label for tick in ticks] == labels
     for tick in ticks:
         value = float(tick.label.replace(",", "")) / factor
@@ -72,15 +72,15 @@ def test_values_on_an_axis_are_round(low: float, high: float, factor: float, lab
     ],
 )
 def test_times_on_an_axis_are_round(seconds: list[float], labels: list[str]) -> None:
-    ticks = charts.choose_time_ticks(len(seconds), seconds)
+    ticks = axes.choose_time_ticks(len(seconds), seconds)
     assert [tick.label for tick in ticks] == labels
     assert ticks[0].place == 0
     assert all(tick.place <= 100 for tick in ticks)
 
 
 def test_without_times_the_axis_counts_timepoints() -> None:
-    assert charts.choose_time_ticks(201, None) == [
+    assert axes.choose_time_ticks(201, None) == [
         Tick(place, label) for place, label in ((0, "t 0"), (25, "50"), (50, "100"), (75, "150"), (100, "200"))
     ]
-    assert [tick.label for tick in charts.choose_time_ticks(3, None)] == ["t 0", "1", "2"]
-    assert charts.choose_time_ticks(1, None) == [Tick(50, "timepoint 0")]
+    assert [tick.label for tick in axes.choose_time_ticks(3, None)] == ["t 0", "1", "2"]
+    assert axes.choose_time_ticks(1, None) == [Tick(50, "timepoint 0")]
