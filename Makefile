@@ -46,7 +46,7 @@ $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
 
 data/demo/.simulated: | $(BIN)/lightsheet
 	@echo "simulating an acquisition in data/demo"
-	$(BIN)/python scripts/simulate.py data/demo
+	$(BIN)/lightsheet simulate data/demo
 	@touch $@
 
 demo: data/demo/.simulated  ## simulate a small acquisition and run the whole workflow on it
@@ -59,7 +59,7 @@ demo: data/demo/.simulated  ## simulate a small acquisition and run the whole wo
 	@echo "  psf/*.png                 the PSFs used"
 	@echo "  inventory.csv  records/   what was read, and what was done to each volume"
 	@echo "  ro-crate-metadata.json    the provenance, enough to repeat the run"
-	@echo "See raw and deconvolved volumes side by side: $(BIN)/python scripts/view.py results/demo"
+	@echo "See raw and deconvolved volumes side by side: $(BIN)/lightsheet view results/demo"
 	@echo "Next: recompute two volumes from the provenance and compare:"
 	@echo "  $(SNAKEMAKE) verify --configfile config/demo.yaml"
 	@echo "or your own data: edit config/config.yaml, then"
@@ -76,7 +76,8 @@ lint: install-dev  ## format, lint and types alone
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/snakefmt --check Snakefile
 	$(BIN)/mypy scripts/lightsheet
-	$(BIN)/python scripts/simulate.py --shape 8 24 24 --psf-shape 31 20 20 --timepoints 1 .cache/lint >/dev/null
+	$(BIN)/lint-imports
+	$(BIN)/lightsheet simulate --shape 8 24 24 --psf-shape 31 20 20 --timepoints 1 .cache/lint >/dev/null
 	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
 
 test: install-dev  ## every test, with the library's coverage
@@ -91,7 +92,7 @@ tried: install
 	! $(BIN)/python -c 'import pytest' 2>/dev/null
 	$(BIN)/python -m pip check
 	rm -rf $(TRIED)
-	$(BIN)/python scripts/simulate.py --shape 12 40 36 --psf-shape 31 20 20 --timepoints 1 $(TRIED)/data/demo >/dev/null
+	$(BIN)/lightsheet simulate --shape 12 40 36 --psf-shape 31 20 20 --timepoints 1 $(TRIED)/data/demo >/dev/null
 	$(SNAKEMAKE) --directory $(TRIED) --configfile config/demo.yaml --quiet all
 	$(SNAKEMAKE) --directory $(TRIED) --configfile config/demo.yaml --report report.zip
 	test -s $(TRIED)/report.zip

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import plan as script
+from lightsheet import cli
 from lightsheet.planning import plan, site, timetable, workload
 from lightsheet.planning.advice import Disk, advise
 from lightsheet.planning.plan import Plan
@@ -86,9 +86,9 @@ def test_most_at_a_time_counts_what_overlaps() -> None:
 
 
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
-    options = script.parse(arguments)
-    run = script.imagine(tmp_path, options)
-    return workload.find_work(run), site.describe_place(run, **script.somewhere(options))
+    options = vars(cli.build_parser().parse_args(["plan", *arguments]))
+    run = cli.imagine_from_options(tmp_path, options)
+    return workload.find_work(run), site.describe_place(run, **cli.choose_place(options))
 
 
 def foresee(tmp_path: Path, *arguments: str, pilot: dict[str, Any] | None = None) -> Plan:
@@ -304,7 +304,7 @@ def _said(run: Any, name: str) -> dict[str, str]:
 
 
 def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixture[str]) -> None:
-    assert script.main(["--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "20"]) == 0
+    assert cli.main(["plan", "--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "20"]) == 0
     said = capsys.readouterr().out
     assert "3 channels x 199 timepoints = 597 of (201, 1024, 768) uint16 (z, y, x), 188.7 GB of TIFF" in said
     assert "100 SLURM jobs at a time" in said
@@ -326,14 +326,14 @@ def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixtu
 def test_a_mistake_is_answered_with_a_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert script.main(arguments) == 2
+    assert cli.main(["plan", *arguments]) == 2
     assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--timepoints", "--cores", "--workers"])
 def test_less_than_one_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        script.main([option, "0"])
+        cli.main(["plan", option, "0"])
     assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err
 
 

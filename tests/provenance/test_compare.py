@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-import compare as script
+from lightsheet import cli
 from lightsheet.provenance import compare, software
 from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
@@ -112,7 +112,7 @@ def test_what_is_within_the_tolerance_agrees(
 ) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
     monkeypatch.setattr(compare, "TOLERANCE", tolerance)
-    assert script.main([str(other), str(theirs.results.folder)]) == code
+    assert cli.main(["compare", str(other), str(theirs.results.folder)]) == code
     assert ("4 more agree within 1" in caplog.messages) == (tolerance == 1)
 
 
@@ -134,7 +134,7 @@ def test_software_that_differs_is_told(theirs: Run, tmp_path: Path, caplog: pyte
 
 def test_command_line(theirs: Run, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(theirs.results.folder)
-    assert script.main([folder, folder]) == 0
-    assert script.main([str(other), folder]) == 1
-    assert script.main([folder, str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("compare.py: ")
+    assert cli.main(["compare", folder, folder]) == 0
+    assert cli.main(["compare", str(other), folder]) == 1
+    assert cli.main(["compare", folder, str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("lightsheet compare: ")

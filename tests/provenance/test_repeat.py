@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import repeat as script
+from lightsheet import cli
 from lightsheet.provenance import reader, repeat, software
 from lightsheet.run import config
 from lightsheet.run.run import Run
@@ -79,12 +79,12 @@ def test_remarks_say_where_the_code_is(theirs: Run, monkeypatch: pytest.MonkeyPa
 
 def test_command_line(theirs: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(theirs.results.folder)
-    assert script.main([folder, str(theirs.acquisition.folder)]) == 0
+    assert cli.main(["repeat", folder, str(theirs.acquisition.folder)]) == 0
     told = capsys.readouterr()
     assert config.check_config(yaml.safe_load(told.out))["name"] == "tiny"
-    assert script.main([folder, str(tmp_path / "nowhere")]) == 2
+    assert cli.main(["repeat", folder, str(tmp_path / "nowhere")]) == 2
     assert "nowhere: there is no such folder" in capsys.readouterr().err
-    assert script.main([str(tmp_path), folder]) == 2
+    assert cli.main(["repeat", str(tmp_path), folder]) == 2
     assert "there is no provenance here" in capsys.readouterr().err
 
 

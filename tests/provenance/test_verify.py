@@ -17,7 +17,7 @@ import pytest
 import zarr
 from hypothesis import given, strategies as st
 
-import verify as script
+from lightsheet import cli
 from lightsheet.provenance import reader, verify
 from lightsheet.run.run import Run
 from lightsheet.store import pyramid
@@ -271,21 +271,25 @@ def test_relative_l2_to_nothing() -> None:
 
 def test_command_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(copied)
-    assert script.main([folder, "--volumes", "1", "--seed", "3", "--threads", "1"]) == 0
+    assert cli.main(["verify", folder, "--volumes", "1", "--seed", "3", "--threads", "1"]) == 0
     forge(copied, with_settings(iterations=3))
-    assert script.main([folder, "--volumes", "1"]) == 1
-    assert script.main([str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith(f"verify.py: {tmp_path}/ro-crate-metadata.json: there is no provenance")
+    assert cli.main(["verify", folder, "--volumes", "1"]) == 1
+    assert cli.main(["verify", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"lightsheet verify: {tmp_path}/ro-crate-metadata.json: there is no provenance"
+    )
     with pytest.raises(SystemExit) as ended:
-        script.main(["--help"])
+        cli.main(["verify", "--help"])
     assert ended.value.code == 0
 
 
 def test_command_line_as_a_program(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["verify.py", str(finished.results.folder), "--volumes", "1"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(script.__file__, run_name="__main__")
-    assert ended.value.code == 0
+    monkeypatch.setattr(sys, "argv", ["lightsheet", "verify", str(finished.results.folder), "--volumes", "1"])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert cli.main() == 0
+
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "verify.py"
 
 
 def test_rule(finished: Run, copied: Path, tmp_path: Path) -> None:
@@ -300,13 +304,13 @@ def test_rule(finished: Run, copied: Path, tmp_path: Path) -> None:
         log=[str(log)],
     )
 
-    runpy.run_path(script.__file__, {"snakemake": job}, "__main__")
+    runpy.run_path(str(SCRIPT), {"snakemake": job}, "__main__")
     assert "CamA_ch1_560nm t1: identical to the store, bit for bit" in log.read_text()
     assert "4 of 4 volumes agree" in log.read_text()
 
     forge(copied, lambda row: row["timepoint"] == "1" and with_settings(iterations=3)(row))
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(script.__file__, {"snakemake": job}, "__main__")
+        runpy.run_path(str(SCRIPT), {"snakemake": job}, "__main__")
     assert ended.value.code == 1
     assert "2 of 4 volumes agree" in log.read_text()
     assert "CamA_ch0_488nm t1, CamA_ch1_560nm t1: made again from the provenance" in log.read_text()

@@ -51,7 +51,7 @@ def test_provenance_and_raw_files_are_enough_to_repeat_a_run(tmp_path: Path) -> 
     (raw / "488.tif").unlink()
     shutil.rmtree(first)
 
-    printed = python(elsewhere, "checkout/scripts/repeat.py", "theirs", "raw files")
+    printed = python(elsewhere, "-m", "lightsheet.cli", "repeat", "theirs", "raw files")
     assert "pip install" not in printed.stderr, "the same versions"
     # Fewer jobs than theirs: how the work is cut into jobs changes nothing.
     config = printed.stdout.replace("timepoints_per_job: 1", "timepoints_per_job: 2")
@@ -59,5 +59,5 @@ def test_provenance_and_raw_files_are_enough_to_repeat_a_run(tmp_path: Path) -> 
     (elsewhere / "repeat.yaml").write_text(config)
     snakemake = ("-m", "snakemake", "--snakefile", "checkout/Snakefile", "--configfile", "repeat.yaml")
     python(elsewhere, *snakemake, "--cores", "2", "consolidate")
-    compared = python(elsewhere, "checkout/scripts/compare.py", "repeated/tiny", "theirs")
+    compared = python(elsewhere, "-m", "lightsheet.cli", "compare", "repeated/tiny", "theirs")
     assert "2 of 2 volumes are the same, bit for bit" in compared.stderr

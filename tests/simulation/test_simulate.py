@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
+from simulate import main
 
 from lightsheet.simulation import simulate as sim
 from lightsheet.simulation.optics import blur_photons, model_image_psf
 from lightsheet.simulation.scene import CHANNELS, draw_scene
 from lightsheet.system.errors import InputError
-from simulate import main
 
 SHAPE = (12, 40, 36)
 SMALL = ["--shape", "4", "12", "10", "--psf-shape", "21", "16", "16", "--timepoints", "1", "--channels", "1"]

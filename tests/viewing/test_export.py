@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import zarr
 
-import export as script
+from lightsheet import cli
 from lightsheet.store import published, volumes
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import export
@@ -120,7 +120,7 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
         f"export_volumes(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(script.__file__).parent)}
+        [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
     )
     assert ended.returncode == -signal.SIGKILL
     assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
@@ -140,7 +140,10 @@ def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
 
 def test_the_script_writes(run: Run, tmp_path: Path) -> None:
     choice = ["--timepoints", "0", "--channels", FIRST]
-    assert script.main([str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path / "new"), *choice]) == 0
+    assert (
+        cli.main(["export", str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path / "new"), *choice])
+        == 0
+    )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["run_t0000.ome.tif"]
 
 
@@ -154,16 +157,16 @@ def test_the_script_writes(run: Run, tmp_path: Path) -> None:
 def test_the_script_says_a_mistake_in_a_sentence(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: list[str], sentence: str
 ) -> None:
-    assert script.main([str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path), *mistake]) == 2
-    assert capsys.readouterr().err == f"export.py: {sentence}\n"
+    assert cli.main(["export", str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path), *mistake]) == 2
+    assert capsys.readouterr().err == f"lightsheet export: {sentence}\n"
 
 
 def test_the_script_refuses_what_is_no_finished_run_and_what_is_no_folder(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert script.main([str(tmp_path), "--format", "ome-tiff", "--out", str(tmp_path)]) == 2
+    assert cli.main(["export", str(tmp_path), "--format", "ome-tiff", "--out", str(tmp_path)]) == 2
     assert "name the folder of one finished run" in capsys.readouterr().err
     (tmp_path / "file").touch()
     for form in export.FORMATS:
-        assert script.main([str(run.results.folder), "--format", form, "--out", str(tmp_path / "file")]) == 2
+        assert cli.main(["export", str(run.results.folder), "--format", form, "--out", str(tmp_path / "file")]) == 2
         assert "cannot be written" in capsys.readouterr().err

@@ -175,8 +175,8 @@ def test_the_provenance_is_told_in_words(results: Results, page: Page) -> None:
     text = " ".join(page.text.split())
     assert "Made from 2026-11-21 07:00:00 UTC to 2026-11-21 09:30:00 UTC by git commit" in text
     assert f"{COMMIT} of the workflow, with Python 3.11.2." in text
-    assert f"scripts/verify.py '{results.folder}' --volumes 2" in text
-    assert f"scripts/compare.py 'repeated/my run' '{results.folder}'" in text
+    assert f"lightsheet verify '{results.folder}' --volumes 2" in text
+    assert f"lightsheet compare 'repeated/my run' '{results.folder}'" in text
     shown = page.text[page.text.index("name: my run") :]
     assert yaml.safe_load(shown.split("Files")[0]) == yaml.safe_load((results.folder / CONFIG_FILE).read_text())
 

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-import view as script
+from lightsheet import cli
 from lightsheet.viewing import viewer
 from tests.support import published_run, stored_run
 from tests.support.published_run import CHANNELS, INTERVAL, Run
@@ -72,7 +72,7 @@ def test_the_instructions_can_be_pasted(run: Run) -> None:
 @contextmanager
 def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Start the script; yields it, and the lines that it has printed once it serves."""
-    command = [sys.executable, script.__file__, str(folder)]
+    command = [sys.executable, "-m", "lightsheet.cli", "view", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
         lines: list[str] = []
@@ -118,7 +118,7 @@ def test_the_printed_program_opens_a_browser(run: Run, tmp_path: Path) -> None:
 def test_mistakes_are_said_in_a_sentence(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], argument: list[str]
 ) -> None:
-    assert script.main([str(run.results.folder if argument else tmp_path), *argument]) == 2
+    assert cli.main(["view", str(run.results.folder if argument else tmp_path), *argument]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("view.py: ")
+    assert said.startswith("lightsheet view: ")
     assert said.count("\n") == 1

@@ -53,6 +53,11 @@ def compare_results(here: Path, there: Path) -> list[dict[str, Any]]:
         if not outcomes[-1]["identical"] or not outcomes[-1]["same_raw"]:
             logger.warning("%s", _line(outcomes[-1], mine[key], theirs[key]))
         progress.step(f"{key[0]} t{key[1]}")
+    same = sum(outcome["identical"] and outcome["same_raw"] for outcome in outcomes)
+    passed = sum(outcome["passed"] for outcome in outcomes)
+    logger.info("%d of %d volumes are the same, bit for bit", same, len(outcomes))
+    if passed > same:
+        logger.info("%d more agree within %g", passed - same, TOLERANCE)
     return outcomes
 
 

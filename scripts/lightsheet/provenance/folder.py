@@ -71,7 +71,7 @@ Made by the Snakemake workflow lightsheet-decon from `{folder}`.
 
 From a checkout of the workflow, where this folder and the acquisition may lie anywhere:
 
-- to make volumes again and compare them: `python scripts/verify.py THIS_FOLDER --raw ACQUISITION`
-- to repeat the run: `python scripts/repeat.py THIS_FOLDER ACQUISITION > repeat.yaml`, then
-  `snakemake -c all --configfile repeat.yaml`, then `python scripts/compare.py repeated/{name} THIS_FOLDER`
+- to make volumes again and compare them: `lightsheet verify THIS_FOLDER --raw ACQUISITION`
+- to repeat the run: `lightsheet repeat THIS_FOLDER ACQUISITION > repeat.yaml`, then
+  `snakemake -c all --configfile repeat.yaml`, then `lightsheet compare repeated/{name} THIS_FOLDER`
 """

@@ -85,6 +85,8 @@ def verify_volumes(
     for row in rows:
         outcomes.append(_verify(provenance, row, raw or provenance.acquisition, engine, threads))
         progress.step(_line(outcomes[-1]))
+    passed = sum(outcome["passed"] for outcome in outcomes)
+    logger.info("%d of %d volumes agree with %s", passed, len(outcomes), folder)
     return outcomes
 
 

@@ -1,0 +1,304 @@
+"""The command `lightsheet`: looks at finished runs, checks, repeats and copies them; simulates and plans new ones.
+
+Each command imports what it needs when it is called, so that `lightsheet --help` answers at once.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightsheet.deconvolution import CHOICES
+from lightsheet.system import InputError, count_cores, read_json
+
+if TYPE_CHECKING:
+    from lightsheet.run import Run
+
+ENGINES = ("cpu", "gpu", "itk", "skimage")
+FORMATS = ("ome-tiff", "ome-zarr-0.4")
+
+EXPORT_EXAMPLES = """\
+examples:
+  %(prog)s results/demo --format ome-tiff --out export
+    one file a timepoint, all channels: export/demo_t0000.ome.tif and so on, for Fiji and QuPath
+  %(prog)s results/demo --format ome-zarr-0.4 --out export --timepoints 0:100:10,150 --channels CamA_ch0_488nm
+    one folder, export/demo.ome.zarr, for ilastik and other readers of OME-Zarr 0.4
+"""
+
+SIMULATE_EXAMPLES = """\
+Each volume is written twice: the image (uint16, FOLDER) and its truth (float32, FOLDER/truth),
+so 6 bytes a voxel; the free disk is checked first. Files of the same names are overwritten.
+
+  the demo (40 MB, seconds):
+    %(prog)s data/demo
+  the reference acquisition (566 GB, 3 GB of memory, about 35 s a volume on 2 cores):
+    %(prog)s data/reference --name ex6-2 --channels 3 --timepoints 199 \\
+        --shape 201 1024 768 --psf-shape 101 64 64
+"""
+
+PLAN_EXAMPLES = """\
+Without options it plans the reference acquisition on this machine.
+`snakemake -c all plan --configfile my.yaml` plans an acquisition that is there, with --profile slurm on a cluster.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the command's name; those of the process unless given.
+
+    Returns
+    -------
+    int
+        0; 1 for a finding (a volume differs); 2 for wrong use or missing input, told in a sentence on stderr;
+        130 after Ctrl-C.
+    """
+    if argv is None:  # a process of its own, which a cluster or a shell may end
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = vars(build_parser().parse_args(argv))
+    name, command = options.pop("name_of_command"), options.pop("command")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        code: int = command(**options)
+    except InputError as error:
+        print(f"lightsheet {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"lightsheet {name}: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="lightsheet",
+        description="Look at finished runs of the workflow, check, repeat and copy them; simulate and plan new ones.",
+        epilog="A run itself is started with `snakemake`. `lightsheet COMMAND --help` tells more.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add_options in (add_view, add_export, add_compare, add_repeat, add_verify, add_simulate, add_plan):
+        add_options(commands)
+    return parser
+
+
+def add_command(commands: Any, command: Callable[..., int], epilog: str | None = None) -> Callable[..., Any]:
+    """Add the command that a function carries out, described by its docstring; return what adds its options."""
+    name = command.__name__
+    described = (command.__doc__ or "").partition("\n")[0]
+    parser = commands.add_parser(
+        name,
+        help=described,
+        description=described,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command, name_of_command=name)
+    add: Callable[..., Any] = parser.add_argument
+    return add
+
+
+def positive(text: str) -> int:
+    """Read a number that is at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def add_view(commands: Any) -> None:
+    """Add the options of `view`."""
+    add = add_command(commands, view)
+    add("folder", type=Path, help="of a finished run, such as results/demo")
+    add("--port", type=int, default=0, help="to serve on, for example one that ssh forwards (default: a free one)")
+
+
+def view(folder: Path, port: int) -> int:
+    """Serve a finished run to viewers on this computer, and say how they open it; Ctrl-C ends it."""
+    from lightsheet.store import find_finished
+    from lightsheet.viewing import describe_state, describe_viewers, serve_folder
+
+    results = find_finished(folder)
+    with suppress(KeyboardInterrupt), serve_folder(results.folder, port, partial(describe_state, results)) as url:
+        print(describe_viewers(results, url), flush=True)
+        while True:
+            signal.pause()
+    return 0
+
+
+def add_export(commands: Any) -> None:
+    """Add the options of `export`."""
+    add = add_command(commands, export, EXPORT_EXAMPLES)
+    add("folder", type=Path, help="of a finished run, such as results/demo")
+    add("--format", dest="form", required=True, choices=FORMATS, help="what to write")
+    add("--out", type=Path, required=True, help="folder to write into; nothing there is overwritten")
+    add("--kind", choices=("result", "raw"), default="result", help="which volumes (default: %(default)s)")
+    add("--channels", nargs="+", metavar="NAME", help="which, in the order wanted (default: all)")
+    add("--timepoints", metavar="CHOICE", help="numbers and START:END:STEP, END left out: 0:10:2,15 (default: all)")
+
+
+def export(**options: Any) -> int:
+    """Copy channels and timepoints of a finished run for tools that cannot read OME-Zarr 0.5."""
+    from lightsheet.viewing import export_volumes
+
+    export_volumes(**options)
+    return 0
+
+
+def add_compare(commands: Any) -> None:
+    """Add the options of `compare`."""
+    add = add_command(commands, compare)
+    add("folder", type=Path, help="results of a finished run, such as repeated/demo")
+    add("other", type=Path, help="the run that it repeats; of it the provenance is enough to tell whether bits differ")
+
+
+def compare(folder: Path, other: Path) -> int:
+    """Compare a repeated run with the one that it repeats: by digests, and by pixels where these differ."""
+    from lightsheet.provenance import compare_results
+
+    return 0 if all(outcome["passed"] for outcome in compare_results(folder, other)) else 1
+
+
+def add_repeat(commands: Any) -> None:
+    """Add the options of `repeat`."""
+    then = "Then: snakemake -c all --configfile repeat.yaml; lightsheet compare repeated/NAME FOLDER"
+    add = add_command(commands, repeat, then)
+    add(
+        "folder", type=Path, help="with ro-crate-metadata.json and provenance/ of the run; nothing else of it is needed"
+    )
+    add("raw", type=Path, help="the folder with the raw files of the acquisition")
+
+
+def repeat(folder: Path, raw: Path) -> int:
+    """Print the configuration that repeats somebody's run here; differences of the software go to stderr."""
+    import yaml
+
+    from lightsheet.provenance import list_remarks, make_config, read_crate
+
+    provenance = read_crate(folder)
+    print(yaml.safe_dump(make_config(provenance, raw)), end="")
+    for remark in list_remarks(provenance, Path(__file__).parents[2]):
+        print(remark, file=sys.stderr)
+    return 0
+
+
+def add_verify(commands: Any) -> None:
+    """Add the options of `verify`."""
+    add = add_command(commands, verify)
+    add("folder", type=Path, help="of a finished run, such as results/demo, or a copy of it")
+    add("--volumes", type=positive, default=2, help="how many to make again (default: %(default)s)")
+    add("--raw", type=Path, metavar="FOLDER", help="of the acquisition (default: where the run read it)")
+    add("--engine", choices=ENGINES, help="(default: the one that the run had; cpu instead of gpu if there is none)")
+    add("--seed", type=int, help="the same seed chooses the same volumes (default: others every time)")
+    add("--threads", type=positive, default=os.cpu_count(), help="cores to use (default: all, %(default)s)")
+
+
+def verify(folder: Path, volumes: int, threads: int, **options: Any) -> int:
+    """Make randomly chosen volumes again from the provenance alone, and compare them with the published store."""
+    from lightsheet.provenance import verify_volumes
+
+    return 0 if all(outcome["passed"] for outcome in verify_volumes(folder, volumes, threads, **options)) else 1
+
+
+def add_simulate(commands: Any) -> None:
+    """Add the options of `simulate`."""
+    add = add_command(commands, simulate, SIMULATE_EXAMPLES)
+    sizes = {"type": int, "nargs": 3, "metavar": ("Z", "Y", "X")}
+    add("folder", type=Path, help="where the acquisition shall be; made if need be")
+    add("--name", default="demo", help="what file names begin with (default: %(default)s)")
+    add("--channels", type=int, default=2, help="1 to 3: 488, 560, 642 nm (default: %(default)s)")
+    add("--timepoints", type=int, default=4, help="how many (default: %(default)s)")
+    add("--shape", **sizes, default=(40, 160, 128), help="voxels of a volume (default: %(default)s)")
+    add("--psf-shape", **sizes, default=(61, 32, 32), help="voxels of a PSF file (default: %(default)s)")
+    add("--peak-photons", type=float, default=300.0, help="about the brightest voxel (default: %(default)s)")
+    add("--seed", type=int, default=0, help="another seed, another scene and noise (default: %(default)s)")
+
+
+def simulate(**options: Any) -> int:
+    """Simulate a light-sheet acquisition of any size, volume by volume, with the truth beside it."""
+    from lightsheet.simulation import simulate_acquisition
+
+    options |= {key: tuple(options[key]) for key in ("shape", "psf_shape")}
+    simulate_acquisition(**options, progress=partial(print, flush=True))
+    return 0
+
+
+def add_plan(commands: Any) -> None:
+    """Add the options of `plan`."""
+    add = add_command(commands, plan, PLAN_EXAMPLES)
+    zyx, default = {"nargs": 3, "metavar": ("Z", "Y", "X")}, "(default: %(default)s)"
+    add("--channels", type=positive, default=3, help=f"how many {default}")
+    add("--timepoints", type=positive, default=199, help=f"how many {default}")
+    add("--shape", type=positive, **zyx, default=(201, 1024, 768), help=f"voxels of a volume {default}")
+    add("--dtype", choices=("uint8", "uint16", "float32"), default="uint16", help=f"of the TIFFs {default}")
+    add("--voxel-size", type=float, **zyx, default=(0.3, 0.104, 0.104), help=f"micrometre {default}")
+    add("--psf-shape", type=positive, **zyx, default=(101, 64, 64), help=f"voxels of a PSF file {default}")
+    add("--psf-voxel-size", type=float, **zyx, default=(0.1, 0.104, 0.104), help=f"micrometre {default}")
+    add("--iterations", type=positive, default=10, help=f"of Richardson-Lucy {default}")
+    add("--engine", default="auto", help=f"auto, cpu, gpu, itk or skimage {default}")
+    for key in ("boundary", "acceleration"):
+        add(f"--{key}", choices=CHOICES[key], default=CHOICES[key][0], help=default)
+    add("--timepoints-per-job", type=positive, default=1, help=f"as in the configuration {default}")
+    add("--output-dtype", default="float32", help=f"of the result: float32 or uint16 {default}")
+    add("--profile", type=Path, help="folder of a profile, such as profiles/slurm (default: on this machine)")
+    add("--cluster", help="where workers are: local, or a section of jobqueue.yaml (default: as the profile says)")
+    add("--workers", type=positive, help="of a deconvolve job (default: as the profile says)")
+    add("--jobs", type=positive, dest="slurm_jobs", help="SLURM jobs at a time (default: as the profile says)")
+    add("--cores", type=positive, help="to use on this machine (default: all)")
+    add("--pilot", type=Path, help="pilot.json of an acquisition like this one (default: built-in measurements)")
+
+
+def plan(pilot: Path | None, **options: Any) -> int:
+    """Foresee jobs, time, memory and disk of an acquisition of which only the sizes are known."""
+    from lightsheet.planning import plan_run
+
+    measured = read_json(pilot) if pilot else None
+    if pilot and (not measured or "channels" not in measured):
+        raise InputError(f"--pilot {pilot}: this is no pilot.json that `snakemake pilot` wrote")
+    with tempfile.TemporaryDirectory() as folder:
+        run = imagine_from_options(Path(folder), options)
+        text, _ = plan_run(run, choose_place(options), measured, None)
+    print(text, end="")
+    return 0
+
+
+def imagine_from_options(folder: Path, options: dict[str, Any]) -> "Run":
+    """Make the run that the options of `plan` describe; `folder` is empty."""
+    from lightsheet.planning import imagine_run
+
+    deconvolution = ("engine", "iterations", "boundary", "acceleration", "timepoints_per_job")
+    config = {
+        "voxel_size": dict(zip("zyx", options["voxel_size"], strict=True)),
+        "psf": {"voxel_size": dict(zip("zyx", options["psf_voxel_size"], strict=True))},
+        "deconvolution": {key: options[key] for key in deconvolution},
+        "output": {"dtype": options["output_dtype"]},
+    }
+    channels, timepoints, dtype = options["channels"], options["timepoints"], options["dtype"]
+    return imagine_run(folder, channels, timepoints, options["shape"], dtype, options["psf_shape"], config)
+
+
+def choose_place(options: dict[str, Any]) -> dict[str, Any]:
+    """Return where jobs would run: as the profile says, or on this machine, with what other options say instead."""
+    from lightsheet.cluster import JOBQUEUE
+    from lightsheet.planning import describe_machine, read_profile
+
+    profile = options["profile"]
+    if profile and (profile / "jobqueue.yaml").is_file():
+        os.environ.setdefault(JOBQUEUE, str(profile / "jobqueue.yaml"))
+    place = read_profile(profile) if profile else describe_machine(count_cores())
+    keys = ("cluster", "workers", "cores", "slurm_jobs")
+    return {**place, **{key: options[key] for key in keys if options[key] is not None}}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The command `lightsheet`: its help, its exit codes. What each command does is tested in the room that does it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightsheet import cli
+from lightsheet.deconvolution import ENGINES
+from lightsheet.viewing import FORMATS
+
+COMMANDS = ("view", "export", "compare", "repeat", "verify", "simulate", "plan")
+
+
+def test_choices_are_those_of_the_rooms() -> None:
+    """The command lists them itself, for it imports no engine and no writer before it is asked to use one."""
+    assert tuple(ENGINES) == cli.ENGINES
+    assert tuple(FORMATS) == cli.FORMATS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_describes_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: lightsheet {command}" in text
+    assert getattr(cli, command).__doc__.partition("\n")[0].split()[0] in text
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"\n    {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["deconvolve"], ["verify"], ["verify", "results", "--volumes", "0"]])
+def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: lightsheet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["view", "{}"],
+        ["export", "{}", "--format", "ome-tiff", "--out", "out"],
+        ["compare", "{}", "{}"],
+        ["repeat", "{}", "{}"],
+        ["verify", "{}"],
+        ["simulate", "{}", "--shape", "0", "8", "8"],
+        ["plan", "--pilot", "{}/pilot.json"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_missing_input_is_a_sentence_and_2(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([argument.format(tmp_path) for argument in arguments]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"lightsheet {arguments[0]}: ")
+
+
+def test_a_simulation_ends_with_0(tmp_path: Path) -> None:
+    sizes = ["--shape", "4", "12", "12", "--psf-shape", "31", "20", "20", "--timepoints", "1", "--channels", "1"]
+    assert cli.main(["simulate", str(tmp_path), *sizes]) == 0
+    assert len(list(tmp_path.glob("*.tif"))) == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom lightsheet.cli import build_parser\nbuild_parser()\n"
+        "sys.exit(bool({'dask', 'zarr', 'scipy', 'tifffile', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
