@@ -23,7 +23,7 @@ from keep import keep
 from lightsheet.deconvolution import count_slots, describe_engine, fourier, richardson_lucy
 from lightsheet.processing import deconvolve_volume
 from lightsheet.simulation import CHANNELS, Array, Shape, model_psf
-from lightsheet.store import Results, StoreLayout, write_volume
+from lightsheet.store import Results, StoreLayout, VolumeKey, write_volume
 from lightsheet.system import count_cores
 
 REFERENCE: Shape = (201, 1024, 768)
@@ -78,7 +78,8 @@ def busy(folder: Path, image: Array, psf: Array) -> tuple[float, float]:
     threads = max(1, count_cores() // count_slots("gpu"))
 
     def one(timepoint: int) -> None:
-        deconvolve_volume(results, "c", timepoint, folder / "psf.tif", settings, layout, "f", threads)
+        key = VolumeKey("result", "c", timepoint)
+        deconvolve_volume(results, key, folder / "psf.tif", settings, layout, "f", threads)
 
     def timed(*given: Any) -> Any:
         begin = time.perf_counter()

@@ -34,6 +34,7 @@ from lightsheet.store import (
     Results,
     Shape,
     StoreLayout,
+    VolumeKey,
     choose_chunk,
     complete_codec,
     downsample,
@@ -94,7 +95,7 @@ def whole_ingest(tif: Path, out: Path, threads: int) -> None:
     """Do all that the workflow does for a volume: the pyramid and the record too."""
     layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", DEFAULT)
     with timed():
-        ingest_volume(Results(out), "c", 0, [((0, 0, 0), [(str(tif), None)])], layout, threads)
+        ingest_volume(Results(out), VolumeKey("raw", "c", 0), [((0, 0, 0), [(str(tif), None)])], layout, threads)
 
 
 def zarr_python(tif: Path, out: Path, threads: int) -> None:

@@ -32,7 +32,7 @@ DECONVOLVE = """
 import json, re, resource, sys, threading, time
 from pathlib import Path
 from lightsheet.processing import deconvolve_volume
-from lightsheet.store import Results, StoreLayout
+from lightsheet.store import Results, StoreLayout, VolumeKey
 
 def watch():
     while True:
@@ -46,7 +46,7 @@ peak = {"bytes": 0}
 threading.Thread(target=watch, daemon=True).start()
 layout = StoreLayout.plan(shape, voxel, settings["dtype"], codec)
 results, psf = Results(Path(folder) / "results"), Path(folder) / "psf.tif"
-record = deconvolve_volume(results, "ch0", 0, psf, settings, layout, "f", threads, limit)
+record = deconvolve_volume(results, VolumeKey("result", "ch0", 0), psf, settings, layout, "f", threads, limit)
 print(json.dumps([peak["bytes"], record]))
 """
 

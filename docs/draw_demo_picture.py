@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightsheet.store import Results, list_colours, read_ome
+from lightsheet.store import Results, VolumeKey, list_colours, read_ome
 from lightsheet.system import write_whole
 from lightsheet.viewing import choose_scale_bar, project_volume
 
@@ -32,7 +32,7 @@ def merge_channels(results: Results, kind: str, timepoint: int) -> tuple[np.ndar
     """Add up the channels' xy projections in their colours: (y, x, 3) from 0 to 1, and the pixel in micrometre."""
     merged: Any = 0.0
     for channel, colour in list_colours(read_ome(results.store)).items():
-        xy, xz, _, pixel = project_volume(results, kind, channel, timepoint)
+        xy, xz, _, pixel = project_volume(results, VolumeKey(kind, channel, timepoint))
         low, high = np.percentile(np.concatenate([xy.ravel(), xz.ravel()]), WINDOW)
         grey = np.clip((xy - low) / ((high - low) or 1), 0, 1)
         merged = merged + grey[..., None] * (np.frombuffer(bytes.fromhex(colour), np.uint8) / 255)

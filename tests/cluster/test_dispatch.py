@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,8 +45,9 @@ class FakePool:
         self.ends: dict[str, str] = {}
         self.workers, self.count, self.questions = {"w0", "w1"}, 2, 0
 
-    def submit(self, _function: Any, *, name: str, workers: list[str], **_: Any) -> Future:
+    def submit(self, call: partial[Any], *, workers: list[str], **_: Any) -> Future:
         (address,) = workers
+        name = call.keywords["name"]
         self.submissions.append((name, address))
         answer = self.answers[name].pop(0)
         future = Future(answer)

@@ -23,6 +23,7 @@ from lightsheet.psf.measure import save_psf
 from lightsheet.run import config
 from lightsheet.run.jobs import Jobs
 from lightsheet.run.run import Run
+from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import planes
@@ -86,7 +87,7 @@ def contents(folder: Path) -> dict[Path, str]:
 
 def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None:
     results = planned.results
-    files.write_text(results.record("raw", CHANNEL, 0), "of a run")
+    files.write_text(results.record(VolumeKey("raw", CHANNEL, 0)), "of a run")
     files.write_text(results.work("result", CHANNEL) / "0" / "c" / "0" / "0" / "0" / "0", "of a run too")
     before, shards = contents(results.folder), {"raw": 0, "result": 0}
 
@@ -125,7 +126,7 @@ def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytes
     original = measure_module.deconvolve_volume
 
     def counted(*arguments: Any) -> Any:
-        done.append(arguments[4]["iterations"])
+        done.append(arguments[3]["iterations"])
         return original(*arguments)
 
     monkeypatch.setattr(measure_module, "deconvolve_volume", counted)

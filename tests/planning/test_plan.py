@@ -19,6 +19,7 @@ from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
 from lightsheet.planning.site import Place
 from lightsheet.planning.timetable import Task
 from lightsheet.planning.workload import Block, Work
+from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 from tests.support import tiny_run
@@ -300,7 +301,9 @@ def _said(run: Any, name: str) -> dict[str, str]:
     what = "raw" if kind == "ingest" else "result"
     channels, block = ([rest[0]], rest[1]) if kind == "ingest" else (run.channels, rest[0])
     keys = [(channel, t) for channel in channels for t in run.blocks[block]]
-    return {f"{c}/{t}": json.loads(run.results.record(what, c, t).read_text())["fingerprint"] for c, t in keys}
+    return {
+        f"{c}/{t}": json.loads(run.results.record(VolumeKey(what, c, t)).read_text())["fingerprint"] for c, t in keys
+    }
 
 
 def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ from lightsheet.deconvolution.method import Method
 from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume, restore_volume
 from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, estimate_memory
 from lightsheet.store import pyramid, records
-from lightsheet.store.paths import Results
-from lightsheet.store.volumes import StoreLayout, read_volume, shard_path, write_volume
+from lightsheet.store.paths import Results, VolumeKey
+from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 
@@ -44,7 +44,9 @@ def results(tmp_path: Path) -> Results:
 def run(results: Results, psf: Path, memory: int | None = None, **changes: Any) -> records.Record:
     settings = {**SETTINGS, **changes}
     layout = StoreLayout.plan(SHAPE, VOXEL, settings["dtype"], CODEC)
-    return deconvolve_volume(results, "ch0", 0, psf, settings, layout, files.digest_json([changes, memory]), 2, memory)
+    return deconvolve_volume(
+        results, VolumeKey("result", "ch0", 0), psf, settings, layout, files.digest_json([changes, memory]), 2, memory
+    )
 
 
 @pytest.fixture
@@ -63,12 +65,12 @@ def test_deconvolve_stores_what_the_engine_returns(results: Results, psf: Path) 
     np.testing.assert_array_equal(read_volume(results.work("result", "ch0"), 0), expected)
     assert record["statistics"]["flux_before"] == pytest.approx(image.sum(), rel=1e-6)
     assert record["statistics"]["negative_voxels"] == np.count_nonzero(VOLUME < 100)
-    assert record == records.read_record(results.record("result", "ch0", 0))
+    assert record == records.read_record(results.record(VolumeKey("result", "ch0", 0)))
 
 
 def test_a_volume_that_is_done_already_is_left_alone(results: Results, psf: Path) -> None:
     record = run(results, psf)
-    place = shard_path(results.work("result", "ch0"), 0, (0,))
+    place = results.shard(VolumeKey("result", "ch0", 0), 0)
     before = place.stat().st_mtime_ns
     assert run(results, psf) == record
     assert place.stat().st_mtime_ns == before
@@ -98,7 +100,7 @@ def test_uint16_is_scaled_rounded_and_clipped_with_a_count(results: Results, psf
 
 
 def test_deconvolve_without_its_raw_volume_is_an_error(results: Results, psf: Path) -> None:
-    shard_path(results.work("raw", "ch0"), 0, (0,)).unlink()
+    results.shard(VolumeKey("raw", "ch0", 0), 0).unlink()
     with pytest.raises(InputError, match="is missing"):
         run(results, psf)
 
@@ -120,7 +122,7 @@ def test_a_volume_that_does_not_fit_is_done_in_blocks(tmp_path: Path, psf: Path,
     for memory in (None, in_blocks(shape)):
         results = Results(tmp_path / str(memory))
         write_volume(results.work("raw", "ch0"), 0, raw, StoreLayout.plan(shape, VOXEL, "uint16", CODEC), 1)
-        record = deconvolve_volume(results, "ch0", 0, psf, settings, layout, "f", 2, memory)
+        record = deconvolve_volume(results, VolumeKey("result", "ch0", 0), psf, settings, layout, "f", 2, memory)
         work = results.work("result", "ch0")
         found.append((read_volume(work, 0).astype(float), record["statistics"]))
         left = {str(path.relative_to(work)) for path in work.rglob("*") if path.is_file()}
@@ -145,7 +147,9 @@ def test_a_volume_in_blocks_can_be_made_again_bit_for_bit(tmp_path: Path, psf: P
     layout = StoreLayout.plan(raw.shape, VOXEL, "float32", CODEC)
     results = Results(tmp_path)
     write_volume(results.work("raw", "ch0"), 0, raw, StoreLayout.plan(raw.shape, VOXEL, "uint16", CODEC), 1)
-    record = deconvolve_volume(results, "ch0", 0, psf, SETTINGS, layout, "f", 2, in_blocks(raw.shape))
+    record = deconvolve_volume(
+        results, VolumeKey("result", "ch0", 0), psf, SETTINGS, layout, "f", 2, in_blocks(raw.shape)
+    )
     again, statistics = restore_volume(raw, tifffile.imread(psf), SETTINGS, 2, record["statistics"]["block"])
     np.testing.assert_array_equal(again, read_volume(results.work("result", "ch0"), 0))
     assert statistics.items() <= record["statistics"].items()  # which judges the result too

@@ -10,7 +10,7 @@ from lightsheet.processing import ingest
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.sources import mosaic
 from lightsheet.store import records
-from lightsheet.store.paths import Results
+from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume
 from lightsheet.system.errors import InputError
 
@@ -34,13 +34,13 @@ def tif(tmp_path: Path) -> Path:
 
 def run(results: Results, *paths: Path, timepoint: int = 0, layout: StoreLayout = RAW) -> records.Record:
     tiles = [((0, 0, x), [(str(path), None)]) for x, path in enumerate(paths)]
-    return ingest_volume(results, "ch0", timepoint, tiles, layout, 2)
+    return ingest_volume(results, VolumeKey("raw", "ch0", timepoint), tiles, layout, 2)
 
 
 def test_ingest_stores_the_volume_and_records_its_source(results: Results, tif: Path) -> None:
     record = run(results, tif)
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), tifffile.imread(tif))
-    assert record == records.read_record(results.record("raw", "ch0", 0))
+    assert record == records.read_record(results.record(VolumeKey("raw", "ch0", 0)))
     (source,) = record["sources"]
     assert source["path"] == str(tif)
     assert source["bytes"] == tif.stat().st_size
@@ -74,7 +74,7 @@ def test_a_damaged_file_leaves_a_record_that_says_why(results: Results, tif: Pat
     tif.write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"a\.tif"):
         run(results, tif)
-    record = records.read_record(results.record("raw", "ch0", 0))
+    record = records.read_record(results.record(VolumeKey("raw", "ch0", 0)))
     assert record is not None
     assert record["status"] == "failed"
     assert "a.tif" in record["error"]
@@ -91,7 +91,7 @@ def test_pages_of_a_file_are_a_volume_whose_digest_is_that_of_its_pixels(results
     def ingest_even() -> records.Record:
         tifffile.imwrite(path, pixels, photometric="minisblack")
         tiles = [((0, 0, 0), [(str(path), (0, 12, 2))])]
-        return ingest_volume(results, "ch0", 0, tiles, RAW, 2)
+        return ingest_volume(results, VolumeKey("raw", "ch0", 0), tiles, RAW, 2)
 
     record = ingest_even()
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), pixels[::2])

@@ -14,11 +14,12 @@ MEASURE = """
 import json, re, sys
 from pathlib import Path
 from lightsheet.processing import ingest_volume
-from lightsheet.store import Results, StoreLayout
+from lightsheet.store import Results, StoreLayout, VolumeKey
 
 def ingest(name, shape):
     layout = StoreLayout.plan(shape, {"z": 0.3, "y": 0.1, "x": 0.1}, "uint16", {"name": "blosc"})
-    ingest_volume(Results(Path("results")), name, 0, [((0, 0, 0), [(f"{name}.tif", None)])], layout, 2)
+    results, key = Results(Path("results")), VolumeKey("raw", name, 0)
+    ingest_volume(results, key, [((0, 0, 0), [(f"{name}.tif", None)])], layout, 2)
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024
 

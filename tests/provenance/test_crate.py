@@ -15,6 +15,7 @@ from lightsheet.provenance import software
 from lightsheet.provenance.crate import write_crate
 from lightsheet.run.run import KINDS, Run
 from lightsheet.store import records
+from lightsheet.store.paths import VolumeKey
 from lightsheet.system.errors import InputError
 from tests.support import roc, tiny_run
 
@@ -39,9 +40,8 @@ def sha256(path: Path) -> str:
 
 
 def rewrite(run: Run) -> None:
-    done = {
-        (kind, c, t): records.read_record(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()
-    }
+    keys = [VolumeKey(kind, channel, t) for kind in KINDS for channel, _, t in run.volumes()]
+    done = {key: records.read_record(run.results.record(key)) for key in keys}
     write_crate(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
 
 

@@ -12,6 +12,7 @@ from blake3 import blake3
 from lightsheet.provenance.table import format_table, list_rows
 from lightsheet.run.run import KINDS, Run
 from lightsheet.store import records
+from lightsheet.store.paths import VolumeKey
 from tests.support import tiny_run
 
 
@@ -49,10 +50,9 @@ def test_table_tells_how_each_volume_was_made(run: Run) -> None:
 
 
 def test_resolution_is_in_micrometres_and_unknown_numbers_are_empty(run: Run) -> None:
-    done = {
-        (kind, c, t): records.read_record(run.results.record(kind, c, t)) for kind in KINDS for c, _, t in run.volumes()
-    }
-    first, second = (done["result", channel, 0]["statistics"] for channel in run.channels)
+    keys = [VolumeKey(kind, channel, t) for kind in KINDS for channel, _, t in run.volumes()]
+    done = {key: records.read_record(run.results.record(key)) for key in keys}
+    first, second = (done[VolumeKey("result", channel, 0)]["statistics"] for channel in run.channels)
     first["resolution_voxels"] = {"raw": 4.0, "result": None}
     del second["resolution_voxels"], second["residual"]  # as in records of earlier versions
     table = list(csv.DictReader(io.StringIO(format_table(list_rows(run, done)))))

@@ -20,8 +20,7 @@ from lightsheet.run.prepare import prepare_run
 from lightsheet.run.run import Run
 from lightsheet.simulation import simulate
 from lightsheet.store import records
-from lightsheet.store.paths import name_measured_psf
-from lightsheet.store.volumes import shard_path
+from lightsheet.store.paths import VolumeKey, name_measured_psf
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 
@@ -122,11 +121,11 @@ def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("kind", ["raw", "result"])
 def test_lost_shards_and_records_are_found(run: Run, kind: str) -> None:
     manifest = run.ingest_manifest(CHANNEL, "t0002") if kind == "raw" else run.deconvolve_manifest("t0002")
-    shard = shard_path(run.results.work(kind, CHANNEL), 0, (2,))
+    shard = run.results.shard(VolumeKey(kind, CHANNEL, 2), 0)
     shard.rename(shard.with_name("aside"))
     assert run.lost() == {manifest}
     shard.with_name("aside").rename(shard)
-    record = run.results.record(kind, CHANNEL, 2)
+    record = run.results.record(VolumeKey(kind, CHANNEL, 2))
     content = record.read_text()
     record.unlink()
     assert run.lost() == {manifest}
@@ -140,8 +139,8 @@ def test_consolidation_waits_for_what_another_node_wrote(
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setattr(files, "LAG_POLL_SECONDS", 0.1)
-    shard = shard_path(run.results.work("result", CHANNEL), 0, (1,))
-    path = run.results.record("result", CHANNEL, 1) if hidden == "record" else shard
+    shard = run.results.shard(VolumeKey("result", CHANNEL, 1), 0)
+    path = run.results.record(VolumeKey("result", CHANNEL, 1)) if hidden == "record" else shard
     path.rename(path.with_name("hidden"))
     threading.Timer(1, lambda: path.with_name("hidden").rename(path)).start()
     start = time.monotonic()
@@ -150,14 +149,14 @@ def test_consolidation_waits_for_what_another_node_wrote(
 
 
 def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
-    records.write_record(run.results.record("result", CHANNEL, 1), records.make_failure("out of memory"))
+    records.write_record(run.results.record(VolumeKey("result", CHANNEL, 1)), records.make_failure("out of memory"))
     with pytest.raises(InputError, match=r"1 volumes are not done \(result CamA_ch0_488nm timepoint 1\)"):
         consolidate(run)
     assert not run.results.store.exists()
 
 
 def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: Run) -> None:
-    path = run.results.record("result", CHANNEL, 0)
+    path = run.results.record(VolumeKey("result", CHANNEL, 0))
     record = records.read_record(path)
     assert record is not None
     records.write_record(path, {**record, "fingerprint": "of an earlier run"})
@@ -167,7 +166,7 @@ def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run:
 
 
 def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> None:
-    shard = shard_path(run.results.work("raw", CHANNEL), 0, (1,))
+    shard = run.results.shard(VolumeKey("raw", CHANNEL, 1), 0)
     content = bytearray(shard.read_bytes())
     content[50] ^= 1
     shard.write_bytes(content)
@@ -177,18 +176,18 @@ def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> No
 
 
 def test_deconvolution_of_what_is_not_ingested_is_refused(run: Run) -> None:
-    run.results.record("raw", CHANNEL, 0).unlink()
+    run.results.record(VolumeKey("raw", CHANNEL, 0)).unlink()
     with pytest.raises(InputError, match="timepoint 0 is not ingested"):
         deconvolve_block(run, "t0000")
 
 
 def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: Run) -> None:
     for kind in ("raw", "result"):
-        shard_path(run.results.work(kind, CHANNEL), 0, (0,)).unlink()
-    run.results.record("result", CHANNEL, 1).unlink()
+        run.results.shard(VolumeKey(kind, CHANNEL, 0), 0).unlink()
+    run.results.record(VolumeKey("result", CHANNEL, 1)).unlink()
     with pytest.raises(InputError, match=r"(?s)1 of 2 volumes could not be deconvolved.*timepoint 0: .* is missing"):
         deconvolve_block(run, "t0000")
-    assert files.read_json(run.results.record("result", CHANNEL, 1))["status"] == "done"
+    assert files.read_json(run.results.record(VolumeKey("result", CHANNEL, 1)))["status"] == "done"
     (failure,) = run.failures()
     assert failure.startswith(f"result {CHANNEL} timepoint 0: ")
     assert failure.endswith("will be ingested anew")

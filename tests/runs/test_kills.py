@@ -7,7 +7,7 @@ import pytest
 import yaozarrs
 import zarr
 
-from lightsheet.store.volumes import shard_path
+from lightsheet.store.paths import shard_path
 
 from .conftest import CHANNELS, CONFIG, SHAPE, Project
 

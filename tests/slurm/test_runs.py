@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.store.volumes import shard_path
+from lightsheet.store.paths import shard_path
 from tests.runs.conftest import CHANNELS, ROOT
 from tests.support import minislurm
 from tests.support.minislurm import Cluster

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lightsheet.store.volumes import shard_path
+from lightsheet.store.paths import shard_path
 from tests.runs.conftest import CHANNELS
 from tests.support.projects import SECTIONS, SlurmProject
 

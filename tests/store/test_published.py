@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightsheet.store import published, volumes
+from lightsheet.store import published
+from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import InputError
 from tests.support import published_run
 from tests.support.published_run import CHANNELS, INTERVAL, VOXEL, Run
@@ -58,7 +59,7 @@ def test_bands_make_up_the_volume(run: Run, kind: str, whole_planes: bool) -> No
 )
 def test_a_shard_that_is_not_whole_is_named(tmp_path: Path, damage, complaint: str) -> None:  # type: ignore[no-untyped-def]
     run = published_run.make(tmp_path, (4, 8, 8))
-    shard = volumes.shard_path(run.results.store, 0, (0, 1))
+    shard = shard_path(run.results.store, 0, (0, 1))
     damage(shard)
     image = published.read_image(run.results, "result")
     with pytest.raises(InputError, match=f"{shard} {complaint}"):

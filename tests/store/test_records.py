@@ -4,32 +4,34 @@ import numpy as np
 import pytest
 
 from lightsheet.store import records, volumes
+from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout
 
 LAYOUT = StoreLayout.plan((4, 8, 8), {"z": 0.3, "y": 0.1, "x": 0.1}, "uint16", {"name": "zstd"})
+KEY = VolumeKey("raw", "ch0", 2)
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
-    return tmp_path / "work"
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path)
 
 
 @pytest.fixture
-def record(work: Path) -> records.Record:
-    shards, _ = volumes.write_volume(work, 2, np.ones((4, 8, 8), np.uint16), LAYOUT, 1)
+def record(results: Results) -> records.Record:
+    shards, _ = volumes.write_volume(results.work("raw", "ch0"), 2, np.ones((4, 8, 8), np.uint16), LAYOUT, 1)
     return records.make_record("f", shards, {"write": 0.12345}, sources=[])
 
 
-def test_a_record_holds_while_its_fingerprint_and_its_shards_do(record: records.Record, work: Path) -> None:
-    assert records.is_done(record, "f", work, 2)
-    assert not records.is_done(record, "g", work, 2)
-    assert not records.is_done(None, "f", work, 2)
-    assert not records.is_done(records.make_failure("damaged"), "f", work, 2)
-    shard = volumes.shard_path(work, 0, (2,))
+def test_a_record_holds_while_its_fingerprint_and_its_shards_do(record: records.Record, results: Results) -> None:
+    assert records.is_done(record, "f", results, KEY)
+    assert not records.is_done(record, "g", results, KEY)
+    assert not records.is_done(None, "f", results, KEY)
+    assert not records.is_done(records.make_failure("damaged"), "f", results, KEY)
+    shard = results.shard(KEY, 0)
     shard.write_bytes(shard.read_bytes()[:-1])
-    assert not records.is_done(record, "f", work, 2)
+    assert not records.is_done(record, "f", results, KEY)
     shard.unlink()
-    assert not records.is_done(record, "f", work, 2)
+    assert not records.is_done(record, "f", results, KEY)
 
 
 def test_a_record_says_where_and_when(record: records.Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from lightsheet.store import volumes
+from lightsheet.store.paths import shard_path
 from lightsheet.store.pyramid import Level
 from lightsheet.store.shard import Shard, WrittenShard, find_fault, iterate_chunks, write_shard
 from lightsheet.system import files
@@ -58,7 +59,7 @@ class Sound(NamedTuple):
 
     @property
     def path(self) -> Path:
-        return volumes.shard_path(self.work, 0, (0,))
+        return shard_path(self.work, 0, (0,))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
 def _write(work: Path, codec: dict[str, Any]) -> Sound:
     layout = volumes.StoreLayout((Level(SHAPE, CHUNK, (1, 1, 1)),), "uint16", codec)
     [shard], _ = volumes.write_volume(work, 0, PIXELS, layout, 1)
-    content = volumes.shard_path(work, 0, (0,)).read_bytes()
+    content = shard_path(work, 0, (0,)).read_bytes()
     index = np.frombuffer(content[-CHUNKS * 16 - 4 : -4], "<u8").reshape(CHUNKS, 2).tolist()
     chunks = [content[offset : offset + length] for offset, length in index]
     assert b"".join(chunks) + _index(chunks) == content

@@ -7,6 +7,7 @@ import tensorstore
 import zarr
 
 from lightsheet.store import pyramid, volumes
+from lightsheet.store.paths import shard_path
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.system.errors import InputError
 from lightsheet.system.machine import allocate_on_disk
@@ -89,7 +90,7 @@ def test_a_missing_shard_is_an_error_and_not_a_black_volume(tmp_path: Path) -> N
 def test_a_damaged_shard_is_an_error(tmp_path: Path, where: int) -> None:
     layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
     volumes.write_volume(tmp_path, 0, volume(0), layout, 2)
-    shard = volumes.shard_path(tmp_path, 0, (0,))
+    shard = shard_path(tmp_path, 0, (0,))
     content = bytearray(shard.read_bytes())
     content[where] ^= 1
     shard.write_bytes(content)
@@ -100,7 +101,7 @@ def test_a_damaged_shard_is_an_error(tmp_path: Path, where: int) -> None:
 def test_rewriting_a_volume_leaves_a_link_to_the_old_one_alone(tmp_path: Path) -> None:
     layout = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODECS[0])
     volumes.write_volume(tmp_path / "work", 0, volume(0), layout, 2)
-    shard = volumes.shard_path(tmp_path / "work", 0, (0,))
+    shard = shard_path(tmp_path / "work", 0, (0,))
     (tmp_path / "old").hardlink_to(shard)
     before = (tmp_path / "old").read_bytes()
     volumes.write_volume(tmp_path / "work", 0, volume(1), layout, 2)

@@ -8,7 +8,7 @@ import matplotlib.image
 import numpy as np
 
 from lightsheet.store import ngff, publish, records
-from lightsheet.store.paths import CONFIG_FILE, Results
+from lightsheet.store.paths import CONFIG_FILE, Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
 from lightsheet.system import files
 
@@ -91,7 +91,7 @@ def _volume(results: Results, channel: str, t: int, number: int, hole: bool, sca
             own |= {"statistics": None, "missing": True, **({"sources": []} if kind == "raw" else {})}
         where = {"host": f"node{t % 2}", "slurm_job": str(100 + t) if t % 2 else None}
         records.write_record(
-            results.record(kind, channel, t), records.make_record("f", shards, times[kind], **own) | where
+            results.record(VolumeKey(kind, channel, t)), records.make_record("f", shards, times[kind], **own) | where
         )
 
 

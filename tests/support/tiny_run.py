@@ -15,6 +15,7 @@ from lightsheet.run import consolidate
 from lightsheet.run.prepare import prepare_run
 from lightsheet.run.run import Run
 from lightsheet.simulation import optics, scene
+from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
 
 ROOT = Path(__file__).parents[2]
@@ -69,14 +70,16 @@ def finish(run: Run) -> None:
         files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
         for block in run.blocks:
             for t, tiles in run.tiles(channel, block):
-                done["raw", channel, t] = ingest.ingest_volume(results, channel, t, tiles, layouts["raw"], 1)
+                key = VolumeKey("raw", channel, t)
+                done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1)
     for channel in run.channels:
         own = {**run.settings(), "background": run.settings()["background"][channel]}
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in range(run.acquisition.timepoints):
-            fingerprint = deconvolve.compute_fingerprint(done["raw", channel, t], digest, own, layouts["result"])
-            done["result", channel, t] = deconvolve.deconvolve_volume(
-                results, channel, t, results.psf(channel, ".tif"), own, layouts["result"], fingerprint, 1
+            key = VolumeKey("result", channel, t)
+            fingerprint = deconvolve.compute_fingerprint(done[key.raw], digest, own, layouts["result"])
+            done[key] = deconvolve.deconvolve_volume(
+                results, key, results.psf(channel, ".tif"), own, layouts["result"], fingerprint, 1
             )
     consolidate.publish_stores(run, done)
     crate.write_crate(run, done, repository=ROOT, started=STARTED, ended=ENDED)

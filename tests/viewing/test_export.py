@@ -13,7 +13,8 @@ import tifffile
 import zarr
 
 from lightsheet import cli
-from lightsheet.store import published, volumes
+from lightsheet.store import published
+from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import export
 from tests.support import published_run
@@ -130,7 +131,7 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
 
 def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
     run = published_run.make(tmp_path, (4, 8, 8))
-    shard = volumes.shard_path(run.results.store, 0, (0, 1))
+    shard = shard_path(run.results.store, 0, (0, 1))
     shard.unlink()
     for form in export.FORMATS:
         with pytest.raises(InputError, match="is missing; run"):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightsheet.store import records
+from lightsheet.store.paths import VolumeKey
 from lightsheet.viewing import report
 from tests.support import headless
 from tests.support.stored_run import CHANNELS, ODD, make
@@ -42,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run with a hole, outliers and an odd name."""
     folder = tmp_path_factory.mktemp("results")
     results = make(folder, 20, seconds=[43.748 * t for t in range(20)], missing=[(ODD, 3)])
-    place = results.record("result", ODD, 8)
+    place = results.record(VolumeKey("result", ODD, 8))
     record = records.read_record(place)
     assert record
     records.write_record(place, record | {"statistics": record["statistics"] | {"residual": 2.5, "sum": 400.0}})

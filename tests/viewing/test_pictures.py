@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lightsheet.store import ngff, publish, volumes
-from lightsheet.store.paths import Results
+from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.viewing import pictures
 from tests.support.stored_run import BACKGROUND, CODEC, DARK, ODD, PEAKS, VOXEL, make
@@ -29,7 +29,7 @@ def test_a_large_volume_is_shown_from_a_coarser_level(tmp_path: Path) -> None:
     filled = np.zeros((6, 700, 40), np.uint16)
     filled[3, 333, 20] = 4000
     layout = publish_raw(Results(tmp_path), filled, VOXEL)
-    xy, xz, yz, pixel = pictures.project_volume(Results(tmp_path), "raw", "A")
+    xy, xz, yz, pixel = pictures.project_volume(Results(tmp_path), VolumeKey("raw", "A", 0))
     assert layout.levels[1].factor == (1, 2, 2)
     assert (xy.shape, xz.shape, yz.shape, pixel) == ((350, 20), (9, 20), (350, 9), 0.2)  # 6 x 0.3 um = 9 x 0.2 um
     assert np.unravel_index(xy.argmax(), xy.shape) == (166, 10)
@@ -39,7 +39,7 @@ def test_a_large_volume_is_shown_from_a_coarser_level(tmp_path: Path) -> None:
 
 def test_a_volume_far_deeper_than_wide_is_still_a_picture_to_scale(tmp_path: Path) -> None:
     publish_raw(Results(tmp_path), np.ones((100, 40, 20), np.uint16), {"z": 3, "y": 0.1, "x": 0.2})
-    xy, xz, yz, pixel = pictures.project_volume(Results(tmp_path), "raw", "A")
+    xy, xz, yz, pixel = pictures.project_volume(Results(tmp_path), VolumeKey("raw", "A", 0))
     assert pixel == 300 / 512
     assert (xy.shape, xz.shape, yz.shape) == ((7, 7), (512, 7), (7, 512))  # 4 um = 6.8 pixels
 

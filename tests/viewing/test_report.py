@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from lightsheet.store import records
-from lightsheet.store.paths import CONFIG_FILE, Results
+from lightsheet.store.paths import CONFIG_FILE, Results, VolumeKey
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import report
@@ -73,7 +73,7 @@ def written(results: Results) -> Page:
 
 def change(results: Results, channel: str, timepoint: int, **statistics: Any) -> None:
     """Change the record of a deconvolved volume; what is None is left out."""
-    place = results.record("result", channel, timepoint)
+    place = results.record(VolumeKey("result", channel, timepoint))
     record = records.read_record(place)
     assert record
     found = record["statistics"] | statistics
@@ -248,10 +248,10 @@ def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:
     results = make(tmp_path, 2)
     for channel, t, iterations in ((ODD, 0, 60), (ODD, 1, 75), (OTHER, 0, 80), (OTHER, 1, 80)):
         change(results, channel, t, iterations=iterations)
-        record = records.read_record(results.record("result", channel, t))
+        record = records.read_record(results.record(VolumeKey("result", channel, t)))
         assert record
         record["settings"]["iterations"] = "auto"
-        records.write_record(results.record("result", channel, t), record)
+        records.write_record(results.record(VolumeKey("result", channel, t)), record)
     rows = {row[0]: row[1] for row in written(results).rows if len(row) == 2}
     assert rows["iterations"] == f"{ODD}: auto: 60 to 75{OTHER}: auto: 80"
 
@@ -268,10 +268,12 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
     for channel in CHANNELS:
         for t in range(2):
             change(results, channel, t, residual=None, resolution_voxels=None, saturated_voxels=None)
-            raw = records.read_record(results.record("raw", channel, t))
+            raw = records.read_record(results.record(VolumeKey("raw", channel, t)))
             assert raw
             del raw["sources"], raw["host"], raw["slurm_job"]
-            records.write_record(results.record("raw", channel, t), raw | {"seconds": {"read": 1.0, "write": 2.0}})
+            records.write_record(
+                results.record(VolumeKey("raw", channel, t)), raw | {"seconds": {"read": 1.0, "write": 2.0}}
+            )
     files.write_json(results.crate, {})
     (results.folder / CONFIG_FILE).unlink()
     page = written(results)
@@ -291,7 +293,7 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.ome\.zarr is not there: run"):
         report.write_report(Results(tmp_path / "none"), tmp_path / "report.html")
     results = make(tmp_path, timepoints=1)
-    results.record("raw", ODD, 0).unlink()
+    results.record(VolumeKey("raw", ODD, 0)).unlink()
     with pytest.raises(InputError, match="timepoint 0 is not done; run the same command again"):
         report.write_report(results, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from distributed import Client, Future, KilledWorker
@@ -124,9 +125,8 @@ class _Dispatch:
 
     def submit(self, name: str, address: str) -> _Assignment:
         self.progress = self.progress or Progress(self.action, len(self.tasks))
-        future = self.pool.client.submit(
-            self.function, **self.tasks[name], pure=False, workers=[address], allow_other_workers=False
-        )
+        call = partial(self.function, **self.tasks[name])  # Dask takes some keywords, like `key`, for its own
+        future = self.pool.client.submit(call, pure=False, workers=[address], allow_other_workers=False)
         future.add_done_callback(lambda _future: self.volume_ended.set())
         return _Assignment(name, address, future)
 

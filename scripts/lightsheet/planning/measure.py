@@ -25,7 +25,7 @@ from lightsheet.processing import (
     subtract_background,
 )
 from lightsheet.sources import Tiles, open_mosaic, read_stack
-from lightsheet.store import Record, StoreLayout, find_fault, read_volume, shard_path, time_stage
+from lightsheet.store import Record, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
 from lightsheet.system import InputError, write_json, write_whole
 from lightsheet.viewing import find_spot, keep_pictures, locate_planes
 
@@ -41,8 +41,7 @@ ALONE = Lock()
 
 def measure_ingest(
     place: PilotResults,
-    channel: str,
-    timepoint: int,
+    key: VolumeKey,
     tiles: Tiles,
     plan: Mapping[str, Any],
     layout: StoreLayout,
@@ -55,8 +54,8 @@ def measure_ingest(
     place : Scratch
         Where to; its `numbers` become `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot`
         (z, y, x) that is shown.
-    channel, timepoint
-        The volume.
+    key : VolumeKey
+        The raw volume.
     tiles : Tiles
         Where its pixels are.
     plan : mapping
@@ -73,12 +72,12 @@ def measure_ingest(
     """
     shape = layout.levels[0].shape
     if shape != tuple(plan["volume"]):
-        tiles = [((0, 0, 0), [(str(_crop(place.folder / "crops" / f"{channel}.tif", tiles, plan)), None)])]
-    record = ingest_volume(place, channel, timepoint, tiles, layout, threads)
+        tiles = [((0, 0, 0), [(str(_crop(place.folder / "crops" / f"{key.channel}.tif", tiles, plan)), None)])]
+    record = ingest_volume(place, key, tiles, layout, threads)
     seconds: dict[str, float] = {}
     with time_stage(seconds, "check"):
-        _prove(place.work("raw", channel), timepoint, record["shards"], layout)
-    raw = read_volume(place.work("raw", channel), timepoint, threads)
+        _prove(place, key, record["shards"], layout)
+    raw = read_volume(place.work("raw", key.channel), key.timepoint, threads)
     spot = find_spot(raw)
     keep_pictures(
         place.planes, {name: raw[where] for name, where in locate_planes(shape, spot, plan["voxel_size"]).items()}
@@ -102,10 +101,10 @@ def _crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> Path:
     return path
 
 
-def _prove(work: Path, timepoint: int, written: Sequence[Mapping[str, Any]], layout: StoreLayout) -> None:
+def _prove(place: PilotResults, key: VolumeKey, written: Sequence[Mapping[str, Any]], layout: StoreLayout) -> None:
     """Read shards and compare them with their digests, as consolidation does."""
     for shard, level in zip(written, layout.levels, strict=True):
-        path = shard_path(work, shard["level"], (timepoint,))
+        path = place.shard(key, shard["level"])
         chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
         if fault := find_fault(path, chunks, shard["bytes"], shard["blake3"]):
             raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
@@ -120,7 +119,7 @@ def _bytes_read(source: Mapping[str, Any]) -> int:
 
 
 def suggest_iterations(
-    place: PilotResults, channel: str, timepoint: int, psf: Path, settings: Mapping[str, Any], threads: int
+    place: PilotResults, key: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int
 ) -> None:
     """Find out how many iterations of a method the volume bears.
 
@@ -128,8 +127,8 @@ def suggest_iterations(
     ----------
     place : Scratch
         Where the volume is ingested; its `numbers` become `suggested`, a number or None, and the `reason`.
-    channel, timepoint
-        The volume.
+    key : VolumeKey
+        The raw volume.
     psf : Path
         The PSF used.
     settings : mapping
@@ -137,7 +136,7 @@ def suggest_iterations(
     threads : int
         Cores to use.
     """
-    raw = read_volume(place.work("raw", channel), timepoint, threads)
+    raw = read_volume(place.work("raw", key.channel), key.timepoint, threads)
     suggested, reason = _suggestion(raw, read_stack(psf), settings, threads)
     write_json(place.numbers, {"suggested": suggested, "reason": reason})
 
@@ -160,8 +159,7 @@ def _suggestion(raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], t
 
 def measure_deconvolution(
     place: PilotResults,
-    channel: str,
-    timepoint: int,
+    key: VolumeKey,
     psf: Path,
     settings: Mapping[str, Any],
     layout: StoreLayout,
@@ -177,8 +175,8 @@ def measure_deconvolution(
     place : Scratch
         Where the volume is ingested; its `numbers` become what `run_pilot` says of one run, and `host`,
         `slurm_job` and the `background` (counts).
-    channel, timepoint
-        The volume.
+    key : VolumeKey
+        The deconvolved volume.
     psf, settings, layout, threads, memory
         See `lightsheet.processing.deconvolve.deconvolve_volume`.
     spot : sequence of int
@@ -188,42 +186,41 @@ def measure_deconvolution(
     """
 
     def once(settings: Mapping[str, Any]) -> Record:
-        return deconvolve_volume(place, channel, timepoint, psf, settings, layout, "pilot", threads, memory)
+        return deconvolve_volume(place, key, psf, settings, layout, "pilot", threads, memory)
 
     with ALONE:
-        _remove(place, channel, timepoint)  # what a lost worker left
+        _remove(place, key)  # what a lost worker left
         try:
             try_engine(settings["engine"])
             if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
                 once({**settings, "iterations": 1})
-                _remove(place, channel, timepoint)
+                _remove(place, key)
             with watch_peak(settings["engine"]) as used:
                 record = once(settings)
-            _keep(place, channel, timepoint, settings, spot, voxel_size)
+            _keep(place, key, settings, spot, voxel_size)
         finally:
-            _remove(place, channel, timepoint)
+            _remove(place, key)
     write_json(place.numbers, _numbers(record, used))
 
 
 def _keep(
     place: PilotResults,
-    channel: str,
-    timepoint: int,
+    key: VolumeKey,
     settings: Mapping[str, Any],
     spot: Sequence[int],
     voxel_size: Mapping[str, float],
 ) -> None:
     """Keep the planes of a result that are shown, in counts."""
-    array = zarr.open_array(place.work("result", channel) / "0", mode="r")
+    array = zarr.open_array(place.work("result", key.channel) / "0", mode="r")
     scale = find_stored_per_count(settings)
     shown = locate_planes(array.shape[1:], spot, voxel_size).items()
-    keep_pictures(place.planes, {name: np.divide(array[timepoint, *where], scale) for name, where in shown})
+    keep_pictures(place.planes, {name: np.divide(array[key.timepoint, *where], scale) for name, where in shown})
 
 
-def _remove(place: PilotResults, channel: str, timepoint: int) -> None:
+def _remove(place: PilotResults, key: VolumeKey) -> None:
     """Remove the result, and the record that says it is done."""
-    shutil.rmtree(place.work("result", channel), ignore_errors=True)
-    place.record("result", channel, timepoint).unlink(missing_ok=True)
+    shutil.rmtree(place.work("result", key.channel), ignore_errors=True)
+    place.record(key).unlink(missing_ok=True)
 
 
 def _numbers(record: Record, used: Peak) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightsheet.store import Results
+from lightsheet.store import Results, VolumeKey
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class PilotResults(Results):
         place = super().work(kind, channel)
         return place / self.trial if kind == "result" else place
 
-    def record(self, kind: str, channel: str, timepoint: int) -> Path:
+    def record(self, key: VolumeKey) -> Path:
         """Return the record of one volume."""
-        place = super().record(kind, channel, timepoint)
-        return place.parent / self.trial / place.name if kind == "result" else place
+        place = super().record(key)
+        return place.parent / self.trial / place.name if key.kind == "result" else place
 
     @property
     def numbers(self) -> Path:

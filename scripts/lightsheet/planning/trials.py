@@ -10,7 +10,7 @@ import numpy as np
 from lightsheet.planning.measure import measure_deconvolution, measure_ingest, suggest_iterations
 from lightsheet.planning.scratch import PilotResults
 from lightsheet.planning.sweep import PilotPlan, name_method
-from lightsheet.store import Results, StoreLayout
+from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import read_json, wait_until_visible
 
 INGEST_THREADS = 2
@@ -87,18 +87,21 @@ class Trials:
         }
 
     def _ingest(self, channel: str) -> dict[str, Any]:
-        tiles = self.plan["channels"][channel][1]
-        return {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_THREADS}
+        timepoint, tiles = self.plan["channels"][channel]
+        key = VolumeKey("raw", channel, timepoint)
+        return {"key": key, "tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_THREADS}
 
     def _method(self, channel: str, number: int) -> dict[str, Any]:
         settings = self.plan["methods"][number]
         own = {**settings, "background": settings["background"][channel]}
-        return {"psf": self.results.psf(channel, ".tif"), "settings": own, "threads": self.threads}
+        key = VolumeKey("raw", channel, self.plan["channels"][channel][0])
+        return {"key": key, "psf": self.results.psf(channel, ".tif"), "settings": own, "threads": self.threads}
 
     def _deconvolve(self, channel: str, number: int, iterations: int, spot: list[int]) -> dict[str, Any]:
         task = self._method(channel, number)
         return {
             **task,
+            "key": task["key"]._replace(kind="result"),
             "settings": {**task["settings"], "iterations": iterations},
             "layout": self.layouts["result"],
             "spot": spot,
@@ -121,15 +124,7 @@ class Trials:
     def _do(self, function: Callable[..., None], tasks: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
         """Call a function of `measure` for each channel, method or run of it; return its numbers."""
         at = {key: self._at(key) for key in tasks}
-        named = {
-            self._name(key): {
-                "place": at[key],
-                "channel": key[0],
-                "timepoint": self.plan["channels"][key[0]][0],
-                **task,
-            }
-            for key, task in tasks.items()
-        }
+        named = {self._name(key): {"place": at[key], **task} for key, task in tasks.items()}
         self.each(function, named, f"pilot, {function.__name__}")
         wait_until_visible(lambda: [p for p in at.values() if not p.numbers.exists()], self.place.folder / "found")
         return {key: read_json(place.numbers) for key, place in at.items()}

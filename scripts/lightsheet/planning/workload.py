@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.run import KINDS, Run, estimate_psf_shape
-from lightsheet.store import read_record
+from lightsheet.store import VolumeKey, read_record
 from lightsheet.system import read_json, stat_file
 
 Shape = tuple[int, int, int]
@@ -93,8 +93,8 @@ def find_work(run: Run) -> Work:
     for block, timepoints in run.blocks.items():
         ingest, results = [], 0
         for channel in run.channels:
-            raw = [t for t in timepoints if not run.has("raw", channel, t)]
-            results += sum(t in raw or not _is_restored(run, channel, t) for t in timepoints)
+            raw = [t for t in timepoints if not run.has(VolumeKey("raw", channel, t))]
+            results += sum(t in raw or not _is_restored(run, VolumeKey("result", channel, t)) for t in timepoints)
             ingest.append(len(raw) if raw or is_due(run.ingest_manifest(channel, block)) else None)
         due = results or any(n is not None for n in ingest) or is_due(run.deconvolve_manifest(block))
         blocks.append(Block(tuple(ingest), results if due else None))
@@ -114,12 +114,12 @@ def find_work(run: Run) -> Work:
     )
 
 
-def _is_restored(run: Run, channel: str, timepoint: int) -> bool:
+def _is_restored(run: Run, key: VolumeKey) -> bool:
     """Tell whether a result is there, of the settings that are asked for."""
-    if not run.has("result", channel, timepoint):
+    if not run.has(key):
         return False
-    settings, record = run.settings(), read_record(run.results.record("result", channel, timepoint)) or {}
-    asked = {**settings, "background": settings["background"][channel]}
+    settings, record = run.settings(), read_record(run.results.record(key)) or {}
+    asked = {**settings, "background": settings["background"][key.channel]}
     if asked["engine"] == "auto":
         del asked["engine"]
     return all(record["settings"].get(key) == value for key, value in asked.items())

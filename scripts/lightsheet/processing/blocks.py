@@ -6,7 +6,6 @@ more than what is missing.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
@@ -14,11 +13,8 @@ from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_vol
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.processing.memory import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
-from lightsheet.store import Record, Results, StoreLayout, is_done, make_failure, read_record, write_record
+from lightsheet.store import Record, Results, StoreLayout, VolumeKey, is_done, make_failure, read_record, write_record
 from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible
-
-Key = tuple[str, int]
-"""Channel and timepoint."""
 
 Manifest = dict[str, str]
 """Fingerprint by volume."""
@@ -52,11 +48,12 @@ def ingest_block(results: Results, channel: str, tiles: Sequence[Any], layout: S
     """
     progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
     for timepoint, where in tiles:
-        before = read_record(results.record("raw", channel, timepoint))
+        key = VolumeKey("raw", channel, timepoint)
+        before = read_record(results.record(key))
         try:
-            record = ingest_volume(results, channel, timepoint, where, layout, threads)
+            record = ingest_volume(results, key, where, layout, threads)
         except InputError as error:
-            errors.append(f"{channel} timepoint {timepoint}: {error}")
+            errors.append(f"{key.label}: {error}")
             logger.error("%s", errors[-1])
             continue
         kept = before and record["finished"] == before["finished"]
@@ -105,24 +102,24 @@ def deconvolve_block(
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     every = _tasks(results, channels, timepoints, settings, layout)
     todo, errors = {}, []
-    for (channel, timepoint), task in every.items():
-        record = read_record(results.record("result", channel, timepoint))
+    for key, task in every.items():
+        record = read_record(results.record(key))
         missing = task.pop("missing")
-        if is_done(record, task["fingerprint"], results.work("result", channel), timepoint):
+        if is_done(record, task["fingerprint"], results, key):
             continue
         if missing:
-            write_hole(**{key: value for key, value in task.items() if key != "psf"})
+            write_hole(**{name: value for name, value in task.items() if name != "psf"})
         elif attempt > 1 and record and record["status"] == "failed":
-            errors.append(f"{channel} timepoint {timepoint}: {record['error']}")
+            errors.append(f"{key.label}: {record['error']}")
         else:
-            todo[channel, timepoint] = task
+            todo[key] = task
             if record and record["status"] == "failed":
-                _record(task).unlink()  # this run tries again
+                results.record(key).unlink()  # this run tries again
     logger.info("%d of %d volumes are to be deconvolved", len(todo), len(every))
     if todo:
         errors += _run(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
     _raise(errors, len(every), "deconvolved")
-    return {f"{channel}/{t}": task["fingerprint"] for (channel, t), task in every.items()}
+    return {f"{key.channel}/{key.timepoint}": task["fingerprint"] for key, task in every.items()}
 
 
 def _tasks(
@@ -131,7 +128,7 @@ def _tasks(
     timepoints: Sequence[int],
     settings: Mapping[str, Any],
     layout: StoreLayout,
-) -> dict[Key, dict[str, Any]]:
+) -> dict[VolumeKey, dict[str, Any]]:
     """Return the arguments of `deconvolve.deconvolve_volume` for each volume, and whether it is `missing`."""
     ingested = _ingested(results, channels, timepoints)
     tasks = {}
@@ -139,11 +136,11 @@ def _tasks(
         psf = read_json(results.psf(channel, ".json"))["sha256"]
         own = {**settings, "background": settings["background"][channel]}
         for timepoint in timepoints:
-            raw = ingested[channel, timepoint]
-            tasks[channel, timepoint] = {
+            key = VolumeKey("result", channel, timepoint)
+            raw = ingested[key.raw]
+            tasks[key] = {
                 "results": results,
-                "channel": channel,
-                "timepoint": timepoint,
+                "key": key,
                 "psf": results.psf(channel, ".tif"),
                 "settings": own,
                 "layout": layout,
@@ -153,28 +150,29 @@ def _tasks(
     return tasks
 
 
-def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[Key, Record]:
+def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[VolumeKey, Record]:
     """Return the raw volumes' records; they, and the PSFs' facts, may just have been written by other nodes."""
-    done: dict[Key, Record] = {}
+    keys = [VolumeKey("raw", channel, timepoint) for channel in channels for timepoint in timepoints]
+    done: dict[VolumeKey, Record] = {}
 
     def missing() -> list[str]:
-        raw = {(c, t): read_record(results.record("raw", c, t)) for c in channels for t in timepoints}
+        raw = {key: read_record(results.record(key)) for key in keys}
         done.update((key, record) for key, record in raw.items() if record and record["status"] == "done")
-        absent = [f"{c} timepoint {t}" for c, t in raw if (c, t) not in done]
+        absent = [key.label for key in keys if key not in done]
         return absent + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
 
-    folders = {path.parent for c in channels for path in (results.record("raw", c, 0), results.psf(c, ".json"))}
+    folders = {results.record(key).parent for key in keys} | {results.psf(c, ".json").parent for c in channels}
     if absent := wait_until_visible(missing, *folders):
         raise InputError(f"{absent[0]} is not ingested: run the same command again")
     return done
 
 
-def _run(todo: Mapping[Key, Mapping[str, Any]], workers: WorkerRequest) -> list[str]:
+def _run(todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerRequest) -> list[str]:
     """Do what is to be done; return a sentence for each volume that could not be."""
     # Workers on this machine share its memory; a SLURM job finds out what it was given.
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     common = {"threads": workers.cores, "memory": share}
-    named = {f"{channel} timepoint {t}": {**task, **common} for (channel, t), task in todo.items()}
+    named = {key.label: {**task, **common} for key, task in todo.items()}
     any_task = next(iter(todo.values()))
     settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
     psf = max(describe_stack(task["psf"])[0] for task in todo.values())
@@ -185,13 +183,8 @@ def _run(todo: Mapping[Key, Mapping[str, Any]], workers: WorkerRequest) -> list[
             if error:
                 errors.append(f"{name}: {error}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
-                write_record(_record(named[name]), make_failure(str(error)))
+                write_record(named[name]["results"].record(named[name]["key"]), make_failure(str(error)))
     return errors
-
-
-def _record(task: Mapping[str, Any]) -> Path:
-    results: Results = task["results"]
-    return results.record("result", task["channel"], task["timepoint"])
 
 
 def _raise(errors: Sequence[str], total: int, done: str) -> None:

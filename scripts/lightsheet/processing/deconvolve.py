@@ -35,6 +35,7 @@ from lightsheet.store import (
     Record,
     Results,
     StoreLayout,
+    VolumeKey,
     is_done,
     make_hole,
     make_record,
@@ -75,8 +76,7 @@ def compute_fingerprint(raw: Record, psf_sha256: str, settings: Mapping[str, Any
 
 def deconvolve_volume(
     results: Results,
-    channel: str,
-    timepoint: int,
+    key: VolumeKey,
     psf: Path,
     settings: Mapping[str, Any],
     layout: StoreLayout,
@@ -90,10 +90,8 @@ def deconvolve_volume(
     ----------
     results : Results
         Where from and where to.
-    channel : str
-        The volume's channel.
-    timepoint : int
-        Index on the time axis.
+    key : VolumeKey
+        The deconvolved volume.
     psf : Path
         The PSF used, (z, y, x) float32 TIFF.
     settings : mapping
@@ -118,36 +116,36 @@ def deconvolve_volume(
     InputError
         If the raw shard cannot be read, or not even blocks fit into the memory or the disk.
     """
-    before = read_record(results.record("result", channel, timepoint))
-    if before and is_done(before, fingerprint, results.work("result", channel), timepoint):
+    before = read_record(results.record(key))
+    if before and is_done(before, fingerprint, results, key):
         return before  # done by a worker that was lost before it could say so
     seconds: dict[str, float] = {}
-    used, work, level = read_stack(psf), results.work("result", channel), layout.levels[0]
+    used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
     block = choose_volume_blocks(level.shape, level.chunk, used, settings, memory or find_available_memory())
     allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
     with time_stage(seconds, "read"):
-        raw = read_volume(results.work("raw", channel), timepoint, threads, allocate)
-    with time_stage(seconds, "deconvolve"), name_subject(f"{channel} timepoint {timepoint}"):
+        raw = read_volume(results.work("raw", key.channel), key.timepoint, threads, allocate)
+    with time_stage(seconds, "deconvolve"), name_subject(key.label):
         result, statistics = restore_volume(raw, used, settings, threads, block, allocate)
         statistics |= assess_result(raw, result, used, statistics["background"], find_stored_per_count(settings))
     del raw
     with time_stage(seconds, "write"):
-        shards, _ = write_volume(work, timepoint, result, layout, threads)
+        shards, _ = write_volume(work, key.timepoint, result, layout, threads)
     engine = describe_engine(settings["engine"])
     record = make_record(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
-    write_record(results.record("result", channel, timepoint), record)
+    write_record(results.record(key), record)
     return record
 
 
 def write_hole(
-    results: Results, channel: str, timepoint: int, settings: Mapping[str, Any], layout: StoreLayout, fingerprint: str
+    results: Results, key: VolumeKey, settings: Mapping[str, Any], layout: StoreLayout, fingerprint: str
 ) -> Record:
     """Write a hole where the raw volume is missing, and a record that says so; arguments as for `deconvolve`."""
     seconds: dict[str, float] = {}
     with time_stage(seconds, "write"):
-        shards, _ = write_volume(results.work("result", channel), timepoint, make_hole(layout), layout, 1)
+        shards, _ = write_volume(results.work("result", key.channel), key.timepoint, make_hole(layout), layout, 1)
     record = make_record(fingerprint, shards, seconds, settings=dict(settings), statistics=None, missing=True)
-    write_record(results.record("result", channel, timepoint), record)
+    write_record(results.record(key), record)
     return record
 
 

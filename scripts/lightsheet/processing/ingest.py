@@ -14,6 +14,7 @@ from lightsheet.store import (
     Record,
     Results,
     StoreLayout,
+    VolumeKey,
     is_done,
     make_failure,
     make_hole,
@@ -31,8 +32,7 @@ INGEST_VERSION = 2
 
 def ingest_volume(
     results: Results,
-    channel: str,
-    timepoint: int,
+    key: VolumeKey,
     tiles: Tiles,
     layout: StoreLayout,
     threads: int,
@@ -43,10 +43,8 @@ def ingest_volume(
     ----------
     results : Results
         Where to.
-    channel : str
-        The volume's channel.
-    timepoint : int
-        Index on the time axis.
+    key : VolumeKey
+        The raw volume.
     tiles : Tiles
         Where the pixels are; none for a volume that was never recorded: it becomes a hole, and its record says so.
     layout : Layout
@@ -64,17 +62,15 @@ def ingest_volume(
     InputError
         If a file cannot be read, or has another shape or dtype than the acquisition; the record then says so.
     """
-    place, work = results.record("raw", channel, timepoint), results.work("raw", channel)
+    place = results.record(key)
     old = read_record(place)
     stats = [_stat(*piece) for piece in list_pieces(tiles)]
     if old and old["status"] == "done" and stats == [_without_digest(source) for source in old["sources"]]:
         fingerprint = _fingerprint(tiles, old["sources"], layout)
-        if is_done(old, fingerprint, work, timepoint):
+        if is_done(old, fingerprint, results, key):
             return old
     try:
-        record = (
-            _ingest(old, work, timepoint, tiles, stats, layout, threads) if tiles else _leave(work, timepoint, layout)
-        )
+        record = _ingest(old, results, key, tiles, stats, layout, threads) if tiles else _leave(results, key, layout)
     except InputError as error:
         write_record(place, make_failure(str(error), sources=stats))
         raise
@@ -84,8 +80,8 @@ def ingest_volume(
 
 def _ingest(
     old: Record | None,
-    work: Path,
-    timepoint: int,
+    results: Results,
+    key: VolumeKey,
     tiles: Tiles,
     stats: Sequence[Mapping[str, Any]],
     layout: StoreLayout,
@@ -101,10 +97,10 @@ def _ingest(
         pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _sources(tiles, stats, pending)
-            if is_done(old, _fingerprint(tiles, sources, layout), work, timepoint):
+            if is_done(old, _fingerprint(tiles, sources, layout), results, key):
                 return {**old, "sources": sources}
         look = partial(summarise_part, voxels=volume.size)
-        shards, seen = write_volume(work, timepoint, volume, layout, threads, look)
+        shards, seen = write_volume(results.work("raw", key.channel), key.timepoint, volume, layout, threads, look)
         sources = _sources(tiles, stats, pending)
     statistics = combine_parts(seen)
     if not math.isfinite(statistics["sum"]):
@@ -112,11 +108,11 @@ def _ingest(
     return make_record(_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics)
 
 
-def _leave(work: Path, timepoint: int, layout: StoreLayout) -> Record:
+def _leave(results: Results, key: VolumeKey, layout: StoreLayout) -> Record:
     """Write a hole, and the record of a volume that is missing."""
     seconds: dict[str, float] = {}
     with time_stage(seconds, "ingest"):
-        shards, _ = write_volume(work, timepoint, make_hole(layout), layout, 1)
+        shards, _ = write_volume(results.work("raw", key.channel), key.timepoint, make_hole(layout), layout, 1)
     return make_record(_fingerprint([], [], layout), shards, seconds, sources=[], statistics=None, missing=True)
 
 

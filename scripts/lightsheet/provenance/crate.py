@@ -24,6 +24,7 @@ from lightsheet.store import (
     SNAKEFILE_COPY,
     VOLUMES_FILE,
     Record,
+    VolumeKey,
     name_measured_psf,
 )
 from lightsheet.system import digest_sha256, read_json, write_json
@@ -50,7 +51,7 @@ FORMATS = {
 
 
 def write_crate(
-    run: Run, done: Mapping[tuple[str, str, int], Record], *, repository: Path, started: datetime, ended: datetime
+    run: Run, done: Mapping[VolumeKey, Record], *, repository: Path, started: datetime, ended: datetime
 ) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
 
@@ -59,7 +60,7 @@ def write_crate(
     run : Run
         Its stores published.
     done : mapping
-        The record of every volume, by kind (raw or result), channel and timepoint: what `check_shards` returned.
+        The record of every volume: what `check_shards` returned.
     repository : Path
         The checkout of this workflow.
     started, ended : datetime

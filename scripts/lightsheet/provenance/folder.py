@@ -17,12 +17,13 @@ from lightsheet.store import (
     SNAKEFILE_COPY,
     VOLUMES_FILE,
     Record,
+    VolumeKey,
     name_measured_psf,
 )
 from lightsheet.system import InputError, digest_sha256, read_json, stat_file, write_text, write_whole
 
 
-def write_provenance_folder(run: Run, done: Mapping[tuple[str, str, int], Record], repository: Path) -> None:
+def write_provenance_folder(run: Run, done: Mapping[VolumeKey, Record], repository: Path) -> None:
     """Write `README.md` and what is in `provenance/`; arguments as for `crate.write_crate`."""
     folder = run.results.folder
     for channel in run.channels:

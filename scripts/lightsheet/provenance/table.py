@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from lightsheet.run import Run
-from lightsheet.store import Record, name_measured_psf
+from lightsheet.store import Record, VolumeKey, name_measured_psf
 
 
 class Column(NamedTuple):
@@ -64,7 +64,7 @@ STATISTICS = (
 """Columns that are fields of a record's statistics."""
 
 
-def list_rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dict[str, Any]]:
+def list_rows(run: Run, done: Mapping[VolumeKey, Record]) -> list[dict[str, Any]]:
     """Describe every deconvolved volume.
 
     Parameters
@@ -72,7 +72,7 @@ def list_rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dic
     run : Run
         The plan.
     done : mapping
-        The record of every volume, by kind (raw or result), channel and timepoint.
+        The record of every volume.
 
     Returns
     -------
@@ -87,9 +87,9 @@ def list_rows(run: Run, done: Mapping[tuple[str, str, int], Record]) -> list[dic
             "timepoint": t,
             "psf": name_measured_psf(channel),
             **_pieces(tiles[channel, t]),
-            **_raw(done["raw", channel, t], run.acquisition.folder.absolute()),
-            **_result(done["result", channel, t], run.config["voxel_size"]["x"]),
-            "seconds": _seconds(done["raw", channel, t], done["result", channel, t]),
+            **_raw(done[VolumeKey("raw", channel, t)], run.acquisition.folder.absolute()),
+            **_result(done[VolumeKey("result", channel, t)], run.config["voxel_size"]["x"]),
+            "seconds": _seconds(done[VolumeKey("raw", channel, t)], done[VolumeKey("result", channel, t)]),
         }
         for channel, _, t in run.volumes()
     ]

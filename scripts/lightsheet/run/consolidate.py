@@ -13,11 +13,11 @@ from lightsheet.store import (
     NGFF_VERSION,
     Record,
     Results,
+    VolumeKey,
     describe_channels,
     describe_multiscales,
     find_fault,
     publish_store,
-    shard_path,
 )
 from lightsheet.system import (
     NEWS_SECONDS,
@@ -30,11 +30,8 @@ from lightsheet.system import (
     write_json,
 )
 
-Key = tuple[str, str, int]
-"""Kind (raw or result), channel and timepoint."""
 
-
-def check_shards(run: Run, threads: int) -> dict[Key, Record]:
+def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
     """Compare every record with every shard: size, digest, and the crc32c of each inner chunk.
 
     Parameters
@@ -65,14 +62,14 @@ def check_shards(run: Run, threads: int) -> dict[Key, Record]:
         progress, found = Progress("check", len(suspects), "shard", NEWS_SECONDS), []
         with ThreadPoolExecutor(threads) as pool:
             for (key, _), fault in zip(suspects, pool.map(lambda check: _fault(run, *check), suspects), strict=True):
-                progress.step("{} {} timepoint {}".format(*key))
+                progress.step(str(key))
                 found.append(fault)
         suspects = [check for check, fault in zip(suspects, found, strict=True) if fault]
         return [fault for fault in found if fault]
 
-    if found := wait_until_visible(faults, *{_shard(run, *check).parent for check in checks}):
+    if found := wait_until_visible(faults, *{run.results.shard(key, shard["level"]).parent for key, shard in checks}):
         for key, _ in suspects:
-            run.results.record(*key).unlink(missing_ok=True)
+            run.results.record(key).unlink(missing_ok=True)
         raise InputError(
             "\n".join(found) + "\nThe records of these volumes are removed: run the same command again, "
             "and they alone are done again"
@@ -80,17 +77,17 @@ def check_shards(run: Run, threads: int) -> dict[Key, Record]:
     return done
 
 
-def _records(run: Run) -> dict[Key, Record]:
+def _records(run: Run) -> dict[VolumeKey, Record]:
     """Return every volume's record, which must be the one that its block's manifest speaks of."""
-    done: dict[Key, Record] = {}
+    done: dict[VolumeKey, Record] = {}
 
     def missing() -> list[str]:
         agreed = [(key, record) for _, key, record in run.agreed()]
         done.update((key, record) for key, record in agreed if record)
-        return ["{} {} timepoint {}".format(*key) for key, record in agreed if not record]
+        return [str(key) for key, record in agreed if not record]
 
     if absent := wait_until_visible(
-        missing, *{run.results.record(kind, c, 0).parent for kind in KINDS for c in run.channels}
+        missing, *{run.results.record(VolumeKey(kind, c, 0)).parent for kind in KINDS for c in run.channels}
     ):
         raise InputError(
             f"{len(absent)} volumes are not done ({', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}): "
@@ -99,22 +96,16 @@ def _records(run: Run) -> dict[Key, Record]:
     return done
 
 
-def _fault(run: Run, key: Key, shard: Mapping[str, Any]) -> str | None:
+def _fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | None:
     """Say what is wrong with a shard."""
-    kind, channel, timepoint = key
-    level = run.layouts[kind].levels[shard["level"]]
+    level = run.layouts[key.kind].levels[shard["level"]]
     chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
-    path = _shard(run, key, shard)
+    path = run.results.shard(key, shard["level"])
     fault = find_fault(path, chunks, shard["bytes"], shard["blake3"])
-    return f"{path} ({kind} {channel} timepoint {timepoint}) {fault}" if fault else None
+    return f"{path} ({key}) {fault}" if fault else None
 
 
-def _shard(run: Run, key: Key, shard: Mapping[str, Any]) -> Path:
-    kind, channel, timepoint = key
-    return shard_path(run.results.work(kind, channel), shard["level"], (timepoint,))
-
-
-def publish_stores(run: Run, done: Mapping[Key, Record]) -> None:
+def publish_stores(run: Run, done: Mapping[VolumeKey, Record]) -> None:
     """Publish the raw store of each channel, and the result.
 
     Parameters
@@ -137,7 +128,7 @@ def publish_stores(run: Run, done: Mapping[Key, Record]) -> None:
 
 
 def _attributes(
-    run: Run, kind: str, name: str, channels: tuple[str, ...], done: Mapping[Key, Record]
+    run: Run, kind: str, name: str, channels: tuple[str, ...], done: Mapping[VolumeKey, Record]
 ) -> dict[str, Any]:
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
     levels = run.layouts[kind].levels
@@ -159,10 +150,10 @@ def _attributes(
 
 
 def _window(
-    run: Run, kind: str, channel: str, done: Mapping[Key, Record], scale: float
+    run: Run, kind: str, channel: str, done: Mapping[VolumeKey, Record], scale: float
 ) -> tuple[float, float, float, float]:
     """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
-    of_all = [done[kind, channel, t]["statistics"] for t in range(run.acquisition.timepoints)]
+    of_all = [done[VolumeKey(kind, channel, t)]["statistics"] for t in range(run.acquisition.timepoints)]
     every = [statistics for statistics in of_all if statistics]
     low, high = min(s["min"] for s in every), max(s["max"] for s in every)
     start = min(s["percentiles"]["1"] for s in every)
@@ -178,6 +169,6 @@ def remove_unfinished(results: Results) -> None:
             part.unlink()
 
 
-def write_manifest(done: Mapping[Key, Record], path: Path) -> None:
+def write_manifest(done: Mapping[VolumeKey, Record], path: Path) -> None:
     """Write what Snakemake sees of the consolidation: the fingerprint of every volume."""
     write_json(path, {f"{kind}/{channel}/{t}": r["fingerprint"] for (kind, channel, t), r in done.items()})

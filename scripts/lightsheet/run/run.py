@@ -11,7 +11,16 @@ from typing import Any
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.sources import PageRange, Tiles
-from lightsheet.store import Record, Results, StoreLayout, name_measured_psf, read_record, shard_path, shards_exist
+from lightsheet.store import (
+    Record,
+    Results,
+    StoreLayout,
+    VolumeKey,
+    name_measured_psf,
+    read_record,
+    shard_path,
+    shards_exist,
+)
 from lightsheet.system import InputError, format_size, read_json, write_json
 
 KINDS = ("raw", "result")
@@ -149,38 +158,36 @@ class Run:
                 for channel in self.channels:
                     yield channel, block, timepoint
 
-    def has(self, kind: str, channel: str, timepoint: int) -> bool:
-        """Tell whether a volume (kind raw or result) has a record and the shards that it names."""
-        return self._is_whole(kind, channel, timepoint, read_record(self.results.record(kind, channel, timepoint)))
+    def has(self, key: VolumeKey) -> bool:
+        """Tell whether a volume has a record and the shards that it names."""
+        return self._is_whole(key, read_record(self.results.record(key)))
 
-    def _is_whole(self, kind: str, channel: str, timepoint: int, record: Record | None) -> bool:
+    def _is_whole(self, key: VolumeKey, record: Record | None) -> bool:
         if not record or record["status"] != "done":
             return False
-        return shards_exist(record["shards"], self.results.work(kind, channel), timepoint)
+        return shards_exist(record["shards"], self.results, key)
 
-    def agreed(self) -> Iterator[tuple[str, tuple[str, str, int], Record | None]]:
-        """Yield for each volume its manifest, its key, and its record if that says done, as the manifest does.
-
-        The key is the kind (raw or result), the channel and the timepoint.
-        """
+    def agreed(self) -> Iterator[tuple[str, VolumeKey, Record | None]]:
+        """Yield for each volume its manifest, its key, and its record if that says done, as the manifest does."""
         said = {path: read_json(Path(path)) or {} for path in self.manifests()}
         for channel, block, timepoint in self.volumes():
             for kind in KINDS:
-                manifest = self.manifest(kind, channel, block)
-                record = read_record(self.results.record(kind, channel, timepoint))
+                manifest, key = self.manifest(kind, channel, block), VolumeKey(kind, channel, timepoint)
+                record = read_record(self.results.record(key))
                 fingerprint = said[manifest].get(f"{channel}/{timepoint}")
                 if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
                     record = None
-                yield manifest, (kind, channel, timepoint), record
+                yield manifest, key, record
 
     def failures(self) -> list[str]:
         """Return a sentence for each volume whose record says that it could not be done."""
         found = []
         for channel, _, timepoint in self.volumes():
             for kind in KINDS:
-                record = read_record(self.results.record(kind, channel, timepoint))
+                key = VolumeKey(kind, channel, timepoint)
+                record = read_record(self.results.record(key))
                 if record and record["status"] == "failed":
-                    found.append(f"{kind} {channel} timepoint {timepoint}: {record['error']}")
+                    found.append(f"{key}: {record['error']}")
         return found
 
     def lost(self) -> set[str]:
@@ -191,7 +198,7 @@ class Run:
         again = {
             manifest
             for manifest, key, record in self.agreed()
-            if Path(manifest).exists() and not self._is_whole(*key, record)
+            if Path(manifest).exists() and not self._is_whole(key, record)
         }
         published = self.results.manifest("consolidate")
         if published.exists() and not self._is_published():
@@ -234,7 +241,7 @@ class Run:
             self.layouts[kind].volume_bytes()
             for kind in KINDS
             for channel, _, timepoint in every
-            if not self.has(kind, channel, timepoint)
+            if not self.has(VolumeKey(kind, channel, timepoint))
         )
         self._check_disk(need)
         z, y, x = self.shape

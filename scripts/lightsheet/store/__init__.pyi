@@ -12,7 +12,9 @@ from .paths import (
     SNAKEFILE_COPY as SNAKEFILE_COPY,
     VOLUMES_FILE as VOLUMES_FILE,
     Results as Results,
+    VolumeKey as VolumeKey,
     name_measured_psf as name_measured_psf,
+    shard_path as shard_path,
 )
 from .publish import publish_store as publish_store
 from .published import (
@@ -38,6 +40,5 @@ from .volumes import (
     StoreLayout as StoreLayout,
     make_hole as make_hole,
     read_volume as read_volume,
-    shard_path as shard_path,
     write_volume as write_volume,
 )

@@ -1,7 +1,9 @@
 """Names and places of everything under `results/NAME`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 CONFIG_FILE = "provenance/config.yaml"
 README_FILE = "README.md"
@@ -13,6 +15,43 @@ VOLUMES_FILE = "provenance/volumes.csv"
 def name_measured_psf(channel: str) -> str:
     """Name, from the results folder, the copy of the image from which a channel's PSF was prepared."""
     return f"provenance/psf/{channel}.tif"
+
+
+def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
+    """Return the file of the volume at `index`, (t,) or (t, c), at one pyramid level of a store."""
+    return store.joinpath(str(level), "c", *map(str, index), "0", "0", "0")
+
+
+class VolumeKey(NamedTuple):
+    """Which volume of a run.
+
+    Parameters
+    ----------
+    kind : str
+        `raw` or `result`.
+    channel : str
+        Its channel.
+    timepoint : int
+        Index on the time axis.
+    """
+
+    kind: str
+    channel: str
+    timepoint: int
+
+    def __str__(self) -> str:
+        """Name the volume in a sentence, e.g. `raw CamA timepoint 3`."""
+        return f"{self.kind} {self.label}"
+
+    @property
+    def label(self) -> str:
+        """Channel and timepoint in a sentence that is about both kinds or says which."""
+        return f"{self.channel} timepoint {self.timepoint}"
+
+    @property
+    def raw(self) -> "VolumeKey":
+        """The raw volume of the same channel and timepoint."""
+        return self._replace(kind="raw")
 
 
 @dataclass(frozen=True)
@@ -80,9 +119,13 @@ class Results:
         """Return where jobs write shards: Zarr arrays (t, z, y, x), one a pyramid level; `kind` is raw or result."""
         return self.folder / "work" / kind / channel
 
-    def record(self, kind: str, channel: str, timepoint: int) -> Path:
-        """Return the record of one volume; `kind` is raw or result."""
-        return self.folder / "records" / kind / channel / f"t{timepoint:04d}.json"
+    def shard(self, key: VolumeKey, level: int) -> Path:
+        """Return the shard of one volume at one pyramid level in the work area."""
+        return shard_path(self.work(key.kind, key.channel), level, (key.timepoint,))
+
+    def record(self, key: VolumeKey) -> Path:
+        """Return the record of one volume."""
+        return self.folder / "records" / key.kind / key.channel / f"t{key.timepoint:04d}.json"
 
     def manifest(self, name: str) -> Path:
         """Return the small JSON that Snakemake sees of a job's work."""

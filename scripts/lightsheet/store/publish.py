@@ -9,7 +9,8 @@ from typing import Any
 
 import zarr
 
-from lightsheet.store.volumes import StoreLayout, shard_path, write_array_metadata
+from lightsheet.store.paths import shard_path
+from lightsheet.store.volumes import StoreLayout, write_array_metadata
 from lightsheet.system import NEWS_SECONDS, PART, Progress, logger, swap_folders, write_json
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import zarr
 
 from lightsheet.store.ngff import list_colours, read_ome
-from lightsheet.store.paths import Results
+from lightsheet.store.paths import Results, shard_path
 from lightsheet.store.pyramid import Level
 from lightsheet.store.shard import iterate_chunks
-from lightsheet.store.volumes import open_shard, shard_path
+from lightsheet.store.volumes import open_shard
 from lightsheet.system import PART, InputError, read_json
 
 SUFFIX = ".ome.zarr"

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lightsheet.store.volumes import shard_path
+from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.system import read_json, write_json
 
 Record = dict[str, Any]
 
 
-def is_done(record: Record | None, fingerprint: str, work: Path, timepoint: int) -> bool:
+def is_done(record: Record | None, fingerprint: str, results: Results, key: VolumeKey) -> bool:
     """Tell whether a record says that the volume is done, in this very way, and its shards are there.
 
     Parameters
@@ -28,10 +28,10 @@ def is_done(record: Record | None, fingerprint: str, work: Path, timepoint: int)
         The volume's record.
     fingerprint : str
         Of what shall be done.
-    work : Path
-        The work area of the volume's channel.
-    timepoint : int
-        Index on the time axis.
+    results : Results
+        The run.
+    key : VolumeKey
+        The volume.
 
     Returns
     -------
@@ -42,14 +42,14 @@ def is_done(record: Record | None, fingerprint: str, work: Path, timepoint: int)
         record
         and record["status"] == "done"
         and record["fingerprint"] == fingerprint
-        and shards_exist(record["shards"], work, timepoint)
+        and shards_exist(record["shards"], results, key)
     )
 
 
-def shards_exist(shards: list[dict[str, Any]], work: Path, timepoint: int) -> bool:
+def shards_exist(shards: list[dict[str, Any]], results: Results, key: VolumeKey) -> bool:
     """Tell whether every shard of a volume exists with its recorded size."""
     try:
-        return all(shard_path(work, shard["level"], (timepoint,)).stat().st_size == shard["bytes"] for shard in shards)
+        return all(results.shard(key, shard["level"]).stat().st_size == shard["bytes"] for shard in shards)
     except OSError:
         return False
 

@@ -19,6 +19,7 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.registry import get_codec_class
 from zarr.storage import MemoryStore
 
+from lightsheet.store.paths import shard_path
 from lightsheet.store.pyramid import CoarserLevel, Level, plan_levels
 from lightsheet.store.shard import Shard, iterate_chunks, write_shard
 from lightsheet.store.shard_codec import complete_codec
@@ -69,11 +70,6 @@ class StoreLayout:
     def volume_bytes(self) -> int:
         """Return the bytes of one volume with its pyramid, not compressed."""
         return sum(prod(level.shape) for level in self.levels) * np.dtype(self.dtype).itemsize
-
-
-def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
-    """Return the file of the volume at `index`, (t,) or (t, c), at one pyramid level of a store."""
-    return store.joinpath(str(level), "c", *map(str, index), "0", "0", "0")
 
 
 def write_volume(

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from scipy import ndimage
 
-from lightsheet.store import Results, list_colours, read_ome
+from lightsheet.store import Results, VolumeKey, list_colours, read_ome
 
 LONG_SIDE = 512
 """Pixels along the longest side of a picture: what a screen shows two of, side by side."""
@@ -49,8 +49,7 @@ def draw_volume(results: Results, channel: str, timepoint: int, background: floa
     in base64; `size`, (z, y, x) in pixels; `bar` and `bar_percent`, the scale bar's text and share of x; `low` and
     `high`, the counts above background that are black and white in all of them.
     """
-    raw = project_volume(results, "raw", channel, timepoint)
-    result = project_volume(results, "result", channel, timepoint)
+    raw, result = (project_volume(results, VolumeKey(kind, channel, timepoint)) for kind in ("raw", "result"))
     projections = {"raw": convert_to_counts(raw, background, 1), "result": convert_to_counts(result, 0, scale)}
     low, high = choose_window(projections.values())
     (height, width), depth = raw.xy.shape, len(raw.xz)
@@ -68,19 +67,15 @@ def draw_volume(results: Results, channel: str, timepoint: int, background: floa
     }
 
 
-def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0) -> Projections:
+def project_volume(results: Results, key: VolumeKey) -> Projections:
     """Project a published volume along z, y and x.
 
     Parameters
     ----------
     results : Results
         The run.
-    kind : str
-        `raw` or `result`.
-    channel : str
-        Name of the channel.
-    timepoint : int
-        Index on the time axis.
+    key : VolumeKey
+        The volume.
 
     Returns
     -------
@@ -93,9 +88,11 @@ def project_volume(results: Results, kind: str, channel: str, timepoint: int = 0
     InputError
         If the store is not published.
     """
-    store = results.store if kind == "result" else results.raw_store(channel)
+    store = results.store if key.kind == "result" else results.raw_store(key.channel)
     attributes = read_ome(store)
-    index = (timepoint, list(list_colours(attributes)).index(channel)) if kind == "result" else (timepoint,)
+    index: tuple[int, ...] = (key.timepoint,)
+    if key.kind == "result":
+        index += (list(list_colours(attributes)).index(key.channel),)
     for level in attributes["multiscales"][0]["datasets"]:
         array = zarr.open_array(store / level["path"], mode="r")
         voxel_size = level["coordinateTransformations"][0]["scale"][-3:]

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from lightsheet.acquisition import find_interval, is_irregular, measure_steps
-from lightsheet.store import CONFIG_FILE, Record, Results, read_record
+from lightsheet.store import CONFIG_FILE, Record, Results, VolumeKey, read_record
 from lightsheet.system import InputError, read_json
 
 
@@ -39,7 +39,7 @@ class VolumeRecords(NamedTuple):
 
 def read_volume_records(results: Results, channel: str, timepoint: int) -> VolumeRecords:
     """Read both records of a volume; InputError if one of them does not say that the volume is done."""
-    raw, result = (read_record(results.record(kind, channel, timepoint)) for kind in ("raw", "result"))
+    raw, result = (read_record(results.record(VolumeKey(kind, channel, timepoint))) for kind in ("raw", "result"))
     if not (raw and result and raw["status"] == result["status"] == "done"):
         raise InputError(f"{results.folder}: {channel} timepoint {timepoint} is not done; run the same command again")
     return VolumeRecords(channel, timepoint, raw, result)
@@ -47,7 +47,7 @@ def read_volume_records(results: Results, channel: str, timepoint: int) -> Volum
 
 def link_record(results: Results, channel: str, timepoint: int) -> str:
     """Return where the record of a deconvolved volume is, as seen from the results folder; not yet quoted."""
-    return results.record("result", channel, timepoint).relative_to(results.folder).as_posix()
+    return results.record(VolumeKey("result", channel, timepoint)).relative_to(results.folder).as_posix()
 
 
 class TimeAxis(NamedTuple):
