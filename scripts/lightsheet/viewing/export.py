@@ -1,7 +1,7 @@
-"""Copies of chosen channels and timepoints of a finished run, for tools that cannot read OME-Zarr 0.5."""
+"""Copies chosen channels and timepoints of a finished run for tools that cannot read OME-Zarr 0.5."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,6 @@ from lightsheet.viewing.ome_tiff import write_ome_tiff
 from lightsheet.viewing.ome_zarr import write_ome_zarr
 
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
-
-Writer = Callable[[Path, PublishedImage, Sequence[int], Progress], None]
 
 
 def export_volumes(
@@ -32,54 +30,47 @@ def export_volumes(
     form : str
         `ome-tiff`: one file (c, z, y, x) a timepoint; or `ome-zarr-0.4`: one folder (t, c, z, y, x).
     out : Path
-        Where to; made if need be.
+        Folder to write into; made if need be.
     kind : str
         `raw` or `result`.
     channels : sequence of str, optional
-        Their names, in the order wanted; all of them by default.
+        Names in the order of the copy; all of them by default.
     timepoints : str, optional
-        As `parse_timepoints` reads them; all of them by default.
+        Such as `0:10:2,15`, see `parse_timepoints`; all of them by default.
 
     Returns
     -------
     list of Path
-        What was written. Timepoints of which no chosen channel was recorded are left out.
+        The files or the folder. Timepoints of which no chosen channel was recorded are left out.
 
     Raises
     ------
     InputError
-        If the run is not finished, has no such channel or timepoint, or something of the same name is there.
+        If the run is not finished, has no such channel or timepoint, or something of the same name exists.
     """
-    image = _choose(read_image(find_finished(folder), kind), channels)
-    asked = parse_timepoints(timepoints, len(image.timepoints)) if timepoints else image.timepoints
-    chosen = _without_holes(image, asked)
+    image = _choose_channels(read_image(find_finished(folder), kind), channels)
+    numbers = parse_timepoints(timepoints, len(image.timepoints)) if timepoints else image.timepoints
+    recorded = _leave_out_holes(image, numbers)
     name = image.name if kind == "result" else f"{image.name}_raw"
-    write: Writer
     if form == "ome-tiff":
-        plan, write = {out / f"{name}_t{t:04d}.ome.tif": [t] for t in chosen}, write_ome_tiff
+        write, copies = write_ome_tiff, {out / f"{name}_t{t:04d}.ome.tif": [t] for t in recorded}
     else:
-        plan, write = {out / f"{name}.ome.zarr": chosen}, write_ome_zarr
-    _write(plan, image, write)
-    return list(plan)
-
-
-def _write(plan: Mapping[Path, Sequence[int]], image: PublishedImage, write: Writer) -> None:
-    """Write all that is planned, unless something is in the way."""
-    if found := [path for path in plan if path.exists()]:
+        write, copies = write_ome_zarr, {out / f"{name}.ome.zarr": recorded}
+    if existing := [path for path in copies if path.exists()]:
         raise InputError(
-            f"{found[0]} is there already{f', and {len(found) - 1} more' if found[1:] else ''}; remove what is no "
-            "longer wanted, or name another folder with --out"
+            f"{existing[0]} is there already{f', and {len(existing) - 1} more' if existing[1:] else ''}; remove what "
+            "is no longer wanted, or name another folder with --out"
         )
-    progress = Progress("exporting", sum(map(len, plan.values())), "timepoint")
-    for path, timepoints in plan.items():
+    progress = Progress("exporting", len(recorded), "timepoint")
+    for path, numbers in copies.items():
         try:
-            write(path, image, timepoints, progress)
+            write(path, image, numbers, progress)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error})") from error
+    return list(copies)
 
 
-def _choose(image: PublishedImage, names: Sequence[str] | None) -> PublishedImage:
-    """Return an image of some of the channels."""
+def _choose_channels(image: PublishedImage, names: Sequence[str] | None) -> PublishedImage:
     known = {channel.name: channel for channel in image.channels}
     if unknown := [name for name in names or () if name not in known]:
         raise InputError(f"--channels: there is no channel {', '.join(unknown)}; the run has {', '.join(known)}")
@@ -87,48 +78,29 @@ def _choose(image: PublishedImage, names: Sequence[str] | None) -> PublishedImag
 
 
 def parse_timepoints(text: str, count: int) -> list[int]:
-    """Read a choice of timepoints.
-
-    Parameters
-    ----------
-    text : str
-        Numbers and ranges START:END or START:END:STEP, the end left out, separated by commas: `0:10:2,15`. START and
-        END may be left out.
-    count : int
-        How many there are.
-
-    Returns
-    -------
-    list of int
-        In increasing order.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or names a timepoint that there is not.
-    """
-    chosen: set[int] = set()
+    """Read timepoints below `count`: numbers and ranges START:END or START:END:STEP, END left out, as `0:10:2,15`."""
+    timepoints: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)|(\d*):(\d*)(?::([1-9]\d*))?", part.strip())
         if not match:
             raise InputError(f"--timepoints: {part!r} is neither a number nor START:END or START:END:STEP")
         one, start, end, step = match.groups()
-        asked = range(int(one), int(one) + 1) if one else range(int(start or 0), int(end or count), int(step or 1))
-        if not asked or asked[-1] >= count:
+        numbers = range(int(one), int(one) + 1) if one else range(int(start or 0), int(end or count), int(step or 1))
+        if not numbers or numbers[-1] >= count:
             raise InputError(f"--timepoints: {part} is not among the timepoints 0 to {count - 1} of this run")
-        chosen.update(asked)
-    return sorted(chosen)
+        timepoints.update(numbers)
+    return sorted(timepoints)
 
 
-def _without_holes(image: PublishedImage, timepoints: Sequence[int]) -> list[int]:
-    """Leave out timepoints without any volume, and say so; say which single volumes are empty."""
+def _leave_out_holes(image: PublishedImage, timepoints: Sequence[int]) -> list[int]:
+    """Leave out timepoints without any volume, and log them; log also which single volumes are empty."""
     holes = {t: [c.name for c in image.channels if (c.name, t) in image.missing] for t in timepoints}
     for timepoint, names in holes.items():
         if len(names) == len(image.channels):
             logger.warning("timepoint %d was not recorded: left out", timepoint)
         elif names:
             logger.warning("timepoint %d of %s was not recorded: it is empty", timepoint, ", ".join(names))
-    kept = [timepoint for timepoint, names in holes.items() if len(names) < len(image.channels)]
-    if not kept:
+    recorded = [timepoint for timepoint, names in holes.items() if len(names) < len(image.channels)]
+    if not recorded:
         raise InputError("--timepoints: none of them was recorded")
-    return kept
+    return recorded

@@ -1,4 +1,4 @@
-"""OME-TIFF of one timepoint: tiled, compressed, with a pyramid in SubIFDs, as Bio-Formats (Fiji, QuPath) reads it.
+"""Writes OME-TIFF of one timepoint: tiled, compressed, with a pyramid in SubIFDs, as Fiji and QuPath read it.
 
 Deflate without a predictor is what every reader knows; noise compresses no better with one, and at the fastest level
 not worse. The format's pyramid shrinks y and x alone: where the store's shrinks z too, its levels are not used.
@@ -19,29 +19,21 @@ from lightsheet.system import PART, Progress, format_size, write_whole
 TILE = 256
 
 CLASSIC_BYTES = 4e9
-"""Offsets in a TIFF have 32 bits: with so many bytes of voxels it becomes a BigTIFF, whatever they compress to."""
+"""Offsets in a TIFF have 32 bits: with more bytes of voxels it becomes a BigTIFF, whatever they compress to."""
 
 BUFFER_BYTES = 32 << 20
-"""Of tiles that are compressed at a time."""
+"""Bytes of tiles that are compressed at a time."""
 
 
 def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
-    """Write a timepoint of all channels, (c, z, y, x).
+    """Write one timepoint of all channels, (c, z, y, x); the file appears whole or not at all.
 
-    Parameters
-    ----------
-    path : Path
-        The file, which appears whole or not at all.
-    image : Image
-        As many planes as an inner chunk has are in memory at a time, because a file has one after the other.
-    timepoints : sequence of int
-        The one timepoint.
-    progress : Progress
-        Counts timepoints.
+    As many planes as an inner chunk has are in memory at a time, because a file has one plane after the other.
     """
     (timepoint,) = timepoints
     pages = (len(image.channels), image.levels[0].shape[0])
-    levels = _levels(image)
+    levels = _plan_levels(image)
+    (_, height, width), x, y = image.levels[0].shape, image.voxel_size["x"], image.voxel_size["y"]
     voxels = prod(pages) * sum(prod(shape) for shape, _ in levels)
     big = voxels * image.dtype.itemsize > CLASSIC_BYTES
     for part in path.parent.glob(f"{PART}{path.stem}.*"):  # of an export that was killed
@@ -50,7 +42,7 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
         with tifffile.TiffWriter(part, bigtiff=big, ome=True) as tiff:
             for number, (shape, source) in enumerate(levels):
                 tiff.write(
-                    _tiles(image, timepoint, source, shape),
+                    _iterate_tiles(image, timepoint, source, shape),
                     shape=(*pages, *shape),
                     dtype=image.dtype,
                     tile=(TILE, TILE),
@@ -58,7 +50,7 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
                     compression="zlib",
                     compressionargs={"level": 1},
                     buffersize=BUFFER_BYTES,
-                    resolution=_pixels_per_centimetre(image, shape),
+                    resolution=(1e4 / x * shape[1] / width, 1e4 / y * shape[0] / height),  # pixels per centimetre
                     resolutionunit="CENTIMETER",
                     software="lightsheet-decon",
                     subifds=None if number else len(levels) - 1,
@@ -68,19 +60,19 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
         progress.step(f"{path.name}, {format_size(part.stat().st_size)}")
 
 
-def _levels(image: PublishedImage) -> list[tuple[tuple[int, int], int]]:
+def _plan_levels(image: PublishedImage) -> list[tuple[tuple[int, int], int]]:
     """Return (y, x) of each level, halved until a tile holds a plane, and the store's level to make it from."""
     stored = [level.shape for level in image.levels]
     depth, height, width = stored[0]
-    found = [((height, width), 0)]
+    levels = [((height, width), 0)]
     while max(height, width) > TILE:
         height, width = -(-height // 2), -(-width // 2)
         is_stored = (depth, height, width) in stored
-        found.append(((height, width), stored.index((depth, height, width)) if is_stored else found[-1][1]))
-    return found
+        levels.append(((height, width), stored.index((depth, height, width)) if is_stored else levels[-1][1]))
+    return levels
 
 
-def _tiles(image: PublishedImage, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+def _iterate_tiles(image: PublishedImage, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield the tiles of a level, plane by plane; those at an edge are smaller."""
     for channel in image.channels:
         for _, band in image.bands(channel, timepoint, source, whole_planes=True):
@@ -92,25 +84,19 @@ def _tiles(image: PublishedImage, timepoint: int, source: int, shape: tuple[int,
             del band, plane  # or it would be kept while the next one is read
 
 
-def _pixels_per_centimetre(image: PublishedImage, shape: tuple[int, int]) -> tuple[float, float]:
-    """Return the resolution along x and y of a level."""
-    _, height, width = image.levels[0].shape
-    return 1e4 / image.voxel_size["x"] * shape[1] / width, 1e4 / image.voxel_size["y"] * shape[0] / height
-
-
 def _describe(image: PublishedImage, timepoint: int, path: Path) -> dict[str, Any]:
     """Return what shall stand in the OME-XML, in tifffile's words."""
     colours = [int.from_bytes(bytes.fromhex(f"{c.colour}FF"), "big", signed=True) for c in image.channels]
-    described: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "axes": "CZYX",
         "Name": path.name.removesuffix(".ome.tif"),
         "Channel": {"Name": [channel.name for channel in image.channels], "Color": colours},
     }
     for axis, length in image.voxel_size.items():
-        described |= {f"PhysicalSize{axis.upper()}": length, f"PhysicalSize{axis.upper()}Unit": "µm"}
+        metadata |= {f"PhysicalSize{axis.upper()}": length, f"PhysicalSize{axis.upper()}Unit": "µm"}
     if image.interval:
-        described |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
+        metadata |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
     if (seconds := image.seconds[timepoint]) is not None:
         planes = len(image.channels) * image.levels[0].shape[0]
-        described["Plane"] = {"DeltaT": [seconds] * planes, "DeltaTUnit": ["s"] * planes}
-    return described
+        metadata["Plane"] = {"DeltaT": [seconds] * planes, "DeltaTUnit": ["s"] * planes}
+    return metadata

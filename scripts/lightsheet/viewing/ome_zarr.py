@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4, which is Zarr v2: a file per chunk, for tools that do not read 0.5 with its shards.
+"""Writes OME-Zarr 0.4, which is Zarr v2: a file per chunk, for tools that do not read 0.5 with its shards.
 
 Chunks are compressed by zlib: Java's readers (Bio-Formats, so QuPath) need a library of the system's for Blosc.
 """
@@ -22,21 +22,14 @@ VERSION = "0.4"
 def write_ome_zarr(path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
     """Write timepoints of all channels, (t, c, z, y, x), with the store's pyramid.
 
-    Parameters
-    ----------
-    path : Path
-        The folder, which appears whole or not at all.
-    image : Image
-        A row of inner chunks is in memory at a time.
-    timepoints : sequence of int
-        Which; they follow each other in the copy.
-    progress : Progress
-        Counts them.
+    The folder appears whole or not at all; a row of inner chunks is in memory at a time.
     """
     part = path.with_name(f"{PART}{path.name}")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        _fill(zarr.open_group(part, mode="w", zarr_format=2), path, image, timepoints, progress)
+        group = zarr.open_group(part, mode="w", zarr_format=2)
+        group.attrs.update(_describe(path, image, timepoints))
+        _write_volumes(group, image, timepoints, progress)
         Validated.from_zarr(zarr.open_group(part, mode="r"))
         part.rename(path)
     except BaseException:
@@ -45,41 +38,42 @@ def write_ome_zarr(path: Path, image: PublishedImage, timepoints: Sequence[int],
     flush(path.parent)
 
 
-def _fill(group: zarr.Group, path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
-    group.attrs.update(_attributes(path, image, timepoints))
-    arrays = [_create(group, image, number, len(timepoints)) for number in range(len(image.levels))]
-    for place, timepoint in enumerate(timepoints):
-        for index, channel in enumerate(image.channels):
+def _write_volumes(group: zarr.Group, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
+    arrays: list[Any] = [
+        group.create_array(
+            str(number),
+            shape=(len(timepoints), len(image.channels), *level.shape),
+            chunks=(1, 1, *level.chunk),
+            dtype=image.dtype,
+            compressors=numcodecs.Zlib(level=1),
+            fill_value=0,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+            config={"write_empty_chunks": True},
+        )
+        for number, level in enumerate(image.levels)
+    ]
+    for t, timepoint in enumerate(timepoints):
+        for c, channel in enumerate(image.channels):
             for number, array in enumerate(arrays):
-                for where, band in image.bands(channel, timepoint, number):
-                    array[(place, index, *where)] = band
+                for region, band in image.bands(channel, timepoint, number):
+                    array[(t, c, *region)] = band
         progress.step(f"timepoint {timepoint}")
 
 
-def _create(group: zarr.Group, image: PublishedImage, number: int, timepoints: int) -> Any:
-    level = image.levels[number]
-    return group.create_array(
-        str(number),
-        shape=(timepoints, len(image.channels), *level.shape),
-        chunks=(1, 1, *level.chunk),
-        dtype=image.dtype,
-        compressors=numcodecs.Zlib(level=1),
-        fill_value=0,
-        chunk_key_encoding={"name": "v2", "separator": "/"},
-        config={"write_empty_chunks": True},
-    )
-
-
-def _attributes(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> dict[str, Any]:
+def _describe(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> dict[str, Any]:
     """Return the group's attributes: OME's, and what OME has no words for, as in the run's own stores."""
     seconds = [image.seconds[timepoint] for timepoint in timepoints]
     name, interval = path.name.removesuffix(".ome.zarr"), find_interval(seconds)
-    (described,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval)
+    (multiscales,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval)
     omero = {"channels": [dict(channel.omero) for channel in image.channels], "rdefs": {"model": "color"}}
-    chosen = [(channel.name, t) for channel in image.channels for t in timepoints]
-    missing = [{"channel": c, "timepoint": timepoints.index(t)} for c, t in chosen if (c, t) in image.missing]
+    missing = [
+        {"channel": channel.name, "timepoint": index}
+        for channel in image.channels
+        for index, timepoint in enumerate(timepoints)
+        if (channel.name, timepoint) in image.missing
+    ]
     return {
-        "multiscales": [{**described, "version": VERSION}],
+        "multiscales": [{**multiscales, "version": VERSION}],
         "omero": {**omero, "version": VERSION},
         "lightsheet": {"seconds": seconds, "missing": missing, "timepoints": list(timepoints)},
     }

@@ -1,4 +1,4 @@
-"""A folder served over HTTP on loopback, as viewers in a browser need: byte ranges and CORS."""
+"""Serves a folder over HTTP on loopback, as viewers in a browser need: byte ranges and CORS."""
 
 import asyncio
 import secrets
@@ -29,7 +29,7 @@ def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | N
     port : int
         A free one if 0.
     describe : callable, optional
-        Is given the URL; the dictionary that it returns is served as `view.json`.
+        Takes the URL; the dictionary that it returns is served as `view.json`.
 
     Yields
     ------
@@ -40,32 +40,32 @@ def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | N
     Raises
     ------
     InputError
-        If the port cannot be had.
+        If the port is not free.
     """
     if port not in range(1 << 16):
         raise InputError(f"--port {port} is none: ports are numbers from 1 to 65535")
     try:
-        listening = socket.create_server((HOST, port))
+        listener = socket.create_server((HOST, port))
     except OSError as error:
         raise InputError(f"--port {port} cannot be had ({error}); name another, or none for a free one") from error
     secret = secrets.token_urlsafe(9)
-    url = f"http://{HOST}:{listening.getsockname()[1]}/{secret}"
-    described = [(f"/{secret}/{DESCRIPTION}", _Description, {"make": lambda: describe(url)})] if describe else []
+    url = f"http://{HOST}:{listener.getsockname()[1]}/{secret}"
+    description = [(f"/{secret}/{DESCRIPTION}", _Description, {"describe": lambda: describe(url)})] if describe else []
     files = (f"/{secret}/(.*)", _File, {"path": str(folder.absolute())})
-    application = Application([*described, files], log_function=lambda _: None)  # a viewer asks hundreds of times
-    with _running(application, listening):
+    application = Application([*description, files], log_function=lambda _: None)  # a viewer asks hundreds of times
+    with _answer_requests(application, listener):
         yield url
 
 
 @contextmanager
-def _running(application: Application, listening: socket.socket) -> Iterator[None]:
+def _answer_requests(application: Application, listener: socket.socket) -> Iterator[None]:
     """Answer requests in a thread."""
     stop = asyncio.Event()
 
     async def serve() -> None:
         server = HTTPServer(application)
-        listening.setblocking(False)
-        server.add_socket(listening)
+        listener.setblocking(False)
+        server.add_socket(listener)
         await stop.wait()
         server.stop()
         await server.close_all_connections()
@@ -81,7 +81,7 @@ def _running(application: Application, listening: socket.socket) -> Iterator[Non
         loop.close()
 
 
-class _Shared(RequestHandler):
+class _CorsHandler(RequestHandler):
     """Lets pages of every origin read."""
 
     def set_default_headers(self) -> None:
@@ -96,7 +96,7 @@ class _Shared(RequestHandler):
         self.set_status(204)
 
 
-class _File(_Shared, StaticFileHandler):
+class _File(_CorsHandler, StaticFileHandler):
     """Tornado's own, but for the ETag: that one is a digest of the whole file, made once, even if the file changes."""
 
     def compute_etag(self) -> str:
@@ -105,9 +105,9 @@ class _File(_Shared, StaticFileHandler):
         return f'"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"'
 
 
-class _Description(_Shared):
-    def initialize(self, make: Callable[[], Any]) -> None:
-        self._make = make
+class _Description(_CorsHandler):
+    def initialize(self, describe: Callable[[], Any]) -> None:
+        self._describe = describe
 
     def get(self) -> None:
-        self.write(self._make())
+        self.write(self._describe())

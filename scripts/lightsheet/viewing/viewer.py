@@ -1,4 +1,4 @@
-"""A finished run on the screen: what Neuroglancer and napari need to show raw and deconvolved volumes."""
+"""What Neuroglancer and napari need to show the raw and the deconvolved volumes of a finished run."""
 
 import shlex
 import socket
@@ -42,19 +42,14 @@ A browser on another computer than {host}: run this there first, then open the l
 
 
 def describe_viewers(results: Results, url: str) -> str:
-    """Return the links and commands that open a run.
+    """Return the links and commands that open a run, for a terminal.
 
     Parameters
     ----------
     results : Results
         A finished run.
     url : str
-        Where its folder and its `state` are served.
-
-    Returns
-    -------
-    str
-        For a terminal.
+        Where its folder and what `describe_state` returns are served.
     """
     images = [read_image(results, kind) for kind in KINDS]
     stores = dict.fromkeys(str(channel.store) for image in images for channel in image.channels)
@@ -85,40 +80,43 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
         A state of Neuroglancer, with a layer per channel of each kind in its colour and contrast.
     """
     images = {kind: read_image(results, kind) for kind in KINDS}
-    layers = {kind: [_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
-    panels = [
-        {"type": "row", "children": [_panel(of_kind, plane) for of_kind in layers.values()]} for plane in ("xy", "xz")
+    layers = {kind: [_describe_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
+    rows = [
+        {
+            "type": "row",
+            "children": [
+                {"type": "viewer", "layers": [layer["name"] for layer in layers[kind]], "layout": plane}
+                for kind in KINDS
+            ],
+        }
+        for plane in ("xy", "xz")
     ]
     return {
-        **_place(images["result"]),
+        **_describe_position(images["result"]),
         "title": results.name,
-        "layers": [layer for of_kind in layers.values() for layer in of_kind],
-        "layout": {"type": "column", "children": panels},
+        "layers": [layer for kind in KINDS for layer in layers[kind]],
+        "layout": {"type": "column", "children": rows},
         "showAxisLines": False,
     }
 
 
-def _layer(results: Results, url: str, kind: str, channel: PublishedChannel) -> dict[str, Any]:
+def _describe_layer(results: Results, url: str, kind: str, channel: PublishedChannel) -> dict[str, Any]:
     low, high = channel.window
-    place = quote(channel.store.relative_to(results.folder).as_posix())
-    own = {"localDimensions": {"c'": [1, ""]}, "localPosition": list(channel.index)} if channel.index else {}
+    store = quote(channel.store.relative_to(results.folder).as_posix())
+    position = {"localDimensions": {"c'": [1, ""]}, "localPosition": list(channel.index)} if channel.index else {}
     return {
         "type": "image",
         "name": f"{channel.name}{KINDS[kind]}",
-        "source": f"{url}/{place}/|zarr3:",
+        "source": f"{url}/{store}/|zarr3:",
         "blend": "additive",
         "opacity": 1,
         "shader": SHADER.format(low=low, high=high, colour=channel.colour),
-        **own,
+        **position,
     }
 
 
-def _panel(layers: list[dict[str, Any]], plane: str) -> dict[str, Any]:
-    return {"type": "viewer", "layers": [layer["name"] for layer in layers], "layout": plane}
-
-
-def _place(image: PublishedImage) -> dict[str, Any]:
-    """Return the axes, and the middle of the first timepoint that is no hole."""
+def _describe_position(image: PublishedImage) -> dict[str, Any]:
+    """Return the axes, and the middle of the first timepoint of which no channel is missing."""
     shape = image.levels[0].shape
     holes = {timepoint for _, timepoint in image.missing}
     return {
