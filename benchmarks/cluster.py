@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from keep import keep
-from own_slurm import at_hand
+from support.local_slurm import start_slurm
+from support.result_table import write_result
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
@@ -137,11 +137,11 @@ def rerun(folder: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the three measures."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
-    with tempfile.TemporaryDirectory() as name, at_hand():
+    with tempfile.TemporaryDirectory() as name, start_slurm():
         folder = Path(name)
         lines = [measure(folder) for measure in (orchestration, coordinator, rerun)]
     lines = [f"By `python benchmarks/cluster.py` on {os.cpu_count()} cores.", "", *(f"- {line}" for line in lines)]
-    keep("cluster", lines)
+    write_result("cluster", lines)
     return 0
 
 

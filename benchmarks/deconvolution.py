@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from keep import keep
-from peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
 from scipy.ndimage import gaussian_filter
+from support.peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
+from support.result_table import write_result
 
 from lightsheet.deconvolution import make_frame_of
 from lightsheet.simulation import CAMERA_OFFSET, CHANNELS, Array, Shape, model_psf, simulate_volume
@@ -272,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.quick:
             print("\n".join(lines))
         else:
-            keep(f"deconvolution_{name}", lines)
+            write_result(f"deconvolution_{name}", lines)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from keep import keep
+from support.result_table import write_result
 
 from lightsheet.deconvolution import count_slots, describe_engine, fourier, richardson_lucy
 from lightsheet.processing import deconvolve_volume
@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.quick:
         print("\n".join(report((32, 96, 80), (15, 16, 16))))
     else:
-        keep("gpu", report(REFERENCE, PSF))
+        write_result("gpu", report(REFERENCE, PSF))
     return 0
 
 

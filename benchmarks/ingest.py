@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numcodecs
 import numpy as np
 import tifffile
-from keep import keep
-from peers import in_a_process, peak
+from support.peers import in_a_process, peak
+from support.result_table import write_result
 
 from lightsheet.processing import combine_parts, ingest_volume, summarise_part
 from lightsheet.simulation import simulate_volume
@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rounds = [
             {way: in_a_process(measure, way, folder, options.threads) for way in WAYS} for _ in range(options.rounds)
         ]
-    keep("ingest", table(rounds, options.threads))
+    write_result("ingest", table(rounds, options.threads))
     return 0
 
 

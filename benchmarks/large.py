@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from keep import keep
+from support.result_table import write_result
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"- Seconds: {seconds['read']:.0f} to read, {seconds['deconvolve']:.0f} to deconvolve, "
         f"{seconds['write']:.0f} to write.",
     ]
-    keep("large", lines)
+    write_result("large", lines)
     return 0
 
 

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from math import prod
 
-from keep import keep
 from scipy.fft import next_fast_len
+from support.result_table import write_result
 
 IMAGE, PSF = (96, 256, 256), (31, 31, 31)
 CASES = [
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "|---|---|---|---|",
         *(f"| {' | '.join(case)} | {measure(*case):.1f} |" for case in CASES),
     ]
-    keep("memory", lines)
+    write_result("memory", lines)
     return 0
 
 

@@ -24,8 +24,8 @@ from statistics import fmean
 from typing import Any
 
 import yaml
-from keep import keep
-from own_slurm import at_hand
+from support.local_slurm import start_slurm
+from support.result_table import write_result
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
@@ -185,10 +185,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "engine cpu."
     ]
     for words_of_place, where in places.items():
-        with tempfile.TemporaryDirectory() as name, at_hand() if where is SLURM else nullcontext():
+        with tempfile.TemporaryDirectory() as name, start_slurm() if where is SLURM else nullcontext():
             prepare(Path(name), options.timepoints, options.shape, options.iterations)
             lines += ["", f"## {words_of_place.capitalize()}", "", *compare(Path(name), where)]
-    keep("plan", lines)
+    write_result("plan", lines)
     return 0
 
 

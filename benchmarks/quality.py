@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from keep import keep
-from truths import DATA, Array, Case, bars, beads, simulated
+from support.ground_truth import DATA, Array, Case, bars, beads, simulated
+from support.result_table import write_result
 
 from lightsheet.deconvolution import (
     CHOICES,
@@ -216,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         groups |= {"bars": [bars()], "beads": [beads()]}
     sections = [section(groups) for section in (starts, accelerations, back_projectors, automatic)]
     explanation = EXPLANATION.format(shape=tuple(options.shape), seeds=options.seeds, most=MOST)
-    keep("quality", [explanation, *(line for section in sections for line in section)])
+    write_result("quality", [explanation, *(line for section in sections for line in section)])
     return 0
 
 

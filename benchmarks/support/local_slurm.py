@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.support import minislurm
 
 
 @contextmanager
-def at_hand() -> Iterator[None]:
+def start_slurm() -> Iterator[None]:
     """Use the site's SLURM, or start one."""
     if minislurm.answers(minislurm.LINK):
         yield
         return
-    own = minislurm.Cluster(minislurm.own_folder())
-    own.start()
+    cluster = minislurm.Cluster(minislurm.own_folder())
+    cluster.start()
     try:
         yield
     finally:
-        own.stop()
+        cluster.stop()

@@ -14,7 +14,7 @@ from lightsheet.simulation import CAMERA_OFFSET, CHANNELS, VOXEL_SIZE, model_ima
 
 Array = np.ndarray[Any, Any]
 
-DATA = Path(os.environ.get("LIGHTSHEET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("LIGHTSHEET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 BEAD_BLUR = (0.5, 1.0, 1.0)  # standard deviation in voxels, (z, y, x)
 
 
