@@ -27,7 +27,7 @@ from scipy.ndimage import gaussian_filter
 from support.peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
 from support.result_table import write_result
 
-from lightsheet.deconvolution import make_frame_of
+from lightsheet.deconvolution import make_trimmed_frame
 from lightsheet.simulation import CAMERA_OFFSET, CHANNELS, Array, Shape, model_psf, simulate_volume
 from lightsheet.system import count_cores
 
@@ -131,7 +131,7 @@ def errors(folder: Path, method: Method, threads: int) -> dict[int, float]:
 
 def moved(image: Shape, psf: Array, method: Method) -> float:
     """Return the bytes of the table's formula."""
-    _, layout = make_frame_of(image, psf, "extended")
+    _, layout = make_trimmed_frame(image, psf, "extended")
     part = layout.image[0] / layout.shape[0]
     arrays = 8 + 4 * part + 2 * (method is BALL)
     return 4 * (arrays * prod(layout.shape) + prod(image))

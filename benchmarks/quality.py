@@ -17,15 +17,8 @@ import scipy.fft
 from support.ground_truth import DATA, Array, Case, bars, beads, simulated
 from support.result_table import write_result
 
-from lightsheet.deconvolution import (
-    CHOICES,
-    Backend,
-    Method,
-    auto_iterations,
-    choose_iterations,
-    fourier,
-    make_numpy_backend,
-)
+from lightsheet.deconvolution import CHOICES, Method, auto_iterations, fourier, momentum
+from lightsheet.deconvolution.backend import Backend, make_numpy_backend
 from lightsheet.simulation import CAMERA_NOISE
 from lightsheet.system import InputError
 
@@ -44,9 +37,9 @@ the same slight blur. Up to {most} iterations were tried."""
 @cache
 def curve(case: Case, method: Method, backend: Backend = BACKEND) -> list[float]:
     """Return the NRMSE of each iteration until it clearly rises, or of the first `MOST`."""
-    prepared = fourier.prepare(case.image.shape, case.psf, method, backend)
+    setup = fourier.prepare(case.image.shape, case.psf, method, backend)
     errors: list[float] = []
-    for estimate in fourier.iterate_estimates(case.image, prepared, method, backend):
+    for estimate in fourier.iterate_estimates(case.image, setup, method, backend):
         errors.append(case.error(estimate))
         if len(errors) > 1.5 * int(np.argmin(errors)) + 10 or len(errors) == MOST:
             break
@@ -76,7 +69,7 @@ def starts(groups: dict[str, list[Case]]) -> list[str]:
 
 
 def additive(new: Array, prediction: Array, previous: Array, more: Any, less: Any) -> None:  # noqa: ARG001
-    """Extrapolate as published, in place of `fourier._extrapolate`."""
+    """Extrapolate as published, in place of `momentum.extrapolate`."""
     prediction[...] = np.maximum(new + (more - 1) * (new - previous), 0)
     previous[...] = new
     new[...] = prediction
@@ -84,7 +77,7 @@ def additive(new: Array, prediction: Array, previous: Array, more: Any, less: An
 
 def accelerations(groups: dict[str, list[Case]]) -> list[str]:
     """Compare plain Richardson-Lucy with momentum: as a power, and as a sum."""
-    as_sum = BACKEND._replace(fuse=lambda function: additive if function is fourier._extrapolate else function)
+    as_sum = BACKEND._replace(fuse=lambda function: additive if function is momentum.extrapolate else function)
     kinds = list(product(RULES[1:], (BACKEND, as_sum)))
     heads = ["image", "none", *(f"{rule}, {'a sum' if kind is as_sum else 'a power'}" for rule, kind in kinds)]
     rows = [
@@ -119,10 +112,10 @@ def back_projectors(groups: dict[str, list[Case]]) -> list[str]:
 
 def three_iterations(case: Case, kind: Callable[[Array, float, float], Array]) -> float:
     """Return the lowest NRMSE in three iterations, over a back projector's parameters; replicated edges, flat start."""
-    prepared = fourier.prepare(case.image.shape, case.psf, Method(3, "replicate"), BACKEND)
-    shape, view = prepared.layout.shape, prepared.layout.view
-    otf = prepared.otf / prepared.otf[0, 0, 0]
-    observed = fourier._edge_replicated(case.image, prepared.layout, np)
+    setup = fourier.prepare(case.image.shape, case.psf, Method(3, "replicate"), BACKEND)
+    shape, view = setup.frame.shape, setup.frame.view
+    otf = setup.otf / setup.otf[0, 0, 0]
+    observed = fourier.replicate_edge(case.image, setup.frame, np)
     lowest = np.inf
     for alpha, cutoff in product((0.3, 0.1, 0.03, 0.01, 0.003, 0.001), (0.1, 0.03, 0.01, 0.003)):
         back = kind(otf, alpha, cutoff)
@@ -169,9 +162,9 @@ def automatic(groups: dict[str, list[Case]]) -> list[str]:
 def chosen(case: Case, method: Method) -> str:
     """Format what `iterations: auto` chooses."""
     try:
-        return above_best(case, method, choose_iterations(case.image, case.psf, method, BACKEND))
+        return above_best(case, method, auto_iterations.choose_iterations(case.image, case.psf, method, BACKEND))
     except InputError:
-        return f"> {auto_iterations.MOST}"
+        return f"> {auto_iterations.MAX_ITERATIONS}"
 
 
 def above_best(case: Case, method: Method, iterations: int) -> str:
@@ -183,16 +176,16 @@ def above_best(case: Case, method: Method, iterations: int) -> str:
 def discrepancy(case: Case) -> str:
     """Format where the residual first is what the noise, known exactly, explains (Morozov 1966)."""
     method = Method(0, acceleration="heavy-ball")
-    prepared = fourier.prepare(case.image.shape, case.psf, method, BACKEND)
-    usual = fourier.make_divider(case.image, prepared, BACKEND)
+    setup = fourier.prepare(case.image.shape, case.psf, method, BACKEND)
+    usual = fourier.make_divider(case.image, setup, BACKEND)
     residuals: list[float] = []
 
     def divide(blurred: Array) -> None:
-        expected = blurred[prepared.layout.view]
+        expected = blurred[setup.frame.view]
         residuals.append(float(np.mean((case.image - expected) ** 2 / (expected + CAMERA_NOISE**2))))
         usual(blurred)
 
-    for _ in fourier.iterate_estimates(case.image, prepared, method, BACKEND, divide):
+    for _ in fourier.iterate_estimates(case.image, setup, method, BACKEND, divide):
         if residuals[-1] < 1:
             return above_best(case, method, len(residuals))
     raise AssertionError

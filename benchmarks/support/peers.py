@@ -17,7 +17,7 @@ import scipy.fft
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from lightsheet.deconvolution import make_frame_of, richardson_lucy
+from lightsheet.deconvolution import make_trimmed_frame, richardson_lucy
 from lightsheet.simulation import Array
 
 
@@ -70,7 +70,7 @@ def redlionfish_with_threads(image: Array, psf: Array, iterations: int, threads:
 
 def bare_ffts(image: Array, psf: Array, iterations: int, threads: int) -> Array:
     """Transform as often as an iteration of plain Richardson-Lucy does, and do nothing else."""
-    _, layout = make_frame_of(image.shape, psf, "extended")
+    _, layout = make_trimmed_frame(image.shape, psf, "extended")
     volume = np.zeros(layout.shape, np.float32)
     volume[layout.view] = image
     for _ in range(2 * iterations):

@@ -24,8 +24,8 @@ def choose(image, psf, method=HEAVY_BALL):
 def above_best(case, method, most):
     """By how much the NRMSE after the chosen iterations is above the best of `most`, as a part of that."""
     image, psf, truth = case
-    prepared = fourier.prepare(image.shape, psf, method, BACKEND)
-    estimates = islice(fourier.iterate_estimates(image, prepared, method, BACKEND), most)
+    setup = fourier.prepare(image.shape, psf, method, BACKEND)
+    estimates = islice(fourier.iterate_estimates(image, setup, method, BACKEND), most)
     errors = [np.linalg.norm(estimate - truth) for estimate in estimates]
     assert np.argmin(errors) < most - 1
     return errors[choose(image, psf, method) - 1] / min(errors) - 1
@@ -65,7 +65,7 @@ def test_no_unit_matters_and_every_run_says_the_same():
 
 
 def test_the_brightest_part_decides(monkeypatch):
-    monkeypatch.setattr(auto_iterations, "PART", (2, 3, 4))
+    monkeypatch.setattr(auto_iterations, "PART_SHAPE", (2, 3, 4))
     image = np.zeros((5, 3, 10))
     image[4, 1, 9] = 2
     image[0] = 0.5
@@ -86,7 +86,7 @@ def test_another_boundary_or_start_is_refused(method):
 
 def test_noise_that_neighbours_share_is_not_taken_for_structure_silently(monkeypatch):
     """Smoothed, an image predicts its held-out voxels the better the more its noise is fitted."""
-    monkeypatch.setattr(auto_iterations, "MOST", 60)
+    monkeypatch.setattr(auto_iterations, "MAX_ITERATIONS", 60)
     image, psf, _ = simulated(2, 30)
     with pytest.raises(InputError, match="auto finds no noise after 60 iterations; give a number"):
         choose(ndimage.gaussian_filter(image, 1.5), psf)

@@ -136,18 +136,16 @@ def test_light_does_not_die_where_the_psf_is_larger_than_the_image(acceleration)
 def test_what_is_prepared_serves_many_images(method):
     random = np.random.default_rng(1)
     psf = np.full((3, 3, 3), 1 / 27, np.float32)
-    prepared = fourier.prepare((6, 7, 8), psf, method, BACKEND)
+    setup = fourier.prepare((6, 7, 8), psf, method, BACKEND)
     for image in random.random((2, 6, 7, 8)):
-        assert np.array_equal(fourier.iterate(image, prepared, method, BACKEND), deconvolve(image, psf, method))
+        assert np.array_equal(fourier.iterate(image, setup, method, BACKEND), deconvolve(image, psf, method))
 
 
 def test_estimates_are_those_of_every_number_of_iterations():
     random = np.random.default_rng(2)
     image, psf, method = random.random((6, 7, 8)), np.full((3, 3, 3), 1 / 27, np.float32), Method(0)
-    prepared = fourier.prepare(image.shape, psf, method, BACKEND)
-    for iterations, estimate in zip(
-        (1, 2, 3), fourier.iterate_estimates(image, prepared, method, BACKEND), strict=False
-    ):
+    setup = fourier.prepare(image.shape, psf, method, BACKEND)
+    for iterations, estimate in zip((1, 2, 3), fourier.iterate_estimates(image, setup, method, BACKEND), strict=False):
         assert np.array_equal(estimate, deconvolve(image, psf, method._replace(iterations=iterations)))
 
 

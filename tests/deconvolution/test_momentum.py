@@ -33,7 +33,7 @@ def test_the_prediction_is_a_power_for_small_steps(alpha):
     new = previous * np.linspace(0.8, 1.25, 100, dtype=np.float32)
     expected = new * (new / previous) ** alpha
     prediction = np.empty_like(new)
-    fourier._extrapolate(new, prediction, previous, np.float32(1 + alpha), np.float32(1 - alpha))
+    momentum.extrapolate(new, prediction, previous, np.float32(1 + alpha), np.float32(1 - alpha))
     assert prediction == pytest.approx(expected, rel=1e-3)
 
 
@@ -47,8 +47,8 @@ def simulated():
 def errors(simulated, rule, iterations):
     truth, image, psf = simulated
     backend, method = make_numpy_backend(1), Method(0, acceleration=rule)
-    prepared = fourier.prepare(image.shape, psf, method, backend)
-    found = islice(fourier.iterate_estimates(image, prepared, method, backend), iterations)
+    setup = fourier.prepare(image.shape, psf, method, backend)
+    found = islice(fourier.iterate_estimates(image, setup, method, backend), iterations)
     return [np.linalg.norm(estimate - truth) / np.linalg.norm(truth) for estimate in found]
 
 

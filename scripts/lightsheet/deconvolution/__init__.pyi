@@ -1,9 +1,7 @@
 from .auto_iterations import (
-    choose_iterations as choose_iterations,
     find_brightest_part as find_brightest_part,
     find_brightest_region as find_brightest_region,
 )
-from .backend import Backend as Backend, make_numpy_backend as make_numpy_backend
 from .blocks import (
     MemoryLimit as MemoryLimit,
     assemble_blocks as assemble_blocks,
@@ -22,4 +20,4 @@ from .engines import (
     try_engine as try_engine,
 )
 from .method import CHOICES as CHOICES, FOREIGN as FOREIGN, Method as Method, check_method as check_method
-from .padding import make_frame as make_frame, make_frame_of as make_frame_of
+from .padding import make_frame as make_frame, make_trimmed_frame as make_trimmed_frame

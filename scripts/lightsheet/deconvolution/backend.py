@@ -52,8 +52,8 @@ def make_numpy_backend(threads: int | None = None) -> Backend:
 
 def correct_planes(correction: Array, prediction: Array, weights: Weights) -> None:
     """Make of the correction the next estimate: correction <- prediction max(weight correction, 0), in place."""
-    z_index, y_index, x_index = weights.places
-    for plane, factor, place in zip(correction, prediction, z_index, strict=True):
-        plane *= weights.table[place][np.ix_(y_index, x_index)]
+    z_index, y_index, x_index = weights.indices
+    for plane, factor, z in zip(correction, prediction, z_index, strict=True):
+        plane *= weights.table[z][np.ix_(y_index, x_index)]
         np.maximum(plane, 0, out=plane)  # rounding, and a PSF's negative values, must not make the estimate negative
         plane *= factor

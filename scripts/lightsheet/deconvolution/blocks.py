@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution.padding import round_up_shape
+from lightsheet.deconvolution.padding import Shape, round_up_shape
 from lightsheet.system import NEWS_SECONDS, InputError, Progress
 
 Array = Any  # of numpy or cupy
-Shape = tuple[int, ...]
 Region = tuple[slice, ...]
 
 HALO_WIDTHS = 10
@@ -40,6 +39,10 @@ class MemoryLimit(NamedTuple):
     budget: int  # bytes
     needs: Callable[[Shape], int]  # bytes for a block of that shape, (z, y, x), its halo included
 
+    def allows(self, shape: Shape) -> bool:
+        """Tell whether a block of that shape fits."""
+        return self.needs(shape) <= self.budget
+
 
 class Block(NamedTuple):
     """One block of a volume."""
@@ -50,22 +53,12 @@ class Block(NamedTuple):
 
 
 def measure_halo(psf: np.ndarray[Any, Any]) -> Shape:
-    """Say how far blocks must overlap.
+    """Return how far blocks must overlap, in voxels along (z, y, x), at each face that lies inside the volume.
 
     Parameters
     ----------
     psf : numpy.ndarray
-        (z, y, x), its centre at N // 2.
-
-    Returns
-    -------
-    tuple of int
-        Voxels along (z, y, x), to be added at each face of a block that lies inside the volume.
-
-    Raises
-    ------
-    InputError
-        If a voxel is not finite.
+        (z, y, x), its centre at N // 2. InputError if a voxel is not finite.
     """
     light = np.abs(psf, dtype=np.float64)
     total = light.sum()
@@ -77,85 +70,75 @@ def measure_halo(psf: np.ndarray[Any, Any]) -> Shape:
     return tuple(ceil(HALO_WIDTHS * width) for width in widths)
 
 
-def cut_blocks(shape: Shape, block: Shape, margin: Shape) -> Iterator[Block]:
-    """Cut a volume into blocks.
+def cut_blocks(shape: Shape, block: Shape, halo: Shape) -> Iterator[Block]:
+    """Cut a volume into blocks, in C order, whose cores cover it once.
+
+    All regions are of one shape, so that FFTs and the OTF need be prepared once: where a block needs less, its halo is
+    wider.
 
     Parameters
     ----------
     shape, block : tuple of int
         (z, y, x) of the volume and of a block without halo; the last block along an axis may be smaller.
-    margin : tuple of int
-        The halo along (z, y, x).
-
-    Yields
-    ------
-    Block
-        In C order; their cores cover the volume once, and all their regions are of one shape, so that FFTs and the
-        OTF need be prepared once: where a block needs less, its halo is wider.
+    halo : tuple of int
+        Along (z, y, x): `measure_halo`.
     """
-    for parts in product(*(_along(*axis) for axis in zip(shape, block, margin, strict=True))):
+    for parts in product(*(_cut_axis(*axis) for axis in zip(shape, block, halo, strict=True))):
         core, region, inner = zip(*parts, strict=True)
         yield Block(core, region, inner)
 
 
-def _along(size: int, step: int, margin: int) -> list[tuple[slice, slice, slice]]:
+def _cut_axis(size: int, step: int, halo: int) -> list[tuple[slice, slice, slice]]:
     """Return core, region and inner part of each block along one axis."""
     cores = [(start, min(start + step, size)) for start in range(0, size, step)]
-    longest = max(min(size, stop + margin) - max(0, start - margin) for start, stop in cores)
+    longest = max(min(size, stop + halo) - max(0, start - halo) for start, stop in cores)
     parts = []
     for start, stop in cores:
-        low = max(0, min(start - margin, size - longest))
+        low = max(0, min(start - halo, size - longest))
         parts.append((slice(start, stop), slice(low, low + longest), slice(start - low, stop - low)))
     return parts
 
 
 def assemble_blocks(
     function: Callable[[Region], Array],
-    cut: Sequence[Block],
+    blocks: Sequence[Block],
     shape: Shape,
     allocate: Callable[[Shape, Any], Array] = np.empty,
 ) -> Array:
-    """Put the result of a volume together from its blocks.
+    """Put the result of a volume, (z, y, x) float32, together from its blocks.
 
     Parameters
     ----------
     function : callable
-        Takes a block's `region` and returns its result, of the region's shape.
-    cut : sequence of Block
-        What `blocks` yields.
+        Takes a block's `region` and returns its result, of the region's shape. That of a single block is not copied.
+    blocks : sequence of Block
+        What `cut_blocks` yields.
     shape : tuple of int
         (z, y, x) of the volume.
     allocate : callable
         Makes the array for the result.
-
-    Returns
-    -------
-    array
-        (z, y, x), float32; of a volume in one block the very array that `function` returned.
     """
-    if len(cut) == 1:
-        return function(cut[0].region)
-    out = allocate(shape, np.float32)
-    progress = Progress("block", len(cut), "block", NEWS_SECONDS)
-    for core, region, inner in cut:
-        out[core] = function(region)[inner]
+    if len(blocks) == 1:
+        return function(blocks[0].region)
+    result = allocate(shape, np.float32)
+    progress = Progress("block", len(blocks), "block", NEWS_SECONDS)
+    for block in blocks:
+        result[block.core] = function(block.region)[block.inner]
         progress.step(f"of {shape} voxels")
-    return out
+    return result
 
 
 def choose_block_shape(
-    shape: Shape, psf: Shape, margin: Shape, limits: Sequence[MemoryLimit], chunk: Shape = (32, 32, 32)
+    shape: Shape, psf: Shape, halo: Shape, limits: Sequence[MemoryLimit], chunk: Shape = (32, 32, 32)
 ) -> Shape:
     """Choose the blocks that fit into memory and take the least work: few, and of sizes quick to transform.
 
     Parameters
     ----------
-    shape, psf : tuple of int
-        (z, y, x) of the volume and of the PSF.
-    margin : tuple of int
-        The halo along (z, y, x).
-    limits : sequence of Limit
-        What a block must fit into.
+    shape, psf, halo : tuple of int
+        (z, y, x) of the volume, of the PSF and of the halo.
+    limits : sequence of MemoryLimit
+        What a block must fit into. InputError if the smallest block does not.
     chunk : tuple of int
         Blocks are whole multiples of it, so that each is made of whole chunks of a store.
 
@@ -163,27 +146,20 @@ def choose_block_shape(
     -------
     tuple of int
         (z, y, x) of a block without halo; the volume's shape if that fits.
-
-    Raises
-    ------
-    InputError
-        If the smallest block does not fit.
     """
-    if all(limit.needs(shape) <= limit.budget for limit in limits):
+    if all(limit.allows(shape) for limit in limits):
         return shape
-    axes = [_choices(*axis) for axis in zip(shape, psf, margin, chunk, strict=True)]
+    axes = [_list_axis_cuts(*axis) for axis in zip(shape, psf, halo, chunk, strict=True)]
     fitting = [
-        choice
-        for choice in product(*axes)
-        if all(limit.needs(tuple(axis.region for axis in choice)) <= limit.budget for limit in limits)
+        cuts for cuts in product(*axes) if all(limit.allows(tuple(cut.region for cut in cuts)) for limit in limits)
     ]
     if not fitting:
-        raise InputError(_too_large(shape, tuple(min(axis.region for axis in choices) for choices in axes), limits))
-    best = min(fitting, key=lambda choice: prod(axis.work for axis in choice))
-    return tuple(axis.size for axis in best)
+        raise InputError(_explain_shortage(shape, tuple(min(cut.region for cut in cuts) for cuts in axes), limits))
+    best = min(fitting, key=lambda cuts: prod(cut.work for cut in cuts))
+    return tuple(cut.size for cut in best)
 
 
-class _Choice(NamedTuple):
+class _AxisCut(NamedTuple):
     """One way to cut an axis."""
 
     size: int  # of a block without halo
@@ -191,27 +167,27 @@ class _Choice(NamedTuple):
     work: int  # sum of what is transformed
 
 
-def _choices(size: int, psf: int, margin: int, chunk: int) -> list[_Choice]:
+def _list_axis_cuts(size: int, psf: int, halo: int, chunk: int) -> list[_AxisCut]:
     """Cut an axis into one block, two of about the same size, and so on."""
     chunks = -(-size // chunk)
     steps = {min(size, chunk * -(-chunks // number)) for number in range(1, chunks + 1)}
-    choices = []
+    cuts = []
     for step in sorted(steps, reverse=True):
-        parts = _along(size, step, margin)
+        parts = _cut_axis(size, step, halo)
         region = parts[0][1].stop
         (transformed,) = round_up_shape([region + psf - 1])
-        choices.append(_Choice(step, region, len(parts) * transformed))
-    return choices
+        cuts.append(_AxisCut(step, region, len(parts) * transformed))
+    return cuts
 
 
-def _too_large(shape: Shape, smallest: Shape, limits: Sequence[MemoryLimit]) -> str:
+def _explain_shortage(shape: Shape, smallest: Shape, limits: Sequence[MemoryLimit]) -> str:
     """Say what the smallest block needs and what there is."""
-    short = "; ".join(
+    shortages = "; ".join(
         f"{limit.name} has {limit.budget / 1e9:.2f} GB where that needs {limit.needs(smallest) / 1e9:.2f} GB"
         for limit in limits
-        if limit.needs(smallest) > limit.budget
+        if not limit.allows(smallest)
     )
     return (
         f"a volume of {shape} voxels does not fit into memory even in blocks, the smallest of which is {smallest} with "
-        f"its halo: {short}; give it more memory, or crop the PSF"
+        f"its halo: {shortages}; give it more memory, or crop the PSF"
     )

@@ -1,8 +1,10 @@
 """Richardson-Lucy deconvolution: the one function behind which the engines stand, and which there are.
 
-The method is that of Richardson (1972, J. Opt. Soc. Am. 62, 55) and Lucy (1974, Astron. J. 79, 745). An
-engine is a module with `deconvolve(image, psf, method, threads)` and `version()`; it is imported only when it is
-used, so that nobody needs what another engine needs.
+The method is that of Richardson (1972, J. Opt. Soc. Am. 62, 55) and Lucy (1974, Astron. J. 79, 745). An engine is a
+file with two functions. `deconvolve(image, psf, method, threads)` takes an image (z, y, x) of any real dtype, finite
+and not negative, a PSF (z, y, x) float32 of sum 1, its centre at N // 2, and the most threads to use, all cores if
+None; it returns float32 (z, y, x) of the image's shape. `version()` names the libraries that compute. To add an engine,
+write such a file and name it in `ENGINES`; it is imported only when it is used, so that nobody needs its libraries.
 """
 
 from functools import partial
@@ -26,10 +28,10 @@ ENGINES = {
 BOUNDARIES = CHOICES["boundary"]
 ACCELERATIONS = CHOICES["acceleration"]
 
-# Part of every fingerprint: raise it when an engine's pixels change for the same settings.
 ALGORITHM_VERSION = 2
+"""Part of every fingerprint: raise it when an engine's pixels change for the same settings."""
 
-LARGEST = float(np.finfo(np.float32).max)
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def richardson_lucy(
@@ -52,16 +54,15 @@ def richardson_lucy(
         (..., z, y, x), any size, sampled at the image's voxel size, its centre at index N // 2 of each axis. The sum
         of each is brought to 1 here. Its leading dimensions and the image's are broadcast against each other.
     iterations : int or str
-        How many, at least 1; or "auto": for each volume as many as `lightsheet.deconvolution.auto_iterations` chooses.
+        How many, at least 1; or "auto": for each volume as many as `auto_iterations` chooses.
     engine : str
-        "auto" (see `resolve`) or one of `ENGINES`.
+        "auto" (see `resolve_engine`) or one of `ENGINES`.
     boundary : str
         "extended": the estimate starts flat and reaches beyond the field of view by the PSF's support, and only
         measured voxels count (Bertero and Boccacci 2005, Astron. Astrophys. 437, 369). "replicate": the estimate
         starts as the image, whose edge is repeated outwards, as in ITK.
     acceleration : str
-        "none", "heavy-ball" or "biggs": momentum, which takes about half the iterations for the same picture, see
-        `lightsheet.deconvolution.momentum`.
+        "none", "heavy-ball" or "biggs": momentum, which takes about half the iterations for the same picture.
     threads : int, optional
         How many threads to use for a volume; unless given all cores that this process may use, but one for Dask
         arrays, since Dask does as many volumes at a time. Engine "gpu" ignores it.
@@ -70,7 +71,7 @@ def richardson_lucy(
     -------
     array
         (..., z, y, x) of the image's z, y and x, float32, finite, in the image's module; a lazy one of Dask, see
-        `lightsheet.deconvolution.arrays`. The same bits on every run.
+        `arrays`. The same bits on every run.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
         raise InputError(f"engine: {engine} needs arrays of NumPy, not of {type(image).__module__}; choose gpu")
     if image.min() < 0:
         image = np.maximum(image, 0)
-    psf = _normalised(to_host(psf))
+    psf = _normalise(to_host(psf))
     with np.errstate(over="ignore", invalid="ignore"):  # the check below says it in a sentence
         if method.iterations == "auto":
             number = resolve_iterations(image, psf, acceleration=method.acceleration, threads=threads)
@@ -110,50 +111,17 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
 
 
 def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None) -> int:
-    """Find what `iterations="auto"` stands for, with boundary "extended"; its brightest part is all that is looked at.
+    """Find what `iterations="auto"` stands for, with boundary "extended"; InputError if no noise is found.
 
-    Parameters
-    ----------
-    image, psf : array
-        (z, y, x), as for `richardson_lucy`.
-    acceleration : str
-        As for `richardson_lucy`.
-    threads : int, optional
-        All cores unless given.
-
-    Returns
-    -------
-    int
-        Iterations, see `lightsheet.deconvolution.auto_iterations`.
-
-    Raises
-    ------
-    InputError
-        If no noise is found.
+    Arguments are those of `richardson_lucy`, image and PSF (z, y, x); only the image's brightest part is looked at.
     """
     part = np.maximum(to_host(find_brightest_part(image)), 0)
     method = Method(1, acceleration=acceleration)
-    return choose_iterations(part, _normalised(to_host(psf)), method, make_numpy_backend(threads))
+    return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads))
 
 
 def resolve_engine(engine: str) -> str:
-    """Name the engine that an `engine` setting stands for.
-
-    Parameters
-    ----------
-    engine : str
-        One of `ENGINES`, or "auto": "gpu" where CuPy can be imported and sees a device, else "cpu".
-
-    Returns
-    -------
-    str
-        One of `ENGINES`.
-
-    Raises
-    ------
-    InputError
-        If there is no such engine.
-    """
+    """Name the engine that a setting stands for: "auto" is "gpu" where CuPy sees a device, else "cpu"."""
     check_choice("engine", engine, ("auto", *ENGINES))
     if engine != "auto":
         return engine
@@ -163,20 +131,7 @@ def resolve_engine(engine: str) -> str:
 def describe_engine(engine: str) -> str:
     """Say what computes the pixels, for fingerprints: like "cpu 1 (numpy 2.4.6, scipy 1.17.1)".
 
-    Parameters
-    ----------
-    engine : str
-        "auto" or one of `ENGINES`.
-
-    Returns
-    -------
-    str
-        Engine, algorithm version, and the versions of the libraries behind it.
-
-    Raises
-    ------
-    InputError
-        If there is no such engine, or it is not installed.
+    The engine ("auto" or one of `ENGINES`), the algorithm's version, and the versions of the libraries behind it.
     """
     name = resolve_engine(engine)
     return f"{name} {ALGORITHM_VERSION} ({import_module(ENGINES[name]).version()})"
@@ -188,13 +143,7 @@ def count_slots(engine: str) -> int:
 
 
 def try_engine(engine: str) -> None:
-    """Deconvolve a tiny volume: what the engine needs, a GPU say, is there or raises its error here.
-
-    Parameters
-    ----------
-    engine : str
-        One of `ENGINES`.
-    """
+    """Deconvolve a tiny volume: if a library or a GPU is missing, its error is raised here."""
     richardson_lucy(np.ones((8, 8, 8)), np.ones((3, 3, 3)), iterations=1, engine=engine, boundary="replicate")
 
 
@@ -209,10 +158,10 @@ def _check_volume(name: str, volume: np.ndarray[Any, Any]) -> None:
 
 def _is_finite(volume: np.ndarray[Any, Any]) -> bool:
     """Tell whether float32 holds all voxels, without an array of booleans: NaN shows in the extremes."""
-    return float(volume.min()) >= -LARGEST and float(volume.max()) <= LARGEST
+    return float(volume.min()) >= -FLOAT32_MAX and float(volume.max()) <= FLOAT32_MAX
 
 
-def _normalised(psf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _normalise(psf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Bring the PSF's sum to 1, as float32."""
     total = psf.sum(dtype=np.float64)
     if not total > 0:

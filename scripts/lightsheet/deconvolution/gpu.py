@@ -1,4 +1,4 @@
-"""Engine `gpu`: the code of `lightsheet.deconvolution.fourier` over CuPy arrays and cuFFT, on the current CUDA device.
+"""Engine `gpu`: the code of `fourier` over CuPy arrays and cuFFT, on the current CUDA device.
 
 FFTs are whole-volume and in place, by plans that live as long as what `fourier.prepare` made for a shape and a PSF:
 one for each channel, for the worker's life. One volume computes at a time, in a stream of its own; a worker's threads
@@ -18,13 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.deconvolution import fourier
-from lightsheet.deconvolution.backend import Backend, Buffer
+from lightsheet.deconvolution.backend import Array, Backend, Buffer
 from lightsheet.deconvolution.blocks import MemoryLimit, assemble_blocks, choose_block_shape, cut_blocks, measure_halo
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.padding import Shape, Weights, make_frame
 from lightsheet.system import InputError, logger
-
-Array = Any  # of cupy
 
 CORRECT = """
     const ptrdiff_t x = i % nx, y = i / nx % ny, z = i / nx / ny;
@@ -37,7 +35,7 @@ class _Channel(NamedTuple):
     """What is kept on the device for one PSF and shape."""
 
     backend: Backend
-    prepared: fourier.Prepared
+    setup: fourier.Setup
 
 
 CHANNELS: OrderedDict[tuple[Any, ...], _Channel] = OrderedDict()
@@ -58,55 +56,33 @@ def deconvolve(
     method: Method,
     threads: int | None,  # noqa: ARG001 (engines share one signature)
 ) -> Array:
-    """Deconvolve on the GPU, in blocks where the volume does not fit into its memory.
-
-    Parameters
-    ----------
-    image : array
-        (z, y, x) of NumPy or CuPy, finite, not negative.
-    psf : numpy.ndarray
-        (z, y, x), float32, sum 1, its centre at N // 2.
-    method : Method
-        What is computed.
-    threads : int or None
-        Not used.
-
-    Returns
-    -------
-    array
-        (z, y, x), float32, of the image's module.
-
-    Raises
-    ------
-    InputError
-        If there is no GPU, or not even one block of the volume fits into its memory.
-    """
-    cupy = _cupy()
+    """Deconvolve one volume, in blocks where it does not fit into the GPU's memory; the result is of its module."""
+    cupy = _import_cupy()
     limit = MemoryLimit("the GPU", find_memory_budget(), lambda shape: estimate_memory(shape, psf.shape, method))
-    if limit.needs(image.shape) <= limit.budget:
-        return _deconvolve(image, psf, method)
-    margin = measure_halo(psf)
-    block = choose_block_shape(image.shape, psf.shape, margin, [limit])
-    cut = list(cut_blocks(image.shape, block, margin))
+    if limit.allows(image.shape):
+        return _deconvolve_whole(image, psf, method)
+    halo = measure_halo(psf)
+    shape = choose_block_shape(image.shape, psf.shape, halo, [limit])
+    blocks = list(cut_blocks(image.shape, shape, halo))
     logger.info(
         "a volume of %s voxels needs %.1f GB of GPU memory, and there are %.1f: done in %d blocks of %s",
-        *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(cut), block),
+        *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(blocks), shape),
     )
     allocate = np.empty if isinstance(image, np.ndarray) else cupy.empty
-    return assemble_blocks(lambda region: _deconvolve(image[region], psf, method), cut, image.shape, allocate)
+    return assemble_blocks(lambda region: _deconvolve_whole(image[region], psf, method), blocks, image.shape, allocate)
 
 
-def _deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method) -> Array:
-    """Deconvolve what fits: copy it there, compute, and copy it back if it came from the host."""
-    cupy = _cupy()
+def _deconvolve_whole(image: Array, psf: np.ndarray[Any, Any], method: Method) -> Array:
+    """Copy what fits to the device, compute, and copy the result back if the image came from the host."""
+    cupy = _import_cupy()
     if not hasattr(STREAMS, "copying"):
         STREAMS.copying = cupy.cuda.Stream(non_blocking=True)
     with STREAMS.copying as copying:
         on_device = cupy.asarray(image, cupy.float32)
         copying.synchronize()
-    with COMPUTING, _computing_stream(cupy) as computing:
-        channel = _channel(cupy, image.shape, psf, method)
-        result = fourier.iterate(on_device, channel.prepared, method, channel.backend)
+    with COMPUTING, _get_computing_stream(cupy) as computing:
+        channel = _prepare_channel(cupy, image.shape, psf, method)
+        result = fourier.iterate(on_device, channel.setup, method, channel.backend)
         computing.synchronize()
     if not isinstance(image, np.ndarray):
         return result
@@ -135,66 +111,55 @@ def is_available() -> bool:
 
 @cache
 def find_memory_budget() -> int:
-    """Return the bytes of the device that volumes here may use: what is free when it is first asked for."""
-    free, _ = _cupy().cuda.runtime.memGetInfo()
+    """Return the bytes of the device that volumes here may use: what is free at the first call."""
+    free, _ = _import_cupy().cuda.runtime.memGetInfo()
     return int(free)
 
 
 def estimate_memory(shape: Shape, psf: Shape, method: Method) -> int:
-    """Return the device memory that a volume needs.
+    """Return the bytes of device memory that a volume (z, y, x) needs with a PSF of that shape.
 
-    Parameters
-    ----------
-    shape, psf : tuple of int
-        (z, y, x) of the volume and of the PSF.
-    method : Method
-        What is computed.
-
-    Returns
-    -------
-    int
-        Bytes: of the cyclic size the FFT's buffer, the OTF, the estimate and cuFFT's two work areas, with momentum
-        one or two more, for "replicate" the image with its edge repeated; and `IN_FLIGHT` images, before and after.
+    Of the cyclic size the FFT's buffer, the OTF, the estimate and cuFFT's two work areas, with momentum one or two
+    more, for "replicate" the image with its edge repeated; and `IN_FLIGHT` images, before and after.
     """
     arrays = 5 + {"none": 0, "heavy-ball": 1, "biggs": 2}[method.acceleration] + (method.boundary == "replicate")
     z, y, x = make_frame(shape, psf, method.boundary).shape
     return 4 * (arrays * z * y * 2 * (x // 2 + 1) + 2 * IN_FLIGHT * prod(shape))
 
 
-def _channel(cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method) -> _Channel:
+def _prepare_channel(cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method) -> _Channel:
     """Return what is kept for this PSF and shape, or make it, and room for it."""
     key = (shape, psf.shape, hashlib.sha256(np.ascontiguousarray(psf)).digest(), method._replace(iterations=1))
     if key not in CHANNELS:
         _make_room(cupy, shape, psf.shape, method)
-        backend = _backend(cupy)
+        backend = _make_backend(cupy)
         CHANNELS[key] = _Channel(backend, fourier.prepare(shape, psf, method, backend))
     CHANNELS.move_to_end(key)
     return CHANNELS[key]
 
 
 def _make_room(cupy: ModuleType, shape: Shape, psf: Shape, method: Method) -> None:
-    """Let go of the channels used longest ago until the volume fits."""
-    needed = estimate_memory(shape, psf, method)
+    """Drop the channels used longest ago until the volume fits."""
+    size = estimate_memory(shape, psf, method)
     while True:
-        pool = cupy.get_default_memory_pool()
-        pool.free_all_blocks()
+        cupy.get_default_memory_pool().free_all_blocks()
         free, total = cupy.cuda.runtime.memGetInfo()
-        if needed <= free:
+        if size <= free:
             return
         if not CHANNELS:
             raise InputError(
-                f"a volume of {shape} voxels with a PSF of {psf} needs {needed / 1e9:.1f} GB of GPU memory; "
+                f"a volume of {shape} voxels with a PSF of {psf} needs {size / 1e9:.1f} GB of GPU memory; "
                 f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free"
             )
         CHANNELS.popitem(last=False)
 
 
 @cache
-def _computing_stream(cupy: ModuleType) -> Any:
+def _get_computing_stream(cupy: ModuleType) -> Any:
     return cupy.cuda.Stream(non_blocking=True)
 
 
-def _backend(cupy: ModuleType) -> Backend:
+def _make_backend(cupy: ModuleType) -> Backend:
     """Return CuPy's arrays with in-place FFTs, each shape's plans made once."""
     plans: dict[Shape, tuple[Any, Any]] = {}
 
@@ -202,7 +167,7 @@ def _backend(cupy: ModuleType) -> Backend:
         z, y, x = shape
         spectrum = cupy.empty((z, y, x // 2 + 1), cupy.complex64)
         if shape not in plans:
-            plans[shape] = _plans(cupy, shape)
+            plans[shape] = _make_plans(cupy, shape)
         return Buffer(spectrum.view(cupy.float32)[:, :, :x], spectrum)
 
     def forward(buffer: Buffer) -> None:
@@ -211,21 +176,21 @@ def _backend(cupy: ModuleType) -> Backend:
     def inverse(buffer: Buffer) -> None:
         plans[buffer.real.shape][1].fft(buffer.spectrum, buffer.real, cupy.cuda.cufft.CUFFT_INVERSE)
 
-    return Backend(cupy, buffer, forward, inverse, cupy.fuse, _correct(cupy))
+    return Backend(cupy, buffer, forward, inverse, cupy.fuse, _make_corrector(cupy))
 
 
-def _plans(cupy: ModuleType, shape: Shape) -> tuple[Any, Any]:
+def _make_plans(cupy: ModuleType, shape: Shape) -> tuple[Any, Any]:
     """Plan FFTs in place, real to complex and back; rows of real numbers are as long as the complex ones."""
     z, y, x = shape
     real, half = (z, y, 2 * (x // 2 + 1)), (z, y, x // 2 + 1)
     cufft = cupy.cuda.cufft
-    there = cufft.PlanNd(shape, real, 1, 1, half, 1, 1, cufft.CUFFT_R2C, 1, "C", 2, half[2])
-    back = cufft.PlanNd(shape, half, 1, 1, real, 1, 1, cufft.CUFFT_C2R, 1, "C", 2, x)
-    return there, back
+    forward = cufft.PlanNd(shape, real, 1, 1, half, 1, 1, cufft.CUFFT_R2C, 1, "C", 2, half[2])
+    inverse = cufft.PlanNd(shape, half, 1, 1, real, 1, 1, cufft.CUFFT_C2R, 1, "C", 2, x)
+    return forward, inverse
 
 
-def _correct(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:
-    """Return `fourier.correct_planes` as one kernel, which looks the weights up in their table."""
+def _make_corrector(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:
+    """Return `correct_planes` as one kernel, which looks the weights up in their table."""
     kernel = cupy.ElementwiseKernel(
         "raw float32 table, raw int64 index_z, raw int64 index_y, raw int64 index_x, "
         "int32 ny, int32 nx, int32 table_y, int32 table_x, float32 estimate",
@@ -236,12 +201,12 @@ def _correct(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:
 
     def correct(correction: Array, estimate: Array, weights: Weights) -> None:
         table = weights.table
-        kernel(table, *weights.places, *correction.shape[1:], *table.shape[1:], estimate, correction)
+        kernel(table, *weights.indices, *correction.shape[1:], *table.shape[1:], estimate, correction)
 
     return correct
 
 
-def _cupy() -> ModuleType:
+def _import_cupy() -> ModuleType:
     if not is_available():
         raise InputError(
             "engine: gpu needs CuPy and an NVIDIA GPU that it sees; run `make install-gpu` on a machine that "

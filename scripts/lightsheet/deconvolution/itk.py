@@ -27,38 +27,26 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
-    """Deconvolve with ITK.
+    """Deconvolve one volume with boundary "replicate", start "image" and no acceleration: ITK has no others.
 
-    Parameters
-    ----------
-    image, psf : numpy.ndarray
-        (z, y, x), finite; the PSF's centre at N // 2.
-    method : Method
-        Boundary "replicate", start "image" and acceleration "none" are all that it has.
-    threads : int or None
-        ITK's own default if None.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x), float32.
-
-    Raises
-    ------
-    RuntimeError
-        If the process ends without a result: its exit code or signal, and what it said last.
+    RuntimeError if the process ends without a result: its exit code or signal, and the last line that it printed.
     """
     image = np.ascontiguousarray(image, np.float32)  # of others ITK makes a copy, and frees it before its use
     job = (image, np.ascontiguousarray(psf), method.iterations, threads, os.getpid())
     with tempfile.TemporaryFile() as errors, _start(errors) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            return _exchange(process, job)
+            with process.stdin:
+                pickle.dump(job, process.stdin, protocol=5)
+            result: Array = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError, pickle.UnpicklingError):
             code = process.wait()
-            raise RuntimeError(f"ITK's process ended with {_explain(code)}: {_last_line(errors)}") from None
+            raise RuntimeError(f"ITK's process ended with {_describe_exit(code)}: {_read_last_line(errors)}") from None
         except BaseException:
             process.kill()
             raise
+    return result
 
 
 def version() -> str:
@@ -77,23 +65,14 @@ def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _exchange(process: subprocess.Popen[bytes], job: tuple[Any, ...]) -> Array:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process.stdin:
-        pickle.dump(job, process.stdin, protocol=5)
-    result: Array = pickle.load(process.stdout)
-    return result
-
-
-def _explain(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
     return f"signal {signal.Signals(-code).name}{hint}"
 
 
-def _last_line(errors: IO[bytes]) -> str:
+def _read_last_line(errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "it said nothing"
@@ -104,22 +83,22 @@ def _main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever ITK prints must not get into the result
     image, psf, iterations, threads, parent = pickle.load(sys.stdin.buffer)
-    _die_with(parent)
-    pickle.dump(_filter(image, psf, iterations, threads), out, protocol=5)
+    _die_with_parent(parent)
+    pickle.dump(_run_filter(image, psf, iterations, threads), out, protocol=5)
     out.close()
 
 
-def _die_with(parent: int) -> None:
+def _die_with_parent(parent: int) -> None:
     """Have Linux kill this process when its parent goes, for no Python runs here while ITK does."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # gone already
+        if os.getppid() != parent:  # it ended before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _filter(image: Array, psf: Array, iterations: int, threads: int | None) -> Array:
+def _run_filter(image: Array, psf: Array, iterations: int, threads: int | None) -> Array:
     import itk
 
     # Asking `itk` for the filter would load a thousand modules, 8 s; these two are what it needs, 0.4 s.

@@ -1,7 +1,6 @@
 """What is computed, whichever engine computes it: the method's choices, and what each may be.
 
-Beside the package of the engines, not in it: the configuration is checked whenever Snakemake reads the Snakefile, and
-need not load what only computing needs.
+Light to import: the configuration is checked by it whenever Snakemake reads the Snakefile.
 """
 
 from typing import Any, NamedTuple
@@ -28,13 +27,13 @@ class Method(NamedTuple):
     Parameters
     ----------
     iterations : int or "auto"
-        At least 1; "auto" stands for what `lightsheet.deconvolution.auto_iterations` finds, before an engine is called.
+        At least 1; "auto" is replaced by what `resolve_iterations` finds before an engine is called.
     boundary : str
-        "extended" or "replicate", see `lightsheet.deconvolution.engines.richardson_lucy`.
+        "extended" or "replicate", see `richardson_lucy`.
     start : str
         The first estimate: "flat", or the "image".
     acceleration : str
-        "none", "biggs" or "heavy-ball", see `lightsheet.deconvolution.momentum`.
+        "none", "biggs" or "heavy-ball": `momentum`.
     """
 
     iterations: Any
@@ -44,13 +43,7 @@ class Method(NamedTuple):
 
 
 def check_method(method: Method, engine: str) -> None:
-    """Complain about a choice that there is not, or not with this engine.
-
-    Raises
-    ------
-    InputError
-        With the key, its value, and what it may be.
-    """
+    """Refuse a choice that there is not, or not with this engine: InputError with the key and what it may be."""
     if method.iterations == "auto":
         if method.boundary != "extended":
             raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
@@ -67,6 +60,6 @@ def check_method(method: Method, engine: str) -> None:
 
 
 def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    """Complain if a key's value is none of the choices, as `check` does."""
+    """Refuse a key's value that is none of the choices."""
     if value not in choices:
         raise InputError(f"{key}: there is no {value!r}; choose one of {', '.join(choices)}")

@@ -9,50 +9,51 @@ comes as near to the truth as plain Richardson-Lucy at its best, and the power c
 is computed as its [1/1] Pade approximant in x_k / x_(k-1) around 1, which is positive and bounded by itself:
 
     p = x_k ((1 + alpha) x_k + (1 - alpha) x_(k-1)) / ((1 - alpha) x_k + (1 + alpha) x_(k-1))
-
-Engines do the arrays; this file owns the coefficients.
 """
+
+from typing import Any
 
 import numpy as np
 
 BIGGS_LARGEST = 1 - 2**-10
 """The rule wants alpha below 1, where predictions would run away."""
 
+TINY = float(np.finfo(np.float32).tiny)
+"""Added to denominators, so that a black image gives quotients of 0, not 0 / 0."""
+
 
 def compute_heavy_ball(iteration: int) -> float:
-    """Return alpha of the scaled heavy ball: Wang and Miller 2014, IEEE Trans. Image Process. 23, 848.
+    """Return alpha after so many iterations, 0 after the first and towards 1.
 
-    Parameters
-    ----------
-    iteration : int
-        k, the number of iterations done, from 1.
-
-    Returns
-    -------
-    float
-        (k - 1) / (k + 2): 0 after the first iteration, towards 1.
+    The scaled heavy ball of Wang and Miller 2014, IEEE Trans. Image Process. 23, 848.
     """
     return (iteration - 1) / (iteration + 2)
 
 
 def compute_biggs(product: float, square: float) -> float:
-    """Return alpha of the automatic acceleration: Biggs and Andrews 1997, Applied Optics 36, 1766.
+    """Return alpha, from 0 to below 1, of the automatic acceleration: Biggs and Andrews 1997, Applied Optics 36, 1766.
 
-    Parameters
-    ----------
-    product : float
-        Sum over voxels of g_k g_(k-1), where g_k is the estimate after iteration k less the prediction from which
-        that started.
-    square : float
-        Sum over voxels of g_(k-1)^2; 0 before there are two changes.
-
-    Returns
-    -------
-    float
-        product / square, at least 0 and below 1.
+    With g_k the estimate after iteration k less the prediction from which that started, `product` is the sum over
+    voxels of g_k g_(k-1), `square` that of g_(k-1)^2: 0 before there are two changes.
     """
     return min(max(product / square, 0.0), BIGGS_LARGEST) if square > 0 else 0.0
 
 
-TINY = float(np.finfo(np.float32).tiny)
-"""So that a black image gives quotients of 0, not 0 / 0."""
+def extrapolate_rows(new: Any, previous: Any, alpha: np.float32) -> None:
+    """Make of the new estimate the prediction, and of the previous estimate the new one; with few arrays, for `cpu`."""
+    ahead, step = new + previous, new - previous
+    previous[...] = new
+    step *= alpha
+    behind = ahead - step
+    behind += np.float32(TINY)
+    ahead += step
+    ahead /= behind
+    new *= ahead
+
+
+def extrapolate(new: Any, prediction: Any, previous: Any, more: Any, less: Any) -> None:
+    """Do the same into `new` and `prediction`, by one formula that is one kernel on a GPU; 1 + alpha and 1 - alpha."""
+    ahead = more * new + less * previous
+    prediction[...] = new * (ahead / (less * new + more * previous + np.float32(TINY)))
+    previous[...] = new
+    new[...] = prediction

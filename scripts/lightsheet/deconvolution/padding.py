@@ -1,4 +1,4 @@
-"""Where a volume lies in the cyclic array that engines transform, and how much of it the camera saw.
+"""Where a volume lies in the cyclic array that engines transform, and how much light of each voxel the camera captured.
 
 Two boundaries. "replicate": the image's edge is repeated outwards by half a PSF on each side (ITK's
 2 (k // 2) in all). "extended": the estimate reaches as far out as light comes in from, n + k - 1 voxels for n of the
@@ -14,13 +14,13 @@ from scipy.fft import next_fast_len
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
-SEEN = 1e-2
-"""Where the camera saw less than this part of the PSF, relative to where it saw most, the estimate is 0.
+LEAST_CAPTURED = 1e-2
+"""Where the camera captured less than this part of the PSF, relative to where it captured most, the estimate is 0.
 
 The usual value in code for this method; the correction would amplify noise there by more than its inverse.
 """
 
-PSF_LOST = 1e-6
+PSF_LOSS = 1e-6
 """The part of the PSF's light that may be cut off at its faces: float32 would hardly notice it."""
 
 
@@ -33,24 +33,28 @@ class Frame(NamedTuple):
 
     @property
     def view(self) -> tuple[slice, ...]:
-        """Return the field of view in the cyclic array."""
+        """The field of view in the cyclic array."""
         return tuple(slice(a, a + n) for a, n in zip(self.low, self.image, strict=True))
 
 
 class Weights(NamedTuple):
     """1 / (h ° m) of Bertero and Boccacci 2005 (Astron. Astrophys. 437, 369), for the PSF h.
 
-    m is 1 in the field of view and 0 outside, so that h ° m is the part of a voxel's light that the camera saw. At
-    (z, y, x) of the cyclic array the weight is `table[places[0][z], places[1][y], places[2][x]]`: along each axis only
-    what is near an edge differs.
+    m is 1 in the field of view and 0 outside, so that h ° m is the part of a voxel's light that the camera captured.
+    At (z, y, x) of the cyclic array the weight is `table[indices[0][z], indices[1][y], indices[2][x]]`: along each axis
+    only what is near an edge differs.
     """
 
     table: Array
-    places: tuple[Array, Array, Array]
+    indices: tuple[Array, Array, Array]
+
+    def spread_along_x(self) -> "Weights":
+        """Make the table as long as the cyclic array along x, so that a row of that needs one row of the table."""
+        return self._replace(table=self.table.take(self.indices[2], axis=2))
 
 
-def make_frame_of(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
-    """Return the PSF, without its dark faces if "extended", and the cyclic array for it and an image of this shape."""
+def make_trimmed_frame(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
+    """Return the PSF (z, y, x), without its dark faces if "extended", and the frame of an image of this shape."""
     psf = trim_psf(psf) if boundary == "extended" else psf
     return psf, make_frame(image, psf.shape, boundary)
 
@@ -70,29 +74,21 @@ def round_up_shape(sizes: Iterable[int]) -> Shape:
 
 
 def trim_psf(psf: Array) -> Array:
-    """Cut off the PSF's dark faces: less to transform, at a loss of `PSF_LOST` of its light.
+    """Cut off the PSF's dark faces: less to transform, at a loss of `PSF_LOSS` of its light.
 
-    Parameters
-    ----------
-    psf : numpy.ndarray
-        (z, y, x), its centre at N // 2.
-
-    Returns
-    -------
-    numpy.ndarray
-        A view of it, its centre at N // 2, each axis of the size it had or odd.
+    The view's centre stays at N // 2; along each axis it has the size of before, or an odd one.
     """
-    where = []
+    region = []
     total = np.abs(psf).sum(dtype=np.float64)
     for axis, size in enumerate(psf.shape):
         others = tuple(other for other in range(3) if other != axis)
         light = np.abs(psf).sum(axis=others, dtype=np.float64)
         distance = np.abs(np.arange(size) - size // 2)
         beyond = total - np.cumsum(np.bincount(distance, light))
-        radius = int(np.argmax(beyond <= PSF_LOST / 3 * total))
+        radius = int(np.argmax(beyond <= PSF_LOSS / 3 * total))
         keep = slice(size // 2 - radius, size // 2 + radius + 1)
-        where.append(keep if keep.start >= 0 and keep.stop <= size else slice(None))
-    return psf[tuple(where)]
+        region.append(keep if keep.start >= 0 and keep.stop <= size else slice(None))
+    return psf[tuple(region)]
 
 
 def wrap_psf(psf: Array, shape: Shape) -> Array:
@@ -102,34 +98,21 @@ def wrap_psf(psf: Array, shape: Shape) -> Array:
     return np.roll(padded, tuple(-(k // 2) for k in psf.shape), axis=(0, 1, 2))
 
 
-def compute_weights(psf: Array, layout: Frame) -> Weights:
-    """Return the inverse of the part of each voxel's light that the camera saw; 0 where that is too little.
-
-    Parameters
-    ----------
-    psf : numpy.ndarray
-        (z, y, x), sum 1, its centre at N // 2.
-    layout : Frame
-        Of boundary "extended".
-
-    Returns
-    -------
-    Weights
-        Table in float32.
-    """
+def compute_weights(psf: Array, frame: Frame) -> Weights:
+    """Return, for boundary "extended", the inverse of the light captured; 0 where that is too little."""
     table = psf.astype(np.float64)
-    index = []
-    for axis, (k, n, total) in enumerate(zip(psf.shape, layout.image, layout.shape, strict=True)):
-        place = np.arange(total)
-        place = np.where(place < n + k // 2, place, place - total)
-        # Of the PSF around a voxel at `place`, the part from `first` to `last` falls on the camera.
-        first = np.clip(k // 2 - place, 0, k)
-        last = np.clip(n + k // 2 - place, first, k)
+    indices = []
+    for axis, (k, n, total) in enumerate(zip(psf.shape, frame.image, frame.shape, strict=True)):
+        position = np.arange(total)
+        position = np.where(position < n + k // 2, position, position - total)
+        # Of the PSF around a voxel at `position`, the part from `first` to `last` falls on the camera.
+        first = np.clip(k // 2 - position, 0, k)
+        last = np.clip(n + k // 2 - position, first, k)
         pairs, inverse = np.unique(np.stack([first, last], axis=1), axis=0, return_inverse=True)
         sums = np.cumsum(table, axis=axis)
         sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis)
         table = sums.take(pairs[:, 1], axis) - sums.take(pairs[:, 0], axis)
-        index.append(inverse.reshape(-1))
-    seen = np.where(table < SEEN * table.max(), np.inf, table)
-    z, y, x = index
-    return Weights((1 / seen).astype(np.float32), (z, y, x))
+        indices.append(inverse.reshape(-1))
+    captured = np.where(table < LEAST_CAPTURED * table.max(), np.inf, table)
+    z, y, x = indices
+    return Weights((1 / captured).astype(np.float32), (z, y, x))

@@ -23,38 +23,21 @@ ROUNDING = float(np.finfo(np.float32).eps)
 
 
 def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
-    """Deconvolve with scikit-image.
-
-    Parameters
-    ----------
-    image : numpy.ndarray
-        (z, y, x), any real dtype, finite, not negative.
-    psf : numpy.ndarray
-        (z, y, x), float32, sum 1, its centre at N // 2.
-    method : Method
-        Boundary "replicate" and acceleration "none" are all that it has; the start is flat, whatever is asked for.
-    threads : int or None
-        All cores if None.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x), float32, not negative.
-    """
+    """Deconvolve one volume; boundary "replicate" without acceleration is all that there is, and a flat start."""
     brightest = np.float32(image.max())
     if brightest == 0:
         return np.zeros(image.shape, np.float32)
     pads = [(k // 2, k // 2) for k in psf.shape]
     padded = np.pad(image.astype(np.float32) / brightest, pads, mode="edge")
-    odd = np.pad(psf, [(0, 1 - k % 2) for k in psf.shape])
+    odd_psf = np.pad(psf, [(0, 1 - k % 2) for k in psf.shape])
     with (
         scipy.fft.set_workers(threads or count_cores()),
         np.errstate(divide="ignore", over="ignore", invalid="ignore"),
     ):
         result = import_module("skimage.restoration").richardson_lucy(
-            padded, odd, method.iterations, clip=False, filter_epsilon=ROUNDING
+            padded, odd_psf, method.iterations, clip=False, filter_epsilon=ROUNDING
         )
-    view = tuple(slice(a, a + n) for (a, _), n in zip(pads, image.shape, strict=True))
+    view = tuple(slice(low, low + n) for (low, _), n in zip(pads, image.shape, strict=True))
     positive: Array = np.maximum(result[view], 0)  # rounding of the FFT makes dark voxels slightly negative
     return positive * brightest
 

@@ -1,4 +1,4 @@
-"""Richardson-Lucy without a whole 3-D FFT: four sweeps an iteration, each with its piece of the arrays in cache.
+"""Engine `cpu`: Richardson-Lucy without a whole 3-D FFT, in four sweeps an iteration, each with its piece in cache.
 
 The estimate's half-spectrum is one array (z, y, x // 2 + 1), whose planes and columns are transformed in place:
 
@@ -10,10 +10,10 @@ The estimate's half-spectrum is one array (z, y, x // 2 + 1), whose planes and c
 What is known to be 0, or not needed, is not transformed: B has the planes and rows of the field of view only, A gives
 and C takes only those planes, the last iteration ends with them, and the first begins with the image over 1 where
 the start is flat, whose blur is flat. Instead of multiplying by the OTF's conjugate, B, C and D transform in the
-conjugate direction: conj(a conj(b)) = conj(a) b. The method is that of `lightsheet.deconvolution.fourier`.
+conjugate direction: conj(a conj(b)) = conj(a) b. The method is that of `fourier`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,24 +25,19 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import fft
+from lightsheet.deconvolution.fft import Array, Sweep
 from lightsheet.deconvolution.fourier import find_threshold, replicate_edge
 from lightsheet.deconvolution.method import Method
-from lightsheet.deconvolution.momentum import TINY, compute_biggs, compute_heavy_ball
-from lightsheet.deconvolution.padding import Frame, Weights, compute_weights, make_frame_of
+from lightsheet.deconvolution.momentum import compute_biggs, compute_heavy_ball, extrapolate_rows
+from lightsheet.deconvolution.padding import Frame, Weights, compute_weights, make_trimmed_frame
 from lightsheet.system import NEWS_SECONDS, Progress, count_cores
-
-Array = np.ndarray[Any, Any]
-Sweep = Callable[[Callable[[int], Any], int], list[Any]]
-
-ROWS_BYTES = 1 << 20
-"""Of a block of rows: it stays in a core's own cache while all is done to it."""
 
 VOXELS_OF_A_THREAD = 1 << 18
 """Fewer are done sooner by one thread than shared by two."""
 
 
 @dataclass
-class _Work:
+class _State:
     """The arrays of one deconvolution, (z, y, x), float32 where nothing else is said."""
 
     measured: Array  # the image, or the image with its edge repeated
@@ -56,37 +51,20 @@ class _Work:
 
 
 def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
-    """Deconvolve one volume.
-
-    Parameters
-    ----------
-    image : numpy.ndarray
-        (z, y, x), any real dtype, finite, not negative.
-    psf : numpy.ndarray
-        (z, y, x), float32, sum 1, its centre at N // 2.
-    method : Method
-        What is computed.
-    threads : int or None
-        How many threads to use at most, all cores if None; the result does not depend on it.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x), float32, of the image's shape.
-    """
+    """Deconvolve one volume; the result does not depend on the number of threads."""
     image = image.astype(np.float32, copy=False)
-    psf, layout = make_frame_of(image.shape, psf, method.boundary)
-    threads = max(1, min(threads or count_cores(), prod(layout.shape) // VOXELS_OF_A_THREAD))
+    psf, frame = make_trimmed_frame(image.shape, psf, method.boundary)
+    threads = max(1, min(threads or count_cores(), prod(frame.shape) // VOXELS_OF_A_THREAD))
     with ThreadPoolExecutor(threads) as pool:
-        sweep = partial(_in_threads, pool, threads)
-        work = _prepare(image, psf, layout, method, sweep)
+        sweep = partial(_call_in_threads, pool, threads)
+        state = _prepare(image, psf, frame, method, sweep)
         progress = Progress("iteration", method.iterations, "iteration", NEWS_SECONDS)
         for iteration in range(1, method.iterations + 1):
-            _iterate(work, iteration, method, sweep)
+            _iterate(state, iteration, method, sweep)
             progress.step(f"{image.shape} voxels")
-    estimate = work.estimate
-    del work
-    return estimate[layout.view].copy()
+    estimate = state.estimate
+    del state  # frees all other arrays before the copy
+    return estimate[frame.view].copy()
 
 
 def version() -> str:
@@ -94,79 +72,70 @@ def version() -> str:
     return f"numpy {version_of('numpy')}, scipy {version_of('scipy')}"
 
 
-def _prepare(image: Array, psf: Array, layout: Frame, method: Method, sweep: Sweep) -> _Work:
+def _prepare(image: Array, psf: Array, frame: Frame, method: Method, sweep: Sweep) -> _State:
     """Allocate, transform the PSF, and make the first estimate."""
-    z, y, x = layout.shape
     extended, flat = method.boundary == "extended", method.start == "flat"
-    spectrum = np.empty((z, y, x // 2 + 1), np.complex64)
-    otf = np.empty((y, z, x // 2 + 1), np.complex64)
-    sweep(lambda plane: _transform_psf(psf, spectrum, x, plane), z)
-    sweep(lambda row: _keep_otf(spectrum, otf, 1 / (z * y * x), row), y)
+    otf, spectrum = fft.transform_psf(psf, frame.shape, sweep)
     brightest = float(image.max())
-    work = _Work(
-        measured=image if extended else replicate_edge(image, layout, np),
+    state = _State(
+        measured=image if extended else replicate_edge(image, frame, np),
         threshold=find_threshold(brightest, method.boundary),
-        estimate=np.full(layout.shape, brightest, np.float32) if flat else replicate_edge(image, layout, np),
+        estimate=np.full(frame.shape, brightest, np.float32) if flat else replicate_edge(image, frame, np),
         spectrum=spectrum,
         otf=otf,
-        weights=_weights(psf, layout) if extended else None,
-        previous=np.zeros(layout.shape, np.float32) if method.acceleration != "none" else None,
-        change=np.zeros(layout.shape, np.float32) if method.acceleration == "biggs" else None,
+        weights=compute_weights(psf, frame).spread_along_x() if extended else None,
+        previous=np.zeros(frame.shape, np.float32) if method.acceleration != "none" else None,
+        change=np.zeros(frame.shape, np.float32) if method.acceleration == "biggs" else None,
     )
     if not flat:
-        sweep(partial(_predict, work, 0.0), z)
-    return work
+        sweep(partial(_predict, state, 0.0), frame.shape[0])
+    return state
 
 
-def _weights(psf: Array, layout: Frame) -> Weights:
-    """Spread the weights' table out along x, so that a row of the estimate needs one row of it."""
-    table, index = compute_weights(psf, layout)
-    return Weights(table.take(index[2], axis=2), index)
-
-
-def _iterate(work: _Work, iteration: int, method: Method, sweep: Sweep) -> None:
-    planes, rows, _ = work.estimate.shape
-    seen = len(work.measured)
+def _iterate(state: _State, iteration: int, method: Method, sweep: Sweep) -> None:
+    planes, rows, _ = state.estimate.shape
+    image_planes = len(state.measured)
     last = iteration == method.iterations
     flat = iteration == 1 and method.start == "flat"
     if not flat:
-        sweep(lambda row: _convolve(work, planes, seen, True, row), rows)
-    sweep(partial(_divide, work, flat), seen)
-    sweep(lambda row: _convolve(work, seen, seen if last else planes, False, row), rows)
+        sweep(lambda row: _convolve(state, planes, image_planes, True, row), rows)
+    sweep(partial(_divide, state, flat), image_planes)
+    sweep(lambda row: _convolve(state, image_planes, image_planes if last else planes, False, row), rows)
     if last:
-        sweep(partial(_correct, work), seen)
+        sweep(partial(_correct, state), image_planes)
     elif method.acceleration == "biggs":
-        sums = sweep(partial(_correct, work), planes)
-        sweep(partial(_predict, work, compute_biggs(*np.sum(sums, axis=0))), planes)
+        sums = sweep(partial(_correct, state), planes)
+        sweep(partial(_predict, state, compute_biggs(*np.sum(sums, axis=0))), planes)
     else:
-        sweep(partial(_update, work, compute_heavy_ball(iteration)), planes)
+        sweep(partial(_correct_and_predict, state, compute_heavy_ball(iteration)), planes)
 
 
-def _convolve(work: _Work, given: int, wanted: int, forward: bool, row: int) -> None:
+def _convolve(state: _State, planes_in: int, planes_out: int, forward: bool, row: int) -> None:
     """Sweeps A and C of the columns at one y: multiply by the OTF, or by its conjugate in the conjugate direction."""
-    columns = np.empty((len(work.spectrum), work.spectrum.shape[2]), np.complex64)
-    columns[:given] = work.spectrum[:given, row]
-    columns[given:] = 0
+    columns = np.empty((len(state.spectrum), state.spectrum.shape[2]), np.complex64)
+    columns[:planes_in] = state.spectrum[:planes_in, row]
+    columns[planes_in:] = 0
     fft.transform_columns(columns, forward=forward)
-    columns *= work.otf[row]
+    columns *= state.otf[row]
     fft.transform_columns(columns, forward=not forward)
-    work.spectrum[:wanted, row] = columns[:wanted]
+    state.spectrum[:planes_out, row] = columns[:planes_out]
 
 
-def _divide(work: _Work, flat: bool, plane: int) -> None:
+def _divide(state: _State, flat: bool, plane: int) -> None:
     """Sweep B of one plane: the image divided by the blurred estimate, which is itself if `flat`."""
-    spectrum, image = work.spectrum[plane], work.measured[plane]
+    spectrum, image = state.spectrum[plane], state.measured[plane]
     height, width = image.shape
-    padded_width = work.estimate.shape[2]
+    padded_width = state.estimate.shape[2]
     if not flat:
         fft.transform_columns(spectrum, forward=False)
-    for rows in _blocks(height, padded_width):
-        blurred = (
-            work.estimate[0, rows].copy() if flat else fft.restore_rows(spectrum[rows], padded_width, forward=True)
-        )
+    for rows in fft.split_rows(height, padded_width):
+        if flat:
+            blurred = state.estimate[0, rows].copy()
+        else:
+            blurred = fft.restore_rows(spectrum[rows], padded_width, forward=True)
         view = blurred[:, :width]
-        if view.min() < work.threshold:
-            view[view < work.threshold] = np.inf
+        if view.min() < state.threshold:
+            view[view < state.threshold] = np.inf
         np.divide(image[rows], view, out=view)
         blurred[:, width:] = 0
         fft.transform_rows(blurred, spectrum[rows], forward=False)
@@ -174,98 +143,59 @@ def _divide(work: _Work, flat: bool, plane: int) -> None:
     fft.transform_columns(spectrum, forward=False)
 
 
-def _correct(work: _Work, plane: int) -> tuple[float, float]:
+def _correct(state: _State, plane: int) -> tuple[float, float]:
     """Begin sweep D of one plane: multiply the estimate by its correction; return the sums that "biggs" needs."""
-    spectrum, estimate = work.spectrum[plane], work.estimate[plane]
+    spectrum, estimate = state.spectrum[plane], state.estimate[plane]
     product = square = 0.0
     fft.transform_columns(spectrum, forward=True)
-    for rows in _blocks(*estimate.shape):
+    for rows in fft.split_rows(*estimate.shape):
         new = fft.restore_rows(spectrum[rows], estimate.shape[1], forward=False)
-        if work.weights:
-            z, y, _ = work.weights.places
-            new *= work.weights.table[z[plane]][y[rows]]
-        if work.weights or work.previous is not None:  # ITK lets be what rounding, or the PSF, makes negative
+        if state.weights:
+            z, y, _ = state.weights.indices
+            new *= state.weights.table[z[plane]][y[rows]]
+        if state.weights or state.previous is not None:  # ITK lets be what rounding, or the PSF, makes negative
             np.maximum(new, 0, out=new)
-        if work.change is None:
+        if state.change is None:
             estimate[rows] *= new
             continue
         new *= estimate[rows]
-        change, before = new - estimate[rows], work.change[plane, rows]
-        product += float((change * before).sum(dtype=np.float64))
-        square += float((before * before).sum(dtype=np.float64))
-        before[...] = change
+        change, last_change = new - estimate[rows], state.change[plane, rows]
+        product += float((change * last_change).sum(dtype=np.float64))
+        square += float((last_change * last_change).sum(dtype=np.float64))
+        last_change[...] = change
         estimate[rows] = new
     return product, square
 
 
-def _predict(work: _Work, alpha: float, plane: int) -> None:
+def _predict(state: _State, alpha: float, plane: int) -> None:
     """End sweep D of one plane: go beyond the estimate by `alpha` of its last change, and transform that."""
-    estimate = work.estimate[plane]
-    for rows in _blocks(*estimate.shape):
-        if work.previous is not None:
-            _extrapolate(estimate[rows], work.previous[plane, rows], np.float32(alpha))
-        fft.transform_rows(estimate[rows], work.spectrum[plane, rows], forward=True)
-    fft.transform_columns(work.spectrum[plane], forward=True)
+    estimate = state.estimate[plane]
+    for rows in fft.split_rows(*estimate.shape):
+        if state.previous is not None:
+            extrapolate_rows(estimate[rows], state.previous[plane, rows], np.float32(alpha))
+        fft.transform_rows(estimate[rows], state.spectrum[plane, rows], forward=True)
+    fft.transform_columns(state.spectrum[plane], forward=True)
 
 
-def _extrapolate(new: Array, previous: Array, alpha: np.float32) -> None:
-    """Make of the new estimate the prediction, and of the previous estimate the new one, see `acceleration`."""
-    ahead, step = new + previous, new - previous
-    previous[...] = new
-    step *= alpha
-    behind = ahead - step
-    behind += np.float32(TINY)
-    ahead += step
-    ahead /= behind
-    new *= ahead
-
-
-def _update(work: _Work, alpha: float, plane: int) -> None:
+def _correct_and_predict(state: _State, alpha: float, plane: int) -> None:
     """Sweep D of one plane, where `alpha` is known beforehand."""
-    _correct(work, plane)
-    _predict(work, alpha, plane)
+    _correct(state, plane)
+    _predict(state, alpha, plane)
 
 
-def _transform_psf(psf: Array, spectrum: Array, width: int, plane: int) -> None:
-    """Transform one plane of the PSF in the cyclic array, where its centre is at the origin."""
-    depth = len(psf)
-    source = (plane + depth // 2) % len(spectrum)
-    if source >= depth:
-        spectrum[plane] = 0
-        return
-    rows = np.zeros((spectrum.shape[1], width), np.float32)
-    rows[: psf.shape[1], : psf.shape[2]] = psf[source]
-    rows = np.roll(rows, (-(psf.shape[1] // 2), -(psf.shape[2] // 2)), axis=(0, 1))
-    fft.transform_rows(rows, spectrum[plane], forward=True)
-    fft.transform_columns(spectrum[plane], forward=True)
-
-
-def _keep_otf(spectrum: Array, otf: Array, scale: float, row: int) -> None:
-    """End the PSF's transform, along z at one y."""
-    otf[row] = spectrum[:, row]
-    fft.transform_columns(otf[row], forward=True)
-    otf[row] *= np.float32(scale)
-
-
-def _blocks(height: int, width: int) -> Iterator[slice]:
-    """Split the rows of a plane into blocks of about `ROWS_BYTES`."""
-    step = max(1, ROWS_BYTES // (4 * width))
-    return (slice(start, min(start + step, height)) for start in range(0, height, step))
-
-
-def _in_threads(pool: ThreadPoolExecutor, threads: int, function: Callable[[int], Any], count: int) -> list[Any]:
+def _call_in_threads(pool: ThreadPoolExecutor, threads: int, function: Callable[[int], Any], count: int) -> list[Any]:
     """Call `function` for 0 to `count` - 1, each thread taking the next; return what it returned, in order."""
     results: list[Any] = [None] * count
     indices, lock = iter(range(count)), Lock()
+
+    def take() -> int | None:
+        with lock:
+            return next(indices, None)
 
     def work() -> None:
         with np.errstate(over="ignore", invalid="ignore"):  # `richardson_lucy` looks at the result
             while (index := take()) is not None:
                 results[index] = function(index)
-
-    def take() -> int | None:
-        with lock:
-            return next(indices, None)
 
     for future in [pool.submit(work) for _ in range(threads)]:
         future.result()
