@@ -10,7 +10,7 @@ min_version("9.0")
 
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
 from lightsheet.planning import describe_outcome, list_sources, plan_layouts, plan_pilot
-from lightsheet.run import prepare_run
+from lightsheet.run import find_lost_work, list_failed_volumes, prepare_run, summarise_run
 from lightsheet.system import InputError
 from lightsheet.workflow import list_failures, prepare_clean_end, read_jobs, read_place
 
@@ -26,7 +26,7 @@ try:
     if workflow.is_main_process:
         # A plan says itself if the disk is too small, and a pilot needs little of it.
         if not {"pilot", "plan"} & set(sys.argv):
-            logger.info(run.summary())
+            logger.info(summarise_run(run))
         if run.acquisition.waiting:
             logger.info(run.acquisition.waiting_remark)
 except InputError as error:
@@ -43,8 +43,8 @@ jobs = read_jobs(run, workflow)
 def every_manifest(wildcards):
     """Name all manifests, and have the jobs of lost shards run again: Snakemake itself sees only manifests."""
     if workflow.is_main_process:
-        workflow.dag.forcefiles.update(run.lost())
-    return run.manifests()
+        workflow.dag.forcefiles.update(find_lost_work(run))
+    return run.list_manifests()
 
 
 def again_if_asked(wildcards):
@@ -55,7 +55,7 @@ def again_if_asked(wildcards):
 
 
 onstart:
-    run.begin()
+    run.record_files()
     prepare_clean_end(workflow, jobs)
 
 
@@ -66,7 +66,7 @@ onsuccess:
 
 
 onerror:
-    for failure in [*run.failures(), *list_failures(log)]:
+    for failure in [*list_failed_volumes(run), *list_failures(log)]:
         logger.error(failure)
     logger.error(
         f"Logs are in {RESULTS}/logs. What was done is kept: the same command goes on from here."
@@ -109,10 +109,10 @@ rule inventory:
         "envs/lightsheet.yaml"
     params:
         acquisition=run.acquisition,
-        volumes=run.volume,
+        volumes=run.describe_volume(),
         # Snakemake compares builtin types only.
         tiles=[
-            run.tiles(channel, block)
+            run.list_tiles(channel, block)
             for channel in run.channels
             for block in run.blocks
         ],
@@ -122,7 +122,7 @@ rule inventory:
 
 rule psf:
     input:
-        lambda wildcards: run.psf_file(wildcards.channel),
+        lambda wildcards: run.find_psf_file(wildcards.channel),
     output:
         tif=f"{RESULTS}/psf/{{channel}}.tif",
         png=report(
@@ -138,16 +138,16 @@ rule psf:
     conda:
         "envs/lightsheet.yaml"
     params:
-        **run.psf_settings(),
+        **run.psf_settings,
     script:
         "scripts/psf.py"
 
 
 rule ingest:
     input:
-        lambda wildcards: run.sources(wildcards.channel, wildcards.block),
+        lambda wildcards: run.list_sources(wildcards.channel, wildcards.block),
     output:
-        run.ingest_manifest("{channel}", "{block}"),
+        run.name_ingest_manifest("{channel}", "{block}"),
     log:
         f"{RESULTS}/logs/ingest.{{channel}}.{{block}}.log",
     conda:
@@ -158,7 +158,7 @@ rule ingest:
         runtime=jobs.runtime("ingest"),
     params:
         results=run.results,
-        tiles=lambda wildcards: run.tiles(wildcards.channel, wildcards.block),
+        tiles=lambda wildcards: run.list_tiles(wildcards.channel, wildcards.block),
         layout=run.layouts["raw"],
     script:
         "scripts/ingest.py"
@@ -169,7 +169,7 @@ rule deconvolve:
         manifests=expand(rules.ingest.output, channel=run.channels, allow_missing=True),
         psfs=expand(rules.psf.output.tif, channel=run.channels),
     output:
-        run.deconvolve_manifest("{block}"),
+        run.name_deconvolve_manifest("{block}"),
     log:
         f"{RESULTS}/logs/deconvolve.{{block}}.log",
     conda:
@@ -185,7 +185,7 @@ rule deconvolve:
         results=run.results,
         channels=run.channels,
         timepoints=lambda wildcards: list(run.blocks[wildcards.block]),
-        settings=run.settings(),
+        settings=run.settings,
         layout=run.layouts["result"],
     script:
         "scripts/deconvolve.py"

@@ -48,7 +48,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tiny_run.simulate(folder / "my data")
     run = tiny_run.prepare(folder)
     for channel in run.channels:
-        used, _ = preparation.prepare_psf_file(Path(run.psf_file(channel)), **run.psf_settings())
+        used, _ = preparation.prepare_psf_file(Path(run.find_psf_file(channel)), **run.psf_settings)
         save_psf(used, tiny_run.VOXEL, run.results.psf(channel, ".tif"))
     return run
 
@@ -197,7 +197,9 @@ def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run)
 def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:
     plan = sweep.plan_pilot(planned)
     assert json.loads(json.dumps(plan))["iterations"] == [1, 2, 5, 10, 20, 40]
-    assert sweep.list_sources(plan) == planned.sources(CHANNEL, "t0000") + planned.sources(planned.channels[1], "t0000")
+    assert sweep.list_sources(plan) == planned.list_sources(CHANNEL, "t0000") + planned.list_sources(
+        planned.channels[1], "t0000"
+    )
     same = {"engine": "cpu", "acceleration": "none"}
     assert len(sweep.plan_pilot(ask(planned, methods=[same]))["methods"]) == 1
     assert sweep.select_distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [

@@ -267,7 +267,7 @@ def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     run = tiny_run.prepare(tmp_path)
     assert workload.find_work(run).blocks == (Block((1, 1), 2),) * 2
     tiny_run.finish(run)
-    for manifest in [*run.manifests(), run.results.manifest("consolidate")]:
+    for manifest in [*run.list_manifests(), run.results.manifest("consolidate")]:
         files.write_json(Path(manifest), _said(run, Path(manifest).stem))
     (run.results.folder / "report.html").touch()
     done = workload.find_work(run)

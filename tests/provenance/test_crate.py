@@ -40,7 +40,7 @@ def sha256(path: Path) -> str:
 
 
 def rewrite(run: Run) -> None:
-    keys = [VolumeKey(kind, channel, t) for kind in KINDS for channel, _, t in run.volumes()]
+    keys = [VolumeKey(kind, channel, t) for kind in KINDS for channel, _, t in run.list_volumes()]
     done = {key: records.read_record(run.results.record(key)) for key in keys}
     write_crate(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
 

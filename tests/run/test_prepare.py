@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from lightsheet.run.prepare import prepare_run
+from lightsheet.run.progress import find_lost_work, summarise_run
 from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
 
@@ -41,26 +42,26 @@ def prepare(**changes: Any) -> Run:
 def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
     run = prepare()
     assert run.blocks == {"t0000": range(0, 2), "t0002": range(2, 4), "t0004": range(4, 5)}
-    assert run.sources("red", "t0002") == ["data/red_2.tif", "data/red_3.tif"]
-    assert len(run.manifests()) == len(set(run.manifests())) == 2 * 3 + 3
-    assert len(list(run.volumes())) == 10
+    assert run.list_sources("red", "t0002") == ["data/red_2.tif", "data/red_3.tif"]
+    assert len(run.list_manifests()) == len(set(run.list_manifests())) == 2 * 3 + 3
+    assert len(run.list_volumes()) == 10
 
 
 def test_settings_name_a_background_for_each_channel() -> None:
-    assert prepare().settings()["background"] == {"red": 90, "blue": "auto"}
-    assert prepare(deconvolution={"background": 7}).settings()["background"] == {"red": 7, "blue": 7}
+    assert prepare().settings["background"] == {"red": 90, "blue": "auto"}
+    assert prepare(deconvolution={"background": 7}).settings["background"] == {"red": 7, "blue": 7}
 
 
 def test_a_psf_is_looked_for_here_and_then_beside_the_images(folder: Path) -> None:
-    assert prepare().psf_file("red") == "data/psf.tif"
+    assert prepare().find_psf_file("red") == "data/psf.tif"
     (folder / "psf.tif").write_bytes(b"nearer")
-    assert prepare().psf_file("red") == "psf.tif"
+    assert prepare().find_psf_file("red") == "psf.tif"
 
 
 def test_the_summary_says_what_is_still_to_be_written() -> None:
     # per volume 5 * 8 * 8 voxels, 2 bytes raw and 4 bytes result; no pyramid at that size
-    assert "5 timepoints x 2 channels" in prepare().summary()
-    assert "10 volumes of (5, 8, 8) uint16; still to be written: at most 19.2 kB" in prepare().summary()
+    assert "5 timepoints x 2 channels" in summarise_run(prepare())
+    assert "10 volumes of (5, 8, 8) uint16; still to be written: at most 19.2 kB" in summarise_run(prepare())
 
 
 def test_one_odd_file_is_not_taken_for_the_rule(folder: Path) -> None:
@@ -72,13 +73,13 @@ def test_a_disk_that_is_too_small_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(100_000, 90_000, 10_000))
     with pytest.raises(InputError, match=r"results/a needs up to 19\.2 kB more .* its disk has 10\.0 kB free"):
-        prepare().summary()
+        summarise_run(prepare())
 
 
 def test_a_folder_below_a_file_is_refused(folder: Path) -> None:
     (folder / "results").write_text("in the way")
     with pytest.raises(InputError, match=r"output\.folder: results/a cannot be made"):
-        prepare().summary()
+        summarise_run(prepare())
 
 
 def test_a_path_with_braces_is_refused(folder: Path) -> None:
@@ -91,19 +92,19 @@ def test_a_path_with_braces_is_refused(folder: Path) -> None:
 def test_nothing_is_written(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     run = prepare()
-    run.summary()
-    run.lost()
+    summarise_run(run)
+    find_lost_work(run)
     assert sorted(folder.rglob("*")) == before
 
 
 def test_nothing_is_lost_before_anything_was_made() -> None:
-    assert prepare().lost() == set()
+    assert find_lost_work(prepare()) == set()
 
 
 def test_jobs_see_the_files_that_their_run_began_with(folder: Path) -> None:
     config = {**CONFIG, "input": {**CONFIG["input"], "ignore": ["psf.tif"]}}
     begun = prepare_run(config)
-    begun.begin()
+    begun.record_files()
     for channel in ("red", "blue"):
         tifffile.imwrite(folder / "data" / f"{channel}_5.tif", np.zeros((5, 8, 8), np.uint16))
     assert prepare_run(config, resumed=True) == begun
@@ -119,7 +120,7 @@ def test_voxel_size_comes_from_the_files_where_the_configuration_leaves_it_out(f
         stack = np.zeros((5, 8, 8), np.uint16)
         tifffile.imwrite(path, stack, imagej=True, resolution=(10, 10), metadata={"axes": "ZYX", **tags})
     assert prepare(voxel_size={}).config["voxel_size"] == pytest.approx({"z": 0.25, "y": 0.1, "x": 0.1})
-    assert prepare(voxel_size={"z": 0.25, "x": 0.1}).volume.endswith("voxels of 0.25 x 0.1 x 0.1 micrometre")
+    assert prepare(voxel_size={"z": 0.25, "x": 0.1}).describe_volume().endswith("voxels of 0.25 x 0.1 x 0.1 micrometre")
     with pytest.raises(InputError, match=r"0\.3 um in the config, but 0\.25 um in ImageJ"):
         prepare()
     assert prepare(voxel_size={"z": 0.3, "override": True}).config["voxel_size"]["z"] == 0.3

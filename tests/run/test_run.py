@@ -17,6 +17,7 @@ import psf
 from lightsheet.cluster import workers
 from lightsheet.run.consolidate import check_shards, publish_stores, write_manifest
 from lightsheet.run.prepare import prepare_run
+from lightsheet.run.progress import find_lost_work, list_failed_volumes, summarise_run
 from lightsheet.run.run import Run
 from lightsheet.simulation import simulate
 from lightsheet.store import records
@@ -54,8 +55,8 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         run = prepare(tmp_path_factory.mktemp("finished"))
         paths = [run.results.psf(CHANNEL, suffix) for suffix in (".tif", ".png", ".json")]
-        psf.prepare_psf(Path(run.psf_file(CHANNEL)), *paths, **run.psf_settings())
-        inventory.inventory(run.acquisition, run.volume, run.results.folder / "inventory.csv")
+        psf.prepare_psf(Path(run.find_psf_file(CHANNEL)), *paths, **run.psf_settings)
+        inventory.inventory(run.acquisition, run.describe_volume(), run.results.folder / "inventory.csv")
         for block in run.blocks:
             ingest_block(run, block)
             deconvolve_block(run, block)
@@ -73,9 +74,9 @@ def ingest_block(run: Run, block: str) -> None:
     ingest.ingest(
         run.results,
         CHANNEL,
-        run.tiles(CHANNEL, block),
+        run.list_tiles(CHANNEL, block),
         run.layouts["raw"],
-        Path(run.ingest_manifest(CHANNEL, block)),
+        Path(run.name_ingest_manifest(CHANNEL, block)),
         2,
     )
 
@@ -84,9 +85,9 @@ def deconvolve_block(run: Run, block: str) -> None:
     deconvolve.deconvolve(
         run.results,
         (list(run.channels), list(run.blocks[block])),
-        run.settings(),
+        run.settings,
         run.layouts["result"],
-        Path(run.deconvolve_manifest(block)),
+        Path(run.name_deconvolve_manifest(block)),
         workers.WorkerRequest("local", 1, 2, "ls-test", run.results.folder / "logs"),
         attempt=1,
     )
@@ -99,18 +100,18 @@ def consolidate(run: Run) -> None:
 
 
 def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
-    assert run.lost() == set()
-    assert "still to be written: at most 0 bytes" in run.summary()
+    assert find_lost_work(run) == set()
+    assert "still to be written: at most 0 bytes" in summarise_run(run)
     consolidate(run)
     assert zarr.open_array(run.results.store / "0", mode="r").shape == (3, 1, 8, 24, 20)
     raw = zarr.open_array(run.results.raw_store(CHANNEL) / "0", mode="r")
     _, image = simulate.simulate_volume(0, 2, (8, 24, 20))
     np.testing.assert_array_equal(raw[2], image)
-    assert run.lost() == {str(run.results.manifest("consolidate"))}, "the provenance is not written yet"
+    assert find_lost_work(run) == {str(run.results.manifest("consolidate"))}, "the provenance is not written yet"
     copies = [run.results.folder / name_measured_psf(channel) for channel in run.channels]
     for path in [*run.results.provenance, *copies]:
         files.write_text(path, "{}")
-    assert run.lost() == set()
+    assert find_lost_work(run) == set()
 
 
 def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,17 +121,17 @@ def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
 def test_lost_shards_and_records_are_found(run: Run, kind: str) -> None:
-    manifest = run.ingest_manifest(CHANNEL, "t0002") if kind == "raw" else run.deconvolve_manifest("t0002")
+    manifest = run.name_ingest_manifest(CHANNEL, "t0002") if kind == "raw" else run.name_deconvolve_manifest("t0002")
     shard = run.results.shard(VolumeKey(kind, CHANNEL, 2), 0)
     shard.rename(shard.with_name("aside"))
-    assert run.lost() == {manifest}
+    assert find_lost_work(run) == {manifest}
     shard.with_name("aside").rename(shard)
     record = run.results.record(VolumeKey(kind, CHANNEL, 2))
     content = record.read_text()
     record.unlink()
-    assert run.lost() == {manifest}
+    assert find_lost_work(run) == {manifest}
     record.write_text(content)
-    assert run.lost() == set()
+    assert find_lost_work(run) == set()
 
 
 @pytest.mark.parametrize("hidden", ["record", "shard"])
@@ -162,7 +163,7 @@ def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run:
     records.write_record(path, {**record, "fingerprint": "of an earlier run"})
     with pytest.raises(InputError, match="1 volumes are not done"):
         consolidate(run)
-    assert run.lost() == {run.deconvolve_manifest("t0000")}
+    assert find_lost_work(run) == {run.name_deconvolve_manifest("t0000")}
 
 
 def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> None:
@@ -172,7 +173,7 @@ def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> No
     shard.write_bytes(content)
     with pytest.raises(InputError, match=r"raw CamA_ch0_488nm timepoint 1\) differs from the digest"):
         consolidate(run)
-    assert run.lost() == {run.ingest_manifest(CHANNEL, "t0000")}
+    assert find_lost_work(run) == {run.name_ingest_manifest(CHANNEL, "t0000")}
 
 
 def test_deconvolution_of_what_is_not_ingested_is_refused(run: Run) -> None:
@@ -188,6 +189,6 @@ def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: Run) -> None:
     with pytest.raises(InputError, match=r"(?s)1 of 2 volumes could not be deconvolved.*timepoint 0: .* is missing"):
         deconvolve_block(run, "t0000")
     assert files.read_json(run.results.record(VolumeKey("result", CHANNEL, 1)))["status"] == "done"
-    (failure,) = run.failures()
+    (failure,) = list_failed_volumes(run)
     assert failure.startswith(f"result {CHANNEL} timepoint 0: ")
     assert failure.endswith("will be ingested anew")

@@ -62,18 +62,18 @@ def finish(run: Run) -> None:
     done = {}
     results, layouts = run.results, run.layouts
     results.folder.mkdir(parents=True)
-    inventory_script.inventory(run.acquisition, run.volume, results.folder / "inventory.csv")
+    inventory_script.inventory(run.acquisition, run.describe_volume(), results.folder / "inventory.csv")
     for channel in run.channels:
-        used, facts = preparation.prepare_psf_file(Path(run.psf_file(channel)), **run.psf_settings())
+        used, facts = preparation.prepare_psf_file(Path(run.find_psf_file(channel)), **run.psf_settings)
         measure.save_psf(used, VOXEL, results.psf(channel, ".tif"))
         files.write_json(results.psf(channel, ".json"), facts)
         files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
         for block in run.blocks:
-            for t, tiles in run.tiles(channel, block):
+            for t, tiles in run.list_tiles(channel, block):
                 key = VolumeKey("raw", channel, t)
                 done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1)
     for channel in run.channels:
-        own = {**run.settings(), "background": run.settings()["background"][channel]}
+        own = {**run.settings, "background": run.settings["background"][channel]}
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in range(run.acquisition.timepoints):
             key = VolumeKey("result", channel, t)

@@ -67,14 +67,14 @@ def test_itk_asks_for_its_larger_memory(run: Run) -> None:
 
 
 def test_a_psf_that_cannot_be_read_is_left_to_its_rule(run: Run) -> None:
-    Path(run.psf_file(run.channels[0])).write_bytes(b"no TIFF")
+    Path(run.find_psf_file(run.channels[0])).write_bytes(b"no TIFF")
     assert megabytes(run, "deconvolve") >= jobs.LEAST_MB
 
 
 def test_a_larger_psf_asks_for_more(run: Run) -> None:
     before = megabytes(run, "deconvolve")
-    stack = tifffile.imread(run.psf_file(run.channels[0])).repeat(30, axis=0)
-    tifffile.imwrite(run.psf_file(run.channels[0]), stack)
+    stack = tifffile.imread(run.find_psf_file(run.channels[0])).repeat(30, axis=0)
+    tifffile.imwrite(run.find_psf_file(run.channels[0]), stack)
     assert megabytes(run, "deconvolve") > before
 
 

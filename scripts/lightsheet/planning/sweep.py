@@ -39,7 +39,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     """
     asked, own = run.config["pilot"], run.config["deconvolution"]["iterations"]
     settings = [
-        dataclasses.replace(run, config={**run.config, "deconvolution": method}).settings()
+        dataclasses.replace(run, config={**run.config, "deconvolution": method}).settings
         for method in list_pilot_methods(run.config).values()
     ]
     for method in settings:
@@ -110,7 +110,7 @@ def _volume(run: Run, channel: str, asked: int) -> list[Any]:
     there = (t for t in range(last + 1) if (channel, t) not in run.acquisition.missing)
     timepoint = min(there, key=lambda t: abs(t - asked))
     block = next(block for block, timepoints in run.blocks.items() if timepoint in timepoints)
-    return [timepoint, dict(run.tiles(channel, block))[timepoint]]
+    return [timepoint, dict(run.list_tiles(channel, block))[timepoint]]
 
 
 def _region(crop: Mapping[str, list[int]], volume: tuple[int, ...]) -> list[list[int]]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.run import KINDS, Run, estimate_psf_shape
+from lightsheet.run import KINDS, Run, estimate_psf_shape, find_lost_work, is_stored
 from lightsheet.store import VolumeKey, read_record
 from lightsheet.system import read_json, stat_file
 
@@ -84,7 +84,7 @@ def find_work(run: Run) -> Work:
         A changed number of iterations is noticed, and what a killed run had done; not what Snakemake finds by
         comparing TIFFs and PSFs with those of the last run.
     """
-    lost = run.lost()
+    lost = find_lost_work(run)
 
     def is_due(manifest: str) -> bool:
         return manifest in lost or not Path(manifest).exists()
@@ -93,10 +93,10 @@ def find_work(run: Run) -> Work:
     for block, timepoints in run.blocks.items():
         ingest, results = [], 0
         for channel in run.channels:
-            raw = [t for t in timepoints if not run.has(VolumeKey("raw", channel, t))]
+            raw = [t for t in timepoints if not is_stored(run, VolumeKey("raw", channel, t))]
             results += sum(t in raw or not _is_restored(run, VolumeKey("result", channel, t)) for t in timepoints)
-            ingest.append(len(raw) if raw or is_due(run.ingest_manifest(channel, block)) else None)
-        due = results or any(n is not None for n in ingest) or is_due(run.deconvolve_manifest(block))
+            ingest.append(len(raw) if raw or is_due(run.name_ingest_manifest(channel, block)) else None)
+        due = results or any(n is not None for n in ingest) or is_due(run.name_deconvolve_manifest(block))
         blocks.append(Block(tuple(ingest), results if due else None))
     inventory = not (run.results.folder / "inventory.csv").exists()
     started = inventory or any(block.deconvolve is not None for block in blocks)
@@ -116,9 +116,9 @@ def find_work(run: Run) -> Work:
 
 def _is_restored(run: Run, key: VolumeKey) -> bool:
     """Tell whether a result is there, of the settings that are asked for."""
-    if not run.has(key):
+    if not is_stored(run, key):
         return False
-    settings, record = run.settings(), read_record(run.results.record(key)) or {}
+    settings, record = run.settings, read_record(run.results.record(key)) or {}
     asked = {**settings, "background": settings["background"][key.channel]}
     if asked["engine"] == "auto":
         del asked["engine"]

@@ -79,7 +79,7 @@ def list_rows(run: Run, done: Mapping[VolumeKey, Record]) -> list[dict[str, Any]
     list of dict
         Per volume a value for each of `COLUMNS`.
     """
-    tiles = {(c, t): where for c in run.channels for block in run.blocks for t, where in run.tiles(c, block)}
+    tiles = {(c, t): where for c in run.channels for block in run.blocks for t, where in run.list_tiles(c, block)}
     return [
         {
             "channel": channel,
@@ -91,7 +91,7 @@ def list_rows(run: Run, done: Mapping[VolumeKey, Record]) -> list[dict[str, Any]
             **_result(done[VolumeKey("result", channel, t)], run.config["voxel_size"]["x"]),
             "seconds": _seconds(done[VolumeKey("raw", channel, t)], done[VolumeKey("result", channel, t)]),
         }
-        for channel, _, t in run.volumes()
+        for channel, _, t in run.list_volumes()
     ]
 
 

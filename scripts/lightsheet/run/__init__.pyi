@@ -13,4 +13,10 @@ from .jobs import (
     estimate_psf_shape as estimate_psf_shape,
 )
 from .prepare import prepare_run as prepare_run
+from .progress import (
+    find_lost_work as find_lost_work,
+    is_stored as is_stored,
+    list_failed_volumes as list_failed_volumes,
+    summarise_run as summarise_run,
+)
 from .run import KINDS as KINDS, Run as Run

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.processing import find_stored_per_count
+from lightsheet.run.progress import finished_records
 from lightsheet.run.run import KINDS, Run
 from lightsheet.store import (
     NGFF_VERSION,
@@ -82,9 +83,9 @@ def _records(run: Run) -> dict[VolumeKey, Record]:
     done: dict[VolumeKey, Record] = {}
 
     def missing() -> list[str]:
-        agreed = [(key, record) for _, key, record in run.agreed()]
-        done.update((key, record) for key, record in agreed if record)
-        return [str(key) for key, record in agreed if not record]
+        volumes = list(finished_records(run))
+        done.update((volume.key, volume.record) for volume in volumes if volume.record)
+        return [str(volume.key) for volume in volumes if not volume.record]
 
     if absent := wait_until_visible(
         missing, *{run.results.record(VolumeKey(kind, c, 0)).parent for kind in KINDS for c in run.channels}

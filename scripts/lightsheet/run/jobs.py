@@ -111,7 +111,7 @@ class Jobs:
         raw, result = (self.run.layouts[kind].volume_bytes() for kind in ("raw", "result"))
         if rule == "ingest":
             return max(map(len, self.run.blocks.values())) * raw
-        return len(list(self.run.volumes())) * (raw + result)
+        return len(self.run.list_volumes()) * (raw + result)
 
 
 def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:
@@ -121,7 +121,7 @@ def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:
     """
     fine, coarse = run.config["psf"]["voxel_size"], run.config["voxel_size"]
     try:
-        shape = describe_stack(Path(run.psf_file(channel)))[0]
+        shape = describe_stack(Path(run.find_psf_file(channel)))[0]
     except InputError:
         return None
     return [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(shape, "zyx", strict=True)]

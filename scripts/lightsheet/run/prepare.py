@@ -68,8 +68,10 @@ def prepare_run(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
 
 def _refuse_braces(run: Run) -> None:
     """Refuse paths that Snakemake would take for patterns."""
-    sources = [source for channel in run.channels for block in run.blocks for source in run.sources(channel, block)]
-    for path in (str(run.results.folder), *map(run.psf_file, run.channels), *sources):
+    sources = [
+        source for channel in run.channels for block in run.blocks for source in run.list_sources(channel, block)
+    ]
+    for path in (str(run.results.folder), *map(run.find_psf_file, run.channels), *sources):
         if "{" in path or "}" in path:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
