@@ -10,7 +10,12 @@ min_version("9.0")
 
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
 from lightsheet.planning import describe_outcome, list_sources, plan_layouts, plan_pilot
-from lightsheet.run import find_lost_work, list_failed_volumes, prepare_run, summarise_run
+from lightsheet.run import (
+    find_lost_work,
+    list_failed_volumes,
+    prepare_run,
+    summarise_run,
+)
 from lightsheet.system import InputError
 from lightsheet.workflow import list_failures, prepare_clean_end, read_jobs, read_place
 
@@ -22,9 +27,9 @@ if not workflow.overwrite_configfiles:
 
 try:
     run = prepare_run(config, resumed=not workflow.is_main_process)
-    tried = plan_pilot(run)
+    pilot_plan = plan_pilot(run)
     if workflow.is_main_process:
-        # A plan says itself if the disk is too small, and a pilot needs little of it.
+        # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.
         if not {"pilot", "plan"} & set(sys.argv):
             logger.info(summarise_run(run))
         if run.acquisition.waiting:
@@ -40,15 +45,15 @@ RESULTS = str(run.results.folder)
 jobs = read_jobs(run, workflow)
 
 
-def every_manifest(wildcards):
-    """Name all manifests, and have the jobs of lost shards run again: Snakemake itself sees only manifests."""
+def list_manifests(wildcards):
+    """Name all manifests, and force the jobs of lost shards: Snakemake itself sees only manifests."""
     if workflow.is_main_process:
         workflow.dag.forcefiles.update(find_lost_work(run))
     return run.list_manifests()
 
 
-def again_if_asked(wildcards):
-    """Have the inventory told whenever it is what was asked for."""
+def force_inventory(wildcards):
+    """Print the inventory each time that it is the target, although its file is there."""
     if "inventory" in [rule.name for rule in workflow.dag.targetrules]:
         workflow.dag.forcefiles.add(f"{RESULTS}/inventory.csv")
     return []
@@ -95,7 +100,7 @@ rule all:
 
 rule inventory:
     input:
-        again_if_asked,
+        force_inventory,
     output:
         report(
             f"{RESULTS}/inventory.csv",
@@ -194,7 +199,7 @@ rule deconvolve:
 rule consolidate:
     input:
         inventory=rules.inventory.output,
-        manifests=every_manifest,
+        manifests=list_manifests,
     output:
         run.results.manifest("consolidate"),
     log:
@@ -231,7 +236,7 @@ rule report:
 
 rule pilot:
     input:
-        sources=list_sources(tried),
+        sources=list_sources(pilot_plan),
         psfs=expand(rules.psf.output.tif, channel=run.channels),
     output:
         page=f"{RESULTS}/pilot.html",
@@ -248,7 +253,7 @@ rule pilot:
         dask_workers=jobs.dask_workers,
     params:
         results=run.results,
-        plan=tried,
+        plan=pilot_plan,
         layouts=plan_layouts(run),
     script:
         "scripts/pilot.py"

@@ -87,12 +87,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="A run itself is started with `snakemake`. `lightsheet COMMAND --help` tells more.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add_options in (add_view, add_export, add_compare, add_repeat, add_verify, add_simulate, add_plan):
+    for add_options in (_add_view, _add_export, _add_compare, _add_repeat, _add_verify, _add_simulate, _add_plan):
         add_options(commands)
     return parser
 
 
-def add_command(commands: Any, command: Callable[..., int], epilog: str | None = None) -> Callable[..., Any]:
+def _add_command(commands: Any, command: Callable[..., int], epilog: str | None = None) -> Callable[..., Any]:
     """Add the command that a function carries out, described by its docstring; return what adds its options."""
     name = command.__name__
     described = (command.__doc__ or "").partition("\n")[0]
@@ -108,7 +108,7 @@ def add_command(commands: Any, command: Callable[..., int], epilog: str | None =
     return add
 
 
-def positive(text: str) -> int:
+def _positive(text: str) -> int:
     """Read a number that is at least 1."""
     number = int(text)
     if number < 1:
@@ -116,9 +116,8 @@ def positive(text: str) -> int:
     return number
 
 
-def add_view(commands: Any) -> None:
-    """Add the options of `view`."""
-    add = add_command(commands, view)
+def _add_view(commands: Any) -> None:
+    add = _add_command(commands, view)
     add("folder", type=Path, help="of a finished run, such as results/demo")
     add("--port", type=int, default=0, help="to serve on, for example one that ssh forwards (default: a free one)")
 
@@ -136,9 +135,8 @@ def view(folder: Path, port: int) -> int:
     return 0
 
 
-def add_export(commands: Any) -> None:
-    """Add the options of `export`."""
-    add = add_command(commands, export, EXPORT_EXAMPLES)
+def _add_export(commands: Any) -> None:
+    add = _add_command(commands, export, EXPORT_EXAMPLES)
     add("folder", type=Path, help="of a finished run, such as results/demo")
     add("--format", dest="form", required=True, choices=FORMATS, help="what to write")
     add("--out", type=Path, required=True, help="folder to write into; nothing there is overwritten")
@@ -155,9 +153,8 @@ def export(**options: Any) -> int:
     return 0
 
 
-def add_compare(commands: Any) -> None:
-    """Add the options of `compare`."""
-    add = add_command(commands, compare)
+def _add_compare(commands: Any) -> None:
+    add = _add_command(commands, compare)
     add("folder", type=Path, help="results of a finished run, such as repeated/demo")
     add("other", type=Path, help="the run that it repeats; of it the provenance is enough to tell whether bits differ")
 
@@ -169,10 +166,9 @@ def compare(folder: Path, other: Path) -> int:
     return 0 if all(outcome["passed"] for outcome in compare_results(folder, other)) else 1
 
 
-def add_repeat(commands: Any) -> None:
-    """Add the options of `repeat`."""
+def _add_repeat(commands: Any) -> None:
     then = "Then: snakemake -c all --configfile repeat.yaml; lightsheet compare repeated/NAME FOLDER"
-    add = add_command(commands, repeat, then)
+    add = _add_command(commands, repeat, then)
     add(
         "folder", type=Path, help="with ro-crate-metadata.json and provenance/ of the run; nothing else of it is needed"
     )
@@ -192,15 +188,14 @@ def repeat(folder: Path, raw: Path) -> int:
     return 0
 
 
-def add_verify(commands: Any) -> None:
-    """Add the options of `verify`."""
-    add = add_command(commands, verify)
+def _add_verify(commands: Any) -> None:
+    add = _add_command(commands, verify)
     add("folder", type=Path, help="of a finished run, such as results/demo, or a copy of it")
-    add("--volumes", type=positive, default=2, help="how many to make again (default: %(default)s)")
+    add("--volumes", type=_positive, default=2, help="how many to make again (default: %(default)s)")
     add("--raw", type=Path, metavar="FOLDER", help="of the acquisition (default: where the run read it)")
     add("--engine", choices=ENGINES, help="(default: the one that the run had; cpu instead of gpu if there is none)")
     add("--seed", type=int, help="the same seed chooses the same volumes (default: others every time)")
-    add("--threads", type=positive, default=os.cpu_count(), help="cores to use (default: all, %(default)s)")
+    add("--threads", type=_positive, default=os.cpu_count(), help="cores to use (default: all, %(default)s)")
 
 
 def verify(folder: Path, volumes: int, threads: int, **options: Any) -> int:
@@ -210,9 +205,8 @@ def verify(folder: Path, volumes: int, threads: int, **options: Any) -> int:
     return 0 if all(outcome["passed"] for outcome in verify_volumes(folder, volumes, threads, **options)) else 1
 
 
-def add_simulate(commands: Any) -> None:
-    """Add the options of `simulate`."""
-    add = add_command(commands, simulate, SIMULATE_EXAMPLES)
+def _add_simulate(commands: Any) -> None:
+    add = _add_command(commands, simulate, SIMULATE_EXAMPLES)
     sizes = {"type": int, "nargs": 3, "metavar": ("Z", "Y", "X")}
     add("folder", type=Path, help="where the acquisition shall be; made if need be")
     add("--name", default="demo", help="what file names begin with (default: %(default)s)")
@@ -233,28 +227,27 @@ def simulate(**options: Any) -> int:
     return 0
 
 
-def add_plan(commands: Any) -> None:
-    """Add the options of `plan`."""
-    add = add_command(commands, plan, PLAN_EXAMPLES)
+def _add_plan(commands: Any) -> None:
+    add = _add_command(commands, plan, PLAN_EXAMPLES)
     zyx, default = {"nargs": 3, "metavar": ("Z", "Y", "X")}, "(default: %(default)s)"
-    add("--channels", type=positive, default=3, help=f"how many {default}")
-    add("--timepoints", type=positive, default=199, help=f"how many {default}")
-    add("--shape", type=positive, **zyx, default=(201, 1024, 768), help=f"voxels of a volume {default}")
+    add("--channels", type=_positive, default=3, help=f"how many {default}")
+    add("--timepoints", type=_positive, default=199, help=f"how many {default}")
+    add("--shape", type=_positive, **zyx, default=(201, 1024, 768), help=f"voxels of a volume {default}")
     add("--dtype", choices=("uint8", "uint16", "float32"), default="uint16", help=f"of the TIFFs {default}")
     add("--voxel-size", type=float, **zyx, default=(0.3, 0.104, 0.104), help=f"micrometre {default}")
-    add("--psf-shape", type=positive, **zyx, default=(101, 64, 64), help=f"voxels of a PSF file {default}")
+    add("--psf-shape", type=_positive, **zyx, default=(101, 64, 64), help=f"voxels of a PSF file {default}")
     add("--psf-voxel-size", type=float, **zyx, default=(0.1, 0.104, 0.104), help=f"micrometre {default}")
-    add("--iterations", type=positive, default=10, help=f"of Richardson-Lucy {default}")
+    add("--iterations", type=_positive, default=10, help=f"of Richardson-Lucy {default}")
     add("--engine", default="auto", help=f"auto, cpu, gpu, itk or skimage {default}")
     for key in ("boundary", "acceleration"):
         add(f"--{key}", choices=CHOICES[key], default=CHOICES[key][0], help=default)
-    add("--timepoints-per-job", type=positive, default=1, help=f"as in the configuration {default}")
+    add("--timepoints-per-job", type=_positive, default=1, help=f"as in the configuration {default}")
     add("--output-dtype", default="float32", help=f"of the result: float32 or uint16 {default}")
     add("--profile", type=Path, help="folder of a profile, such as profiles/slurm (default: on this machine)")
     add("--cluster", help="where workers are: local, or a section of jobqueue.yaml (default: as the profile says)")
-    add("--workers", type=positive, help="of a deconvolve job (default: as the profile says)")
-    add("--jobs", type=positive, dest="slurm_jobs", help="SLURM jobs at a time (default: as the profile says)")
-    add("--cores", type=positive, help="to use on this machine (default: all)")
+    add("--workers", type=_positive, help="of a deconvolve job (default: as the profile says)")
+    add("--jobs", type=_positive, dest="slurm_jobs", help="SLURM jobs at a time (default: as the profile says)")
+    add("--cores", type=_positive, help="to use on this machine (default: all)")
     add("--pilot", type=Path, help="pilot.json of an acquisition like this one (default: built-in measurements)")
 
 
