@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet.sources.stack import count_pages, describe_stack, open_stack, read_stack
+from lightsheet.sources.tiff_stack import count_pages, describe_stack, open_stack, read_stack
 from lightsheet.system.errors import InputError
 
 VOLUME = np.random.default_rng(0).integers(0, 60000, (7, 33, 21)).astype(np.uint16)

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from lightsheet.sources import stack
+from lightsheet.sources import tiff_stack
 from lightsheet.system.errors import InputError
 
 VOLUME = np.random.default_rng(0).integers(0, 4000, (5, 12, 20)).astype(np.uint16)
@@ -103,7 +103,7 @@ def _read(path: Path) -> np.ndarray | InputError:
     """Read a file, with the error if it says one, and in bounded memory."""
     tracemalloc.start()
     try:
-        return stack.read_stack(path)
+        return tiff_stack.read_stack(path)
     except InputError as error:
         return error
     finally:

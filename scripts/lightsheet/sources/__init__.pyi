@@ -1,5 +1,5 @@
 from .lattice_settings import read_lattice_settings as read_lattice_settings
-from .metadata import FileMetadata as FileMetadata, read_metadata as read_metadata
+from .metadata import FileMetadata as FileMetadata
 from .mosaic import (
     PageRange as PageRange,
     Tiles as Tiles,
@@ -7,7 +7,8 @@ from .mosaic import (
     list_pieces as list_pieces,
     open_mosaic as open_mosaic,
 )
-from .stack import (
+from .tiff_metadata import read_metadata as read_metadata
+from .tiff_stack import (
     count_pages as count_pages,
     describe_stack as describe_stack,
     open_stack as open_stack,

@@ -5,7 +5,7 @@ import math
 import re
 from pathlib import Path
 
-from lightsheet.sources.metadata import LENGTHS, FileMetadata, convert_positive
+from lightsheet.sources.metadata import MICROMETRES, FileMetadata, convert_positive
 
 logger = logging.getLogger("lightsheet")
 
@@ -20,32 +20,32 @@ def read_lattice_settings(folder: Path) -> FileMetadata | None:
 
     Returns
     -------
-    Metadata or None
+    FileMetadata or None
         The distance between planes in `z_choices`: as the microscope moved, and, where it moved the sample, also
         as it is after deskewing (the step times the sine of the angle between stage and light sheet). The lasers
         in `wavelengths`. None where there is no such file, or several say different things.
     """
-    found = [_read_settings(path) for path in sorted(folder.glob("*Settings.txt")) if path.is_file()]
-    if len({settings.z_choices for settings in found}) > 1:
-        logger.debug("%s: its settings files contradict each other: %s", folder, found)
+    files = [_read_settings(path) for path in sorted(folder.glob("*Settings.txt")) if path.is_file()]
+    if len({settings.z_choices for settings in files}) > 1:
+        logger.debug("%s: its settings files contradict each other: %s", folder, files)
         return None
-    return found[0] if found else None
+    return files[0] if files else None
 
 
 def _read_settings(path: Path) -> FileMetadata:
     text = path.read_text(encoding="utf-8", errors="replace")
     motion = re.search(r"^Z motion\s*:\s*(.*)$", text, re.MULTILINE)
-    moved = _moved_part(motion[1].lower() if motion else "")
-    steps = re.findall(rf"^{moved} Offset, Interval.*:\s*\S+\s+(\S+)\s+\d+\s*$", text, re.MULTILINE)
-    choices = {step for number in steps if (step := convert_positive(number, "um", LENGTHS))}
+    part = _find_moved_part(motion[1].lower() if motion else "")
+    steps = re.findall(rf"^{part} Offset, Interval.*:\s*\S+\s+(\S+)\s+\d+\s*$", text, re.MULTILINE)
+    choices = {step for number in steps if (step := convert_positive(number, "um", MICROMETRES))}
     angle = re.search(r"^Angle between stage and bessel beam \(deg\) = (-?[0-9.]+)\s*$", text, re.MULTILINE)
-    if moved == "S PZT" and angle and (sine := abs(math.sin(math.radians(float(angle[1]))))) > 0:
+    if part == "S PZT" and angle and (sine := abs(math.sin(math.radians(float(angle[1]))))) > 0:
         choices |= {step * sine for step in choices}
     lasers = re.findall(r"^Excitation Filter, Laser.*:\s*\S+\s+(\d+)\s", text, re.MULTILINE)
     return FileMetadata(path.name, wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True)))
 
 
-def _moved_part(motion: str) -> str:
+def _find_moved_part(motion: str) -> str:
     """Name the part whose steps are those from plane to plane, as the settings call it."""
     if "sample" in motion:
         return "S PZT"

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from blake3 import blake3
 
-from lightsheet.sources.stack import count_pages, open_stack
+from lightsheet.sources.tiff_stack import count_pages, open_stack
 from lightsheet.system import BandSource, InputError, count_joint_rows, digest_blake3
 
 PageRange = Sequence[int] | None
 """Start, stop and step of a range of a file's pages, and how many the file has, if known; None for all of them."""
 
 Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, PageRange]]]]
-"""Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file, and which pages of it."""
+"""Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file and its pages."""
 
 
 def list_pieces(tiles: Tiles) -> list[tuple[str, PageRange]]:
@@ -24,19 +24,8 @@ def list_pieces(tiles: Tiles) -> list[tuple[str, PageRange]]:
     return [piece for _, pieces in tiles for piece in pieces]
 
 
-def make_range(pages: PageRange) -> range | None:
-    """Return the range of pages."""
-    return None if pages is None else range(*pages[:3])
-
-
 class Mosaic:
-    """A volume of tiles as a `lightsheet.system.bands.BandSource`.
-
-    Parameters
-    ----------
-    tiles : mapping
-        The tiles, all of one shape and dtype, by position (z, y, x) in the grid, every position of which is there.
-    """
+    """Tiles of one shape and dtype as a `BandSource`, by position (z, y, x) in a grid that they fill."""
 
     def __init__(self, tiles: Mapping[tuple[int, ...], BandSource]) -> None:
         first = next(iter(tiles.values()))
@@ -46,11 +35,11 @@ class Mosaic:
         self.rows = max(count_joint_rows(tile) for tile in tiles.values())
         self._tiles, self._size = tiles, first.shape
 
-    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+    def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:
         """Read some planes and rows of every tile that has them."""
         if len(self._tiles) == 1:
-            return next(iter(self._tiles.values()))[where]
-        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(where, self.shape, strict=False))
+            return next(iter(self._tiles.values()))[rows]
+        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(rows, self.shape, strict=False))
         depth, height, width = self._size
         band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
         for (i, j, k), tile in self._tiles.items():
@@ -92,7 +81,7 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
         for position, pieces in tiles:
             for path, pages in pieces:
                 _check_count(Path(path), pages)
-            stack = files.enter_context(open_stack([(Path(path), make_range(pages)) for path, pages in pieces]))
+            stack = files.enter_context(open_stack([_make_piece(*piece) for piece in pieces]))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
                     f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
@@ -100,6 +89,10 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
                 )
             stacks[tuple(position)] = stack
         yield Mosaic(stacks)
+
+
+def _make_piece(path: str | Path, pages: PageRange) -> tuple[Path, range | None]:
+    return Path(path), None if pages is None else range(*pages[:3])
 
 
 def _check_count(path: Path, pages: PageRange) -> None:
@@ -137,8 +130,8 @@ def digest_source(path: str | Path, pages: PageRange) -> str:
             return digest_blake3(Path(path))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    found = blake3()
-    with open_stack([(Path(path), make_range(pages))]) as stack:
+    digest = blake3()
+    with open_stack([_make_piece(path, pages)]) as stack:
         for z in range(stack.shape[0]):
-            found.update(stack[z : z + 1, :].tobytes())
-    return found.hexdigest()
+            digest.update(stack[z : z + 1, :].tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The voxel size to use: what the configuration says, held against what a typical file and the settings say."""
+"""The voxel size to use: what the configuration says, compared with what a typical file and the settings say."""
 
 import math
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ TOLERANCE = 0.02  # resolution tags are rounded, and settings files give nominal
 
 
 def decide_voxel_size(
-    config: Mapping[str, float] | None, found: FileMetadata | None, settings: FileMetadata | None
+    config: Mapping[str, float] | None, file: FileMetadata | None, settings: FileMetadata | None
 ) -> dict[str, float]:
     """Decide on the voxel size, and refuse what contradicts it.
 
     Parameters
     ----------
     config : mapping or None
-        `voxel_size` of the configuration in micrometre, as far as it is given. With ``override: true`` in it,
-        nothing is compared with the values given.
-    found, settings : Metadata or None
-        From a typical file, which stands for all, and from a lattice light-sheet microscope's settings.
+        `voxel_size` of the configuration in micrometre, as far as it is known. With ``override: true`` in it, its
+        values are compared with nothing.
+    file, settings : FileMetadata or None
+        Of a typical file, which stands for all, and of a lattice light-sheet microscope's settings.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def decide_voxel_size(
         If two of them differ by more than 2 %, an axis is unknown, or several values are possible.
     """
     config = config or {}
-    return {axis: _choose(axis, config, [source for source in (found, settings) if source]) for axis in "zyx"}
+    return {axis: _choose(axis, config, [source for source in (file, settings) if source]) for axis in "zyx"}
 
 
 def _choose(axis: str, config: Mapping[str, float], sources: list[FileMetadata]) -> float:
@@ -42,14 +42,14 @@ def _choose(axis: str, config: Mapping[str, float], sources: list[FileMetadata])
     if axis in config:
         known.append(("the config", (float(config[axis]),)))
     if not (known and config.get("override")):
-        known += [(source.source, values) for source in sources if (values := _values(source, axis))]
+        known += [(source.source, values) for source in sources if (values := _find_values(source, axis))]
     if not known:
         raise InputError(f"voxel_size.{axis} is not known: the files do not tell it; write it in the config")
     (first, values), *others = known
     if len(values) > 1:
         raise InputError(
-            f"voxel_size.{axis} can be {_listed(values)}, says {first}: the former as recorded, the latter if the "
-            "planes are deskewed; write the one that holds in the config"
+            f"voxel_size.{axis} can be {_format_values(values)}, says {first}: the former as recorded, the latter if "
+            "the planes are deskewed; write the one that holds in the config"
         )
     for other, choices in others:
         if not any(math.isclose(values[0], choice, rel_tol=TOLERANCE) for choice in choices):
@@ -57,17 +57,17 @@ def _choose(axis: str, config: Mapping[str, float], sources: list[FileMetadata])
                 "correct it there, or, if it is right," if axis in config else "write the right one in the config and"
             )
             raise InputError(
-                f"voxel_size.{axis} is {_listed(values)} in {first}, but {_listed(choices)} in {other}; {remedy} add "
-                "`override: true` to voxel_size"
+                f"voxel_size.{axis} is {_format_values(values)} in {first}, but {_format_values(choices)} in {other}; "
+                f"{remedy} add `override: true` to voxel_size"
             )
     return values[0]
 
 
-def _values(source: FileMetadata, axis: str) -> tuple[float, ...]:
+def _find_values(source: FileMetadata, axis: str) -> tuple[float, ...]:
     if axis in source.voxel_size:
         return (source.voxel_size[axis],)
     return source.z_choices if axis == "z" else ()
 
 
-def _listed(values: tuple[float, ...]) -> str:
+def _format_values(values: tuple[float, ...]) -> str:
     return " or ".join(f"{value:.4g} um" for value in values)

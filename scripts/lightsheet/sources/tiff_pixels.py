@@ -14,54 +14,28 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from lightsheet.sources.pages import (
-    LZMA,
-    LZW,
-    NONE,
-    OLD_ZLIB,
-    OLD_ZSTD,
-    PACKBITS,
-    ZLIB,
-    ZSTD,
-    Pages,
-    explain_unreadable,
-)
+from lightsheet.sources.tiff_pages import Compression, Pages, explain_unreadable
 from lightsheet.system import InputError
 
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
 Plane = np.ndarray[tuple[int, int], np.dtype[Any]]
 
 DECODERS: dict[int, Callable[..., bytes | bytearray]] = {
-    LZW: imagecodecs.lzw_decode,
-    ZLIB: imagecodecs.deflate_decode,
-    OLD_ZLIB: imagecodecs.deflate_decode,
-    PACKBITS: imagecodecs.packbits_decode,
-    LZMA: imagecodecs.lzma_decode,
-    ZSTD: imagecodecs.zstd_decode,
-    OLD_ZSTD: imagecodecs.zstd_decode,
+    Compression.LZW: imagecodecs.lzw_decode,
+    Compression.ZLIB: imagecodecs.deflate_decode,
+    Compression.OLD_ZLIB: imagecodecs.deflate_decode,
+    Compression.PACKBITS: imagecodecs.packbits_decode,
+    Compression.LZMA: imagecodecs.lzma_decode,
+    Compression.ZSTD: imagecodecs.zstd_decode,
+    Compression.OLD_ZSTD: imagecodecs.zstd_decode,
 }
 
 
-def read_rows(rows: range, each: Callable[..., Iterable[Any]], pages: Pages, numbers: range, pixels: Volume) -> None:
+def read_rows(rows: range, apply: Callable[..., Iterable[Any]], pages: Pages, numbers: range, pixels: Volume) -> None:
     """Read the same rows of some pages of a file; of uncompressed pages nothing else is read.
 
-    Parameters
-    ----------
-    rows : range
-        Which rows of each page, one after the other.
-    each : callable
-        `map`, or that of a pool of threads, which then decode a page each.
-    pages : Pages
-        The file's.
-    numbers : range
-        Which of them.
-    pixels : numpy.ndarray
-        (z, y, x), contiguous, in native byte order: where they go.
-
-    Raises
-    ------
-    InputError
-        If the file has changed since its headers were read, or its pixels cannot be decoded.
+    `apply` is `map`, or that of a pool of threads, which then decode a page each; `pixels`, (z, y, x), contiguous and
+    in native byte order, is filled.
     """
     try:
         handle = os.open(pages.path, os.O_RDONLY)
@@ -72,7 +46,7 @@ def read_rows(rows: range, each: Callable[..., Iterable[Any]], pages: Pages, num
             if pages.is_plain:
                 _read_plain(handle, pages, numbers, rows, pixels)
             else:
-                list(each(partial(_read_blocks, handle, pages, rows), numbers, pixels))
+                list(apply(partial(_read_blocks, handle, pages, rows), numbers, pixels))
         finally:
             os.close(handle)
     except InputError:
@@ -89,12 +63,12 @@ def _read_plain(handle: int, pages: Pages, numbers: range, rows: range, pixels: 
     gaps = np.flatnonzero(np.diff(places) != size) + 1
     content = memoryview(pixels).cast("B")
     for first, last in zip([0, *gaps], [*gaps, len(places)], strict=True):
-        _fill(handle, content[first * size : last * size], int(places[first]))
+        _fill_buffer(handle, content[first * size : last * size], int(places[first]))
     if not pages.kind.dtype.isnative:
         pixels.byteswap(inplace=True)
 
 
-def _fill(handle: int, content: memoryview, place: int) -> None:
+def _fill_buffer(handle: int, content: memoryview, place: int) -> None:
     """Fill a buffer from the file; Linux reads 2 GB at most at a time."""
     while content:
         count = os.preadv(handle, [content], place)
@@ -108,14 +82,14 @@ def _read_blocks(handle: int, pages: Pages, rows: range, number: int, plane: Pla
     height, width = pages.kind.block
     across = math.ceil(pages.kind.shape[1] / width)
     for index in range(rows.start // height * across, math.ceil(rows.stop / height) * across):
-        block = _decode(handle, pages, number, index)
+        block = _decode_block(handle, pages, number, index)
         top, left = index // across * height, index % across * width
         first, last = max(top, rows.start), min(top + height, rows.stop)
         target = plane[first - rows.start : last - rows.start, left : left + width]
         target[:] = block[first - top : last - top, : target.shape[1]]
 
 
-def _decode(handle: int, pages: Pages, number: int, index: int) -> Plane:
+def _decode_block(handle: int, pages: Pages, number: int, index: int) -> Plane:
     """Decode a strip or tile."""
     kind, count = pages.kind, int(pages.counts[number, index])
     rows, columns = kind.block
@@ -123,7 +97,7 @@ def _decode(handle: int, pages: Pages, number: int, index: int) -> Plane:
         rows = min(rows, kind.shape[0] - index * rows)
     size = rows * columns * kind.dtype.itemsize
     content: bytes | bytearray = os.pread(handle, count, int(pages.offsets[number, index]))
-    if kind.compression != NONE:
+    if kind.compression != Compression.NONE:
         content = DECODERS[kind.compression](content, out=size + 1)  # one more, to see if there is more
     if len(content) != size:
         raise ValueError(f"page {number}: {len(content)} bytes instead of {size}")

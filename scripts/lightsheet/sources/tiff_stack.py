@@ -2,7 +2,7 @@
 
 Some programs write every plane as a series of its own, and `tifffile.imread` then returns the first plane without a
 word; so every page of a file counts here, and all must be of one kind. `read_pages` says which damage to headers is
-seen, `pixels` which damage to pixels.
+seen, `tiff_pixels` which damage to pixels.
 """
 
 from bisect import bisect_right
@@ -15,26 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.sources.pages import Pages, read_pages
-from lightsheet.sources.pixels import Volume, read_rows
+from lightsheet.sources.tiff_pages import Pages, read_pages
+from lightsheet.sources.tiff_pixels import Volume, read_rows
 from lightsheet.system import InputError, count_cores
 
 
 class Stack:
-    """Pages of TIFF files as one volume, read from the files when it is sliced, from any thread.
+    """Pages of TIFF files as a `BandSource`, read from the files when it is sliced, from any thread.
 
     `stack[z, y]`, two slices without a step, is a new array (dz, dy, x) of these rows. Of uncompressed files only these
     rows are read; a compressed strip or tile is decoded whole, again in each call that touches it. It raises
-    `InputError` if a file is damaged there, or has changed since the stack was opened.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (z, y, x) in voxels.
-    dtype : numpy.dtype
-        In native byte order.
-    rows : int
-        Height of the strips or tiles that are decoded whole; 1 if all files are read row by row.
+    `InputError` if a file is damaged there, or has changed since the stack was opened. `rows` is the height of the
+    strips or tiles that are decoded whole; 1 if all files are read row by row.
     """
 
     def __init__(self, pieces: Sequence[tuple[Pages, range]], pool: ThreadPoolExecutor) -> None:
@@ -51,14 +43,14 @@ class Stack:
         if z.step != 1 or y.step != 1:
             raise IndexError("a stack is sliced without steps")
         pixels: Volume = np.empty((len(z), len(y), self.shape[2]), self.dtype)
-        parts = list(self._parts(z, pixels)) if y else []
+        parts = list(self._split_planes(z, pixels)) if y else []
         if len(parts) == 1:  # a thread takes a page at a time, or a file
             read_rows(y, self._pool.map, *parts[0])
         else:
             list(self._pool.map(lambda part: read_rows(y, map, *part), parts))
         return pixels
 
-    def _parts(self, z: range, pixels: Volume) -> Iterator[tuple[Pages, range, Volume]]:
+    def _split_planes(self, z: range, pixels: Volume) -> Iterator[tuple[Pages, range, Volume]]:
         """Yield the files, and which of their pages, that planes `z` come from, and where they go."""
         while z:
             index = bisect_right(self._ends, z.start)
@@ -86,10 +78,10 @@ def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
     Raises
     ------
     InputError
-        If a file cannot be read (see `pages.read_pages`), lacks a page, or is of another shape or dtype than the first.
+        If a file cannot be read, lacks a page, or is of another shape or dtype than the first.
     """
     with ThreadPoolExecutor(count_cores()) as pool:
-        yield Stack(_checked(pieces), pool)
+        yield Stack(_check_pieces(pieces), pool)
 
 
 def describe_stack(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
@@ -112,12 +104,12 @@ def describe_stack(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     InputError
         If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
     """
-    found = read_pages(path)
-    return (len(found), *found.kind.shape), found.dtype
+    pages = read_pages(path)
+    return (len(pages), *pages.kind.shape), pages.dtype
 
 
 def count_pages(path: Path) -> int:
-    """Count the planes of a TIFF file; raises as `describe` does."""
+    """Count the planes of a TIFF file; raises as `describe_stack` does."""
     return len(read_pages(path))
 
 
@@ -143,22 +135,22 @@ def read_stack(path: Path) -> Volume:
         return stack[:, :]
 
 
-def _checked(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, range]]:
-    """Read the headers of all files; they must be of one shape and dtype."""
+def _check_pieces(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, range]]:
+    """Read the headers of all files; they must be of one shape and dtype, and have the pages that are requested."""
     checked: list[tuple[Pages, range]] = []
-    for path, asked in pieces:
-        found = read_pages(path)
-        numbers = range(len(found)) if asked is None else asked
-        if not numbers or min(numbers) < 0 or max(numbers) >= len(found):
-            lacking = (
+    for path, request in pieces:
+        pages = read_pages(path)
+        numbers = range(len(pages)) if request is None else request
+        if not numbers or min(numbers) < 0 or max(numbers) >= len(pages):
+            problem = (
                 f"pages {numbers[0]} to {numbers[-1]} (from 0) are not among them" if numbers else "none is asked for"
             )
-            raise InputError(f"{path}: it has {len(found)} pages, and {lacking}; copy it again")
-        first = checked[0][0] if checked else found
-        if (found.kind.shape, found.dtype) != (first.kind.shape, first.dtype):
+            raise InputError(f"{path}: it has {len(pages)} pages, and {problem}; copy it again")
+        first = checked[0][0] if checked else pages
+        if (pages.kind.shape, pages.dtype) != (first.kind.shape, first.dtype):
             raise InputError(
-                f"{path}: page {numbers[0]} is {found.kind.shape} {found.dtype}, but {first.path} is "
+                f"{path}: page {numbers[0]} is {pages.kind.shape} {pages.dtype}, but {first.path} is "
                 f"{first.kind.shape} {first.dtype}; a volume needs pages of one kind"
             )
-        checked.append((found, numbers))
+        checked.append((pages, numbers))
     return checked

@@ -2,25 +2,32 @@
 
 `tifffile` repairs what it can and logs the rest: a damaged tag is left out (and with it the predictor, say), a list of
 strips is cut to fit, a broken link ends the file. That opens more files, but wrong pixels can pass. Here a page is as
-the specification (TIFF 6.0, and its 64-bit form BigTIFF) has it, or the file is refused. Besides, it is quicker.
+the specification (TIFF 6.0, and its 64-bit form BigTIFF) has it, or the file is refused. It is also quicker.
 """
 
 import math
 import os
 import re
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.sources.ifd import CutOffError, Directory, Integers, read_directories
+from lightsheet.sources.tiff_ifd import CutOffError, Directory, Integers, read_directories
 from lightsheet.system import InputError
 
-NONE, LZW, ZLIB, OLD_ZLIB, PACKBITS, LZMA, ZSTD, OLD_ZSTD = 1, 5, 8, 32946, 32773, 34925, 50000, 34926
-COMPRESSIONS = (NONE, LZW, ZLIB, OLD_ZLIB, PACKBITS, LZMA, ZSTD, OLD_ZSTD)
-DENSEST = 1 << 16
+
+class Compression(IntEnum):
+    """The compressions that are read here, by their number in a TIFF's tag."""
+
+    NONE, LZW, ZLIB, OLD_ZLIB, PACKBITS, LZMA, ZSTD, OLD_ZSTD = 1, 5, 8, 32946, 32773, 34925, 50000, 34926
+
+
+COMPRESSIONS = frozenset(Compression)
+MAX_RATIO = 1 << 16
 """No compression makes so many bytes of one (Zstandard comes to 32,768): a page that claims more is damaged."""
 
 SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}
@@ -33,36 +40,30 @@ TILE_WIDTH, TILE_LENGTH, STRIPS, TILES = 322, 323, (273, 279), (324, 325)
 """Strips and tiles each have a list of offsets and one of byte counts."""
 
 DESCRIPTION_BYTES = 1 << 16
-"""So much of a description is looked at; OME-XML can be longer, and says nothing that is needed here."""
+"""How much of a description is read; OME-XML can be longer, and says nothing that is needed here."""
 
 
 class Kind(NamedTuple):
-    """What all pages of a file must have in common."""
+    """What all pages of a file must have in common.
+
+    `dtype` is in the file's byte order; `block` is the rows and columns of a tile or strip, of which the last strip of
+    a page may have fewer rows.
+    """
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    """In the file's byte order."""
     compression: int
     predictor: int
     tiled: bool
     block: tuple[int, int]
-    """Rows and columns of a tile or strip; the last strip of a page may have fewer rows."""
 
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of a TIFF file, in its own order.
+    """The pages of a TIFF file, in its order.
 
-    Attributes
-    ----------
-    path : Path
-        The file.
-    stamp : tuple of int
-        Its size in bytes and the time of its last change in ns, when it was looked at.
-    kind : Kind
-        What its pages have in common.
-    offsets, counts : numpy.ndarray
-        (page, block) int64: where each strip or tile begins in the file, and its bytes there.
+    `stamp` is the file's size in bytes and its time in ns when the headers were read; `offsets` and `counts`, (page,
+    block), where each strip or tile begins in the file, and its bytes.
     """
 
     path: Path
@@ -78,41 +79,28 @@ class Pages:
     def is_plain(self) -> bool:
         """Whether the rows of each page lie uncompressed one behind the other."""
         ends = self.offsets[:, :-1] + self.counts[:, :-1]
-        return self.kind.compression == NONE and not self.kind.tiled and np.array_equal(ends, self.offsets[:, 1:])
+        return (
+            self.kind.compression == Compression.NONE
+            and not self.kind.tiled
+            and np.array_equal(ends, self.offsets[:, 1:])
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of its pixels, in native byte order."""
+        """Of the voxels, in native byte order."""
         return self.kind.dtype.newbyteorder("=")
 
 
 def read_pages(path: Path) -> Pages:
-    """Read the headers of a TIFF file; those of the files asked for last are remembered.
+    """Read the headers of a TIFF file; those of the last files are remembered.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    Pages
-        Where the pixels of its pages lie. A stack that ImageJ (over 4 GB), MetaMorph or tifffile wrote as one page and
-        a number of planes counts as the pages that it stands for.
-
-    Raises
-    ------
-    InputError
-        If it is no TIFF, is cut off or damaged, is of a kind that is not read here, or its pages are not of one kind.
-
-    Notes
-    -----
-    Not seen are: in a file of one page, a predictor switched on or off, and bytes inserted before the pixels; an offset
-    moved by no more bytes than lie unused beside its strip.
+    A stack that ImageJ (over 4 GB), MetaMorph or tifffile wrote as one page and a number of planes counts as the pages
+    that it stands for. Damage that is not seen: in a file of one page, a predictor switched on or off, and bytes
+    inserted before the pixels; an offset moved by no more bytes than lie unused beside its strip.
     """
     try:
         stat = path.stat()
-        return _pages(path, (stat.st_size, stat.st_mtime_ns))
+        return _read_headers(path, (stat.st_size, stat.st_mtime_ns))
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file") from error
     except CutOffError as error:
@@ -128,36 +116,38 @@ def explain_unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: cannot be read as TIFF ({error}); copy it again, or put its name in input.ignore")
 
 
-@lru_cache(maxsize=16)  # a file of many volumes is asked for again for each of them
-def _pages(path: Path, stamp: tuple[int, int]) -> Pages:
+@lru_cache(maxsize=16)  # a file of many volumes is read again for each of them
+def _read_headers(path: Path, stamp: tuple[int, int]) -> Pages:
     handle = os.open(path, os.O_RDONLY)
     try:
         kind: Kind | None = None
         blocks: list[tuple[Integers, Integers]] = []
         for directory in read_directories(path, handle):
-            found = _kind(directory)
-            kind = kind or found
-            if found != kind:
-                raise InputError(f"{path}: {_difference(len(blocks), found, kind)}")
-            blocks.append(_blocks(directory, kind))
+            page_kind = _find_kind(directory)
+            kind = kind or page_kind
+            if page_kind != kind:
+                raise InputError(f"{path}: {_describe_difference(len(blocks), page_kind, kind)}")
+            blocks.append(_locate_blocks(directory, kind))
         if kind is None:
             raise ValueError("it has no pages")
         offsets, counts = (np.stack(numbers) for numbers in zip(*blocks, strict=True))
         if len(blocks) == 1:
-            offsets, counts = _unfolded(kind, offsets, counts, _planes(directory), directory.source.size)
+            offsets, counts = _unfold(kind, offsets, counts, _count_planes(directory), directory.source.size)
     finally:
         os.close(handle)
-    _check_places(offsets.ravel(), counts.ravel(), np.array(directory.source.others), directory.source.size)
+    _check_places(offsets.ravel(), counts.ravel(), np.array(directory.source.headers), directory.source.size)
     return Pages(path, stamp, kind, offsets, counts)
 
 
-def _kind(page: Directory) -> Kind:
+def _find_kind(page: Directory) -> Kind:
     """Read how a page is stored, and refuse what is not stored as planes of numbers."""
-    dtype = _dtype(page)
-    compression, predictor = page.number(COMPRESSION, NONE), page.number(PREDICTOR, 1)
+    dtype = _find_dtype(page)
+    compression, predictor = page.number(COMPRESSION, Compression.NONE), page.number(PREDICTOR, 1)
     if compression not in COMPRESSIONS:
-        raise _unsupported(page, f"its compression ({compression}) is not read here", "with zlib, LZW or without")
-    if predictor not in ((1,) if compression == NONE else (1, 2, 3) if dtype.kind == "f" else (1, 2)):
+        raise _explain_unsupported(
+            page, f"its compression ({compression}) is not read here", "with zlib, LZW or without"
+        )
+    if predictor not in ((1,) if compression == Compression.NONE else (1, 2, 3) if dtype.kind == "f" else (1, 2)):
         raise ValueError(f"predictor {predictor} does not go with compression {compression} and {dtype}")
     shape = page.number(LENGTH), page.number(WIDTH)
     tiled = TILES[0] in page.tags
@@ -172,67 +162,67 @@ def _kind(page: Directory) -> Kind:
     return Kind(shape, dtype, compression, predictor, tiled, block)
 
 
-def _dtype(page: Directory) -> np.dtype[Any]:
+def _find_dtype(page: Directory) -> np.dtype[Any]:
     if page.number(SAMPLES, 1) != 1 or page.number(PHOTOMETRIC, 1) not in (0, 1, 3):  # grey, or grey with a colour map
-        raise _unsupported(page, "its pages have several values a pixel", "as single-channel planes")
+        raise _explain_unsupported(page, "its pages have several values a pixel", "as single-channel planes")
     if page.number(DEPTH, 1) != 1 or page.number(FILL_ORDER, 1) != 1:
-        raise _unsupported(page, "its pages are volumes, or their bits are reversed", "as planes")
+        raise _explain_unsupported(page, "its pages are volumes, or their bits are reversed", "as planes")
     letter, bits = SAMPLE_FORMATS.get(page.number(SAMPLE_FORMAT, 1), ""), page.number(BITS, 1)
     if bits not in SAMPLE_BITS.get(letter, ()):
-        raise _unsupported(page, "its voxels are of no type that NumPy has", "as 8, 16 or 32 bit planes")
+        raise _explain_unsupported(page, "its voxels are of no type that NumPy has", "as 8, 16 or 32 bit planes")
     return np.dtype(f"{page.source.form.order}{letter}{bits // 8}")
 
 
-def _unsupported(page: Directory, what: str, how: str) -> InputError:
-    return InputError(f"{page.source.path}: {what}; export it {how}")
+def _explain_unsupported(page: Directory, reason: str, remedy: str) -> InputError:
+    return InputError(f"{page.source.path}: {reason}; export it {remedy}")
 
 
-def _blocks(page: Directory, kind: Kind) -> tuple[Integers, Integers]:
+def _locate_blocks(page: Directory, kind: Kind) -> tuple[Integers, Integers]:
     """Offsets and byte counts of a page's strips or tiles; the counts must be those of its pixels."""
     (length, width), (rows, columns) = kind.shape, kind.block
     down, across = math.ceil(length / rows), math.ceil(width / columns)
     offsets, counts = (page.numbers(code, down * across) for code in (TILES if kind.tiled else STRIPS))
     row = columns * kind.dtype.itemsize
     last = rows if kind.tiled else length - (down - 1) * rows
-    if kind.compression == NONE:
+    if kind.compression == Compression.NONE:
         wrong = np.any(counts[:-1] != rows * row) or counts[-1] != last * row
     else:
-        wrong = int(counts.min()) * DENSEST < last * row
+        wrong = int(counts.min()) * MAX_RATIO < last * row
     if wrong:
         raise ValueError(f"it has {counts.min()} to {counts.max()} bytes where {rows} rows of {row} belong")
     return offsets, counts
 
 
-def _check_places(offsets: Integers, counts: Integers, others: Integers, size: int) -> None:
+def _check_places(offsets: Integers, counts: Integers, headers: Integers, size: int) -> None:
     """Refuse pixels that lie beyond the end of the file, or where other pixels or headers lie."""
     order = np.argsort(offsets, kind="stable")
     starts, ends = offsets[order], (offsets + counts)[order]
     if ends.max() > size:
         raise CutOffError(f"it has {size} bytes, its pixels end at {ends.max()}")
-    before = np.searchsorted(starts, others[:, 1]) - 1  # the last block that begins before a header ends
-    if np.any(starts[1:] < ends[:-1]) or np.any((before >= 0) & (ends[before] > others[:, 0])):
+    before = np.searchsorted(starts, headers[:, 1]) - 1  # the last block that begins before a header ends
+    if np.any(starts[1:] < ends[:-1]) or np.any((before >= 0) & (ends[before] > headers[:, 0])):
         raise ValueError("two of its parts lie in one place")
 
 
-def _planes(page: Directory) -> int:
+def _count_planes(page: Directory) -> int:
     """Tell how many planes the only page of a file stands for."""
-    said = {1, page.tags.get(METAMORPH_PLANES, (0, 1))[1]}
+    counts = {1, page.tags.get(METAMORPH_PLANES, (0, 1))[1]}
     text = page.text(DESCRIPTION, DESCRIPTION_BYTES)
     if text.startswith("ImageJ="):
         sizes = {key: int(n) for key, n in re.findall(r"^(images|channels|slices|frames)=(\d{1,9})\s*$", text, re.M)}
-        said |= {sizes.pop("images", 1), math.prod(sizes.values())}
+        counts |= {sizes.pop("images", 1), math.prod(sizes.values())}
     elif truncated := re.match(r'\{"shape": \[([\d, ]+), \d+, \d+\].*"truncated": true', text):
-        said.add(math.prod(map(int, truncated[1].split(", "))))
-    if len(said) > 2:
-        raise ValueError(f"it says that it has {' and '.join(map(str, sorted(said - {1})))} planes")
-    return max(said)
+        counts.add(math.prod(map(int, truncated[1].split(", "))))
+    if len(counts) > 2:
+        raise ValueError(f"it says that it has {' and '.join(map(str, sorted(counts - {1})))} planes")
+    return max(counts)
 
 
-def _unfolded(kind: Kind, offsets: Integers, counts: Integers, planes: int, size: int) -> tuple[Integers, Integers]:
+def _unfold(kind: Kind, offsets: Integers, counts: Integers, planes: int, size: int) -> tuple[Integers, Integers]:
     """Turn one page that stands for many planes, one behind the other, into as many pages."""
     if planes == 1:
         return offsets, counts
-    if kind.compression != NONE or kind.tiled:
+    if kind.compression != Compression.NONE or kind.tiled:
         raise ValueError(f"it says that it has {planes} planes, and has one page")
     step = math.prod(kind.shape) * kind.dtype.itemsize
     if planes * step > size:
@@ -240,7 +230,7 @@ def _unfolded(kind: Kind, offsets: Integers, counts: Integers, planes: int, size
     return offsets + step * np.arange(planes)[:, None], np.repeat(counts, planes, axis=0)
 
 
-def _difference(number: int, kind: Kind, first: Kind) -> str:
+def _describe_difference(number: int, kind: Kind, first: Kind) -> str:
     if (kind.shape, kind.dtype) != (first.shape, first.dtype):
         kinds = f"page {number} is {kind.shape} {kind.dtype}, page 0 is {first.shape} {first.dtype}"
         return f"{kinds}; a volume needs pages of one kind"

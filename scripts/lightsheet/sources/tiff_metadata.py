@@ -1,0 +1,171 @@
+"""What TIFF files say about themselves: voxel size, times, and which page is which timepoint, channel and plane.
+
+Read from OME-XML and ImageJ's description. Resolution tags of other TIFFs are not believed: most writers fill them with
+printing defaults.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from itertools import pairwise, permutations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import tifffile
+
+from lightsheet.sources.metadata import MICROMETRES, SECONDS, FileMetadata, convert_positive, convert_unit
+
+logger = logging.getLogger("lightsheet")
+
+
+def read_metadata(path: Path) -> FileMetadata:
+    """Read what a TIFF says about itself.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its pixels are not read.
+
+    Returns
+    -------
+    FileMetadata
+        From OME-XML, else from ImageJ's tags; nothing is known where there is neither or it cannot be read.
+        The file of an OME-TIFF set describes the whole set in `sizes`, and itself in `file_sizes`.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            if file.is_ome and file.ome_metadata:
+                return _read_ome(file.ome_metadata, path, len(file.pages))
+            if file.is_imagej:
+                return _read_imagej(file, path)
+    except Exception as error:  # damaged in any of a thousand ways: whoever needs it complains
+        logger.debug("%s: its metadata cannot be read (%s)", path, error)
+        return FileMetadata(f"metadata of {path.name}", is_damaged=True)
+    return FileMetadata(f"metadata of {path.name}")
+
+
+def _read_imagej(file: tifffile.TiffFile, path: Path) -> FileMetadata:
+    tags = file.imagej_metadata or {}
+    unit = tags.get("unit")
+    per_unit = dict(zip("xy", file.pages.first.resolution, strict=True))
+    if set(per_unit.values()) == {1}:  # what a TIFF has where nobody set it
+        per_unit = {}
+    pixel = {axis: 1 / number for axis, number in per_unit.items() if number}
+    names = {"T": "frames", "C": "channels", "Z": "slices"}
+    sizes = {axis: int(tags.get(name, 1)) for axis, name in names.items() if names.values() & tags.keys()}
+    pages = tags.get("images", 1) if len(file.pages) == 1 else len(file.pages)  # over 4 GB, one page stands for all
+    return FileMetadata(
+        f"ImageJ tags of {path.name}",
+        _convert_voxel_size(
+            z=(tags.get("spacing"), tags.get("zunit", unit)),
+            y=(pixel.get("y"), tags.get("yunit", unit)),
+            x=(pixel.get("x"), unit),
+        ),
+        convert_positive(tags.get("finterval"), tags.get("tunit", "s"), SECONDS),
+        axes="TZC" if sizes else "",
+        sizes=sizes,
+        file_sizes=sizes if math.prod(sizes.values()) == pages else {},
+    )
+
+
+def _convert_voxel_size(**axes: tuple[object, object]) -> dict[str, float]:
+    """Convert a value and its unit per axis to micrometre, as far as they are known."""
+    sizes = {axis: convert_positive(value, unit, MICROMETRES) for axis, (value, unit) in axes.items()}
+    return {axis: size for axis, size in sizes.items() if size is not None}
+
+
+def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
+    root = ElementTree.fromstring(text)
+    uuid = root.get("UUID", "")
+    if (elsewhere := root.find("{*}BinaryOnly")) is not None:
+        root = ElementTree.parse(path.with_name(elsewhere.attrib["MetadataFile"])).getroot()
+    images = [pixels for image in root.findall("{*}Image") if (pixels := image.find("{*}Pixels")) is not None]
+    listed = [_list_planes(pixels, path.name, uuid, pages) for pixels in images]
+    # Of the positions of a stage, each an Image, the one that lies in this file.
+    pixels, planes = max(zip(images, listed, strict=True), key=lambda image: bool(image[1]))
+    channels, sizes = pixels.findall("{*}Channel"), _read_sizes(pixels)
+    lengths = {axis: f"PhysicalSize{axis.upper()}" for axis in "zyx"}
+    return FileMetadata(
+        f"OME-XML of {path.name}",
+        _convert_voxel_size(**{a: (pixels.get(key), pixels.get(f"{key}Unit", "um")) for a, key in lengths.items()}),
+        convert_positive(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), SECONDS),
+        _read_times(pixels, sizes["T"]),
+        _find_order(planes, _read_axes(pixels)),
+        sizes,
+        _count_combinations(planes) if len(planes) == pages else {},
+        tuple(channel.get("Name", "") for channel in channels),
+        tuple(_read_wavelength(channel) for channel in channels),
+    )
+
+
+def _read_axes(pixels: ElementTree.Element) -> str:
+    axes = pixels.attrib["DimensionOrder"][:1:-1]  # OME writes the fastest first: XYCZT
+    if sorted(axes) != ["C", "T", "Z"]:
+        raise ValueError(f"DimensionOrder {pixels.attrib['DimensionOrder']}")
+    return axes
+
+
+def _read_sizes(pixels: ElementTree.Element) -> dict[str, int]:
+    sizes = {axis: int(pixels.attrib[f"Size{axis}"]) for axis in "TCZ"}
+    if min(sizes.values()) < 1:
+        raise ValueError(f"sizes {sizes}")
+    return sizes
+
+
+def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
+    """Seconds from the first timepoint to each, by the earliest plane of each that has a time."""
+    earliest: dict[str, float] = {}
+    for plane in pixels.findall("{*}Plane"):
+        timepoint = plane.get("TheT", "")
+        time = convert_unit(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"), SECONDS)
+        if math.isfinite(time):
+            earliest[timepoint] = min(time, earliest.get(timepoint, time))
+    times = [earliest[timepoint] for timepoint in map(str, range(len(earliest))) if timepoint in earliest]
+    increase = all(before < after for before, after in pairwise(times))
+    return tuple(time - times[0] for time in times) if len(times) == len(earliest) == count and increase else ()
+
+
+def _read_wavelength(channel: ElementTree.Element) -> int | None:
+    unit = channel.get("ExcitationWavelengthUnit", "nm")
+    micrometre = convert_positive(channel.get("ExcitationWavelength"), unit, MICROMETRES)
+    return round(micrometre * 1000) if micrometre else None
+
+
+def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[dict[str, int]]:
+    """T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
+    axes, sizes = _read_axes(pixels), _read_sizes(pixels)
+    planes: dict[int, dict[str, int]] = {}
+    for data in pixels.findall("{*}TiffData"):
+        holder = data.find("{*}UUID")
+        if holder is not None and name != holder.get("FileName") and (holder.text or "").strip() != uuid:
+            continue
+        page = int(data.get("IFD", 0))
+        count = int(data.get("PlaneCount", 1 if "IFD" in data.attrib else math.prod(sizes.values())))
+        start = 0
+        for axis in axes:
+            start = start * sizes[axis] + int(data.get(f"First{axis}", 0))
+        for step in range(min(count, pages - page)):
+            planes[page + step] = _locate_plane(start + step, axes, sizes)
+    return [planes[page] for page in sorted(planes)]
+
+
+def _locate_plane(index: int, axes: str, sizes: Mapping[str, int]) -> dict[str, int]:
+    place = {}
+    for axis in reversed(axes):
+        index, place[axis] = divmod(index, sizes[axis])
+    return place
+
+
+def _find_order(planes: list[dict[str, int]], nominal: str) -> str:
+    """Find the order of axes in which the planes follow each other: Micro-Manager's DimensionOrder is a constant."""
+    for axes in (nominal, *map("".join, permutations("TCZ"))):
+        places = [tuple(plane[axis] for axis in axes) for plane in planes]
+        if all(before < after for before, after in pairwise(places)):
+            return axes
+    return ""
+
+
+def _count_combinations(planes: list[dict[str, int]]) -> dict[str, int]:
+    """Numbers of T, C and Z, if the planes are all their combinations."""
+    sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
+    return sizes if math.prod(sizes.values()) == len(planes) else {}
