@@ -32,7 +32,7 @@ try:
         # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.
         if not {"pilot", "plan"} & set(sys.argv):
             logger.info(summarise_run(run))
-        if run.acquisition.waiting:
+        if run.acquisition.waiting_files:
             logger.info(run.acquisition.waiting_remark)
 except InputError as error:
     raise WorkflowError(str(error)) from None

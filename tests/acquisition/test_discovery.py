@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from lightsheet.acquisition import lazy, model
 from lightsheet.acquisition.discovery import discover
-from lightsheet.sources import pixels, stack
+from lightsheet.sources import tiff_pixels, tiff_stack
 from lightsheet.system.errors import InputError
 
 TEMPLATE = "CH{channel}_{timepoint}.tif"
@@ -77,7 +77,7 @@ def test_reference_acquisition(tmp_path):
     # The names round to milliseconds: 43748.5 to the even neighbour.
     assert found.seconds == (0.0, 43.748, 87.497, 131.246, 174.994)
     assert found.interval == pytest.approx(43.7485, abs=1e-3)
-    assert (found.left_out, found.remarks) == ((), ())
+    assert (found.excluded_files, found.remarks) == ((), ())
 
 
 def test_tiled_scan_in_time(tmp_path):
@@ -166,10 +166,15 @@ def test_channels_and_tiles_are_folders(tmp_path):
     names = [f"Ex_{c}/x{x}/{z:03d}0.tif" for c in (488, 561) for x in (3, 4) for z in range(3)]
     fill(tmp_path, *names, "Ex_488/notes.txt", "Ex_488/x3/deeper/0030.tif", ".trash/x3/0000.tif")
     found = discover(tmp_path, "Ex_{channel}/x{x}/{plane}.tif")
-    assert (found.channels, found.timepoints, found.grid, found.left_out) == (("ch488", "ch561"), 1, (1, 1, 2), ())
+    assert (found.channels, found.timepoints, found.grid, found.excluded_files) == (
+        ("ch488", "ch561"),
+        1,
+        (1, 1, 2),
+        (),
+    )
     paths = [piece.path for volume in found.volumes for tile in volume.tiles for piece in tile.pieces]
     assert paths == [tmp_path / name for name in names]
-    assert found.names_seen == tuple(names)
+    assert found.tiff_names == tuple(names)
 
 
 def test_ten_thousand_files_take_little_time(tmp_path):
@@ -195,9 +200,9 @@ def test_the_same_names_make_the_same_acquisition(tmp_path):
     (tmp_path / "folder.tif").mkdir()
     (tmp_path / "lost.tif").symlink_to("nowhere")
     found = discover(tmp_path)
-    assert len(found.names_seen) == 10
+    assert len(found.tiff_names) == 10
     fill(tmp_path, reference_name(3, 0))  # which arrives later, and half a timepoint
-    assert discover(tmp_path, names=found.names_seen) == found
+    assert discover(tmp_path, names=found.tiff_names) == found
     assert "lacks timepoint 3" in refusal(tmp_path)
 
 
@@ -233,8 +238,8 @@ def test_open_equals_the_assembly_by_hand(tmp_path):
 
 def test_open_reads_only_what_is_asked(tmp_path, monkeypatch):
     read = []
-    rows = pixels.read_rows
-    monkeypatch.setattr(stack, "read_rows", lambda *args: read.append(args[2].path.name) or rows(*args))
+    rows = tiff_pixels.read_rows
+    monkeypatch.setattr(tiff_stack, "read_rows", lambda *args: read.append(args[2].path.name) or rows(*args))
     for t in range(3):
         tifffile.imwrite(tmp_path / f"CH0_{t}.tif", np.full((2, 4, 5), t, np.uint8), photometric="minisblack")
     array = lazy.open(tmp_path, TEMPLATE)

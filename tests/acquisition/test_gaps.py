@@ -50,8 +50,8 @@ def test_holes_are_recorded_where_asked(tmp_path):
     assert "(input.missing: fill)" in refusal(tmp_path)
     found = discover(tmp_path, missing="fill")
     assert found.timepoints == 6
-    assert found.missing == (("CamA_ch1_560nm", 2), ("CamA_ch1_560nm", 4), ("CamB_ch0_488nm", 4))
-    assert {(v.channel, v.timepoint) for v in found.volumes if v.tiles == ()} == set(found.missing)
+    assert found.holes == (("CamA_ch1_560nm", 2), ("CamA_ch1_560nm", 4), ("CamB_ch0_488nm", 4))
+    assert {(v.channel, v.timepoint) for v in found.volumes if v.tiles == ()} == set(found.holes)
     assert len(found.volumes) == 12
     assert found.seconds == (0.0, 43.748, 87.497, 131.246, None, 218.742)
     assert found.interval == pytest.approx(43.7485, abs=1e-3)
@@ -62,12 +62,12 @@ def test_holes_are_recorded_where_asked(tmp_path):
 def test_a_complete_folder_has_no_holes(tmp_path):
     fill(tmp_path, *(f"CH{c}_{t}.tif" for c in (0, 1) for t in range(3)))
     assert discover(tmp_path, TEMPLATE, missing="fill") == discover(tmp_path, TEMPLATE)
-    assert discover(tmp_path, TEMPLATE).missing == ()
+    assert discover(tmp_path, TEMPLATE).holes == ()
 
 
 def test_a_channel_may_be_rare_but_the_time_axis_may_not(tmp_path):
     fill(tmp_path, *(f"CH0_{t}.tif" for t in range(9)), "CH1_0.tif", "CH1_8.tif")
-    assert len(discover(tmp_path, TEMPLATE, missing="fill").missing) == 7
+    assert len(discover(tmp_path, TEMPLATE, missing="fill").holes) == 7
     fill(tmp_path, "CH0_20231105203015.tif")
     message = refusal(tmp_path, TEMPLATE, missing="fill")
     assert "ch0 lacks timepoint 9-20231105203014" in message
@@ -95,7 +95,7 @@ def test_a_volume_that_lacks_planes_is_no_hole(tmp_path):
         assert "timepoint 1 of ch0 lacks 2 of 5 planes, first plane 3; copy" in message
         assert "with input.ignore (input.missing: fill then records a hole)" in message
     found = discover(tmp_path, "t{timepoint}_z{plane}.tif", ["t1_*"], missing="fill")
-    assert found.missing == (("ch0", 1),)
+    assert found.holes == (("ch0", 1),)
 
 
 def test_a_plane_of_one_tile(tmp_path):

@@ -8,7 +8,7 @@ import tifffile
 from lightsheet.acquisition import hyperstack
 from lightsheet.acquisition.discovery import discover
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
-from lightsheet.sources.stack import open_stack
+from lightsheet.sources.tiff_stack import open_stack
 from lightsheet.system.errors import InputError
 
 SIZES = {"T": 3, "C": 2, "Z": 4, "Y": 5, "X": 6}
@@ -43,7 +43,7 @@ def acquired(
         grid=(1, 1, 1),
         seconds=seconds,
         volumes=tuple(volumes),
-        left_out=(),
+        excluded_files=(),
         remarks=(),
     )
 

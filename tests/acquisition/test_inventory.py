@@ -82,7 +82,7 @@ def test_pages_of_a_file(tmp_path):
     found = hyperstack(tmp_path)
     assert [row["pages"] for row in rows(found, tmp_path / "i.csv")] == ["0:6:2", "1:6:2", "6:12:2", "7:12:2"]
     assert {row["bytes"] for row in rows(found, tmp_path / "i.csv")} == {"8"}
-    assert found.names_seen == ("all.tif",)
+    assert found.tiff_names == ("all.tif",)
     assert "files       1, with 4 volumes in their pages" in describe_acquisition(found, "of some kind")
 
 
@@ -101,7 +101,7 @@ def test_everything_understood_is_said(tmp_path):
     fill(tmp_path, *(reference_name(t).replace(".tif", "_decon.tif") for t in range(7)), "psf.tif")
     waiting = (("b.tif", "younger than 30 s"),)
     assert describe_acquisition(
-        replace(discover(tmp_path, missing="fill"), waiting=waiting), "of some kind"
+        replace(discover(tmp_path, missing="fill"), waiting_files=waiting), "of some kind"
     ).splitlines() == [
         f"folder      {tmp_path}",
         "channels    CamA_ch1_560nm  560 nm",

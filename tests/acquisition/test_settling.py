@@ -29,7 +29,7 @@ def drop(folder: Path, *names: str, age: float = 100.0) -> None:
 
 def accepted(folder: Path, **kwargs: object) -> list[str]:
     found = discover(folder, TEMPLATE, settle=30, **kwargs)
-    assert not set(found.names_seen) & {name for name, _ in found.waiting}
+    assert not set(found.tiff_names) & {name for name, _ in found.waiting_files}
     return [p.path.name for volume in found.volumes for tile in volume.tiles for p in tile.pieces]
 
 
@@ -41,7 +41,7 @@ def test_young_files_and_unfinished_timepoints_are_left(tmp_path):
     drop(tmp_path, "odd.tif", age=1)
     found = discover(tmp_path, TEMPLATE, settle=30)
     assert found.timepoints == 3
-    assert dict(found.waiting) == {
+    assert dict(found.waiting_files) == {
         "CH0_3.tif": "of a timepoint that is not complete",
         "CH0_4.tif": "younger than 30 s",
         "CH1_3.tif": "younger than 30 s",
@@ -49,10 +49,10 @@ def test_young_files_and_unfinished_timepoints_are_left(tmp_path):
     assert found.waiting_remark == (
         "3 files are left for the next run: 2 younger than 30 s, 1 of a timepoint that is not complete."
     )
-    assert [name for name, _ in found.left_out] == ["odd.tif"]
-    again = discover(tmp_path, TEMPLATE, settle=30, names=found.names_seen)
+    assert [name for name, _ in found.excluded_files] == ["odd.tif"]
+    again = discover(tmp_path, TEMPLATE, settle=30, names=found.tiff_names)
     assert again == found
-    assert (again.waiting, again.waiting_remark) == ((), None)
+    assert (again.waiting_files, again.waiting_remark) == ((), None)
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -64,9 +64,9 @@ def test_a_run_after_each_arrival_takes_what_is_whole(tmp_path, missing):
     for count, name in enumerate(arrivals[1:], 2):
         drop(tmp_path, name, age=0)
         if before:
-            assert accepted(tmp_path, missing=missing, before=before) == before
+            assert accepted(tmp_path, missing=missing, previous_names=before) == before
         drop(tmp_path, name)
-        before = accepted(tmp_path, missing=missing, before=before)
+        before = accepted(tmp_path, missing=missing, previous_names=before)
         assert before == arrivals[: count // 2 * 2]
 
 
@@ -82,7 +82,7 @@ def test_a_file_that_grows_or_goes_between_the_looks_is_left(tmp_path, monkeypat
 
     monkeypatch.setattr(time, "sleep", write)
     found = discover(tmp_path, TEMPLATE, settle=30)
-    assert found.waiting == (("CH0_2.tif", "still being written"), ("CH0_3.tif", "still being written"))
+    assert found.waiting_files == (("CH0_2.tif", "still being written"), ("CH0_3.tif", "still being written"))
     assert found.timepoints == 2
     assert looks == [settling.LOOK_SECONDS]
     discover(tmp_path, TEMPLATE, ["CH0_3*"])
@@ -96,7 +96,7 @@ def test_what_arrives_is_never_a_hole(tmp_path):
     drop(tmp_path, *(f"CH{c}_{t}.tif" for t in (0, 1, 3, 5) for c in (0, 1)))
     drop(tmp_path, "CH1_5.tif", age=0)
     found = discover(tmp_path, TEMPLATE, settle=30, missing="fill")
-    assert (found.timepoints, found.missing) == (4, (("ch0", 2), ("ch1", 2)))
+    assert (found.timepoints, found.holes) == (4, (("ch0", 2), ("ch1", 2)))
     drop(tmp_path, "CH0_1.tif", age=0)  # what comes after it waits too, or timepoint 1 would pass for a hole
     assert accepted(tmp_path, missing="fill") == ["CH0_0.tif", "CH1_0.tif"]
 
@@ -111,25 +111,25 @@ def test_nothing_is_there_yet(tmp_path):
 @pytest.mark.usefixtures("no_wait")
 def test_what_an_earlier_run_had_read_is_not_taken_away(tmp_path):
     drop(tmp_path, *(f"CH{c}_{t}.tif" for t in range(4) for c in (0, 1)))
-    before = discover(tmp_path, TEMPLATE, settle=30).names_seen
+    before = discover(tmp_path, TEMPLATE, settle=30).tiff_names
     drop(tmp_path, "CH0_1.tif", age=10)
     for missing in ("error", "fill"):
-        message = refusal(tmp_path, TEMPLATE, settle=30, missing=missing, before=before)
+        message = refusal(tmp_path, TEMPLATE, settle=30, missing=missing, previous_names=before)
         assert message == f"{tmp_path}/CH0_1.tif changed 10 s ago, after an earlier run had read it; run again in 20 s"
     drop(tmp_path, "CH1_3.tif", "CH0_4.tif", age=4)
-    message = refusal(tmp_path, TEMPLATE, settle=30, before=before)
+    message = refusal(tmp_path, TEMPLATE, settle=30, previous_names=before)
     assert message.endswith(
         "CH0_1.tif and 1 more changed 10 s ago, after an earlier run had read them; run again in 26 s"
     )
     drop(tmp_path, "CH0_1.tif", "CH1_3.tif", age=31)
-    found = discover(tmp_path, TEMPLATE, settle=30, before=before)
-    assert (found.timepoints, found.waiting) == (4, (("CH0_4.tif", "younger than 30 s"),))
+    found = discover(tmp_path, TEMPLATE, settle=30, previous_names=before)
+    assert (found.timepoints, found.waiting_files) == (4, (("CH0_4.tif", "younger than 30 s"),))
 
 
 def test_a_file_that_grows_again_is_not_taken_away(tmp_path, monkeypatch):
     drop(tmp_path, *(f"CH0_{t}.tif" for t in range(3)))
     monkeypatch.setattr(time, "sleep", lambda _: (tmp_path / "CH0_1.tif").unlink())
-    message = refusal(tmp_path, TEMPLATE, settle=30, before=["CH0_0.tif", "CH0_1.tif"])
+    message = refusal(tmp_path, TEMPLATE, settle=30, previous_names=["CH0_0.tif", "CH0_1.tif"])
     assert "CH0_1.tif changed 0 s ago, after an earlier run had read it; run again in 30 s" in message
 
 
@@ -139,21 +139,21 @@ def test_what_arrives_for_a_hole_waits_alone(tmp_path):
     drop(tmp_path, *(name(c, t, x) for t in range(4) for c in (0, 1) for x in (0, 1) if (c, t) != (0, 1)))
     ways = {"pattern": "CH{channel}_{timepoint}_x{x}.tif", "settle": 30, "missing": "fill"}
     first = discover(tmp_path, **ways)
-    assert (first.timepoints, first.missing) == (4, (("ch0", 1),))
+    assert (first.timepoints, first.holes) == (4, (("ch0", 1),))
     drop(tmp_path, name(0, 1, 0), age=40)
     drop(tmp_path, name(0, 1, 1), *(name(c, 4, x) for c in (0, 1) for x in (0, 1)), age=20)
     drop(tmp_path, *(name(c, 5, x) for c in (0, 1) for x in (0, 1)))
-    found = discover(tmp_path, **ways, before=first.names_seen)
+    found = discover(tmp_path, **ways, previous_names=first.tiff_names)
     assert found == first
-    assert dict(found.waiting) == {
+    assert dict(found.waiting_files) == {
         name(0, 1, 0): "of a timepoint that is not complete",
         name(0, 1, 1): "younger than 30 s",
         **{name(c, 4, x): "younger than 30 s" for c in (0, 1) for x in (0, 1)},
         **{name(c, 5, x): "of a timepoint that is not complete" for c in (0, 1) for x in (0, 1)},
     }
     drop(tmp_path, *(path.name for path in tmp_path.iterdir()))
-    found = discover(tmp_path, **ways, before=first.names_seen)
-    assert (found.timepoints, found.missing, found.waiting) == (6, (), ())
+    found = discover(tmp_path, **ways, previous_names=first.tiff_names)
+    assert (found.timepoints, found.holes, found.waiting_files) == (6, (), ())
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -161,14 +161,14 @@ def test_what_arrives_for_a_hole_waits_alone(tmp_path):
 def test_a_new_channel_or_tile_takes_nothing_away(tmp_path, missing):
     drop(tmp_path, *(f"CH0_{t}_x0.tif" for t in range(3)))
     ways = {"pattern": "CH{channel}_{timepoint}_x{x}.tif", "settle": 30, "missing": missing}
-    before = discover(tmp_path, **ways).names_seen
+    before = discover(tmp_path, **ways).tiff_names
     for new, age, incomplete in [("CH1_0_x0.tif", 100, 1), ("CH0_1_x1.tif", 100, 2), ("CH0_1_x1.tif", 0, 1)]:
         drop(tmp_path, new, age=age)
-        message = refusal(tmp_path, before=before, **ways)
+        message = refusal(tmp_path, previous_names=before, **ways)
         assert f"an earlier run had read CH0_{incomplete}_x0.tif, of a timepoint that is no longer complete" in message
         (tmp_path / new).unlink()
     drop(tmp_path, "CH1_0_x0.tif", age=0)
-    assert discover(tmp_path, before=before, **ways).names_seen == before
+    assert discover(tmp_path, previous_names=before, **ways).tiff_names == before
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -184,15 +184,15 @@ def test_no_arrival_takes_a_volume_away(tmp_path_factory, early, later, young, m
         return
     drop(folder, *(f"CH{c}_{t}.tif" for c, t in later))
     drop(folder, *(touched := {f"CH{c}_{t}.tif" for c, t in young}), age=0)
-    if touched & set(first.names_seen):
-        assert "after an earlier run had read" in refusal(folder, before=first.names_seen, **ways)
+    if touched & set(first.tiff_names):
+        assert "after an earlier run had read" in refusal(folder, previous_names=first.tiff_names, **ways)
         return
     try:
-        second = discover(folder, before=first.names_seen, **ways)
+        second = discover(folder, previous_names=first.tiff_names, **ways)
     except InputError:  # too much is missing, with what came later
         return
-    assert set(first.names_seen) <= set(second.names_seen)
-    assert not touched & set(second.names_seen)
+    assert set(first.tiff_names) <= set(second.tiff_names)
+    assert not touched & set(second.tiff_names)
     assert second.timepoints >= first.timepoints
 
 
@@ -202,7 +202,7 @@ def test_files_from_the_future_are_the_clocks_fault(tmp_path):
     drop(tmp_path, "CH0_0.tif", age=-3600)
     message = refusal(tmp_path, TEMPLATE, settle=30)
     assert f"(1 dated 3600 s in the future: {clocks}); run again in 36" in message
-    message = refusal(tmp_path, TEMPLATE, settle=30, before=["CH0_0.tif"])
+    message = refusal(tmp_path, TEMPLATE, settle=30, previous_names=["CH0_0.tif"])
     assert f"CH0_0.tif, dated 3600 s in the future, changed after an earlier run had read it; {clocks}; run" in message
     drop(tmp_path, "CH0_0.tif")
     drop(tmp_path, "CH0_1.tif", age=-60)
@@ -230,7 +230,7 @@ def test_only_whole_and_settled_timepoints_are_taken(tmp_path_factory, settled):
     except InputError:  # nothing is whole yet, or something before a whole timepoint is missing
         assert not whole or len(whole) <= max(whole) - min(t for t, _, _ in settled)
         return
-    assert found == discover(folder, template, names=found.names_seen)
+    assert found == discover(folder, template, names=found.tiff_names)
     taken = {piece.path.name for volume in found.volumes for piece in volume.tiles[0].pieces}
     times = {t for t, c, z in settled if name(c, t, z) in taken}
     assert taken == {name(c, t, z) for t in times for c in channels for z in planes}

@@ -1,18 +1,18 @@
 """From file names to volumes: which files are which channel, timepoint and tile.
 
-`discover` runs whenever the Snakefile is parsed, so it lists folders and at most looks at the sizes and times of files:
-it opens none, and nothing heavy is imported. `open` does both.
+`discover` runs whenever the Snakefile is parsed, so it only lists folders and looks at sizes and times of files: it
+opens no file, and this module imports nothing heavy. `open` does both.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lightsheet.acquisition.gaps import check_timepoints, list_sites, refuse_partial_volumes
+from lightsheet.acquisition.gaps import check_missing_timepoints, list_sites, refuse_partial_volumes
 from lightsheet.acquisition.listing import Reasons, list_tiffs, make_natural_key, read_names
 from lightsheet.acquisition.model import Acquisition, Piece, Position, Tile, Volume
-from lightsheet.acquisition.seconds import find_seconds
-from lightsheet.acquisition.settling import find_waiting
+from lightsheet.acquisition.seconds import find_times
+from lightsheet.acquisition.settling import find_waiting_files
 from lightsheet.acquisition.time_axis import NamedFile, Site, find_varying_counters, group_volumes
 
 
@@ -23,7 +23,7 @@ def discover(
     *,
     missing: str = "error",
     settle: float = 0,
-    before: Collection[str] = (),
+    previous_names: Collection[str] = (),
     names: Sequence[str] | None = None,
 ) -> Acquisition:
     """Find the volumes of a folder.
@@ -31,7 +31,7 @@ def discover(
     Parameters
     ----------
     folder : Path or str
-        Listed with as many subfolders inside one another as the pattern has.
+        Listed with its subfolders, as deep as the pattern has folders.
     pattern : str
         A preset or a template, as for `parse_name`.
     ignore : sequence of str
@@ -39,21 +39,20 @@ def discover(
     missing : str
         "error", or "fill": a timepoint that a channel lacks becomes a volume without tiles.
     settle : float
-        Seconds, above 0 while a microscope still writes: files modified later, and with them the timepoints from
-        theirs on, are left for the next run, and so are the last timepoints if something of them has yet to come.
-    before : collection of str
-        `Acquisition.names_seen` of an earlier run, from which settling takes nothing away: where a file modified later
-        is for a hole among its timepoints, only that volume is left for the next run.
+        Seconds for which a finished file has not been modified; above 0 while a microscope still writes. Younger
+        files, and all timepoints from theirs on, are left for the next run, and so are incomplete last timepoints.
+    previous_names : collection of str
+        `Acquisition.tiff_names` of an earlier run, none of which is left for the next run. Where a young file fills a
+        hole among its timepoints, only that volume is left.
     names : sequence of str, optional
-        The folder's TIFFs, as `Acquisition.names_seen` gave them: the disk is not looked at.
+        The folder's TIFFs, as `Acquisition.tiff_names` gave them: the disk is not looked at.
 
     Returns
     -------
     Acquisition
-        Complete but for its holes: every channel has every timepoint, and every volume all of its tiles, each of
-        one file, or of one per plane or part. The time axis is the number that varies among the files of one
-        channel and tile and tells them apart: a template's timepoint, stackNNNN, NNNNt, Iter, or several of them
-        together; where no number varies, the order in time.
+        Complete but for its holes: every channel has every timepoint, and every volume all of its tiles, each of one
+        file, or of one per plane or part. The time axis is the number that tells the files of one channel and tile
+        apart: a template's timepoint, stackNNNN, NNNNt, Iter, or several of them together, or else the order in time.
 
     Raises
     ------
@@ -63,61 +62,57 @@ def discover(
         two files are one volume.
     """
     folder = Path(folder)
-    found = list_tiffs(folder, pattern) if names is None else names
-    files, left_out = read_names(folder, found, pattern, ignore)
+    tiffs = list_tiffs(folder, pattern) if names is None else names
+    files, excluded = read_names(folder, tiffs, pattern, ignore)
     waiting = {}
     if settle and names is None:
-        waiting = find_waiting(folder, files, settle, frozenset(before))
+        waiting = find_waiting_files(folder, files, settle, frozenset(previous_names))
     files = [file for file in files if file.name not in waiting]
-    return _arrange(folder, files, missing, left_out, tuple(waiting.items()))
+    return _arrange(folder, files, missing, excluded, tuple(waiting.items()))
 
 
-def _arrange(
-    folder: Path,
-    files: list[NamedFile],
-    missing: str,
-    left_out: Reasons,
-    waiting: Reasons,
-) -> Acquisition:
-    volumes = group_volumes(folder, files)
+def _arrange(folder: Path, files: list[NamedFile], missing: str, excluded: Reasons, waiting: Reasons) -> Acquisition:
+    """Put the files in order of time, channel and tile."""
+    groups = group_volumes(folder, files)
     wavelengths = {file.channel: file.wavelength for file in files}
     channels = tuple(sorted(wavelengths, key=make_natural_key))
-    numbers, holes = check_timepoints(folder, volumes, channels, missing)
-    refuse_partial_volumes(folder, volumes)
-    seconds, since_start, irregular = find_seconds(volumes, numbers)
-    sites = list_sites(files)
-    ranks = [{value: rank for rank, value in enumerate(values)} for values in sites[:3]]
+    numbers, holes = check_missing_timepoints(folder, groups, channels, missing)
+    refuse_partial_volumes(folder, groups)
+    times = find_times(groups, numbers)
+    *grid, _ = list_sites(files)
+    ranks = [{value: rank for rank, value in enumerate(values)} for values in grid]
     return Acquisition(
         folder=folder,
         channels=channels,
         wavelengths={channel: wavelengths[channel] for channel in channels},
         timepoints=len(numbers),
-        grid=(len(sites[0]), len(sites[1]), len(sites[2])),
-        seconds=seconds,
+        grid=(len(grid[0]), len(grid[1]), len(grid[2])),
+        seconds=times.timepoints,
         volumes=tuple(
             Volume(
                 channel,
                 timepoint,
-                since_start.get((number, channel)),
-                _tiles(folder, volumes.get((number, channel), {}), ranks),
+                times.volumes.get((number, channel)),
+                _make_tiles(folder, groups.get((number, channel), {}), ranks),
             )
             for timepoint, number in enumerate(numbers)
             for channel in channels
         ),
-        left_out=left_out,
-        remarks=(*_remarks_on_names(files, len(numbers)), *holes, *irregular),
-        waiting=waiting,
+        excluded_files=excluded,
+        remarks=(*_remark_on_names(files, len(numbers)), *holes, *times.remarks),
+        waiting_files=waiting,
     )
 
 
-def _tiles(folder: Path, files: dict[Site, NamedFile], ranks: list[dict[int, int]]) -> tuple[Tile, ...]:
+def _make_tiles(folder: Path, files: dict[Site, NamedFile], ranks: list[dict[int, int]]) -> tuple[Tile, ...]:
+    """Stack the files of a volume by tile; `ranks` turns z, y, x of the names into indices of the grid."""
     pieces: dict[Position, list[Piece]] = defaultdict(list)
     for z, y, x, number in sorted(files):
         pieces[ranks[0][z], ranks[1][y], ranks[2][x]].append(Piece(folder / files[z, y, x, number].name))
     return tuple(Tile(position, tuple(stack)) for position, stack in pieces.items())
 
 
-def _remarks_on_names(files: list[NamedFile], timepoints: int) -> list[str]:
+def _remark_on_names(files: list[NamedFile], timepoints: int) -> list[str]:
     remarks = []
     if len(prefixes := sorted({file.prefix for file in files}, key=make_natural_key)) > 1:
         remarks.append(f"The file names begin in {len(prefixes)} ways: {', '.join(map(repr, prefixes[:3]))}.")

@@ -1,6 +1,6 @@
 """What is missing: timepoints of a channel, tiles of a mosaic, planes of a tile; and what has yet to arrive.
 
-Like `acquisition.discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
+Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
 from collections import defaultdict
@@ -20,136 +20,92 @@ def list_sites(files: Iterable[NamedFile]) -> list[list[int]]:
     return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
 
 
-def find_unfinished(volumes: Volumes, changing: Collection[str], before: Collection[str] = ()) -> set[str]:
-    """Find the files whose timepoints, at the end of the time axis, or whose volumes have yet to be finished.
+def find_unfinished(volumes: Volumes, young: Collection[str], previous: Collection[str] = ()) -> set[str]:
+    """Find the names of all files that belong to timepoints or volumes which are not finished.
 
-    Parameters
-    ----------
-    volumes : dict
-        The files by number on the time axis and channel, then by site.
-    changing : collection of str
-        Names of the files that may not be whole yet.
-    before : collection of str
-        Names of the files of an earlier run.
-
-    Returns
-    -------
-    set of str
-        Names of all files from the first timepoint on that has a changing file, and those of the timepoints before
-        it that lack a channel, a tile or a piece, back to the last that lacks none; but of a volume that was a hole in
-        the earlier run, before its last timepoint, a changing file holds back no other volume.
+    These are the timepoints from the first on that has a young file, which may not be whole yet, and those before it
+    that lack a channel, a tile or a piece, back to the last that lacks none. But a young file for a hole of an earlier
+    run, which had read the files `previous`, holds back its own volume only.
     """
-    filling = _find_filling(volumes, changing, before)
-    late = {file.name for sites in filling.values() for file in sites.values()}
+    filling = _find_filling(volumes, young, previous)
+    unfinished = {file.name for sites in filling.values() for file in sites.values()}
     volumes = {key: sites for key, sites in volumes.items() if key not in filling}
     files: dict[int, list[NamedFile]] = defaultdict(list)
     for (number, _), sites in volumes.items():
         files[number] += sites.values()
     whole = len({channel for _, channel in volumes}) * prod(map(len, list_sites(chain.from_iterable(files.values()))))
     numbers = sorted(files)
-    changed = [number for number in numbers if any(file.name in changing for file in files[number])]
-    end = numbers.index(changed[0]) if changed else len(numbers)
+    changing = [number for number in numbers if any(file.name in young for file in files[number])]
+    end = numbers.index(changing[0]) if changing else len(numbers)
     while end and len(files[numbers[end - 1]]) < whole:
         end -= 1
-    return late | {file.name for number in numbers[end:] for file in files[number]}
+    return unfinished | {file.name for number in numbers[end:] for file in files[number]}
 
 
-def _find_filling(volumes: Volumes, changing: Collection[str], before: Collection[str]) -> Volumes:
-    """Find volumes with changing files before the last timepoint of an earlier run, made of the files `before`."""
-    read = [n for (n, _), sites in volumes.items() if any(file.name in before for file in sites.values())]
-    last = max(read, default=None)
+def _find_filling(volumes: Volumes, young: Collection[str], previous: Collection[str]) -> Volumes:
+    """Find the volumes with young files that were holes before the last timepoint of an earlier run."""
+    numbers = [n for (n, _), sites in volumes.items() if any(file.name in previous for file in sites.values())]
+    last = max(numbers, default=None)
     return {
         (number, channel): sites
         for (number, channel), sites in volumes.items()
-        if last is not None and number < last and any(file.name in changing for file in sites.values())
+        if last is not None and number < last and any(file.name in young for file in sites.values())
     }
 
 
-def check_timepoints(folder: Path, volumes: Volumes, channels: Iterable[str], missing: str) -> tuple[range, list[str]]:
-    """See that every channel has every timepoint, or say which it lacks.
+def check_missing_timepoints(
+    folder: Path, volumes: Volumes, channels: Iterable[str], missing: str
+) -> tuple[range, list[str]]:
+    """Find the timepoints that a channel lacks; return the time axis of all channels, and remarks on its holes.
 
-    Parameters
-    ----------
-    folder : Path
-        What the error names.
-    volumes : dict
-        The files by number on the time axis and channel, then by site.
-    channels : iterable of str
-        All channels, in the order in which they are spoken of.
-    missing : str
-        "error", or "fill" to accept holes.
-
-    Returns
-    -------
-    numbers : range
-        Of the time axis, from the first to the last of all channels.
-    remarks : list of str
-        A sentence on the holes, if there are any.
-
-    Raises
-    ------
-    InputError
-        If a channel lacks a number of the time axis, and holes are an error, or most of them would be in all
-        channels, so that the numbers hardly count timepoints.
+    Holes are an error if `missing` is "error", or if there are more holes than timepoints: then the numbers hardly
+    count timepoints.
     """
     present: dict[str, set[int]] = defaultdict(set)
     for number, channel in volumes:
         present[channel].add(number)
     used = set.union(*present.values())
     numbers = range(min(used), max(used) + 1)
-    lacking = {c: runs for c in channels if (runs := _runs_without(present[c], numbers))}
-    if not lacking:
+    gaps = {c: runs for c in channels if (runs := _find_gaps(present[c], numbers))}
+    if not gaps:
         return numbers, []
-    what = "; ".join(f"{channel} lacks timepoint {_as_text(runs)}" for channel, runs in lacking.items())
+    what = "; ".join(f"{channel} lacks timepoint {_format_runs(runs)}" for channel, runs in gaps.items())
     what += f" (of {numbers[0]} to {numbers[-1]})"
     fillable = len(numbers) <= 2 * len(used)
     if missing == "fill" and fillable:
         return numbers, [f"Missing, and recorded as holes: {what}, as the names count."]
     if missing == "fill":
         what += "; more timepoints are missing than there are, so these numbers hardly count timepoints"
-    rest = _way_out(volumes, present, lacking)
+    rest = _suggest_remedy(volumes, present, gaps)
     hint = ", or have holes recorded (input.missing: fill)" if fillable else ""
     raise InputError(f"{folder}: {what}; copy what is missing into the folder, {rest} (input.ignore){hint}")
 
 
-def _way_out(volumes: Volumes, present: dict[str, set[int]], lacking: dict[str, Runs]) -> str:
+def _suggest_remedy(volumes: Volumes, present: dict[str, set[int]], gaps: dict[str, Runs]) -> str:
     """Say which files to leave out for the rest to be complete."""
-    if stray := [c for c in lacking if len(present[c]) == 1]:
-        alone = [next(iter(volumes[min(present[c]), c].values())) for c in stray]
-        return "or leave " + ", ".join(file.name for file in alone) + " out"
+    if stray := [c for c in gaps if len(present[c]) == 1]:
+        files = [next(iter(volumes[min(present[c]), c].values())) for c in stray]
+        return "or leave " + ", ".join(file.name for file in files) + " out"
     complete = set.intersection(*present.values())
-    if complete and not _runs_without(complete, range(min(complete), max(complete) + 1)):
+    if complete and not _find_gaps(complete, range(min(complete), max(complete) + 1)):
         return "or leave the other files of those timepoints out"
     return "or leave the files on one side of the gap out"
 
 
-def _runs_without(present: set[int], numbers: range) -> Runs:
+def _find_gaps(present: set[int], numbers: range) -> Runs:
     """List the runs of numbers that are not present."""
     edges = [numbers.start - 1, *sorted(present), numbers.stop]
     return [(before + 1, after - 1) for before, after in pairwise(edges) if after - before > 1]
 
 
-def _as_text(runs: Runs, shown: int = 5) -> str:
-    text = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs[:shown])
-    more = sum(high - low + 1 for low, high in runs[shown:])
+def _format_runs(runs: Runs, limit: int = 5) -> str:
+    text = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs[:limit])
+    more = sum(high - low + 1 for low, high in runs[limit:])
     return f"{text} and {more} more" if more else text
 
 
 def refuse_partial_volumes(folder: Path, volumes: Volumes) -> None:
-    """See that tiles and pieces are evenly spaced, and that every volume has all of them.
-
-    Parameters
-    ----------
-    folder : Path
-        What the error names.
-    volumes : dict
-        The files by number on the time axis and channel, then by site.
-
-    Raises
-    ------
-    InputError
-        If a row of tiles, or a piece of all tiles is missing, or one site of a volume.
-    """
+    """Refuse tiles or planes at uneven distances, a part that all tiles lack, and volumes that lack a site."""
     sites = list_sites(file for files in volumes.values() for file in files.values())
     word = "part" if any("part" in file.numbers for file in next(iter(volumes.values())).values()) else "plane"
     for axis, values in zip("zyx", sites[:3], strict=True):

@@ -13,20 +13,22 @@ from itertools import product
 
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
 from lightsheet.acquisition.names import name_channel
-from lightsheet.acquisition.page_order import PageLayout, _count_pages, _follow, _listed, _name, _parse_axes, _trust
+from lightsheet.acquisition.page_order import PageLayout, count_tile_pages, find_layout, format_sizes, name_tile
 from lightsheet.sources import FileMetadata, read_metadata
 from lightsheet.system import InputError
 
+Seconds = tuple[float | None, ...]
+
 
 def unfold_hyperstack(
-    acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None, found: FileMetadata | None = None
+    acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None, metadata: FileMetadata | None = None
 ) -> Acquisition:
     """Make a volume of each channel and timepoint that lie in the same files.
 
     Parameters
     ----------
     acquisition : Acquisition
-        From `acquisition.discover`: each of its volumes is all that its files hold.
+        From `discover`: each of its volumes is all that its files hold.
     axes : str
         "auto": as the tile's metadata says; where it says nothing, all pages are planes of one volume. Else
         the order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the
@@ -35,7 +37,7 @@ def unfold_hyperstack(
     tile : Tile, optional
         The one to look at, like which all others are taken to be; else the first. Of the others, only those of
         several files are opened, to count their pages.
-    found : Metadata, optional
+    metadata : FileMetadata, optional
         That of the tile's first file, if it has been read.
 
     Returns
@@ -51,124 +53,114 @@ def unfold_hyperstack(
         If `axes` cannot be understood, the metadata contradicts the number of pages or does not tell enough, or
         a tile of several files has more or fewer pages than that.
     """
-    given = _parse_axes(axes)
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
-    found = found or read_metadata(tile.pieces[0].path)
-    layout = _follow(given, found, tile, axes) if given else _trust(found, tile)
+    metadata = metadata or read_metadata(tile.pieces[0].path)
+    layout = find_layout(axes, metadata, tile)
     timepoints = layout.sizes["T"] if layout else 1
-    if timepoints < found.own.get("T", 1):  # what the metadata takes for timepoints are planes
-        found = found._replace(interval=None, times=())
+    if timepoints < metadata.file_sizes.get("T", 1):  # what the metadata takes for timepoints are planes
+        metadata = metadata._replace(interval=None, times=())
     if layout and timepoints * layout.sizes["C"] > 1:
-        acquisition = _unfold(acquisition, layout, found)
-    return _timed(acquisition, found)
+        acquisition = _unfold(acquisition, layout, metadata)
+    return _add_seconds(acquisition, metadata)
 
 
-def _unfold(acquisition: Acquisition, layout: PageLayout, found: FileMetadata) -> Acquisition:
+def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata) -> Acquisition:
     """Replace each volume by the T x C volumes in its files."""
-    names = _name_channels(acquisition, layout.sizes["C"], found)
+    timepoints, channels = layout.sizes["T"], layout.sizes["C"]
+    names = _name_channels(acquisition, channels, metadata)
     rank = {name: index for index, name in enumerate(names.values())}
-    volumes = [new for old in acquisition.volumes for new in _split(old, layout, names, found)]
-    wavelengths = found.wavelengths if len(found.wavelengths) == layout.sizes["C"] else (None,) * layout.sizes["C"]
-    times = range(layout.sizes["T"])
-    seconds = tuple(_later(start, t, layout, found) for start in acquisition.seconds or () for t in times)
+    offsets = _find_seconds(metadata, timepoints)
+    volumes = [new for old in acquisition.volumes for new in _split_volume(old, layout, names, offsets)]
+    wavelengths = metadata.wavelengths if len(metadata.wavelengths) == channels else (None,) * channels
+    seconds = tuple(_add(start, offset) for start in acquisition.seconds or () for offset in offsets)
     return replace(
         acquisition,
         channels=tuple(names.values()),
         wavelengths={name: wavelengths[c] or acquisition.wavelengths[old] for (old, c), name in names.items()},
-        timepoints=acquisition.timepoints * len(times),
+        timepoints=acquisition.timepoints * timepoints,
         seconds=None if set(seconds) <= {None} else seconds,
         volumes=tuple(sorted(volumes, key=lambda volume: (volume.timepoint, rank[volume.channel]))),
-        remarks=(*acquisition.remarks, f"The pages of each file are {layout.axes}: {_listed(layout.sizes)}."),
+        remarks=(*acquisition.remarks, f"The pages of each file are {layout.axes}: {format_sizes(layout.sizes)}."),
     )
 
 
-def _name_channels(acquisition: Acquisition, count: int, found: FileMetadata) -> dict[tuple[str, int], str]:
+def _name_channels(acquisition: Acquisition, count: int, metadata: FileMetadata) -> dict[tuple[str, int], str]:
     """Name each channel of the names and index in the file."""
     if count == 1:
         return {(channel, 0): channel for channel in acquisition.channels}
-    inner = [name_channel({"channel": int(n) if re.fullmatch("[0-9]+", n) else n}) for n in found.channels]
+    inner = [name_channel({"channel": int(n) if re.fullmatch("[0-9]+", n) else n}) for n in metadata.channels]
     if len(inner) != count or len(set(inner)) < count:
         inner = [f"ch{index}" for index in range(count)]
-    alone = acquisition.channels == ("ch0",)  # what names without a channel are given
+    is_unnamed = acquisition.channels == ("ch0",)  # by `name_channel`, where the file names carry no channel
     return {
-        (channel, index): name if alone else f"{channel}_{name}"
+        (channel, index): name if is_unnamed else f"{channel}_{name}"
         for channel in acquisition.channels
         for index, name in enumerate(inner)
     }
 
 
-def _split(
-    volume: Volume, layout: PageLayout, names: Mapping[tuple[str, int], str], found: FileMetadata
+def _split_volume(
+    volume: Volume, layout: PageLayout, names: Mapping[tuple[str, int], str], offsets: Seconds
 ) -> Iterator[Volume]:
-    """Yield the volumes that lie in the files of one."""
-    times, channels = layout.sizes["T"], layout.sizes["C"]
-    counts = [_page_counts(tile, layout) for tile in volume.tiles]
-    for t, c in product(range(times), range(channels)):
-        pages = _pages(layout, t, c)
+    """Yield the volumes that lie in the files of one; `offsets` are the seconds from its first timepoint to each."""
+    counts = [_count_expected_pages(tile, layout) for tile in volume.tiles]
+    for (t, offset), c in product(enumerate(offsets), range(layout.sizes["C"])):
+        pages = layout.locate_planes(t, c)
         yield replace(
             volume,
             channel=names[volume.channel, c],
-            timepoint=volume.timepoint * times + t,
-            seconds=_later(volume.seconds, t, layout, found),
+            timepoint=volume.timepoint * len(offsets) + t,
+            seconds=_add(volume.seconds, offset),
             tiles=tuple(
-                replace(tile, pieces=_cut(pages, tile, counted))
-                for tile, counted in zip(volume.tiles, counts, strict=True)
+                replace(tile, pieces=_share_pages(pages, tile, numbers))
+                for tile, numbers in zip(volume.tiles, counts, strict=True)
             ),
         )
 
 
-def _pages(layout: PageLayout, t: int, c: int) -> range:
-    """Where the planes of a volume stand among a tile's pages."""
-    strides = {axis: math.prod(layout.sizes[a] for a in layout.axes[i + 1 :]) for i, axis in enumerate(layout.axes)}
-    start = t * strides["T"] + c * strides["C"]
-    return range(start, start + (layout.sizes["Z"] - 1) * strides["Z"] + 1, strides["Z"])
-
-
-def _cut(pages: range, tile: Tile, counts: list[int]) -> tuple[Piece, ...]:
-    """Give each file of a tile, whose pages follow each other, its share of a range of them."""
-    pieces = []
-    begin = 0
-    for piece, count in zip(tile.pieces, counts, strict=True):
-        inside = pages[bisect_left(pages, begin) : bisect_left(pages, begin + count)]
-        if inside:
-            pieces.append(Piece(piece.path, range(inside[0] - begin, inside[-1] - begin + 1, pages.step)))
-        begin += count
-    return tuple(pieces)
-
-
-def _page_counts(tile: Tile, layout: PageLayout) -> list[int]:
+def _count_expected_pages(tile: Tile, layout: PageLayout) -> list[int]:
     """Tell how many pages each file of a tile has; where it is one file, all: ingest refuses it if it has not."""
     expected = math.prod(layout.sizes.values())
     if len(tile.pieces) == 1:
         return [expected]
-    counts = _count_pages(tile)
+    counts = count_tile_pages(tile)
     if sum(counts) != expected:
         raise InputError(
-            f"{_name(tile)} has {sum(counts)} pages, but {expected} are expected "
-            f"({_listed(layout.sizes)}); copy it again, or leave it out with input.ignore"
+            f"{name_tile(tile)} has {sum(counts)} pages, but {expected} are expected "
+            f"({format_sizes(layout.sizes)}); copy it again, or leave it out with input.ignore"
         )
     return counts
 
 
-def _later(seconds: float | None, t: int, layout: PageLayout, found: FileMetadata) -> float | None:
-    """Seconds at the t-th timepoint of a file that begins at `seconds`."""
-    times = _times(found, layout.sizes["T"])
-    return None if seconds is None or times is None else seconds + times[t]
+def _share_pages(pages: range, tile: Tile, counts: list[int]) -> tuple[Piece, ...]:
+    """Give each file of a tile, whose pages follow each other, its share of a range of them."""
+    pieces = []
+    begin = 0
+    for piece, count in zip(tile.pieces, counts, strict=True):
+        share = pages[bisect_left(pages, begin) : bisect_left(pages, begin + count)]
+        if share:
+            pieces.append(Piece(piece.path, range(share[0] - begin, share[-1] - begin + 1, pages.step)))
+        begin += count
+    return tuple(pieces)
 
 
-def _timed(acquisition: Acquisition, found: FileMetadata) -> Acquisition:
+def _add_seconds(acquisition: Acquisition, metadata: FileMetadata) -> Acquisition:
     """Add the seconds where only the metadata knows them."""
-    times = _times(found, acquisition.timepoints)
-    if acquisition.seconds is not None or times is None or acquisition.timepoints == 1:
+    seconds = _find_seconds(metadata, acquisition.timepoints)
+    if acquisition.seconds is not None or None in seconds or acquisition.timepoints == 1:
         return acquisition
-    volumes = tuple(replace(volume, seconds=times[volume.timepoint]) for volume in acquisition.volumes)
-    return replace(acquisition, seconds=times, volumes=volumes)
+    volumes = tuple(replace(volume, seconds=seconds[volume.timepoint]) for volume in acquisition.volumes)
+    return replace(acquisition, seconds=seconds, volumes=volumes)
 
 
-def _times(found: FileMetadata, count: int) -> tuple[float, ...] | None:
-    """Seconds from the first of so many timepoints to each: as recorded, or else as set."""
-    if len(found.times) == count:
-        return found.times
-    if found.interval is None and count > 1:
-        return None
-    return tuple(t * (found.interval or 0.0) for t in range(count))
+def _find_seconds(metadata: FileMetadata, count: int) -> Seconds:
+    """Find the seconds from the first of so many timepoints to each: as recorded, or else as set, or else None."""
+    if len(metadata.times) == count:
+        return metadata.times
+    if metadata.interval is None and count > 1:
+        return (None,) * count
+    return tuple(t * (metadata.interval or 0.0) for t in range(count))
+
+
+def _add(start: float | None, offset: float | None) -> float | None:
+    return None if start is None or offset is None else start + offset

@@ -47,15 +47,8 @@ def open(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = (
             pixels = read(tile.pieces, shape, dtype)
             blocks[*place, *tile.position] = da.from_delayed(pixels, (1, 1, *shape), dtype)  # type: ignore[no-untyped-call]
     extent = (len(acquisition.channels), acquisition.timepoints, *acquisition.grid)
-    array: dask.array.Array = da.block(_nest(blocks, extent))  # type: ignore[no-untyped-call]
+    array: dask.array.Array = da.block(_nest_blocks(blocks, extent))  # type: ignore[no-untyped-call]
     return array
-
-
-def _nest(blocks: dict[tuple[int, ...], Any], extent: tuple[int, ...], index: tuple[int, ...] = ()) -> Any:
-    """Arrange blocks as lists of lists, one depth an axis."""
-    if len(index) == len(extent):
-        return blocks[index]
-    return [_nest(blocks, extent, (*index, i)) for i in range(extent[len(index)])]
 
 
 def _read_block(pieces: Sequence[Piece], shape: tuple[int, ...], dtype: "np.dtype[Any]") -> "np.ndarray[Any, Any]":
@@ -64,3 +57,10 @@ def _read_block(pieces: Sequence[Piece], shape: tuple[int, ...], dtype: "np.dtyp
             first = f"the first tile of the acquisition {shape} {dtype}"
             raise InputError(f"{pieces[0].path}: is {stack.shape} {stack.dtype}, {first}")
         return stack[:, :][None, None]
+
+
+def _nest_blocks(blocks: dict[tuple[int, ...], Any], extent: tuple[int, ...], index: tuple[int, ...] = ()) -> Any:
+    """Arrange blocks as lists of lists, one depth an axis."""
+    if len(index) == len(extent):
+        return blocks[index]
+    return [_nest_blocks(blocks, extent, (*index, i)) for i in range(extent[len(index)])]

@@ -1,4 +1,4 @@
-"""What an acquisition is made of: pieces of files, tiles, volumes."""
+"""What an acquisition is made of: volumes, their tiles, and the pieces of files that make a tile."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Volume:
-    """One timepoint of one channel; no tiles: it is missing, a hole.
+    """One timepoint of one channel; a hole, if it has no tiles.
 
     `seconds` since the acquisition's first volume, None where unknown.
     """
@@ -48,10 +48,10 @@ class Volume:
 class Acquisition:
     """A folder of TIFF stacks, understood.
 
-    Channels are in natural order, `wavelengths` in nm, `timepoints` their number, `grid` the number of tiles
-    along (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint,
-    then channel. `left_out` holds (file name, why) of every TIFF not used, `waiting` of every TIFF left for the
-    next run, `remarks` sentences for the person who runs it.
+    Channels are in natural order, `wavelengths` in nm, `timepoints` their number, `grid` the number of tiles along
+    (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint, then channel.
+    `excluded_files` holds (file name, why) of every TIFF that is not used, `waiting_files` of every TIFF that is left
+    for the next run, `remarks` sentences for the person who runs it.
     """
 
     folder: Path
@@ -61,9 +61,9 @@ class Acquisition:
     grid: Position
     seconds: tuple[float | None, ...] | None
     volumes: tuple[Volume, ...]
-    left_out: Reasons
+    excluded_files: Reasons
     remarks: tuple[str, ...]
-    waiting: Reasons = field(default=(), compare=False, repr=False)
+    waiting_files: Reasons = field(default=(), compare=False, repr=False)
 
     @property
     def interval(self) -> float | None:
@@ -71,17 +71,18 @@ class Acquisition:
         return find_interval(self.seconds or ())
 
     @property
-    def missing(self) -> tuple[tuple[str, int], ...]:
-        """Channel and timepoint of each hole."""
+    def holes(self) -> tuple[tuple[str, int], ...]:
+        """Channel and timepoint of each volume that is missing."""
         return tuple((volume.channel, volume.timepoint) for volume in self.volumes if not volume.tiles)
 
     @property
-    def names_seen(self) -> tuple[str, ...]:
-        """The TIFFs, relative to the folder, in or left out, from which `discover` makes this acquisition again."""
+    def tiff_names(self) -> tuple[str, ...]:
+        """The TIFFs, relative to the folder, used or excluded, from which `discover` makes this acquisition again."""
         paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
-        return (*(path.relative_to(self.folder).as_posix() for path in paths), *(name for name, _ in self.left_out))
+        excluded = (name for name, _ in self.excluded_files)
+        return (*(path.relative_to(self.folder).as_posix() for path in paths), *excluded)
 
     @property
     def waiting_remark(self) -> str | None:
         """A sentence on what is left for the next run; None if nothing is."""
-        return remark_on_waiting(self.waiting) if self.waiting else None
+        return remark_on_waiting(self.waiting_files) if self.waiting_files else None

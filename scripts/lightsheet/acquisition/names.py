@@ -1,6 +1,6 @@
-"""A file name to its fields: what a microscope wrote into the name, read by a preset or a template.
+"""The fields that a microscope wrote into a file's name, read by a preset or a template, and the channel they name.
 
-It is imported whenever the Snakefile is parsed, so it imports nothing heavy.
+Like `discover`, it runs whenever the Snakefile is parsed: it imports nothing heavy.
 """
 
 import re
@@ -17,24 +17,24 @@ Fields = dict[str, Value]
 _PROJECTIONS = ("MAX_", "MIP_")
 
 
-def _number_or_text(text: str) -> int | str:
+def _convert_number(text: str) -> int | str:
     return int(text) if re.fullmatch(r"[0-9]+", text) else text
 
 
-# What a group of a regular expression becomes: the field's name, and its value; the others are whole numbers.
+# The field that a group of a regular expression becomes, and how its text is read; other groups are whole numbers.
 _READERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "prefix": ("prefix", str),
     "camera": ("camera", str),
-    "channel": ("channel", _number_or_text),
+    "channel": ("channel", _convert_number),
     "filter": ("channel", str),
     "emission": ("channel", "Em{}".format),
     "wavelength": ("wavelength_nm", int),
-    "view": ("view", _number_or_text),
+    "view": ("view", _convert_number),
     "angle": ("view", "ANG{}".format),
     "phase": ("view", "PH{}".format),
     "view_angle": ("view", "Angle{}".format),
     "illumination": ("view", "Illum{}".format),
-    "position": ("position", _number_or_text),
+    "position": ("position", _convert_number),
     "label": ("position", str),
     "grid": ("position", int),
     "grid_number": ("position", int),
@@ -52,9 +52,9 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     Parameters
     ----------
     name : str
-        The file's path relative to the input folder, with "/": its name alone where `depth` of the pattern is 0.
+        The file's path relative to the input folder, with "/": its name alone where the pattern has no folders.
     pattern : str
-        A preset (see `presets`), or a template: ``"CH{channel}_{timepoint}.tif"``, with the fields prefix,
+        A preset (a key of `PRESETS`), or a template: ``"CH{channel}_{timepoint}.tif"``, with the fields prefix,
         camera, channel, view, position, wavelength (nm), timepoint, plane, part, x, y, z (tile), milliseconds
         (since the first timepoint) and any (ignored text). A field that occurs twice must have the same text;
         ``{any}`` need not. No field reaches across a "/".
@@ -74,50 +74,22 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
         If the name does not fit: where the reading stopped, and what was expected there, or which other format
         than TIFF it is; or if the pattern is neither a preset nor a template.
     """
-    forms = compile_pattern(pattern)
     if pattern in PRESETS and name.startswith(_PROJECTIONS):
         raise InputError(f"{name}: looks derived, it begins with {name[:4]!r}; only the camera's own files are read")
-    for regex in _compile(pattern):
+    for regex in _compile_regexes(pattern):
         if match := regex.match(name):
             return _read_fields(match)
-    raise InputError(explain_other_format(name) or _explain(name, pattern, forms))
+    raise InputError(explain_other_format(name) or _explain_misfit(name, pattern))
 
 
 def count_folders(pattern: str) -> int:
-    """Tell how many folders lie between the input folder and the files whose names fit a pattern.
-
-    Parameters
-    ----------
-    pattern : str
-        A preset or a template, as for `parse_name`.
-
-    Returns
-    -------
-    int
-        0 for files in the folder itself; a template's number of "/".
-
-    Raises
-    ------
-    InputError
-        As `compile_pattern`.
-    """
-    compile_pattern(pattern)
+    """Count the folders between the input folder and the files whose names fit a pattern."""
+    compile_pattern(pattern)  # refuses what is no pattern
     return DEPTHS.get(pattern, 0) if pattern in PRESETS else pattern.count("/")
 
 
 def suggest_preset(names: Sequence[str]) -> str | None:
-    """Find the preset that reads most of these names.
-
-    Parameters
-    ----------
-    names : sequence of str
-        As for `parse_name`.
-
-    Returns
-    -------
-    str or None
-        Of several that read equally many, the most particular; None where no preset reads any.
-    """
+    """Find the preset that reads most of these names, the first of several; None where none reads any."""
     counts = {preset: count_readable(names, preset) for preset in PRESETS}
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] else None
@@ -125,22 +97,15 @@ def suggest_preset(names: Sequence[str]) -> str | None:
 
 def count_readable(names: Sequence[str], preset: str) -> int:
     """Count the names, as for `parse_name`, that a preset reads."""
-    return sum(not name.startswith(_PROJECTIONS) and any(r.match(name) for r in _compile(preset)) for name in names)
+    regexes = _compile_regexes(preset)
+    return sum(not name.startswith(_PROJECTIONS) and any(r.match(name) for r in regexes) for name in names)
 
 
 def name_channel(fields: Fields) -> str:
     """Name a channel by all of view, camera, channel number and wavelength that its files' names carry.
 
-    Parameters
-    ----------
-    fields : dict
-        From `parse_name`.
-
-    Returns
-    -------
-    str
-        Such as ``CamA_ch1_560nm``, ``view1_ch0``, ``GFP``; ``ch0`` where the name carries none of them.
-        Fit for a folder: letters, digits, "." (not first) and "-", with "_" between the parts.
+    Such as ``CamA_ch1_560nm`` or ``GFP``, and ``ch0`` where they carry none. It is fit for a folder: letters, digits,
+    "." (not first) and "-", with "_" between the parts.
     """
     view, camera, channel = fields.get("view"), fields.get("camera"), fields.get("channel")
     parts = [
@@ -155,34 +120,16 @@ def name_channel(fields: Fields) -> str:
 
 @lru_cache
 def compile_pattern(pattern: str) -> tuple[Form, ...]:
-    """Turn a pattern into the forms that a name may have.
-
-    Parameters
-    ----------
-    pattern : str
-        A preset or a template, as for `parse_name`.
-
-    Returns
-    -------
-    tuple of Form
-        The first that fits counts.
-
-    Raises
-    ------
-    InputError
-        If it is no preset and has no fields, or a field that does not exist.
-    """
-    if pattern in PRESETS:
-        return PRESETS[pattern]
-    return (read_template(pattern),)
+    """Turn a preset or a template into the forms that a name may have; the first that fits counts."""
+    return PRESETS[pattern] if pattern in PRESETS else (read_template(pattern),)
 
 
 @lru_cache
-def _compile(pattern: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(_regex(form) for form in compile_pattern(pattern))
+def _compile_regexes(pattern: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(_compile_form(form) for form in compile_pattern(pattern))
 
 
-def _regex(parts: Form) -> re.Pattern[str]:
+def _compile_form(parts: Form) -> re.Pattern[str]:
     return re.compile("".join(part.regex for part in parts), re.ASCII | re.DOTALL)
 
 
@@ -196,10 +143,11 @@ def _read_fields(match: re.Match[str]) -> Fields:
     return fields
 
 
-def _explain(name: str, pattern: str, forms: tuple[Form, ...]) -> str:
+def _explain_misfit(name: str, pattern: str) -> str:
     """Say where the reading of a name stopped, in the form that came furthest."""
-    count, form = max(((_count_fitting(form, name), form) for form in forms), key=lambda found: found[0])
-    match = _regex(form[:count]).match(name)
+    forms = compile_pattern(pattern)
+    count, form = max(((_count_fitting_parts(form, name), form) for form in forms), key=lambda pair: pair[0])
+    match = _compile_form(form[:count]).match(name)
     end = match.end() if match else 0
     rest, expected = name[end:], form[count].expected
     if pattern in PRESETS and count == len(form) - 1 and (ending := re.search(form[count].regex, rest)):
@@ -210,5 +158,5 @@ def _explain(name: str, pattern: str, forms: tuple[Form, ...]) -> str:
     return f"{name}: does not fit the pattern {pattern!r}: reading stopped {where}, expected {expected}"
 
 
-def _count_fitting(form: Form, name: str) -> int:
-    return next(count for count in range(len(form) - 1, -1, -1) if _regex(form[:count]).match(name))
+def _count_fitting_parts(form: Form, name: str) -> int:
+    return next(count for count in range(len(form) - 1, -1, -1) if _compile_form(form[:count]).match(name))

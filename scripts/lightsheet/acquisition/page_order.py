@@ -1,4 +1,4 @@
-"""Which page of a file is which timepoint, channel and plane."""
+"""Which page of a file is which timepoint, channel and plane: as the user's axes say, or the file's metadata."""
 
 import math
 import re
@@ -18,93 +18,108 @@ class PageLayout(NamedTuple):
     axes: str
     sizes: Mapping[str, int]
 
+    def locate_planes(self, timepoint: int, channel: int) -> range:
+        """Return which of the tile's pages are the planes of a volume."""
+        strides = {axis: math.prod(self.sizes[a] for a in self.axes[i + 1 :]) for i, axis in enumerate(self.axes)}
+        start = timepoint * strides["T"] + channel * strides["C"]
+        return range(start, start + (self.sizes["Z"] - 1) * strides["Z"] + 1, strides["Z"])
+
+
+def find_layout(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | None:
+    """Find the layout of a tile's pages; None if all of them are planes of one volume."""
+    numbers = _parse_axes(axes)
+    return _follow_axes(numbers, metadata, tile, axes) if numbers else _follow_metadata(metadata, tile)
+
 
 def _parse_axes(axes: str) -> dict[str, int | None]:
-    """Letters but Y and X with their numbers, slowest first; nothing for "auto"."""
+    """Return the letters but Y and X with their numbers, slowest first; nothing for "auto"."""
     if axes == "auto":
         return {}
     parts = re.findall("([TCZ])([0-9]*)", axes)
-    given = {letter: int(number) if number else None for letter, number in parts}
-    if not _AXES.fullmatch(axes) or len(given) < len(parts) or 0 in given.values():
+    numbers = {letter: int(number) if number else None for letter, number in parts}
+    if not _AXES.fullmatch(axes) or len(numbers) < len(parts) or 0 in numbers.values():
         raise InputError(
             f"input.axes {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
             "TZCYX, or with numbers, TZ50C2YX"
         )
-    return given
+    return numbers
 
 
-def _follow(given: Mapping[str, int | None], found: FileMetadata, tile: Tile, axes: str) -> PageLayout | None:
+def _follow_axes(numbers: Mapping[str, int | None], metadata: FileMetadata, tile: Tile, axes: str) -> PageLayout | None:
     """Lay out the pages as the user says, with numbers from the metadata, or the one that the pages leave open."""
-    if given == {"Z": None}:
+    if numbers == {"Z": None}:
         return None
-    pages = sum(_count_pages(tile))
-    unknown = [axis for axis, number in given.items() if number is None]
+    pages = sum(count_tile_pages(tile))
+    unknown = [axis for axis, number in numbers.items() if number is None]
     if len(unknown) == 1:
-        guesses = [{unknown[0]: pages // math.prod(number for number in given.values() if number)}]
+        guesses = [{unknown[0]: pages // math.prod(number for number in numbers.values() if number)}]
     else:
-        known = [found.sizes, found.own]
-        if next(iter(given)) == "Z" and found.own == found.sizes and found.own.get("Z") == 1:  # each file is a plane
-            known.append({**found.own, "Z": len(tile.pieces)})
-        guesses = [{axis: told.get(axis, 0) for axis in unknown} for told in known]
+        guesses = [dict(metadata.sizes), dict(metadata.file_sizes)]
+        is_plane = metadata.file_sizes == metadata.sizes and metadata.file_sizes.get("Z") == 1
+        if next(iter(numbers)) == "Z" and is_plane:
+            guesses.append({**metadata.file_sizes, "Z": len(tile.pieces)})
     for guess in guesses:
-        sizes = {axis: guess.get(axis) or given.get(axis, 1) or 0 for axis in "TCZ"}
+        sizes = {axis: numbers.get(axis, 1) or guess.get(axis, 0) for axis in "TCZ"}
         if math.prod(sizes.values()) == pages:
-            return PageLayout("".join(axis for axis in "TCZ" if axis not in given) + "".join(given), sizes)
+            return PageLayout("".join(axis for axis in "TCZ" if axis not in numbers) + "".join(numbers), sizes)
     raise InputError(
-        f"{_name(tile)}: its {pages} pages are not whole volumes by input.axes {axes!r} and what its metadata says "
-        f"({_listed(found.sizes)}); correct input.axes, with all numbers but one, as in TZ50C2YX"
+        f"{name_tile(tile)}: its {pages} pages are not whole volumes by input.axes {axes!r} and what its metadata says "
+        f"({format_sizes(metadata.sizes)}); correct input.axes, with all numbers but one, as in TZ50C2YX"
     )
 
 
-def _trust(found: FileMetadata, tile: Tile) -> PageLayout | None:
+def _follow_metadata(metadata: FileMetadata, tile: Tile) -> PageLayout | None:
     """Lay out the pages as the metadata says; None if they are planes of one volume as far as it tells."""
-    if found.damaged:
+    if metadata.is_damaged:
         count_pages(tile.pieces[0].path)  # has its own sentence on what is no TIFF at all
         raise InputError(
             f"{tile.pieces[0].path}: its metadata is damaged, so that what its pages are is unknown; set input.axes: "
             "ZYX if they are the planes of one volume, or their order if they are not"
         )
-    if not found.sizes:
+    if not metadata.sizes:
         return None
-    sizes = _fit(found, sum(_count_pages(tile)), tile)
+    sizes = _choose_sizes(metadata, sum(count_tile_pages(tile)), tile)
     if sizes["T"] * sizes["C"] > 1 and sizes["Z"] == 1:
         raise InputError(
-            f"{found.source} says {_listed(sizes)}, volumes of a single plane; set input.axes: ZYX if its pages are "
-            "the planes of one volume, or another order if they are not"
+            f"{metadata.source} says {format_sizes(sizes)}, volumes of a single plane; set input.axes: ZYX if its "
+            "pages are the planes of one volume, or another order if they are not"
         )
-    if sizes["T"] * sizes["C"] > 1 and not found.axes:
+    if sizes["T"] * sizes["C"] > 1 and not metadata.axes:
         raise InputError(
-            f"{found.source} lists the pages in an order that is none of T, C and Z; export the files anew as TZCYX"
+            f"{metadata.source} lists the pages in an order that is none of T, C and Z; export the files anew as TZCYX"
         )
-    return PageLayout(found.axes, sizes)
+    return PageLayout(metadata.axes, sizes)
 
 
-def _fit(found: FileMetadata, pages: int, tile: Tile) -> Mapping[str, int]:
+def _choose_sizes(metadata: FileMetadata, pages: int, tile: Tile) -> Mapping[str, int]:
     """Choose what of the metadata a tile is: all, what its first file holds, or one timepoint or channel of it."""
-    for sizes in (found.sizes, found.own):
+    for sizes in (metadata.sizes, metadata.file_sizes):
         if sizes and math.prod(sizes.values()) == pages:
             return sizes
-    if found.own and found.own["T"] == found.own["C"] == 1:
+    if metadata.file_sizes and metadata.file_sizes["T"] == metadata.file_sizes["C"] == 1:
         return {"T": 1, "C": 1, "Z": pages}
-    subsets = [{**found.sizes, **dict.fromkeys(axes, 1)} for axes in ("TC", "T", "C")]
+    subsets = [{**metadata.sizes, **dict.fromkeys(axes, 1)} for axes in ("TC", "T", "C")]
     fitting = [sizes for sizes in subsets if math.prod(sizes.values()) == pages]
     if not fitting or any(sizes != fitting[0] for sizes in fitting):  # as many timepoints as channels: which is it?
         raise InputError(
-            f"{_name(tile)} has {pages} pages, but {found.source} describes {math.prod(found.sizes.values())} "
-            f"({_listed(found.sizes)}); copy what is missing, or say in input.axes what the pages are, "
-            "such as ZYX (all are planes) or TZ50C2YX"
+            f"{name_tile(tile)} has {pages} pages, but {metadata.source} describes "
+            f"{math.prod(metadata.sizes.values())} ({format_sizes(metadata.sizes)}); copy what is missing, or say in "
+            "input.axes what the pages are, such as ZYX (all are planes) or TZ50C2YX"
         )
     return fitting[0]
 
 
-def _count_pages(tile: Tile) -> list[int]:
+def count_tile_pages(tile: Tile) -> list[int]:
+    """Count the pages of each file of a tile."""
     return [count_pages(piece.path) for piece in tile.pieces]
 
 
-def _name(tile: Tile) -> str:
+def name_tile(tile: Tile) -> str:
+    """Name the files of a tile in an error."""
     first, *others = tile.pieces
     return f"{first.path} with {len(others)} more" if others else str(first.path)
 
 
-def _listed(sizes: Mapping[str, int]) -> str:
+def format_sizes(sizes: Mapping[str, int]) -> str:
+    """Write sizes as T=3, C=2, Z=4."""
     return ", ".join(f"{axis}={size}" for axis, size in sizes.items()) or "nothing"

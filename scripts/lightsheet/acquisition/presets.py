@@ -165,10 +165,10 @@ PRESETS: dict[str, tuple[Form, ...]] = {
     "plain": (_PLAIN,),
 }
 
-# Folders between input.folder and the files; none where not said.
+# How many folders lie between input.folder and the files; 0 for the other presets.
 DEPTHS = {"smartspim": 3}
 
-# What else microscopes write: the format by suffix, and what to do.
+# By suffix, the other formats that microscopes write, and what to do with them.
 OTHER_FORMATS: dict[str, tuple[str, str]] = {
     ".czi": ("a Zeiss CZI file", "export it as TIFF with ZEN, or with Fiji's Bio-Formats"),
     ".lsm": ("a Zeiss LSM file", "export it as TIFF with ZEN or Fiji"),
@@ -194,18 +194,7 @@ def is_tiff(name: str) -> bool:
 
 
 def explain_other_format(name: str) -> str | None:
-    """Say what to do with a file, or a folder, of a microscope's format that is not TIFF.
-
-    Parameters
-    ----------
-    name : str
-        With its suffix.
-
-    Returns
-    -------
-    str or None
-        A sentence that begins with the name; None where the suffix is not known.
-    """
+    """Say what to do with a file, or a folder, of another format than TIFF; None where its suffix is not known."""
     for suffix, (what, advice) in OTHER_FORMATS.items():
         if name.rstrip("/").lower().endswith(suffix):
             return f"{name}: is {what}, not a TIFF; {advice}"

@@ -1,54 +1,48 @@
-"""The seconds of each timepoint, from the clocks that file names carry."""
+"""The seconds at which timepoints and volumes were recorded, from the clocks in file names; and their steps."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 from lightsheet.acquisition.time_axis import CLOCKS, Volumes
 
 _IRREGULAR = 0.05  # of the median interval
 
 
-def find_seconds(
-    volumes: Volumes, numbers: Sequence[int]
-) -> tuple[tuple[float | None, ...] | None, dict[tuple[int, str], float], list[str]]:
-    """Find the seconds of each timepoint and of each volume, by the clock that knows the most of them.
+class Times(NamedTuple):
+    """Seconds since the first timepoint whose time is known, and sentences on missing, useless and irregular times.
 
-    Parameters
-    ----------
-    volumes : dict
-        The files by number on the time axis and channel, then by site.
-    numbers : sequence of int
-        The numbers on the time axis, increasing.
-
-    Returns
-    -------
-    seconds : tuple of float or None, or None
-        From the first timepoint whose time is known to each; None for one of which no file has a time, and at all
-        where no clock is in the names of two timepoints and increases from each to the next.
-    since_start : dict
-        The same for each volume whose names carry that clock, by number and channel.
-    remarks : list of str
-        Sentences on missing, useless and irregular times for the person who runs it.
+    `timepoints` has None for a timepoint of which no file has a time, and is None where no clock is of use; `volumes`
+    has those whose names carry the clock, by number on the time axis and channel.
     """
+
+    timepoints: tuple[float | None, ...] | None
+    volumes: dict[tuple[int, str], float]
+    remarks: list[str]
+
+
+def find_times(volumes: Volumes, numbers: Sequence[int]) -> Times:
+    """Find when timepoints, `numbers` on the time axis, and volumes begin, by the clock that knows the most of them."""
     files = [file for sites in volumes.values() for file in sites.values()]
     if not any(clock in file.numbers for clock in CLOCKS for file in files):
-        return None, {}, []
+        return Times(None, {}, [])
     # The relative clock stands at 0 where every timepoint was started as an acquisition of its own.
-    clock = max(CLOCKS, key=lambda clock: len(_earliest(_starts(volumes, clock))))
-    starts = _starts(volumes, clock)
-    earliest = _earliest(starts)
+    clock = max(CLOCKS, key=lambda clock: len(_find_earliest(_find_starts(volumes, clock))))
+    starts = _find_starts(volumes, clock)
+    earliest = _find_earliest(starts)
     if len(earliest) < min(2, len({number for number, _ in volumes})):
-        return None, {}, ["The times in the names are incomplete or do not increase: no seconds are known."]
+        return Times(None, {}, ["The times in the names are incomplete or do not increase: no seconds are known."])
     zero = min(earliest.values())
     seconds = tuple((earliest[number] - zero) / 1000 if number in earliest else None for number in numbers)
-    since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
     untimed = sum(clock not in file.numbers for file in files)
-    return seconds, since_start, remark_on_times(seconds, untimed, len(files))
+    remarks = [f"{untimed} of {len(files)} file names carry no time."] if untimed else []
+    since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
+    return Times(seconds, since_start, remarks + _remark_on_steps(seconds))
 
 
-def _starts(volumes: Volumes, clock: str) -> dict[tuple[int, str], int]:
-    """Read a clock's earliest time in each volume whose names carry it."""
+def _find_starts(volumes: Volumes, clock: str) -> dict[tuple[int, str], int]:
+    """Find a clock's earliest time in each volume whose names carry it."""
     return {
         volume: min(times)
         for volume, sites in volumes.items()
@@ -56,12 +50,23 @@ def _starts(volumes: Volumes, clock: str) -> dict[tuple[int, str], int]:
     }
 
 
-def _earliest(starts: dict[tuple[int, str], int]) -> dict[int, int]:
+def _find_earliest(starts: dict[tuple[int, str], int]) -> dict[int, int]:
     """Find the earliest time of each timepoint; of none, if one is not after that of the timepoint before."""
     earliest: dict[int, int] = {}
     for (number, _), start in sorted(starts.items()):
         earliest[number] = min(start, earliest.get(number, start))
     return earliest if all(before < after for before, after in pairwise(earliest.values())) else {}
+
+
+def _remark_on_steps(seconds: Sequence[float | None]) -> list[str]:
+    if not is_irregular(seconds):
+        return []
+    usual = find_interval(seconds) or 0.0
+    timepoint, step = max(measure_steps(seconds), key=lambda pair: abs(pair[1] - usual))
+    return [
+        f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "
+        f"where the median is {usual:.3f} s."
+    ]
 
 
 def measure_steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
@@ -75,35 +80,19 @@ def measure_steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
     Returns
     -------
     list of (int, float)
-        A timepoint, and the seconds to the next: to the next whose time is known, divided by how many steps away
-        that is.
+        A timepoint, and the seconds to the next whose time is known, divided by how many steps away that is.
     """
     known = [(timepoint, time) for timepoint, time in enumerate(seconds) if time is not None]
     return [(t, (later - time) / (next_t - t)) for (t, time), (next_t, later) in pairwise(known)]
 
 
 def find_interval(seconds: Sequence[float | None]) -> float | None:
-    """Return the median of the `steps`; None where no two times are known."""
-    measured = [step for _, step in measure_steps(seconds)]
-    return median(measured) if measured else None
+    """Return the median of `measure_steps`, in seconds; None where no two times are known."""
+    steps = [step for _, step in measure_steps(seconds)]
+    return median(steps) if steps else None
 
 
 def is_irregular(seconds: Sequence[float | None]) -> bool:
-    """Tell whether a step differs so much from the median that this misleads."""
+    """Tell whether a step differs from the median by more than 5 %, so that the median misleads."""
     usual = find_interval(seconds) or 0.0
     return any(abs(step - usual) > _IRREGULAR * usual for _, step in measure_steps(seconds))
-
-
-def remark_on_times(seconds: Sequence[float | None], untimed: int, count: int) -> list[str]:
-    """Say in sentences what is missing or irregular about times."""
-    remarks = []
-    if untimed:
-        remarks.append(f"{untimed} of {count} file names carry no time.")
-    if is_irregular(seconds):
-        usual = find_interval(seconds) or 0.0
-        timepoint, step = max(measure_steps(seconds), key=lambda measured: abs(measured[1] - usual))
-        remarks.append(
-            f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "
-            f"where the median is {usual:.3f} s."
-        )
-    return remarks

@@ -20,51 +20,59 @@ _FUTURE = -1.0  # seconds of age: clocks that differ by less are no one's mistak
 Ages = dict[str, float | None]  # of files that are not settled: seconds, None while they change
 
 
-def find_waiting(folder: Path, files: list[NamedFile], settle: float, before: Collection[str] = ()) -> dict[str, str]:
-    """Find the files that are left for the next run, because a microscope may still be writing.
+def find_waiting_files(
+    folder: Path, files: list[NamedFile], settle: float, previous: Collection[str] = ()
+) -> dict[str, str]:
+    """Find the files that are left for the next run, with the reason: young ones, and those of unfinished timepoints.
 
-    Parameters
-    ----------
-    folder : Path
-        The acquisition's.
-    files : list of File
-        From `read_names`.
-    settle : float
-        Seconds for which a settled file has not been modified.
-    before : collection of str
-        Names of the files of an earlier run.
-
-    Returns
-    -------
-    dict
-        Why, by name: the files that are not settled, those of later timepoints, and those at the end of the time
-        axis whose timepoint lacks a channel, a tile or a plane; but only its volume with a file that is for a hole.
-
-    Raises
-    ------
-    InputError
-        If all are left, or one of the earlier run is not settled or would be left.
+    `settle` is in seconds. Files `previous` of an earlier run are never left: that would take its timepoints away.
     """
-    ages = find_unsettled(folder, [file.name for file in files], settle)
-    _refuse_changes(folder, {name: age for name, age in ages.items() if name in before}, settle)
-    late = find_unfinished(group_volumes(folder, files), ages, before)
-    why = _explain(ages, settle)
+    ages = find_young_files(folder, [file.name for file in files], settle)
+    _refuse_changes(folder, {name: age for name, age in ages.items() if name in previous}, settle)
+    unfinished = find_unfinished(group_volumes(folder, files), ages, previous)
+    reasons = _explain_ages(ages, settle)
     waiting = {
-        file.name: why.get(file.name, "of a timepoint that is not complete") for file in files if file.name in late
+        file.name: reasons.get(file.name, "of a timepoint that is not complete")
+        for file in files
+        if file.name in unfinished
     }
     if len(waiting) == len(files):
         raise InputError(
             f"{folder}: no timepoint is whole yet ({_count_reasons(waiting.values())}); run again in "
-            f"{_seconds_left(ages, settle)} s, or, if nothing more is to come, set input.settle to 0 to see what is "
-            "missing"
+            f"{_count_seconds_left(ages, settle)} s, or, if nothing more is to come, set input.settle to 0 to see what "
+            "is missing"
         )
-    if taken := [name for name in waiting if name in before]:
+    if lost := [name for name in waiting if name in previous]:
         raise InputError(
-            f"{folder}: an earlier run had read {taken[0]}, of a timepoint that is no longer complete: a channel, tile "
+            f"{folder}: an earlier run had read {lost[0]}, of a timepoint that is no longer complete: a channel, tile "
             "or plane is new in the folder; run again when it is there for all timepoints, leave it out with "
             "input.ignore, or set input.settle to 0 to see what is missing"
         )
     return waiting
+
+
+def find_young_files(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
+    """Find the files that a microscope may still be writing: they change, or did so less than `settle` seconds ago."""
+    looks = [_look(folder, name) for name in tiffs]
+    time.sleep(LOOK_SECONDS)
+    ages: Ages = {}
+    now = time.time()
+    for name, earlier in zip(tiffs, looks, strict=True):
+        later = _look(folder, name)
+        if later is None or later != earlier:
+            ages[name] = None
+        elif (age := now - later[1] / 1e9) < settle:
+            ages[name] = age
+    return ages
+
+
+def _look(folder: Path, name: str) -> tuple[int, int] | None:
+    """Return a file's size and its time in ns; None if it has gone, as when its writer renames it."""
+    try:
+        stat = (folder / name).stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _refuse_changes(folder: Path, ages: Ages, settle: float) -> None:
@@ -73,18 +81,18 @@ def _refuse_changes(folder: Path, ages: Ages, settle: float) -> None:
         return
     name, age = next(iter(ages.items()))
     more, them = (f" and {len(ages) - 1} more", "them") if len(ages) > 1 else ("", "it")
-    read, again = f"after an earlier run had read {them}", f"run again in {_seconds_left(ages, settle)} s"
+    read, again = f"after an earlier run had read {them}", f"run again in {_count_seconds_left(ages, settle)} s"
     if _is_future(age):
         raise InputError(f"{folder / name}{more}, dated {-age:.0f} s in the future, changed {read}; {_CLOCKS}; {again}")
     raise InputError(f"{folder / name}{more} changed {age or 0:.0f} s ago, {read}; {again}")
 
 
-def _seconds_left(ages: Ages, settle: float) -> int:
+def _count_seconds_left(ages: Ages, settle: float) -> int:
     """Count the seconds until all files will have settled, if none changes any more."""
     return ceil(settle - min((age or 0 for age in ages.values()), default=0))
 
 
-def _explain(ages: Ages, settle: float) -> dict[str, str]:
+def _explain_ages(ages: Ages, settle: float) -> dict[str, str]:
     """Say why each file waits: alike for all that are dated in the future, so that they can be counted."""
     ahead = [-age for age in ages.values() if _is_future(age)]
     future = f"dated {'up to ' if len(ahead) > 1 else ''}{max(ahead, default=0):.0f} s in the future: {_CLOCKS}"
@@ -107,43 +115,3 @@ def remark_on_waiting(waiting: Reasons) -> str:
 
 def _count_reasons(reasons: Iterable[str]) -> str:
     return ", ".join(f"{count} {why}" for why, count in Counter(reasons).most_common())
-
-
-def find_unsettled(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
-    """Tell which files a microscope may still be writing.
-
-    Parameters
-    ----------
-    folder : Path
-        The acquisition's.
-    tiffs : sequence of str
-        Their names, relative to it.
-    settle : float
-        Seconds for which a settled file has not been modified.
-
-    Returns
-    -------
-    dict
-        Seconds since each was modified, by name, below 0 if it is dated in the future; None: its size or time changed
-        between two looks, `LOOK_SECONDS` apart.
-    """
-    looks = [_look(folder, name) for name in tiffs]
-    time.sleep(LOOK_SECONDS)
-    ages: Ages = {}
-    now = time.time()
-    for name, earlier in zip(tiffs, looks, strict=True):
-        later = _look(folder, name)
-        if later is None or later != earlier:
-            ages[name] = None
-        elif (age := now - later[1] / 1e9) < settle:
-            ages[name] = age
-    return ages
-
-
-def _look(folder: Path, name: str) -> tuple[int, int] | None:
-    """Return a file's size and its time in ns; None if it has gone, as when its writer renames it."""
-    try:
-        stat = (folder / name).stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

@@ -1,4 +1,4 @@
-"""A template such as ``CH{channel}_{timepoint}.tif`` to the form of the names that fit it."""
+"""Templates of file names, such as ``CH{channel}_{timepoint}.tif``, that users write for what no preset reads."""
 
 import difflib
 import re
@@ -31,23 +31,7 @@ _FREE_TEXT = ("prefix", "camera", "channel", "view", "position", "any")
 
 
 def read_template(pattern: str) -> Form:
-    """Turn a template into the form that a name may have.
-
-    Parameters
-    ----------
-    pattern : str
-        As for `lightsheet.acquisition.names.parse_name`.
-
-    Returns
-    -------
-    Form
-        Its groups have the names of the fields.
-
-    Raises
-    ------
-    InputError
-        If it has no fields, or a field that does not exist.
-    """
+    """Turn a template into the form that a name may have; its groups have the names of the fields."""
     try:
         pieces = list(string.Formatter().parse(pattern))
     except ValueError as error:
@@ -59,33 +43,33 @@ def read_template(pattern: str) -> Form:
         )
     parts: list[Part] = []
     open_ended = False  # free text ends where the next part is found, so the two are read as one
-    for part, free in [*_template_parts(pattern, pieces), (Part(r"\Z", ""), False)]:
+    for part, free in [*_split_template(pattern, pieces), (Part(r"\Z", ""), False)]:
         last = parts.pop() if open_ended else Part("", "")
         parts.append(Part(last.regex + part.regex, last.expected + part.expected))
         open_ended = free
     return tuple(parts)
 
 
-def _template_parts(pattern: str, pieces: list[Token]) -> Iterator[tuple[Part, bool]]:
+def _split_template(pattern: str, pieces: list[Token]) -> Iterator[tuple[Part, bool]]:
     """Yield each literal and each field of a template, and whether it is free text."""
-    seen: set[str] = set()
+    groups: set[str] = set()
     for literal, field, spec, conversion in pieces:
         for text in re.findall("[^/]*/|[^/]+", literal):  # so that an error tells the folder that does not fit
             yield Part(re.escape(text), text), False
         if field is not None:
             if spec or conversion:
                 raise InputError(f"input.pattern {pattern!r}: write {{{field}}} without a format")
-            yield Part(_field_regex(field, pattern, seen), f"{{{field}}}"), field in _FREE_TEXT
+            yield Part(_make_field_regex(field, pattern, groups), f"{{{field}}}"), field in _FREE_TEXT
 
 
-def _field_regex(field: str, pattern: str, seen: set[str]) -> str:
+def _make_field_regex(field: str, pattern: str, groups: set[str]) -> str:
     if field not in TEMPLATE_FIELDS:
         close = difflib.get_close_matches(field, TEMPLATE_FIELDS, n=1, cutoff=0.4)
         hint = f"did you mean {{{close[0]}}}?" if close else f"the fields are {', '.join(TEMPLATE_FIELDS)}"
         raise InputError(f"input.pattern {pattern!r}: there is no field {{{field}}}; {hint}")
     if field == "any":
         return TEMPLATE_FIELDS[field]
-    if field in seen:
+    if field in groups:
         return f"(?P={field})"
-    seen.add(field)
+    groups.add(field)
     return f"(?P<{field}>{TEMPLATE_FIELDS[field]})"

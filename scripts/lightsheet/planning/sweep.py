@@ -107,7 +107,7 @@ def _volume(run: Run, channel: str, asked: int) -> list[Any]:
     last = run.acquisition.timepoints - 1
     if asked > last:
         raise InputError(f"config key pilot.timepoint: there is no timepoint {asked}; give 0 to {last}")
-    there = (t for t in range(last + 1) if (channel, t) not in run.acquisition.missing)
+    there = (t for t in range(last + 1) if (channel, t) not in run.acquisition.holes)
     timepoint = min(there, key=lambda t: abs(t - asked))
     block = next(block for block, timepoints in run.blocks.items() if timepoint in timepoints)
     return [timepoint, dict(run.list_tiles(channel, block))[timepoint]]

@@ -145,7 +145,7 @@ def _attributes(
         },
         "lightsheet": {
             "seconds": run.acquisition.seconds,
-            "missing": [{"channel": c, "timepoint": t} for c, t in run.acquisition.missing if c in channels],
+            "missing": [{"channel": c, "timepoint": t} for c, t in run.acquisition.holes if c in channels],
         },
     }
 

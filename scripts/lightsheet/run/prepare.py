@@ -48,10 +48,10 @@ def prepare_run(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
         missing=given["missing"],
         settle=given["settle"],
         names=last["names"] if resumed else None,
-        before=last["names"] or (),
+        previous_names=last["names"] or (),
     )
     if resumed:
-        found = replace(found, waiting=tuple(map(tuple, last["waiting"])))
+        found = replace(found, waiting_files=tuple(map(tuple, last["waiting"])))
     sizes = _sizes(found)
     typical = _typical_tile(found, sizes)
     facts = read_metadata(typical.pieces[0].path)

@@ -152,4 +152,4 @@ class Run:
     def record_files(self) -> None:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
         acquisition = self.acquisition
-        write_json(self.results.files, {"names": acquisition.names_seen, "waiting": acquisition.waiting})
+        write_json(self.results.files, {"names": acquisition.tiff_names, "waiting": acquisition.waiting_files})
