@@ -1,0 +1,36 @@
+"""The rooms of the library: their faces hold what they list, and what every job of a cluster imports is light."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lightsheet
+
+ROOT = Path(__file__).parents[1]
+ROOMS = sorted(module.name for module in pkgutil.iter_modules(lightsheet.__path__) if module.ispkg)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_face_holds_what_it_lists(room: str) -> None:
+    face = importlib.import_module(f"lightsheet.{room}")
+    assert face.__doc__
+    assert face.__all__
+    for name in face.__all__:
+        assert getattr(face, name) is not None
+
+
+def test_the_snakefile_imports_nothing_heavy() -> None:
+    """Every job of a cluster parses the Snakefile again."""
+    snakefile = (ROOT / "Snakefile").read_text()
+    imports = re.findall(r"^from lightsheet\.\w+ import (?:\([^)]*\)|.*)$", snakefile, re.MULTILINE)
+    assert len(imports) > 3
+    heavy = {"dask", "dask_jobqueue", "distributed", "itk", "jinja2", "matplotlib", "rocrate", "scipy", "skimage"}
+    code = "\n".join(["import sys", *imports, f"print(*({heavy} & sys.modules.keys()))"])
+    environment = {"PYTHONPATH": str(ROOT / "scripts")}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert ended.stdout.split() == []
