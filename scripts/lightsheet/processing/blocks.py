@@ -1,7 +1,7 @@
 """What one job does: the volumes of a block whose records do not hold, and what its manifest says at the end.
 
 A volume that cannot be done stops only itself: the others are done before the job fails, and a rerun does no
-more than what is missing.
+more than what is missing. A manifest has the fingerprint of each volume, by `CHANNEL/TIMEPOINT`.
 """
 
 import dataclasses
@@ -16,50 +16,29 @@ from lightsheet.sources import describe_stack
 from lightsheet.store import Record, Results, StoreLayout, VolumeKey, is_done, make_failure, read_record, write_record
 from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible
 
-Manifest = dict[str, str]
-"""Fingerprint by volume."""
 
+def ingest_block(
+    results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int
+) -> dict[str, str]:
+    """Ingest a block of one channel; return the content of its manifest.
 
-def ingest_block(results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int) -> Manifest:
-    """Ingest a block of one channel.
-
-    Parameters
-    ----------
-    results : Results
-        Where to.
-    channel : str
-        The block's channel.
-    tiles : sequence of (int, list)
-        Timepoint, and the tiles of its volume as `ingest.ingest_volume` wants them.
-    layout : Layout
-        Of the raw store.
-    threads : int
-        How many chunks are encoded at a time.
-
-    Returns
-    -------
-    dict
-        What the manifest shall say.
-
-    Raises
-    ------
-    InputError
-        Naming each file that could not be ingested.
+    `tiles` has the timepoint and the tiles of each volume, as `ingest_volume` takes them; `threads` is how many chunks
+    are encoded at a time. InputError names each file that could not be ingested.
     """
     progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
-    for timepoint, where in tiles:
+    for timepoint, volume_tiles in tiles:
         key = VolumeKey("raw", channel, timepoint)
-        before = read_record(results.record(key))
+        old = read_record(results.record(key))
         try:
-            record = ingest_volume(results, key, where, layout, threads)
+            record = ingest_volume(results, key, volume_tiles, layout, threads)
         except InputError as error:
             errors.append(f"{key.label}: {error}")
             logger.error("%s", errors[-1])
             continue
-        kept = before and record["finished"] == before["finished"]
-        progress.step(f"timepoint {timepoint} {'was there' if kept else 'written'}")
+        is_old = old and record["finished"] == old["finished"]
+        progress.step(f"timepoint {timepoint} {'was there' if is_old else 'written'}")
         manifest[f"{channel}/{timepoint}"] = record["fingerprint"]
-    _raise(errors, len(tiles), "ingested")
+    _raise_failures(errors, len(tiles), "ingested")
     return manifest
 
 
@@ -71,28 +50,23 @@ def deconvolve_block(
     layout: StoreLayout,
     workers: WorkerRequest,
     attempt: int = 1,
-) -> Manifest:
-    """Deconvolve a block of all channels on Dask workers.
+) -> dict[str, str]:
+    """Deconvolve a block of all channels on Dask workers; return the content of its manifest.
 
     Parameters
     ----------
     results : Results
-        Where from and where to.
+        The run.
     channels, timepoints : sequence
-        Which volumes.
+        The block's volumes: all timepoints of all channels.
     settings : mapping
-        As `deconvolve.deconvolve_volume` wants them, but `engine` may be auto, and `background` is per channel.
-    layout : Layout
-        Of the result.
-    workers : cluster.Workers
+        As `deconvolve_volume` takes them, but `engine` may be auto, and `background` is per channel.
+    layout : StoreLayout
+        Layout of result volumes.
+    workers : WorkerRequest
         Which Dask workers, and how many.
     attempt : int
-        The how-manieth of this run: a volume that the first gave up is not tried again by the next.
-
-    Returns
-    -------
-    dict
-        What the manifest shall say.
+        Attempt of this job, from 1; volumes that failed in attempt 1 are not retried.
 
     Raises
     ------
@@ -100,93 +74,96 @@ def deconvolve_block(
         Naming each volume that could not be deconvolved.
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
-    every = _tasks(results, channels, timepoints, settings, layout)
+    tasks = _plan_tasks(results, channels, timepoints, settings, layout)
     todo, errors = {}, []
-    for key, task in every.items():
+    for key, task in tasks.items():
         record = read_record(results.record(key))
+        has_failed = record and record["status"] == "failed"
         missing = task.pop("missing")
         if is_done(record, task["fingerprint"], results, key):
             continue
         if missing:
-            write_hole(**{name: value for name, value in task.items() if name != "psf"})
-        elif attempt > 1 and record and record["status"] == "failed":
+            write_hole(results, key, task["settings"], layout, task["fingerprint"])
+        elif record and has_failed and attempt > 1:
             errors.append(f"{key.label}: {record['error']}")
         else:
             todo[key] = task
-            if record and record["status"] == "failed":
-                results.record(key).unlink()  # this run tries again
-    logger.info("%d of %d volumes are to be deconvolved", len(todo), len(every))
+            if has_failed:
+                results.record(key).unlink()  # the failure was of an earlier run
+    logger.info("%d of %d volumes are to be deconvolved", len(todo), len(tasks))
     if todo:
-        errors += _run(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
-    _raise(errors, len(every), "deconvolved")
-    return {f"{key.channel}/{key.timepoint}": task["fingerprint"] for key, task in every.items()}
+        errors += _run_tasks(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
+    _raise_failures(errors, len(tasks), "deconvolved")
+    return {f"{key.channel}/{key.timepoint}": task["fingerprint"] for key, task in tasks.items()}
 
 
-def _tasks(
+def _plan_tasks(
     results: Results,
     channels: Sequence[str],
     timepoints: Sequence[int],
     settings: Mapping[str, Any],
     layout: StoreLayout,
 ) -> dict[VolumeKey, dict[str, Any]]:
-    """Return the arguments of `deconvolve.deconvolve_volume` for each volume, and whether it is `missing`."""
-    ingested = _ingested(results, channels, timepoints)
+    """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
+    raw_records = _read_raw_records(results, channels, timepoints)
     tasks = {}
     for channel in channels:
         psf = read_json(results.psf(channel, ".json"))["sha256"]
-        own = {**settings, "background": settings["background"][channel]}
+        channel_settings = {**settings, "background": settings["background"][channel]}
         for timepoint in timepoints:
             key = VolumeKey("result", channel, timepoint)
-            raw = ingested[key.raw]
+            raw = raw_records[key.raw]
             tasks[key] = {
                 "results": results,
                 "key": key,
                 "psf": results.psf(channel, ".tif"),
-                "settings": own,
+                "settings": channel_settings,
                 "layout": layout,
                 "missing": raw.get("missing", False),
-                "fingerprint": compute_fingerprint(raw, psf, own, layout),
+                "fingerprint": compute_fingerprint(raw, psf, channel_settings, layout),
             }
     return tasks
 
 
-def _ingested(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[VolumeKey, Record]:
-    """Return the raw volumes' records; they, and the PSFs' facts, may just have been written by other nodes."""
+def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[VolumeKey, Record]:
+    """Read the raw volumes' records; other nodes may just have written them and what is known of the PSFs."""
     keys = [VolumeKey("raw", channel, timepoint) for channel in channels for timepoint in timepoints]
     done: dict[VolumeKey, Record] = {}
 
-    def missing() -> list[str]:
-        raw = {key: read_record(results.record(key)) for key in keys}
-        done.update((key, record) for key, record in raw.items() if record and record["status"] == "done")
-        absent = [key.label for key in keys if key not in done]
-        return absent + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
+    def list_missing() -> list[str]:
+        records = {key: read_record(results.record(key)) for key in keys}
+        done.update((key, record) for key, record in records.items() if record and record["status"] == "done")
+        volumes = [key.label for key in keys if key not in done]
+        return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
 
     folders = {results.record(key).parent for key in keys} | {results.psf(c, ".json").parent for c in channels}
-    if absent := wait_until_visible(missing, *folders):
-        raise InputError(f"{absent[0]} is not ingested: run the same command again")
+    if missing := wait_until_visible(list_missing, *folders):
+        raise InputError(f"{missing[0]} is not ingested: run the same command again")
     return done
 
 
-def _run(todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerRequest) -> list[str]:
-    """Do what is to be done; return a sentence for each volume that could not be."""
-    # Workers on this machine share its memory; a SLURM job finds out what it was given.
+def _run_tasks(todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerRequest) -> list[str]:
+    """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
+    # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
     share = find_available_memory() // workers.number if workers.kind == "local" else None
-    common = {"threads": workers.cores, "memory": share}
-    named = {key.label: {**task, **common} for key, task in todo.items()}
+    keys = {key.label: key for key in todo}
+    tasks = {key.label: {**task, "threads": workers.cores, "memory": share} for key, task in todo.items()}
     any_task = next(iter(todo.values()))
     settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
-    psf = max(describe_stack(task["psf"])[0] for task in todo.values())
-    needed = estimate_memory(shape, psf, settings["engine"], settings["acceleration"])
+    psf_shape = max(describe_stack(task["psf"])[0] for task in todo.values())
+    memory = estimate_memory(shape, psf_shape, settings["engine"], settings["acceleration"])
     errors = []
-    with start_workers(workers, settings["engine"], needed) as pool:
-        for name, error in map_volumes(pool, deconvolve_volume, named, "deconvolve"):
+    with start_workers(workers, settings["engine"], memory) as pool:
+        for label, error in map_volumes(pool, deconvolve_volume, tasks, "deconvolve"):
             if error:
-                errors.append(f"{name}: {error}")
+                errors.append(f"{label}: {error}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
-                write_record(named[name]["results"].record(named[name]["key"]), make_failure(str(error)))
+                write_record(any_task["results"].record(keys[label]), make_failure(str(error)))
     return errors
 
 
-def _raise(errors: Sequence[str], total: int, done: str) -> None:
+def _raise_failures(errors: Sequence[str], total: int, action: str) -> None:
     if errors:
-        raise InputError(f"{len(errors)} of {total} volumes could not be {done}, the others are:\n" + "\n".join(errors))
+        raise InputError(
+            f"{len(errors)} of {total} volumes could not be {action}, the others are:\n" + "\n".join(errors)
+        )

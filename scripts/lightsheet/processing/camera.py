@@ -1,6 +1,6 @@
-"""Camera counts: what a raw volume says of the camera, and how a result is stored as integers.
+"""Camera counts: the camera's offset and limits in a raw volume, and a result stored as integers.
 
-All goes plane by plane, for a volume may be on the disk because it does not fit into memory.
+Volumes are read plane by plane, because one that does not fit into memory is on the disk.
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,9 @@ OUTPUT_MAX = np.iinfo(np.uint16).max
 
 
 def estimate_background(volume: np.ndarray) -> float:
-    """Estimate the camera offset: the 1st percentile of the means over blocks of 8 x 8 x 8 voxels.
+    """Estimate the camera's offset in counts: the 1st percentile of the means over blocks of 8 x 8 x 8 voxels.
 
-    A mean over 512 voxels hides the camera's noise, and the darkest blocks of such a volume hold no light.
-
-    Parameters
-    ----------
-    volume : numpy.ndarray
-        (z, y, x), counts.
-
-    Returns
-    -------
-    float
-        Counts.
+    A mean over 512 voxels hides the camera's noise, and the darkest blocks of a volume (z, y, x) hold no light.
     """
     edge = [min(8, n) for n in volume.shape]
     blocks = [n // e for n, e in zip(volume.shape, edge, strict=True)]
@@ -36,26 +26,16 @@ def estimate_background(volume: np.ndarray) -> float:
 
 
 def subtract_background(raw: np.ndarray, background: float) -> np.ndarray:
-    """Remove the camera's offset: float32 of the same shape; noise makes some of it negative."""
+    """Subtract the camera's offset (counts): float32 of the same shape; noise makes some of it negative."""
     image: np.ndarray = np.subtract(raw, np.float32(background), dtype=np.float32)
     return image
 
 
 def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
-    """Count what the camera could not show, and the light that is left without its offset.
+    """Count what the camera could not show, and the light that is left without its offset, both in counts.
 
-    Parameters
-    ----------
-    raw : numpy.ndarray
-        (z, y, x), counts.
-    background : float
-        The camera's offset, counts.
-
-    Returns
-    -------
-    dict
-        `background`; `flux_before`, the sum of the image without it; `negative_voxels`, which lie below it and count as
-        0; `saturated_voxels`, which have the largest value that an integer dtype holds.
+    `flux_before` is the sum of the image without `background`; `negative_voxels` lie below it and count as 0;
+    `saturated_voxels` have the largest value that an integer dtype holds.
     """
     full = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.integer) else np.inf
     negative, saturated, flux = 0, 0, 0.0
@@ -73,13 +53,7 @@ def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
 
 
 def find_stored_per_count(output: Mapping[str, Any]) -> float:
-    """Return the stored value of a result per count.
-
-    Parameters
-    ----------
-    output : mapping
-        `dtype` of the result and `scale`, which counts for integers; records of earlier versions may lack both.
-    """
+    """Return the stored value of a result per count, from its `dtype` and `scale`; old records may lack both."""
     scale: float = output.get("scale", 1) if output.get("dtype", "float32") != "float32" else 1
     return scale
 
@@ -87,25 +61,9 @@ def find_stored_per_count(output: Mapping[str, Any]) -> float:
 def convert_result(
     result: np.ndarray, dtype: str, scale: float, allocate: Allocate = np.empty
 ) -> tuple[np.ndarray, int]:
-    """Convert a float32 result for storage.
+    """Convert a float32 result (z, y, x) for storage, and count the clipped voxels.
 
-    Parameters
-    ----------
-    result : numpy.ndarray
-        (z, y, x) float32, counts.
-    dtype : str
-        `float32` (kept as it is) or `uint16` (multiplied by `scale`, rounded, clipped to 65535).
-    scale : float
-        Stored value per count, for uint16.
-    allocate : callable
-        Makes the array of integers.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x).
-    int
-        How many voxels were clipped.
+    `float32` is kept as it is; for `uint16` counts are multiplied by `scale`, rounded, and clipped to 65535.
     """
     if dtype == "float32":
         return result, 0

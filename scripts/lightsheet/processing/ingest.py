@@ -42,35 +42,32 @@ def ingest_volume(
     Parameters
     ----------
     results : Results
-        Where to.
+        The run.
     key : VolumeKey
         The raw volume.
     tiles : Tiles
         Where the pixels are; none for a volume that was never recorded: it becomes a hole, and its record says so.
-    layout : Layout
-        Of the raw store: the shape and dtype that the assembled volume must have.
+    layout : StoreLayout
+        The shape and dtype that the assembled volume must have.
     threads : int
         How many chunks are encoded at a time.
-
-    Returns
-    -------
-    dict
-        The volume's record, as it stands on the disk.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or has another shape or dtype than the acquisition; the record then says so.
+        If a file cannot be read, or has another shape or dtype than the layout; the record then says so.
     """
     place = results.record(key)
     old = read_record(place)
-    stats = [_stat(*piece) for piece in list_pieces(tiles)]
-    if old and old["status"] == "done" and stats == [_without_digest(source) for source in old["sources"]]:
-        fingerprint = _fingerprint(tiles, old["sources"], layout)
-        if is_done(old, fingerprint, results, key):
+    stats = [_stat_piece(*piece) for piece in list_pieces(tiles)]
+    if old and old["status"] == "done":
+        old_stats = [{name: value for name, value in source.items() if name != "blake3"} for source in old["sources"]]
+        if stats == old_stats and is_done(old, _fingerprint(tiles, old["sources"], layout), results, key):
             return old
     try:
-        record = _ingest(old, results, key, tiles, stats, layout, threads) if tiles else _leave(results, key, layout)
+        record = (
+            _ingest(old, results, key, tiles, stats, layout, threads) if tiles else _write_hole(results, key, layout)
+        )
     except InputError as error:
         write_record(place, make_failure(str(error), sources=stats))
         raise
@@ -96,19 +93,21 @@ def _ingest(
     ):
         pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
-            sources = _sources(tiles, stats, pending)
+            sources = _wait_for_digests(tiles, stats, pending)
             if is_done(old, _fingerprint(tiles, sources, layout), results, key):
                 return {**old, "sources": sources}
-        look = partial(summarise_part, voxels=volume.size)
-        shards, seen = write_volume(results.work("raw", key.channel), key.timepoint, volume, layout, threads, look)
-        sources = _sources(tiles, stats, pending)
-    statistics = combine_parts(seen)
+        summarise = partial(summarise_part, voxels=volume.size)
+        shards, parts = write_volume(
+            results.work("raw", key.channel), key.timepoint, volume, layout, threads, summarise
+        )
+        sources = _wait_for_digests(tiles, stats, pending)
+    statistics = combine_parts(parts)
     if not math.isfinite(statistics["sum"]):
         raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
     return make_record(_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics)
 
 
-def _leave(results: Results, key: VolumeKey, layout: StoreLayout) -> Record:
+def _write_hole(results: Results, key: VolumeKey, layout: StoreLayout) -> Record:
     """Write a hole, and the record of a volume that is missing."""
     seconds: dict[str, float] = {}
     with time_stage(seconds, "ingest"):
@@ -116,23 +115,21 @@ def _leave(results: Results, key: VolumeKey, layout: StoreLayout) -> Record:
     return make_record(_fingerprint([], [], layout), shards, seconds, sources=[], statistics=None, missing=True)
 
 
-def _sources(tiles: Tiles, stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]) -> list[dict[str, Any]]:
-    """Wait for the digests; they are of the pixels that were read only if no file has changed since."""
+def _wait_for_digests(
+    tiles: Tiles, stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]
+) -> list[dict[str, Any]]:
+    """Return the sources with their digests, which are of the pixels that were read only if no file changed since."""
     digests = pending.result()
     for stat, (path, pages) in zip(stats, list_pieces(tiles), strict=True):
-        if _stat(path, pages) != stat:
+        if _stat_piece(path, pages) != stat:
             raise InputError(f"{path}: it changed while it was read; run again when it is written whole")
-    return [{**stat, "blake3": found} for stat, found in zip(stats, digests, strict=True)]
+    return [{**stat, "blake3": digest} for stat, digest in zip(stats, digests, strict=True)]
 
 
-def _stat(name: str, pages: PageRange) -> dict[str, Any]:
+def _stat_piece(name: str, pages: PageRange) -> dict[str, Any]:
     stat = stat_file(Path(name))
-    what = {} if pages is None else {"pages": list(pages)}
-    return {"path": name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **what}
-
-
-def _without_digest(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in source.items() if key != "blake3"}
+    record = {"path": name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return record if pages is None else {**record, "pages": list(pages)}
 
 
 def _fingerprint(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout) -> str:

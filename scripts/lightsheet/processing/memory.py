@@ -1,4 +1,4 @@
-"""Memory that the deconvolution of one volume takes, and the blocks that fit into what there is."""
+"""Memory that the deconvolution of one volume takes, and the blocks that fit into the available memory."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,69 +14,39 @@ PROCESS_BYTES = 500_000_000
 """Python with its libraries, and as much again to be safe."""
 
 LEAST_BYTES = 1_000_000_000
-"""No volume is cut for want of less: a worker that has less is killed, and its successor gets twice as much."""
+"""Memory on which every block size counts: a worker with less is killed, and its successor gets twice as much."""
 
+# Measured by benchmarks/memory.py, and a little more.
 BYTES_PER_PADDED_VOXEL = {"cpu": 17, "gpu": 0, "itk": 92, "skimage": 50}
-
 BYTES_PER_VOXEL = {"cpu": 8, "gpu": 14, "itk": 8, "skimage": 8}
-
 MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
-"""Measured by `benchmarks/memory.py`, and a little more; momentum's are per padded voxel, of engine cpu."""
+"""Bytes that an acceleration adds per padded voxel of engine cpu."""
 
 
 def find_available_memory() -> int:
-    """Return the bytes that volumes here may use at a time, all worker processes of the machine or job together."""
+    """Return the bytes that all worker processes of this machine or SLURM job may use together."""
     return max(find_memory_limit(), LEAST_BYTES)
 
 
 def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str) -> int:
-    """Return the memory that `deconvolve` needs for a volume, its process included.
+    """Return the bytes of host memory that a worker needs, its process included.
 
-    Parameters
-    ----------
-    shape, psf : sequence of int
-        (z, y, x) of the volume and of the PSF used.
-    engine : str
-        One of `deconvolution.ENGINES`.
-    acceleration : str
-        One of `deconvolution.ACCELERATIONS`.
-
-    Returns
-    -------
-    int
-        Bytes of host memory, for as many volumes as a worker has in hand.
+    `shape` and `psf` are (z, y, x) of the volumes and of the PSF used. A worker has as many volumes at a time as the
+    engine has slots.
     """
     padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
-    each = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine == "cpu" else 0)
-    volume = each * padded + BYTES_PER_VOXEL[engine] * math.prod(shape)
+    per_padded = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine == "cpu" else 0)
+    volume = per_padded * padded + BYTES_PER_VOXEL[engine] * math.prod(shape)
     return PROCESS_BYTES + count_slots(engine) * volume
 
 
 def choose_volume_blocks(
     shape: Sequence[int], chunk: Sequence[int], psf: np.ndarray, settings: Mapping[str, Any], memory: int
 ) -> tuple[int, ...]:
-    """Choose the blocks in which to deconvolve a volume.
+    """Choose the blocks in which to deconvolve a volume: (z, y, x) without halo, or the volume's shape if it fits.
 
-    Parameters
-    ----------
-    shape, chunk : sequence of int
-        (z, y, x) of the volume and of an inner chunk of its shard.
-    psf : numpy.ndarray
-        The PSF used, (z, y, x).
-    settings : mapping
-        See `deconvolve`.
-    memory : int
-        Bytes that the process may use; it shares them among as many volumes as it has in hand.
-
-    Returns
-    -------
-    tuple of int
-        (z, y, x) without halo, in whole chunks; the volume's shape if it fits.
-
-    Raises
-    ------
-    InputError
-        If not even one chunk with its halo fits.
+    Blocks consist of whole inner chunks of the shard. `settings` are those of `deconvolve_volume`; `memory` are the
+    bytes that the process may use. InputError if not even one chunk with its halo fits.
     """
     engine = settings["engine"]
     method = Method(1, settings["boundary"], acceleration=settings["acceleration"])

@@ -15,53 +15,45 @@ from scipy import fft
 Array = np.ndarray[Any, Any]
 
 APODISED = 20
-"""Pixels along each edge over which the image fades to its mean, so that the edges are no structure."""
+"""Pixels along each edge over which the image fades to its mean, so that edges do not count as structure."""
 
-LEAST = 24
+MIN_SIDE = 24
 """Pixels along the shorter side below which nothing is measured."""
 
 FILTERS = 30
-"""High-pass filters, from one that takes nothing but the largest structures to one that leaves the finest alone."""
+"""Number of high-pass filters, from one that removes only the largest structures to one that keeps only the finest."""
 
-FINEST = 0.15
+FINEST_WIDTH = 0.15
 """Width of the last filter in pixels."""
 
 RADII = 200
-"""At which the correlation is looked at."""
+"""Number of radii at which the correlation is sampled."""
 
 PROMINENCE = 5e-4
-"""A peak of the correlation must stand out by so much from what follows it, as in the authors' program."""
+"""How far the correlation must fall after a peak, as in the authors' program."""
 
-LEAST_CORRELATION = 0.05
-"""At the peak; below it, what is left by the filter is noise (also theirs)."""
+MIN_CORRELATION = 0.05
+"""Correlation at a peak below which the filter has left only noise, as in the authors' program."""
 
 
 def measure_resolution(plane: Array) -> float | None:
-    """Measure the smallest period that an image resolves.
+    """Measure the smallest period that an image (y, x) of square pixels resolves.
 
-    Parameters
-    ----------
-    plane : numpy.ndarray
-        (y, x), real, square pixels.
-
-    Returns
-    -------
-    float or None
-        In pixels, at least 2 (the period of the Nyquist frequency); None if the image is too small, dark or flat, or
-        noise hides all structure.
+    It is in pixels, at least 2 (the period of the Nyquist frequency); None if the image is too small, dark or flat, or
+    noise hides all structure.
     """
-    if min(plane.shape) < LEAST or plane.min() == plane.max():
+    if min(plane.shape) < MIN_SIDE or plane.min() == plane.max():
         return None
-    amplitude, radius = _amplitudes(_apodised(plane))
-    start = _cutoff(amplitude, radius)
+    amplitude, radius = _measure_amplitudes(_apodise(plane))
+    start = _find_cutoff(amplitude, radius)
     if not start:
         return None
-    widths = [max(plane.shape) / 4, *np.geomspace(2 / start, FINEST, FILTERS)]
-    cutoffs = (_cutoff(amplitude * -np.expm1(-2 * (width * radius) ** 2), radius) for width in widths)
+    widths = [max(plane.shape) / 4, *np.geomspace(2 / start, FINEST_WIDTH, FILTERS)]
+    cutoffs = (_find_cutoff(amplitude * -np.expm1(-2 * (width * radius) ** 2), radius) for width in widths)
     return 2 / max(start, *cutoffs)
 
 
-def _apodised(plane: Array) -> Array:
+def _apodise(plane: Array) -> Array:
     """Return the image without its mean, faded to 0 along its edges."""
     image: Array = plane - plane.mean(dtype=np.float64)
     for axis, n in enumerate(plane.shape):
@@ -72,7 +64,7 @@ def _apodised(plane: Array) -> Array:
     return image
 
 
-def _amplitudes(image: Array) -> tuple[Array, Array]:
+def _measure_amplitudes(image: Array) -> tuple[Array, Array]:
     """Return the amplitudes of the frequencies up to Nyquist's, and their radii in units of it, by rising radius."""
     amplitude = np.abs(fft.fft2(image))
     y, x = (2 * fft.fftfreq(n) for n in image.shape)
@@ -83,24 +75,24 @@ def _amplitudes(image: Array) -> tuple[Array, Array]:
     return amplitude[order], radius[order]
 
 
-def _cutoff(amplitude: Array, radius: Array) -> float:
+def _find_cutoff(amplitude: Array, radius: Array) -> float:
     """Return the radius at which the correlation peaks, 0 if it does not (equation 1 of the paper, summed up)."""
     energy = float(np.sum(amplitude**2))
     if not energy:
         return 0.0
     correlation = np.cumsum(amplitude) / np.sqrt(energy * np.arange(1, len(amplitude) + 1))
     ring = np.searchsorted(radius, np.linspace(0, 1, RADII)[1:], side="right") - 1
-    return _peak(correlation[ring], radius[ring])
+    return _find_peak(correlation[ring], radius[ring])
 
 
-def _peak(correlation: Array, radius: Array) -> float:
-    """Return the radius of the last maximum that what follows it proves to be one."""
+def _find_peak(correlation: Array, radius: Array) -> float:
+    """Return the radius of the last maximum after which the correlation falls far enough; 0 if there is none."""
     while len(correlation) > 1:
-        at = int(np.argmax(correlation))
-        if at == len(correlation) - 1:  # still rising: no maximum, so the end is taken off
+        peak = int(np.argmax(correlation))
+        if peak == len(correlation) - 1:  # still rising, so no maximum: the end is cut off
             correlation = correlation[:-1]
-        elif correlation[at] - correlation[at:].min() >= PROMINENCE:
-            return float(radius[at]) if at and correlation[at] > LEAST_CORRELATION else 0.0
+        elif correlation[peak] - correlation[peak:].min() >= PROMINENCE:
+            return float(radius[peak]) if peak and correlation[peak] > MIN_CORRELATION else 0.0
         else:
-            correlation = correlation[:at]
+            correlation = correlation[:peak]
     return 0.0

@@ -1,4 +1,4 @@
-"""What a volume's voxels are like, in a few numbers, gathered while its parts pass by."""
+"""Statistics of a volume's voxels, gathered from its parts while they are in memory."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ import numpy as np
 
 PERCENTILES = (0.1, 1, 5, 25, 50, 75, 95, 99, 99.9)
 SAMPLE = 1_000_000
-"""Percentiles are those of a regular subsample of about so many voxels."""
+"""Approximate number of voxels in the regular subsample from which percentiles are computed."""
 
 
 class Part(NamedTuple):
-    """The numbers of a part of a volume."""
+    """Statistics of a part of a volume."""
 
     voxels: int
     low: float
@@ -22,20 +22,7 @@ class Part(NamedTuple):
 
 
 def summarise_part(pixels: np.ndarray, voxels: int) -> Part:
-    """Summarise a part of a volume.
-
-    Parameters
-    ----------
-    pixels : numpy.ndarray
-        (z, y, x), any real dtype.
-    voxels : int
-        How many the whole volume has: it decides how many of the part are sampled.
-
-    Returns
-    -------
-    Part
-        For `combine`.
-    """
+    """Summarise a part (z, y, x) of a volume that has `voxels` in all, which decides how many are sampled."""
     flat = pixels.reshape(-1)
     total = flat.sum(dtype=np.uint64 if pixels.dtype.kind == "u" else np.float64)  # the former is exact and faster
     sample = flat[:: -(-voxels // SAMPLE)].copy()
@@ -43,17 +30,9 @@ def summarise_part(pixels: np.ndarray, voxels: int) -> Part:
 
 
 def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
-    """Summarise a volume for the report and the viewers' contrast windows.
+    """Summarise a volume from all its parts, in an order that does not change from run to run.
 
-    Parameters
-    ----------
-    parts : sequence of Part
-        Of all of it, in an order that does not change from run to run.
-
-    Returns
-    -------
-    dict
-        `min`, `max`, `mean`, `sum` over all voxels; `percentiles` of a regular subsample, keyed by percentage.
+    `min`, `max`, `mean` and `sum` are of all voxels, `percentiles` of a regular subsample, keyed by percentage.
     """
     total = math.fsum(part.total for part in parts)
     percentiles = np.percentile(np.concatenate([part.sample for part in parts]), PERCENTILES)
@@ -67,5 +46,5 @@ def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def summarise_volume(volume: np.ndarray) -> dict[str, Any]:
-    """Summarise a whole volume (z, y, x), as `combine` does."""
+    """Summarise a whole volume (z, y, x), as `combine_parts` does."""
     return combine_parts([summarise_part(volume, volume.size)])
