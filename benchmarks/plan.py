@@ -86,25 +86,24 @@ def snakemake(folder: Path, name: str, where: Sequence[str], *targets: str) -> f
     return time.monotonic() - start
 
 
-def look(folder: Path) -> dict[str, int]:
-    """Count the files and folders below one, each file once, and the bytes on the disk; not what a pilot left."""
-    found, folders = dict[int, int](), 0
-    for place, inside, names in os.walk(folder):
-        inside[:] = [name for name in inside if "pilot" not in name]
-        folders += 1
+def measure_disk(folder: Path) -> int:
+    """Sum up the bytes on the disk below a folder, each file once; not what a pilot left."""
+    sizes = dict[int, int]()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if "pilot" not in name]
         for name in (name for name in names if "pilot" not in name):
             try:
                 stat = os.stat(os.path.join(place, name))  # noqa: PTH116, PTH118 (as `os.walk` gives them)
             except FileNotFoundError:
                 continue  # renamed meanwhile
-            found[stat.st_ino] = stat.st_blocks * 512
-    return {"files": len(found), "folders": folders, "disk": sum(found.values())}
+            sizes[stat.st_ino] = stat.st_blocks * 512
+    return sum(sizes.values())
 
 
 def watch(folder: Path, ended: threading.Event, peak: list[int]) -> None:
     """Append what the folder takes on the disk, twice a second."""
     while not ended.wait(0.5):
-        peak.append(look(folder)["disk"])
+        peak.append(measure_disk(folder))
 
 
 def measure(folder: Path, where: Sequence[str]) -> dict[str, float]:
@@ -118,29 +117,24 @@ def measure(folder: Path, where: Sequence[str]) -> dict[str, float]:
         ended.set()
         watcher.join()
     records = [json.loads(path.read_text()) for path in (results / "records").rglob("t*.json")]
-    last = look(results)
     return {
         "wall-clock": seconds,
         "a volume": fmean(sum(record["seconds"].values()) for record in records if "settings" in record),
         "written": sum(shard["bytes"] for record in records for shard in record["shards"]),
-        "peak of the disk": max(*peak, last["disk"]),
-        "files": last["files"],
-        "folders": last["folders"],
+        "peak of the disk": max(*peak, measure_disk(results)),
         "jobs": len(list((results / "work" / "manifests").glob("*.json"))),
     }
 
 
-def planned(folder: Path, name: str) -> dict[str, float]:
+def read_plan(folder: Path, name: str) -> dict[str, float]:
     """Return what the plan says, in the same words."""
-    said: dict[str, Any] = json.loads((folder / "results" / name / "plan.json").read_text())
-    rules = {rule["rule"]: rule["jobs"] for rule in said["rules"]}
+    plan: dict[str, Any] = json.loads((folder / "results" / name / "plan.json").read_text())
+    rules = {rule["rule"]: rule["jobs"] for rule in plan["rules"]}
     return {
-        "wall-clock": said["seconds"],
-        "a volume": next(rule["volume_seconds"] for rule in said["rules"] if rule["rule"] == "workers"),
-        "written": said["written_bytes"],
-        "peak of the disk": said["written_bytes"],
-        "files": said["files"],
-        "folders": said["folders"],
+        "wall-clock": plan["seconds"],
+        "a volume": next(rule["volume_seconds"] for rule in plan["rules"] if rule["rule"] == "workers"),
+        "written": plan["written_bytes"],
+        "peak of the disk": plan["written_bytes"],
         "jobs": sum(rules[rule] for rule in ("ingest", "deconvolve", "consolidate")),
     }
 
@@ -156,14 +150,14 @@ def compare(folder: Path, where: Sequence[str]) -> list[str]:
     """Plan, run, and plan again; return a table."""
     snakemake(folder, "run", where, "pilot")
     snakemake(folder, "run", where, "plan")
-    before, took = planned(folder, "run"), measure(folder, where)
+    plan, took = read_plan(folder, "run"), measure(folder, where)
     snakemake(folder, "later", where, "pilot")
     snakemake(folder, "later", where, "plan")
-    after = planned(folder, "later")["wall-clock"]
+    after = read_plan(folder, "later")["wall-clock"]
     return [
         "| | planned | measured | measured / planned |",
         "|---|---|---|---|",
-        *(f"| {w} | {words(w, before[w])} | {words(w, took[w])} | {took[w] / before[w]:.2f} |" for w in took),
+        *(f"| {w} | {words(w, plan[w])} | {words(w, took[w])} | {took[w] / plan[w]:.2f} |" for w in took),
         "",
         f"Planned from a pilot after the run, the wall-clock is {words('wall-clock', after)}, and the ratio "
         f"{took['wall-clock'] / after:.2f}: the machine has other work too, which no plan knows.",

@@ -108,7 +108,7 @@ def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> 
     )
     given = resources.read_place(asked, resources.read_jobs(run, asked))
     assert given["threads"] == {"ingest": 1}
-    assert given["asked"] == {
+    assert given["resources"] == {
         "ingest": {"slurm_partition": "cpu"},
         "deconvolve": {"slurm_partition": "long", "runtime": "2880"},
         "consolidate": {"slurm_partition": "cpu"},

@@ -1,6 +1,6 @@
 from .imagined import imagine_run as imagine_run
 from .pilot import measure_job_age as measure_job_age, run_pilot as run_pilot
-from .plan_text import plan_run as plan_run
+from .plan import plan_run as plan_run
 from .site import describe_machine as describe_machine, read_profile as read_profile
 from .sweep import (
     describe_outcome as describe_outcome,

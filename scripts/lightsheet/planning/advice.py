@@ -1,134 +1,120 @@
-"""What of a plan does not fit, and what to change; and what it leaves out."""
+"""What of a plan does not fit, and what to change; and what the plan leaves out."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from lightsheet.planning.plan import Plan
 from lightsheet.planning.rates import compute_speedup
+from lightsheet.planning.schedule import Schedule
+from lightsheet.planning.site import Place
 from lightsheet.system import format_duration, format_size
 
 VOLUMES_A_WORKER = 3
 """With fewer, a worker waits in the queue and starts for little."""
 
-
-class Disk(NamedTuple):
-    """Where the results go: the folder, as it is called, and how many bytes are free there."""
-
-    folder: str
-    free: int
+Plan = Mapping[str, Any]
 
 
-def look_at_disk(folder: Path) -> Disk:
-    """Look how much is free where a folder is, or will be."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return Disk(str(folder), shutil.disk_usage(place).free)
+def advise(plan: Plan, schedule: Schedule) -> list[str]:
+    """Say in sentences what a person should know about a plan."""
+    return [
+        *schedule.rates.remarks,
+        *_check_disk(plan),
+        *_check_memory(plan, schedule.place),
+        *_check_time_limits(plan, schedule),
+        *_check_workers(plan, schedule),
+    ]
 
 
-def advise(found: Plan, disk: Disk | None) -> list[str]:
-    """Say in sentences what a person should know.
-
-    Parameters
-    ----------
-    found : Forecast
-        The plan.
-    disk : Disk or None
-        Where results go, if that is known.
-    """
-    if not found.rules:
-        return []
-    return [*found.rates.remarks, *_on_disk(found, disk), *_on_memory(found), *_on_time(found), *_on_workers(found)]
-
-
-def _on_disk(found: Plan, disk: Disk | None) -> Iterator[str]:
-    written = sum(found.written.values())
-    if not disk or found.most <= disk.free:
+def _check_disk(plan: Plan) -> Iterator[str]:
+    written, most, free = plan["written_bytes"], plan["written_bytes_at_most"], plan["free_bytes"]
+    if free is None or most <= free:
         return
-    if written > disk.free:
+    if written > free:
         yield (
-            f"The disk of {disk.folder} has {format_size(disk.free)} free, and {format_size(written)} are to be "
+            f"The disk of {plan['folder']} has {format_size(free)} free, and {format_size(written)} are to be "
             "written: make room, name another disk in output.folder, or write uint16 (output.dtype)."
         )
     else:
         yield (
-            f"The disk of {disk.folder} has {format_size(disk.free)} free: {format_size(written)} would fit, but the "
-            f"run is refused, because without compression they would be {format_size(found.most)}: make room, or name "
+            f"The disk of {plan['folder']} has {format_size(free)} free: {format_size(written)} would fit, but the "
+            f"run is refused, because without compression they would be {format_size(most)}: make room, or name "
             "another disk in output.folder."
         )
 
 
-def _on_memory(found: Plan) -> Iterator[str]:
-    has, need, place = found.place.worker.memory, found.worker_memory, found.place
-    if has and has < need:
-        name = f"section {place.cluster} of jobqueue.yaml" if place.is_away else "this machine"
-        change = "raise `memory` there, or set it to null" if place.is_away else "run it where there is more"
+def _check_memory(plan: Plan, place: Place) -> Iterator[str]:
+    memory, needed = place.worker.memory, plan["worker_memory_bytes"]
+    if memory and memory < needed:
+        if place.has_worker_jobs:
+            name, change = f"section {place.cluster} of jobqueue.yaml", "raise `memory` there, or set it to null"
+        else:
+            name, change = "this machine", "run it where there is more"
         yield (
-            f"A worker needs {format_size(need)}, but gets {format_size(has)} ({name}): volumes are cut into "
+            f"A worker needs {format_size(needed)}, but gets {format_size(memory)} ({name}): volumes are cut into "
             f"overlapping blocks, which takes longer than is said here; {change}."
         )
-    if found.gpu_memory:
+    if plan["gpu_memory_bytes"]:
         yield (
-            f"A GPU needs {format_size(found.gpu_memory)} of its own memory; with less, volumes are cut into "
+            f"A GPU needs {format_size(plan['gpu_memory_bytes'])} of its own memory; with less, volumes are cut into "
             "overlapping blocks, which takes longer than is said here."
         )
 
 
-def _on_time(found: Plan) -> Iterator[str]:
-    for rule in found.rules:
-        limit = rule.share.limit
-        if rule.rule == "workers":
-            yield from _on_walltime(found, limit)
-        elif rule.seconds > limit:
-            smaller = rule.rule in ("ingest", "deconvolve")
-            how = "lower deconvolution.timepoints_per_job" if smaller else "raise its `runtime` in the profile"
+def _check_time_limits(plan: Plan, schedule: Schedule) -> Iterator[str]:
+    for rule in plan["rules"]:
+        name, seconds, limit = rule["rule"], rule["seconds"], rule["limit"]
+        if limit and name == "workers":
+            yield from _check_walltime(schedule.volume_seconds, limit, f"section {schedule.place.cluster}")
+        elif limit and seconds > limit:
+            smaller = name in ("ingest", "deconvolve")
+            change = "lower deconvolution.timepoints_per_job" if smaller else "raise its `runtime` in the profile"
             yield (
-                f"A job of {rule.rule} takes {format_duration(rule.seconds)}, and is ended after "
-                f"{format_duration(limit)}; what it has done is kept, but better {how}."
+                f"A job of {name} takes {format_duration(seconds)}, and is ended after "
+                f"{format_duration(limit)}; what it has done is kept, but better {change}."
             )
 
 
-def _on_walltime(found: Plan, limit: float) -> Iterator[str]:
+def _check_walltime(volume_seconds: float, limit: float, section: str) -> Iterator[str]:
     """Say whether a worker can finish a volume, and enough of them to be worth its start."""
-    each, section = found.each, f"section {found.place.cluster} of jobqueue.yaml"
-    if each > limit:
+    if volume_seconds > limit:
         yield (
-            f"A volume takes a worker {format_duration(each)}, and its walltime is {format_duration(limit)}: no volume "
-            f"can be finished. Raise `walltime` or `cores` in {section}, use GPUs, or lower deconvolution.iterations."
+            f"A volume takes a worker {format_duration(volume_seconds)}, and its walltime is {format_duration(limit)}: "
+            f"no volume can be finished. Raise `walltime` or `cores` in {section} of jobqueue.yaml, use GPUs, or lower "
+            "deconvolution.iterations."
         )
-    elif each > limit / VOLUMES_A_WORKER:
+    elif volume_seconds > limit / VOLUMES_A_WORKER:
         yield (
-            f"A worker's walltime of {format_duration(limit)} is enough for {limit // each:.0f} volume(s) of "
-            f"{format_duration(each)}: raise `walltime` in {section}, or workers are replaced all the time."
+            f"A worker's walltime of {format_duration(limit)} is enough for {limit // volume_seconds:.0f} volume(s) of "
+            f"{format_duration(volume_seconds)}: raise `walltime` in {section} of jobqueue.yaml, or workers are "
+            "replaced all the time."
         )
 
 
-def _on_workers(found: Plan) -> Iterator[str]:
-    place, cores, blocks = found.place, found.place.worker.cores, found.blocks
-    if cores != found.rates.cores:
-        faster = compute_speedup(cores, found.rates.cores)
+def _check_workers(plan: Plan, schedule: Schedule) -> Iterator[str]:
+    place, cores, measured_cores = schedule.place, schedule.place.worker.cores, schedule.rates.cores
+    if cores != measured_cores:
         yield (
-            f"Seconds were measured with {found.rates.cores} core(s), and a worker has {cores}: it is "
-            f"guessed to be {faster:.2g} times as fast; `snakemake pilot` with the same profile measures it."
+            f"Seconds were measured with {measured_cores} core(s), and a worker has {cores}: it is guessed to be "
+            f"{compute_speedup(cores, measured_cores):.2g} times as fast; `snakemake pilot` with the same profile "
+            "measures it."
         )
-    if place.slurm_jobs or place.is_away:
+    if place.slurm_jobs or place.has_worker_jobs:
         yield "How long jobs wait in SLURM's queue is not known, and not in these times."
-    if not place.is_away or not blocks:
+    sizes = schedule.block_sizes
+    if not place.has_worker_jobs or not sizes:
         return
-    most = max(blocks)
-    if most < place.workers:
+    if max(sizes) < place.workers:
         yield (
-            f"A block has {most} volumes and could have {place.workers} workers: raise "
+            f"A block has {max(sizes)} volumes and could have {place.workers} workers: raise "
             "deconvolution.timepoints_per_job, or lower dask_workers."
         )
-    elif most < VOLUMES_A_WORKER * place.workers and len(blocks) > 1:
+    elif max(sizes) < VOLUMES_A_WORKER * place.workers and len(sizes) > 1:
         yield (
-            f"A block has {most} volumes for {place.workers} workers: with a larger deconvolution.timepoints_per_job "
-            "they would wait in the queue less often."
+            f"A block has {max(sizes)} volumes for {place.workers} workers: with a larger "
+            "deconvolution.timepoints_per_job they would wait in the queue less often."
         )
+    workers = plan["workers_at_a_time"]
     yield (
-        f"Up to {found.workers_at_a_time} workers, {found.workers_at_a_time * cores} cores, are asked for "
-        "at a time; on a partition with fewer they wait for each other, and it takes so much longer."
+        f"Up to {workers} workers, {workers * cores} cores, are asked for at a time; on a partition with fewer they "
+        "wait for each other, and it takes so much longer."
     )

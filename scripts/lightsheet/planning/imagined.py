@@ -1,4 +1,4 @@
-"""An acquisition that is not there, as a run of it would be: sizes and names, no pixels."""
+"""A run of an acquisition of which only the sizes are known: names, no pixels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ def imagine_run(
     shape: Sequence[int],
     dtype: str,
     psf_shape: Sequence[int],
-    asked: Mapping[str, Any],
+    config: Mapping[str, Any],
 ) -> Run:
-    """Make the run of an acquisition of which only the sizes are known.
+    """Make a run to plan, of so many channels and timepoints.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def imagine_run(
         (z, y, x) of a volume and of a PSF file.
     dtype : str
         Of the volumes.
-    asked : mapping
+    config : mapping
         The rest of a configuration.
 
     Raises
@@ -40,12 +40,16 @@ def imagine_run(
     InputError
         If a value cannot be used.
     """
-    names, path = tuple(f"channel{number}" for number in range(channels)), folder / "psf.tif"
-    tifffile.imwrite(path, np.zeros(psf_shape, np.uint16))
-    own = {"name": "imagined", "input": {"folder": str(folder)}}
-    psf = {**asked["psf"], "files": dict.fromkeys(names, str(path))}
-    checked = check_config({**asked, **own, "psf": psf, "output": {**asked["output"], "folder": str(folder)}})
+    names, psf_file = tuple(f"channel{number}" for number in range(channels)), folder / "psf.tif"
+    tifffile.imwrite(psf_file, np.zeros(psf_shape, np.uint16))
+    config = {
+        **config,
+        "name": "imagined",
+        "input": {"folder": str(folder)},
+        "psf": {**config["psf"], "files": dict.fromkeys(names, str(psf_file))},
+        "output": {**config["output"], "folder": str(folder)},
+    }
     volumes = tuple(Volume(channel, t, None, ()) for t in range(timepoints) for channel in names)
-    found = Acquisition(folder, names, dict.fromkeys(names), timepoints, (1, 1, 1), None, volumes, (), ())
+    acquisition = Acquisition(folder, names, dict.fromkeys(names), timepoints, (1, 1, 1), None, volumes, (), ())
     z, y, x = shape
-    return Run(checked, found, (z, y, x), np.dtype(dtype).name)
+    return Run(check_config(config), acquisition, (z, y, x), np.dtype(dtype).name)

@@ -1,4 +1,4 @@
-"""How long what takes and how much it leaves: as `snakemake pilot` measured it here, or else as we did."""
+"""Measured seconds and bytes per voxel: by `snakemake pilot` on the user's own data, or else by us."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ SECONDS = {
     ("gpu", "heavy-ball"): (1.0, 0.12),
     ("gpu", "biggs"): (1.0, 0.15),
 }
-"""Of a `REFERENCE` volume, to prepare and an iteration, on `CORES` cores; `GUESSED` ones were not measured."""
+"""To prepare a `REFERENCE` volume, and for one iteration, on `CORES` cores; `GUESSED` ones were not measured."""
 
 CORES = 2
 GUESSED = {
@@ -36,19 +36,19 @@ GUESSED = {
 }
 
 INGEST_SECONDS, TRANSFER_SECONDS = 6.3e-9, 20.6e-9
-"""A voxel, on two cores: ingest with pyramid and record, of `benchmarks/results/ingest.md`; to read a raw volume and to
-write a result, single measurements on a machine of that kind, as `CHECK_SECONDS` is."""
+"""Per voxel, on two cores: ingest with pyramid and record (`benchmarks/results/ingest.md`); to read a raw volume and to
+write a result (single measurements on such a machine, like `CHECK_SECONDS`)."""
 
 CHECK_SECONDS = 1.8e-9
-"""A stored byte, on one core."""
+"""Per stored byte, on one core."""
 
 JOB_SECONDS, WORKER_SECONDS = 1.9, 2.8
-"""Until a job's own work begins, imports included, and until Dask's workers are there; on a machine of two cores."""
+"""Until a job's own work begins, imports included, and until Dask's workers have started; on a machine of two cores."""
 
 LAUNCH_SECONDS = 3.0
-"""A job of SLURM needs so much longer until its own work begins: Snakemake starts there twice."""
+"""More that a SLURM job needs until its own work begins, because it starts Snakemake twice."""
 
-AUTO = {"none": 60, "heavy-ball": 20, "biggs": 20}
+AUTO_ITERATIONS = {"none": 60, "heavy-ball": 20, "biggs": 20}
 """What `iterations: auto` may come to; a guess, since it depends on the noise."""
 
 SCALING = 0.8
@@ -56,35 +56,21 @@ SCALING = 0.8
 
 
 class Rates(NamedTuple):
-    """What was measured; seconds are those of a worker with `cores` cores.
+    """Measured seconds per voxel, of a worker with `cores` cores, and bytes per byte.
 
-    Parameters
-    ----------
-    words : str
-        What was measured, when and where.
-    cores : int
-        That the worker had.
-    psf_shape : tuple of int
-        (z, y, x) of the largest PSF used.
-    iterations : int
-        To do; what `auto` may come to.
-    ingest, transfer : float
-        Seconds a voxel: to ingest it; to read it from the raw store and write its result.
-    deconvolve : float
-        Seconds a padded voxel, all iterations.
-    check : float
-        Seconds a stored byte to prove a shard, on one core.
-    stored : mapping
-        Stored bytes of raw and of result volumes by their uncompressed bytes, pyramids included.
-    pace : float
-        How long Python takes for what took it 1 s on the machine of the built-in measurements.
-    workers : float
-        Seconds until Dask's workers are there.
-    remarks : tuple of str
-        What is not as it should be with these measurements.
+    - `source`: what was measured, where.
+    - `psf_shape`: (z, y, x) of the largest PSF used.
+    - `iterations`: of the run; of `auto`, what it may come to.
+    - `ingest`, `transfer`: seconds a voxel, to ingest it; to read it from the raw store and write its result.
+    - `deconvolve`: seconds a padded voxel, all iterations.
+    - `check`: seconds a stored byte to prove a shard, on one core.
+    - `stored`: stored bytes by uncompressed bytes, of raw and of result volumes, pyramids included.
+    - `pace`: seconds that Python takes for what took it 1 s on the machine of the built-in measurements.
+    - `worker_start`: seconds until Dask's workers have started.
+    - `remarks`: sentences on what is doubtful about these measurements.
     """
 
-    words: str
+    source: str
     cores: int
     psf_shape: Shape
     iterations: int
@@ -94,19 +80,19 @@ class Rates(NamedTuple):
     check: float
     stored: Mapping[str, float]
     pace: float
-    workers: float
+    worker_start: float
     remarks: tuple[str, ...] = ()
 
     def volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
         """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
-        faster, shape = compute_speedup(cores, self.cores), work.run.shape
+        speedup, shape = compute_speedup(cores, self.cores), work.run.shape
         compute = count_padded_voxels(shape, self.psf_shape, work.method["boundary"]) * self.deconvolve
-        return compute / faster, math.prod(shape) * self.transfer / faster
+        return compute / speedup, math.prod(shape) * self.transfer / speedup
 
 
-def compute_speedup(cores: int, measured: int) -> float:
-    """Return how many times as fast so many cores are as those with which it was measured."""
-    return math.pow(cores / measured, SCALING)
+def compute_speedup(cores: int, measured_cores: int) -> float:
+    """Estimate how many times as fast so many cores are as those of the measurement."""
+    return math.pow(cores / measured_cores, SCALING)
 
 
 def count_padded_voxels(shape: Shape, psf: Shape, boundary: str) -> int:
@@ -115,30 +101,16 @@ def count_padded_voxels(shape: Shape, psf: Shape, boundary: str) -> int:
 
 
 def choose_rates(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> Rates:
-    """Take the pilot's measurements if they are of what is asked for, else the built-in ones.
-
-    Parameters
-    ----------
-    work : Work
-        What is to be done.
-    place : Place
-        Where, and with which engine.
-    pilot : mapping or None
-        What `snakemake pilot` wrote into `pilot.json`.
-    """
+    """Take the pilot's measurements if it tried the run's method, else the built-in ones."""
     if not pilot:
         return scale_builtin_rates(work, place.engine, "there is no pilot")
-    asked = {"engine": place.engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
-    found = [
-        (channel["ingest"], method)
-        for channel in pilot["channels"].values()
-        for method in channel["methods"]
-        if asked.items() <= method["settings"].items()
-    ]
-    if len(found) < len(pilot["channels"]):
-        said = ", ".join(f"{key}: {value}" for key, value in asked.items())
-        return scale_builtin_rates(work, place.engine, f"the pilot did not try {said}")
-    return _of_pilot(work, place, pilot, found)
+    method = {"engine": place.engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
+    channels = pilot["channels"].values()
+    methods = [m for channel in channels for m in channel["methods"] if method.items() <= m["settings"].items()]
+    if len(methods) < len(channels):
+        words = ", ".join(f"{key}: {value}" for key, value in method.items())
+        return scale_builtin_rates(work, place.engine, f"the pilot did not try {words}")
+    return _average_pilot(work, place, pilot, methods)
 
 
 def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
@@ -151,10 +123,10 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
             f"Engine {engine}, acceleration {acceleration}, was not measured: its seconds are a guess ({guess})."
         )
     if iterations == "auto":
-        iterations = AUTO[acceleration]
+        iterations = AUTO_ITERATIONS[acceleration]
         remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
     return Rates(
-        words="built-in: Intel Xeon, 2 cores, volume (201, 1024, 768), PSF (101, 64, 64); sizes not compressed",
+        source="built-in: Intel Xeon, 2 cores, volume (201, 1024, 768), PSF (101, 64, 64); sizes not compressed",
         cores=CORES,
         psf_shape=work.psf_shape,
         iterations=iterations,
@@ -164,58 +136,59 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
         check=CHECK_SECONDS,
         stored=dict.fromkeys(KINDS, 1.0),
         pace=1.0,
-        workers=WORKER_SECONDS,
+        worker_start=WORKER_SECONDS,
         remarks=tuple(remarks),
     )
 
 
-def _of_pilot(work: Work, place: Place, pilot: Mapping[str, Any], found: Sequence[tuple[Any, Any]]) -> Rates:
-    """Return the means over channels of what the pilot measured."""
-    shape, psf = _shape(pilot["shape"]), _shape(pilot["psf_shape"])
-    voxels, padding = math.prod(shape), count_padded_voxels(shape, psf, work.method["boundary"])
-    methods, ingests = [method for _, method in found], [ingest for ingest, _ in found]
+def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Rates:
+    """Return the means over channels of what the pilot measured of a method."""
+    shape, psf = _make_shape(pilot["shape"]), _make_shape(pilot["psf_shape"])
+    voxels, padded_voxels = math.prod(shape), count_padded_voxels(shape, psf, work.method["boundary"])
+    ingests = [channel["ingest"] for channel in pilot["channels"].values()]
     runs = [run for method in methods for run in method["runs"]]
-    wanted = work.method["iterations"]
-    if wanted == "auto":
-        wanted = round(fmean(method["suggested"] or AUTO[work.method["acceleration"]] for method in methods))
-    launched = bool(place.slurm_jobs and pilot["slurm_job"])
-    nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - wanted)) for method in methods]
+    iterations = work.method["iterations"]
+    if iterations == "auto":
+        guess = AUTO_ITERATIONS[work.method["acceleration"]]
+        iterations = round(fmean(method["suggested"] or guess for method in methods))
+    nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - iterations)) for method in methods]
+    in_slurm = bool(place.slurm_jobs and pilot["slurm_job"])
     return Rates(
-        words=f"of the pilot: {len(found)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
+        source=f"of the pilot: {len(methods)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
         f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}",
         cores=pilot["cores"],
         psf_shape=psf,
-        iterations=wanted,
-        ingest=fmean(each["seconds"] for each in ingests) / voxels,
+        iterations=iterations,
+        ingest=fmean(ingest["seconds"] for ingest in ingests) / voxels,
         transfer=fmean(run["seconds"]["read"] + run["seconds"]["write"] for run in runs) / voxels,
-        deconvolve=fmean(_seconds(method["runs"], wanted) for method in methods) / padding,
-        check=fmean(each["check_seconds"] / each["written_bytes"] for each in ingests),
+        deconvolve=fmean(_fit_seconds(method["runs"], iterations) for method in methods) / padded_voxels,
+        check=fmean(ingest["check_seconds"] / ingest["written_bytes"] for ingest in ingests),
         stored={
-            kind: fmean(each["written_bytes"] for each in measured) / _plain_bytes(work, kind, shape)
-            for kind, measured in zip(KINDS, (ingests, nearest), strict=True)
+            kind: fmean(volume["written_bytes"] for volume in volumes) / _count_uncompressed_bytes(work, kind, shape)
+            for kind, volumes in zip(KINDS, (ingests, nearest), strict=True)
         },
-        pace=pilot["start_seconds"]["job"] / (JOB_SECONDS + LAUNCH_SECONDS * launched),
-        workers=pilot["start_seconds"]["workers"],
+        pace=pilot["start_seconds"]["job"] / (JOB_SECONDS + LAUNCH_SECONDS * in_slurm),
+        worker_start=pilot["start_seconds"]["workers"],
     )
 
 
-def _seconds(runs: Sequence[Mapping[str, Any]], wanted: int) -> float:
-    """Fit seconds to prepare and an iteration, with least relative errors and neither below 0; return those wanted."""
-    n = np.array([float(run["iterations"]) for run in runs])
+def _fit_seconds(runs: Sequence[Mapping[str, Any]], iterations: int) -> float:
+    """Fit seconds to prepare and per iteration, neither below 0, with least relative errors; return their sum."""
+    counts = np.array([float(run["iterations"]) for run in runs])
     seconds = np.array([run["seconds"]["deconvolve"] for run in runs])
-    if len(set(n)) > 1:
-        slope, offset = np.polyfit(n, seconds, 1, w=1 / seconds)
+    if len(set(counts)) > 1:
+        slope, offset = np.polyfit(counts, seconds, 1, w=1 / seconds)
         if slope > 0 and offset > 0:
-            return float(offset + slope * wanted)
-    return wanted * float(np.mean(seconds / n))
+            return float(offset + slope * iterations)
+    return iterations * float(np.mean(seconds / counts))
 
 
-def _plain_bytes(work: Work, kind: str, shape: Shape) -> int:
-    """Return the uncompressed bytes of a volume of another shape, its pyramid included."""
+def _count_uncompressed_bytes(work: Work, kind: str, shape: Shape) -> int:
+    """Count the bytes of a volume of another shape, its pyramid included."""
     layout = work.run.layouts[kind]
     return StoreLayout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).volume_bytes()
 
 
-def _shape(given: Sequence[int]) -> Shape:
-    z, y, x = given
+def _make_shape(sizes: Sequence[int]) -> Shape:
+    z, y, x = sizes
     return z, y, x

@@ -13,41 +13,29 @@ from lightsheet.deconvolution import resolve_engine
 from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run
 from lightsheet.system import InputError, count_cores, find_memory_limit
 
-HERE = "this machine"
-ANYWHERE = "the default partition"
+THIS_MACHINE = "this machine"
+DEFAULT_PARTITION = "the default partition"
 SLURM_JOBS = 100
-"""At a time, where a profile does not say."""
+"""In the queue at a time, where a profile does not say."""
 
 INGEST_CORES = 2
-"""As the Snakefile says."""
+"""As in the Snakefile."""
 
 
 class Share(NamedTuple):
-    """What a job or a worker gets: cores, bytes (None: what it needs), where, and for how many seconds at most."""
+    """What a job or a worker gets: cores, bytes (None: what it needs), and seconds until it is ended."""
 
     cores: int = 1
     memory: int | None = None
-    partition: str = HERE
+    partition: str = THIS_MACHINE
     limit: float = math.inf
 
 
 class Place(NamedTuple):
-    """What jobs have.
+    """Where a run is computed.
 
-    Parameters
-    ----------
-    slurm_jobs : int or None
-        How many jobs of rules are in SLURM's queue at a time; None: they run here.
-    cores : int
-        That jobs here share.
-    cluster : str
-        Where workers are: `local`, in the `deconvolve` job itself, or a section of jobqueue.yaml.
-    workers : int
-        Of each `deconvolve` job.
-    engine : str
-        What they compute with.
-    shares : mapping
-        Of a job, by rule, and of one of the `workers`.
+    `slurm_jobs` are in SLURM's queue at a time, or else (None) jobs share `cores` of this machine. Each `deconvolve`
+    job has `workers` in `cluster`: `local`, or a section of jobqueue.yaml. `shares` are by rule, and of one worker.
     """
 
     slurm_jobs: int | None
@@ -58,7 +46,7 @@ class Place(NamedTuple):
     shares: Mapping[str, Share]
 
     @property
-    def is_away(self) -> bool:
+    def has_worker_jobs(self) -> bool:
         """Whether workers are SLURM jobs of their own."""
         return self.cluster != "local"
 
@@ -69,7 +57,7 @@ class Place(NamedTuple):
 
 
 def read_profile(folder: Path) -> dict[str, Any]:
-    """Read from a profile's folder what `lightsheet.workflow.resources.read_place` reads from Snakemake.
+    """Read from a Snakemake profile where jobs and workers are, for `plan_run`.
 
     Raises
     ------
@@ -79,24 +67,27 @@ def read_profile(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     if not path.is_file():
         raise InputError(f"--profile {folder}: there is no {path}")
-    said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    default, own, threads = (said.get(f"{key}") or {} for key in ("default-resources", "set-resources", "set-threads"))
+    profile = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    default, of_rules, threads = (
+        profile.get(f"{key}") or {} for key in ("default-resources", "set-resources", "set-threads")
+    )
     partition = {key: default[key] for key in default if key == "slurm_partition"}
-    workers = default | (own.get("deconvolve") or {})
-    away = said.get("executor") == "slurm"
+    resources = {rule: partition | (of_rules.get(rule) or {}) for rule in RULES}
+    workers = default | (of_rules.get("deconvolve") or {})
+    slurm = profile.get("executor") == "slurm"
     return {
         "cluster": str(workers.get("dask_cluster", "local")),
         "workers": int(workers.get("dask_workers", 1)),
-        "cores": SLURM_CORES if away else count_cores(),
-        "slurm_jobs": int(said.get("jobs", SLURM_JOBS)) if away else None,
-        "threads": {rule: int(n) for rule, n in threads.items() if rule in RULES},
-        "asked": {rule: {k: str(v) for k, v in (partition | (own.get(rule) or {})).items()} for rule in RULES},
+        "cores": SLURM_CORES if slurm else count_cores(),
+        "slurm_jobs": int(profile.get("jobs", SLURM_JOBS)) if slurm else None,
+        "threads": {rule: int(number) for rule, number in threads.items() if rule in RULES},
+        "resources": {rule: {key: str(value) for key, value in of.items()} for rule, of in resources.items()},
     }
 
 
 def describe_machine(cores: int) -> dict[str, Any]:
-    """Return the same for this machine."""
-    return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "asked": {}}
+    """Describe this machine, for `plan_run`, as a place where jobs share so many cores."""
+    return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "resources": {}}
 
 
 def describe_place(
@@ -107,52 +98,32 @@ def describe_place(
     cores: int,
     slurm_jobs: int | None,
     threads: Mapping[str, int],
-    asked: Mapping[str, Mapping[str, str]],
+    resources: Mapping[str, Mapping[str, str]],
 ) -> Place:
-    """Find out what jobs and workers have.
-
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    cluster : str
-        Where the workers are: `local`, or a section of jobqueue.yaml.
-    workers : int
-        How many a `deconvolve` job has.
-    cores : int
-        That a job may use.
-    slurm_jobs : int or None
-        How many jobs of rules are in the queue at a time; None: they run here.
-    threads : mapping
-        By rule, where they are given.
-    asked : mapping
-        By rule, the resources `slurm_partition` and `runtime`, where they are given.
-
-    Raises
-    ------
-    InputError
-        If jobqueue.yaml cannot be used.
-    """
+    """Find out what jobs and workers get; `threads`, `slurm_partition` and `runtime` of a rule may be missing."""
     jobs, shares = Jobs(run, cluster, workers, cores), {}
     for rule in RULES:
-        n, said = threads.get(rule, INGEST_CORES if rule == "ingest" else jobs.threads(rule)), asked.get(rule, {})
-        memory, minutes = jobs.memory(rule)(None, 1) * MB, said.get("runtime", "")
+        number = threads.get(rule, INGEST_CORES if rule == "ingest" else jobs.threads(rule))
+        memory = jobs.memory(rule)(None, 1) * MB
         if slurm_jobs:
+            request = resources.get(rule, {})
+            minutes = request.get("runtime", "")
             limit = 60.0 * (int(minutes) if minutes.isdecimal() else jobs.runtime(rule))
-            shares[rule] = Share(n, memory, said.get("slurm_partition", ANYWHERE), limit)
+            shares[rule] = Share(number, memory, request.get("slurm_partition", DEFAULT_PARTITION), limit)
         else:
-            shares[rule] = Share(min(n, cores), memory)
-    shares["workers"], engine = _worker(run.config["deconvolution"]["engine"], cluster, workers, shares["deconvolve"])
+            shares[rule] = Share(min(number, cores), memory)
+    engine = run.config["deconvolution"]["engine"]
+    shares["workers"], engine = _describe_worker(engine, cluster, workers, shares["deconvolve"])
     return Place(slurm_jobs, cores, cluster, workers, engine, shares)
 
 
-def _worker(engine: str, cluster: str, workers: int, job: Share) -> tuple[Share, str]:
+def _describe_worker(engine: str, cluster: str, workers: int, job: Share) -> tuple[Share, str]:
     """Return what a worker of a `deconvolve` job gets, and the engine that it computes with."""
     if cluster == "local":
-        memory = find_memory_limit() // workers if job.partition == HERE else None
+        memory = find_memory_limit() // workers if job.partition == THIS_MACHINE else None
         return Share(max(1, job.cores // workers), memory, job.partition), resolve_engine(engine)
     section = read_section(cluster)
-    queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or ANYWHERE)
+    queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or DEFAULT_PARTITION)
     if engine == "auto":
         engine = "gpu" if section.gpu else "cpu"
     return Share(section.cores, section.memory, queue, section.walltime), engine

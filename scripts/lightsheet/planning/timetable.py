@@ -1,4 +1,4 @@
-"""When each job would run: a small simulation of a scheduler that starts whatever can start."""
+"""When each job would run: a small simulation of Snakemake, which starts whatever can start."""
 
 import heapq
 import itertools
@@ -6,78 +6,54 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-FIRST_LOOK, LAST_LOOK = 10.0, 30.0
-"""Seconds from a look at SLURM's queue that found an ended job to the next one, and at most between two: while none has
-ended, they become `FIRST_LOOK` more each time. As `profiles/slurm` has it, see `lightsheet.workflow.slurm_plugin`."""
+FIRST_POLL, LAST_POLL = 10.0, 30.0
+"""Seconds between two looks at SLURM's queue: the first after an ended job was noticed, and at most; while no job has
+ended they grow by `FIRST_POLL` each time. As in `profiles/slurm`, see `lightsheet.workflow.slurm_plugin`."""
 
 
 class Task(NamedTuple):
-    """One job.
-
-    Parameters
-    ----------
-    name, rule : str
-        Which it is.
-    seconds : float
-        That it takes.
-    slots : int
-        That it occupies meanwhile: cores here, or one job in the queue of SLURM.
-    after : sequence of str
-        Names of the jobs that must have ended before.
-    is_away : bool
-        Whether it is a job of SLURM, over for Snakemake when it looks.
-    """
+    """One job: its `seconds`, its `slots` (cores of this machine, or one job in SLURM's queue), whom it waits for."""
 
     name: str
     rule: str
     seconds: float
     slots: int = 1
     after: Sequence[str] = ()
-    is_away: bool = False
+    in_slurm: bool = False
 
 
-class _Looks:
+class _Poll:
     """When Snakemake looks at SLURM's queue."""
 
     def __init__(self) -> None:
-        self._next = self._gap = FIRST_LOOK
+        self._next = self._interval = FIRST_POLL
 
-    def after(self, end: float) -> float:
-        """Return when it is seen that a job has ended: ends are asked for in order of time."""
+    def notice(self, end: float) -> float:
+        """Return when it is noticed that a job has ended; to be called in the order of ends."""
         while self._next < end:
-            self._gap = min(self._gap + FIRST_LOOK, LAST_LOOK)
-            self._next += self._gap
-        seen, self._gap = self._next, FIRST_LOOK
-        self._next += self._gap
-        return seen
+            self._interval = min(self._interval + FIRST_POLL, LAST_POLL)
+            self._next += self._interval
+        time, self._interval = self._next, FIRST_POLL
+        self._next += self._interval
+        return time
 
 
 def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, float]]:
-    """Let every job start as soon as what it needs is done and there is room; among several, the first in the list.
+    """Start each job as soon as it can, the first in the list first; return (start, end) in seconds by name.
 
-    Parameters
-    ----------
-    tasks : sequence of Task
-        In order of preference.
-    slots : int
-        That jobs share; a job that wants more gets all.
-
-    Returns
-    -------
-    dict
-        (start, end) in seconds, by the job's name.
+    A job that wants more than all slots gets all.
     """
     waiting, times = list(tasks), dict[str, tuple[float, float]]()
     running: list[tuple[float, str, Task]] = []
-    looks, free, now, done = _Looks(), slots, 0.0, set[str]()
+    poll, free, now, done = _Poll(), slots, 0.0, set[str]()
     while waiting or running:
-        for task in _startable(waiting, free, slots, done):
+        for task in _list_startable(waiting, free, slots, done):
             waiting.remove(task)
             free -= min(task.slots, slots)
             times[task.name] = (now, now + task.seconds)
             heapq.heappush(running, (now + task.seconds, task.name, task))
         end, _, task = running[0]
-        now = max(now, looks.after(end) if task.is_away else end)
+        now = max(now, poll.notice(end) if task.in_slurm else end)
         while running and running[0][0] <= now:
             _, name, task = heapq.heappop(running)
             times[name] = (times[name][0], now)
@@ -86,38 +62,31 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
     return times
 
 
-def _startable(waiting: Iterable[Task], free: int, slots: int, done: set[str]) -> list[Task]:
+def _list_startable(waiting: Iterable[Task], free: int, slots: int, done: set[str]) -> list[Task]:
     """List the jobs that can start together."""
-    found = []
+    startable = []
     for task in waiting:
         if not free:
             break
         if min(task.slots, slots) <= free and done.issuperset(task.after):
-            found.append(task)
+            startable.append(task)
             free -= min(task.slots, slots)
-    return found
+    return startable
 
 
-def simulate_workers(volumes: int, workers: int, each: float, start: float, lifetime: float = math.inf) -> float:
-    """Return how long workers need for some volumes, all alike.
+def simulate_workers(
+    volumes: int, workers: int, volume_seconds: float, start_seconds: float, lifetime: float = math.inf
+) -> float:
+    """Return the seconds that workers need for some volumes, all alike.
 
-    Parameters
-    ----------
-    volumes, workers : int
-        How many.
-    each : float
-        Seconds a volume takes on a worker.
-    start : float
-        Seconds until a worker is there, for the first and for each that replaces one which left.
-    lifetime : float
-        Seconds after which a worker takes no further volume and leaves.
+    A worker takes `start_seconds` to come; after `lifetime` seconds it takes no further volume, and is replaced.
     """
     rounds = math.ceil(volumes / workers)
-    a_life = max(1, lifetime // each) if lifetime < math.inf else max(1, rounds)
-    return rounds * each + math.ceil(rounds / a_life) * start
+    rounds_of_a_life = max(1, lifetime // volume_seconds) if lifetime < math.inf else max(1, rounds)
+    return rounds * volume_seconds + math.ceil(rounds / rounds_of_a_life) * start_seconds
 
 
 def count_concurrent(times: Iterable[tuple[float, float]]) -> int:
     """Count how many of some jobs, given by (start, end), run at a time at most."""
-    changes = sorted((at, change) for start, end in times for at, change in ((start, 1), (end, -1)))
+    changes = sorted((time, change) for start, end in times for time, change in ((start, 1), (end, -1)))
     return max(itertools.accumulate(change for _, change in changes), default=0)

@@ -42,14 +42,14 @@ def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
     settings = workflow.resource_settings
     default, threads = settings.default_resources or {}, settings.overwrite_threads
     partition = {"slurm_partition": default["slurm_partition"]} if "slurm_partition" in default else {}
-    asked = {rule: {**partition, **settings.overwrite_resources.get(rule, {})} for rule in RULES}
+    resources = {rule: {**partition, **settings.overwrite_resources.get(rule, {})} for rule in RULES}
     return {
         "cluster": jobs.dask_cluster,
         "workers": jobs.dask_workers,
         "cores": jobs.cores,
         "slurm_jobs": workflow.nodes,
         "threads": {rule: int(n) for rule in RULES if (n := str(_raw(threads.get(rule)))).isdecimal()},
-        "asked": {rule: {key: str(_raw(value)) for key, value in own.items()} for rule, own in asked.items()},
+        "resources": {rule: {key: str(_raw(value)) for key, value in of.items()} for rule, of in resources.items()},
     }
 
 

@@ -1,0 +1,126 @@
+"""Seconds of each job and worker of a run, and when they run: rates times work, in the order that jobs can have."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lightsheet.cluster import choose_lifetime
+from lightsheet.deconvolution import count_slots
+from lightsheet.planning.rates import LAUNCH_SECONDS, Rates, compute_speedup
+from lightsheet.planning.site import INGEST_CORES, Place
+from lightsheet.planning.timetable import Task, simulate_jobs, simulate_workers
+from lightsheet.planning.workload import Work
+from lightsheet.run import KINDS
+from lightsheet.viewing import EVENLY, LONG_SIDE, MARKED
+
+HEAD_SECONDS = 3.6
+"""Of Snakemake's own process, to read the Snakefile and to leave; like all these at `Rates.pace` 1."""
+
+JOB_SECONDS = {"inventory": 0.5, "psf": 2.8, "ingest": 2.1, "deconvolve": 3.4, "consolidate": 2.2, "report": 1.5}
+"""Of a job besides its volumes and its workers, imports above all."""
+
+VOLUME_SECONDS = {"consolidate": 0.001, "report": 0.0015}
+"""Of these jobs for each volume of the run, whatever its size: its records, its row and its links; 600 tiny ones."""
+
+PICTURE_SECONDS = 33e-9
+"""Of the report, for each voxel of the pyramid level that a picture shows, before and after."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The jobs and workers of a run; waiting in SLURM's queue, and other people's load, are not in it."""
+
+    work: Work
+    place: Place
+    rates: Rates
+
+    @property
+    def block_sizes(self) -> list[int]:
+        """Volumes of each block that are to be deconvolved."""
+        return [block.deconvolve for block in self.work.blocks if block.deconvolve]
+
+    @property
+    def ingest_seconds(self) -> float:
+        """Seconds to ingest a volume."""
+        speedup = compute_speedup(self.place.shares["ingest"].cores, INGEST_CORES)
+        return math.prod(self.work.run.shape) * self.rates.ingest / speedup
+
+    @property
+    def volume_seconds(self) -> float:
+        """Seconds from one volume of a worker to its next: on a GPU one computes while others are read and written."""
+        compute, transfer = self.rates.volume_seconds(self.work, self.place.worker.cores)
+        return max(compute, (compute + transfer) / count_slots(self.place.engine))
+
+    def workers_seconds(self, volumes: int) -> float:
+        """Return the seconds of a block's workers, until they and those that replace them have started included."""
+        lifetime = self.place.worker.limit
+        if lifetime < math.inf:
+            lifetime = choose_lifetime(lifetime, self.volume_seconds)
+        return simulate_workers(volumes, self.place.workers, self.volume_seconds, self.rates.worker_start, lifetime)
+
+    def stored_bytes(self, kind: str) -> float:
+        """Return the bytes of a raw or result volume on the disk, its pyramid included."""
+        return self.work.run.layouts[kind].volume_bytes() * self.rates.stored[kind]
+
+    @property
+    def published_bytes(self) -> float:
+        """Bytes of all shards of the stores."""
+        return sum(self.stored_bytes(kind) * self.work.volumes for kind in KINDS)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The jobs that are to run, and what each waits for; those of one block after those of another."""
+        tasks = [self._make_task("inventory")] if self.work.inventory else []
+        psfs = [self._make_task("psf", f" {number}") for number in range(self.work.psfs)]
+        tasks += psfs
+        for number, block in enumerate(self.work.blocks):
+            ingests = [
+                self._make_task("ingest", f" {number} {channel}", volumes * self.ingest_seconds)
+                for channel, volumes in enumerate(block.ingest)
+                if volumes is not None
+            ]
+            tasks += ingests
+            if block.deconvolve is not None:
+                after = [task.name for task in [*psfs, *ingests]]
+                tasks.append(self._make_task("deconvolve", f" {number}", self.workers_seconds(block.deconvolve), after))
+        return [*tasks, *self._list_last_tasks([task.name for task in tasks])]
+
+    def _list_last_tasks(self, others: Sequence[str]) -> Iterator[Task]:
+        """Yield the jobs that wait for all others."""
+        if self.work.publish:
+            speedup = compute_speedup(self.place.shares["consolidate"].cores, 1)
+            yield self._make_task("consolidate", "", self.published_bytes * self.rates.check / speedup, others)
+            others = ["consolidate"]
+        if self.work.report:
+            yield self._make_task("report", "", self._picture_seconds, others)
+
+    def _make_task(self, rule: str, suffix: str = "", seconds: float = 0.0, after: Sequence[str] = ()) -> Task:
+        """Add to the seconds of a job what every job of its rule takes."""
+        share = self.place.shares.get(rule)
+        in_slurm = bool(self.place.slurm_jobs and share)
+        python = JOB_SECONDS[rule] + LAUNCH_SECONDS * in_slurm + VOLUME_SECONDS.get(rule, 0.0) * self.work.volumes
+        slots = share.cores if share and not in_slurm else 1
+        return Task(rule + suffix, rule, seconds + self.rates.pace * python, slots, after, in_slurm)
+
+    @property
+    def _picture_seconds(self) -> float:
+        """Seconds to draw volumes for the report."""
+        run = self.work.run
+        levels = [level.shape for level in run.layouts["raw"].levels]
+        shape = next((shape for shape in levels if max(shape) <= LONG_SIDE), levels[-1])
+        volumes = len(run.channels) * min(EVENLY + MARKED, run.acquisition.timepoints)
+        return volumes * math.prod(shape) * PICTURE_SECONDS
+
+    @cached_property
+    def _times(self) -> dict[str, tuple[float, float]]:
+        return simulate_jobs(self.tasks, self.place.slurm_jobs or self.place.cores)
+
+    def list_times(self, rule: str) -> list[tuple[float, float]]:
+        """List in which seconds the jobs of a rule start and end."""
+        return [self._times[task.name] for task in self.tasks if task.rule == rule]
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock of the whole command."""
+        return max((end for _, end in self._times.values()), default=0.0) + self.rates.pace * HEAD_SECONDS
