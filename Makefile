@@ -15,7 +15,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help install install-dev install-gpu demo picture check lint test test-install tried lock
+.PHONY: help install install-dev install-gpu demo picture check lint test test-install trial lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -60,8 +60,8 @@ demo: data/demo/.simulated  ## simulate a small acquisition and run the whole wo
 	@echo "  inventory.csv  records/   what was read, and what was done to each volume"
 	@echo "  ro-crate-metadata.json    the provenance, enough to repeat the run"
 	@echo "See raw and deconvolved volumes side by side: $(BIN)/lightsheet view results/demo"
-	@echo "Next: recompute two volumes from the provenance and compare:"
-	@echo "  $(SNAKEMAKE) verify --configfile config/demo.yaml"
+	@echo "Next: make two volumes again from the provenance and compare them with the store:"
+	@echo "  $(BIN)/lightsheet verify results/demo"
 	@echo "or your own data: edit config/config.yaml, then"
 	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
 
@@ -83,19 +83,19 @@ lint: install-dev  ## format, lint and types alone
 test: install-dev  ## every test, with the library's coverage
 	$(BIN)/python -m pytest --numprocesses=3 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
-# In a fresh clone .venv/ is what users have, until install-dev adds to it; later it takes an environment of its own.
+# In a fresh clone .venv/ is what users have, until install-dev adds to it; after that an environment is made for the test.
 test-install:  ## what users have, no more: the demo, tiny, and its --report run on requirements.txt alone
-	@$(MAKE) --no-print-directory tried $(if $(wildcard $(BIN)/.installed-dev),VENV=.cache/users)
+	@$(MAKE) --no-print-directory trial $(if $(wildcard $(BIN)/.installed-dev),VENV=.cache/users)
 
-TRIED := .cache/tried
-tried: install
+TRIAL := .cache/trial
+trial: install
 	! $(BIN)/python -c 'import pytest' 2>/dev/null
 	$(BIN)/python -m pip check
-	rm -rf $(TRIED)
-	$(BIN)/lightsheet simulate --shape 12 40 36 --psf-shape 31 20 20 --timepoints 1 $(TRIED)/data/demo >/dev/null
-	$(SNAKEMAKE) --directory $(TRIED) --configfile config/demo.yaml --quiet all
-	$(SNAKEMAKE) --directory $(TRIED) --configfile config/demo.yaml --report report.zip
-	test -s $(TRIED)/report.zip
+	rm -rf $(TRIAL)
+	$(BIN)/lightsheet simulate --shape 12 40 36 --psf-shape 31 20 20 --timepoints 1 $(TRIAL)/data/demo >/dev/null
+	$(SNAKEMAKE) --directory $(TRIAL) --configfile config/demo.yaml --quiet all
+	$(SNAKEMAKE) --directory $(TRIAL) --configfile config/demo.yaml --report report.zip
+	test -s $(TRIAL)/report.zip
 
 lock:  ## pin envs/*.in anew, with hashes
 	$(LOCK) --output-file envs/requirements-dev.txt envs/requirements-dev.in
