@@ -37,10 +37,10 @@ def discover(
     ignore : sequence of str
         Names to leave out, such as ``"*_decon.tif"`` (see `fnmatch`).
     missing : str
-        "error", or "fill": a timepoint that a channel lacks becomes a volume without tiles.
+        "error", or "fill": a timepoint that a channel lacks becomes a volume without tiles, a hole.
     settle : float
         Seconds for which a finished file has not been modified; above 0 while a microscope still writes. Younger
-        files, and all timepoints from theirs on, are left for the next run, and so are incomplete last timepoints.
+        files, all timepoints from theirs on, and incomplete last timepoints are left for the next run.
     previous_names : collection of str
         `Acquisition.tiff_names` of an earlier run, none of which is left for the next run. Where a young file fills a
         hole among its timepoints, only that volume is left.
@@ -50,16 +50,16 @@ def discover(
     Returns
     -------
     Acquisition
-        Complete but for its holes: every channel has every timepoint, and every volume all of its tiles, each of one
-        file, or of one per plane or part. The time axis is the number that tells the files of one channel and tile
-        apart: a template's timepoint, stackNNNN, NNNNt, Iter, or several of them together, or else the order in time.
+        Every channel has every timepoint, and every volume but the holes all of its tiles, each of one file, or of one
+        per plane or part. The time axis is the number that tells the files of one channel and tile apart: a template's
+        timepoint, stackNNNN, NNNNt, Iter, or several of them together, or else the order in time.
 
     Raises
     ------
     InputError
-        If there is no such folder, nothing in it fits or has settled, a file of the earlier run would be left, the
-        files are of several stage positions without a place in a grid, a timepoint, a tile or a plane is missing, or
-        two files are one volume.
+        If there is no such folder, nothing in it fits or has settled, a file of the earlier run would be left, there
+        are several stage positions without a place in a grid, a timepoint, a tile or a plane is missing, or two files
+        are one volume.
     """
     folder = Path(folder)
     tiffs = list_tiffs(folder, pattern) if names is None else names

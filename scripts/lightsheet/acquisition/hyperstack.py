@@ -30,13 +30,12 @@ def unfold_hyperstack(
     acquisition : Acquisition
         From `discover`: each of its volumes is all that its files hold.
     axes : str
-        "auto": as the tile's metadata says; where it says nothing, all pages are planes of one volume. Else
-        the order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the
-        letters ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs
-        none either where a tile is many files that each say that they are a single plane.
+        "auto": as the tile's metadata says, or, where it says nothing, all pages are planes of one volume. Else the
+        order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the letters
+        ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs none either
+        where a tile is many files that each say that they are a single plane.
     tile : Tile, optional
-        The one to look at, like which all others are taken to be; else the first. Of the others, only those of
-        several files are opened, to count their pages.
+        A typical one, else the first. Of the others, only those of several files are opened, to count their pages.
     metadata : FileMetadata, optional
         That of the tile's first file, if it has been read.
 

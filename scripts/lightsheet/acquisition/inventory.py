@@ -19,19 +19,9 @@ _REASONS = 10
 def write_inventory(acquisition: Acquisition, path: Path) -> None:
     """Write one CSV row per piece of a tile, in the order of the volumes; the table appears only whole.
 
-    Parameters
-    ----------
-    acquisition : Acquisition
-        From `discover`.
-    path : Path
-        The table: file (relative to the folder), pages ("0:30:3": start, end and step; empty for all), channel,
-        wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes (of the whole file), missing (a hole's
-        row has "missing" here, and no file). What is unknown is empty.
-
-    Raises
-    ------
-    InputError
-        If a file has gone.
+    The columns are file (relative to the folder), pages ("0:30:3": start, end and step; empty for all), channel,
+    wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes (of the whole file), missing (a hole's row has
+    "missing" here, and no file). What is unknown is empty. If a file has gone, it is named in an `InputError`.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -59,18 +49,13 @@ def _measure_bytes(path: Path) -> int:
 def describe_acquisition(acquisition: Acquisition, volumes: str) -> str:
     """Say what was understood of a folder, for a person to check before anything is computed.
 
-    Parameters
-    ----------
-    acquisition : Acquisition
-        From `discover`.
-    volumes : str
-        What one of its volumes is like.
+    `volumes` says what one of its volumes is like.
 
     Returns
     -------
     str
-        Lines, each of a word and what there is to say of it: folder, channels, timepoints, missing, volumes, tiles,
-        files, left out, waiting, remarks; the words that have nothing to say are not there.
+        Lines, each of a word and what there is to say of it, if anything: folder, channels, timepoints, missing,
+        volumes, tiles, files, left out, waiting, remarks.
     """
     width = max(map(len, acquisition.channels))
     wavelengths = {c: f"{nm} nm" if nm else "wavelength not known" for c, nm in acquisition.wavelengths.items()}

@@ -54,25 +54,25 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     name : str
         The file's path relative to the input folder, with "/": its name alone where the pattern has no folders.
     pattern : str
-        A preset (a key of `PRESETS`), or a template: ``"CH{channel}_{timepoint}.tif"``, with the fields prefix,
-        camera, channel, view, position, wavelength (nm), timepoint, plane, part, x, y, z (tile), milliseconds
-        (since the first timepoint) and any (ignored text). A field that occurs twice must have the same text;
-        ``{any}`` need not. No field reaches across a "/".
+        A preset (a key of `PRESETS`), or a template such as ``"CH{channel}_{timepoint}.tif"``, with the fields prefix,
+        camera, channel, view, position, wavelength (nm), timepoint, plane, part, x, y, z (tile), milliseconds (since
+        the first timepoint) and any (ignored text). A field that occurs twice must have the same text; ``{any}`` need
+        not. No field reaches across a "/".
 
     Returns
     -------
     dict
-        Only the fields that are there: prefix, camera ("CamA"), channel (int, or str where it is no number),
-        view (likewise: detection side, angle, illumination side), position (likewise: of the stage, without a
-        place in a grid, or the grid's number), wavelength_nm, stack, iter (one or two int), timepoint_suffix (of
-        ``_0000t``), timepoint, plane (the file is this one plane), part (the file continues an earlier one; 0,
-        the first, stands in no name), milliseconds, milliseconds_absolute, x, y, z (tile), z_step_um.
+        Only the fields that the name has: prefix, camera ("CamA"), channel (int, or str where it is no number), view
+        (likewise: detection side, angle, illumination side), position (likewise: of the stage, without a place in a
+        grid, or the grid's number), wavelength_nm, stack, iter (one or two int), timepoint_suffix (of ``_0000t``),
+        timepoint, plane (the file is this one plane), part (the file continues an earlier one; 0, the first, stands in
+        no name), milliseconds, milliseconds_absolute, x, y, z (tile), z_step_um.
 
     Raises
     ------
     InputError
-        If the name does not fit: where the reading stopped, and what was expected there, or which other format
-        than TIFF it is; or if the pattern is neither a preset nor a template.
+        If the name does not fit: where the reading stopped, and what was expected, or which other format than TIFF it
+        is; or if the pattern is neither a preset nor a template.
     """
     if pattern in PRESETS and name.startswith(_PROJECTIONS):
         raise InputError(f"{name}: looks derived, it begins with {name[:4]!r}; only the camera's own files are read")

@@ -70,12 +70,7 @@ def _remark_on_steps(seconds: Sequence[float | None]) -> list[str]:
 
 
 def measure_steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
-    """Measure the steps of the time axis, where times are known.
-
-    Parameters
-    ----------
-    seconds : sequence of float or None
-        Of each timepoint.
+    """Measure the steps of the time axis from the seconds of each timepoint, None where they are not known.
 
     Returns
     -------

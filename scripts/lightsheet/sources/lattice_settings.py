@@ -11,12 +11,7 @@ logger = logging.getLogger("lightsheet")
 
 
 def read_lattice_settings(folder: Path) -> FileMetadata | None:
-    """Read the settings that a lattice light-sheet microscope wrote beside its stacks.
-
-    Parameters
-    ----------
-    folder : Path
-        The acquisition's; its ``*Settings.txt`` are read.
+    """Read the settings, ``*Settings.txt``, that a lattice light-sheet microscope wrote into an acquisition's folder.
 
     Returns
     -------

@@ -53,21 +53,14 @@ class Mosaic:
 
 @contextmanager
 def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
-    """Open the files of a volume, and check what they hold.
+    """Open the files of a volume for the time of a block.
 
     Parameters
     ----------
     tiles : Tiles
         At least one.
-    shape : sequence of int
-        (z, y, x) of the volume.
-    dtype : str
-        Of the volume.
-
-    Yields
-    ------
-    Mosaic
-        Valid within the block.
+    shape, dtype
+        Of the volume, (z, y, x).
 
     Raises
     ------
@@ -105,25 +98,10 @@ def _check_count(path: Path, pages: PageRange) -> None:
 
 
 def digest_source(path: str | Path, pages: PageRange) -> str:
-    """Return the BLAKE3 digest of a file, or of the pixels of some of its pages.
+    """Return the BLAKE3 digest, in hexadecimal, of a file, or of the pixels of some of its pages.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    pages : PageRange
-        Which pages: the digest is then that of their pixels, (z, y, x) in C order and native byte order, because
-        other volumes share the file.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
+    Other volumes can share a file of which `pages` are given: the digest is then that of their pixels, (z, y, x) in C
+    order and native byte order. An `InputError` says that the file cannot be read.
     """
     if pages is None:
         try:

@@ -6,7 +6,6 @@ printing defaults.
 
 import logging
 import math
-from collections.abc import Mapping
 from itertools import pairwise, permutations
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,12 +18,7 @@ logger = logging.getLogger("lightsheet")
 
 
 def read_metadata(path: Path) -> FileMetadata:
-    """Read what a TIFF says about itself.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its pixels are not read.
+    """Read what a TIFF says about itself, without its pixels.
 
     Returns
     -------
@@ -145,15 +139,11 @@ def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) 
         for axis in axes:
             start = start * sizes[axis] + int(data.get(f"First{axis}", 0))
         for step in range(min(count, pages - page)):
-            planes[page + step] = _locate_plane(start + step, axes, sizes)
+            index, plane = start + step, {}
+            for axis in reversed(axes):
+                index, plane[axis] = divmod(index, sizes[axis])
+            planes[page + step] = plane
     return [planes[page] for page in sorted(planes)]
-
-
-def _locate_plane(index: int, axes: str, sizes: Mapping[str, int]) -> dict[str, int]:
-    place = {}
-    for axis in reversed(axes):
-        index, place[axis] = divmod(index, sizes[axis])
-    return place
 
 
 def _find_order(planes: list[dict[str, int]], nominal: str) -> str:

@@ -8,6 +8,8 @@ the specification (TIFF 6.0, and its 64-bit form BigTIFF) has it, or the file is
 import math
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, lru_cache
@@ -79,11 +81,8 @@ class Pages:
     def is_plain(self) -> bool:
         """Whether the rows of each page lie uncompressed one behind the other."""
         ends = self.offsets[:, :-1] + self.counts[:, :-1]
-        return (
-            self.kind.compression == Compression.NONE
-            and not self.kind.tiled
-            and np.array_equal(ends, self.offsets[:, 1:])
-        )
+        is_raw = self.kind.compression == Compression.NONE and not self.kind.tiled
+        return is_raw and np.array_equal(ends, self.offsets[:, 1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -98,22 +97,25 @@ def read_pages(path: Path) -> Pages:
     that it stands for. Damage that is not seen: in a file of one page, a predictor switched on or off, and bytes
     inserted before the pixels; an offset moved by no more bytes than lie unused beside its strip.
     """
-    try:
+    with explain_damage(path):
         stat = path.stat()
         return _read_headers(path, (stat.st_size, stat.st_mtime_ns))
+
+
+@contextmanager
+def explain_damage(path: Path) -> Iterator[None]:
+    """Say in a sentence why a file cannot be read."""
+    try:
+        yield
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file") from error
     except CutOffError as error:
         raise InputError(f"{path}: the file is cut off ({error}); copy it again from the microscope") from error
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:
-        raise explain_unreadable(path, error) from error
-
-
-def explain_unreadable(path: Path, error: Exception) -> InputError:
-    """Say that a file is no TIFF, or damaged."""
-    return InputError(f"{path}: cannot be read as TIFF ({error}); copy it again, or put its name in input.ignore")
+    except (OSError, ValueError, RuntimeError) as error:  # the codecs' errors are RuntimeErrors
+        remedy = "copy it again, or put its name in input.ignore"
+        raise InputError(f"{path}: cannot be read as TIFF ({error}); {remedy}") from error
 
 
 @lru_cache(maxsize=16)  # a file of many volumes is read again for each of them
@@ -144,9 +146,7 @@ def _find_kind(page: Directory) -> Kind:
     dtype = _find_dtype(page)
     compression, predictor = page.number(COMPRESSION, Compression.NONE), page.number(PREDICTOR, 1)
     if compression not in COMPRESSIONS:
-        raise _explain_unsupported(
-            page, f"its compression ({compression}) is not read here", "with zlib, LZW or without"
-        )
+        raise _advise_export(page, f"its compression ({compression}) is not read here", "with zlib, LZW or without")
     if predictor not in ((1,) if compression == Compression.NONE else (1, 2, 3) if dtype.kind == "f" else (1, 2)):
         raise ValueError(f"predictor {predictor} does not go with compression {compression} and {dtype}")
     shape = page.number(LENGTH), page.number(WIDTH)
@@ -164,16 +164,16 @@ def _find_kind(page: Directory) -> Kind:
 
 def _find_dtype(page: Directory) -> np.dtype[Any]:
     if page.number(SAMPLES, 1) != 1 or page.number(PHOTOMETRIC, 1) not in (0, 1, 3):  # grey, or grey with a colour map
-        raise _explain_unsupported(page, "its pages have several values a pixel", "as single-channel planes")
+        raise _advise_export(page, "its pages have several values a pixel", "as single-channel planes")
     if page.number(DEPTH, 1) != 1 or page.number(FILL_ORDER, 1) != 1:
-        raise _explain_unsupported(page, "its pages are volumes, or their bits are reversed", "as planes")
+        raise _advise_export(page, "its pages are volumes, or their bits are reversed", "as planes")
     letter, bits = SAMPLE_FORMATS.get(page.number(SAMPLE_FORMAT, 1), ""), page.number(BITS, 1)
     if bits not in SAMPLE_BITS.get(letter, ()):
-        raise _explain_unsupported(page, "its voxels are of no type that NumPy has", "as 8, 16 or 32 bit planes")
+        raise _advise_export(page, "its voxels are of no type that NumPy has", "as 8, 16 or 32 bit planes")
     return np.dtype(f"{page.source.form.order}{letter}{bits // 8}")
 
 
-def _explain_unsupported(page: Directory, reason: str, remedy: str) -> InputError:
+def _advise_export(page: Directory, reason: str, remedy: str) -> InputError:
     return InputError(f"{page.source.path}: {reason}; export it {remedy}")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from lightsheet.sources.tiff_pages import Compression, Pages, explain_unreadable
+from lightsheet.sources.tiff_pages import Compression, Pages, explain_damage
 from lightsheet.system import InputError
 
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
@@ -37,7 +37,7 @@ def read_rows(rows: range, apply: Callable[..., Iterable[Any]], pages: Pages, nu
     `apply` is `map`, or that of a pool of threads, which then decode a page each; `pixels`, (z, y, x), contiguous and
     in native byte order, is filled.
     """
-    try:
+    with explain_damage(pages.path):
         handle = os.open(pages.path, os.O_RDONLY)
         try:
             stat = os.fstat(handle)
@@ -49,10 +49,6 @@ def read_rows(rows: range, apply: Callable[..., Iterable[Any]], pages: Pages, nu
                 list(apply(partial(_read_blocks, handle, pages, rows), numbers, pixels))
         finally:
             os.close(handle)
-    except InputError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:  # the codecs' errors are RuntimeErrors
-        raise explain_unreadable(pages.path, error) from error
 
 
 def _read_plain(handle: int, pages: Pages, numbers: range, rows: range, pixels: Volume) -> None:

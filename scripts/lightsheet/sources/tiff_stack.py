@@ -73,7 +73,7 @@ def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
     Yields
     ------
     Stack
-        The volume; its files are opened only while they are read, so there may be thousands.
+        A `BandSource`. Its files are opened only while they are read, so there may be thousands.
 
     Raises
     ------
@@ -86,11 +86,6 @@ def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
 
 def describe_stack(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     """Read the headers of a TIFF stack.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
 
     Returns
     -------
@@ -114,22 +109,9 @@ def count_pages(path: Path) -> int:
 
 
 def read_stack(path: Path) -> Volume:
-    """Read a whole TIFF stack.
+    """Read a whole TIFF stack, (z, y, x), in native byte order; raises as `describe_stack` does.
 
-    Parameters
-    ----------
-    path : Path
-        The file: classic or BigTIFF, either byte order, strips or tiles, compressed without loss or not.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x), in native byte order.
-
-    Raises
-    ------
-    InputError
-        If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
+    It may be classic or BigTIFF, of either byte order, in strips or tiles, compressed without loss or not.
     """
     with open_stack([(path, None)]) as stack:
         return stack[:, :]

@@ -17,8 +17,7 @@ def decide_voxel_size(
     Parameters
     ----------
     config : mapping or None
-        `voxel_size` of the configuration in micrometre, as far as it is known. With ``override: true`` in it, its
-        values are compared with nothing.
+        `voxel_size` of the configuration in micrometre. With ``override: true``, its axes are compared with nothing.
     file, settings : FileMetadata or None
         Of a typical file, which stands for all, and of a lattice light-sheet microscope's settings.
 
