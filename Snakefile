@@ -26,7 +26,7 @@ if not workflow.overwrite_configfiles:
 
 
 try:
-    run = prepare_run(config, resumed=not workflow.is_main_process)
+    run = prepare_run(config, in_job=not workflow.is_main_process)
     pilot_plan = plan_pilot(run)
     if workflow.is_main_process:
         # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.

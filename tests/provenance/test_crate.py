@@ -13,9 +13,8 @@ import zarr
 
 from lightsheet.provenance import software
 from lightsheet.provenance.crate import write_crate
-from lightsheet.run.run import KINDS, Run
+from lightsheet.run.run import Run
 from lightsheet.store import records
-from lightsheet.store.paths import VolumeKey
 from lightsheet.system.errors import InputError
 from tests.support import roc, tiny_run
 
@@ -40,8 +39,7 @@ def sha256(path: Path) -> str:
 
 
 def rewrite(run: Run) -> None:
-    keys = [VolumeKey(kind, channel, t) for kind in KINDS for channel, _, t in run.list_volumes()]
-    done = {key: records.read_record(run.results.record(key)) for key in keys}
+    done = {key: records.read_record(run.results.record(key)) for key in run.list_keys()}
     write_crate(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
 
 

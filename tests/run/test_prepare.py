@@ -44,7 +44,7 @@ def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
     assert run.blocks == {"t0000": range(0, 2), "t0002": range(2, 4), "t0004": range(4, 5)}
     assert run.list_sources("red", "t0002") == ["data/red_2.tif", "data/red_3.tif"]
     assert len(run.list_manifests()) == len(set(run.list_manifests())) == 2 * 3 + 3
-    assert len(run.list_volumes()) == 10
+    assert len(run.list_keys()) == 2 * 10
 
 
 def test_settings_name_a_background_for_each_channel() -> None:
@@ -107,11 +107,11 @@ def test_jobs_see_the_files_that_their_run_began_with(folder: Path) -> None:
     begun.record_files()
     for channel in ("red", "blue"):
         tifffile.imwrite(folder / "data" / f"{channel}_5.tif", np.zeros((5, 8, 8), np.uint16))
-    assert prepare_run(config, resumed=True) == begun
+    assert prepare_run(config, in_job=True) == begun
     assert prepare_run(config).acquisition.timepoints == 6
     (folder / "data" / "red_0.tif").unlink()
     with pytest.raises(InputError, match=r"red_0\.tif: cannot be read \(No such file"):
-        prepare_run(config, resumed=True)
+        prepare_run(config, in_job=True)
 
 
 def test_voxel_size_comes_from_the_files_where_the_configuration_leaves_it_out(folder: Path) -> None:

@@ -91,7 +91,8 @@ def list_rows(run: Run, done: Mapping[VolumeKey, Record]) -> list[dict[str, Any]
             **_result(done[VolumeKey("result", channel, t)], run.config["voxel_size"]["x"]),
             "seconds": _seconds(done[VolumeKey("raw", channel, t)], done[VolumeKey("result", channel, t)]),
         }
-        for channel, _, t in run.list_volumes()
+        for t in range(run.acquisition.timepoints)
+        for channel in run.channels
     ]
 
 

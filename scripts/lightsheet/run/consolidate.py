@@ -31,6 +31,8 @@ from lightsheet.system import (
     write_json,
 )
 
+Records = Mapping[VolumeKey, Record]
+
 
 def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
     """Compare every record with every shard: size, digest, and the crc32c of each inner chunk.
@@ -53,51 +55,51 @@ def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
         Naming each volume that is not done, and each damaged shard; the record of a damaged volume is removed, so
         that the next run does that volume again.
     """
-    done = _records(run)
-    checks = [(key, shard) for key, record in done.items() for shard in record["shards"]]
-    logger.info("checking %d shards, %s", len(checks), format_size(sum(shard["bytes"] for _, shard in checks)))
-    suspects = checks
+    records = _read_all_records(run)
+    suspects = [(key, shard) for key, record in records.items() for shard in record["shards"]]
+    folders = {run.results.shard(key, shard["level"]).parent for key, shard in suspects}
+    logger.info("checking %d shards, %s", len(suspects), format_size(sum(shard["bytes"] for _, shard in suspects)))
 
-    def faults() -> list[str]:
+    def find_faults() -> list[str]:
         nonlocal suspects
-        progress, found = Progress("check", len(suspects), "shard", NEWS_SECONDS), []
+        progress, faults = Progress("check", len(suspects), "shard", NEWS_SECONDS), []
         with ThreadPoolExecutor(threads) as pool:
-            for (key, _), fault in zip(suspects, pool.map(lambda check: _fault(run, *check), suspects), strict=True):
+            for (key, _), fault in zip(
+                suspects, pool.map(lambda check: _find_fault(run, *check), suspects), strict=True
+            ):
                 progress.step(str(key))
-                found.append(fault)
-        suspects = [check for check, fault in zip(suspects, found, strict=True) if fault]
-        return [fault for fault in found if fault]
+                faults.append(fault)
+        suspects = [suspect for suspect, fault in zip(suspects, faults, strict=True) if fault]
+        return [fault for fault in faults if fault]
 
-    if found := wait_until_visible(faults, *{run.results.shard(key, shard["level"]).parent for key, shard in checks}):
+    if faults := wait_until_visible(find_faults, *folders):
         for key, _ in suspects:
             run.results.record(key).unlink(missing_ok=True)
         raise InputError(
-            "\n".join(found) + "\nThe records of these volumes are removed: run the same command again, "
+            "\n".join(faults) + "\nThe records of these volumes are removed: run the same command again, "
             "and they alone are done again"
         )
-    return done
+    return records
 
 
-def _records(run: Run) -> dict[VolumeKey, Record]:
-    """Return every volume's record, which must be the one that its block's manifest speaks of."""
-    done: dict[VolumeKey, Record] = {}
+def _read_all_records(run: Run) -> dict[VolumeKey, Record]:
+    records: dict[VolumeKey, Record] = {}
 
-    def missing() -> list[str]:
+    def find_missing() -> list[str]:
         volumes = list(finished_records(run))
-        done.update((volume.key, volume.record) for volume in volumes if volume.record)
+        records.update((volume.key, volume.record) for volume in volumes if volume.record)
         return [str(volume.key) for volume in volumes if not volume.record]
 
-    if absent := wait_until_visible(
-        missing, *{run.results.record(VolumeKey(kind, c, 0)).parent for kind in KINDS for c in run.channels}
-    ):
+    folders = {run.results.record(VolumeKey(kind, channel, 0)).parent for kind in KINDS for channel in run.channels}
+    if missing := wait_until_visible(find_missing, *folders):
         raise InputError(
-            f"{len(absent)} volumes are not done ({', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}): "
+            f"{len(missing)} volumes are not done ({', '.join(missing[:10])}{', ...' if len(missing) > 10 else ''}): "
             "run the same command again"
         )
-    return done
+    return records
 
 
-def _fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | None:
+def _find_fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | None:
     """Say what is wrong with a shard."""
     level = run.layouts[key.kind].levels[shard["level"]]
     chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
@@ -106,36 +108,25 @@ def _fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | None:
     return f"{path} ({key}) {fault}" if fault else None
 
 
-def publish_stores(run: Run, done: Mapping[VolumeKey, Record]) -> None:
-    """Publish the raw store of each channel, and the result.
-
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    done : mapping
-        What `prove` returned.
-    """
+def publish_stores(run: Run, records: Records) -> None:
+    """Publish the raw store of each channel, and the result, with the records that `check_shards` returned."""
     results, times = run.results, range(run.acquisition.timepoints)
     for channel in run.channels:
         volumes = [(results.work("raw", channel), t, (t,)) for t in times]
-        attributes = _attributes(run, "raw", f"{results.name} raw", (channel,), done)
+        attributes = _describe_store(run, "raw", f"{results.name} raw", (channel,), records)
         publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
     both = [(results.work("result", channel), t, (t, c)) for t in times for c, channel in enumerate(run.channels)]
-    attributes = _attributes(run, "result", results.name, run.channels, done)
+    attributes = _describe_store(run, "result", results.name, run.channels, records)
     publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
 
 
-def _attributes(
-    run: Run, kind: str, name: str, channels: tuple[str, ...], done: Mapping[VolumeKey, Record]
-) -> dict[str, Any]:
+def _describe_store(run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records) -> dict[str, Any]:
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
     levels = run.layouts[kind].levels
     axes = "tczyx" if kind == "result" else "tzyx"
-    scale = find_stored_per_count(run.config["output"]) if kind == "result" else 1
-    windows = {channel: _window(run, kind, channel, done, scale) for channel in channels}
+    windows = {channel: _choose_window(run, kind, channel, records) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {
         "ome": {
@@ -150,15 +141,14 @@ def _attributes(
     }
 
 
-def _window(
-    run: Run, kind: str, channel: str, done: Mapping[VolumeKey, Record], scale: float
-) -> tuple[float, float, float, float]:
+def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple[float, float, float, float]:
     """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
-    of_all = [done[VolumeKey(kind, channel, t)]["statistics"] for t in range(run.acquisition.timepoints)]
-    every = [statistics for statistics in of_all if statistics]
-    low, high = min(s["min"] for s in every), max(s["max"] for s in every)
-    start = min(s["percentiles"]["1"] for s in every)
-    end = max(s["percentiles"]["99.9"] for s in every)
+    scale = find_stored_per_count(run.config["output"]) if kind == "result" else 1
+    volumes = [records[VolumeKey(kind, channel, t)]["statistics"] for t in range(run.acquisition.timepoints)]
+    statistics = [volume for volume in volumes if volume]  # a missing volume has none
+    low, high = min(s["min"] for s in statistics), max(s["max"] for s in statistics)
+    start = min(s["percentiles"]["1"] for s in statistics)
+    end = max(s["percentiles"]["99.9"] for s in statistics)
     return low * scale, high * scale, start * scale, end * scale
 
 
@@ -170,6 +160,7 @@ def remove_unfinished(results: Results) -> None:
             part.unlink()
 
 
-def write_manifest(done: Mapping[VolumeKey, Record], path: Path) -> None:
+def write_manifest(records: Records, path: Path) -> None:
     """Write what Snakemake sees of the consolidation: the fingerprint of every volume."""
-    write_json(path, {f"{kind}/{channel}/{t}": r["fingerprint"] for (kind, channel, t), r in done.items()})
+    fingerprints = {f"{kind}/{channel}/{t}": record["fingerprint"] for (kind, channel, t), record in records.items()}
+    write_json(path, fingerprints)

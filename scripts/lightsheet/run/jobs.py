@@ -18,23 +18,19 @@ from lightsheet.system import InputError
 RULES = ("ingest", "deconvolve", "consolidate")
 """Whose jobs `snakemake plan` foresees."""
 
-MB = 10**6
-
-DAY = 24 * 60
-"""Minutes."""
+COORDINATORS = ("deconvolve", "pilot")
+"""Rules whose work Dask workers do."""
 
 SLURM_CORES = 4
 """Of a SLURM job that can use many; `--set-threads` says otherwise."""
 
-COORDINATORS = ("deconvolve", "pilot")
-"""Rules whose work Dask workers do."""
-
+MB = 10**6
 PROCESS_MB = 300
-
 COORDINATOR_MB = 1000
-
 LEAST_MB = 500
 """Snakemake's own step in a SLURM job takes a quarter of it."""
+
+DAY_MINUTES = 24 * 60
 
 SLOW_DISK = 50 * MB
 """Bytes a second that a busy shared file system still gives."""
@@ -63,39 +59,43 @@ class Jobs:
 
     def threads(self, rule: str) -> int:
         """Return the cores of a job."""
-        return 1 if rule in COORDINATORS and self.dask_cluster != "local" else self.cores
+        return 1 if self._is_coordinator(rule) else self.cores
+
+    def _is_coordinator(self, rule: str) -> bool:
+        """Tell whether workers elsewhere do a rule's work."""
+        return rule in COORDINATORS and self.dask_cluster != "local"
 
     def memory(self, rule: str) -> Callable[[Any, int], int]:
         """Return the function of Snakemake's resource `mem_mb`: it asks for more after each failure."""
 
         def mem_mb(wildcards: Any, attempt: int) -> int:  # noqa: ARG001 (Snakemake passes it)
-            return max(LEAST_MB, math.ceil(self._megabytes(rule))) * attempt
+            return max(LEAST_MB, math.ceil(self._estimate_megabytes(rule))) * attempt
 
         return mem_mb
 
-    def _megabytes(self, rule: str) -> float:
+    def _estimate_megabytes(self, rule: str) -> float:
         voxels = math.prod(self.run.shape)
         if rule == "ingest":
             return PROCESS_MB + 1.5 * voxels * np.dtype(self.run.dtype).itemsize / MB
         if rule == "consolidate":
             return COORDINATOR_MB + voxels * np.dtype("float32").itemsize / MB
-        if rule in COORDINATORS and self.dask_cluster != "local":
+        if self._is_coordinator(rule):
             return COORDINATOR_MB
         config = self.run.config
         methods = list_pilot_methods(config).values() if rule == "pilot" else [config["deconvolution"]]
-        volume = max(map(self._volume_bytes, methods)) / MB
+        volume = max(map(self._estimate_volume_bytes, methods)) / MB
         return PROCESS_MB + volume * (self.dask_workers if rule in COORDINATORS else 1)
 
-    def _volume_bytes(self, asked: Mapping[str, Any]) -> int:
+    def _estimate_volume_bytes(self, method: Mapping[str, Any]) -> int:
         """Return what a worker needs for a volume with these settings of `deconvolution`."""
         from lightsheet.processing import estimate_memory  # every job of a cluster run parses the Snakefile: 0.2 s
 
-        engine = asked["engine"] if asked["engine"] in FOREIGN else "cpu"
-        return estimate_memory(self.run.shape, self._psf_shape, engine, asked["acceleration"])
+        engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
+        return estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"])
 
     @cached_property
     def _psf_shape(self) -> Sequence[int]:
-        """Return the size of the largest PSF at the voxel size of the volumes, before it is cropped."""
+        """The size of the largest PSF at the voxel size of the volumes, before it is cropped."""
         shapes = [shape for channel in self.run.channels if (shape := estimate_psf_shape(self.run, channel))]
         largest: list[int] = np.max([(1, 1, 1), *shapes], axis=0).tolist()
         return largest
@@ -103,15 +103,13 @@ class Jobs:
     def runtime(self, rule: str) -> int:
         """Return the minutes that a job may take; a job cut short goes on where it was when it runs again."""
         if rule in COORDINATORS:
-            return DAY  # workers wait in the queue, and the job waits for them
-        return 60 + math.ceil(self._bytes(rule) / SLOW_DISK / 60)
-
-    def _bytes(self, rule: str) -> int:
-        """Return how much a job reads or writes."""
+            return DAY_MINUTES  # workers wait in the queue, and the job waits for them
         raw, result = (self.run.layouts[kind].volume_bytes() for kind in ("raw", "result"))
         if rule == "ingest":
-            return max(map(len, self.run.blocks.values())) * raw
-        return len(self.run.list_volumes()) * (raw + result)
+            size = max(map(len, self.run.blocks.values())) * raw
+        else:
+            size = len(self.run.acquisition.volumes) * (raw + result)
+        return 60 + math.ceil(size / SLOW_DISK / 60)
 
 
 def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:

@@ -17,14 +17,14 @@ from lightsheet.store import Results
 from lightsheet.system import InputError, read_json, stat_file
 
 
-def prepare_run(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
+def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     """Check the configuration, list the folder, and look at one volume.
 
     Parameters
     ----------
     settings : mapping
         The user's configuration.
-    resumed : bool
+    in_job : bool
         Whether this is a job of a run, which must see the files that the run began with: others may have arrived.
 
     Returns
@@ -37,53 +37,52 @@ def prepare_run(settings: Mapping[str, Any], *, resumed: bool = False) -> Run:
     InputError
         For everything that a user can set right before work starts.
     """
-    checked = check_config(settings)
-    given = checked["input"]
-    results = Results(Path(checked["output"]["folder"]) / checked["name"])
-    last = read_json(results.files) or {"names": None, "waiting": ()}
-    found = discover(
-        given["folder"],
-        given["pattern"],
-        given["ignore"],
-        missing=given["missing"],
-        settle=given["settle"],
-        names=last["names"] if resumed else None,
-        previous_names=last["names"] or (),
+    config = check_config(settings)
+    section = config["input"]
+    results = Results(Path(config["output"]["folder"]) / config["name"])
+    files = read_json(results.files) or {"names": None, "waiting": ()}
+    acquisition = discover(
+        section["folder"],
+        section["pattern"],
+        section["ignore"],
+        missing=section["missing"],
+        settle=section["settle"],
+        names=files["names"] if in_job else None,
+        previous_names=files["names"] or (),
     )
-    if resumed:
-        found = replace(found, waiting_files=tuple(map(tuple, last["waiting"])))
-    sizes = _sizes(found)
-    typical = _typical_tile(found, sizes)
-    facts = read_metadata(typical.pieces[0].path)
-    found = unfold_hyperstack(found, given["axes"], typical, facts)
-    check_channels(checked, found.channels)
-    checked["voxel_size"] = decide_voxel_size(checked.get("voxel_size"), facts, read_lattice_settings(found.folder))
-    with open_stack(_typical_tile(found, sizes).pieces) as stack:
+    if in_job:
+        acquisition = replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"])))
+    sizes = _read_sizes(acquisition)
+    tile = _find_typical_tile(acquisition, sizes)
+    metadata = read_metadata(tile.pieces[0].path)
+    acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
+    check_channels(config, acquisition.channels)
+    lattice_settings = read_lattice_settings(acquisition.folder)
+    config["voxel_size"] = decide_voxel_size(config.get("voxel_size"), metadata, lattice_settings)
+    with open_stack(_find_typical_tile(acquisition, sizes).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
-    z, y, x = (n * tiles for n, tiles in zip(shape, found.grid, strict=True))
-    run = Run(checked, found, (z, y, x), dtype.name)
+    z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
+    run = Run(config, acquisition, (z, y, x), dtype.name)
     _refuse_braces(run)
     return run
 
 
 def _refuse_braces(run: Run) -> None:
     """Refuse paths that Snakemake would take for patterns."""
-    sources = [
-        source for channel in run.channels for block in run.blocks for source in run.list_sources(channel, block)
-    ]
+    sources = [path for channel in run.channels for block in run.blocks for path in run.list_sources(channel, block)]
     for path in (str(run.results.folder), *map(run.find_psf_file, run.channels), *sources):
         if "{" in path or "}" in path:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
-def _sizes(found: Acquisition) -> dict[Path, int]:
+def _read_sizes(acquisition: Acquisition) -> dict[Path, int]:
     """Return the size of each file in bytes."""
-    paths = dict.fromkeys(piece.path for volume in found.volumes for piece in volume.pieces)
+    paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
     return {path: stat_file(path).st_size for path in paths}
 
 
-def _typical_tile(found: Acquisition, sizes: Mapping[Path, int]) -> Tile:
-    """Return a tile of the most common size, so that one odd file is not taken for the rule."""
-    tiles = [tile for volume in found.volumes for tile in volume.tiles]
+def _find_typical_tile(acquisition: Acquisition, sizes: Mapping[Path, int]) -> Tile:
+    """Return a tile of the most common size, so that one file of another size is not taken for the rule."""
+    tiles = [tile for volume in acquisition.volumes for tile in volume.tiles]
     totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]

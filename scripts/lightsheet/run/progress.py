@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,39 +22,29 @@ class FinishedRecord(NamedTuple):
 
 def is_stored(run: Run, key: VolumeKey) -> bool:
     """Tell whether a volume has a record and the shards that it names."""
-    return _has_shards(run, key, read_record(run.results.record(key)))
-
-
-def _has_shards(run: Run, key: VolumeKey, record: Record | None) -> bool:
-    if not record or record["status"] != "done":
-        return False
-    return shards_exist(record["shards"], run.results, key)
+    record = read_record(run.results.record(key))
+    return bool(record and record["status"] == "done" and shards_exist(record["shards"], run.results, key))
 
 
 def finished_records(run: Run) -> Iterator[FinishedRecord]:
     """Yield for each volume its record, if that says done with the fingerprint that its manifest holds."""
     fingerprints = {path: read_json(Path(path)) or {} for path in run.list_manifests()}
-    for channel, block, timepoint in run.list_volumes():
-        manifests = (run.name_ingest_manifest(channel, block), run.name_deconvolve_manifest(block))
-        for kind, manifest in zip(KINDS, manifests, strict=True):
-            key = VolumeKey(kind, channel, timepoint)
-            record = read_record(run.results.record(key))
-            fingerprint = fingerprints[manifest].get(f"{channel}/{timepoint}")
-            if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
-                record = None
-            yield FinishedRecord(manifest, key, record)
+    for block, timepoints in run.blocks.items():
+        for timepoint, channel in product(timepoints, run.channels):
+            manifests = (run.name_ingest_manifest(channel, block), run.name_deconvolve_manifest(block))
+            for kind, manifest in zip(KINDS, manifests, strict=True):
+                key = VolumeKey(kind, channel, timepoint)
+                record = read_record(run.results.record(key))
+                fingerprint = fingerprints[manifest].get(f"{channel}/{timepoint}")
+                if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
+                    record = None
+                yield FinishedRecord(manifest, key, record)
 
 
 def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
-    sentences = []
-    for channel, _, timepoint in run.list_volumes():
-        for kind in KINDS:
-            key = VolumeKey(kind, channel, timepoint)
-            record = read_record(run.results.record(key))
-            if record and record["status"] == "failed":
-                sentences.append(f"{key}: {record['error']}")
-    return sentences
+    records = {key: read_record(run.results.record(key)) for key in run.list_keys()}
+    return [f"{key}: {r['error']}" for key, r in records.items() if r and r["status"] == "failed"]
 
 
 def find_lost_work(run: Run) -> set[str]:
@@ -64,7 +55,7 @@ def find_lost_work(run: Run) -> set[str]:
     manifests = {
         manifest
         for manifest, key, record in finished_records(run)
-        if Path(manifest).exists() and not _has_shards(run, key, record)
+        if Path(manifest).exists() and not (record and shards_exist(record["shards"], run.results, key))
     }
     consolidated = run.results.manifest("consolidate")
     if consolidated.exists() and not _is_published(run):
@@ -93,18 +84,12 @@ def summarise_run(run: Run) -> str:
     InputError
         If the output folder cannot be written, or its disk is too small for what is still to be made.
     """
-    volumes = run.list_volumes()
-    needed = sum(
-        run.layouts[kind].volume_bytes()
-        for kind in KINDS
-        for channel, _, timepoint in volumes
-        if not is_stored(run, VolumeKey(kind, channel, timepoint))
-    )
+    needed = sum(run.layouts[key.kind].volume_bytes() for key in run.list_keys() if not is_stored(run, key))
     _check_disk(run.results.folder, needed)
     z, y, x = run.shape
     return (
         f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
-        f"({', '.join(run.channels)}) = {len(volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
+        f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
         f"still to be written: at most {format_size(needed)} into {run.results.folder}"
     )
 

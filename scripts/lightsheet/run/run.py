@@ -9,7 +9,7 @@ from typing import Any
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.sources import PageRange, Tiles
-from lightsheet.store import Results, StoreLayout
+from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
 KINDS = ("raw", "result")
@@ -126,10 +126,10 @@ class Run:
             counts[piece.path] += len(piece.pages or ())
         return counts
 
-    def list_volumes(self) -> list[tuple[str, str, int]]:
-        """Return channel, block and timepoint of every volume."""
-        blocks = self.blocks.items()
-        return [(channel, block, t) for block, timepoints in blocks for t in timepoints for channel in self.channels]
+    def list_keys(self) -> list[VolumeKey]:
+        """Return the keys of all volumes, raw and result."""
+        times = range(self.acquisition.timepoints)
+        return [VolumeKey(kind, channel, t) for t in times for channel in self.channels for kind in KINDS]
 
     def name_ingest_manifest(self, channel: str, block: str) -> str:
         """Return the declared output of an ingest job."""
