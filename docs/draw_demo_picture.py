@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lightsheet.store import Results, VolumeKey, list_colours, read_ome
 from lightsheet.system import write_whole
-from lightsheet.viewing import choose_scale_bar, project_volume
+from lightsheet.viewing.pictures import choose_scale_bar, project_volume
 
 CAPTIONS = {"raw": "raw", "result": "deconvolved"}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from lightsheet.viewing import costs
-from lightsheet.viewing.run_table import VolumeRecords
+from lightsheet.viewing.finished_run import VolumeRecords
 
 
 def volume(t: int, source: str | None, host: str = "a", job: str | None = None) -> VolumeRecords:

@@ -1,8 +1,8 @@
 import pytest
 
 from lightsheet.viewing import measures, outliers
+from lightsheet.viewing.finished_run import VolumeRecords
 from lightsheet.viewing.measures import MEASURES, Measure, VolumeSize
-from lightsheet.viewing.run_table import VolumeRecords
 
 BY_TITLE = {measure.title: measure for measure in MEASURES}
 SIZE = VolumeSize(1000, 0.1)

@@ -12,9 +12,9 @@ from lightsheet.viewing.axes import (
     place_bands,
     place_timepoints,
 )
+from lightsheet.viewing.finished_run import TimeAxis, link_record
 from lightsheet.viewing.measures import MEASURES, Measure, format_measure, format_moment
 from lightsheet.viewing.outliers import Trend
-from lightsheet.viewing.run_table import TimeAxis, link_record
 
 REACH = 0.02
 """An axis that does not begin at 0 shows at least 1 +- this times the value in its middle."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lightsheet.viewing.run_table import VolumeRecords
+from lightsheet.viewing.finished_run import VolumeRecords
 
 STAGES = {
     "ingest": "TIFF files checked, digested and written as raw shards with their pyramid",

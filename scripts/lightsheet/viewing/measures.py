@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lightsheet.system import format_duration
-from lightsheet.viewing.run_table import VolumeRecords
+from lightsheet.viewing.finished_run import VolumeRecords
 
 
 class VolumeSize(NamedTuple):

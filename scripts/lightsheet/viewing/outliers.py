@@ -9,8 +9,8 @@ import numpy as np
 from scipy import stats
 
 from lightsheet.store import Results
+from lightsheet.viewing.finished_run import VolumeRecords, link_record
 from lightsheet.viewing.measures import MEASURES, Measure, VolumeSize, format_measure
-from lightsheet.viewing.run_table import VolumeRecords, link_record
 
 SIGMAS = 5
 """An outlier is further from the usual value than this many robust standard deviations."""

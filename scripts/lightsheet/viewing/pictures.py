@@ -68,25 +68,9 @@ def draw_volume(results: Results, channel: str, timepoint: int, background: floa
 
 
 def project_volume(results: Results, key: VolumeKey) -> Projections:
-    """Project a published volume along z, y and x.
+    """Project a published volume, from the finest pyramid level of at most about `LONG_SIDE` pixels along each axis.
 
-    Parameters
-    ----------
-    results : Results
-        The run.
-    key : VolumeKey
-        The volume.
-
-    Returns
-    -------
-    Projections
-        Stored values, from the finest pyramid level of at most about 512 pixels along each axis; an axis whose voxels
-        are longer is interpolated linearly.
-
-    Raises
-    ------
-    InputError
-        If the store is not published.
+    The values are those that are stored. An axis whose voxels are longer than a pixel is interpolated linearly.
     """
     store = results.store if key.kind == "result" else results.raw_store(key.channel)
     attributes = read_ome(store)

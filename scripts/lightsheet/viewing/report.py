@@ -18,11 +18,7 @@ from lightsheet.store import CONFIG_FILE, Results, read_image
 from lightsheet.system import Progress, read_json
 from lightsheet.viewing.charts import draw_charts
 from lightsheet.viewing.costs import count_costs, sum_hosts, sum_stages
-from lightsheet.viewing.measures import MEASURES, VolumeSize, format_measure
-from lightsheet.viewing.outliers import Trend, choose_strongest, describe_outlier_rule, follow_measure, list_outliers
-from lightsheet.viewing.page import write_page
-from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_volume
-from lightsheet.viewing.run_table import (
+from lightsheet.viewing.finished_run import (
     VolumeRecords,
     link_record,
     measure_time_axis,
@@ -30,6 +26,10 @@ from lightsheet.viewing.run_table import (
     read_volume_records,
     read_wavelengths,
 )
+from lightsheet.viewing.measures import MEASURES, VolumeSize, format_measure
+from lightsheet.viewing.outliers import Trend, choose_strongest, describe_outlier_rule, follow_measure, list_outliers
+from lightsheet.viewing.page import write_page
+from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_volume
 
 OPEN_ROWS = 40
 """A longer table starts collapsed."""

@@ -4,7 +4,7 @@ import pytest
 
 from lightsheet.store import read_image
 from lightsheet.system.errors import InputError
-from lightsheet.viewing import run_table
+from lightsheet.viewing import finished_run
 from tests.support.stored_run import CHANNELS, COMMIT, ODD, make
 
 
@@ -22,23 +22,23 @@ def test_timepoints_of_unknown_time_stand_between_the_others(
     tmp_path: Path, seconds: list[float | None] | None, found: list[float] | None
 ) -> None:
     timepoints = len(seconds) if seconds else 2
-    time = run_table.measure_time_axis(read_image(make(tmp_path, timepoints, seconds=seconds), "result").seconds)
+    time = finished_run.measure_time_axis(read_image(make(tmp_path, timepoints, seconds=seconds), "result").seconds)
     assert time.seconds == (found if found is None else pytest.approx(found))
     assert not time.irregular
 
 
 def test_a_finished_run_tells_where_it_came_from(tmp_path: Path) -> None:
     results = make(tmp_path, 1)
-    origin = run_table.read_origin(results)
+    origin = finished_run.read_origin(results)
     assert (origin.commit, origin.versions, origin.timepoints_per_job) == (COMMIT, {"python": "3.11.2"}, 2)
     assert origin.started < origin.ended
-    assert run_table.read_wavelengths(results) == {name: str(w or "") for name, w in CHANNELS.items()}
+    assert finished_run.read_wavelengths(results) == {name: str(w or "") for name, w in CHANNELS.items()}
 
 
 def test_a_volume_has_both_records_or_is_not_done(tmp_path: Path) -> None:
     results = make(tmp_path, 2, missing=[(ODD, 1)])
-    assert run_table.read_volume_records(results, ODD, 0).statistics["residual"] == 0.25
-    hole = run_table.read_volume_records(results, ODD, 1)
+    assert finished_run.read_volume_records(results, ODD, 0).statistics["residual"] == 0.25
+    hole = finished_run.read_volume_records(results, ODD, 1)
     assert (hole.missing, hole.statistics) == (True, {})
     with pytest.raises(InputError, match="timepoint 2 is not done"):
-        run_table.read_volume_records(results, ODD, 2)
+        finished_run.read_volume_records(results, ODD, 2)
