@@ -12,7 +12,7 @@ from lightsheet.planning.site import INGEST_CORES, Place
 from lightsheet.planning.timetable import Task, simulate_jobs, simulate_workers
 from lightsheet.planning.workload import Work
 from lightsheet.run import KINDS
-from lightsheet.viewing import EVENLY, LONG_SIDE, MARKED
+from lightsheet.viewing import EVEN_PICTURES, LONG_SIDE, OUTLIER_PICTURES
 
 HEAD_SECONDS = 3.6
 """Of Snakemake's own process, to read the Snakefile and to leave; like all these at `Rates.pace` 1."""
@@ -109,7 +109,7 @@ class Schedule:
         run = self.work.run
         levels = [level.shape for level in run.layouts["raw"].levels]
         shape = next((shape for shape in levels if max(shape) <= LONG_SIDE), levels[-1])
-        volumes = len(run.channels) * min(EVENLY + MARKED, run.acquisition.timepoints)
+        volumes = len(run.channels) * min(EVEN_PICTURES + OUTLIER_PICTURES, run.acquisition.timepoints)
         return volumes * math.prod(shape) * PICTURE_SECONDS
 
     @cached_property

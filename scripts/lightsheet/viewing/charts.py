@@ -22,7 +22,7 @@ REACH = 0.02
 MAX_DOTS = 60
 """With more timepoints only those without a neighbour are drawn as a dot."""
 
-NOTHING = "It could not be measured in these volumes, or the version that made them did not record it."
+NO_VALUES = "It could not be measured in these volumes, or the version that made them did not record it."
 
 
 def draw_charts(results: Results, trends: Mapping[str, Sequence[Trend]], time: TimeAxis) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def _draw_chart(results: Results, measure: Measure, trends: Mapping[str, Trend],
         "description": measure.description,
         "labels": list(measure.curves),
         "lanes": lanes,
-        "remark": "0 in every volume." if values else NOTHING,
+        "remark": "0 in every volume." if values else NO_VALUES,
     }
 
 

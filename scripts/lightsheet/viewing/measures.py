@@ -5,20 +5,11 @@ Resolution is found by decorrelation analysis: Descloux, Grussmayer & Radenovic,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from lightsheet.system import format_duration
 from lightsheet.viewing.finished_run import VolumeRecords
 
-
-class VolumeSize(NamedTuple):
-    """How many voxels a volume has, and the length of one along x in micrometre."""
-
-    voxels: int
-    pixel: float
-
-
-Value = Callable[[VolumeRecords, VolumeSize], float | None]
+Value = Callable[[VolumeRecords], float | None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +21,7 @@ class Measure:
     curves: Mapping[str, Value]
     """What computes each curve, by its label, from a volume's records; the first is searched for outliers."""
     unit: str = ""
-    """`µm`, `s` or `%`; values in `%` are shares."""
+    """`s`; or `µm`, where the records hold voxels; or `%`, where they hold how many voxels of the volume."""
     relative_floor: float = 0.1
     """A value nearer to the usual one than this share of it is no outlier."""
     absolute_floor: float = 0.0
@@ -41,23 +32,15 @@ class Measure:
     """Whether it is relative to the first value, and compared with the timepoints around it."""
 
 
-def _compute_resolution(kind: str) -> Value:
-    def compute(volume: VolumeRecords, size: VolumeSize) -> float | None:
-        voxels = (volume.statistics.get("resolution_voxels") or {}).get(kind)
-        return None if voxels is None else voxels * size.pixel
-
-    return compute
+def _read(key: str) -> Value:
+    return lambda volume: volume.statistics.get(key)
 
 
-def _divide_by_voxels(key: str) -> Value:
-    def divide(volume: VolumeRecords, size: VolumeSize) -> float | None:
-        total = volume.statistics.get(key)
-        return None if total is None else total / size.voxels
-
-    return divide
+def _read_resolution(kind: str) -> Value:
+    return lambda volume: (volume.statistics.get("resolution_voxels") or {}).get(kind)
 
 
-def _sum_seconds(volume: VolumeRecords, _: VolumeSize) -> float | None:
+def _sum_seconds(volume: VolumeRecords) -> float | None:
     return None if volume.missing else sum(volume.raw["seconds"].values()) + sum(volume.result["seconds"].values())
 
 
@@ -65,47 +48,47 @@ MEASURES = (
     Measure(
         "Light kept",
         "Sum of the result divided by the sum of the image above background: 1 if deconvolution conserves the flux.",
-        {"": lambda volume, _: volume.light_kept},
+        {"": lambda volume: volume.light_kept},
         relative_floor=0.01,
         from_zero=False,
     ),
     Measure(
         "Residual",
         "How far the result, blurred again by the PSF, is from the image: relative L2, near the noise if all is well.",
-        {"": lambda volume, _: volume.statistics.get("residual")},
+        {"": _read("residual")},
     ),
     Measure(
         "Resolution and focus",
         "Smallest resolved period in an xy plane, by decorrelation analysis; smaller is sharper. A rise of the raw "
         "curve is a loss of focus.",
-        {"raw": _compute_resolution("raw"), "result": _compute_resolution("result")},
+        {"raw": _read_resolution("raw"), "result": _read_resolution("result")},
         unit="µm",
     ),
     Measure(
         "Bleaching",
         "Mean of the image above background, relative to the first timepoint.",
-        {"": _divide_by_voxels("flux_before")},
+        {"": _read("flux_before")},
         relative_floor=0.05,
         drifts=True,
     ),
     Measure(
         "Below background",
         "Voxels of the image below the background, set to 0 before deconvolution.",
-        {"": _divide_by_voxels("negative_voxels")},
+        {"": _read("negative_voxels")},
         unit="%",
         absolute_floor=0.01,
     ),
     Measure(
         "Saturated",
         "Voxels of the image at the largest value that its number type holds (65,535 of uint16): their light is lost.",
-        {"": _divide_by_voxels("saturated_voxels")},
+        {"": _read("saturated_voxels")},
         unit="%",
         absolute_floor=1e-5,
     ),
     Measure(
         "Clipped",
         "Voxels of the result too bright for its number type: lower output.scale to keep them.",
-        {"": _divide_by_voxels("clipped_voxels")},
+        {"": _read("clipped_voxels")},
         unit="%",
         absolute_floor=1e-5,
     ),

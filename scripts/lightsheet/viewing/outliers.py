@@ -10,7 +10,7 @@ from scipy import stats
 
 from lightsheet.store import Results
 from lightsheet.viewing.finished_run import VolumeRecords, link_record
-from lightsheet.viewing.measures import MEASURES, Measure, VolumeSize, format_measure
+from lightsheet.viewing.measures import MEASURES, Measure, format_measure
 
 SIGMAS = 5
 """An outlier is further from the usual value than this many robust standard deviations."""
@@ -21,7 +21,7 @@ MAD_TO_SIGMA = 1.4826
 NEIGHBOURS = 9
 """Where a measure drifts, the usual value at a timepoint is found from this many timepoints around it."""
 
-FEWEST = 5
+FEWEST_VALUES = 5
 """With fewer values there are no outliers."""
 
 
@@ -42,9 +42,15 @@ class Trend(NamedTuple):
         return [v for c in self.curves.values() for t, v in enumerate(c) if v is not None and t not in self.outliers]
 
 
-def follow_measure(measure: Measure, volumes: Sequence[VolumeRecords], size: VolumeSize) -> Trend:
-    """Follow a measure through the volumes of a channel, one a timepoint."""
-    curves = {label: [compute(volume, size) for volume in volumes] for label, compute in measure.curves.items()}
+def follow_measure(measure: Measure, volumes: Sequence[VolumeRecords], voxels: int, pixel: float) -> Trend:
+    """Follow a measure through a channel, whose volumes have that many voxels, of `pixel` micrometre along x."""
+
+    def convert(value: float | None) -> float | None:
+        if value is None or measure.unit not in ("%", "µm"):
+            return value
+        return value / voxels if measure.unit == "%" else value * pixel
+
+    curves = {label: [convert(read(volume)) for volume in volumes] for label, read in measure.curves.items()}
     if measure.drifts:
         curves = {label: _divide_by_first(curve) for label, curve in curves.items()}
     first = next(iter(curves.values()))
@@ -85,7 +91,7 @@ def find_outliers(
     The floors keep rounding and small changes of a quiet curve from being outliers.
     """
     pairs = {t: (a, b) for t, (a, b) in enumerate(zip(curve, usual, strict=True)) if a is not None and b is not None}
-    if len(pairs) < FEWEST:
+    if len(pairs) < FEWEST_VALUES:
         return {}
     limit = SIGMAS * MAD_TO_SIGMA * float(np.median([abs(a - b) for a, b in pairs.values()]))
     return {
@@ -100,7 +106,7 @@ def describe_outlier_rule() -> str:
         f"absolute deviation) from the median of its channel – for bleaching, from a line through the {NEIGHBOURS} "
         "timepoints around it – and also further than a floor, below which nothing is unusual: "
         + "; ".join(_describe_floor(measure) for measure in MEASURES)
-        + f". Of resolution the raw curve is judged; fewer than {FEWEST} values are not."
+        + f". Of resolution the raw curve is judged; fewer than {FEWEST_VALUES} values are not."
     ).replace(" %", "\N{NO-BREAK SPACE}%")
 
 

@@ -15,7 +15,7 @@ from lightsheet.store import Results, VolumeKey, list_colours, read_ome
 LONG_SIDE = 512
 """Pixels along the longest side of a picture: what a screen shows two of, side by side."""
 
-EVENLY = 5
+EVEN_PICTURES = 5
 """Timepoints of a channel that are shown at even distances, besides its strongest outliers."""
 
 WINDOW = (1.0, 99.8)
@@ -38,7 +38,7 @@ class Projections(NamedTuple):
 
 def choose_timepoints(recorded: Sequence[int], outliers: Iterable[int]) -> list[int]:
     """Choose the timepoints to show: the first, the last, some evenly between, and the outliers among them."""
-    indices = np.linspace(0, len(recorded) - 1, min(EVENLY, len(recorded)))
+    indices = np.linspace(0, len(recorded) - 1, min(EVEN_PICTURES, len(recorded)))
     return sorted({recorded[round(index)] for index in indices} | set(outliers))
 
 

@@ -26,7 +26,7 @@ from lightsheet.viewing.finished_run import (
     read_volume_records,
     read_wavelengths,
 )
-from lightsheet.viewing.measures import MEASURES, VolumeSize, format_measure
+from lightsheet.viewing.measures import MEASURES, format_measure
 from lightsheet.viewing.outliers import Trend, choose_strongest, describe_outlier_rule, follow_measure, list_outliers
 from lightsheet.viewing.page import write_page
 from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_volume
@@ -37,8 +37,8 @@ OPEN_ROWS = 40
 DRAWING_NEWS_SECONDS = 5.0
 """Between two lines in the log about the pictures of a channel."""
 
-MARKED = 4
-"""Of each channel at most so many outliers are among the pictures."""
+OUTLIER_PICTURES = 4
+"""At most this many outliers of a channel are among its pictures."""
 
 
 def write_report(results: Results, path: Path) -> None:
@@ -62,10 +62,10 @@ def write_report(results: Results, path: Path) -> None:
 def _collect_facts(results: Results) -> dict[str, Any]:
     """Collect what the templates show."""
     image = read_image(results, "result")
-    size = VolumeSize(prod(image.levels[0].shape), image.voxel_size["x"])
+    voxels, pixel = prod(image.levels[0].shape), image.voxel_size["x"]
     time, origin = measure_time_axis(image.seconds), read_origin(results)
     records = {c.name: [read_volume_records(results, c.name, t) for t in image.timepoints] for c in image.channels}
-    trends = {c: [follow_measure(measure, records[c], size) for measure in MEASURES] for c in records}
+    trends = {c: [follow_measure(measure, records[c], voxels, pixel) for measure in MEASURES] for c in records}
     volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
     missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
     costs = count_costs(volumes)
@@ -106,8 +106,8 @@ def _collect_channel(
     results: Results, name: str, volumes: Sequence[VolumeRecords], trends: Sequence[Trend]
 ) -> dict[str, Any]:
     """Collect what is shown of one channel: its pictures and its PSF."""
-    marked = choose_strongest(trends, MARKED)
-    timepoints = choose_timepoints([volume.timepoint for volume in volumes if not volume.missing], marked)
+    outliers = choose_strongest(trends, OUTLIER_PICTURES)
+    timepoints = choose_timepoints([volume.timepoint for volume in volumes if not volume.missing], outliers)
     progress = Progress(f"draw {name}", len(timepoints), "timepoint", DRAWING_NEWS_SECONDS)
     pictures = {}
     for t in timepoints:
@@ -117,7 +117,7 @@ def _collect_channel(
     return {
         "name": name,
         "pictures": pictures,
-        "marked": marked,
+        "outliers": outliers,
         "psf": read_json(results.psf(name, ".json")),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }
