@@ -8,7 +8,7 @@ import matplotlib.image
 import numpy as np
 
 from lightsheet.store import ngff, publish, records
-from lightsheet.store.paths import CONFIG_FILE, Results, VolumeKey
+from lightsheet.store.paths import CONFIG_FILE, SNAKEFILE_COPY, Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
 from lightsheet.system import files
 
@@ -69,7 +69,11 @@ def _provenance(results: Results) -> None:
     """Write what the page reads of the provenance, and the log of the first of two timepoints."""
     config = "name: my run\ndeconvolution:\n  timepoints_per_job: 2\ninput:\n  ignore: ['<b>*']\n"
     files.write_text(results.folder / CONFIG_FILE, config)
-    workflow = {"@id": "Snakefile", "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"], "version": COMMIT}
+    workflow = {
+        "@id": SNAKEFILE_COPY,
+        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+        "version": COMMIT,
+    }
     times = {"startTime": "2026-11-21T07:00:00+00:00", "endTime": "2026-11-21T09:30:00+00:00"}
     python = {"@id": "https://www.python.org/", "@type": "SoftwareApplication", "name": "python"}
     graph = [workflow, {"@id": "#run", "@type": "CreateAction", **times}, {**python, "softwareVersion": "3.11.2"}]

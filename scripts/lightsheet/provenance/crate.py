@@ -51,7 +51,7 @@ FORMATS = {
 
 
 def write_crate(
-    run: Run, done: Mapping[VolumeKey, Record], *, repository: Path, started: datetime, ended: datetime
+    run: Run, records: Mapping[VolumeKey, Record], *, repository: Path, started: datetime, ended: datetime
 ) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
 
@@ -59,7 +59,7 @@ def write_crate(
     ----------
     run : Run
         Its stores published.
-    done : mapping
+    records : mapping
         The record of every volume: what `check_shards` returned.
     repository : Path
         The checkout of this workflow.
@@ -71,12 +71,12 @@ def write_crate(
     InputError
         If a measured PSF is no longer the one that was used.
     """
-    write_provenance_folder(run, done, repository)
+    write_provenance_folder(run, records, repository)
     crate = ROCrate(version="1.1")
     crate.metadata.extra_terms |= TERMS
     workflow = _add_workflow(crate, run.results.folder, repository)
-    _describe(crate, run, ended)
-    action = _context(
+    _describe_folder(crate, run, ended)
+    action = _add_context(
         crate,
         "#run",
         "CreateAction",
@@ -93,17 +93,17 @@ def write_crate(
     write_json(run.results.crate, crate.metadata.generate())
 
 
-def _context(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Entity:
+def _add_context(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Entity:
     """Add something that is no file: a licence, a program, the run itself."""
     return crate.add(ContextEntity(crate, identifier, {"@type": kind, **properties}))
 
 
-def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
+def _describe_folder(crate: ROCrate, run: Run, published: datetime) -> None:
     """Say what the folder is, and which profiles the crate conforms to."""
     crate.name = run.results.name
     crate.description = summarise_run(run)
     crate.datePublished = published.isoformat(timespec="seconds")
-    crate.license = _context(
+    crate.license = _add_context(
         crate,
         "#licence-not-stated",
         "CreativeWork",
@@ -111,7 +111,7 @@ def _describe(crate: ROCrate, run: Run, published: datetime) -> None:
         description="The licence of the acquisition is not known to the workflow: ask those who made it.",
     )
     crate.root_dataset["conformsTo"] = [
-        _context(crate, identifier, "CreativeWork", name=name, version=version)
+        _add_context(crate, identifier, "CreativeWork", name=name, version=version)
         for identifier, (name, version) in PROFILES.items()
     ]
     _add_file(crate, run, README_FILE, "What is in this folder.")["about"] = crate.root_dataset
@@ -121,7 +121,7 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
     """Add the Snakefile as the crate's main entity, with the software that ran it."""
     commit, versions = read_git_commit(repository), list_versions()
     homes = {"python": "https://www.python.org/", **LIBRARIES}
-    licence = _context(
+    licence = _add_context(
         crate,
         "https://spdx.org/licenses/BSD-3-Clause",
         "CreativeWork",
@@ -137,16 +137,15 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
             "name": "lightsheet-decon",
             "description": f"Git commit of the workflow: {commit}.",
             "version": commit,
-            "identifier": _context(crate, "#code", "PropertyValue", name=CODE, value=digest_code(repository)),
+            "identifier": _add_context(crate, "#code", "PropertyValue", name=CODE, value=digest_code(repository)),
             "conformsTo": {"@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"},
             "license": licence,
-            "sha256": digest_sha256(folder / SNAKEFILE_COPY),
-            "contentSize": str((folder / SNAKEFILE_COPY).stat().st_size),
+            **_measure_file(folder / SNAKEFILE_COPY),
             "encodingFormat": "text/plain",
         },
     )
     workflow["softwareRequirements"] = [
-        _context(crate, homes[name], "SoftwareApplication", name=name, url=homes[name], softwareVersion=version)
+        _add_context(crate, homes[name], "SoftwareApplication", name=name, url=homes[name], softwareVersion=version)
         for name, version in versions.items()
     ]
     return workflow
@@ -155,22 +154,16 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
 def _add_inputs(crate: ROCrate, run: Run) -> list[Entity]:
     """Add the configuration, the folder of the acquisition, and every measured PSF."""
     folder = run.acquisition.folder.resolve()  # `..` and links mean nothing where the results go
+    about = f"The TIFF files of the acquisition; {VOLUMES_FILE} lists them with their digests."
     inputs = [
         _add_file(crate, run, CONFIG_FILE, "The configuration, defaults filled in."),
         _add_file(crate, run, REQUIREMENTS_FILE, "The Python packages that were installed, for pip."),
-        crate.add_dataset(
-            f"{folder.as_uri()}/",
-            properties={
-                "name": folder.name,
-                "description": f"The TIFF files of the acquisition; {VOLUMES_FILE} lists them with their digests.",
-            },
-        ),
+        crate.add_dataset(f"{folder.as_uri()}/", properties={"name": folder.name, "description": about}),
     ]
     for channel in run.channels:
         source = read_json(run.results.psf(channel, ".json"))["source"]["path"]
-        inputs.append(
-            _add_file(crate, run, name_measured_psf(channel), f"The PSF measured for {channel}: copy of {source}.")
-        )
+        about = f"The PSF measured for {channel}: copy of {source}."
+        inputs.append(_add_file(crate, run, name_measured_psf(channel), about))
     return inputs
 
 
@@ -182,24 +175,14 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
         stores[results.raw_store(channel)] = f"Raw volumes of {channel}: OME-Zarr 0.5, (t, z, y, x)."
     outputs = [
         crate.add_dataset(
-            dest_path=store.relative_to(results.folder), properties={"name": store.name, "description": what}
+            dest_path=store.relative_to(results.folder), properties={"name": store.name, "description": about}
         )
-        for store, what in stores.items()
+        for store, about in stores.items()
     ]
     outputs.append(_add_file(crate, run, "inventory.csv", "The files of the acquisition."))
-    outputs.append(_add_table(crate, run))
-    for channel in run.channels:
-        for suffix, what in ((".tif", "The PSF"), (".png", "A picture of the PSF"), (".json", "Facts on the PSF")):
-            path = results.psf(channel, suffix).relative_to(results.folder)
-            outputs.append(_add_file(crate, run, path.as_posix(), f"{what} used for {channel}."))
-    return outputs
-
-
-def _add_table(crate: ROCrate, run: Run) -> Entity:
-    """Add the table of volumes, with what its columns mean."""
     table = _add_file(crate, run, VOLUMES_FILE, "How each volume was made and what came out, a row for each.")
     table["variableMeasured"] = [
-        _context(
+        _add_context(
             crate,
             f"#volumes.csv/{name}",
             "PropertyValue",
@@ -209,22 +192,27 @@ def _add_table(crate: ROCrate, run: Run) -> Entity:
         )
         for name, column in COLUMNS.items()
     ]
-    return table
+    outputs.append(table)
+    for channel in run.channels:
+        for suffix, about in ((".tif", "The PSF"), (".png", "A picture of the PSF"), (".json", "Facts on the PSF")):
+            path = results.psf(channel, suffix).relative_to(results.folder)
+            outputs.append(_add_file(crate, run, path.as_posix(), f"{about} used for {channel}."))
+    return outputs
 
 
 def _add_file(crate: ROCrate, run: Run, name: str, description: str) -> Entity:
     """Add a file of the results folder."""
     path = run.results.folder / name
+    media_type, pronom, format_name = FORMATS[path.suffix]
+    file_format = crate.get(pronom) or _add_context(crate, pronom, "WebSite", name=format_name)
     properties = {
         "name": path.name,
         "description": description,
-        "sha256": digest_sha256(path),
-        "contentSize": str(path.stat().st_size),
-        "encodingFormat": _format(crate, path.suffix),
+        **_measure_file(path),
+        "encodingFormat": [media_type, file_format],
     }
     return crate.add_file(dest_path=name, properties=properties)
 
 
-def _format(crate: ROCrate, suffix: str) -> list[Any]:
-    media_type, pronom, name = FORMATS[suffix]
-    return [media_type, crate.get(pronom) or _context(crate, pronom, "WebSite", name=name)]
+def _measure_file(path: Path) -> dict[str, str]:
+    return {"sha256": digest_sha256(path), "contentSize": str(path.stat().st_size)}

@@ -23,8 +23,8 @@ from lightsheet.store import (
 from lightsheet.system import InputError, digest_sha256, read_json, stat_file, write_text, write_whole
 
 
-def write_provenance_folder(run: Run, done: Mapping[VolumeKey, Record], repository: Path) -> None:
-    """Write `README.md` and what is in `provenance/`; arguments as for `crate.write_crate`."""
+def write_provenance_folder(run: Run, records: Mapping[VolumeKey, Record], repository: Path) -> None:
+    """Write `README.md` and what is in `provenance/`."""
     folder = run.results.folder
     for channel in run.channels:
         _copy_psf(run, channel, folder / name_measured_psf(channel))
@@ -32,12 +32,12 @@ def write_provenance_folder(run: Run, done: Mapping[VolumeKey, Record], reposito
     # Snakemake reads a JSON configuration into ordered dictionaries, which YAML would not write as plain ones.
     write_text(folder / CONFIG_FILE, yaml.safe_dump(json.loads(json.dumps(run.config))))
     write_text(folder / REQUIREMENTS_FILE, list_requirements())
-    write_text(folder / VOLUMES_FILE, format_table(list_rows(run, done)))
-    write_text(folder / README_FILE, _readme(run))
+    write_text(folder / VOLUMES_FILE, format_table(list_rows(run, records)))
+    write_text(folder / README_FILE, _format_readme(run))
 
 
 def _copy_psf(run: Run, channel: str, copy: Path) -> None:
-    """Keep the image of a PSF with the provenance: nobody else has it where the configuration says."""
+    """Keep the image of a PSF with the provenance: others do not have it where the configuration says."""
     source = read_json(run.results.psf(channel, ".json"))["source"]
     if copy.exists() and digest_sha256(copy) == source["sha256"]:
         return
@@ -50,15 +50,15 @@ def _copy_psf(run: Run, channel: str, copy: Path) -> None:
 
 def summarise_run(run: Run) -> str:
     """Say in a sentence what was done to what."""
-    how = run.config["deconvolution"]
+    settings = run.config["deconvolution"]
     return (
         f"Light-sheet acquisition of {run.acquisition.timepoints} timepoints in {len(run.channels)} channels, "
-        f"deconvolved by Richardson-Lucy: iterations {how['iterations']}, boundary {how['boundary']}, "
-        f"acceleration {how['acceleration']}."
+        f"deconvolved by Richardson-Lucy: iterations {settings['iterations']}, boundary {settings['boundary']}, "
+        f"acceleration {settings['acceleration']}."
     )
 
 
-def _readme(run: Run) -> str:
+def _format_readme(run: Run) -> str:
     name, folder = run.results.name, run.acquisition.folder.resolve()
     return f"""# {name}
 

@@ -22,39 +22,45 @@ VolumeRow = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Crate:
-    """The provenance of a run.
+class Graph:
+    """What the file `ro-crate-metadata.json` alone says."""
 
-    Parameters
-    ----------
-    folder : Path
-        Where the crate lies, absolute.
-    entities : mapping
-        What it describes, by identifier; that of a file is its path from the folder, percent-encoded.
-    config : mapping
-        The configuration, defaults filled in.
-    rows : list of dict
-        The table of volumes.
-    """
-
-    folder: Path
     entities: Mapping[str, Mapping[str, Any]]
-    config: Mapping[str, Any]
-    rows: list[VolumeRow]
+    """What it describes, by identifier; that of a file is its path from the folder, percent-encoded."""
 
     @property
-    def name(self) -> str:
-        """The run's name; a copy of its folder may have another."""
-        return str(self.config["name"])
+    def commit(self) -> str:
+        """What `read_git_commit` returned, empty if the crate does not say."""
+        return str(self.entities.get(SNAKEFILE_COPY, {}).get("version", ""))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What `list_versions` returned."""
+        programs = (entity for entity in self.entities.values() if entity["@type"] == "SoftwareApplication")
+        return {entity["name"]: entity["softwareVersion"] for entity in programs}
+
+    @property
+    def times(self) -> tuple[str, str]:
+        """Start and end of the work, ISO 8601, empty if the crate does not say."""
+        action = self.entities.get("#run", {})
+        return action.get("startTime", ""), action.get("endTime", "")
+
+
+@dataclass(frozen=True)
+class Crate(Graph):
+    """The provenance of a run."""
+
+    folder: Path
+    """Where the crate lies, absolute."""
+    config: Mapping[str, Any]
+    """The configuration, defaults filled in."""
+    rows: list[VolumeRow]
+    """The table of volumes."""
 
     @property
     def store(self) -> Path:
-        """The published OME-Zarr with the deconvolved volumes, (t, c, z, y, x)."""
-        return self.folder / f"{self.name}.ome.zarr"
-
-    def raw_store(self, channel: str) -> Path:
-        """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""
-        return Results(self.folder).raw_store(channel)
+        """The published OME-Zarr with the deconvolved volumes, (t, c, z, y, x); a copy of its folder may be renamed."""
+        return self.folder / f"{self.config['name']}.ome.zarr"
 
     @property
     def acquisition(self) -> Path:
@@ -64,16 +70,9 @@ class Crate:
         return Path(url2pathname(urlsplit(uri).path))
 
     @property
-    def commit(self) -> str:
-        """What `software.read_git_commit` said."""
-        return str(self.entities[SNAKEFILE_COPY]["version"])
-
-    @property
     def software(self) -> dict[str, str]:
-        """What `software.stamp_software` said."""
-        found = (entity for entity in self.entities.values() if entity["@type"] == "SoftwareApplication")
-        versions = {entity["name"]: entity["softwareVersion"] for entity in found}
-        return {"code": self.entities["#code"]["value"], **versions}
+        """What `stamp_software` returned."""
+        return {"code": self.entities["#code"]["value"], **self.versions}
 
     def measured_psf(self, channel: str) -> Path:
         """Return the image from which a channel's PSF was prepared."""
@@ -85,42 +84,34 @@ class Crate:
 def read_crate(folder: Path) -> Crate:
     """Read the provenance in a folder: that of a finished run, or a copy of `ro-crate-metadata.json` and `provenance/`.
 
-    Raises
-    ------
-    InputError
-        If there is none, or a file is missing or not the one that was written.
+    InputError if there is none, or a file is missing or not the one that was written.
     """
     folder = folder.resolve()
-    found = read_json(Results(folder).crate)
-    if found is None:
-        raise InputError(
-            f"{Results(folder).crate}: there is no provenance here; name the folder of a finished run, such as "
-            "results/demo, or run the workflow to its end"
-        )
-    entities = _entities(found, Results(folder).crate)
+    entities = read_graph(folder).entities
     for name in (CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE):
         check_file(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)
     config, table = ((folder / name).read_text(encoding="utf-8") for name in (CONFIG_FILE, VOLUMES_FILE))
     csv.field_size_limit(sys.maxsize)  # 131072 characters are the names of a thousand planes, as some volumes have
-    return Crate(folder, entities, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
+    return Crate(entities, folder, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
 
 
-def _entities(found: Any, path: Path) -> dict[str, Mapping[str, Any]]:
-    """Return what a crate describes, by identifier."""
+def read_graph(folder: Path) -> Graph:
+    """Read `ro-crate-metadata.json` in a folder, and nothing else; InputError if it is missing or no RO-Crate."""
+    path = Results(folder).crate
+    content = read_json(path)
+    if content is None:
+        raise InputError(
+            f"{path}: there is no provenance here; name the folder of a finished run, such as "
+            "results/demo, or run the workflow to its end"
+        )
     try:
-        return {entity["@id"]: entity for entity in found["@graph"]}
+        return Graph({entity["@id"]: entity for entity in content["@graph"]})
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is no RO-Crate; {REWRITE}") from error
 
 
 def check_file(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = digest_sha256) -> None:
-    """Refuse a file that is missing, or not the one that the provenance speaks of.
-
-    Raises
-    ------
-    InputError
-        With the remedy.
-    """
+    """Refuse, with the remedy, a file that is missing or not the one that the provenance names."""
     if not path.is_file():
         raise InputError(f"{path} is missing, but the provenance names it; {remedy}")
     if digest(path) != expected:

@@ -30,34 +30,33 @@ LIBRARIES = {
 
 CODE = "SHA-256 of what `sha256sum` says of Snakefile, config/schema.yaml and every .py and .jinja file in scripts/"
 
-OURSELVES = "lightsheet-decon"
-"""The workflow's own package: `make install` has it from the checkout, no index does."""
+WORKFLOW_PACKAGE = "lightsheet-decon"
+"""`make install` installs it from the checkout; no package index has it."""
 
 UNKNOWN = "unknown"
 
 
 def digest_code(repository: Path) -> str:
     """Return the digest that `CODE` explains: two checkouts that share it compute alike, with or without git."""
-    found = [path for path in (repository / "scripts").rglob("*") if path.suffix in (".py", ".jinja")]
-    names = [path.relative_to(repository).as_posix() for path in found]
+    paths = [path for path in (repository / "scripts").rglob("*") if path.suffix in (".py", ".jinja")]
+    names = [path.relative_to(repository).as_posix() for path in paths]
     lines = (f"{digest_sha256(repository / name)}  {name}\n" for name in sorted([*names, "Snakefile", SCHEMA]))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def stamp_software(repository: Path) -> dict[str, str]:
-    """Return `code_digest` as `code`, and `versions`."""
+    """Return what `digest_code` returns as `code`, and what `list_versions` returns."""
     return {"code": digest_code(repository), **list_versions()}
 
 
-def list_differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """Say what differs between two stamps, a sentence for each."""
-    sentences = []
-    for name in sorted(here.keys() | there.keys()):
-        mine, theirs = here.get(name, "not installed"), there.get(name, "not installed")
-        if mine != theirs:
-            what = "the workflow's own code differs" if name == "code" else f"{name}: {mine} here, {theirs} there"
-            sentences.append(what)
-    return sentences
+def list_differences(stamp: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Say what differs between the stamp of a run here and another's, a sentence for each."""
+    versions = {name: (stamp.get(name, "not installed"), other.get(name, "not installed")) for name in {*stamp, *other}}
+    return [
+        "the workflow's own code differs" if name == "code" else f"{name}: {version} here, {other_version} there"
+        for name, (version, other_version) in sorted(versions.items())
+        if version != other_version
+    ]
 
 
 def read_git_commit(repository: Path) -> str:
@@ -68,8 +67,8 @@ def read_git_commit(repository: Path) -> str:
     command = ["git", "--no-optional-locks", "-c", "safe.directory=*", "-C", str(repository)]
     try:
         commit, changes = (
-            subprocess.run([*command, *ask], capture_output=True, text=True, timeout=60, check=True).stdout
-            for ask in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+            subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )
     except (OSError, subprocess.SubprocessError):
         return UNKNOWN
@@ -79,15 +78,15 @@ def read_git_commit(repository: Path) -> str:
 def list_versions() -> dict[str, str]:
     """Return the version of Python and of each installed library of `LIBRARIES`, by its import name."""
     installed = metadata.packages_distributions()  # CuPy's distribution is named after the CUDA version
-    found = {name: metadata.version(installed[name][0]) for name in LIBRARIES if name in installed}
-    return {"python": platform.python_version(), **found}
+    libraries = {name: metadata.version(installed[name][0]) for name in LIBRARIES if name in installed}
+    return {"python": platform.python_version(), **libraries}
 
 
 def list_requirements() -> str:
-    """Name every installed distribution but our own and its version, as `pip install -r` reads it."""
-    found: dict[str, str] = {}
-    for each in metadata.distributions():  # of two with one name, the first is the one that is imported
-        name = each.metadata.get("Name")  # which a half removed one lacks
-        if name and name != OURSELVES:
-            found.setdefault(name.casefold(), f"{name}=={each.version}")
-    return "".join(f"{line}\n" for line in sorted(found.values(), key=str.casefold))
+    """Name every installed distribution but the workflow's and its version, as `pip install -r` reads it."""
+    lines: dict[str, str] = {}
+    for distribution in metadata.distributions():  # of two with one name, the first is the one that is imported
+        name = distribution.metadata.get("Name")  # which a half removed one lacks
+        if name and name != WORKFLOW_PACKAGE:
+            lines.setdefault(name.casefold(), f"{name}=={distribution.version}")
+    return "".join(f"{line}\n" for line in sorted(lines.values(), key=str.casefold))

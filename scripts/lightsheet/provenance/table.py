@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -64,40 +65,30 @@ STATISTICS = (
 """Columns that are fields of a record's statistics."""
 
 
-def list_rows(run: Run, done: Mapping[VolumeKey, Record]) -> list[dict[str, Any]]:
-    """Describe every deconvolved volume.
-
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    done : mapping
-        The record of every volume.
-
-    Returns
-    -------
-    list of dict
-        Per volume a value for each of `COLUMNS`.
-    """
-    tiles = {(c, t): where for c in run.channels for block in run.blocks for t, where in run.list_tiles(c, block)}
-    return [
-        {
-            "channel": channel,
-            "channel_index": run.channels.index(channel),
-            "timepoint": t,
-            "psf": name_measured_psf(channel),
-            **_pieces(tiles[channel, t]),
-            **_raw(done[VolumeKey("raw", channel, t)], run.acquisition.folder.absolute()),
-            **_result(done[VolumeKey("result", channel, t)], run.config["voxel_size"]["x"]),
-            "seconds": _seconds(done[VolumeKey("raw", channel, t)], done[VolumeKey("result", channel, t)]),
-        }
-        for t in range(run.acquisition.timepoints)
-        for channel in run.channels
-    ]
+def list_rows(run: Run, records: Mapping[VolumeKey, Record]) -> list[dict[str, Any]]:
+    """Describe every deconvolved volume: per volume a value for each of `COLUMNS`."""
+    tiles = {(c, t): volume for c in run.channels for block in run.blocks for t, volume in run.list_tiles(c, block)}
+    rows = []
+    for t, channel in product(range(run.acquisition.timepoints), run.channels):
+        raw, result = (records[VolumeKey(kind, channel, t)] for kind in ("raw", "result"))
+        seconds = math.fsum([*raw["seconds"].values(), *result["seconds"].values()])
+        rows.append(
+            {
+                "channel": channel,
+                "channel_index": run.channels.index(channel),
+                "timepoint": t,
+                "psf": name_measured_psf(channel),
+                **_describe_pieces(tiles[channel, t]),
+                **_describe_raw(raw, run.acquisition.folder.absolute()),
+                **_describe_result(result, run.config["voxel_size"]["x"]),
+                "seconds": round(seconds, 3),
+            }
+        )
+    return rows
 
 
-def _pieces(tiles: Any) -> dict[str, str]:
-    pieces = [(position, pages) for position, own in tiles for _, pages in own]
+def _describe_pieces(tiles: Any) -> dict[str, str]:
+    pieces = [(position, pages) for position, files in tiles for _, pages in files]
     return {
         "missing": "" if pieces else "missing",
         "tiles": " ".join("z{}y{}x{}".format(*position) for position, _ in pieces),
@@ -105,22 +96,21 @@ def _pieces(tiles: Any) -> dict[str, str]:
     }
 
 
-def _raw(record: Record, folder: Path) -> dict[str, Any]:
+def _describe_raw(record: Record, folder: Path) -> dict[str, Any]:
     sources = record["sources"]
+    paths = [Path(source["path"]).absolute().relative_to(folder).as_posix() for source in sources]
     return {
-        "sources": " ".join(
-            quote(Path(source["path"]).absolute().relative_to(folder).as_posix()) for source in sources
-        ),
+        "sources": " ".join(map(quote, paths)),
         "sources_bytes": " ".join(str(source["bytes"]) for source in sources),
         "sources_blake3": " ".join(source["blake3"] for source in sources),
         "raw_blake3": record["shards"][0]["blake3"],
     }
 
 
-def _result(record: Record, pixel: float) -> dict[str, Any]:
-    """Return what a result's record tells; nothing of the statistics if the volume is missing."""
-    found = record["statistics"] or {}
-    resolution = found.get("resolution_voxels") or {}  # which records of earlier versions lack, as the residual
+def _describe_result(record: Record, pixel: float) -> dict[str, Any]:
+    """Return what a result's record says, with sizes in units of `pixel`; no statistics if the volume is missing."""
+    statistics = record["statistics"] or {}
+    resolution = statistics.get("resolution_voxels") or {}  # which records of earlier versions lack, as the residual
     micrometres = {f"resolution_{kind}": voxels and round(voxels * pixel, 4) for kind, voxels in resolution.items()}
     return {
         "result_blake3": record["shards"][0]["blake3"],
@@ -128,16 +118,12 @@ def _result(record: Record, pixel: float) -> dict[str, Any]:
         "engine": record["settings"]["engine"],
         "engine_version": record.get("engine", ""),
         "settings": json.dumps(record["settings"], sort_keys=True),
-        "block": " ".join(map(str, found.get("block", ()))),
-        **{name: found.get(name) for name in STATISTICS},
+        "block": " ".join(map(str, statistics.get("block", ()))),
+        **{name: statistics.get(name) for name in STATISTICS},
         **micrometres,
         "host": record["host"],
         "finished": record["finished"],
     }
-
-
-def _seconds(*records: Record) -> float:
-    return round(math.fsum(value for record in records for value in record["seconds"].values()), 3)
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:

@@ -21,7 +21,7 @@ from lightsheet.processing import restore_volume
 from lightsheet.provenance.reader import Crate, VolumeRow, check_file, read_crate
 from lightsheet.psf import prepare_psf
 from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic, read_stack
-from lightsheet.store import shard_path
+from lightsheet.store import Results, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
 TOLERANCE = 1e-5
@@ -54,10 +54,9 @@ def verify_volumes(
     threads : int
         Cores to use.
     raw : Path, optional
-        Where the files of the acquisition are; unless given, where the run found them.
+        Where the files of the acquisition are; unless given, where the run read them.
     engine : str, optional
-        One of `deconvolution.ENGINES`; unless given, the one that made the volume, or "cpu" where that is "gpu" and
-        there is none.
+        One of `ENGINES`; unless given, the one that made the volume, or "cpu" where that is "gpu" and there is none.
     seed : int, optional
         The same seed chooses the same volumes; a new one unless given. It is logged.
 
@@ -75,35 +74,36 @@ def verify_volumes(
     """
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
-    provenance = read_crate(folder)
-    recorded = [row for row in provenance.rows if not row["missing"]]
+    crate = read_crate(folder)
+    recorded = [row for row in crate.rows if not row["missing"]]
     seed = random.randrange(2**32) if seed is None else seed
     rows = random.Random(seed).sample(recorded, min(volumes, len(recorded)))
-    rows.sort(key=lambda row: (int(row["timepoint"]), int(row["channel_index"])))
+    rows.sort(key=find_index)
     logger.info("verifying %d of %d volumes of %s; --seed %d chooses the same", len(rows), len(recorded), folder, seed)
     progress, outcomes = Progress("verify", len(rows), "volume"), []
     for row in rows:
-        outcomes.append(_verify(provenance, row, raw or provenance.acquisition, engine, threads))
-        progress.step(_line(outcomes[-1]))
+        outcomes.append(_verify_volume(crate, row, raw or crate.acquisition, engine, threads))
+        progress.step(_describe_outcome(outcomes[-1]))
     passed = sum(outcome["passed"] for outcome in outcomes)
     logger.info("%d of %d volumes agree with %s", passed, len(outcomes), folder)
     return outcomes
 
 
-def _verify(provenance: Crate, row: VolumeRow, acquisition: Path, engine: str | None, threads: int) -> dict[str, Any]:
-    channel, t = row["channel"], int(row["timepoint"])
+def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str | None, threads: int) -> dict[str, Any]:
     settings = json.loads(row["settings"])
-    settings["engine"] = _engine(settings, engine)
-    raw = _assemble(provenance, row, acquisition)
+    settings["engine"] = engine = _choose_engine(settings, engine)
+    raw = _read_raw(crate, row, acquisition)
+    path, sizes, bead = crate.measured_psf(row["channel"]), crate.config["voxel_size"], crate.config["psf"]
+    psf = prepare_psf(read_stack(path), bead["voxel_size"], sizes, bead["background"], str(path))
     block = [int(size) for size in row["block"].split()]
-    made, _ = restore_volume(raw, _psf(provenance, channel), settings, threads, block)
-    stored = read_published_volume(provenance.store, (t, int(row["channel_index"])), row["result_blake3"])
-    identical = bool(np.array_equal(made, stored))
-    distance = 0.0 if identical else measure_relative_l2(made, stored)
+    repeated, _ = restore_volume(raw, psf, settings, threads, block)
+    stored = read_result(crate, row)
+    identical = bool(np.array_equal(repeated, stored))
+    distance = 0.0 if identical else measure_relative_l2(repeated, stored)
     return {
-        "channel": channel,
-        "timepoint": t,
-        "engine": settings["engine"],
+        "channel": row["channel"],
+        "timepoint": int(row["timepoint"]),
+        "engine": engine,
         "made_by": row["engine"],
         "identical": identical,
         "relative_l2": distance,
@@ -111,11 +111,10 @@ def _verify(provenance: Crate, row: VolumeRow, acquisition: Path, engine: str | 
     }
 
 
-def _engine(settings: Mapping[str, Any], asked: str | None) -> str:
+def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
     """Choose what shall make a volume again."""
     recorded: str = settings["engine"]
-    here = "cpu" if recorded == "gpu" and not gpu.is_available() else recorded
-    engine = asked or here
+    engine = request or ("cpu" if recorded == "gpu" and not gpu.is_available() else recorded)
     if engine != recorded:
         if "skimage" in (engine, recorded):
             raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
@@ -125,86 +124,69 @@ def _engine(settings: Mapping[str, Any], asked: str | None) -> str:
     return engine
 
 
-def _assemble(provenance: Crate, row: VolumeRow, acquisition: Path) -> np.ndarray:
+def _read_raw(crate: Crate, row: VolumeRow, acquisition: Path) -> np.ndarray:
     """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
-    tiles = _tiles(row, acquisition)
+    tiles = _list_tiles(row, acquisition)
     pieces = list_pieces(tiles)
     for (path, pages), expected in zip(pieces, row["sources_blake3"].split(), strict=True):
         check_file(Path(path), expected, RESTORE, partial(digest_source, pages=pages))
-    index = (int(row["timepoint"]),)
-    store = provenance.raw_store(row["channel"])
-    stored = read_published_volume(store, index, row["raw_blake3"])
+    t = int(row["timepoint"])
+    store = Results(crate.folder).raw_store(row["channel"])
+    stored = read_published_volume(store, (t,), row["raw_blake3"])
     with open_mosaic(tiles, stored.shape, stored.dtype.name) as volume:
         raw = volume[:, :]
     if not np.array_equal(raw, stored):
         raise InputError(
-            f"{shard_path(store, 0, index)} does not hold the pixels of {', '.join(path for path, _ in pieces)}; "
-            f"remove the record of {row['channel']} timepoint {index[0]} below records/raw and run the workflow again"
+            f"{shard_path(store, 0, (t,))} does not hold the pixels of {', '.join(path for path, _ in pieces)}; "
+            f"remove the record of {row['channel']} timepoint {t} below records/raw and run the workflow again"
         )
     return raw
 
 
-def _tiles(row: VolumeRow, acquisition: Path) -> Tiles:
-    """Return what a volume is made of, as `mosaic.open_mosaic` wants it."""
+def _list_tiles(row: VolumeRow, acquisition: Path) -> Tiles:
+    """Return the tiles of a volume as `open_mosaic` takes them."""
     tiles: dict[tuple[int, ...], list[tuple[str, PageRange]]] = {}
-    for where, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
-        position = tuple(int(number) for number in re.findall(r"\d+", where))
-        chosen = None if pages == "all" else tuple(map(int, pages.split(":")))
-        tiles.setdefault(position, []).append((str(acquisition / unquote(source)), chosen))
+    for tile, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
+        position = tuple(int(number) for number in re.findall(r"\d+", tile))
+        page_range = None if pages == "all" else tuple(map(int, pages.split(":")))
+        tiles.setdefault(position, []).append((str(acquisition / unquote(source)), page_range))
     return list(tiles.items())
 
 
-def _psf(provenance: Crate, channel: str) -> np.ndarray:
-    path, config = provenance.measured_psf(channel), provenance.config
-    return prepare_psf(
-        read_stack(path), config["psf"]["voxel_size"], config["voxel_size"], config["psf"]["background"], str(path)
-    )
+def find_index(row: VolumeRow) -> tuple[int, int]:
+    """Return where the result's store has a volume: (t, c)."""
+    return int(row["timepoint"]), int(row["channel_index"])
+
+
+def read_result(crate: Crate, row: VolumeRow) -> np.ndarray:
+    """Read a deconvolved volume (z, y, x) from the published store."""
+    return read_published_volume(crate.store, find_index(row), row["result_blake3"])
 
 
 def read_published_volume(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
-    """Read a volume at full resolution from a published store.
-
-    Parameters
-    ----------
-    store : Path
-        An OME-Zarr.
-    index : tuple of int
-        (t, c) of the result, (t,) of raw.
-    digest : str
-        BLAKE3 that its shard must have.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x).
-
-    Raises
-    ------
-    InputError
-        If there is no such shard, or another.
-    """
+    """Read a volume (z, y, x) at full resolution; InputError unless its shard is there and has this BLAKE3 digest."""
     check_file(shard_path(store, 0, index), digest, REMAKE, digest_blake3)
     return np.asarray(zarr.open_array(store / "0", mode="r")[index])
 
 
-def measure_relative_l2(made: np.ndarray, stored: np.ndarray) -> float:
-    """Return the norm of the difference over the norm of `stored`, (z, y, x) both.
+def measure_relative_l2(volume: np.ndarray, reference: np.ndarray) -> float:
+    """Return the norm of the difference over the norm of the reference, (z, y, x) both.
 
     Integers differ by one count where rounding turns a difference that is far smaller; so one count is free.
     """
-    difference = stored_squares = 0.0
-    for mine, theirs in zip(made, stored, strict=True):  # plane by plane, for float64 takes twice the memory
-        apart = np.abs(np.subtract(mine, theirs, dtype=np.float64))
-        if np.issubdtype(stored.dtype, np.integer):
-            apart = np.maximum(apart - 1, 0)
-        difference += float(np.sum(apart**2))
-        stored_squares += float(np.sum(np.square(theirs, dtype=np.float64)))
-    if stored_squares == 0:
-        return 0.0 if difference == 0 else math.inf
-    return math.sqrt(difference / stored_squares)
+    error = light = 0.0
+    for plane, reference_plane in zip(volume, reference, strict=True):  # in float64 a volume takes twice the memory
+        difference = np.abs(np.subtract(plane, reference_plane, dtype=np.float64))
+        if np.issubdtype(reference.dtype, np.integer):
+            difference = np.maximum(difference - 1, 0)
+        error += float(np.sum(difference**2))
+        light += float(np.sum(np.square(reference_plane, dtype=np.float64)))
+    if light == 0:
+        return 0.0 if error == 0 else math.inf
+    return math.sqrt(error / light)
 
 
-def _line(outcome: Mapping[str, Any]) -> str:
+def _describe_outcome(outcome: Mapping[str, Any]) -> str:
     """Say in one line how a volume compares."""
     volume = f"{outcome['channel']} t{outcome['timepoint']}"
     if outcome["engine"] != outcome["made_by"]:

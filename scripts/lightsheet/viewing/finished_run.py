@@ -8,8 +8,9 @@ import numpy as np
 import yaml
 
 from lightsheet.acquisition import find_interval, is_irregular, measure_steps
+from lightsheet.provenance import Graph, read_graph
 from lightsheet.store import CONFIG_FILE, Record, Results, VolumeKey, read_record
-from lightsheet.system import InputError, read_json
+from lightsheet.system import InputError
 
 
 class VolumeRecords(NamedTuple):
@@ -80,42 +81,23 @@ def read_wavelengths(results: Results) -> dict[str, str]:
 
 
 class Origin(NamedTuple):
-    """Where the result came from.
+    """Where the result came from; what is not known is empty."""
 
-    Parameters
-    ----------
-    commit : str
-        Of the workflow, empty if unknown.
-    versions : dict
-        Of the software, by its name.
-    started, ended : str
-        When, ISO 8601, empty if unknown.
-    config : str
-        The configuration, defaults filled in, as YAML.
-    timepoints_per_job : int or None
-        As configured.
-    """
-
-    commit: str
-    versions: dict[str, str]
-    started: str
+    commit: str  # of the workflow
+    versions: dict[str, str]  # of the software, by its name
+    started: str  # ISO 8601
     ended: str
-    config: str
-    timepoints_per_job: int | None
+    config: str  # the configuration, defaults filled in, as YAML
+    timepoints_per_job: int | None  # as configured
 
 
 def read_origin(results: Results) -> Origin:
-    """Read where a result came from: from its RO-Crate and the configuration kept beside it."""
-    graph: list[dict[str, Any]] = (read_json(results.crate) or {}).get("@graph", [])
-    workflow, action = (_entity(graph, kind) for kind in ("ComputationalWorkflow", "CreateAction"))
-    versions = {e["name"]: e["softwareVersion"] for e in graph if "softwareVersion" in e and "name" in e}
-    place = results.folder / CONFIG_FILE
-    text = place.read_text(encoding="utf-8") if place.exists() else ""
-    per_job = ((yaml.safe_load(text) or {}).get("deconvolution") or {}).get("timepoints_per_job")
-    started, ended = action.get("startTime", ""), action.get("endTime", "")
-    return Origin(workflow.get("version", ""), versions, started, ended, text, per_job)
-
-
-def _entity(graph: Sequence[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """Return the first entity of a type, empty if there is none."""
-    return next((entity for entity in graph if kind in entity["@type"]), {})
+    """Read where a result came from: its RO-Crate and the configuration beside it, as far as they are there."""
+    try:
+        graph = read_graph(results.folder)
+    except InputError:  # `verify` says what is wrong with it; the page shows the rest
+        graph = Graph({})
+    path = results.folder / CONFIG_FILE
+    config = path.read_text(encoding="utf-8") if path.exists() else ""
+    per_job = ((yaml.safe_load(config) or {}).get("deconvolution") or {}).get("timepoints_per_job")
+    return Origin(graph.commit, graph.versions, *graph.times, config, per_job)
