@@ -47,9 +47,10 @@ def scan_name(time: int, camera: str = "CamA", x: int = 0, y: int = 0, z: int = 
     )
 
 
-def file_names(found: model.Acquisition) -> dict[tuple[str, int], list[str]]:
+def file_names(acquisition: model.Acquisition) -> dict[tuple[str, int], list[str]]:
     return {
-        (v.channel, v.timepoint): [piece.path.name for tile in v.tiles for piece in tile.pieces] for v in found.volumes
+        (v.channel, v.timepoint): [piece.path.name for tile in v.tiles for piece in tile.pieces]
+        for v in acquisition.volumes
     }
 
 
@@ -66,49 +67,51 @@ def refusal(folder: Path, *args: object, **kwargs: object) -> str:
 def test_reference_acquisition(tmp_path):
     names = {("CamA_ch1_560nm" if c else "CamB_ch0_488nm", t): [reference_name(t, c)] for t in range(5) for c in (0, 1)}
     fill(tmp_path, "notes.txt", *(name for [name] in names.values()))
-    found = discover(tmp_path)
-    assert found.folder == tmp_path
-    assert found.channels == ("CamA_ch1_560nm", "CamB_ch0_488nm")
-    assert found.wavelengths == {"CamA_ch1_560nm": 560, "CamB_ch0_488nm": 488}
-    assert (found.timepoints, found.grid) == (5, (1, 1, 1))
-    assert file_names(found) == names
-    assert [(v.timepoint, v.channel) for v in found.volumes] == sorted((t, c) for c, t in names)
-    assert found.volumes[0].tiles[0].position == (0, 0, 0)
+    acquisition = discover(tmp_path)
+    assert acquisition.folder == tmp_path
+    assert acquisition.channels == ("CamA_ch1_560nm", "CamB_ch0_488nm")
+    assert acquisition.wavelengths == {"CamA_ch1_560nm": 560, "CamB_ch0_488nm": 488}
+    assert (acquisition.timepoints, acquisition.grid) == (5, (1, 1, 1))
+    assert file_names(acquisition) == names
+    assert [(v.timepoint, v.channel) for v in acquisition.volumes] == sorted((t, c) for c, t in names)
+    assert acquisition.volumes[0].tiles[0].position == (0, 0, 0)
     # The names round to milliseconds: 43748.5 to the even neighbour.
-    assert found.seconds == (0.0, 43.748, 87.497, 131.246, 174.994)
-    assert found.interval == pytest.approx(43.7485, abs=1e-3)
-    assert (found.excluded_files, found.remarks) == ((), ())
+    assert acquisition.seconds == (0.0, 43.748, 87.497, 131.246, 174.994)
+    assert acquisition.interval == pytest.approx(43.7485, abs=1e-3)
+    assert (acquisition.excluded_files, acquisition.remarks) == ((), ())
 
 
 def test_tiled_scan_in_time(tmp_path):
     fill(tmp_path, *(scan_name(t, c, x, y) for t in range(3) for c in ("CamA", "CamB") for x in (0, 1) for y in (2, 3)))
-    found = discover(tmp_path)
-    assert (found.timepoints, found.grid) == (3, (1, 2, 2))
-    for volume in found.volumes:
+    acquisition = discover(tmp_path)
+    assert (acquisition.timepoints, acquisition.grid) == (3, (1, 2, 2))
+    for volume in acquisition.volumes:
         for tile in volume.tiles:
             z, y, x = tile.position
             assert z == 0
             assert tile.pieces[0].path.name == scan_name(volume.timepoint, volume.channel[:4], x, y + 2)
     # msec stands still at 0, so the seconds come from msecAbs.
-    assert found.seconds == (0.0, 154.792, 309.584)
-    assert found.remarks == ()
+    assert acquisition.seconds == (0.0, 154.792, 309.584)
+    assert acquisition.remarks == ()
 
 
 def test_negative_tiles_and_stage_positions_are_ranked(tmp_path):
     positions = list(product((-1, 0), (-250, 13, 300)))
     fill(tmp_path, *(f"z{z}_x{x}_t4.tif" for z, x in positions))
-    found = discover(tmp_path, "z{z}_x{x}_t{timepoint}.tif")
-    assert found.grid == (2, 1, 3)
-    assert [tile.pieces[0].path.name for tile in found.volumes[0].tiles] == [f"z{z}_x{x}_t4.tif" for z, x in positions]
-    assert [tile.position for tile in found.volumes[0].tiles] == list(product((0, 1), (0,), (0, 1, 2)))
+    acquisition = discover(tmp_path, "z{z}_x{x}_t{timepoint}.tif")
+    assert acquisition.grid == (2, 1, 3)
+    assert [tile.pieces[0].path.name for tile in acquisition.volumes[0].tiles] == [
+        f"z{z}_x{x}_t4.tif" for z, x in positions
+    ]
+    assert [tile.position for tile in acquisition.volumes[0].tiles] == list(product((0, 1), (0,), (0, 1, 2)))
 
 
 def test_template_in_natural_order_from_one(tmp_path):
     fill(tmp_path, *(f"CH{c}_{t}.tif" for c in (2, 10) for t in range(1, 13)))
-    found = discover(tmp_path, TEMPLATE)
-    assert found.channels == ("ch2", "ch10")
-    assert found.wavelengths == {"ch2": None, "ch10": None}
-    assert [file_names(found)["ch10", t] for t in range(12)] == [[f"CH10_{t}.tif"] for t in range(1, 13)]
+    acquisition = discover(tmp_path, TEMPLATE)
+    assert acquisition.channels == ("ch2", "ch10")
+    assert acquisition.wavelengths == {"ch2": None, "ch10": None}
+    assert [file_names(acquisition)["ch10", t] for t in range(12)] == [[f"CH10_{t}.tif"] for t in range(1, 13)]
 
 
 @given(st.sets(st.sampled_from(list(product(("GFP", "2"), range(7, 10), (-1, 0, 1)))), min_size=1))
@@ -118,12 +121,12 @@ def test_only_complete_acquisitions_are_accepted(keys):
     with tempfile.TemporaryDirectory() as name:
         folder = fill(Path(name), *(f"{c}_t{t}_x{x}.tif" for c, t, x in keys))
         try:
-            found = discover(folder, "{channel}_t{timepoint}_x{x}.tif")
+            acquisition = discover(folder, "{channel}_t{timepoint}_x{x}.tif")
         except InputError:
             assert not complete
         else:
             assert complete
-            assert file_names(found) == {
+            assert file_names(acquisition) == {
                 ("ch2" if c == "2" else c, t - times[0]): [f"{c}_t{t}_x{x}.tif" for x in columns]
                 for c in channels
                 for t in times
@@ -134,17 +137,17 @@ def test_planes_are_stacked_by_their_number(tmp_path):
     # As text, 10 comes before 5; a step of 5 leaves no plane out.
     names = {(c, t): [f"c{c}_t{t}_z{z}.tif" for z in (0, 5, 10)] for c in (0, 1) for t in (0, 1)}
     fill(tmp_path, *(name for stack in names.values() for name in stack))
-    found = discover(tmp_path, "c{channel}_t{timepoint}_z{plane}.tif")
-    assert (found.channels, found.timepoints, found.grid) == (("ch0", "ch1"), 2, (1, 1, 1))
-    assert file_names(found) == {(f"ch{c}", t): stack for (c, t), stack in names.items()}
-    assert {len(volume.tiles) for volume in found.volumes} == {1}
-    assert {piece.pages for volume in found.volumes for piece in volume.tiles[0].pieces} == {None}
+    acquisition = discover(tmp_path, "c{channel}_t{timepoint}_z{plane}.tif")
+    assert (acquisition.channels, acquisition.timepoints, acquisition.grid) == (("ch0", "ch1"), 2, (1, 1, 1))
+    assert file_names(acquisition) == {(f"ch{c}", t): stack for (c, t), stack in names.items()}
+    assert {len(volume.tiles) for volume in acquisition.volumes} == {1}
+    assert {piece.pages for volume in acquisition.volumes for piece in volume.tiles[0].pieces} == {None}
 
 
 def test_tiles_of_planes(tmp_path):
     fill(tmp_path, *(f"x{x}_y{y}_{z:02d}.tif" for x in (0, 700) for y in (-3, 4) for z in range(1, 12)))
-    found = discover(tmp_path, "x{x}_y{y}_{plane}.tif")
-    [volume] = found.volumes
+    acquisition = discover(tmp_path, "x{x}_y{y}_{plane}.tif")
+    [volume] = acquisition.volumes
     assert {tile.position: [piece.path.name for piece in tile.pieces] for tile in volume.tiles} == {
         (0, j, i): [f"x{x}_y{y}_{z:02d}.tif" for z in range(1, 12)]
         for i, x in enumerate((0, 700))
@@ -165,24 +168,24 @@ def test_rolled_over_files_follow_one_another(tmp_path, monkeypatch):
 def test_channels_and_tiles_are_folders(tmp_path):
     names = [f"Ex_{c}/x{x}/{z:03d}0.tif" for c in (488, 561) for x in (3, 4) for z in range(3)]
     fill(tmp_path, *names, "Ex_488/notes.txt", "Ex_488/x3/deeper/0030.tif", ".trash/x3/0000.tif")
-    found = discover(tmp_path, "Ex_{channel}/x{x}/{plane}.tif")
-    assert (found.channels, found.timepoints, found.grid, found.excluded_files) == (
+    acquisition = discover(tmp_path, "Ex_{channel}/x{x}/{plane}.tif")
+    assert (acquisition.channels, acquisition.timepoints, acquisition.grid, acquisition.excluded_files) == (
         ("ch488", "ch561"),
         1,
         (1, 1, 2),
         (),
     )
-    paths = [piece.path for volume in found.volumes for tile in volume.tiles for piece in tile.pieces]
+    paths = [piece.path for volume in acquisition.volumes for tile in volume.tiles for piece in tile.pieces]
     assert paths == [tmp_path / name for name in names]
-    assert found.tiff_names == tuple(names)
+    assert acquisition.tiff_names == tuple(names)
 
 
 def test_ten_thousand_files_take_little_time(tmp_path):
     names = [reference_name(t, c) for t in range(5000) for c in (0, 1)]
     start = time.process_time()
-    found = discover(tmp_path, names=names)
+    acquisition = discover(tmp_path, names=names)
     assert time.process_time() - start < 2  # 0.5 s, where nothing else runs
-    assert len(found.volumes) == 10_000
+    assert len(acquisition.volumes) == 10_000
     planes = discover(
         tmp_path, "t{timepoint}_{plane}.tif", names=[f"t{t}_{z}.tif" for t in range(20) for z in range(500)]
     )
@@ -191,18 +194,18 @@ def test_ten_thousand_files_take_little_time(tmp_path):
 
 def test_a_full_size_folder(tmp_path):
     fill(tmp_path, *(reference_name(t, c) for t in range(300) for c in (0, 1)))
-    found = discover(tmp_path)
-    assert (len(found.volumes), found.timepoints) == (600, 300)
+    acquisition = discover(tmp_path)
+    assert (len(acquisition.volumes), acquisition.timepoints) == (600, 300)
 
 
 def test_the_same_names_make_the_same_acquisition(tmp_path):
     fill(tmp_path, *(reference_name(t, c) for t in range(3) for c in (0, 1)), "psf.tif", "._a.tif")
     (tmp_path / "folder.tif").mkdir()
     (tmp_path / "lost.tif").symlink_to("nowhere")
-    found = discover(tmp_path)
-    assert len(found.tiff_names) == 10
+    acquisition = discover(tmp_path)
+    assert len(acquisition.tiff_names) == 10
     fill(tmp_path, reference_name(3, 0))  # which arrives later, and half a timepoint
-    assert discover(tmp_path, names=found.tiff_names) == found
+    assert discover(tmp_path, names=acquisition.tiff_names) == acquisition
     assert "lacks timepoint 3" in refusal(tmp_path)
 
 

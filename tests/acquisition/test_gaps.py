@@ -48,14 +48,14 @@ def test_holes_are_recorded_where_asked(tmp_path):
     absent = {(2, 1), (4, 0), (4, 1)}
     fill(tmp_path, *(reference_name(t, c) for t in range(6) for c in (0, 1) if (t, c) not in absent))
     assert "(input.missing: fill)" in refusal(tmp_path)
-    found = discover(tmp_path, missing="fill")
-    assert found.timepoints == 6
-    assert found.holes == (("CamA_ch1_560nm", 2), ("CamA_ch1_560nm", 4), ("CamB_ch0_488nm", 4))
-    assert {(v.channel, v.timepoint) for v in found.volumes if v.tiles == ()} == set(found.holes)
-    assert len(found.volumes) == 12
-    assert found.seconds == (0.0, 43.748, 87.497, 131.246, None, 218.742)
-    assert found.interval == pytest.approx(43.7485, abs=1e-3)
-    [remark] = found.remarks
+    acquisition = discover(tmp_path, missing="fill")
+    assert acquisition.timepoints == 6
+    assert acquisition.holes == (("CamA_ch1_560nm", 2), ("CamA_ch1_560nm", 4), ("CamB_ch0_488nm", 4))
+    assert {(v.channel, v.timepoint) for v in acquisition.volumes if v.tiles == ()} == set(acquisition.holes)
+    assert len(acquisition.volumes) == 12
+    assert acquisition.seconds == (0.0, 43.748, 87.497, 131.246, None, 218.742)
+    assert acquisition.interval == pytest.approx(43.7485, abs=1e-3)
+    [remark] = acquisition.remarks
     assert "CamA_ch1_560nm lacks timepoint 2, 4; CamB_ch0_488nm lacks timepoint 4 (of 0 to 5)" in remark
 
 
@@ -94,8 +94,8 @@ def test_a_volume_that_lacks_planes_is_no_hole(tmp_path):
         message = refusal(tmp_path, "t{timepoint}_z{plane}.tif", missing=missing)
         assert "timepoint 1 of ch0 lacks 2 of 5 planes, first plane 3; copy" in message
         assert "with input.ignore (input.missing: fill then records a hole)" in message
-    found = discover(tmp_path, "t{timepoint}_z{plane}.tif", ["t1_*"], missing="fill")
-    assert found.holes == (("ch0", 1),)
+    acquisition = discover(tmp_path, "t{timepoint}_z{plane}.tif", ["t1_*"], missing="fill")
+    assert acquisition.holes == (("ch0", 1),)
 
 
 def test_a_plane_of_one_tile(tmp_path):

@@ -42,16 +42,16 @@ def test_inventory_leaves_empty_what_is_unknown(tmp_path):
     assert (tmp_path / "inventory.csv").read_text().splitlines()[1] == "CH0_0.tif,,ch0,,0,z0y0x0,,0,"
 
 
-def rows(found: Acquisition, path) -> list[dict[str, str]]:
-    write_inventory(found, path)
+def rows(acquisition: Acquisition, path) -> list[dict[str, str]]:
+    write_inventory(acquisition, path)
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
 def test_a_row_for_each_plane_and_each_hole(tmp_path):
     fill(tmp_path, *(f"{c}/T{t}_{z}.tif" for c in ("a", "b") for t in (0, 1) for z in (0, 1) if (c, t) != ("a", 1)))
-    found = discover(tmp_path, "{channel}/T{timepoint}_{plane}.tif", missing="fill")
-    table = rows(found, tmp_path / "inventory.csv")
+    acquisition = discover(tmp_path, "{channel}/T{timepoint}_{plane}.tif", missing="fill")
+    table = rows(acquisition, tmp_path / "inventory.csv")
     assert [(row["file"], row["channel"], row["timepoint"], row["missing"]) for row in table] == [
         ("a/T0_0.tif", "a", "0", ""),
         ("a/T0_1.tif", "a", "0", ""),
@@ -79,17 +79,17 @@ def hyperstack(tmp_path) -> Acquisition:
 
 
 def test_pages_of_a_file(tmp_path):
-    found = hyperstack(tmp_path)
-    assert [row["pages"] for row in rows(found, tmp_path / "i.csv")] == ["0:6:2", "1:6:2", "6:12:2", "7:12:2"]
-    assert {row["bytes"] for row in rows(found, tmp_path / "i.csv")} == {"8"}
-    assert found.tiff_names == ("all.tif",)
-    assert "files       1, with 4 volumes in their pages" in describe_acquisition(found, "of some kind")
+    acquisition = hyperstack(tmp_path)
+    assert [row["pages"] for row in rows(acquisition, tmp_path / "i.csv")] == ["0:6:2", "1:6:2", "6:12:2", "7:12:2"]
+    assert {row["bytes"] for row in rows(acquisition, tmp_path / "i.csv")} == {"8"}
+    assert acquisition.tiff_names == ("all.tif",)
+    assert "files       1, with 4 volumes in their pages" in describe_acquisition(acquisition, "of some kind")
 
 
 def test_a_file_that_has_gone_is_named(tmp_path):
-    found = discover(tmp_path, TEMPLATE, names=["CH0_0.tif"])
+    acquisition = discover(tmp_path, TEMPLATE, names=["CH0_0.tif"])
     with pytest.raises(InputError, match=r"CH0_0\.tif: cannot be read"):
-        write_inventory(found, tmp_path / "inventory.csv")
+        write_inventory(acquisition, tmp_path / "inventory.csv")
 
 
 # --- For a person

@@ -13,9 +13,9 @@ def test_files_left_out_are_named_with_the_reason(tmp_path):
     fill(tmp_path, reference_name(0), "._" + reference_name(0), "old_CamB_ch0_stack0000_488nm.tif", "psf.TIF")
     fill(tmp_path, reference_name(0).replace(".tif", "_decon.tif"), "notes.txt")
     (tmp_path / "folder.tif").mkdir()
-    found = discover(tmp_path, "lattice", ["old_*"])
-    reasons = dict(found.excluded_files)
-    assert [volume.tiles[0].pieces[0].path.name for volume in found.volumes] == [reference_name(0)]
+    acquisition = discover(tmp_path, "lattice", ["old_*"])
+    reasons = dict(acquisition.excluded_files)
+    assert [volume.tiles[0].pieces[0].path.name for volume in acquisition.volumes] == [reference_name(0)]
     assert len(reasons) == 5
     assert "hidden" in reasons["._" + reference_name(0)]
     assert "'old_*'" in reasons["old_CamB_ch0_stack0000_488nm.tif"]

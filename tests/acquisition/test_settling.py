@@ -28,9 +28,9 @@ def drop(folder: Path, *names: str, age: float = 100.0) -> None:
 
 
 def accepted(folder: Path, **kwargs: object) -> list[str]:
-    found = discover(folder, TEMPLATE, settle=30, **kwargs)
-    assert not set(found.tiff_names) & {name for name, _ in found.waiting_files}
-    return [p.path.name for volume in found.volumes for tile in volume.tiles for p in tile.pieces]
+    acquisition = discover(folder, TEMPLATE, settle=30, **kwargs)
+    assert not set(acquisition.tiff_names) & {name for name, _ in acquisition.waiting_files}
+    return [p.path.name for volume in acquisition.volumes for tile in volume.tiles for p in tile.pieces]
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -39,19 +39,19 @@ def test_young_files_and_unfinished_timepoints_are_left(tmp_path):
     drop(tmp_path, "CH0_3.tif")
     drop(tmp_path, "CH1_3.tif", "CH0_4.tif", age=10)
     drop(tmp_path, "odd.tif", age=1)
-    found = discover(tmp_path, TEMPLATE, settle=30)
-    assert found.timepoints == 3
-    assert dict(found.waiting_files) == {
+    acquisition = discover(tmp_path, TEMPLATE, settle=30)
+    assert acquisition.timepoints == 3
+    assert dict(acquisition.waiting_files) == {
         "CH0_3.tif": "of a timepoint that is not complete",
         "CH0_4.tif": "younger than 30 s",
         "CH1_3.tif": "younger than 30 s",
     }
-    assert found.waiting_remark == (
+    assert acquisition.waiting_remark == (
         "3 files are left for the next run: 2 younger than 30 s, 1 of a timepoint that is not complete."
     )
-    assert [name for name, _ in found.excluded_files] == ["odd.tif"]
-    again = discover(tmp_path, TEMPLATE, settle=30, names=found.tiff_names)
-    assert again == found
+    assert [name for name, _ in acquisition.excluded_files] == ["odd.tif"]
+    again = discover(tmp_path, TEMPLATE, settle=30, names=acquisition.tiff_names)
+    assert again == acquisition
     assert (again.waiting_files, again.waiting_remark) == ((), None)
 
 
@@ -81,9 +81,9 @@ def test_a_file_that_grows_or_goes_between_the_looks_is_left(tmp_path, monkeypat
         (tmp_path / "CH0_3.tif").unlink()
 
     monkeypatch.setattr(time, "sleep", write)
-    found = discover(tmp_path, TEMPLATE, settle=30)
-    assert found.waiting_files == (("CH0_2.tif", "still being written"), ("CH0_3.tif", "still being written"))
-    assert found.timepoints == 2
+    acquisition = discover(tmp_path, TEMPLATE, settle=30)
+    assert acquisition.waiting_files == (("CH0_2.tif", "still being written"), ("CH0_3.tif", "still being written"))
+    assert acquisition.timepoints == 2
     assert looks == [settling.LOOK_SECONDS]
     discover(tmp_path, TEMPLATE, ["CH0_3*"])
     assert len(looks) == 1  # without settle, and with names, nobody waits
@@ -95,8 +95,8 @@ def test_a_file_that_grows_or_goes_between_the_looks_is_left(tmp_path, monkeypat
 def test_what_arrives_is_never_a_hole(tmp_path):
     drop(tmp_path, *(f"CH{c}_{t}.tif" for t in (0, 1, 3, 5) for c in (0, 1)))
     drop(tmp_path, "CH1_5.tif", age=0)
-    found = discover(tmp_path, TEMPLATE, settle=30, missing="fill")
-    assert (found.timepoints, found.holes) == (4, (("ch0", 2), ("ch1", 2)))
+    acquisition = discover(tmp_path, TEMPLATE, settle=30, missing="fill")
+    assert (acquisition.timepoints, acquisition.holes) == (4, (("ch0", 2), ("ch1", 2)))
     drop(tmp_path, "CH0_1.tif", age=0)  # what comes after it waits too, or timepoint 1 would pass for a hole
     assert accepted(tmp_path, missing="fill") == ["CH0_0.tif", "CH1_0.tif"]
 
@@ -122,8 +122,8 @@ def test_what_an_earlier_run_had_read_is_not_taken_away(tmp_path):
         "CH0_1.tif and 1 more changed 10 s ago, after an earlier run had read them; run again in 26 s"
     )
     drop(tmp_path, "CH0_1.tif", "CH1_3.tif", age=31)
-    found = discover(tmp_path, TEMPLATE, settle=30, previous_names=before)
-    assert (found.timepoints, found.waiting_files) == (4, (("CH0_4.tif", "younger than 30 s"),))
+    acquisition = discover(tmp_path, TEMPLATE, settle=30, previous_names=before)
+    assert (acquisition.timepoints, acquisition.waiting_files) == (4, (("CH0_4.tif", "younger than 30 s"),))
 
 
 def test_a_file_that_grows_again_is_not_taken_away(tmp_path, monkeypatch):
@@ -143,17 +143,17 @@ def test_what_arrives_for_a_hole_waits_alone(tmp_path):
     drop(tmp_path, name(0, 1, 0), age=40)
     drop(tmp_path, name(0, 1, 1), *(name(c, 4, x) for c in (0, 1) for x in (0, 1)), age=20)
     drop(tmp_path, *(name(c, 5, x) for c in (0, 1) for x in (0, 1)))
-    found = discover(tmp_path, **ways, previous_names=first.tiff_names)
-    assert found == first
-    assert dict(found.waiting_files) == {
+    acquisition = discover(tmp_path, **ways, previous_names=first.tiff_names)
+    assert acquisition == first
+    assert dict(acquisition.waiting_files) == {
         name(0, 1, 0): "of a timepoint that is not complete",
         name(0, 1, 1): "younger than 30 s",
         **{name(c, 4, x): "younger than 30 s" for c in (0, 1) for x in (0, 1)},
         **{name(c, 5, x): "of a timepoint that is not complete" for c in (0, 1) for x in (0, 1)},
     }
     drop(tmp_path, *(path.name for path in tmp_path.iterdir()))
-    found = discover(tmp_path, **ways, previous_names=first.tiff_names)
-    assert (found.timepoints, found.holes, found.waiting_files) == (6, (), ())
+    acquisition = discover(tmp_path, **ways, previous_names=first.tiff_names)
+    assert (acquisition.timepoints, acquisition.holes, acquisition.waiting_files) == (6, (), ())
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -208,9 +208,9 @@ def test_files_from_the_future_are_the_clocks_fault(tmp_path):
     drop(tmp_path, "CH0_1.tif", age=-60)
     drop(tmp_path, "CH0_2.tif", age=-120)
     drop(tmp_path, "CH0_3.tif", age=1)
-    found = discover(tmp_path, TEMPLATE, settle=30)
-    assert found.timepoints == 1
-    assert f"2 dated up to 120 s in the future: {clocks}, 1 younger than 30 s" in found.waiting_remark
+    acquisition = discover(tmp_path, TEMPLATE, settle=30)
+    assert acquisition.timepoints == 1
+    assert f"2 dated up to 120 s in the future: {clocks}, 1 younger than 30 s" in acquisition.waiting_remark
 
 
 @pytest.mark.usefixtures("no_wait")
@@ -226,12 +226,12 @@ def test_only_whole_and_settled_timepoints_are_taken(tmp_path_factory, settled):
     whole = [t for t in range(first_young) if all(settled.get((t, c, z)) for c, z in product(channels, planes))]
     template = "CH{channel}_{timepoint}_z{plane}.tif"
     try:
-        found = discover(folder, template, settle=30)
+        acquisition = discover(folder, template, settle=30)
     except InputError:  # nothing is whole yet, or something before a whole timepoint is missing
         assert not whole or len(whole) <= max(whole) - min(t for t, _, _ in settled)
         return
-    assert found == discover(folder, template, names=found.tiff_names)
-    taken = {piece.path.name for volume in found.volumes for piece in volume.tiles[0].pieces}
+    assert acquisition == discover(folder, template, names=acquisition.tiff_names)
+    taken = {piece.path.name for volume in acquisition.volumes for piece in volume.tiles[0].pieces}
     times = {t for t, c, z in settled if name(c, t, z) in taken}
     assert taken == {name(c, t, z) for t in times for c in channels for z in planes}
     assert times == set(whole)

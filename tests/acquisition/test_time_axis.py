@@ -10,12 +10,12 @@ from tests.acquisition.test_discovery import TEMPLATE, file_names, fill, referen
 
 def test_time_from_iter(tmp_path):
     fill(tmp_path, *(f"loop_Iter_{i}_ch{c}_stack0000_560nm.tif" for i in range(8, 12) for c in (0, 1)))
-    found = discover(tmp_path)
-    assert found.timepoints == 4
-    assert file_names(found)["ch1_560nm", 3] == ["loop_Iter_11_ch1_stack0000_560nm.tif"]
-    assert found.seconds is None
-    assert found.interval is None
-    assert {volume.seconds for volume in found.volumes} == {None}
+    acquisition = discover(tmp_path)
+    assert acquisition.timepoints == 4
+    assert file_names(acquisition)["ch1_560nm", 3] == ["loop_Iter_11_ch1_stack0000_560nm.tif"]
+    assert acquisition.seconds is None
+    assert acquisition.interval is None
+    assert {volume.seconds for volume in acquisition.volumes} == {None}
 
 
 def test_time_from_iter_and_stack_together(tmp_path):
@@ -28,28 +28,28 @@ def test_time_from_the_absolute_clock_where_nothing_else_varies(tmp_path):
     clocks = {0: [900, 1900, 12900], 1: [950, 1950, 12950]}  # 12900 comes before 900 as text
     name = "looptest_Iter_1_ch{}_stack0000_560nm_0000000msec_{}msecAbs.tif"
     fill(tmp_path, *(name.format(c, clock) for c, times in clocks.items() for clock in times))
-    found = discover(tmp_path)
-    assert [file_names(found)[f"ch{c}_560nm", t] for c in (0, 1) for t in range(3)] == [
+    acquisition = discover(tmp_path)
+    assert [file_names(acquisition)[f"ch{c}_560nm", t] for c in (0, 1) for t in range(3)] == [
         [name.format(c, clocks[c][t])] for c in (0, 1) for t in range(3)
     ]
-    assert found.seconds == (0.0, 1.0, 12.0)
-    assert [v.seconds for v in found.volumes] == [0.0, 0.05, 1.0, 1.05, 12.0, 12.05]
-    assert any("Only the times" in remark for remark in found.remarks)
+    assert acquisition.seconds == (0.0, 1.0, 12.0)
+    assert [v.seconds for v in acquisition.volumes] == [0.0, 0.05, 1.0, 1.05, 12.0, 12.05]
+    assert any("Only the times" in remark for remark in acquisition.remarks)
 
 
 def test_a_single_volume_of_any_number(tmp_path):
     fill(tmp_path, "ff_CamA_ch0_CAM1_stack0000_488nm_0000000msec_0096911533msecAbs_000x_000y_000z_0017t.tif")
-    found = discover(tmp_path)
-    assert (found.timepoints, found.seconds, found.interval) == (1, (0.0,), None)
-    assert found.volumes[0].timepoint == 0
+    acquisition = discover(tmp_path)
+    assert (acquisition.timepoints, acquisition.seconds, acquisition.interval) == (1, (0.0,), None)
+    assert acquisition.volumes[0].timepoint == 0
 
 
 def test_template_without_timepoint_goes_by_milliseconds(tmp_path):
     fill(tmp_path, *(f"at {ms} ms.tif" for ms in (0, 500, 1000)))
-    found = discover(tmp_path, "at {milliseconds} ms.tif")
-    assert found.channels == ("ch0",)
-    assert found.seconds == (0.0, 0.5, 1.0)
-    assert found.interval == 0.5
+    acquisition = discover(tmp_path, "at {milliseconds} ms.tif")
+    assert acquisition.channels == ("ch0",)
+    assert acquisition.seconds == (0.0, 0.5, 1.0)
+    assert acquisition.interval == 0.5
 
 
 # --- Remarks on times
@@ -68,28 +68,28 @@ def test_irregular_time_is_remarked(tmp_path):
 def test_times_missing_in_some_names_are_remarked(tmp_path):
     bare = "ex6-2_CamA_ch1_stack000{}_560nm.tif"
     fill(tmp_path, *(reference_name(t) for t in range(3)), *(bare.format(t) for t in range(3)))
-    found = discover(tmp_path)
-    assert found.seconds == (0.0, 43.748, 87.497)
-    assert [v.seconds for v in found.volumes if v.channel == "CamA_ch1_560nm"] == [None] * 3
-    assert found.remarks == ("3 of 6 file names carry no time.",)
+    acquisition = discover(tmp_path)
+    assert acquisition.seconds == (0.0, 43.748, 87.497)
+    assert [v.seconds for v in acquisition.volumes if v.channel == "CamA_ch1_560nm"] == [None] * 3
+    assert acquisition.remarks == ("3 of 6 file names carry no time.",)
 
 
 def test_times_that_cannot_serve_are_remarked(tmp_path):
     fill(tmp_path, reference_name(0), "ex6-2_CamB_ch0_stack0001_488nm.tif")
-    found = discover(tmp_path)
-    assert found.seconds is None
-    assert any("incomplete" in remark for remark in found.remarks)
+    acquisition = discover(tmp_path)
+    assert acquisition.seconds is None
+    assert any("incomplete" in remark for remark in acquisition.remarks)
 
 
 def test_steps_reach_over_timepoints_without_a_time(tmp_path):
     times = {0: 0, 1: 1000, 2: None, 3: 3100, 5: 5100}  # no file has 4
     name = "a_CamA_ch0_stack{:04d}_488nm{}.tif"
     fill(tmp_path, *(name.format(t, "" if ms is None else f"_{ms:07d}msec") for t, ms in times.items()))
-    found = discover(tmp_path, missing="fill")
-    assert found.seconds == (0.0, 1.0, None, 3.1, None, 5.1)
-    assert found.interval == pytest.approx(1.0)  # of 1, 1.05 and 1
-    assert [volume.seconds for volume in found.volumes] == list(found.seconds)
-    assert "1 of 5 file names carry no time." in found.remarks
+    acquisition = discover(tmp_path, missing="fill")
+    assert acquisition.seconds == (0.0, 1.0, None, 3.1, None, 5.1)
+    assert acquisition.interval == pytest.approx(1.0)  # of 1, 1.05 and 1
+    assert [volume.seconds for volume in acquisition.volumes] == list(acquisition.seconds)
+    assert "1 of 5 file names carry no time." in acquisition.remarks
 
 
 def test_the_clock_that_knows_more_timepoints_counts(tmp_path):

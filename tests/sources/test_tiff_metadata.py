@@ -1,4 +1,5 @@
-import math
+"""TIFF files written with known metadata, against what is read of it."""
+
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet.sources import lattice_settings, tiff_metadata
 from lightsheet.sources.metadata import FileMetadata
+from lightsheet.sources.tiff_metadata import read_metadata
 from tests.support.reference_data import DATA
 
-SETTINGS = DATA / "llsm_settings"
-needs_settings = pytest.mark.skipif(not SETTINGS.is_dir(), reason="the real settings files are not here")
 BEADS = DATA / "confocal_bia" / "Bead_Image1_crop.tif"
 RLF_PSF = DATA / "rlf" / "PSF_RFI_8bit.tif"
 
@@ -38,14 +37,12 @@ def imagej(path: Path, shape: tuple[int, ...], axes: str, resolution: Any = (1, 
 
 def test_imagej_tags(tmp_path: Path) -> None:
     tags = {"unit": "um", "spacing": 0.3, "finterval": 12.5}
-    found = tiff_metadata.read_metadata(
-        imagej(tmp_path / "a.tif", (2, 5, 3, 4, 6), "TZCYX", (1 / 0.104, 1 / 0.105), **tags)
-    )
-    assert found.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
-    assert found.interval == 12.5
-    assert (found.axes, found.sizes) == ("TZC", {"T": 2, "C": 3, "Z": 5})
-    assert found.file_sizes == found.sizes
-    assert found.source == "ImageJ tags of a.tif"
+    metadata = read_metadata(imagej(tmp_path / "a.tif", (2, 5, 3, 4, 6), "TZCYX", (1 / 0.104, 1 / 0.105), **tags))
+    assert metadata.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
+    assert metadata.interval == 12.5
+    assert (metadata.axes, metadata.sizes) == ("TZC", {"T": 2, "C": 3, "Z": 5})
+    assert metadata.file_sizes == metadata.sizes
+    assert metadata.source == "ImageJ tags of a.tif"
 
 
 @pytest.mark.parametrize(
@@ -66,23 +63,20 @@ def test_imagej_tags(tmp_path: Path) -> None:
     ],
 )
 def test_imagej_units(tmp_path: Path, tags: dict[str, Any], resolution: Any, expected: dict[str, float]) -> None:
-    found = tiff_metadata.read_metadata(imagej(tmp_path / "a.tif", (5, 4, 6), "ZYX", resolution, **tags))
-    assert found.voxel_size == pytest.approx(expected)
-    assert found.interval is None
+    metadata = read_metadata(imagej(tmp_path / "a.tif", (5, 4, 6), "ZYX", resolution, **tags))
+    assert metadata.voxel_size == pytest.approx(expected)
+    assert metadata.interval is None
 
 
 def test_imagej_interval_has_a_unit(tmp_path: Path) -> None:
-    assert (
-        tiff_metadata.read_metadata(imagej(tmp_path / "a.tif", (2, 4, 6), "TYX", finterval=2, tunit="min")).interval
-        == 120
-    )
+    assert read_metadata(imagej(tmp_path / "a.tif", (2, 4, 6), "TYX", finterval=2, tunit="min")).interval == 120
 
 
 def test_imagej_images_that_are_not_the_product(tmp_path: Path) -> None:
     text = "ImageJ=1.53f\nimages=7\nchannels=2\nslices=5\nhyperstack=true\nunit=um\nspacing=0.5\n"
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 4, 5), "uint16"), description=text, metadata=None)
-    found = tiff_metadata.read_metadata(tmp_path / "a.tif")
-    assert (found.sizes, found.file_sizes, found.voxel_size) == ({"T": 1, "C": 2, "Z": 5}, {}, {"z": 0.5})
+    metadata = read_metadata(tmp_path / "a.tif")
+    assert (metadata.sizes, metadata.file_sizes, metadata.voxel_size) == ({"T": 1, "C": 2, "Z": 5}, {}, {"z": 0.5})
 
 
 def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
@@ -91,22 +85,22 @@ def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
     tifffile.imwrite(path, np.zeros((1, 4, 5), "uint16"), description=text, metadata=None, byteorder=">")
     with path.open("ab") as file:  # the other planes follow the first, without IFDs
         file.write(bytes(11 * 4 * 5 * 2))
-    assert tiff_metadata.read_metadata(path).sizes == {"T": 1, "C": 2, "Z": 6}
+    assert read_metadata(path).sizes == {"T": 1, "C": 2, "Z": 6}
 
 
 @pytest.mark.skipif(not BEADS.is_file(), reason="the real images are not here")
 def test_real_imagej_files() -> None:
-    beads = tiff_metadata.read_metadata(BEADS)
+    beads = read_metadata(BEADS)
     assert beads.voxel_size == pytest.approx({"z": 0.125, "y": 0.0225, "x": 0.0225}, rel=1e-3)
     assert beads.sizes == {"T": 1, "C": 1, "Z": 41}
-    assert tiff_metadata.read_metadata(RLF_PSF).voxel_size == pytest.approx({"z": 0.3, "y": 0.3, "x": 0.3}, rel=1e-3)
+    assert read_metadata(RLF_PSF).voxel_size == pytest.approx({"z": 0.3, "y": 0.3, "x": 0.3}, rel=1e-3)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here")
 def test_resolution_tags_alone_are_not_believed() -> None:
     for name in ("llsm_psf_janelia/mbPSF_560_NAp5nap42_z100nm.tif", "confocal_bia/psf_45cube_offcentre.tif"):
         path = DATA / name
-        assert tiff_metadata.read_metadata(path) == FileMetadata(f"metadata of {path.name}")
+        assert read_metadata(path) == FileMetadata(f"metadata of {path.name}")
 
 
 @pytest.mark.parametrize("axes", ["TZCYX", "TCZYX", "ZTCYX", "CTZYX", "ZCTYX", "CZTYX"])
@@ -124,18 +118,23 @@ def test_ome_written_by_tifffile(tmp_path: Path, axes: str) -> None:
     }
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, np.zeros([sizes[axis] for axis in axes], "uint16"), ome=True, metadata=described)
-    found = tiff_metadata.read_metadata(path)
-    assert found.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
-    assert found.interval == 2.5
-    assert found.axes == axes[:3]
-    assert found.sizes == found.file_sizes == {"T": 2, "C": 3, "Z": 5}
-    assert (found.channels, found.wavelengths) == (("GFP", "mCherry", "Cy5"), (488, 560, 642))
+    metadata = read_metadata(path)
+    assert metadata.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
+    assert metadata.interval == 2.5
+    assert metadata.axes == axes[:3]
+    assert metadata.sizes == metadata.file_sizes == {"T": 2, "C": 3, "Z": 5}
+    assert (metadata.channels, metadata.wavelengths) == (("GFP", "mCherry", "Cy5"), (488, 560, 642))
 
 
 def test_ome_without_values(tmp_path: Path) -> None:
     pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="3" PhysicalSizeX="0.1" PhysicalSizeXUnit="pixel"'
-    found = tiff_metadata.read_metadata(ome_tiff(tmp_path / "a.tif", 3, pixels, "<Channel/>"))
-    assert (found.voxel_size, found.interval, found.channels, found.wavelengths) == ({}, None, ("",), (None,))
+    metadata = read_metadata(ome_tiff(tmp_path / "a.tif", 3, pixels, "<Channel/>"))
+    assert (metadata.voxel_size, metadata.interval, metadata.channels, metadata.wavelengths) == (
+        {},
+        None,
+        ("",),
+        (None,),
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,15 +154,15 @@ def test_ome_without_values(tmp_path: Path) -> None:
 def test_ome_times(tmp_path: Path, planes: list[tuple[int | str, int, str]], expected: tuple[float, ...]) -> None:
     inside = "".join(f'<Plane TheT="{t}" TheC="0" TheZ="{z}" DeltaT="{s}" DeltaTUnit="ms"/>' for t, z, s in planes)
     pixels = 'DimensionOrder="XYZCT" SizeT="3" SizeC="1" SizeZ="2" TimeIncrement="5"'
-    found = tiff_metadata.read_metadata(ome_tiff(tmp_path / "a.tif", 6, pixels, "<TiffData/>" + inside))
-    assert (found.times, found.interval) == (pytest.approx(expected), 5)
+    metadata = read_metadata(ome_tiff(tmp_path / "a.tif", 6, pixels, "<TiffData/>" + inside))
+    assert (metadata.times, metadata.interval) == (pytest.approx(expected), 5)
 
 
 @pytest.mark.parametrize(("timepoint", "expected"), [("0", (0,)), ("1", ()), ("", ())])
 def test_ome_time_of_a_single_timepoint(tmp_path: Path, timepoint: str, expected: tuple[float, ...]) -> None:
     inside = f'<TiffData/><Plane TheT="{timepoint}" TheC="0" TheZ="0" DeltaT="7"/>'
     pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="2"'
-    assert tiff_metadata.read_metadata(ome_tiff(tmp_path / "a.tif", 2, pixels, inside)).times == expected
+    assert read_metadata(ome_tiff(tmp_path / "a.tif", 2, pixels, inside)).times == expected
 
 
 def test_order_of_pages_is_what_tiff_data_says(tmp_path: Path) -> None:
@@ -173,18 +172,18 @@ def test_order_of_pages_is_what_tiff_data_says(tmp_path: Path) -> None:
     )
     inside = "".join(f'<TiffData IFD="{i}" FirstT="{t}" FirstC="{c}" FirstZ="{z}"/>' for i, t, c, z in listed)
     pixels = 'DimensionOrder="XYCZT" SizeT="2" SizeC="2" SizeZ="3"'
-    found = tiff_metadata.read_metadata(ome_tiff(tmp_path / "a.tif", 12, pixels, inside))
-    assert (found.axes, found.file_sizes) == ("TCZ", {"T": 2, "C": 2, "Z": 3})
+    metadata = read_metadata(ome_tiff(tmp_path / "a.tif", 12, pixels, inside))
+    assert (metadata.axes, metadata.file_sizes) == ("TCZ", {"T": 2, "C": 2, "Z": 3})
 
 
 def test_pages_in_no_order(tmp_path: Path) -> None:
     inside = "".join(
         f'<TiffData IFD="{i}" FirstZ="{z}" FirstC="{c}"/>' for i, (z, c) in enumerate([(0, 0), (1, 1), (1, 0), (0, 1)])
     )
-    found = tiff_metadata.read_metadata(
+    metadata = read_metadata(
         ome_tiff(tmp_path / "a.tif", 4, 'DimensionOrder="XYZCT" SizeT="1" SizeC="2" SizeZ="2"', inside)
     )
-    assert (found.axes, found.sizes) == ("", {"T": 1, "C": 2, "Z": 2})
+    assert (metadata.axes, metadata.sizes) == ("", {"T": 1, "C": 2, "Z": 2})
 
 
 def _set_of_planes(names: list[str]) -> str:
@@ -199,11 +198,11 @@ def _set_of_planes(names: list[str]) -> str:
 def test_one_plane_of_a_set(tmp_path: Path) -> None:
     inside = _set_of_planes([f"p{index}.tif" for index in range(6)])
     pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="2" SizeZ="3" PhysicalSizeZ="2"'
-    found = tiff_metadata.read_metadata(ome_tiff(tmp_path / "p4.tif", 1, pixels, inside))
-    assert (found.sizes, found.file_sizes) == ({"T": 1, "C": 2, "Z": 3}, {"T": 1, "C": 1, "Z": 1})
-    renamed = tiff_metadata.read_metadata(ome_tiff(tmp_path / "renamed.tif", 1, pixels, inside, uuid="urn:uuid:p4.tif"))
-    assert renamed.file_sizes == found.file_sizes
-    unknown = tiff_metadata.read_metadata(ome_tiff(tmp_path / "unknown.tif", 1, pixels, inside))
+    metadata = read_metadata(ome_tiff(tmp_path / "p4.tif", 1, pixels, inside))
+    assert (metadata.sizes, metadata.file_sizes) == ({"T": 1, "C": 2, "Z": 3}, {"T": 1, "C": 1, "Z": 1})
+    renamed = read_metadata(ome_tiff(tmp_path / "renamed.tif", 1, pixels, inside, uuid="urn:uuid:p4.tif"))
+    assert renamed.file_sizes == metadata.file_sizes
+    unknown = read_metadata(ome_tiff(tmp_path / "unknown.tif", 1, pixels, inside))
     assert (unknown.file_sizes, unknown.voxel_size) == ({}, {"z": 2.0})
 
 
@@ -218,8 +217,8 @@ def test_companion_file(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "p4.tif", np.zeros((1, 4, 5), "uint16"), photometric="minisblack", description=xml, metadata=None
     )
-    found = tiff_metadata.read_metadata(tmp_path / "p4.tif")
-    assert (found.sizes, found.file_sizes) == ({"T": 1, "C": 2, "Z": 3}, {"T": 1, "C": 1, "Z": 1})
+    metadata = read_metadata(tmp_path / "p4.tif")
+    assert (metadata.sizes, metadata.file_sizes) == ({"T": 1, "C": 2, "Z": 3}, {"T": 1, "C": 1, "Z": 1})
 
 
 @pytest.mark.parametrize(
@@ -236,64 +235,16 @@ def test_companion_file(tmp_path: Path) -> None:
 def test_broken_xml_is_unknown(tmp_path: Path, pixels: str, caplog: pytest.LogCaptureFixture) -> None:
     path = ome_tiff(tmp_path / "a.tif", 3, pixels)
     with caplog.at_level("DEBUG", "lightsheet"):
-        assert tiff_metadata.read_metadata(path) == FileMetadata("metadata of a.tif", is_damaged=True)
+        assert read_metadata(path) == FileMetadata("metadata of a.tif", is_damaged=True)
     assert "a.tif" in caplog.text
 
 
 def test_huge_numbers_in_xml_cost_nothing(tmp_path: Path) -> None:
     path = ome_tiff(tmp_path / "a.tif", 3, 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="1000000000000"')
-    assert tiff_metadata.read_metadata(path).sizes["Z"] == 10**12
+    assert read_metadata(path).sizes["Z"] == 10**12
 
 
 def test_what_is_no_tiff_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"not really")
-    assert tiff_metadata.read_metadata(tmp_path / "a.tif") == FileMetadata("metadata of a.tif", is_damaged=True)
-    assert tiff_metadata.read_metadata(tmp_path / "absent.tif") == FileMetadata(
-        "metadata of absent.tif", is_damaged=True
-    )
-
-
-@needs_settings
-@pytest.mark.parametrize(("name", "step", "lasers"), [("sample", 0.4, (488, 642)), ("example", 0.3, (488, 560))])
-def test_real_settings(tmp_path: Path, name: str, step: float, lasers: tuple[int, ...]) -> None:
-    text = (SETTINGS / f"{name}_Settings.txt").read_text(errors="replace")
-    (tmp_path / "cell_Settings.txt").write_text(text)
-    found = lattice_settings.read_lattice_settings(tmp_path)
-    assert found is not None
-    angle = 31.0 if name == "sample" else float(text.split("bessel beam (deg) = ")[1].split()[0])
-    assert found.z_choices == pytest.approx((step, step * math.sin(math.radians(angle))))
-    assert (found.wavelengths, found.source) == (lasers, "cell_Settings.txt")
-
-
-def _settings(path: Path, motion: str) -> None:
-    moved = (("X Galvo", 0.1), ("Z Galvo", 0.25), ("Z PZT", 0.26), ("S PZT", 0.4))
-    lines = [
-        f"{part} Offset, Interval (um), # of Pixels for Excitation (0) :\t-1\t{step}\t61\n" for part, step in moved
-    ]
-    angle = "Angle between stage and bessel beam (deg) = 30.0\n"
-    path.write_text("".join([*lines, f"\nZ motion :\t{motion}\n\n[Sample stage]\n", angle]))
-
-
-@pytest.mark.parametrize(
-    ("motion", "choices"),
-    [
-        ("Sample piezo", (0.4, 0.2)),
-        ("Z galvo & piezo", (0.26,)),
-        ("Z piezo", (0.26,)),
-        ("Z galvo", (0.25,)),
-    ],
-)
-def test_motion_tells_the_step(tmp_path: Path, motion: str, choices: tuple[float, ...]) -> None:
-    _settings(tmp_path / "a_Settings.txt", motion)
-    found = lattice_settings.read_lattice_settings(tmp_path)
-    assert found is not None
-    assert found.z_choices == pytest.approx(choices)
-
-
-def test_settings_that_are_absent_or_disagree(tmp_path: Path) -> None:
-    assert lattice_settings.read_lattice_settings(tmp_path) is None
-    _settings(tmp_path / "a_Settings.txt", "Z galvo")
-    _settings(tmp_path / "b_Settings.txt", "Z galvo")
-    assert lattice_settings.read_lattice_settings(tmp_path) is not None
-    _settings(tmp_path / "b_Settings.txt", "Z piezo")
-    assert lattice_settings.read_lattice_settings(tmp_path) is None
+    assert read_metadata(tmp_path / "a.tif") == FileMetadata("metadata of a.tif", is_damaged=True)
+    assert read_metadata(tmp_path / "absent.tif") == FileMetadata("metadata of absent.tif", is_damaged=True)

@@ -1,6 +1,6 @@
 """Damaged TIFF files: an error that names the file, another shape or dtype (which ingest refuses), or the true pixels.
 
-`LIGHTSHEET_FUZZ=100000 pytest tests/test_tiff_fuzz.py` tries longer.
+`LIGHTSHEET_FUZZ=100000 pytest tests/sources/test_tiff_fuzz.py` tries longer.
 """
 
 import itertools
