@@ -23,8 +23,8 @@ WRAPPER = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"
 addEventListener("load", () => {{
   const check = {check};
   const frames = [...document.querySelectorAll("iframe")];
-  const found = frames.map(frame => check(frame.contentWindow, frame.contentDocument));
-  document.getElementById("answer").textContent = encodeURIComponent(JSON.stringify(found));
+  const answers = frames.map(frame => check(frame.contentWindow, frame.contentDocument));
+  document.getElementById("answer").textContent = encodeURIComponent(JSON.stringify(answers));
 }});
 </script>
 """
@@ -54,6 +54,6 @@ def ask(page: Path, widths: tuple[int, ...], check: str, *flags: str) -> tuple[l
     wrapper.write_text(WRAPPER.format(frames=frames, check=check), encoding="utf-8")
     command = [chromium(), *QUIET, *OFFLINE, f"--user-data-dir={page.parent / 'profile'}", *flags]
     command += ["--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom", wrapper.as_uri()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    (answer,) = re.findall(r'<pre id="answer">(.*?)</pre>', ended.stdout, re.DOTALL)
-    return json.loads(unquote(answer)), [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    (answer,) = re.findall(r'<pre id="answer">(.*?)</pre>', process.stdout, re.DOTALL)
+    return json.loads(unquote(answer)), [line for line in process.stderr.splitlines() if "CONSOLE" in line]

@@ -14,8 +14,8 @@ from lightsheet.system import files
 
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
 SHAPE = (8, 40, 30)
-ODD = 'Cam<i>A&"#%_ch0'  # all of it allowed in a folder's name
-CHANNELS = {ODD: None, "CamB_ch1_560nm": 560}
+SPECIAL = 'Cam<i>A&"#%_ch0'  # all of it allowed in a folder's name
+CHANNELS = {SPECIAL: None, "CamB_ch1_560nm": 560}
 CODEC = {"name": "blosc", "configuration": {}}
 SPOT = (2, 30, 10)
 VOXELS = 9600
@@ -90,12 +90,12 @@ def _volume(results: Results, channel: str, t: int, number: int, hole: bool, sca
         shards, _ = write_volume(
             results.work(kind, channel), t, make_hole(_layout(dtype)) if hole else filled, _layout(dtype), 1
         )
-        own = _raw_fields(channel, t) if kind == "raw" else _result_fields(channel, t, number, dtype, scale)
+        fields = _raw_fields(channel, t) if kind == "raw" else _result_fields(channel, t, number, dtype, scale)
         if hole:
-            own |= {"statistics": None, "missing": True, **({"sources": []} if kind == "raw" else {})}
+            fields |= {"statistics": None, "missing": True, **({"sources": []} if kind == "raw" else {})}
         where = {"host": f"node{t % 2}", "slurm_job": str(100 + t) if t % 2 else None}
         records.write_record(
-            results.record(VolumeKey(kind, channel, t)), records.make_record("f", shards, times[kind], **own) | where
+            results.record(VolumeKey(kind, channel, t)), records.make_record("f", shards, times[kind], **fields) | where
         )
 
 
@@ -104,15 +104,15 @@ def _raw_fields(channel: str, t: int) -> dict[str, Any]:
 
 
 def _result_fields(channel: str, t: int, number: int, dtype: str, scale: int | None) -> dict[str, Any]:
-    background = 100 if channel == ODD else "auto"
+    background = 100 if channel == SPECIAL else "auto"
     settings = {"iterations": 12, "background": background, "engine": "<cpu>", "dtype": dtype, "scale": scale or 1}
-    found = {
+    statistics = {
         **{"min": 0.5, "max": 5000.0 + number, "background": BACKGROUND},
         **{"sum": 990.0 + t, "flux_before": 1000.0},
         **{"negative_voxels": 1234 + number, "clipped_voxels": 7 + number, "saturated_voxels": 0},
         **{"residual": 0.25, "resolution_voxels": {"raw": 4.0 + t / 100, "result": 2.5}},
     }
-    return {"settings": settings, "statistics": found}
+    return {"settings": settings, "statistics": statistics}
 
 
 def _layout(dtype: str) -> StoreLayout:

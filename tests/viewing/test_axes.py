@@ -7,8 +7,8 @@ from lightsheet.viewing.axes import Axis, Tick
 def test_a_curve_is_placed_on_its_axis_and_broken_where_nothing_is() -> None:
     across = axes.place_timepoints(5, None)
     assert across == [0, 25, 50, 75, 100]
-    drawn = axes.cut_segments(across, [1.0, 3.0, None, 2.0, None], Axis(1, 3))
-    assert drawn == [[(0, 100), (25, 0)], [(75, 50)]]
+    segments = axes.cut_segments(across, [1.0, 3.0, None, 2.0, None], Axis(1, 3))
+    assert segments == [[(0, 100), (25, 0)], [(75, 50)]]
 
 
 def test_timepoints_stand_where_their_time_is() -> None:

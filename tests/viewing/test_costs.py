@@ -14,10 +14,12 @@ def volume(t: int, source: str | None, host: str = "a", job: str | None = None) 
 
 
 def test_each_stage_has_its_seconds_and_bytes() -> None:
-    each = costs.count_costs([volume(0, "x.tif"), volume(1, "y.tif"), volume(2, None)])
-    assert sum(each[0].seconds.values()) == 7.5
-    found = {stage["name"]: (stage["seconds"], stage["read"], stage["written"]) for stage in costs.sum_stages(each)}
-    assert found == {
+    per_volume = costs.count_costs([volume(0, "x.tif"), volume(1, "y.tif"), volume(2, None)])
+    assert sum(per_volume[0].seconds.values()) == 7.5
+    stages = {
+        stage["name"]: (stage["seconds"], stage["read"], stage["written"]) for stage in costs.sum_stages(per_volume)
+    }
+    assert stages == {
         "ingest": (3, 200, 231),
         "read": (1, 140, None),
         "deconvolve": (8, None, None),
@@ -26,15 +28,15 @@ def test_each_stage_has_its_seconds_and_bytes() -> None:
 
 
 def test_a_file_that_holds_several_volumes_is_read_once() -> None:
-    each = costs.count_costs([volume(t, "all.tif") for t in range(4)])
-    assert sum(cost.read["ingest"] for cost in each) == pytest.approx(100)
+    per_volume = costs.count_costs([volume(t, "all.tif") for t in range(4)])
+    assert sum(cost.read["ingest"] for cost in per_volume) == pytest.approx(100)
 
 
 def test_hosts_say_how_much_they_did() -> None:
-    found = costs.sum_hosts(
+    hosts = costs.sum_hosts(
         [volume(0, "x", "b", "7"), volume(1, "y", "b", "8"), volume(2, "z", "a"), volume(3, "w", "b")]
     )
-    assert found == [
+    assert hosts == [
         {"host": "a", "ingested": 1, "deconvolved": 1, "seconds": 7.5, "jobs": []},
         {"host": "b", "ingested": 3, "deconvolved": 3, "seconds": 22.5, "jobs": ["7", "8"]},
     ]

@@ -31,11 +31,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"),
+    ("text", "timepoints"),
     [("0:10:2,15", [0, 2, 4, 6, 8, 15]), ("3", [3]), (":", list(range(20))), ("18:", [18, 19]), (":2, 1", [0, 1])],
 )
-def test_timepoints_are_read(text: str, chosen: list[int]) -> None:
-    assert export.parse_timepoints(text, 20) == chosen
+def test_timepoints_are_read(text: str, timepoints: list[int]) -> None:
+    assert export.parse_timepoints(text, 20) == timepoints
 
 
 @pytest.mark.parametrize("text", ["20", "10:21", "5:5", "30:", "0,20"])
@@ -51,30 +51,28 @@ def test_what_is_no_choice_of_timepoints_is_named(text: str) -> None:
 
 
 def test_channels_and_timepoints_are_chosen(run: Run, tmp_path: Path) -> None:
-    written = export.export_volumes(
-        run.results.folder, "ome-tiff", tmp_path, channels=[SECOND, FIRST], timepoints="1,3"
-    )
-    assert written == [tmp_path / "run_t0001.ome.tif", tmp_path / "run_t0003.ome.tif"]
-    for path, t in zip(written, (1, 3), strict=True):
+    paths = export.export_volumes(run.results.folder, "ome-tiff", tmp_path, channels=[SECOND, FIRST], timepoints="1,3")
+    assert paths == [tmp_path / "run_t0001.ome.tif", tmp_path / "run_t0003.ome.tif"]
+    for path, t in zip(paths, (1, 3), strict=True):
         swapped = np.stack([run.volumes["result", t, c] for c in (1, 0)])
         np.testing.assert_array_equal(tifffile.imread(path), swapped)
 
 
 def test_raw_volumes_have_a_name_of_their_own(run: Run, tmp_path: Path) -> None:
-    written = export.export_volumes(run.results.folder, "ome-zarr-0.4", tmp_path, "raw", [SECOND], "1")
-    assert written == [tmp_path / "run_raw.ome.zarr"]
-    np.testing.assert_array_equal(zarr.open_array(written[0] / "0", mode="r")[0, 0], run.volumes["raw", 1, 1])
+    paths = export.export_volumes(run.results.folder, "ome-zarr-0.4", tmp_path, "raw", [SECOND], "1")
+    assert paths == [tmp_path / "run_raw.ome.zarr"]
+    np.testing.assert_array_equal(zarr.open_array(paths[0] / "0", mode="r")[0, 0], run.volumes["raw", 1, 1])
 
 
 def test_holes_are_said_and_left_out_where_nothing_is_left(
     run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "lightsheet")
-    written = export.export_volumes(run.results.folder, "ome-tiff", tmp_path, timepoints="1:")
-    assert [path.name for path in written] == [f"run_t000{t}.ome.tif" for t in (1, 2, 3)]
+    paths = export.export_volumes(run.results.folder, "ome-tiff", tmp_path, timepoints="1:")
+    assert [path.name for path in paths] == [f"run_t000{t}.ome.tif" for t in (1, 2, 3)]
     assert "timepoint 4 was not recorded: left out" in caplog.text
     assert f"timepoint 2 of {SECOND} was not recorded: it is empty" in caplog.text
-    np.testing.assert_array_equal(np.isnan(tifffile.imread(written[1])).all(axis=(1, 2, 3)), [False, True])
+    np.testing.assert_array_equal(np.isnan(tifffile.imread(paths[1])).all(axis=(1, 2, 3)), [False, True])
     assert [f"exporting {n}/3" in caplog.text for n in (1, 2, 3)] == [True] * 3
     with pytest.raises(InputError, match="none of them was recorded"):
         export.export_volumes(run.results.folder, "ome-tiff", tmp_path, timepoints="4")
@@ -120,10 +118,10 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
         "PublishedImage.bands = dying\n"
         f"export_volumes(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
     )
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
     )
-    assert ended.returncode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL
     assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
     (path,) = export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     assert list(tmp_path.iterdir()) == [path]

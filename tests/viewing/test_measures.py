@@ -32,22 +32,22 @@ def hole(timepoint: int) -> VolumeRecords:
 def test_values_come_from_the_records(title: str, values: list[float | None]) -> None:
     first = volume(0, sum=50, flux_before=100, residual=0.1, negative_voxels=100, saturated_voxels=1, clipped_voxels=10)
     last = volume(2, sum=50, flux_before=200, residual=0.3, negative_voxels=200, saturated_voxels=2, clipped_voxels=20)
-    found = outliers.follow_measure(BY_TITLE[title], [first, hole(1), last], VOXELS, PIXEL)
-    assert found.curves == {"": pytest.approx(values)}
+    trend = outliers.follow_measure(BY_TITLE[title], [first, hole(1), last], VOXELS, PIXEL)
+    assert trend.curves == {"": pytest.approx(values)}
 
 
 def test_resolution_is_in_micrometres_of_raw_and_result() -> None:
     volumes = [volume(0, resolution_voxels={"raw": 4, "result": None}), hole(1), volume(2)]
-    found = outliers.follow_measure(BY_TITLE["Resolution and focus"], volumes, VOXELS, PIXEL)
-    assert found.curves == {"raw": [pytest.approx(0.4), None, None], "result": [None] * 3}
-    assert found.values == [pytest.approx(0.4)]
+    trend = outliers.follow_measure(BY_TITLE["Resolution and focus"], volumes, VOXELS, PIXEL)
+    assert trend.curves == {"raw": [pytest.approx(0.4), None, None], "result": [None] * 3}
+    assert trend.values == [pytest.approx(0.4)]
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.title)
 def test_what_an_old_record_lacks_is_no_value(measure: Measure) -> None:
-    found = outliers.follow_measure(measure, [volume(0, sum=1.0)] * 2, VOXELS, PIXEL)
-    assert measure.title == "Seconds" or found.values == []
-    assert not found.outliers
+    trend = outliers.follow_measure(measure, [volume(0, sum=1.0)] * 2, VOXELS, PIXEL)
+    assert measure.title == "Seconds" or trend.values == []
+    assert not trend.outliers
 
 
 def test_a_dark_image_has_no_flux() -> None:

@@ -74,13 +74,13 @@ def test_the_ome_xml_says_size_time_names_and_colours(files: dict[str, Path], ki
         page = tiff.pages[0]
     (image,) = root.iter(f"{OME}Image")
     (pixels,) = root.iter(f"{OME}Pixels")
-    said = pixels.attrib
+    attributes = pixels.attrib
     assert image.attrib["Name"] == files[kind].name.removesuffix(".ome.tif")
-    assert [float(said[f"PhysicalSize{axis}"]) for axis in "ZYX"] == [0.3, 0.104, 0.104]
-    assert {said[f"PhysicalSize{axis}Unit"] for axis in "ZYX"} == {"µm"}
-    assert (float(said["TimeIncrement"]), said["TimeIncrementUnit"]) == (INTERVAL, "s")
-    assert [said[f"Size{axis}"] for axis in "XYZCT"] == ["530", "300", "6", "2", "1"]
-    assert said["Type"] == {"raw": "uint16", "result": "float"}[kind]
+    assert [float(attributes[f"PhysicalSize{axis}"]) for axis in "ZYX"] == [0.3, 0.104, 0.104]
+    assert {attributes[f"PhysicalSize{axis}Unit"] for axis in "ZYX"} == {"µm"}
+    assert (float(attributes["TimeIncrement"]), attributes["TimeIncrementUnit"]) == (INTERVAL, "s")
+    assert [attributes[f"Size{axis}"] for axis in "XYZCT"] == ["530", "300", "6", "2", "1"]
+    assert attributes["Type"] == {"raw": "uint16", "result": "float"}[kind]
     channels = [channel.attrib for channel in root.iter(f"{OME}Channel")]
     assert [channel["Name"] for channel in channels] == list(CHANNELS)
     colours = [struct.pack(">i", int(channel["Color"])).hex() for channel in channels]

@@ -44,12 +44,12 @@ def test_every_level_is_the_stores(run: Run, stores: dict[str, Path], kind: str,
     array = zarr.open_array(stores[kind] / str(level), mode="r")
     assert array.shape == (3, 2, *LEVELS[level])
     spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": f"{stores[kind]}/{level}"}}
-    seen = np.asarray(tensorstore.open(spec, open=True, read=True).result().read().result())
+    pixels = np.asarray(tensorstore.open(spec, open=True, read=True).result().read().result())
     for c, name in enumerate(CHANNELS):
         place, index = (run.results.store, (slice(None), c)) if kind == "result" else (run.results.raw_store(name), ())
-        own = np.asarray(zarr.open_array(place / str(level), mode="r")[(*index,)])[::2]
-        np.testing.assert_array_equal(array[:, c], own)
-        np.testing.assert_array_equal(seen[:, c], own)
+        expected = np.asarray(zarr.open_array(place / str(level), mode="r")[(*index,)])[::2]
+        np.testing.assert_array_equal(array[:, c], expected)
+        np.testing.assert_array_equal(pixels[:, c], expected)
     if level == 0:
         np.testing.assert_array_equal(array[1, 1], run.volumes[kind, 2, 1])
 

@@ -8,10 +8,10 @@ def test_a_volume_unlike_the_others_is_an_outlier_and_noise_is_not() -> None:
     rng = np.random.default_rng(0)
     curve: list[float | None] = list(rng.normal(1, 0.01, 100))
     curve[30], curve[70], curve[50] = 1.2, 0.7, None
-    found = outliers.find_outliers(curve, outliers.find_usual(curve, drifts=False), relative_floor=0.01)
-    assert list(found) == [30, 70]
+    marks = outliers.find_outliers(curve, outliers.find_usual(curve, drifts=False), relative_floor=0.01)
+    assert list(marks) == [30, 70]
     known = [value for value in curve if value is not None]
-    assert found[30] == (1.2, pytest.approx(np.median(known)))
+    assert marks[30] == (1.2, pytest.approx(np.median(known)))
 
 
 def test_rounding_noise_is_below_the_floor() -> None:
@@ -44,6 +44,6 @@ def test_few_values_are_not_judged() -> None:
 
 
 def test_the_strongest_are_outliers_in_most_measures() -> None:
-    every = [outliers.Trend({}, dict.fromkeys(marked, (0.0, 1.0))) for marked in ([1, 5], [5, 9], [9, 5], [3])]
-    assert outliers.choose_strongest(every, 3) == [1, 5, 9]
-    assert outliers.choose_strongest(every, 1) == [5]
+    trends = [outliers.Trend({}, dict.fromkeys(marked, (0.0, 1.0))) for marked in ([1, 5], [5, 9], [9, 5], [3])]
+    assert outliers.choose_strongest(trends, 3) == [1, 5, 9]
+    assert outliers.choose_strongest(trends, 1) == [5]

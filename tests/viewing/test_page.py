@@ -8,7 +8,7 @@ from lightsheet.store import records
 from lightsheet.store.paths import VolumeKey
 from lightsheet.viewing import report
 from tests.support import headless
-from tests.support.stored_run import CHANNELS, ODD, make
+from tests.support.stored_run import CHANNELS, SPECIAL, make
 
 WIDTHS = (1280, 390)
 
@@ -42,8 +42,8 @@ CHECK = """(window, page) => {
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run with a hole, outliers and an odd name."""
     folder = tmp_path_factory.mktemp("results")
-    results = make(folder, 20, seconds=[43.748 * t for t in range(20)], missing=[(ODD, 3)])
-    place = results.record(VolumeKey("result", ODD, 8))
+    results = make(folder, 20, seconds=[43.748 * t for t in range(20)], missing=[(SPECIAL, 3)])
+    place = results.record(VolumeKey("result", SPECIAL, 8))
     record = records.read_record(place)
     assert record
     records.write_record(place, record | {"statistics": record["statistics"] | {"residual": 2.5, "sum": 400.0}})
@@ -57,15 +57,15 @@ def test_a_browser_shows_the_page_whole_without_a_word_of_complaint(page: Path, 
     flags = [f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"]
     answers, console = headless.ask(page, WIDTHS, CHECK, *flags)
     assert console == []
-    for width, seen in zip(WIDTHS, answers, strict=True):
-        assert (seen["width"], seen["overflow"]) == (width, 0)
-        assert (seen["broken"], seen["loaded"], seen["alone"]) == (0, 0, True)
-        assert seen["before"] == {"shown": len(CHANNELS), "clip": "inset(0px 0px 0px 50%)"}
-        assert seen["clip"] == "inset(0px 0px 0px 80%)", "the slider moves the line"
-        assert seen["swapped"] == [0, 1], "a click on a timepoint shows that instead"
-        assert seen["scale"] == [pytest.approx(30 / 40, abs=0.01), pytest.approx(1 / 3, abs=0.01)]
-        assert seen["bands"] == [20, pytest.approx(1, abs=0.01)]
-        assert (sum(map(int, seen["colour"][4:-1].split(","))) < 3 * 128) == (scheme == "dark")
+    for width, answer in zip(WIDTHS, answers, strict=True):
+        assert (answer["width"], answer["overflow"]) == (width, 0)
+        assert (answer["broken"], answer["loaded"], answer["alone"]) == (0, 0, True)
+        assert answer["before"] == {"shown": len(CHANNELS), "clip": "inset(0px 0px 0px 50%)"}
+        assert answer["clip"] == "inset(0px 0px 0px 80%)", "the slider moves the line"
+        assert answer["swapped"] == [0, 1], "a click on a timepoint shows that instead"
+        assert answer["scale"] == [pytest.approx(30 / 40, abs=0.01), pytest.approx(1 / 3, abs=0.01)]
+        assert answer["bands"] == [20, pytest.approx(1, abs=0.01)]
+        assert (sum(map(int, answer["colour"][4:-1].split(","))) < 3 * 128) == (scheme == "dark")
 
 
 @pytest.mark.workflow

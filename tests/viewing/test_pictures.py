@@ -11,7 +11,7 @@ from lightsheet.store import ngff, publish, volumes
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.viewing import pictures
-from tests.support.stored_run import BACKGROUND, CODEC, DARK, ODD, PEAKS, VOXEL, make
+from tests.support.stored_run import BACKGROUND, CODEC, DARK, PEAKS, SPECIAL, VOXEL, make
 
 
 def publish_raw(results: Results, filled: np.ndarray, voxel_size: dict[str, float]) -> StoreLayout:
@@ -55,7 +55,7 @@ def decode(picture: dict[str, Any], plane: str, kind: str) -> np.ndarray:
     return matplotlib.image.imread(io.BytesIO(data), format="jpg")
 
 
-def shown(picture: dict[str, Any], counts: float) -> float:
+def grey_level(picture: dict[str, Any], counts: float) -> float:
     """The grey level at which a page shows so many counts above background."""
     share = (counts - picture["low"]) / (picture["high"] - picture["low"])
     return 255 * min(max(share, 0), 1) ** pictures.GAMMA
@@ -67,32 +67,32 @@ def test_both_are_shown_in_the_same_contrast(
 ) -> None:
     monkeypatch.setattr(pictures, "WINDOW", (0, 100))
     results = make(tmp_path, timepoints=1, scale=scale)
-    picture = pictures.draw_volume(results, ODD, 0, BACKGROUND, scale or 1)
+    picture = pictures.draw_volume(results, SPECIAL, 0, BACKGROUND, scale or 1)
     assert (picture["low"], picture["high"]) == (0, PEAKS["result"])
     for kind, dark, peak in (("raw", DARK - BACKGROUND, PEAKS["raw"] - BACKGROUND), ("result", 0, PEAKS["result"])):
-        seen = decode(picture, "xy", kind)
-        assert np.median(seen) == pytest.approx(shown(picture, dark), abs=1)
-        assert seen[30, 10] == pytest.approx(shown(picture, peak), abs=12)  # JPEG, of one bright pixel
+        image = decode(picture, "xy", kind)
+        assert np.median(image) == pytest.approx(grey_level(picture, dark), abs=1)
+        assert image[30, 10] == pytest.approx(grey_level(picture, peak), abs=12)  # JPEG, of one bright pixel
 
 
 def test_three_planes_to_scale_with_a_true_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "WINDOW", (0, 100))
-    picture = pictures.draw_volume(make(tmp_path, timepoints=1), ODD, 0, BACKGROUND, 1)
+    picture = pictures.draw_volume(make(tmp_path, timepoints=1), SPECIAL, 0, BACKGROUND, 1)
     # 8 planes of 0.3 um over pixels of 0.1 um are 24; the bright voxel keeps its relative place.
     assert picture["size"] == (24, 40, 30)
     for plane, shape, place in (("xy", (40, 30), (30, 10)), ("xz", (24, 30), (7, 10)), ("yz", (40, 24), (30, 7))):
         for kind in ("raw", "result"):
-            seen = decode(picture, plane, kind)
-            assert seen.shape == shape
-            assert np.unravel_index(seen.argmax(), shape) == place
+            image = decode(picture, plane, kind)
+            assert image.shape == shape
+            assert np.unravel_index(image.argmax(), shape) == place
     assert picture["bar"] == "1 µm"
     assert picture["bar_percent"] == pytest.approx(100 / 3)
 
 
 def test_the_window_is_that_of_all_planes_of_both() -> None:
     planes = [np.full((4, 4), value, np.float32) for value in (1, 2, 3, 5, 7, 9)]
-    every = [pictures.Projections(*planes[:3], 1.0), pictures.Projections(*planes[3:], 1.0)]
-    low, high = pictures.choose_window(every)
+    projections = [pictures.Projections(*planes[:3], 1.0), pictures.Projections(*planes[3:], 1.0)]
+    low, high = pictures.choose_window(projections)
     assert (low, high) == (1, 9)
     assert pictures.choose_window([pictures.Projections(*planes[:1] * 3, 1.0)]) == (1, 2)
 

@@ -16,7 +16,7 @@ from lightsheet.store.paths import CONFIG_FILE, Results, VolumeKey
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import report
-from tests.support.stored_run import CHANNELS, COMMIT, ODD, make
+from tests.support.stored_run import CHANNELS, COMMIT, SPECIAL, make
 
 OTHER = "CamB_ch1_560nm"
 CITED = "https://doi.org/10.1038/s41592-019-0515-7"
@@ -59,14 +59,14 @@ class Page(HTMLParser):
 
     def curves(self) -> list[list[list[float]]]:
         """Per curve, per unbroken segment, the numbers x, y, x, y ..."""
-        drawn = [attrs["d"] for attrs in self.attributes("path") if "curve" in attrs["class"]]
-        return [[[float(n) for n in segment.split()] for segment in path.split("M")[1:]] for path in drawn]
+        paths = [attrs["d"] for attrs in self.attributes("path") if "curve" in attrs["class"]]
+        return [[[float(n) for n in segment.split()] for segment in path.split("M")[1:]] for path in paths]
 
     def links(self) -> list[str]:
         return [unquote(attrs["href"]) for attrs in self.attributes("a") if not attrs["href"].startswith("#")]
 
 
-def written(results: Results) -> Page:
+def write(results: Results) -> Page:
     report.write_report(results, results.folder / "report.html")
     return Page(results.folder / "report.html")
 
@@ -76,9 +76,9 @@ def change(results: Results, channel: str, timepoint: int, **statistics: Any) ->
     place = results.record(VolumeKey("result", channel, timepoint))
     record = records.read_record(place)
     assert record
-    found = record["statistics"] | statistics
+    changed = record["statistics"] | statistics
     records.write_record(
-        place, record | {"statistics": {key: value for key, value in found.items() if value is not None}}
+        place, record | {"statistics": {key: value for key, value in changed.items() if value is not None}}
     )
 
 
@@ -89,7 +89,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def page(results: Results) -> Page:
-    return written(results)
+    return write(results)
 
 
 def test_the_page_needs_nothing_but_itself(page: Page) -> None:
@@ -112,14 +112,14 @@ def test_links_are_relative_and_lead_to_what_is_there(results: Results, page: Pa
 
 
 def test_every_channel_shows_its_pictures_and_its_psf(results: Results, page: Page) -> None:
-    seen = [(attrs["alt"], attrs, image) for attrs, image in page.pictures()]
-    assert len(seen) == (2 * 2 * 3 + 1) * len(CHANNELS)  # two timepoints, raw and result, three planes; the PSF
-    assert [alt for alt, _, _ in seen[:3]] == [
+    images = [(attrs["alt"], attrs, image) for attrs, image in page.pictures()]
+    assert len(images) == (2 * 2 * 3 + 1) * len(CHANNELS)  # two timepoints, raw and result, three planes; the PSF
+    assert [alt for alt, _, _ in images[:3]] == [
         f"{kind}, maximum projection {plane}" for kind, plane in (("raw", "xy"), ("result", "xy"), ("raw", "yz"))
     ]
-    assert all(image.shape[:2] == (int(a["height"]), int(a["width"])) for _, a, image in seen if "width" in a)
-    drawn = matplotlib.image.imread(results.psf(ODD, ".png"))
-    np.testing.assert_array_equal(next(i for alt, _, i in seen if alt == "Slices and profiles of the PSF"), drawn)
+    assert all(image.shape[:2] == (int(a["height"]), int(a["width"])) for _, a, image in images if "width" in a)
+    expected = matplotlib.image.imread(results.psf(SPECIAL, ".png"))
+    np.testing.assert_array_equal(next(i for alt, _, i in images if alt == "Slices and profiles of the PSF"), expected)
 
 
 def test_numbers_are_those_of_the_records(page: Page) -> None:
@@ -149,7 +149,7 @@ def test_sums_are_those_of_all_volumes(results: Results, page: Page) -> None:
 
 def test_the_head_says_what_the_run_holds(page: Page) -> None:
     text = " ".join(page.text.split())
-    for said in (
+    for fact in (
         "4 = 2 timepoints × 2 channels",
         "8 × 40 × 30 float32",
         "0.3 × 0.1 × 0.1 µm",
@@ -161,14 +161,14 @@ def test_the_head_says_what_the_run_holds(page: Page) -> None:
         "9 × 7 × 5",
         "0.25 %",
     ):
-        assert said in text
+        assert fact in text
 
 
 def test_settings_stand_once_or_per_channel(page: Page) -> None:
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert rows["iterations"] == "12"
     assert rows["engine"] == "<cpu>"
-    assert rows["background"] == f"{ODD}: 100CamB_ch1_560nm: auto: 90"
+    assert rows["background"] == f"{SPECIAL}: 100CamB_ch1_560nm: auto: 90"
 
 
 def test_the_provenance_is_told_in_words(results: Results, page: Page) -> None:
@@ -177,26 +177,26 @@ def test_the_provenance_is_told_in_words(results: Results, page: Page) -> None:
     assert f"{COMMIT} of the workflow, with Python 3.11.2." in text
     assert f"lightsheet verify '{results.folder}' --volumes 2" in text
     assert f"lightsheet compare 'repeated/my run' '{results.folder}'" in text
-    shown = page.text[page.text.index("name: my run") :]
-    assert yaml.safe_load(shown.split("Files")[0]) == yaml.safe_load((results.folder / CONFIG_FILE).read_text())
+    config = page.text[page.text.index("name: my run") :]
+    assert yaml.safe_load(config.split("Files")[0]) == yaml.safe_load((results.folder / CONFIG_FILE).read_text())
 
 
 def test_odd_names_are_text_and_not_markup(page: Page) -> None:
-    assert page.text.count(ODD) >= 3
-    assert ODD not in page.source
+    assert page.text.count(SPECIAL) >= 3
+    assert SPECIAL not in page.source
     assert not [attrs for attrs in page.attributes("i") if attrs.get("class") != "chip"]
 
 
 def test_an_outlier_is_marked_listed_and_linked(tmp_path: Path) -> None:
     results = make(tmp_path, 7)
-    change(results, ODD, 1, sum=500.0, residual=0.75)
+    change(results, SPECIAL, 1, sum=500.0, residual=0.75)
     change(results, OTHER, 4, residual=0.5)
-    page = written(results)
+    page = write(results)
     rows = [row for row in page.rows if row[-1:] and row[-1].startswith("record")]
     # The log of the first block of two timepoints is there, the other is not.
-    assert [(row[0], row[1], row[3]) for row in rows] == [("1", ODD, "record log"), ("4", OTHER, "record")]
+    assert [(row[0], row[1], row[3]) for row in rows] == [("1", SPECIAL, "record log"), ("4", OTHER, "record")]
     assert " ".join(rows[0][2].split()) == "Light kept 0.5 usually 0.993Residual 0.75 usually 0.25"
-    assert page.links().count(f"records/result/{ODD}/t0001.json") == 4  # two curves, both tables
+    assert page.links().count(f"records/result/{SPECIAL}/t0001.json") == 4  # two curves, both tables
     assert page.links().count(f"records/result/{OTHER}/t0004.json") == 3
     assert page.links().count("logs/deconvolve.t0000.log") == 1
     assert "Outliers2 of 14 volumes" in " ".join(page.text.split())
@@ -206,10 +206,10 @@ def test_an_outlier_is_marked_listed_and_linked(tmp_path: Path) -> None:
 
 
 def test_curves_are_broken_where_volumes_are_missing_or_dark(tmp_path: Path) -> None:
-    holes = [(ODD, 2), (ODD, 4), *((OTHER, t) for t in (0, 1, 2, 4, 5))]
+    holes = [(SPECIAL, 2), (SPECIAL, 4), *((OTHER, t) for t in (0, 1, 2, 4, 5))]
     results = make(tmp_path, 6, missing=holes)
-    change(results, ODD, 0, flux_before=0.0, sum=0.0)
-    page = written(results)
+    change(results, SPECIAL, 0, flux_before=0.0, sum=0.0)
+    page = write(results)
     flux, of_one_volume, residual, *_ = page.curves()
     assert [segment[::2] for segment in flux] == [[20], [60], [100]]
     assert [segment[::2] for segment in of_one_volume] == [[60]]
@@ -217,25 +217,25 @@ def test_curves_are_broken_where_volumes_are_missing_or_dark(tmp_path: Path) -> 
     assert "–" in [row[10] for row in page.rows if len(row) == 15], "of the dark volume"
     text = " ".join(page.text.split())
     assert "7 of 12 volumes are missing" in text
-    assert f"{ODD} timepoints 2, 4; {OTHER} timepoints 0–2, 4–5." in text
+    assert f"{SPECIAL} timepoints 2, 4; {OTHER} timepoints 0–2, 4–5." in text
     assert "not known" in page.text
 
 
 def test_curves_and_tooltips_show_the_values(tmp_path: Path) -> None:
-    page = written(make(tmp_path, 3, seconds=[0, 60, 120]))
+    page = write(make(tmp_path, 3, seconds=[0, 60, 120]))
     first = next(curve for curve in page.curves())[0]
     # 0.990, 0.991, 0.992: evenly apart and rising, which is downwards in numbers.
     assert first[::2] == [0, 50, 100]
     assert first[1] - first[3] == pytest.approx(first[3] - first[5], abs=0.02)
     assert first[1] > first[5]
-    assert f"{ODD}\ntimepoint 1, 60 s\n0.991" in page.text
+    assert f"{SPECIAL}\ntimepoint 1, 60 s\n0.991" in page.text
     assert f"{OTHER}\ntimepoint 2, 2 min\nraw 0.402 µm, result 0.25 µm" in page.text
-    assert f"{ODD}\ntimepoint 0, 0 s\n12.85 %" in page.text  # 1234 of 9600 voxels
+    assert f"{SPECIAL}\ntimepoint 0, 0 s\n12.85 %" in page.text  # 1234 of 9600 voxels
     assert "0 in every volume." in page.text, "none is saturated"
 
 
 def test_one_timepoint_has_no_interval_and_one_volume_is_missing(tmp_path: Path) -> None:
-    text = " ".join(written(make(tmp_path, 1, missing=[(OTHER, 0)])).text.split())
+    text = " ".join(write(make(tmp_path, 1, missing=[(OTHER, 0)])).text.split())
     assert "2 = 1 timepoint × 2 channels" in text
     assert "Time interval" not in text
     assert (
@@ -246,18 +246,18 @@ def test_one_timepoint_has_no_interval_and_one_volume_is_missing(tmp_path: Path)
 
 def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:
     results = make(tmp_path, 2)
-    for channel, t, iterations in ((ODD, 0, 60), (ODD, 1, 75), (OTHER, 0, 80), (OTHER, 1, 80)):
+    for channel, t, iterations in ((SPECIAL, 0, 60), (SPECIAL, 1, 75), (OTHER, 0, 80), (OTHER, 1, 80)):
         change(results, channel, t, iterations=iterations)
         record = records.read_record(results.record(VolumeKey("result", channel, t)))
         assert record
         record["settings"]["iterations"] = "auto"
         records.write_record(results.record(VolumeKey("result", channel, t)), record)
-    rows = {row[0]: row[1] for row in written(results).rows if len(row) == 2}
-    assert rows["iterations"] == f"{ODD}: auto: 60 to 75{OTHER}: auto: 80"
+    rows = {row[0]: row[1] for row in write(results).rows if len(row) == 2}
+    assert rows["iterations"] == f"{SPECIAL}: auto: 60 to 75{OTHER}: auto: 80"
 
 
 def test_irregular_time_is_said_and_drawn(tmp_path: Path) -> None:
-    page = written(make(tmp_path, 4, seconds=[0, 43.7, 87.5, 531.2]))
+    page = write(make(tmp_path, 4, seconds=[0, 43.7, 87.5, 531.2]))
     text = " ".join(page.text.split())
     assert "Time interval43.8 s median; time is irregular: 43.7 to 443.7 s" in text
     assert page.curves()[0][0][::2] == [0, 8.23, 16.47, 100]
@@ -276,7 +276,7 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
             )
     files.write_json(results.crate, {})
     (results.folder / CONFIG_FILE).unlink()
-    page = written(results)
+    page = write(results)
     assert page.text.count("or the version that made them did not record it") == 3
     assert "an unknown commit" in page.text
     assert "3.00" in [row[2] for row in page.rows if len(row) == 15]
@@ -284,7 +284,7 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
 
 def test_a_long_run_has_few_pictures_and_collapsed_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "OPEN_ROWS", 13)
-    page = written(make(tmp_path, 7))
+    page = write(make(tmp_path, 7))
     assert len(page.attributes("img")) == (5 * 2 * 3 + 1) * len(CHANNELS)
     assert [("open" in attrs) for attrs in page.attributes("details")] == [False]
 
@@ -293,7 +293,7 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.ome\.zarr is not there: run"):
         report.write_report(Results(tmp_path / "none"), tmp_path / "report.html")
     results = make(tmp_path, timepoints=1)
-    results.record(VolumeKey("raw", ODD, 0)).unlink()
+    results.record(VolumeKey("raw", SPECIAL, 0)).unlink()
     with pytest.raises(InputError, match="timepoint 0 is not done; run the same command again"):
         report.write_report(results, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()

@@ -39,7 +39,7 @@ def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[http.
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "first", "last"),
+    ("range_header", "status", "first", "last"),
     [
         ("bytes=0-9", 206, 0, 9),
         ("bytes=90-", 206, 90, 99),
@@ -50,17 +50,17 @@ def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[http.
         ("lines=1-2", 200, 0, 99),
     ],
 )
-def test_a_range_is_those_bytes(url: str, asked: str, status: int, first: int, last: int) -> None:
-    response, content = ask(url, "a%20%231/shard", Range=asked)
+def test_a_range_is_those_bytes(url: str, range_header: str, status: int, first: int, last: int) -> None:
+    response, content = ask(url, "a%20%231/shard", Range=range_header)
     assert (response.status, content) == (status, CONTENT[first : last + 1])
     assert response.headers["Content-Length"] == str(last + 1 - first)
     assert response.headers["Content-Range"] == (f"bytes {first}-{last}/100" if status == 206 else None)
     assert response.headers["Accept-Ranges"] == "bytes"
 
 
-@pytest.mark.parametrize("asked", ["bytes=100-", "bytes=200-300", "bytes=-0"])
-def test_a_range_beyond_the_end_is_refused(url: str, asked: str) -> None:
-    response, _ = ask(url, "a%20%231/shard", Range=asked)
+@pytest.mark.parametrize("range_header", ["bytes=100-", "bytes=200-300", "bytes=-0"])
+def test_a_range_beyond_the_end_is_refused(url: str, range_header: str) -> None:
+    response, _ = ask(url, "a%20%231/shard", Range=range_header)
     assert (response.status, response.headers["Content-Range"]) == (416, "bytes */100")
 
 
@@ -79,8 +79,8 @@ def test_pages_of_every_origin_may_read(url: str, path: str, status: int) -> Non
 
 def test_browsers_may_ask_for_ranges(url: str) -> None:
     """`bytes=-N` makes a browser ask first."""
-    asked = {"Access_Control_Request_Method": "GET", "Access_Control_Request_Headers": "range"}
-    response, content = ask(url, "a%20%231/shard", "OPTIONS", Origin="https://viewer.example", **asked)
+    preflight = {"Access_Control_Request_Method": "GET", "Access_Control_Request_Headers": "range"}
+    response, content = ask(url, "a%20%231/shard", "OPTIONS", Origin="https://viewer.example", **preflight)
     assert (response.status, content) == (204, b"")
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert "GET" in response.headers["Access-Control-Allow-Methods"]

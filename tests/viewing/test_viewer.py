@@ -56,7 +56,7 @@ def test_any_name_of_a_channel_is_a_url(tmp_path: Path) -> None:
     results = stored_run.make(tmp_path, 1)
     state = viewer.describe_state(results, URL)
     place = urlsplit(state["layers"][0]["source"]).path
-    assert unquote(place) == f"/secret/raw/{stored_run.ODD}.ome.zarr/|zarr3:"
+    assert unquote(place) == f"/secret/raw/{stored_run.SPECIAL}.ome.zarr/|zarr3:"
     assert state["dimensions"]["t"] == [1, ""], "no time is known"
 
 
@@ -70,7 +70,7 @@ def test_the_instructions_can_be_pasted(run: Run) -> None:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def start(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Start the script; yields it, and the lines that it has printed once it serves."""
     command = [sys.executable, "-m", "lightsheet.cli", "view", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -87,7 +87,7 @@ def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
 
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
 def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Signals) -> None:
-    with started(run.results.folder) as (process, lines):
+    with start(run.results.folder) as (process, lines):
         (link,) = [line.strip().partition("#!")[2] for line in lines if "#!" in line]
         with urlopen(link) as reply:
             state = json.load(reply)
@@ -103,7 +103,7 @@ def test_the_printed_program_opens_a_browser(run: Run, tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path / "opened"}\n')
     browser.chmod(0o755)
-    with started(run.results.folder) as (_, lines):
+    with start(run.results.folder) as (_, lines):
         (command,) = [shlex.split(line) for line in lines if line.startswith("  python")]
         environment = {**os.environ, "BROWSER": str(browser)}
         shell = subprocess.run(
@@ -119,6 +119,6 @@ def test_mistakes_are_said_in_a_sentence(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], argument: list[str]
 ) -> None:
     assert cli.main(["view", str(run.results.folder if argument else tmp_path), *argument]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("lightsheet view: ")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("lightsheet view: ")
+    assert message.count("\n") == 1

@@ -69,8 +69,8 @@ def measure_time_axis(seconds: Sequence[float | None]) -> TimeAxis:
     known, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
     timepoints = np.arange(len(seconds))
     beyond = np.minimum(timepoints - known[0], 0) + np.maximum(timepoints - known[-1], 0)
-    placed = np.interp(timepoints, known, times) + interval * beyond
-    since_first = [float(time) for time in placed - placed[0]]
+    complete = np.interp(timepoints, known, times) + interval * beyond
+    since_first = [float(time) for time in complete - complete[0]]
     return TimeAxis(interval, (min(steps), max(steps)), is_irregular(seconds), since_first)
 
 
