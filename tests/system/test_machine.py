@@ -20,7 +20,7 @@ def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of control groups on a machine with 64 GiB free, outside of SLURM."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 64 * GIB}))
     monkeypatch.setattr(machine, "CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(machine, "OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(machine, "PROCESS_CGROUP", tmp_path / "own")
     for key in [key for key in os.environ if key.startswith("SLURM_")]:
         monkeypatch.delenv(key)
     return tmp_path

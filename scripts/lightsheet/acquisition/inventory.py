@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.model import Acquisition
-from lightsheet.system import InputError, format_duration, write_text
+from lightsheet.system import InputError, format_duration, join_first, write_text
 
 _COLUMNS = ("file", "pages", "channel", "wavelength_nm", "timepoint", "tile", "seconds", "bytes", "missing")
 _EXAMPLES = 5  # files of a reason, or timepoints of a channel
@@ -93,7 +93,7 @@ def _describe_holes(acquisition: Acquisition) -> list[str]:
     for channel, timepoint in acquisition.holes:
         holes[channel].append(timepoint)
     return [
-        f"{channel}: {_count(len(timepoints), 'volume')}, timepoint {_list_first(timepoints)} (from 0)"
+        f"{channel}: {_count(len(timepoints), 'volume')}, timepoint {join_first(timepoints, _EXAMPLES)} (from 0)"
         for channel, timepoints in holes.items()
     ]
 
@@ -116,16 +116,11 @@ def _group_reasons(reasons: Reasons) -> list[str]:
         groups[re.sub(r"\d+", "0", why)].append((name, why))
     largest = sorted(groups.values(), key=len, reverse=True)
     lines = [
-        f"{_count(len(group), 'file')}, {group[0][1]}: {_list_first([name for name, _ in group])}"
+        f"{_count(len(group), 'file')}, {group[0][1]}: {join_first([name for name, _ in group], _EXAMPLES)}"
         for group in largest[:_REASONS]
     ]
     rest = sum(map(len, largest[_REASONS:]))
     return [*lines, f"{_count(rest, 'file')} for other reasons"] if rest else lines
-
-
-def _list_first(items: list[str] | list[int]) -> str:
-    more = len(items) - _EXAMPLES
-    return ", ".join(map(str, items[:_EXAMPLES])) + (f" and {more} more" if more > 0 else "")
 
 
 def _count(number: int, noun: str) -> str:

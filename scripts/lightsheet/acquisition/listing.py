@@ -12,7 +12,7 @@ from pathlib import Path
 from lightsheet.acquisition.names import compile_pattern, count_folders, count_readable, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import NamedFile, gather_fields
-from lightsheet.system import InputError
+from lightsheet.system import InputError, join_first
 
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
 
@@ -88,7 +88,7 @@ def _refuse_positions(folder: Path, files: list[NamedFile]) -> None:
     """Refuse several stage positions: they are no tiles, because their place in a grid is not known."""
     positions = {"none" if file.position is None else str(file.position) for file in files}
     if len(positions) > 1:
-        examples = ", ".join(sorted(positions, key=make_natural_key)[:5]) + (" and so on" if len(positions) > 5 else "")
+        examples = join_first(sorted(positions, key=make_natural_key), 5)
         raise InputError(
             f"{folder}: its files are of {len(positions)} positions ({examples}), which are acquisitions of their own "
             "without a known place in a grid; leave all but one out with input.ignore, or write a template that reads "

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.deconvolution.padding import Shape, round_up_shape
-from lightsheet.system import NEWS_SECONDS, InputError, Progress
+from lightsheet.system import PROGRESS_SECONDS, InputError, Progress
 
 Array = Any  # of numpy or cupy
 Region = tuple[slice, ...]
@@ -121,7 +121,7 @@ def assemble_blocks(
     if len(blocks) == 1:
         return function(blocks[0].region)
     result = allocate(shape, np.float32)
-    progress = Progress("block", len(blocks), "block", NEWS_SECONDS)
+    progress = Progress("block", len(blocks), "block", PROGRESS_SECONDS)
     for block in blocks:
         result[block.core] = function(block.region)[block.inner]
         progress.step(f"of {shape} voxels")

@@ -30,7 +30,7 @@ from lightsheet.deconvolution.fourier import find_threshold, replicate_edge
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.momentum import compute_biggs, compute_heavy_ball, extrapolate_rows
 from lightsheet.deconvolution.padding import Frame, Weights, compute_weights, make_trimmed_frame
-from lightsheet.system import NEWS_SECONDS, Progress, count_cores
+from lightsheet.system import PROGRESS_SECONDS, Progress, count_cores
 
 VOXELS_OF_A_THREAD = 1 << 18
 """Fewer are done sooner by one thread than shared by two."""
@@ -58,7 +58,7 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
     with ThreadPoolExecutor(threads) as pool:
         sweep = partial(_call_in_threads, pool, threads)
         state = _prepare(image, psf, frame, method, sweep)
-        progress = Progress("iteration", method.iterations, "iteration", NEWS_SECONDS)
+        progress = Progress("iteration", method.iterations, "iteration", PROGRESS_SECONDS)
         for iteration in range(1, method.iterations + 1):
             _iterate(state, iteration, method, sweep)
             progress.step(f"{image.shape} voxels")

@@ -1,7 +1,6 @@
 """What a run will take, before any pixel is computed: jobs, seconds, memory and bytes."""
 
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lightsheet.planning.timetable import count_concurrent
 from lightsheet.planning.workload import find_work
 from lightsheet.processing import estimate_memory
 from lightsheet.run import KINDS, Run
+from lightsheet.system import read_free_bytes
 
 
 def plan_run(
@@ -85,7 +85,7 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
         "written_bytes_of": written,
         "written_bytes_at_most": sum(run.layouts[kind].volume_bytes() * work.count_due(kind) for kind in KINDS),
         "folder": str(disk) if disk else None,
-        "free_bytes": _find_free_bytes(disk) if disk else None,
+        "free_bytes": read_free_bytes(disk) if disk else None,
         "worker_memory_bytes": memory,
         "gpu_memory_bytes": gpu_memory,
     }
@@ -131,11 +131,3 @@ def _count_read_bytes(schedule: Schedule) -> int:
     tiffs = work.tiff_bytes * work.count_due("raw") / work.volumes
     raw = sizes[0] / sum(sizes) * schedule.stored_bytes("raw") * work.count_due("result")
     return round(tiffs + raw + work.publish * schedule.published_bytes)
-
-
-def _find_free_bytes(folder: Path) -> int:
-    """Look how much is free where a folder is, or will be."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free

@@ -14,7 +14,7 @@ from lightsheet.provenance.verify import TOLERANCE, find_index, measure_relative
 from lightsheet.store import shard_path
 from lightsheet.system import InputError, Progress, logger
 
-NEWS_SECONDS = 10.0
+PROGRESS_SECONDS = 10.0
 """Between two lines in the log."""
 
 
@@ -50,7 +50,7 @@ def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
             )
     for difference in list_differences(crates[0].software, crates[1].software):
         logger.info("%s", difference)
-    progress, outcomes = Progress("compare", len(tables[0]), "volume", NEWS_SECONDS), []
+    progress, outcomes = Progress("compare", len(tables[0]), "volume", PROGRESS_SECONDS), []
     for (channel, t), row in tables[0].items():
         rows = row, tables[1][channel, t]
         outcomes.append(_compare_volumes(crates, rows))

@@ -21,11 +21,12 @@ from lightsheet.store import (
     publish_store,
 )
 from lightsheet.system import (
-    NEWS_SECONDS,
     PART,
+    PROGRESS_SECONDS,
     InputError,
     Progress,
     format_size,
+    join_first,
     logger,
     wait_until_visible,
     write_json,
@@ -62,7 +63,7 @@ def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
 
     def find_faults() -> list[str]:
         nonlocal suspects
-        progress, faults = Progress("check", len(suspects), "shard", NEWS_SECONDS), []
+        progress, faults = Progress("check", len(suspects), "shard", PROGRESS_SECONDS), []
         with ThreadPoolExecutor(threads) as pool:
             for (key, _), fault in zip(
                 suspects, pool.map(lambda check: _find_fault(run, *check), suspects), strict=True
@@ -92,10 +93,7 @@ def _read_all_records(run: Run) -> dict[VolumeKey, Record]:
 
     folders = {run.results.record(VolumeKey(kind, channel, 0)).parent for kind in KINDS for channel in run.channels}
     if missing := wait_until_visible(find_missing, *folders):
-        raise InputError(
-            f"{len(missing)} volumes are not done ({', '.join(missing[:10])}{', ...' if len(missing) > 10 else ''}): "
-            "run the same command again"
-        )
+        raise InputError(f"{len(missing)} volumes are not done ({join_first(missing, 10)}): run the same command again")
     return records
 
 

@@ -1,7 +1,6 @@
 """How far a run has come, as its records and shards say: volumes that are finished, failed, lost, or still to do."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 from lightsheet.run.run import KINDS, Run
 from lightsheet.store import Record, VolumeKey, name_measured_psf, read_record, shard_path, shards_exist
-from lightsheet.system import InputError, format_size, read_json
+from lightsheet.system import InputError, find_existing_parent, format_size, read_free_bytes, read_json
 
 
 class FinishedRecord(NamedTuple):
@@ -96,15 +95,13 @@ def summarise_run(run: Run) -> str:
 
 def _check_disk(results: Path, needed: int) -> None:
     """Refuse a folder that cannot be made, or whose disk has less than so many bytes free."""
-    folder = results.absolute()
-    while not folder.exists():
-        folder = folder.parent
+    folder = find_existing_parent(results)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(
             f"config key output.folder: {results} cannot be made, because {folder} is not a folder "
             "that you may write to"
         )
-    free = shutil.disk_usage(folder).free
+    free = read_free_bytes(results)
     if needed > free:
         raise InputError(
             f"{results} needs up to {format_size(needed)} more (raw and result volumes with their "

@@ -7,7 +7,6 @@ made alone.
 
 import math
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from itertools import product
@@ -19,7 +18,7 @@ import tifffile
 
 from lightsheet.simulation.optics import blur_photons, expose_camera, model_image_psf, simulate_measured_psf
 from lightsheet.simulation.scene import CHANNELS, Array, Shape, draw_scene
-from lightsheet.system import InputError
+from lightsheet.system import InputError, read_free_bytes
 
 VOXEL_SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
 TIMEPOINT_MSEC, START_MSEC = 43_748, 1_291_795
@@ -158,8 +157,7 @@ def _check(
 def _make_room(folder: Path, needed: int) -> None:
     """Create the folders, if the disk has room for what will be in them."""
     try:
-        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        free = shutil.disk_usage(nearest).free
+        free = read_free_bytes(folder)
         if free < needed:
             raise InputError(
                 f"{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "

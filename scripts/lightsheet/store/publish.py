@@ -11,7 +11,7 @@ import zarr
 
 from lightsheet.store.paths import shard_path
 from lightsheet.store.volumes import StoreLayout, write_array_metadata
-from lightsheet.system import NEWS_SECONDS, PART, Progress, logger, swap_folders, write_json
+from lightsheet.system import PART, PROGRESS_SECONDS, Progress, logger, swap_folders, write_json
 
 
 def publish_store(
@@ -45,7 +45,7 @@ def publish_store(
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
         write_array_metadata(new / str(number), level, leading, layout, axes)
-    progress, refused = Progress(f"publish {place.name}", len(volumes), pause=NEWS_SECONDS), False
+    progress, refused = Progress(f"publish {place.name}", len(volumes), pause=PROGRESS_SECONDS), False
     for work, timepoint, index in volumes:
         for number in range(len(layout.levels)):
             shard, target = shard_path(work, number, (timepoint,)), shard_path(new, number, index)

@@ -6,7 +6,9 @@ from .files import (
     digest_blake3 as digest_blake3,
     digest_json as digest_json,
     digest_sha256 as digest_sha256,
+    find_existing_parent as find_existing_parent,
     flush as flush,
+    read_free_bytes as read_free_bytes,
     read_json as read_json,
     stat_file as stat_file,
     swap_folders as swap_folders,
@@ -16,10 +18,8 @@ from .files import (
     write_whole as write_whole,
 )
 from .log import (
-    NEWS_SECONDS as NEWS_SECONDS,
+    PROGRESS_SECONDS as PROGRESS_SECONDS,
     Progress as Progress,
-    format_duration as format_duration,
-    format_size as format_size,
     log_job as log_job,
     logger as logger,
     name_subject as name_subject,
@@ -30,3 +30,4 @@ from .machine import (
     count_cores as count_cores,
     find_memory_limit as find_memory_limit,
 )
+from .text import format_duration as format_duration, format_size as format_size, join_first as join_first

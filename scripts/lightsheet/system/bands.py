@@ -10,16 +10,16 @@ class BandSource(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(z, y, x)."""
+        """Voxels along (z, y, x)."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the voxels."""
+        """Dtype of the voxels."""
 
     def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
         """Return the voxels of some planes and rows."""
 
 
 def count_joint_rows(volume: BandSource) -> int:
-    """Return how many rows a source decodes at once, whatever is asked for: whole planes of some compressed files."""
+    """Return how many rows a source decodes at once, even to read one: whole planes in some compressed files."""
     return getattr(volume, "rows", 1)

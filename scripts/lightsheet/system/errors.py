@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used; the message is a sentence naming it and saying what to do."""
+    """A user's file or setting cannot be used; the message is a sentence that names it and says what to do."""

@@ -1,9 +1,10 @@
-"""Files that are whole or absent: atomic writes, patience with other nodes' writes, digests, a swap of folders."""
+"""Files that are whole or absent: atomic writes, waiting for other nodes' writes, digests, a swap of folders."""
 
 import ctypes
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,27 +20,19 @@ from lightsheet.system.log import logger
 T = TypeVar("T")
 
 LAG_SECONDS = 60.0
-"""NFS keeps it to itself for up to so long, by default, that a name has come to exist."""
+"""A new file can stay invisible to other nodes for 60 s (NFS attribute cache)."""
 
 LAG_POLL_SECONDS = 2.0
 
 PART = ".part."
-"""How the names of unfinished files begin; consolidation sweeps what a killed job left of them."""
+"""Prefix of unfinished files' names; consolidation removes those that a killed job left."""
 
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place, flushed to disk, if the block succeeds.
+    """Yield a temporary path in the same folder, which is made if need be, and with the same suffix.
 
-    Parameters
-    ----------
-    path : Path
-        Where the file shall appear; its folder is made if need be.
-
-    Yields
-    ------
-    Path
-        A path with the same suffix, in the same folder.
+    If the block succeeds, the file is flushed to disk and takes the place of `path`; otherwise it is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -75,30 +68,29 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def wait_until_visible(missing: Callable[[], list[T]], *folders: Path) -> list[T]:
-    """Ask again and again what is missing, as long as a shared file system may hide what another node wrote.
+def wait_until_visible(list_missing: Callable[[], list[T]], *folders: Path) -> list[T]:
+    """Wait until nothing is missing any more, as long as a shared file system may hide what another node wrote.
 
     Parameters
     ----------
-    missing : callable
-        Returns what is missing, and nothing when all is there.
+    list_missing : callable
+        Returns what is missing; empty when all is visible.
     *folders : Path
-        Listed before it is asked again, which makes NFS look at the server.
+        Folders that are listed before the next call, which makes NFS ask the server.
 
     Returns
     -------
     list
-        What is still missing after `LAG_SECONDS`; outside of SLURM's jobs, where no other node writes, after the first
-        look.
+        What is still missing after `LAG_SECONDS`; outside of SLURM jobs, where no other node writes, after one call.
     """
     end = time.monotonic() + (LAG_SECONDS if "SLURM_JOB_ID" in os.environ else 0)
-    while (left := missing()) and time.monotonic() < end:
-        logger.info("waiting for the file system to show what another node wrote: %s", left[0])
+    while (missing := list_missing()) and time.monotonic() < end:
+        logger.info("waiting for the file system to show what another node wrote: %s", missing[0])
         time.sleep(LAG_POLL_SECONDS)
         for folder in folders:
             with suppress(OSError):
                 list(folder.iterdir())
-    return left
+    return missing
 
 
 def flush(path: Path) -> None:
@@ -112,17 +104,28 @@ def flush(path: Path) -> None:
 
 
 def begin_writeback(file: BinaryIO) -> None:
-    """Have the system begin to write out what was appended to a file, so that little is left when it is flushed."""
+    """Make the system start to write out what was appended to a file, so that its flush at the end is short."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # drops what is written; starts on what is not
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # drops written pages, starts to write others
 
 
 def stat_file(path: Path) -> os.stat_result:
-    """Look at a file of the user's, who is told which it is if that cannot be done."""
+    """Return the status of a user's file; InputError with its name if it cannot be read."""
     try:
         return path.stat()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def find_existing_parent(path: Path) -> Path:
+    """Return the path if it exists, or else the nearest folder above it that does."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def read_free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk where a folder is, or will be."""
+    return shutil.disk_usage(find_existing_parent(folder)).free
 
 
 def digest_sha256(path: Path) -> str:
@@ -132,7 +135,7 @@ def digest_sha256(path: Path) -> str:
 
 
 def digest_blake3(path: Path) -> str:
-    """Return the BLAKE3 digest of a file as hexadecimal text, as `b3sum` prints it: SHA-256 keeps up with no codec."""
+    """Return the BLAKE3 digest of a file as hexadecimal text, as `b3sum` prints it; SHA-256 is slower than a codec."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, hasher).hexdigest()  # type: ignore[arg-type]  # its stubs lack a name
 
@@ -160,12 +163,13 @@ def swap_folders(new: Path, place: Path) -> None:
 
 def _exchange(a: Path, b: Path) -> bool:
     """Exchange two names by Linux's renameat2; False where the system or the file system cannot."""
-    at_cwd, exchange = -100, 2
+    relative_to, exchange = -100, 2  # AT_FDCWD, without effect on absolute paths, and RENAME_EXCHANGE
     try:
         renameat2 = ctypes.CDLL(None).renameat2
     except AttributeError:
         return False
-    return bool(renameat2(at_cwd, os.fsencode(a.absolute()), at_cwd, os.fsencode(b.absolute()), exchange) == 0)
+    first, second = os.fsencode(a.absolute()), os.fsencode(b.absolute())
+    return bool(renameat2(relative_to, first, relative_to, second, exchange) == 0)
 
 
 def _umask() -> int:

@@ -1,4 +1,4 @@
-"""What a job tells: the same lines in its log file and on the screen, and one sentence for a user's mistake."""
+"""A job's log: the same lines in its file and on the screen, one sentence for a user's mistake, and progress."""
 
 import logging
 import signal
@@ -10,35 +10,31 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from lightsheet.system.errors import InputError
+from lightsheet.system.text import format_duration
 
 logger = logging.getLogger("lightsheet")
 logger.setLevel(logging.INFO)
 
-NEWS_SECONDS = 30.0
-"""Between two lines about what goes fast, or what is only a part of a step."""
+PROGRESS_SECONDS = 30.0
+"""Seconds between two log lines about many short steps, or about one part of a job."""
 
 _subject: ContextVar[str] = ContextVar("subject", default="")
 
 
 @contextmanager
 def log_job(path: str | Path) -> Iterator[None]:
-    """Log to the file `path` and to the screen; end the process, with a sentence upon `InputError`.
+    """Log to the screen and to the end of the file `path`; exit with a sentence upon `InputError`.
 
     SIGTERM, which SLURM sends before it kills, ends the process as Ctrl-C does: workers are stopped first.
-
-    Parameters
-    ----------
-    path : str or Path
-        The job's log file; an earlier try's lines stay.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
     handlers: list[logging.Handler] = [
         logging.FileHandler(path, mode="a", encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
     ]
     for handler in handlers:
-        handler.setFormatter(form)
+        handler.setFormatter(formatter)
         logger.addHandler(handler)
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -61,7 +57,7 @@ def log_job(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def name_subject(subject: str) -> Iterator[None]:
-    """Have the progress of all that is done in the block, on this thread, begin with what it is about."""
+    """Begin the lines of each `Progress` that is made in the block, on this thread, with the subject."""
     token = _subject.set(f"{subject}: ")
     try:
         yield
@@ -70,57 +66,34 @@ def name_subject(subject: str) -> Iterator[None]:
 
 
 class Progress:
-    """A line as things get done: how many are, at which rate, and how long the rest will take.
+    """Log how many steps of some work are done, at which rate, and how long the rest will take.
 
     Parameters
     ----------
-    what : str
-        What is done to them.
+    action : str
+        Name of the work.
     total : int
-        How many there are.
+        How many steps there are.
     unit : str
-        What one of them is.
+        What is done in one step.
     pause : float
-        Seconds between two lines, at least, so that what ends sooner is not told at all; the last line of what is told
-        is never left out.
+        Least seconds between two lines. Shorter work logs nothing; the last step of longer work is always logged.
     """
 
-    def __init__(self, what: str, total: int, unit: str = "volume", pause: float = 0.0) -> None:
-        self.what, self.total, self.unit, self.pause = _subject.get() + what, total, unit, pause
+    def __init__(self, action: str, total: int, unit: str = "volume", pause: float = 0.0) -> None:
+        self.action, self.total, self.unit, self.pause = _subject.get() + action, total, unit, pause
         self.done, self.start = 0, time.monotonic()
-        self.told = self.start
+        self.last_log = self.start
 
     def step(self, detail: str) -> None:
-        """Count one more of them and log it.
-
-        Parameters
-        ----------
-        detail : str
-            Which one, and what is worth saying of it.
-        """
+        """Count one more step and log it; `detail` says which."""
         self.done += 1
         now = time.monotonic()
-        is_last_of_several = self.done == self.total and self.told > self.start
-        if now - self.told < self.pause and not is_last_of_several:
+        is_last_of_several = self.done == self.total and self.last_log > self.start
+        if now - self.last_log < self.pause and not is_last_of_several:
             return
-        self.told = now
-        each = (now - self.start) / self.done
-        rate = f"{each:.1f} s per {self.unit}" if each >= 0.1 else f"{1 / max(each, 1e-6):.0f} {self.unit}s per second"
-        left = format_duration(each * (self.total - self.done))
-        logger.info("%s %d/%d: %s (%s, %s left)", self.what, self.done, self.total, detail, rate, left)
-
-
-def format_duration(seconds: float) -> str:
-    """Say a number of seconds as a person would: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def format_size(count: float) -> str:
-    """Say a number of bytes as a person would: `316.1 MB`, `188.7 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        self.last_log = now
+        mean = (now - self.start) / self.done
+        rate = f"{mean:.1f} s per {self.unit}" if mean >= 0.1 else f"{1 / max(mean, 1e-6):.0f} {self.unit}s per second"
+        left = format_duration(mean * (self.total - self.done))
+        logger.info("%s %d/%d: %s (%s, %s left)", self.action, self.done, self.total, detail, rate, left)

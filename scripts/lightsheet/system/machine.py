@@ -1,4 +1,4 @@
-"""How much memory and how many cores this process may use, and arrays on the disk for what does not fit into it."""
+"""Memory and cores that this process may use, and arrays on the disk for what does not fit into the memory."""
 
 import os
 import tempfile
@@ -14,11 +14,11 @@ from lightsheet.system.files import PART
 
 Array = np.ndarray[Any, Any]
 Allocate = Callable[[tuple[int, ...], Any], Array]
-"""Makes an array of a shape and dtype, its content undefined: `numpy.empty`, or what `scratch` returns."""
+"""Makes an array of a shape and dtype, its content undefined: `numpy.empty`, or what `allocate_on_disk` returns."""
 
 MIB = 2**20
 CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUP = Path("/proc/self/cgroup")
+PROCESS_CGROUP = Path("/proc/self/cgroup")
 
 
 def count_cores() -> int:
@@ -27,27 +27,21 @@ def count_cores() -> int:
 
 
 def find_memory_limit() -> int:
-    """Find how much memory this process may use.
-
-    Returns
-    -------
-    int
-        Bytes: the least of what its SLURM job was given, what its control group may use, and what the machine has free.
-    """
-    return min([psutil.virtual_memory().available, *_of_slurm_job(), *_of_cgroup()])
+    """Return the bytes that this process may use: the least of SLURM's limit, control groups' and what is free."""
+    return min([psutil.virtual_memory().available, *_read_slurm_limits(), *_read_cgroup_limits()])
 
 
-def _of_slurm_job() -> Iterator[int]:
-    """Say what sbatch was asked for on this node; 0 stands for all of it."""
+def _read_slurm_limits() -> Iterator[int]:
+    """Yield the bytes that sbatch requested on this node; 0 stands for all of it and limits nothing."""
     per_node = int(os.environ.get("SLURM_MEM_PER_NODE", 0))
     per_cpu = int(os.environ.get("SLURM_MEM_PER_CPU", 0)) * int(os.environ.get("SLURM_CPUS_ON_NODE", 0))
     yield from (mib * MIB for mib in (per_node, per_cpu) if mib)
 
 
-def _of_cgroup() -> Iterator[int]:
-    """Read the limits of this process's control group and of those that it is part of, version 1 or 2."""
+def _read_cgroup_limits() -> Iterator[int]:
+    """Yield the limits of this process's control group and of those above it, version 1 or 2."""
     try:
-        lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
+        lines = PROCESS_CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return
     for line in lines:
@@ -55,30 +49,18 @@ def _of_cgroup() -> Iterator[int]:
         if controllers and "memory" not in controllers.split(","):
             continue
         root, name = (CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (CGROUPS, "memory.max")
-        own = root / path.lstrip("/")
-        for folder in (own, *own.parents):
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
             if folder.is_relative_to(root) and (folder / name).is_file():
                 text = (folder / name).read_text(encoding="utf-8").strip()
                 yield from [int(text)] if text.isdecimal() else []
 
 
 def allocate_on_disk(folder: Path) -> Allocate:
-    """Keep arrays in files without a name, so that nothing is left of them however the process ends.
+    """Return a function that makes arrays in files without a name, which vanish however the process ends.
 
-    Parameters
-    ----------
-    folder : Path
-        Where there is room; made if need be.
-
-    Returns
-    -------
-    callable
-        See `Allocate`. Each array's file goes with the array; its pages are the system's to write out and drop.
-
-    Raises
-    ------
-    InputError
-        By the callable, if the disk is full: found out here, it does not kill the process at a later moment.
+    The folder is made if need be. The function raises InputError if the disk is full: the blocks are reserved, because
+    a disk that fills up later would kill the process.
     """
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -98,7 +80,7 @@ def allocate_on_disk(folder: Path) -> Allocate:
 
 
 def _reserve(handle: int, size: int) -> None:
-    """Make a file that long, its blocks reserved where the system can do that."""
+    """Give a file its size in bytes, with its blocks reserved where the system can do that."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(handle, 0, size)
     else:

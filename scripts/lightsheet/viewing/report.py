@@ -34,7 +34,7 @@ from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_v
 OPEN_ROWS = 40
 """A longer table starts collapsed."""
 
-DRAWING_NEWS_SECONDS = 5.0
+DRAWING_PROGRESS_SECONDS = 5.0
 """Between two lines in the log about the pictures of a channel."""
 
 OUTLIER_PICTURES = 4
@@ -108,7 +108,7 @@ def _collect_channel(
     """Collect what is shown of one channel: its pictures and its PSF."""
     outliers = choose_strongest(trends, OUTLIER_PICTURES)
     timepoints = choose_timepoints([volume.timepoint for volume in volumes if not volume.missing], outliers)
-    progress = Progress(f"draw {name}", len(timepoints), "timepoint", DRAWING_NEWS_SECONDS)
+    progress = Progress(f"draw {name}", len(timepoints), "timepoint", DRAWING_PROGRESS_SECONDS)
     pictures = {}
     for t in timepoints:
         scale = find_stored_per_count(volumes[t].result["settings"])

@@ -1,0 +1,26 @@
+"""Durations, sizes and lists as a person says them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def format_duration(seconds: float) -> str:
+    """Format seconds as `40 s`, `12 min` or `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def format_size(count: float) -> str:
+    """Format bytes as `316.1 MB` or `188.7 GB`, in powers of 1000."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def join_first(items: Sequence[Any], count: int) -> str:
+    """Join the first `count` items and say how many are left out: `a, b and 7 more`."""
+    rest = len(items) - count
+    return ", ".join(map(str, items[:count])) + (f" and {rest} more" if rest > 0 else "")
