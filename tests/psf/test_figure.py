@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from lightsheet.psf.figure import _slice, draw_psf
+from lightsheet.psf.figure import _draw_slice, draw_psf
 
 COARSE = {"z": 0.3, "y": 0.104, "x": 0.104}
 
@@ -18,10 +18,10 @@ def test_picture_is_whole_and_the_same_every_time(tmp_path):
     assert min(imread(tmp_path / "a.png").shape[:2]) > 500
 
 
-def test_slices_are_drawn_to_scale():
+def test_draw_slices_are_drawn_to_scale():
     figure = Figure(figsize=(5, 5))
     plane = np.ones((10, 40))  # 3 um down, 4.16 um right
-    _slice(axes := figure.subplots(), plane, COARSE, "zx", (5, 20))
+    _draw_slice(axes := figure.subplots(), plane, COARSE, "zx", (5, 20))
     figure.draw_without_rendering()
     box = axes.get_window_extent()
     assert box.height / box.width == pytest.approx(3 / 4.16, rel=1e-3)

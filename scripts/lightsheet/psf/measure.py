@@ -22,23 +22,13 @@ def digest_psf(psf: Volume) -> str:
 
 
 def measure_fwhm(psf: Volume, voxel_size: Mapping[str, float]) -> dict[str, float]:
-    """Measure the full width at half maximum along the axes through the brightest voxel.
+    """Return the full widths at half maximum along the axes through the brightest voxel, in micrometre.
 
-    Parameters
-    ----------
-    psf : numpy.ndarray
-        (z, y, x), without background.
-    voxel_size : mapping
-        Micrometre along `z`, `y` and `x`.
-
-    Returns
-    -------
-    dict
-        Micrometre along `z`, `y` and `x`, linearly interpolated between voxels; beyond the array is zero.
+    They are linearly interpolated between voxels; beyond the array (z, y, x), which has no background, is zero.
     """
     return {
-        axis: (_half_width(profile[at:]) + _half_width(profile[at::-1])) * voxel_size[axis]
-        for axis, at, profile in zip(AXES, find_peak(psf), cut_profiles(psf), strict=True)
+        axis: (_measure_half_width(profile[peak:]) + _measure_half_width(profile[peak::-1])) * voxel_size[axis]
+        for axis, peak, profile in zip(AXES, find_peak(psf), cut_profiles(psf), strict=True)
     }
 
 
@@ -55,16 +45,9 @@ def cut_profiles(psf: Volume) -> tuple[Array, ...]:
 
 
 def save_psf(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
-    """Write a PSF as a float32 TIFF that carries its voxel size as ImageJ does; equal PSFs give equal bytes.
+    """Write a PSF (z, y, x) as a float32 TIFF that carries its voxel size as ImageJ does.
 
-    Parameters
-    ----------
-    psf : numpy.ndarray
-        (z, y, x).
-    voxel_size : mapping
-        Micrometre along `z`, `y` and `x`.
-    path : Path
-        The file, which appears whole or not at all.
+    The file appears whole or not at all; equal PSFs give equal bytes.
     """
     with write_whole(path) as part:
         tifffile.imwrite(
@@ -76,8 +59,8 @@ def save_psf(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
         )
 
 
-def _half_width(side: Array) -> float:
-    """Distance from the first element to where the values have fallen to its half, in voxels."""
+def _measure_half_width(side: Array) -> float:
+    """Return the distance from the first element to where the values have fallen to its half, in voxels."""
     half = side[0] / 2
     side = np.append(side, 0.0)
     after = int(np.argmax(side < half))

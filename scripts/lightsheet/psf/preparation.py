@@ -1,8 +1,7 @@
-"""A measured PSF image to the PSF that deconvolution uses, and its facts for the record."""
+"""From the measured image of a bead to the PSF that deconvolution uses, and its facts for the record."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +19,6 @@ LOBES = 4
 # Share of the energy that cropping may cost: the shot noise of 10^8 photons. On a simulated image with known
 # truth this changes no result by more than its fourth digit; ten times as much did, for a fifth fewer voxels.
 CROP = 1e-4
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    psf: Volume
-    background: float
-    peak: tuple[int, int, int]
-    cropped: float
 
 
 def prepare_psf(
@@ -53,7 +44,7 @@ def prepare_psf(
     background : float or "auto"
         The camera's offset, in the image's units; `auto` estimates it from the voxels on its six faces.
     source : str
-        What error messages call the image: its path.
+        The image's path, for error messages.
 
     Returns
     -------
@@ -66,7 +57,7 @@ def prepare_psf(
         If the image is not 3-D, empty, not finite or flat, shows nothing but background and noise, or has its
         peak on a face; if a voxel size is missing or not positive.
     """
-    return _prepare(image, psf_voxel_size, voxel_size, background, source).psf
+    return _prepare(image, psf_voxel_size, voxel_size, background, source)[0]
 
 
 def prepare_psf_file(
@@ -75,37 +66,25 @@ def prepare_psf_file(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"] = "auto",
 ) -> tuple[Volume, dict[str, Any]]:
-    """Read a PSF image and prepare it.
-
-    Parameters
-    ----------
-    path : Path
-        A TIFF stack.
-    psf_voxel_size, voxel_size, background
-        As for `prepare`.
+    """Read a PSF image, a TIFF stack, and prepare it as `prepare_psf` does.
 
     Returns
     -------
     psf : numpy.ndarray
-        As from `prepare`.
+        As from `prepare_psf`.
     facts : dict
         For the record: source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of
         the image), shape, fwhm_um, energy_cropped (share of the energy), and sha256 of the PSF.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or for `prepare`'s reasons.
     """
-    found = _prepare(read_stack(path), psf_voxel_size, voxel_size, background, str(path))
-    return found.psf, {
+    psf, offset, peak, cropped = _prepare(read_stack(path), psf_voxel_size, voxel_size, background, str(path))
+    return psf, {
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
-        "background": found.background,
-        "peak_zyx": list(found.peak),
-        "shape": list(found.psf.shape),
-        "fwhm_um": measure_fwhm(found.psf, voxel_size),
-        "energy_cropped": found.cropped,
-        "sha256": digest_psf(found.psf),
+        "background": offset,
+        "peak_zyx": list(peak),
+        "shape": list(psf.shape),
+        "fwhm_um": measure_fwhm(psf, voxel_size),
+        "energy_cropped": cropped,
+        "sha256": digest_psf(psf),
     }
 
 
@@ -115,8 +94,10 @@ def _prepare(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"],
     source: str,
-) -> _Prepared:
-    ratios = _steps(voxel_size, "voxel_size", source) / _steps(psf_voxel_size, "psf.voxel_size", source)
+) -> tuple[Volume, float, tuple[int, int, int], float]:
+    """Return the PSF, the background that was subtracted, the voxel of the peak, and the share of energy cropped."""
+    steps = _convert_voxel_size(voxel_size, "voxel_size", source)
+    ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
     signal, offset, peak = isolate_psf(image, background)
     if not signal[peak] > 0:
@@ -124,7 +105,7 @@ def _prepare(
             f"{source}: nothing in this PSF stands out of its background of {offset:g}; "
             "give the image of a bead, or correct psf.background"
         )
-    if any(at in (0, n - 1) for at, n in zip(peak, image.shape, strict=True)):
+    if any(position in (0, n - 1) for position, n in zip(peak, image.shape, strict=True)):
         raise InputError(
             f"{source}: the peak of this PSF lies on the border, at {peak} of {image.shape} (z, y, x); "
             "give an image that holds the whole PSF"
@@ -133,11 +114,11 @@ def _prepare(
         signal = _resample(signal, axis, peak[axis], ratios[axis])
     # The low-pass can move the peak of an oblique PSF by some voxels.
     psf, cropped = _crop(_centre(signal.clip(0)))
-    return _Prepared((psf / psf.sum()).astype(np.float32), offset, peak, cropped)
+    return (psf / psf.sum()).astype(np.float32), offset, peak, cropped
 
 
-def _steps(voxel_size: Mapping[str, float] | None, key: str, source: str) -> Array:
-    """Voxel size as an array (z, y, x), in micrometre."""
+def _convert_voxel_size(voxel_size: Mapping[str, float] | None, key: str, source: str) -> Array:
+    """Return a voxel size as an array (z, y, x), in micrometre."""
     steps = [(voxel_size or {}).get(axis) for axis in AXES]
     for axis, step in zip(AXES, steps, strict=True):
         if not isinstance(step, int | float) or not 0 < step < math.inf:
@@ -171,26 +152,26 @@ def _resample(signal: Volume, axis: int, peak: int, ratio: float) -> Volume:
     """
     n = signal.shape[axis]
     reach = math.ceil(max(peak, n - 1 - peak) / ratio)
-    at = (peak + ratio * np.arange(-reach, reach + 1))[:, None]
+    points = (peak + ratio * np.arange(-reach, reach + 1))[:, None]
     width = max(ratio, 1.0)
-    taps = np.floor(at) + np.arange(-math.ceil(LOBES * width), math.ceil(LOBES * width) + 1)
-    offset = (taps - at) / width
+    taps = np.floor(points) + np.arange(-math.ceil(LOBES * width), math.ceil(LOBES * width) + 1)
+    offset = (taps - points) / width
     weights = np.where(np.abs(offset) < LOBES, np.sinc(offset) * np.sinc(offset / LOBES), 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
     row, inside = np.indices(taps.shape)[0], (taps >= 0) & (taps < n)
-    kernel = sparse.csr_array((weights[inside], (row[inside], taps[inside].astype(int))), shape=(len(at), n))
+    kernel = sparse.csr_array((weights[inside], (row[inside], taps[inside].astype(int))), shape=(len(points), n))
     columns = np.moveaxis(signal, axis, 0)
     return np.moveaxis((kernel @ columns.reshape(n, -1)).reshape(-1, *columns.shape[1:]), 0, axis)
 
 
 def _centre(psf: Volume) -> Volume:
     """Append zeros until the peak is the middle."""
-    ends = zip(find_brightest(psf), psf.shape, strict=True)
-    return np.pad(psf, [(max(0, n - 1 - 2 * at), max(0, 2 * at - n + 1)) for at, n in ends])
+    axes = zip(find_brightest(psf), psf.shape, strict=True)
+    return np.pad(psf, [(max(0, n - 1 - 2 * peak), max(0, 2 * peak - n + 1)) for peak, n in axes])
 
 
 def _crop(psf: Volume) -> tuple[Volume, float]:
-    """Cut planes equally far from the middle, a third of the allowed energy per axis; and the share cut."""
+    """Cut planes equally far from the middle, a third of the allowed energy per axis; return the energy cut as well."""
     window = []
     for axis, n in enumerate(psf.shape):
         plane = psf.sum(axis=tuple({0, 1, 2} - {axis}))
