@@ -1,8 +1,4 @@
-"""The microscope of a simulated acquisition: the model of its PSF, the blur, and the camera.
-
-This file owns how light becomes counts: the PSF that blurs, the same PSF as a person would measure it, the
-convolution, and the camera's offset and noise.
-"""
+"""The microscope of a simulated acquisition: the model of its PSF, the blur, and the camera's offset and noise."""
 
 import math
 from collections.abc import Mapping
@@ -35,14 +31,14 @@ def model_psf(
 
     Parameters
     ----------
-    channel : Channel
-        Gives the wavelength.
+    channel : SceneChannel
+        Its emission wavelength is used.
     shape : tuple of int
         (z, y, x), voxels.
     voxel_size : mapping
         Keys z, y, x, micrometre.
     centre : tuple of float
-        Where the focus lies, (z, y, x) voxels.
+        Place of the focus, (z, y, x) voxels.
 
     Returns
     -------
@@ -80,31 +76,31 @@ def simulate_measured_psf(
     channel: SceneChannel, shape: Shape, voxel_size: Mapping[str, float], rng: np.random.Generator
 ) -> Array:
     """Return the PSF as a person would measure it: finer in z, off-centre, camera offset, noise; uint16."""
-    z, y, x = (n // 2 + off for n, off in zip(shape, PSF_OFF_CENTRE, strict=True))
+    z, y, x = (n // 2 + shift for n, shift in zip(shape, PSF_OFF_CENTRE, strict=True))
     psf = model_psf(channel, shape, {**voxel_size, "z": PSF_STEP_Z}, (z, y, x))
-    return _camera(psf * (PSF_PEAK / psf.max()), PSF_OFFSET, PSF_NOISE, rng)
+    return _count_photons(psf * (PSF_PEAK / psf.max()), PSF_OFFSET, PSF_NOISE, rng)
 
 
 def blur_photons(photons: Array, psf: Array) -> Array:
-    """Convolve and keep what the PSF covers whole; slab by slab along y, which bounds the memory."""
+    """Convolve, and keep the voxels around which the whole PSF fits; slab by slab along y, which bounds the memory."""
     margin, slab = psf.shape[1] - 1, 128
-    out = np.empty([n - k + 1 for n, k in zip(photons.shape, psf.shape, strict=True)], np.float32)
+    blurred = np.empty([n - k + 1 for n, k in zip(photons.shape, psf.shape, strict=True)], np.float32)
     with scipy.fft.set_workers(-1):
-        for y in range(0, out.shape[1], slab):
+        for y in range(0, blurred.shape[1], slab):
             piece = photons[:, y : y + slab + margin]
-            out[:, y : y + slab] = scipy.signal.fftconvolve(piece, psf, mode="valid")
-    return out
+            blurred[:, y : y + slab] = scipy.signal.fftconvolve(piece, psf, mode="valid")
+    return blurred
 
 
 def expose_camera(photons: Array, rng: np.random.Generator) -> Array:
-    """Let the camera count expected photons (z, y, x), plane by plane; uint16."""
+    """Return the camera's counts (uint16) of expected photons (z, y, x), made plane by plane to save memory."""
     image = np.empty(photons.shape, np.uint16)
     for z, expected in enumerate(photons):
-        image[z] = _camera(expected, CAMERA_OFFSET, CAMERA_NOISE, rng)
+        image[z] = _count_photons(expected, CAMERA_OFFSET, CAMERA_NOISE, rng)
     return image
 
 
-def _camera(photons: Array, offset: float, noise: float, rng: np.random.Generator) -> Array:
-    """Poisson noise, gain 1, offset, Gaussian read noise, clipped; negative ripples of the FFT are none."""
+def _count_photons(photons: Array, offset: float, noise: float, rng: np.random.Generator) -> Array:
+    """Add Poisson and Gaussian read noise and the offset, at gain 1; negative ripples of the FFT are no photons."""
     counts = rng.poisson(np.maximum(photons, 0)) + rng.normal(offset, noise, photons.shape)
     return np.asarray(np.clip(np.rint(counts), 0, 65535), dtype=np.uint16)

@@ -1,8 +1,7 @@
-"""The scene of a simulated acquisition: cells with filaments, vesicles and beads, in micrometre.
+"""The scene of a simulated acquisition: cells with filaments, vesicles and beads, as photons per voxel before blurring.
 
-This file owns what glows, where, and how brightly in each channel, up to the photons per voxel before any
-blurring. The scene is an endless lattice of cells around the middle of the field: a larger field shows more
-of the same scene, and what it holds depends on nothing but seed, channel and timepoint.
+It is an endless lattice of cells around the middle of the field: a larger field shows more of the same scene, which
+depends on nothing but seed, channel and timepoint.
 """
 
 import math
@@ -25,7 +24,7 @@ CELL_REACH = 10.0  # micrometre from a cell's home on the lattice to the farthes
 
 @dataclass(frozen=True)
 class SceneChannel:
-    """A laser line, what it makes glow, and how brightly (1: a peak of `peak_photons` in the image)."""
+    """A laser line, and how brightly it makes structures glow (1: a peak of `peak_photons` in the image)."""
 
     excitation_nm: int
     emission_nm: float
@@ -78,47 +77,44 @@ def draw_scene(
     peak_photons: float,
     seed: int,
 ) -> Array:
-    """Draw all that shines into the field, which reaches beyond `shape` by half the PSF on every side.
+    """Draw all that shines into the field: photons per voxel (z, y, x), float32.
 
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x) float32, photons per voxel, larger than `shape` by the PSF's shape less one.
+    It reaches beyond `shape` by half the PSF on every side.
     """
     step = np.array([voxel_size[axis] for axis in "zyx"])
     field = np.array(shape) + psf.shape - 1
     canvas = Canvas(np.zeros(field, np.float32), -0.5 * (field - 1) * step, step)
     light = peak_photons * math.exp(-BLEACHING * timepoint)
-    for site in _sites(field * step):
-        _draw_cell(canvas, _cell(site, timepoint, seed), CHANNELS[channel], light, psf)
+    for site in _list_sites(field * step):
+        _draw_cell(canvas, _make_cell(site, timepoint, seed), CHANNELS[channel], light, psf)
     return canvas.photons
 
 
-def _sites(extent: Array) -> Iterator[tuple[int, ...]]:
-    """Lattice sites (z, y, x) whose light can reach a field of this extent (micrometre) around site 0."""
+def _list_sites(extent: Array) -> Iterator[tuple[int, ...]]:
+    """Yield lattice sites (z, y, x) whose light can reach a field of this extent (micrometre) around site 0."""
     counts = np.ceil((extent / 2 + CELL_REACH) / CELL_PITCH).astype(int)
     for site in product(*(range(-n, n + 1) for n in counts)):
-        if np.all(np.abs(_home(site)) < extent / 2 + CELL_REACH):
+        if np.all(np.abs(_place_site(site)) < extent / 2 + CELL_REACH):
             yield site
 
 
-def _home(site: tuple[int, ...]) -> Array:
-    """Place (z, y, x) of a lattice site in micrometre; rows and layers are staggered, as cells pack."""
+def _place_site(site: tuple[int, ...]) -> Array:
+    """Return a lattice site's place (z, y, x) in micrometre; rows and layers are staggered, as cells pack."""
     z, y, x = site
     return np.array(CELL_PITCH) * (z, y + z % 2 / 2, x + (y + z) % 2 / 2)
 
 
-def _cell(site: tuple[int, ...], timepoint: int, seed: int) -> Cell:
+def _make_cell(site: tuple[int, ...], timepoint: int, seed: int) -> Cell:
     rng = np.random.default_rng([seed, 0, *(n % 2**32 for n in site)])
     phase = 2 * math.pi * timepoint / PERIOD
-    centre = _home(site) + rng.uniform(-0.8, 0.8, 3) + 0.5 * _wander(rng, phase, 3).clip(-2, 2)
+    centre = _place_site(site) + rng.uniform(-0.8, 0.8, 3) + 0.5 * _draw_wandering(rng, phase, 3).clip(-2, 2)
     turn = rng.uniform(0, math.pi)
     rotation = np.array([[1, 0, 0], [0, math.cos(turn), -math.sin(turn)], [0, math.sin(turn), math.cos(turn)]])
     axes = rotation * rng.uniform((3.6, 5.6, 4.4), (4.4, 6.6, 5.4))
     nucleus = centre + axes @ rng.uniform(-0.15, 0.15, 3)
     nucleus_axes = axes * rng.uniform(0.4, 0.48, 3)
-    filaments = _filaments(rng, phase, nucleus, nucleus_axes)
-    vesicles = _unit(rng.standard_normal((45, 3))) * rng.uniform(0.5, 0.92, (45, 1))
+    filaments = _make_filaments(rng, phase, nucleus, nucleus_axes)
+    vesicles = _normalise(rng.standard_normal((45, 3))) * rng.uniform(0.5, 0.92, (45, 1))
     beads = centre + rng.uniform(-0.5, 0.5, (14, 3)) * CELL_PITCH
     return Cell(
         centre=centre,
@@ -127,25 +123,25 @@ def _cell(site: tuple[int, ...], timepoint: int, seed: int) -> Cell:
         nucleus_axes=nucleus_axes,
         lumps=rng.normal(0, (2.0, 2.0, 2.0, 9.0), (6, 4)),
         chromatin=rng.normal(0, (9.0, 9.0, 9.0, 9.0), (16, 4)),
-        filaments=filaments[_radius(filaments, centre, axes) < 0.96],
-        vesicles=centre + vesicles @ axes.T + 0.12 * _wander(rng, phase, 45, 3),
+        filaments=filaments[_measure_radius(filaments, centre, axes) < 0.96],
+        vesicles=centre + vesicles @ axes.T + 0.12 * _draw_wandering(rng, phase, 45, 3),
         vesicle_light=rng.lognormal(-0.6, 0.5, 45),
-        beads=beads[_radius(beads, centre, axes) > 1.1],
+        beads=beads[_measure_radius(beads, centre, axes) > 1.1],
     )
 
 
-def _filaments(rng: np.random.Generator, phase: float, nucleus: Array, nucleus_axes: Array) -> Array:
-    """Points (n, 3) along curves that leave the nucleus aslant and turn at random, as stiff polymers do."""
+def _make_filaments(rng: np.random.Generator, phase: float, nucleus: Array, nucleus_axes: Array) -> Array:
+    """Return points (n, 3) along curves that leave the nucleus aslant and turn at random, as stiff polymers do."""
     count, points = 70, 250
-    outwards = _unit(rng.standard_normal((count, 1, 3)))
-    aslant = outwards + _unit(rng.standard_normal((count, 1, 3)))
-    ways = _unit(aslant + np.cumsum(0.1 * _wander(rng, phase, count, points, 3), axis=1))
+    outwards = _normalise(rng.standard_normal((count, 1, 3)))
+    aslant = outwards + _normalise(rng.standard_normal((count, 1, 3)))
+    ways = _normalise(aslant + np.cumsum(0.1 * _draw_wandering(rng, phase, count, points, 3), axis=1))
     start = nucleus + 1.02 * outwards @ nucleus_axes.T
     places = (start + FILAMENT_STEP * np.cumsum(ways, axis=1)).reshape(-1, 3)
-    return np.asarray(places[_radius(places, nucleus, nucleus_axes) > 1])
+    return np.asarray(places[_measure_radius(places, nucleus, nucleus_axes) > 1])
 
 
-def _wander(rng: np.random.Generator, phase: float, *shape: int) -> Array:
+def _draw_wandering(rng: np.random.Generator, phase: float, *shape: int) -> Array:
     """Draw numbers that are standard normal at any one time and change slowly from one time to the next."""
     start, later = rng.standard_normal((2, *shape))
     return np.asarray(start * math.cos(phase) + later * math.sin(phase))
@@ -159,15 +155,15 @@ def _draw_cell(canvas: Canvas, cell: Cell, channel: SceneChannel, light: float, 
     _draw_points(canvas, cell.vesicles, channel.vesicles * point * cell.vesicle_light)
     _draw_points(canvas, cell.filaments, channel.filaments * line * FILAMENT_STEP)
     if channel.cytoplasm or channel.membrane:
-        window, place = _window(canvas, cell.centre, cell.axes, 1.2)
-        radius = np.sqrt((place**2).sum(axis=0)) + 0.03 * _waves(cell.lumps, place)
-        window += channel.cytoplasm * light * _soft_edge(radius, 0.1)
+        window, place = _select_window(canvas, cell.centre, cell.axes, 1.2)
+        radius = np.sqrt((place**2).sum(axis=0)) + 0.03 * _sum_waves(cell.lumps, place)
+        window += channel.cytoplasm * light * _fade_edge(radius, 0.1)
         window += channel.membrane * light * np.exp(-(((radius - 1) / 0.08) ** 2))
     if channel.nucleus:
-        window, place = _window(canvas, cell.nucleus, cell.nucleus_axes, 1.2)
-        radius = np.sqrt((place**2).sum(axis=0)) + 0.03 * _waves(cell.lumps, place)
-        density = np.clip(0.5 + 0.28 * _waves(cell.chromatin, place), 0.1, 1.2)
-        window += channel.nucleus * light * _soft_edge(radius, 0.12) * density
+        window, place = _select_window(canvas, cell.nucleus, cell.nucleus_axes, 1.2)
+        radius = np.sqrt((place**2).sum(axis=0)) + 0.03 * _sum_waves(cell.lumps, place)
+        density = np.clip(0.5 + 0.28 * _sum_waves(cell.chromatin, place), 0.1, 1.2)
+        window += channel.nucleus * light * _fade_edge(radius, 0.12) * density
 
 
 def _draw_points(canvas: Canvas, places: Array, photons: Array | float) -> None:
@@ -182,7 +178,7 @@ def _draw_points(canvas: Canvas, places: Array, photons: Array | float) -> None:
         np.add.at(canvas.photons, tuple((low + corner).T), light * share)
 
 
-def _window(canvas: Canvas, centre: Array, axes: Array, reach: float) -> tuple[Array, Array]:
+def _select_window(canvas: Canvas, centre: Array, axes: Array, reach: float) -> tuple[Array, Array]:
     """Return the voxels around an ellipsoid, as a view, and their places (3, z, y, x) in its half-axes."""
     half = reach * np.sqrt((axes**2).sum(axis=1))
     low = np.ceil((centre - half - canvas.origin) / canvas.step).astype(int).clip(0)
@@ -195,12 +191,12 @@ def _window(canvas: Canvas, centre: Array, axes: Array, reach: float) -> tuple[A
     return view, np.stack([row[0] * z + row[1] * y + row[2] * x for row in rows])
 
 
-def _radius(places: Array, centre: Array, axes: Array) -> Array:
-    """Distance of places (n, 3) from an ellipsoid's centre; 1 on its surface."""
+def _measure_radius(places: Array, centre: Array, axes: Array) -> Array:
+    """Return the distance of places (n, 3) from an ellipsoid's centre; 1 on its surface."""
     return np.asarray(np.linalg.norm((places - centre) @ np.linalg.inv(axes).T, axis=1))
 
 
-def _waves(waves: Array, place: Array) -> Array:
+def _sum_waves(waves: Array, place: Array) -> Array:
     """Sum plane waves, rows (kz, ky, kx, phase), at places (3, z, y, x): an irregular pattern."""
     total = np.zeros(place.shape[1:], np.float32)
     for wave in waves.astype(np.float32):
@@ -208,9 +204,9 @@ def _waves(waves: Array, place: Array) -> Array:
     return total
 
 
-def _soft_edge(radius: Array, width: float) -> Array:
+def _fade_edge(radius: Array, width: float) -> Array:
     return np.clip((1 - radius) / width + 0.5, 0, 1)
 
 
-def _unit(vectors: Array) -> Array:
+def _normalise(vectors: Array) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))

@@ -1,8 +1,6 @@
 """A simulated acquisition: files that look like a lattice light-sheet's, with the truth beside them.
 
-This file owns the files: their names, what of the scene (`scene`) and the microscope (`optics`) goes into
-each, and the room on the disk. A volume depends on nothing but seed, channel and timepoint, so each can be
-made alone.
+A volume depends on nothing but seed, channel and timepoint, so each can be made alone.
 """
 
 import math
@@ -42,10 +40,10 @@ def simulate_acquisition(
     Parameters
     ----------
     folder : Path or str
-        Gets the volumes (uint16, (z, y, x), counts), `psf/488.tif` and so on (uint16, (z, y, x), 0.1 um
+        For the volumes (uint16, (z, y, x), counts), `psf/488.tif` and so on (uint16, (z, y, x), 0.1 um
         between planes), and `truth/` (float32, (z, y, x), photons per voxel before blurring).
     name : str
-        What file names begin with.
+        Beginning of the files' names.
     channels, timepoints : int
         How many; at most three channels.
     shape, psf_shape : tuple of int
@@ -55,9 +53,9 @@ def simulate_acquisition(
     peak_photons : float
         About the brightest voxel of the first timepoint.
     seed : int
-        Another seed, another scene and noise.
+        Decides the scene and the noise.
     progress : callable
-        Is given one line a volume.
+        Called with one line a volume.
 
     Raises
     ------
@@ -72,15 +70,15 @@ def simulate_acquisition(
         _write(folder / "psf" / f"{channel.excitation_nm}.tif", pixels)
     begin = time.perf_counter()
     volumes = list(product(range(timepoints), range(channels)))
-    for done, (timepoint, number) in enumerate(volumes, 1):
+    for count, (timepoint, number) in enumerate(volumes, 1):
         path = folder / name_volume(name, number, timepoint)
-        pair = simulate_volume(number, timepoint, shape, voxel_size, peak_photons, seed)
-        _write(folder / "truth" / name_truth(number, timepoint), pair[0])
-        _write(path, pair[1])
-        del pair  # or it would lie in memory while the next volume is made
-        each = (time.perf_counter() - begin) / done
-        left = each * (len(volumes) - done)
-        progress(f"{done}/{len(volumes)}  {path.name}  {each:.1f} s a volume, {left:.0f} s left")
+        truth, image = simulate_volume(number, timepoint, shape, voxel_size, peak_photons, seed)
+        _write(folder / "truth" / name_truth(number, timepoint), truth)
+        _write(path, image)
+        del truth, image  # or they would lie in memory while the next volume is made
+        seconds = (time.perf_counter() - begin) / count
+        rest = seconds * (len(volumes) - count)
+        progress(f"{count}/{len(volumes)}  {path.name}  {seconds:.1f} s a volume, {rest:.0f} s left")
 
 
 def simulate_volume(
@@ -91,7 +89,7 @@ def simulate_volume(
     peak_photons: float = 300.0,
     seed: int = 0,
 ) -> tuple[Array, Array]:
-    """Make one volume, from more of the scene than is kept: light from beyond the field leaks in.
+    """Make one volume (z, y, x), into which light from beyond the field leaks.
 
     Returns
     -------
@@ -102,13 +100,13 @@ def simulate_volume(
     """
     psf = model_image_psf(CHANNELS[channel], voxel_size)
     photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)
-    inner = tuple(slice(n // 2, n // 2 + kept) for n, kept in zip(psf.shape, shape, strict=True))
+    inner = tuple(slice(n // 2, n // 2 + size) for n, size in zip(psf.shape, shape, strict=True))
     truth = photons[inner].copy()
     return truth, expose_camera(blur_photons(photons, psf), np.random.default_rng([seed, 1, channel, timepoint]))
 
 
 def count_bytes(channels: int, timepoints: int, shape: Shape, psf_shape: Shape) -> int:
-    """Bytes that `simulate` writes: uint16 images and PSFs, float32 truth."""
+    """Return the bytes that `simulate_acquisition` writes: uint16 images and PSFs, float32 truth."""
     return channels * (timepoints * math.prod(shape) * 6 + math.prod(psf_shape) * 2)
 
 
@@ -136,22 +134,22 @@ def _check(
     peak_photons: float,
     seed: int,
 ) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise InputError(f"name: {name!r} does not do for file names; use letters, digits, - and _")
-    if not 1 <= channels <= len(CHANNELS):
-        raise InputError(f"channels: {channels} is not between 1 and {len(CHANNELS)}")
-    if not 1 <= timepoints <= 10_000:
-        raise InputError(f"timepoints: {timepoints} is not between 1 and 10000")
-    if min(shape) < 1:
-        raise InputError(f"shape: {shape} is no volume; give at least 1 voxel along z, y and x")
-    if min(psf_shape) < 8:
-        raise InputError(f"psf_shape: {psf_shape} holds no PSF; give at least 8 voxels along z, y and x")
-    if set(voxel_size) != set("zyx") or not all(0.01 <= size <= 10 for size in voxel_size.values()):
-        raise InputError(f"voxel_size: {dict(voxel_size)} is not z, y and x between 0.01 and 10 micrometre")
-    if not 0 < peak_photons <= 60_000:
-        raise InputError(f"peak_photons: {peak_photons} is not above 0 and at most 60000")
-    if seed < 0:
-        raise InputError(f"seed: {seed} is negative; give 0 or more")
+    has_sizes = set(voxel_size) == set("zyx") and all(0.01 <= size <= 10 for size in voxel_size.values())
+    checks = {
+        f"name: {name!r} does not do for file names; use letters, digits, - and _": re.fullmatch(
+            r"[A-Za-z0-9][A-Za-z0-9_-]*", name
+        ),
+        f"channels: {channels} is not between 1 and {len(CHANNELS)}": 1 <= channels <= len(CHANNELS),
+        f"timepoints: {timepoints} is not between 1 and 10000": 1 <= timepoints <= 10_000,
+        f"shape: {shape} is no volume; give at least 1 voxel along z, y and x": min(shape) >= 1,
+        f"psf_shape: {psf_shape} holds no PSF; give at least 8 voxels along z, y and x": min(psf_shape) >= 8,
+        f"voxel_size: {dict(voxel_size)} is not z, y and x between 0.01 and 10 micrometre": has_sizes,
+        f"peak_photons: {peak_photons} is not above 0 and at most 60000": 0 < peak_photons <= 60_000,
+        f"seed: {seed} is negative; give 0 or more": seed >= 0,
+    }
+    for sentence, is_valid in checks.items():
+        if not is_valid:
+            raise InputError(sentence)
 
 
 def _make_room(folder: Path, needed: int) -> None:
