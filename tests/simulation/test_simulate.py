@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
-from simulate import main
 
+from lightsheet.cli import main
 from lightsheet.simulation import simulate as sim
 from lightsheet.simulation.optics import blur_photons, model_image_psf
 from lightsheet.simulation.scene import CHANNELS, draw_scene
@@ -135,7 +135,7 @@ print(*peaks)
 
 
 def test_command_line_makes_an_acquisition(tmp_path, capsys):
-    assert main([str(tmp_path / "new" / "folder"), "--name", "ex6-2", "--seed", "4", *SMALL]) == 0
+    assert main(["simulate", str(tmp_path / "new" / "folder"), "--name", "ex6-2", "--seed", "4", *SMALL]) == 0
     (made,) = (tmp_path / "new" / "folder").glob("*.tif")
     assert made.name.startswith("ex6-2_CamA_ch0_CAM1_stack0000_488nm_")
     assert tifffile.imread(made).shape == (4, 12, 10)
@@ -159,7 +159,7 @@ def test_command_line_makes_an_acquisition(tmp_path, capsys):
 )
 def test_command_line_refuses_nonsense_with_a_sentence(tmp_path, capsys, arguments, named):
     folder = tmp_path / "new"
-    assert main([str(folder), *arguments]) == 2
+    assert main(["simulate", str(folder), *arguments]) == 2
     message = capsys.readouterr().err
     assert named in message
     assert message.count("\n") == 1
@@ -169,14 +169,14 @@ def test_command_line_refuses_nonsense_with_a_sentence(tmp_path, capsys, argumen
 @pytest.mark.parametrize("arguments", [[], ["folder", "--shape", "3", "4"], ["folder", "--channels", "two"]])
 def test_command_line_refuses_what_it_cannot_read(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(arguments)
+        main(["simulate", *arguments])
     assert stop.value.code == 2
     assert "usage" in capsys.readouterr().err
 
 
 def test_help_says_how_to_make_the_demo_and_the_reference_acquisition(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["--help"])
+        main(["simulate", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for part in ("data/demo", "--shape 201 1024 768", "566 GB", "default: 300"):
