@@ -1,8 +1,8 @@
-"""What Snakemake's main process does so that no SLURM job outlives its run.
+"""How Snakemake's main process makes sure that no SLURM job outlives its run.
 
 Snakemake cancels the jobs that it submitted upon Ctrl-C; not upon SIGTERM, not while its plugin asks after them, and
-it knows nothing of Dask workers. All jobs of a run carry its label in their names, so the queue itself says what is
-left.
+it knows nothing of Dask workers. All jobs of a run carry its label in their names, so the queue itself says which
+are left.
 """
 
 import argparse
@@ -26,39 +26,32 @@ from lightsheet.run import Jobs
 from lightsheet.workflow.slurm_plugin import prepare_plugin
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-"""Which shall end a run as Ctrl-C does."""
+"""Signals that end a run as Ctrl-C does."""
 
 SWEEP_SECONDS = 2.0
+LEAVE_SECONDS = 30.0
 GRACE_SECONDS = 5.0
-"""Ctrl-C in a terminal reaches jobs on this machine too; those that live on after so long are told to end."""
+"""Ctrl-C in a terminal reaches jobs on this machine too; those that live on after this time are terminated."""
 
 SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
-LEAVE_SECONDS = 30.0
+"""In the command line of a job on this machine."""
 
 
 def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
-    """Get ready before the first job: called when Snakemake holds the lock and has something to do.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-        As the Snakefile has it.
-    jobs : Jobs
-        Of this run.
-    """
+    """Prepare Snakemake's `workflow` before its first job, when it holds the lock and has something to do."""
     if workflow.local_exec and jobs.dask_cluster == "local":
         return  # where there is no cluster, SLURM's commands may take a minute to say so
     label = label_jobs(jobs.run.results.folder)
-    if left := cancel_jobs(label, LEAVE_SECONDS):
-        logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(left)}")
+    if ids := cancel_jobs(label, LEAVE_SECONDS):
+        logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(ids)}")
     atexit.register(cancel_jobs, label)
     _sweep_upon_cancel(workflow.scheduler, label)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job would ignore it
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
-    if found := find_jobqueue_file():
-        os.environ.setdefault(JOBQUEUE, str(found))
+    if path := find_jobqueue_file():
+        os.environ.setdefault(JOBQUEUE, str(path))
     if hasattr(workflow.executor_settings, "jobname_prefix"):
         prepare_plugin(workflow.scheduler._executor, label, jobs.run.results.folder / "logs" / "slurm")
 
@@ -82,7 +75,7 @@ def _sweep_upon_cancel(scheduler: Any, label: str) -> None:
 
     def sweep_and_cancel() -> None:
         _ignore([signal.SIGINT, *SIGNALS])
-        threading.Thread(target=_clear, args=(label,), daemon=True).start()
+        threading.Thread(target=_sweep, args=(label,), daemon=True).start()
         cancel()
         if local:
             local.shutdown()  # else Snakemake would not wait for jobs on this machine, and stumble over them
@@ -90,8 +83,8 @@ def _sweep_upon_cancel(scheduler: Any, label: str) -> None:
     scheduler._executor.cancel = sweep_and_cancel
 
 
-def _clear(label: str) -> None:
-    """Cancel what there is of the run's jobs until this process ends."""
+def _sweep(label: str) -> None:
+    """Cancel the run's jobs again and again until this process ends: some may be submitted meanwhile."""
     logger.warning("Stopping: the SLURM jobs of this run are cancelled.")
     cancel_jobs(label)
     time.sleep(GRACE_SECONDS)
@@ -105,12 +98,12 @@ def _clear(label: str) -> None:
 
 
 def find_jobqueue_file() -> Path | None:
-    """Return the jobqueue.yaml beside the profile in use, if there is one; found as Snakemake finds the profile."""
+    """Return the jobqueue.yaml beside the profile in use, found as Snakemake finds it; None if there is none."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--profile", action="append")
-    named = parser.parse_known_args()[0].profile or [os.environ.get("SNAKEMAKE_PROFILE") or "none"]
-    for profile in reversed(named):
-        found = get_profile_dir(profile)
-        if found and (place := Path(found[0], "jobqueue.yaml")).is_file():
-            return place.absolute()
+    profiles = parser.parse_known_args()[0].profile or [os.environ.get("SNAKEMAKE_PROFILE") or "none"]
+    for profile in reversed(profiles):
+        folders = get_profile_dir(profile)
+        if folders and (path := Path(folders[0], "jobqueue.yaml")).is_file():
+            return path.absolute()
     return None

@@ -14,15 +14,15 @@ DETAIL = re.compile(r"^    (jobid|wildcards|resources|log): (.*)$", re.MULTILINE
 ENDED = re.compile(r"SLURM-job '(\S+)' failed.*SLURM status is: '(\w+)'")
 REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
 ERROR = re.compile(r"^\d{4}-\S+ \S+ ERROR (.*)$", re.MULTILINE)
-"""As `lightsheet.system.log` writes it."""
+"""A line of our own logs, see `log_job`."""
 
-MORE = {"OUT_OF_MEMORY": "mem_mb", "TIMEOUT": "runtime"}
-"""What to ask more of."""
+REMEDIES = {"OUT_OF_MEMORY": "mem_mb", "TIMEOUT": "runtime"}
+"""The resource of which a job had too little, by SLURM's state."""
 
 
 @dataclass(frozen=True)
-class _Try:
-    """One attempt at a job of Snakemake's: what its log says at the start and at the failure."""
+class _Attempt:
+    """A failed attempt at a job of Snakemake's: what its log says at the start and at the failure."""
 
     rule: str
     start: dict[str, str]
@@ -31,55 +31,49 @@ class _Try:
 
 
 def list_failures(logs: Iterable[str]) -> list[str]:
-    """Tell of each SLURM job that failed, unless a later attempt succeeded.
+    """Return a sentence for each SLURM job that failed, unless a later attempt succeeded.
 
-    Parameters
-    ----------
-    logs : iterable of str
-        Snakemake's log files of this run, of which there is one.
-
-    Returns
-    -------
-    list of str
-        A sentence for each: rule, wildcards, how the last attempt ended, where its logs are, what may help.
+    It says rule, wildcards, how the last attempt ended, where its logs are, and what may help. `logs` are the log
+    files that Snakemake names when a run ends.
     """
     text = "".join(Path(log).read_text(errors="replace") for log in logs)
     finished = set(FINISHED.findall(text))
-    found = (_sentence(tries) for job, tries in _failed(text).items() if job not in finished)
-    return [sentence for sentence in found if sentence]
+    sentences = (_describe(attempts) for job, attempts in _read_attempts(text).items() if job not in finished)
+    return [sentence for sentence in sentences if sentence]
 
 
-def _failed(text: str) -> dict[str, list[_Try]]:
+def _read_attempts(text: str) -> dict[str, list[_Attempt]]:
     """Return the failed attempts by Snakemake's number of the job."""
-    started = {}
+    jobs = {}
     for rule, block in STARTED.findall(text):
         details = dict(DETAIL.findall(block))
-        started[details["jobid"]] = rule, details
-    failed: dict[str, list[_Try]] = {}
+        jobs[details["jobid"]] = rule, details
+    attempts: dict[str, list[_Attempt]] = {}
     for block in FAILED.findall(text):
         details = dict(DETAIL.findall(block))
-        if (job := details.get("jobid", "")) in started:
-            failed.setdefault(job, []).append(_Try(*started[job], details, block))
-    return failed
+        if (job := details.get("jobid", "")) in jobs:
+            attempts.setdefault(job, []).append(_Attempt(*jobs[job], details, block))
+    return attempts
 
 
-def _sentence(tries: list[_Try]) -> str | None:
-    last = tries[-1]
-    what = " ".join(filter(None, (last.rule, last.start.get("wildcards"))))
-    if refused := REFUSED.search(last.message):
-        return f"{what}: SLURM did not take the job: {' '.join(refused[1].split())}"
-    if not (ended := ENDED.search(last.message)):
+def _describe(attempts: list[_Attempt]) -> str | None:
+    last = attempts[-1]
+    subject = " ".join(filter(None, (last.rule, last.start.get("wildcards"))))
+    if refusal := REFUSED.search(last.message):
+        return f"{subject}: SLURM did not take the job: {' '.join(refusal[1].split())}"
+    if not (end := ENDED.search(last.message)):
         return None
     logs = last.end["log"].removesuffix(" (check log file(s) for error details)").split(", ")
-    job = explain_end(SlurmJob(ended[1], "", ended[2], "", ""), Path(logs[-1]))
-    times = f", tried {len(tries)} times" if len(tries) > 1 else ""
-    said = f"{what}{times}: SLURM {job.words}{_last_error(Path(logs[0]))}; see {' and '.join(logs)}"
-    if (name := MORE.get(job.state)) and (had := re.search(rf"\b{name}=(\d+)", last.start["resources"])):
-        said += f"; to give it more: --set-resources {last.rule}:{name}={2 * int(had[1])}"
-    return said
+    job = explain_end(SlurmJob(end[1], "", end[2], "", ""), Path(logs[-1]))
+    times = f", tried {len(attempts)} times" if len(attempts) > 1 else ""
+    sentence = f"{subject}{times}: SLURM {job.words}{_quote_last_error(Path(logs[0]))}; see {' and '.join(logs)}"
+    resource = REMEDIES.get(job.state)
+    if resource and (amount := re.search(rf"\b{resource}=(\d+)", last.start["resources"])):
+        sentence += f"; to give it more: --set-resources {last.rule}:{resource}={2 * int(amount[1])}"
+    return sentence
 
 
-def _last_error(log: Path) -> str:
+def _quote_last_error(log: Path) -> str:
     """Quote the last error of a job's own log, if it had time to write one."""
     errors = ERROR.findall(log.read_text(errors="replace")) if log.exists() else []
     return f"; its log says: {errors[-1]}" if errors else ""

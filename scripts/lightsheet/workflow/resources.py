@@ -1,44 +1,24 @@
-"""What the jobs of each rule ask for: cores, memory and time, from the size of the volumes and where Dask workers are.
-
-The only other file that knows Snakemake is `lightsheet.workflow.clean_end`.
-"""
+"""Resources as Snakemake's command line and profile give them: where Dask workers run; cores, memory, time of jobs."""
 
 from typing import Any
 
-from lightsheet.run import Run
-from lightsheet.run.jobs import RULES, SLURM_CORES, Jobs
+from lightsheet.run import RULES, SLURM_CORES, Jobs, Run
 
 
 def read_jobs(run: Run, workflow: Any) -> Jobs:
-    """Read from Snakemake where Dask workers shall be, and how many cores a job may use.
-
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    workflow : snakemake.workflow.Workflow
-        As the Snakefile has it.
-    """
+    """Read from Snakemake's `workflow` where a run's Dask workers shall be, and how many cores a job may use."""
     # Snakemake that submits SLURM jobs knows no number of cores, and inside a job it knows the whole machine's.
-    here = workflow.nodes is None and workflow.is_main_process
+    runs_jobs_here = workflow.nodes is None and workflow.is_main_process
     return Jobs(
         run,
-        str(_given(workflow, "dask_cluster", "local")),
-        int(_given(workflow, "dask_workers", 1)),
-        workflow.cores if here else SLURM_CORES,
+        str(_read_resource(workflow, "dask_cluster", "local")),
+        int(_read_resource(workflow, "dask_workers", 1)),
+        workflow.cores if runs_jobs_here else SLURM_CORES,
     )
 
 
 def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
-    """Read from Snakemake what `lightsheet.planning.site.describe_place` needs to know, besides the run.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-        As the Snakefile has it.
-    jobs : Jobs
-        Of this run.
-    """
+    """Read from Snakemake's `workflow` the arguments of `describe_place`, besides the run."""
     settings = workflow.resource_settings
     default, threads = settings.default_resources or {}, settings.overwrite_threads
     partition = {"slurm_partition": default["slurm_partition"]} if "slurm_partition" in default else {}
@@ -48,21 +28,21 @@ def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
         "workers": jobs.dask_workers,
         "cores": jobs.cores,
         "slurm_jobs": workflow.nodes,
-        "threads": {rule: int(n) for rule in RULES if (n := str(_raw(threads.get(rule)))).isdecimal()},
-        "resources": {rule: {key: str(_raw(value)) for key, value in of.items()} for rule, of in resources.items()},
+        "threads": {rule: int(n) for rule in RULES if (n := str(_unwrap(threads.get(rule)))).isdecimal()},
+        "resources": {rule: {key: str(_unwrap(value)) for key, value in of.items()} for rule, of in resources.items()},
     }
 
 
-def _given(workflow: Any, name: str, default: str | int) -> str | int:
-    """Return a resource of `deconvolve` as the command line or the profile gives it."""
+def _read_resource(workflow: Any, name: str, default: str | int) -> str | int:
+    """Return a resource of `deconvolve`: from the command line or the profile, or else the default."""
     settings = workflow.resource_settings
-    for given in (settings.overwrite_resources.get("deconvolve"), settings.default_resources):
-        if given and name in given:
-            value: str | int = _raw(given[name])
+    for resources in (settings.overwrite_resources.get("deconvolve"), settings.default_resources):
+        if resources and name in resources:
+            value: str | int = _unwrap(resources[name])
             return value
     return default
 
 
-def _raw(value: Any) -> Any:
-    """Return a value as it was given: Snakemake wraps it, and an expression is not worked out without a job."""
+def _unwrap(value: Any) -> Any:
+    """Return a value as the user wrote it: Snakemake wraps it, and evaluates no expression without a job."""
     return getattr(value, "raw", value)

@@ -1,4 +1,4 @@
-"""What Snakemake's SLURM plugin (2.8) does otherwise than a run needs, set right on its executor."""
+"""Corrections to Snakemake's SLURM plugin (2.8), set on its executor: names, how often it asks, jobs it overlooks."""
 
 import asyncio
 import time
@@ -11,20 +11,13 @@ from lightsheet.cluster import NoAnswerError, SlurmJob, list_jobs, recall_job
 
 CHECK_SECONDS = 0.5
 DOUBTS = 3
-"""How often a job must be found ended before the plugin is believed to have missed it."""
+"""How often in a row a job must be over before the plugin is believed to have missed it."""
 
 
 def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
-    """Set the plugin right, before it submits its first job.
+    """Correct the plugin before it submits its first job.
 
-    Parameters
-    ----------
-    executor : snakemake_executor_plugin_slurm.Executor
-        Of this run.
-    label : str
-        What the names of its jobs begin with, unless the user said otherwise.
-    logs : Path
-        Where their logs go, unless the user said otherwise.
+    Jobs' names begin with `label` and their logs go to `logs`, unless the user said otherwise.
     """
     settings = executor.workflow.executor_settings
     if not settings.jobname_prefix:
@@ -36,17 +29,10 @@ def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
 
 
 def hurry_plugin(executor: Any, longest: float) -> None:
-    """Let the plugin ask after its jobs often enough, and end at once when the run does.
+    """Let the plugin ask after its jobs at least every `longest` seconds, and end at once when the run does.
 
     It would ask ever more rarely, every three minutes in the end; a SLURM that forgets jobs sooner would make it
     wait for ever, and Ctrl-C would take as long.
-
-    Parameters
-    ----------
-    executor : snakemake_executor_plugin_slurm.Executor
-        Of this run.
-    longest : float
-        Seconds between two questions, at most.
     """
 
     async def sleep() -> None:
@@ -58,33 +44,31 @@ def hurry_plugin(executor: Any, longest: float) -> None:
 
 
 def watch_jobs(executor: Any) -> None:
-    """Settle the jobs for which the plugin would wait for ever.
+    """Report the end of jobs for which the plugin would wait for ever.
 
     Preempted or lost with their node, and not put back into the queue; or ended while SLURM did not answer for so
     long that `squeue` has forgotten them.
-
-    Parameters
-    ----------
-    executor : snakemake_executor_plugin_slurm.Executor
-        Of this run.
     """
-    ask, doubts = executor.check_active_jobs, Counter[str]()
+    check_active_jobs, doubts = executor.check_active_jobs, Counter[str]()
 
     async def check(active: list[Any]) -> AsyncIterator[Any]:
-        waiting = [info async for info in ask(active)]
-        ended = _ended(executor.run_uuid, {info.external_jobid for info in waiting})
+        waiting = [info async for info in check_active_jobs(active)]
+        ended = _list_ended(executor.run_uuid, {info.external_jobid for info in waiting})
         for info in waiting:
             job = ended.get(info.external_jobid)
-            doubts[info.external_jobid] += 1 if job else -doubts[info.external_jobid]
+            if job:
+                doubts[job.id] += 1
+            else:
+                doubts[info.external_jobid] = 0
             if job and doubts[job.id] >= DOUBTS:
-                _settle(executor, info, job if job.state != "UNKNOWN" else recall_job(job.id))
+                _report(executor, info, job if job.state != "UNKNOWN" else recall_job(job.id))
             else:
                 yield info
 
     executor.check_active_jobs = check
 
 
-def _ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
+def _list_ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
     """Return those jobs of that name which are over, or unknown to squeue; none if it does not answer."""
     if not ids:
         return {}
@@ -97,8 +81,8 @@ def _ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
     return {job.id: job for job in jobs if job.is_over}
 
 
-def _settle(executor: Any, info: Any, job: SlurmJob) -> None:
-    """Tell Snakemake how a job ended, in the plugin's words, which `lightsheet.workflow.failures` reads."""
+def _report(executor: Any, info: Any, job: SlurmJob) -> None:
+    """Tell Snakemake how a job ended, in the plugin's words, which `list_failures` reads."""
     if job.state == "COMPLETED":
         executor.report_job_success(info)
     else:
