@@ -15,9 +15,9 @@ import tifffile
 from scipy.signal import fftconvolve
 
 from lightsheet.deconvolution import engines, gpu
-from lightsheet.planning import measure as measure_module, peak_memory, pilot, scratch, sweep
-from lightsheet.planning.measure import _suggestion
-from lightsheet.planning.trials import Trials
+from lightsheet.planning import measure as measure_module, peak_memory, pilot, sweep
+from lightsheet.planning.measure import find_suggestion
+from lightsheet.planning.trials import Trials, choose_sweep, remark_on_sweep
 from lightsheet.psf import preparation
 from lightsheet.psf.measure import save_psf
 from lightsheet.run import config
@@ -58,21 +58,20 @@ def ask(run: Run, **asked: Any) -> Run:
     return dataclasses.replace(run, config={**run.config, "pilot": {**run.config["pilot"], **asked}})
 
 
-def measure(run: Run, seen: Callable[[Path], None] = lambda _: None) -> tuple[dict[str, Any], Any]:
+def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[dict[str, Any], Any]:
     """Measure without Dask, the first channel alone."""
     plan = sweep.plan_pilot(run)
     plan["channels"] = {CHANNEL: plan["channels"][CHANNEL]}
 
-    def each(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], what: str) -> None:
-        assert function.__name__ in what
+    def call(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], action: str) -> None:
+        assert function.__name__ in action
         for task in tasks.values():
             function(**task)
-            seen(task["place"].folder)
+            look(task["trial"].scratch.folder)
 
-    with scratch.make_scratch(run.results) as place:
-        trials = Trials(run.results, place, plan, sweep.plan_layouts(run), each, 1, None)
-        found = trials.measure()
-        return found[CHANNEL], trials.pictures(found)
+    with pilot.make_scratch(run.results) as scratch:
+        channels, pictures = Trials(run.results, scratch, plan, sweep.plan_layouts(run), call, 1, None).measure()
+        return channels[CHANNEL], pictures
 
 
 def volume(run: Run, timepoint: int) -> np.ndarray:
@@ -153,9 +152,9 @@ def test_a_killed_pilot_leaves_nothing_for_the_next(planned: Run) -> None:
     files.write_text(left, "from a pilot that was killed")
 
     def fail() -> None:
-        with scratch.make_scratch(planned.results) as place:
-            assert list(place.folder.iterdir()) == []
-            files.write_text(place.numbers, "half a pilot")
+        with pilot.make_scratch(planned.results) as scratch:
+            assert list(scratch.folder.iterdir()) == []
+            files.write_text(scratch.folder / "measured" / "x.json", "half a pilot")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -171,27 +170,26 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
     blurred = fftconvolve(truth, spread / spread.sum(), mode="same").clip(0)
     raw = (100 + rng.poisson(blurred + 5)).astype(np.uint16)
     settings = {"engine": "cpu", "boundary": "extended", "acceleration": "heavy-ball", "background": 100}
-    found, reason = _suggestion(raw, spread, settings, 1)
+    found, reason = find_suggestion(raw, spread, settings, 1)
     assert found == engines.resolve_iterations(
         np.maximum(raw - np.float32(100), 0), spread, acceleration="heavy-ball", threads=1
     )
     assert f"more than {found} iterations would fit noise" in reason
-    again, borrowed = _suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
+    again, borrowed = find_suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
     assert again == found
     assert "told with boundary: extended" in borrowed
     smooth = np.full((12, 24, 24), 100, np.uint16) + blurred.astype(np.uint16)
-    none, why = _suggestion(smooth, spread, settings, 1)
+    none, why = find_suggestion(smooth, spread, settings, 1)
     assert none is None or none > found
     assert why
 
 
 def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
-    plan = sweep.plan_pilot(ask(planned, iterations=[1, 30]))
-    trials = Trials(planned.results, scratch.PilotResults(Path("x")), plan, {}, lambda *_: None, 1, None)
-    assert trials._sweep(7) == [1, 2, 7, 30]
-    assert trials._sweep(31) == trials._sweep(None) == [1, 2, 30]
-    assert trials._remark(7) == trials._remark(None) == ""
-    assert "30 are the most that were tried" in trials._remark(31)
+    iterations = sweep.plan_pilot(ask(planned, iterations=[1, 30]))["iterations"]
+    assert choose_sweep(iterations, 7) == [1, 2, 7, 30]
+    assert choose_sweep(iterations, 31) == choose_sweep(iterations, None) == [1, 2, 30]
+    assert remark_on_sweep(iterations, 7) == remark_on_sweep(iterations, None) == ""
+    assert "30 are the most that were tried" in remark_on_sweep(iterations, 31)
 
 
 def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:

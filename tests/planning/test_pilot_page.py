@@ -109,7 +109,7 @@ def test_all_pictures_share_black_and_white(tmp_path: Path, found: dict[str, Any
 
 
 def test_curves_stand_on_a_logarithmic_axis_and_break_where_there_is_no_value() -> None:
-    chart = pilot_page._chart([{1: 0.5, 10: 0.25, 100: None}, {1: 0.5}], [10, None], 100, 0.4)
+    chart = pilot_page._plan_chart([{1: 0.5, 10: 0.25, 100: None}, {1: 0.5}], [10, None], 100, 0.4)
     ((first, second),) = chart["curves"][0]
     assert (first[0], second[0]) == (0, 50)
     assert first[1] < second[1]
@@ -119,9 +119,9 @@ def test_curves_stand_on_a_logarithmic_axis_and_break_where_there_is_no_value() 
 
 
 def test_labels_that_would_touch_are_left_out_and_one_alone_is_in_the_middle() -> None:
-    chart = pilot_page._chart([{1: 0.5, 35: 0.3, 40: 0.3}], [None], 1, None)
+    chart = pilot_page._plan_chart([{1: 0.5, 35: 0.3, 40: 0.3}], [None], 1, None)
     assert [count for _, count in chart["counts"]] == [1, 35]
-    assert pilot_page._chart([{10: None}], [None], 1, None)["counts"] == [(50, 10)]
+    assert pilot_page._plan_chart([{10: None}], [None], 1, None)["counts"] == [(50, 10)]
 
 
 def test_a_volume_all_below_its_background_is_black(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:

@@ -1,22 +1,22 @@
-"""The pilot, on a worker: ingest, suggestion and deconvolution of one volume by the run's own functions, measured.
+"""The pilot on a worker: one volume is ingested and deconvolved by the run's own functions, and that is measured.
 
-Each function leaves what it found in the pilot's scratch folder. No result stays there: of each, some planes are kept.
+No result is kept: each function writes its numbers, and some planes of the volume, into the pilot's scratch folder.
 """
 
-import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
 import zarr
 
 from lightsheet.deconvolution import find_brightest_part, resolve_iterations, try_engine
-from lightsheet.planning.peak_memory import Peak, watch_peak
-from lightsheet.planning.scratch import PilotResults
+from lightsheet.planning.peak_memory import watch_peak
 from lightsheet.processing import (
     deconvolve_volume,
     estimate_background,
@@ -25,92 +25,88 @@ from lightsheet.processing import (
     subtract_background,
 )
 from lightsheet.sources import Tiles, open_mosaic, read_stack
-from lightsheet.store import Record, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
+from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
 from lightsheet.system import InputError, write_json, write_whole
 from lightsheet.viewing import find_spot, keep_pictures, locate_planes
 
-BORROWED = (
+REPLICATE_REMARK = (
     " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "
     "replicate too, where it ends within 7 % of the least error)"
 )
 """Of 30 to 1000 photons, plain and with heavy-ball momentum, measured as benchmarks/quality.py does."""
 
-ALONE = Lock()
-"""Of a worker that has several volumes at a time: measured one by one, for they share its memory."""
+MEMORY_LOCK = Lock()
+"""A worker that has several volumes at a time measures one by one, because they share its memory."""
 
 
-def measure_ingest(
-    place: PilotResults,
-    key: VolumeKey,
-    tiles: Tiles,
-    plan: Mapping[str, Any],
-    layout: StoreLayout,
-    threads: int,
-) -> None:
-    """Ingest a volume, or a crop of it, which is written as a TIFF first; prove its shards; find what to show.
+class Trial(NamedTuple):
+    """Something to measure of a raw volume: where it is, or will be, ingested, and a name for the files about it."""
 
-    Parameters
-    ----------
-    place : Scratch
-        Where to; its `numbers` become `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot`
-        (z, y, x) that is shown.
-    key : VolumeKey
-        The raw volume.
-    tiles : Tiles
-        Where its pixels are.
-    plan : mapping
-        What `lightsheet.planning.sweep.plan_pilot` returned.
-    layout : Layout
-        Of what is ingested.
-    threads : int
-        How many chunks are encoded at a time.
+    scratch: Results
+    volume: VolumeKey
+    name: str
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or the disk does not return what was written.
+    @property
+    def numbers(self) -> Path:
+        """What was measured, JSON."""
+        return self.scratch.folder / "measured" / f"{self.name}.json"
+
+    @property
+    def planes(self) -> Path:
+        """What is shown: planes `xy` (y, x) and `xz` (z, x), float32 counts."""
+        return self.scratch.folder / "measured" / f"{self.name}.npz"
+
+    def read_raw(self, threads: int) -> np.ndarray:
+        """Read the ingested volume (z, y, x)."""
+        return read_volume(self.scratch.work("raw", self.volume.channel), self.volume.timepoint, threads)
+
+
+def measure_ingest(trial: Trial, tiles: Tiles, plan: Mapping[str, Any], layout: StoreLayout, threads: int) -> None:
+    """Ingest a volume, or a crop of it that is written as a TIFF first; check its shards; find what to show.
+
+    Writes `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot` (z, y, x) that is shown.
     """
     shape = layout.levels[0].shape
     if shape != tuple(plan["volume"]):
-        tiles = [((0, 0, 0), [(str(_crop(place.folder / "crops" / f"{key.channel}.tif", tiles, plan)), None)])]
-    record = ingest_volume(place, key, tiles, layout, threads)
+        path = trial.scratch.folder / "crops" / f"{trial.volume.channel}.tif"
+        _write_crop(path, tiles, plan)
+        tiles = [((0, 0, 0), [(str(path), None)])]
+    record = ingest_volume(trial.scratch, trial.volume, tiles, layout, threads)
     seconds: dict[str, float] = {}
     with time_stage(seconds, "check"):
-        _prove(place, key, record["shards"], layout)
-    raw = read_volume(place.work("raw", key.channel), key.timepoint, threads)
+        _check_shards(trial, record["shards"], layout)
+    raw = trial.read_raw(threads)
     spot = find_spot(raw)
-    keep_pictures(
-        place.planes, {name: raw[where] for name, where in locate_planes(shape, spot, plan["voxel_size"]).items()}
-    )
-    found = {
+    planes = locate_planes(shape, spot, plan["voxel_size"])
+    keep_pictures(trial.planes, {name: raw[index] for name, index in planes.items()})
+    numbers = {
         "seconds": record["seconds"]["ingest"],
-        "read_bytes": sum(map(_bytes_read, record["sources"])),
+        "read_bytes": sum(map(_count_bytes_read, record["sources"])),
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
         "check_seconds": round(seconds["check"], 4),
         "spot": spot,
     }
-    write_json(place.numbers, found)
+    write_json(trial.numbers, numbers)
 
 
-def _crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> Path:
+def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
     z, y, x = (slice(*span) for span in plan["region"])
     with open_mosaic(tiles, plan["volume"], plan["dtype"]) as volume:
         pixels = volume[z, y][:, :, x]
     with write_whole(path) as part:
         tifffile.imwrite(part, pixels, photometric="minisblack", metadata={"axes": "ZYX"})
-    return path
 
 
-def _prove(place: PilotResults, key: VolumeKey, written: Sequence[Mapping[str, Any]], layout: StoreLayout) -> None:
+def _check_shards(trial: Trial, shards: Sequence[Mapping[str, Any]], layout: StoreLayout) -> None:
     """Read shards and compare them with their digests, as consolidation does."""
-    for shard, level in zip(written, layout.levels, strict=True):
-        path = place.shard(key, shard["level"])
+    for shard, level in zip(shards, layout.levels, strict=True):
+        path = trial.scratch.shard(trial.volume, shard["level"])
         chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
         if fault := find_fault(path, chunks, shard["bytes"], shard["blake3"]):
             raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
 
 
-def _bytes_read(source: Mapping[str, Any]) -> int:
+def _count_bytes_read(source: Mapping[str, Any]) -> int:
     """Return the bytes of a file, or the share of the pages that are the volume's."""
     pages = source.get("pages")
     share = len(range(*pages[:3])) / pages[3] if pages and len(pages) > 3 else 1.0
@@ -118,48 +114,33 @@ def _bytes_read(source: Mapping[str, Any]) -> int:
     return round(size * share)
 
 
-def suggest_iterations(
-    place: PilotResults, key: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int
-) -> None:
-    """Find out how many iterations of a method the volume bears.
-
-    Parameters
-    ----------
-    place : Scratch
-        Where the volume is ingested; its `numbers` become `suggested`, a number or None, and the `reason`.
-    key : VolumeKey
-        The raw volume.
-    psf : Path
-        The PSF used.
-    settings : mapping
-        As `lightsheet.processing.deconvolve.deconvolve_volume` wants them, without `iterations`.
-    threads : int
-        Cores to use.
-    """
-    raw = read_volume(place.work("raw", key.channel), key.timepoint, threads)
-    suggested, reason = _suggestion(raw, read_stack(psf), settings, threads)
-    write_json(place.numbers, {"suggested": suggested, "reason": reason})
+def suggest_iterations(trial: Trial, psf: Path, settings: Mapping[str, Any], threads: int) -> None:
+    """Write how many iterations of a method the volume bears: `suggested`, a number or None, and the `reason`."""
+    iterations, reason = find_suggestion(trial.read_raw(threads), read_stack(psf), settings, threads)
+    write_json(trial.numbers, {"suggested": iterations, "reason": reason})
 
 
-def _suggestion(raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int) -> tuple[int | None, str]:
+def find_suggestion(
+    raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int
+) -> tuple[int | None, str]:
+    """Return the iterations that a volume (z, y, x) bears, or None, and the reason in words."""
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)
     part = subtract_background(find_brightest_part(raw), background)
     try:
-        found = resolve_iterations(part, psf, acceleration=settings["acceleration"], threads=threads)
+        iterations = resolve_iterations(part, psf, acceleration=settings["acceleration"], threads=threads)
     except InputError as error:
         return None, str(error).removeprefix("iterations: ")
     reason = (
         "a tenth of the voxels of the brightest part was held out, and how well they are predicted tells that more "
-        f"than {found} iterations would fit noise"
+        f"than {iterations} iterations would fit noise"
     )
-    return found, reason + ("" if settings["boundary"] == "extended" else BORROWED)
+    return iterations, reason + ("" if settings["boundary"] == "extended" else REPLICATE_REMARK)
 
 
 def measure_deconvolution(
-    place: PilotResults,
-    key: VolumeKey,
+    trial: Trial,
     psf: Path,
     settings: Mapping[str, Any],
     layout: StoreLayout,
@@ -168,72 +149,33 @@ def measure_deconvolution(
     threads: int,
     memory: int | None,
 ) -> None:
-    """Deconvolve the ingested volume as a run would, keep some planes and numbers, and remove the result.
-
-    Parameters
-    ----------
-    place : Scratch
-        Where the volume is ingested; its `numbers` become what `run_pilot` says of one run, and `host`,
-        `slurm_job` and the `background` (counts).
-    key : VolumeKey
-        The deconvolved volume.
-    psf, settings, layout, threads, memory
-        See `lightsheet.processing.deconvolve.deconvolve_volume`.
-    spot : sequence of int
-        (z, y, x) through which the planes go.
-    voxel_size : mapping
-        Micrometre along `z`, `y` and `x`.
-    """
-
-    def once(settings: Mapping[str, Any]) -> Record:
-        return deconvolve_volume(place, key, psf, settings, layout, "pilot", threads, memory)
-
-    with ALONE:
-        _remove(place, key)  # what a lost worker left
-        try:
-            try_engine(settings["engine"])
-            if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
-                once({**settings, "iterations": 1})
-                _remove(place, key)
-            with watch_peak(settings["engine"]) as used:
-                record = once(settings)
-            _keep(place, key, settings, spot, voxel_size)
-        finally:
-            _remove(place, key)
-    write_json(place.numbers, _numbers(record, used))
-
-
-def _keep(
-    place: PilotResults,
-    key: VolumeKey,
-    settings: Mapping[str, Any],
-    spot: Sequence[int],
-    voxel_size: Mapping[str, float],
-) -> None:
-    """Keep the planes of a result that are shown, in counts."""
-    array = zarr.open_array(place.work("result", key.channel) / "0", mode="r")
-    scale = find_stored_per_count(settings)
-    shown = locate_planes(array.shape[1:], spot, voxel_size).items()
-    keep_pictures(place.planes, {name: np.divide(array[key.timepoint, *where], scale) for name, where in shown})
-
-
-def _remove(place: PilotResults, key: VolumeKey) -> None:
-    """Remove the result, and the record that says it is done."""
-    shutil.rmtree(place.work("result", key.channel), ignore_errors=True)
-    place.record(key).unlink(missing_ok=True)
-
-
-def _numbers(record: Record, used: Peak) -> dict[str, Any]:
-    statistics = record["statistics"]
-    return {
-        "iterations": statistics["iterations"],
-        "seconds": record["seconds"],
+    """Deconvolve the ingested volume as a run would; keep planes through the `spot` (z, y, x), and the numbers."""
+    volume, raw = trial.volume._replace(kind="result"), trial.scratch.work("raw", trial.volume.channel)
+    with MEMORY_LOCK:
+        try_engine(settings["engine"])
+        if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
+            with _make_results(trial) as results:
+                once = {**settings, "iterations": 1}
+                deconvolve_volume(results, volume, psf, once, layout, "pilot", threads, memory, raw)
+        with _make_results(trial) as results:
+            with watch_peak(settings["engine"]) as peak:
+                record = deconvolve_volume(results, volume, psf, settings, layout, "pilot", threads, memory, raw)
+            array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
+            planes, scale = locate_planes(array.shape[1:], spot, voxel_size), find_stored_per_count(settings)
+            counts = {name: np.divide(array[volume.timepoint, *index], scale) for name, index in planes.items()}
+            keep_pictures(trial.planes, counts)
+    numbers = {
+        **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
+        **{key: record[key] for key in ("seconds", "host", "slurm_job")},
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
-        "memory_bytes": used.host,
-        "gpu_memory_bytes": used.gpu,
-        "residual": statistics["residual"],
-        "resolution_voxels": statistics["resolution_voxels"],
-        "background": statistics["background"],
-        "host": record["host"],
-        "slurm_job": record["slurm_job"],
+        "memory_bytes": peak.host,
+        "gpu_memory_bytes": peak.gpu,
     }
+    write_json(trial.numbers, numbers)
+
+
+@contextmanager
+def _make_results(trial: Trial) -> Iterator[Results]:
+    """Make a folder for one deconvolution, and remove it: workers do several of a volume at a time."""
+    with tempfile.TemporaryDirectory(dir=trial.scratch.folder, ignore_cleanup_errors=True) as folder:
+        yield Results(Path(folder))

@@ -25,32 +25,21 @@ class Peak:
 
 @contextmanager
 def watch_peak(engine: str) -> Iterator[Peak]:
-    """Find out how much memory this process has at most during the block, all that it holds already included.
+    """Measure how much memory this process has at most during the block, all that it holds already included.
 
-    Parameters
-    ----------
-    engine : str
-        One of `ENGINES`: `itk` works in a process of its own, whose peak is added; of `gpu`
-        that is told too what CuPy has of the device.
-
-    Yields
-    ------
-    Peak
-        Filled in at the end. Where Linux does not let this process forget earlier peaks, they count too.
+    The peak of the process that `itk` works in is added, and of `gpu` what CuPy has of the device. Where Linux does not
+    let this process forget earlier peaks, they count too.
     """
-    peak, pool = Peak(), _pool() if engine == "gpu" else None
+    peak = Peak()
+    pool: Any = import_module("cupy").get_default_memory_pool() if engine == "gpu" else None
     if pool:
         pool.free_all_blocks()
     with suppress(OSError):
         CLEAR.write_text(RESET_PEAK, encoding="ascii")
     yield peak
     if sys.platform == "linux":
-        own = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="ascii"))
+        high_water_mark = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="ascii"))
         child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if engine == "itk" else 0
-        peak.host = 1024 * (int(own[1]) + child) if own else None
+        peak.host = 1024 * (int(high_water_mark[1]) + child) if high_water_mark else None
     if pool:
         peak.gpu = int(pool.total_bytes())
-
-
-def _pool() -> Any:
-    return import_module("cupy").get_default_memory_pool()

@@ -1,13 +1,11 @@
-"""The pilot: what iterations and methods make of one volume of each channel, and what that takes, before a run.
-
-All of it is measured on the Dask workers that a run would have, see `lightsheet.planning.measure`.
-"""
+"""The pilot: what iterations and methods make of one volume of each channel on the workers that a run would have."""
 
 import dataclasses
 import os
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from math import prod
 from typing import Any
 
@@ -15,9 +13,8 @@ import psutil
 
 from lightsheet.cluster import WorkerPool, WorkerRequest, map_volumes, start_workers
 from lightsheet.planning.pilot_page import write_pilot_page
-from lightsheet.planning.scratch import make_scratch
 from lightsheet.planning.sweep import PilotPlan, find_pilot_shape, select_distinct
-from lightsheet.planning.trials import Each, Trials
+from lightsheet.planning.trials import Trials
 from lightsheet.processing import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
@@ -26,30 +23,26 @@ from lightsheet.system import InputError, logger, write_json
 
 def run_pilot(
     results: Results, plan: PilotPlan, layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
-) -> dict[str, Any]:
+) -> None:
     """Measure on Dask workers, and write `pilot.html` and `pilot.json`.
+
+    `pilot.json` holds `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was deconvolved
+    the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and `psf_shape`, the
+    largest one's; `start_seconds` of the `job` and its `workers`; and per channel the `timepoint`, `ingest` and
+    `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and the numbers of its `runs`.
 
     Parameters
     ----------
     results : Results
         Of the run; its PSFs are there. Nothing of it is touched but a scratch folder below `work`.
     plan : mapping
-        What `lightsheet.planning.sweep.plan_pilot` returned.
+        What `plan_pilot` returned.
     layouts : mapping
-        Of the run's `raw` and `result` volumes.
-    workers : cluster.Workers
+        What `plan_layouts` returned.
+    workers : WorkerRequest
         As a job of the run would have them.
     age : float
-        What `job_age` said when the job's own work began.
-
-    Returns
-    -------
-    dict
-        What `pilot.json` says: `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was
-        deconvolved the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and
-        `psf_shape`, the largest one's; `start_seconds` of the `job` and its `workers`; and per channel the `timepoint`,
-        `ingest` and `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and `runs`,
-        the numbers for each number of iterations.
+        What `measure_job_age` returned when the job's own work began.
 
     Raises
     ------
@@ -64,35 +57,47 @@ def run_pilot(
     shape = find_pilot_shape(plan)
     needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods)
     share = find_available_memory() // workers.number if workers.kind == "local" else None
-    with make_scratch(results) as place:
-        asked = time.monotonic()
+    with make_scratch(results) as scratch:
+        start = time.monotonic()
         with start_workers(workers, methods[0]["engine"], needed) as started:
-            pool = _Kept(started, workers.number)
-            _await_worker(pool)
-            come = time.monotonic() - asked
-            trials = Trials(results, place, {**plan, "methods": methods}, layouts, _on(pool), workers.cores, share)
-            channels = trials.measure()
-        pictures = trials.pictures(channels)
-    found = {
+            pool = _KeptPool(started, workers.number)
+            while not pool.list_free([]):
+                pool.maintain(1, [])
+                time.sleep(0.05)
+            worker_seconds = time.monotonic() - start
+            plan = {**plan, "methods": methods}
+            trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
+            channels, pictures = trials.measure()
+    run = next(iter(channels.values()))["methods"][0]["runs"][0]
+    numbers = {
         "cluster": workers.kind,
         "cores": workers.cores,
-        **{key: _any_run(channels)[key] for key in ("host", "slurm_job")},
+        "host": run["host"],
+        "slurm_job": run["slurm_job"],
         "shape": list(shape),
-        "dtype": plan["dtype"],
         "psf_shape": list(psf),
-        "volume": plan["volume"],
-        "region": plan["region"],
-        "voxel_size": plan["voxel_size"],
-        "start_seconds": {"job": round(age, 3), "workers": round(come, 3)},
+        **{key: plan[key] for key in ("dtype", "volume", "region", "voxel_size")},
+        "start_seconds": {"job": round(age, 3), "workers": round(worker_seconds, 3)},
         "channels": channels,
     }
-    write_pilot_page(results.pilot_page, results.name, found, pictures)
-    write_json(results.pilot, found)
-    return found
+    write_pilot_page(results.pilot_page, results.name, numbers, pictures)
+    write_json(results.pilot, numbers)
 
 
-class _Kept:
-    """A pool that lets none of its workers go while a pilot is between one kind of work and the next."""
+@contextmanager
+def make_scratch(results: Results) -> Iterator[Results]:
+    """Make a folder for volumes of the pilot, empty whatever a killed pilot left, and remove it at the end."""
+    scratch = Results(results.folder / "work" / "pilot")
+    shutil.rmtree(scratch.folder, ignore_errors=True)
+    scratch.folder.mkdir(parents=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch.folder, ignore_errors=True)
+
+
+class _KeptPool:
+    """A pool that keeps all its workers while a pilot is between one kind of work and the next."""
 
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool, self._number, self.client = pool, number, pool.client
@@ -100,52 +105,36 @@ class _Kept:
         self.explain_loss, self.record_duration = pool.explain_loss, pool.record_duration
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:
-        """Have work for all of them."""
+        """Have work for all workers."""
         self._pool.maintain(max(volumes, self._number), busy)
 
-
-def _await_worker(pool: WorkerPool) -> None:
-    while not pool.list_free([]):
-        pool.maintain(1, [])
-        time.sleep(0.05)
-
-
-def _on(pool: WorkerPool) -> Each:
-    """Return what calls a function on the workers, and complains of what fails."""
-
-    def each(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], what: str) -> None:
+    def call(self, function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], action: str) -> None:
+        """Call a function on the workers, once for each of the keyword arguments by name."""
         errors = []
-        for name, error in map_volumes(pool, function, tasks, what):
+        for name, error in map_volumes(self, function, tasks, action):
             if error:
                 errors.append(f"{name}: {error}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
         if errors:
             raise InputError("the pilot could not measure everything:\n" + "\n".join(errors))
 
-    return each
-
-
-def _any_run(channels: Mapping[str, Any]) -> dict[str, Any]:
-    run: dict[str, Any] = next(iter(channels.values()))["methods"][0]["runs"][0]
-    return run
-
 
 def measure_job_age() -> float:
     """Return the seconds since Snakemake's process of this SLURM job started; outside of those, since this one did."""
-    own = psutil.Process()
-    job = os.environ.get("SLURM_JOB_ID")
-    others = [process for process in psutil.process_iter() if job and _is_of_job(process, job)]
-    return max(map(_age, [own, *others]))
+    job, processes = os.environ.get("SLURM_JOB_ID"), [psutil.Process()]
+    if job:
+        processes += [process for process in psutil.process_iter() if _is_snakemake_of(process, job)]
+    return max(map(_measure_age, processes))
 
 
-def _is_of_job(process: psutil.Process, job: str) -> bool:
+def _is_snakemake_of(process: psutil.Process, job: str) -> bool:
     """Tell whether a process is Snakemake that works on a SLURM job."""
     with suppress(psutil.Error):
         return process.environ().get("SLURM_JOB_ID") == job and "--target-jobs" in process.cmdline()
     return False
 
 
-def _age(process: psutil.Process) -> float:
+def _measure_age(process: psutil.Process) -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):  # Linux knows to a second when it booted, and to 10 ms what came since
         return time.clock_gettime(time.CLOCK_BOOTTIME) - (process.create_time() - psutil.boot_time())
     return time.time() - process.create_time()

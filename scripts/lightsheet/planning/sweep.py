@@ -1,6 +1,6 @@
 """What `snakemake pilot` tries: which volume of each channel, which methods, how many iterations.
 
-Nothing here reads pixels: it is asked whenever the Snakefile is parsed.
+Nothing here reads pixels, because it runs whenever the Snakefile is parsed.
 """
 
 import dataclasses
@@ -13,16 +13,11 @@ from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, read_json
 
 PilotPlan = Mapping[str, Any]
-"""What `of` returns."""
+"""What `plan_pilot` returns."""
 
 
 def plan_pilot(run: Run) -> dict[str, Any]:
     """Say what the pilot of a run measures, in what Snakemake can compare with an earlier pilot.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
 
     Returns
     -------
@@ -35,9 +30,9 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the configuration asks for a timepoint or a crop that there is not.
+        If the configuration names a timepoint or a crop that the acquisition does not have.
     """
-    asked, own = run.config["pilot"], run.config["deconvolution"]["iterations"]
+    pilot, iterations = run.config["pilot"], run.config["deconvolution"]["iterations"]
     settings = [
         dataclasses.replace(run, config={**run.config, "deconvolution": method}).settings
         for method in list_pilot_methods(run.config).values()
@@ -45,25 +40,25 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     for method in settings:
         del method["iterations"]
     return {
-        "channels": {channel: _volume(run, channel, asked["timepoint"]) for channel in run.channels},
+        "channels": {channel: _choose_volume(run, channel, pilot["timepoint"]) for channel in run.channels},
         "volume": list(run.shape),
-        "region": _region(asked["crop"], run.shape),
+        "region": _choose_region(pilot["crop"], run.shape),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
         "methods": select_distinct(settings),
-        "iterations": sorted({*asked["iterations"], *([own] if own != "auto" else [])}),
+        "iterations": sorted({*pilot["iterations"], *([iterations] if iterations != "auto" else [])}),
         "at_a_time": max(map(len, run.blocks.values())) * len(run.channels),
     }
 
 
 def select_distinct(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out methods that have been named already."""
+    """Leave out methods that stand earlier in the list."""
     return [method for number, method in enumerate(methods) if method not in methods[:number]]
 
 
 def plan_layouts(run: Run) -> dict[str, StoreLayout]:
-    """Return the layout of raw and of result volumes: the run's own, or those of the crop."""
-    z, y, x = (stop - start for start, stop in _region(run.config["pilot"]["crop"], run.shape))
+    """Return the layout of raw and of result volumes of the pilot: the run's own, or those of the crop."""
+    z, y, x = (stop - start for start, stop in _choose_region(run.config["pilot"]["crop"], run.shape))
     return dataclasses.replace(run, shape=(z, y, x)).layouts
 
 
@@ -79,13 +74,13 @@ def is_crop(plan: PilotPlan) -> bool:
 
 
 def list_sources(plan: PilotPlan) -> list[str]:
-    """Return the TIFF files that are read."""
-    every = (tiles for _, tiles in plan["channels"].values())
-    return list(dict.fromkeys(path for tiles in every for _, pieces in tiles for path, _ in pieces))
+    """Return the files that the pilot reads."""
+    paths = [path for _, tiles in plan["channels"].values() for _, pieces in tiles for path, _ in pieces]
+    return list(dict.fromkeys(paths))
 
 
 def name_method(settings: Mapping[str, Any]) -> str:
-    """Say in words which method that is."""
+    """Name a method in words."""
     words = [settings["engine"], settings["boundary"]]
     if settings["acceleration"] != "none":
         words.append(settings["acceleration"])
@@ -93,27 +88,27 @@ def name_method(settings: Mapping[str, Any]) -> str:
 
 
 def describe_outcome(results: Results) -> list[str]:
-    """Say what a pilot found for each channel, and where it can be seen."""
+    """Say which iterations a finished pilot suggests for each channel and method, and where its page is."""
     lines = []
-    for channel, found in read_json(results.pilot)["channels"].items():
-        for method in found["methods"]:
+    for channel, measured in read_json(results.pilot)["channels"].items():
+        for method in measured["methods"]:
             number = f"{method['suggested']} iterations" if method["suggested"] else "no suggestion"
             lines.append(f"{channel}, {name_method(method['settings'])}: {number}: {method['reason']}")
     return [*lines, f"Pictures and numbers to choose from: {results.pilot_page}"]
 
 
-def _volume(run: Run, channel: str, asked: int) -> list[Any]:
-    """Return the timepoint nearest to the one asked for that is no hole, and its tiles."""
+def _choose_volume(run: Run, channel: str, timepoint: int) -> list[Any]:
+    """Return the nearest timepoint that was recorded, and its tiles."""
     last = run.acquisition.timepoints - 1
-    if asked > last:
-        raise InputError(f"config key pilot.timepoint: there is no timepoint {asked}; give 0 to {last}")
-    there = (t for t in range(last + 1) if (channel, t) not in run.acquisition.holes)
-    timepoint = min(there, key=lambda t: abs(t - asked))
-    block = next(block for block, timepoints in run.blocks.items() if timepoint in timepoints)
-    return [timepoint, dict(run.list_tiles(channel, block))[timepoint]]
+    if timepoint > last:
+        raise InputError(f"config key pilot.timepoint: there is no timepoint {timepoint}; give 0 to {last}")
+    recorded = (t for t in range(last + 1) if (channel, t) not in run.acquisition.holes)
+    nearest = min(recorded, key=lambda t: abs(t - timepoint))
+    block = next(block for block, timepoints in run.blocks.items() if nearest in timepoints)
+    return [nearest, dict(run.list_tiles(channel, block))[nearest]]
 
 
-def _region(crop: Mapping[str, list[int]], volume: tuple[int, ...]) -> list[list[int]]:
+def _choose_region(crop: Mapping[str, list[int]], volume: tuple[int, ...]) -> list[list[int]]:
     """Return start and stop along each axis, the whole axis unless the crop says."""
     region = []
     for axis, size in zip("zyx", volume, strict=True):

@@ -71,6 +71,7 @@ def deconvolve_volume(
     fingerprint: str,
     threads: int,
     memory: int | None = None,
+    raw_work: Path | None = None,
 ) -> Record:
     """Deconvolve one ingested volume; shards, pyramid and record are on the disk when this returns.
 
@@ -93,6 +94,8 @@ def deconvolve_volume(
         Cores to use inside the volume.
     memory : int, optional
         Bytes that this process may use; by default what `find_available_memory` returns.
+    raw_work : Path, optional
+        Work area of the raw volume; by default that of `results`.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def deconvolve_volume(
     block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_available_memory())
     allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
     with time_stage(seconds, "read"):
-        raw = read_volume(results.work("raw", key.channel), key.timepoint, threads, allocate)
+        raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate)
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
         result, statistics = restore_volume(raw, psf_used, settings, threads, block, allocate)
         statistics |= assess_result(raw, result, psf_used, statistics["background"], find_stored_per_count(settings))
