@@ -70,7 +70,7 @@ class SlurmWorker:
 
 
 def submit_workers(
-    cluster: SLURMCluster, names: Sequence[str], memory: int, log_prefix: str
+    cluster: SLURMCluster, names: Sequence[str], memory: int, log_prefix: Path
 ) -> tuple[list[SlurmWorker], str]:
     """Submit a job for each name; return the workers whose jobs SLURM took, and why sbatch refused the others."""
     refusal = replace_jobs(cluster, submit=names)

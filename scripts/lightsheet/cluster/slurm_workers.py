@@ -136,9 +136,10 @@ class SlurmWorkers:
 
     def _try_new_workers(self) -> None:
         addresses = self._list_addresses()
+        lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         for worker in self._list_living():
             if worker.address is None and worker.name in addresses:
-                worker.start_trial(self.client, addresses[worker.name], self.engine, self._choose_lifetime())
+                worker.start_trial(self.client, addresses[worker.name], self.engine, lifetime)
             elif worker.trial and worker.trial.done():
                 if worker.trial.status == "finished":
                     worker.is_ready = True
@@ -190,7 +191,7 @@ class SlurmWorkers:
             logger.info("%d worker job(s) wait in the queue; squeue's reason: %s", len(waiting), reasons)
 
     def _record_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
-        """Take an ended job out of the books, and decide what its replacement gets, or that it has none."""
+        """Note how a job ended, and decide what its replacement gets, or that it has none."""
         worker.record_end(job)
         assert worker.end
         self._query_soon()
@@ -207,15 +208,15 @@ class SlurmWorkers:
             self.faults.append(f"{worker.end.words}, before it could take a volume; log: {worker.log}")
 
     def _submit(self, missing: int) -> None:
-        margin = self.section.walltime - self._choose_lifetime()
-        set_job_options(self.cluster, self.section, self.memory, self._choose_lifetime() + margin / 2, margin / 4)
+        lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
+        margin = self.section.walltime - lifetime
+        set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4)
         names = [f"worker-{next(self.count)}" for _ in range(min(missing, SUBMIT_LIMIT))]
-        workers, refusal = submit_workers(self.cluster, names, self.memory, f"{self.folder / self.name}")
+        workers, refusal = submit_workers(self.cluster, names, self.memory, self.folder / self.name)
         self._query_soon()
         self.workers += workers
         if workers:
-            ids = " ".join(worker.job_id for worker in workers)
-            logger.info("%d worker job(s) submitted: %s", len(workers), ids)
+            logger.info("%d worker job(s) submitted: %s", len(workers), " ".join(worker.job_id for worker in workers))
         if refusal:
             self.submit_time = time.monotonic() + QUERY_SECONDS[1]
             logger.warning("sbatch refused a worker: %s", refusal)
@@ -223,9 +224,6 @@ class SlurmWorkers:
                 raise InputError(
                     f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}"
                 )
-
-    def _choose_lifetime(self) -> float:
-        return choose_lifetime(self.section.walltime, self.volume_seconds)
 
     def _check_patience(self) -> None:
         if self.number <= 0:
