@@ -13,7 +13,7 @@ from lightsheet.acquisition.listing import Reasons, list_tiffs, make_natural_key
 from lightsheet.acquisition.model import Acquisition, Piece, Position, Tile, Volume
 from lightsheet.acquisition.seconds import find_times
 from lightsheet.acquisition.settling import find_waiting_files
-from lightsheet.acquisition.time_axis import NamedFile, Site, find_varying_counters, group_volumes
+from lightsheet.acquisition.time_axis import Site, SourceFile, find_varying_counters, group_volumes
 
 
 def discover(
@@ -71,7 +71,7 @@ def discover(
     return _arrange(folder, files, missing, excluded, tuple(waiting.items()))
 
 
-def _arrange(folder: Path, files: list[NamedFile], missing: str, excluded: Reasons, waiting: Reasons) -> Acquisition:
+def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reasons, waiting: Reasons) -> Acquisition:
     """Put the files in order of time, channel and tile."""
     groups = group_volumes(folder, files)
     wavelengths = {file.channel: file.wavelength for file in files}
@@ -104,7 +104,7 @@ def _arrange(folder: Path, files: list[NamedFile], missing: str, excluded: Reaso
     )
 
 
-def _make_tiles(folder: Path, files: dict[Site, NamedFile], ranks: list[dict[int, int]]) -> tuple[Tile, ...]:
+def _make_tiles(folder: Path, files: dict[Site, SourceFile], ranks: list[dict[int, int]]) -> tuple[Tile, ...]:
     """Stack the files of a volume by tile; `ranks` turns z, y, x of the names into indices of the grid."""
     pieces: dict[Position, list[Piece]] = defaultdict(list)
     for z, y, x, number in sorted(files):
@@ -112,7 +112,7 @@ def _make_tiles(folder: Path, files: dict[Site, NamedFile], ranks: list[dict[int
     return tuple(Tile(position, tuple(stack)) for position, stack in pieces.items())
 
 
-def _remark_on_names(files: list[NamedFile], timepoints: int) -> list[str]:
+def _remark_on_names(files: list[SourceFile], timepoints: int) -> list[str]:
     remarks = []
     if len(prefixes := sorted({file.prefix for file in files}, key=make_natural_key)) > 1:
         remarks.append(f"The file names begin in {len(prefixes)} ways: {', '.join(map(repr, prefixes[:3]))}.")

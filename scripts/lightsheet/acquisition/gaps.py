@@ -9,28 +9,27 @@ from itertools import chain, pairwise, product
 from math import prod
 from pathlib import Path
 
-from lightsheet.acquisition.time_axis import NamedFile, Volumes
+from lightsheet.acquisition.time_axis import SourceFile, VolumeFiles
 from lightsheet.system import InputError
 
 Runs = list[tuple[int, int]]  # (from, to), both included
 
 
-def list_sites(files: Iterable[NamedFile]) -> list[list[int]]:
+def list_sites(files: Iterable[SourceFile]) -> list[list[int]]:
     """List the values that occur along each of z, y, x and the pieces of a tile, increasing."""
     return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
 
 
-def find_unfinished(volumes: Volumes, young: Collection[str], previous: Collection[str] = ()) -> set[str]:
-    """Find the names of all files that belong to timepoints or volumes which are not finished.
+def find_unfinished(volumes: VolumeFiles, young: Collection[str], previous: Collection[str] = ()) -> set[str]:
+    """Find the names of the files of all timepoints from the first on that has a young, maybe unfinished file.
 
-    These are the timepoints from the first on that has a young file, which may not be whole yet, and those before it
-    that lack a channel, a tile or a piece, back to the last that lacks none. But a young file for a hole of an earlier
-    run, which had read the files `previous`, holds back its own volume only.
+    Timepoints directly before that lack a channel, a tile or a piece wait too. But a young file in a hole of an earlier
+    run, which had read the files `previous`, makes only its own volume wait.
     """
     filling = _find_filling(volumes, young, previous)
-    unfinished = {file.name for sites in filling.values() for file in sites.values()}
+    waiting = {file.name for sites in filling.values() for file in sites.values()}
     volumes = {key: sites for key, sites in volumes.items() if key not in filling}
-    files: dict[int, list[NamedFile]] = defaultdict(list)
+    files: dict[int, list[SourceFile]] = defaultdict(list)
     for (number, _), sites in volumes.items():
         files[number] += sites.values()
     whole = len({channel for _, channel in volumes}) * prod(map(len, list_sites(chain.from_iterable(files.values()))))
@@ -39,10 +38,10 @@ def find_unfinished(volumes: Volumes, young: Collection[str], previous: Collecti
     end = numbers.index(changing[0]) if changing else len(numbers)
     while end and len(files[numbers[end - 1]]) < whole:
         end -= 1
-    return unfinished | {file.name for number in numbers[end:] for file in files[number]}
+    return waiting | {file.name for number in numbers[end:] for file in files[number]}
 
 
-def _find_filling(volumes: Volumes, young: Collection[str], previous: Collection[str]) -> Volumes:
+def _find_filling(volumes: VolumeFiles, young: Collection[str], previous: Collection[str]) -> VolumeFiles:
     """Find the volumes with young files that were holes before the last timepoint of an earlier run."""
     numbers = [n for (n, _), sites in volumes.items() if any(file.name in previous for file in sites.values())]
     last = max(numbers, default=None)
@@ -54,12 +53,11 @@ def _find_filling(volumes: Volumes, young: Collection[str], previous: Collection
 
 
 def check_missing_timepoints(
-    folder: Path, volumes: Volumes, channels: Iterable[str], missing: str
+    folder: Path, volumes: VolumeFiles, channels: Iterable[str], missing: str
 ) -> tuple[range, list[str]]:
     """Find the timepoints that a channel lacks; return the time axis of all channels, and remarks on its holes.
 
-    Holes are an error if `missing` is "error", or if there are more holes than timepoints: then the numbers hardly
-    count timepoints.
+    If `missing` is "fill", only more holes than timepoints are an error: then the numbers hardly count timepoints.
     """
     present: dict[str, set[int]] = defaultdict(set)
     for number, channel in volumes:
@@ -81,7 +79,7 @@ def check_missing_timepoints(
     raise InputError(f"{folder}: {what}; copy what is missing into the folder, {rest} (input.ignore){hint}")
 
 
-def _suggest_remedy(volumes: Volumes, present: dict[str, set[int]], gaps: dict[str, Runs]) -> str:
+def _suggest_remedy(volumes: VolumeFiles, present: dict[str, set[int]], gaps: dict[str, Runs]) -> str:
     """Say which files to leave out for the rest to be complete."""
     if stray := [c for c in gaps if len(present[c]) == 1]:
         files = [next(iter(volumes[min(present[c]), c].values())) for c in stray]
@@ -104,7 +102,7 @@ def _format_runs(runs: Runs, limit: int = 5) -> str:
     return f"{text} and {more} more" if more else text
 
 
-def refuse_partial_volumes(folder: Path, volumes: Volumes) -> None:
+def refuse_partial_volumes(folder: Path, volumes: VolumeFiles) -> None:
     """Refuse tiles or planes at uneven distances, a part that all tiles lack, and volumes that lack a site."""
     sites = list_sites(file for files in volumes.values() for file in files.values())
     word = "part" if any("part" in file.numbers for file in next(iter(volumes.values())).values()) else "plane"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightsheet.acquisition.names import compile_pattern, count_folders, count_readable, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
-from lightsheet.acquisition.time_axis import NamedFile, gather_fields
+from lightsheet.acquisition.time_axis import SourceFile, gather_fields
 from lightsheet.system import InputError, join_first
 
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
@@ -46,10 +46,10 @@ def _walk(folder: Path, depth: int, parent: str = "") -> Iterator[str]:
 
 def read_names(
     folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequence[str]
-) -> tuple[list[NamedFile], Reasons]:
+) -> tuple[list[SourceFile], Reasons]:
     """Sort TIFFs into those whose names can be read, in natural order, and the others with the reason."""
     compile_pattern(pattern)  # or its errors would be taken for every file's
-    files: list[NamedFile] = []
+    files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
     unfit: list[str] = []
     for name in sorted(tiffs, key=make_natural_key):
@@ -84,7 +84,7 @@ def _find_exclusion(name: str, ignore: Sequence[str]) -> str | None:
     return None
 
 
-def _refuse_positions(folder: Path, files: list[NamedFile]) -> None:
+def _refuse_positions(folder: Path, files: list[SourceFile]) -> None:
     """Refuse several stage positions: they are no tiles, because their place in a grid is not known."""
     positions = {"none" if file.position is None else str(file.position) for file in files}
     if len(positions) > 1:

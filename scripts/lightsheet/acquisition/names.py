@@ -102,10 +102,9 @@ def count_readable(names: Sequence[str], preset: str) -> int:
 
 
 def name_channel(fields: Fields) -> str:
-    """Name a channel by all of view, camera, channel number and wavelength that its files' names carry.
+    """Name a channel by all of view, camera, number and wavelength that its files carry, such as CamA_ch1_560nm.
 
-    Such as ``CamA_ch1_560nm`` or ``GFP``, and ``ch0`` where they carry none. It is fit for a folder: letters, digits,
-    "." (not first) and "-", with "_" between the parts.
+    It is ch0 if they carry none, and fit for a folder: letters, digits, "." (not first) and "-", and "_" between parts.
     """
     view, camera, channel = fields.get("view"), fields.get("camera"), fields.get("channel")
     parts = [
@@ -146,7 +145,8 @@ def _read_fields(match: re.Match[str]) -> Fields:
 def _explain_misfit(name: str, pattern: str) -> str:
     """Say where the reading of a name stopped, in the form that came furthest."""
     forms = compile_pattern(pattern)
-    count, form = max(((_count_fitting_parts(form, name), form) for form in forms), key=lambda pair: pair[0])
+    fits = [(count, form) for form in forms for count in range(len(form)) if _compile_form(form[:count]).match(name)]
+    count, form = max(fits, key=lambda fit: fit[0])
     match = _compile_form(form[:count]).match(name)
     end = match.end() if match else 0
     rest, expected = name[end:], form[count].expected
@@ -156,7 +156,3 @@ def _explain_misfit(name: str, pattern: str) -> str:
         expected = repr(expected) if expected else "the end of the name"
     where = f"after {name[:end]!r} at {rest!r}" if end else "at its beginning"
     return f"{name}: does not fit the pattern {pattern!r}: reading stopped {where}, expected {expected}"
-
-
-def _count_fitting_parts(form: Form, name: str) -> int:
-    return next(count for count in range(len(form) - 1, -1, -1) if _compile_form(form[:count]).match(name))

@@ -5,16 +5,15 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from lightsheet.acquisition.time_axis import CLOCKS, Volumes
+from lightsheet.acquisition.time_axis import CLOCKS, VolumeFiles
 
 _IRREGULAR = 0.05  # of the median interval
 
 
 class Times(NamedTuple):
-    """Seconds since the first timepoint whose time is known, and sentences on missing, useless and irregular times.
+    """Seconds since the first timepoint whose time is known, None where unknown or where no clock is of use.
 
-    `timepoints` has None for a timepoint of which no file has a time, and is None where no clock is of use; `volumes`
-    has those whose names carry the clock, by number on the time axis and channel.
+    `volumes` has those whose names carry the clock, by number on the time axis and channel.
     """
 
     timepoints: tuple[float | None, ...] | None
@@ -22,7 +21,7 @@ class Times(NamedTuple):
     remarks: list[str]
 
 
-def find_times(volumes: Volumes, numbers: Sequence[int]) -> Times:
+def find_times(volumes: VolumeFiles, numbers: Sequence[int]) -> Times:
     """Find when timepoints, `numbers` on the time axis, and volumes begin, by the clock that knows the most of them."""
     files = [file for sites in volumes.values() for file in sites.values()]
     if not any(clock in file.numbers for clock in CLOCKS for file in files):
@@ -41,7 +40,7 @@ def find_times(volumes: Volumes, numbers: Sequence[int]) -> Times:
     return Times(seconds, since_start, remarks + _remark_on_steps(seconds))
 
 
-def _find_starts(volumes: Volumes, clock: str) -> dict[tuple[int, str], int]:
+def _find_starts(volumes: VolumeFiles, clock: str) -> dict[tuple[int, str], int]:
     """Find a clock's earliest time in each volume whose names carry it."""
     return {
         volume: min(times)

@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from lightsheet.acquisition.gaps import find_unfinished
 from lightsheet.acquisition.listing import Reasons
-from lightsheet.acquisition.time_axis import NamedFile, group_volumes
+from lightsheet.acquisition.time_axis import SourceFile, group_volumes
 from lightsheet.system import InputError
 
 LOOK_SECONDS = 1.0
@@ -21,7 +21,7 @@ Ages = dict[str, float | None]  # of files that are not settled: seconds, None w
 
 
 def find_waiting_files(
-    folder: Path, files: list[NamedFile], settle: float, previous: Collection[str] = ()
+    folder: Path, files: list[SourceFile], settle: float, previous: Collection[str] = ()
 ) -> dict[str, str]:
     """Find the files that are left for the next run, with the reason: young ones, and those of unfinished timepoints.
 

@@ -17,8 +17,8 @@ _COUNTERS = ("iter_0", "iter_1", "timepoint_suffix", "stack", "timepoint")  # th
 CLOCKS = ("milliseconds", "milliseconds_absolute")
 
 
-class NamedFile(NamedTuple):
-    """A file, relative to the folder, and what its name says; `wavelength` is in nm."""
+class SourceFile(NamedTuple):
+    """A file, its name relative to the folder, and what the name says; `wavelength` is in nm."""
 
     name: str
     channel: str
@@ -29,10 +29,10 @@ class NamedFile(NamedTuple):
     numbers: dict[str, int]
 
 
-Volumes = dict[tuple[int, str], dict[Site, NamedFile]]  # by number on the time axis, and channel
+VolumeFiles = dict[tuple[int, str], dict[Site, SourceFile]]  # by number on the time axis, and channel
 
 
-def gather_fields(name: str, fields: Fields) -> NamedFile:
+def gather_fields(name: str, fields: Fields) -> SourceFile:
     """Gather what the time axis and the tile grid need of a name: 0 along each axis that it does not give."""
     numbers = {field: value for field, value in fields.items() if isinstance(value, int)}
     loop = fields.get("iter")
@@ -40,7 +40,7 @@ def gather_fields(name: str, fields: Fields) -> NamedFile:
         numbers |= {f"iter_{index}": value for index, value in enumerate(loop)}
     position = fields.get("position")
     plane = numbers.get("plane", numbers.get("part", 0))
-    return NamedFile(
+    return SourceFile(
         name=name,
         channel=name_channel(fields),
         wavelength=numbers.get("wavelength_nm"),
@@ -51,9 +51,9 @@ def gather_fields(name: str, fields: Fields) -> NamedFile:
     )
 
 
-def group_volumes(folder: Path, files: list[NamedFile]) -> Volumes:
+def group_volumes(folder: Path, files: list[SourceFile]) -> VolumeFiles:
     """Put the files of an acquisition on its time axis, by number on it and channel, then by site."""
-    volumes: Volumes = defaultdict(dict)
+    volumes: VolumeFiles = defaultdict(dict)
     for file, number in zip(files, _choose_numbers(files), strict=True):
         other = volumes[number, file.channel].setdefault(file.site, file)
         if other is not file:
@@ -65,16 +65,15 @@ def group_volumes(folder: Path, files: list[NamedFile]) -> Volumes:
     return dict(volumes)
 
 
-def find_varying_counters(files: list[NamedFile]) -> list[str]:
+def find_varying_counters(files: list[SourceFile]) -> list[str]:
     """Name the counters of time that are not the same in all files, the slowest first."""
     return [name for name in _COUNTERS if len({file.numbers.get(name, 0) for file in files}) > 1]
 
 
-def _choose_numbers(files: list[NamedFile]) -> list[int]:
-    """Choose each file's number on the time axis.
+def _choose_numbers(files: list[SourceFile]) -> list[int]:
+    """Choose the fewest counters that tell the files of one channel and site apart, the fastest first, as numbers.
 
-    It is made of the fewest counters that tell the files of one channel and site apart, the fastest first; where no
-    counter varies and all names begin alike, it is the rank by a clock that does, from 0.
+    Where no counter varies and all names begin alike, the number is the rank by a clock that varies, from 0.
     """
     varying = find_varying_counters(files)
     for count in range(1, len(varying) + 1):
@@ -90,7 +89,7 @@ def _choose_numbers(files: list[NamedFile]) -> list[int]:
     return _join_counters(files, varying)
 
 
-def _join_counters(files: list[NamedFile], names: list[str]) -> list[int]:
+def _join_counters(files: list[SourceFile], names: list[str]) -> list[int]:
     """Join several counters, the slowest first, like the digits of one number."""
     numbers = [0] * len(files)
     for name in names:
@@ -101,13 +100,13 @@ def _join_counters(files: list[NamedFile], names: list[str]) -> list[int]:
     return numbers
 
 
-def _are_unique(files: list[NamedFile], numbers: list[int]) -> bool:
+def _are_unique(files: list[SourceFile], numbers: list[int]) -> bool:
     """Tell whether the numbers tell the files of each channel and site apart."""
     keys = {(file.channel, file.site, number) for file, number in zip(files, numbers, strict=True)}
     return len(keys) == len(files)
 
 
-def _rank_times(files: list[NamedFile], times: list[int]) -> list[int]:
+def _rank_times(files: list[SourceFile], times: list[int]) -> list[int]:
     """Count the files of each channel and site in the order of their times."""
     counts: dict[tuple[str, Site], int] = defaultdict(int)
     ranks = [0] * len(files)

@@ -69,23 +69,23 @@ class Directory(NamedTuple):
     source: Source
     tags: dict[int, tuple[int, int, bytes]]
 
-    def number(self, code: int, default: int | None = None) -> int:
-        """Value of a tag that is one unsigned integer."""
+    def read_number(self, code: int, default: int | None = None) -> int:
+        """Return the value of a tag that is one unsigned integer."""
         if code not in self.tags and default is not None:
             return default
         kind, count, value = self._find_unsigned(code, 1)
         return int.from_bytes(value[: SIZES[kind] * count], "little" if self.source.form.order == "<" else "big")
 
-    def numbers(self, code: int, count: int) -> Integers:
-        """Values of a tag that is `count` sizes or offsets, none beyond the end of the file."""
+    def read_numbers(self, code: int, count: int) -> Integers:
+        """Return the values of a tag that is `count` sizes or offsets, none beyond the end of the file."""
         kind, count, value = self._find_unsigned(code, count)
         numbers = np.frombuffer(self._read_bytes(kind, count, value), f"{self.source.form.order}u{SIZES[kind]}")
         if int(numbers.max()) > self.source.size:
             raise CutOffError(f"it has {self.source.size} bytes, tag {code} says {numbers.max()}")
         return numbers.astype(np.int64)
 
-    def text(self, code: int, limit: int) -> str:
-        """First bytes of a tag that is text, at most `limit`; empty if there is none."""
+    def read_text(self, code: int, limit: int) -> str:
+        """Return the first bytes of a tag that is text, at most `limit`; empty if there is none."""
         kind, count, value = self.tags.get(code, (0, 0, b""))
         if SIZES.get(kind) != 1:
             return ""

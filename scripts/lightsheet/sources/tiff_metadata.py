@@ -107,7 +107,7 @@ def _read_sizes(pixels: ElementTree.Element) -> dict[str, int]:
 
 
 def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
-    """Seconds from the first timepoint to each, by the earliest plane of each that has a time."""
+    """Read the seconds from the first timepoint to each, by the earliest plane of each that has a time."""
     earliest: dict[str, float] = {}
     for plane in pixels.findall("{*}Plane"):
         timepoint = plane.get("TheT", "")
@@ -126,7 +126,7 @@ def _read_wavelength(channel: ElementTree.Element) -> int | None:
 
 
 def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[dict[str, int]]:
-    """T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
+    """List T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
     axes, sizes = _read_axes(pixels), _read_sizes(pixels)
     planes: dict[int, dict[str, int]] = {}
     for data in pixels.findall("{*}TiffData"):
@@ -156,6 +156,6 @@ def _find_order(planes: list[dict[str, int]], nominal: str) -> str:
 
 
 def _count_combinations(planes: list[dict[str, int]]) -> dict[str, int]:
-    """Numbers of T, C and Z, if the planes are all their combinations."""
+    """Count T, C and Z, if the planes are all their combinations."""
     sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
     return sizes if math.prod(sizes.values()) == len(planes) else {}

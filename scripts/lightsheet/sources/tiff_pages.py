@@ -144,30 +144,34 @@ def _read_headers(path: Path, stamp: tuple[int, int]) -> Pages:
 def _find_kind(page: Directory) -> Kind:
     """Read how a page is stored, and refuse what is not stored as planes of numbers."""
     dtype = _find_dtype(page)
-    compression, predictor = page.number(COMPRESSION, Compression.NONE), page.number(PREDICTOR, 1)
+    compression, predictor = page.read_number(COMPRESSION, Compression.NONE), page.read_number(PREDICTOR, 1)
     if compression not in COMPRESSIONS:
         raise _advise_export(page, f"its compression ({compression}) is not read here", "with zlib, LZW or without")
     if predictor not in ((1,) if compression == Compression.NONE else (1, 2, 3) if dtype.kind == "f" else (1, 2)):
         raise ValueError(f"predictor {predictor} does not go with compression {compression} and {dtype}")
-    shape = page.number(LENGTH), page.number(WIDTH)
+    shape = page.read_number(LENGTH), page.read_number(WIDTH)
     tiled = TILES[0] in page.tags
     if tiled == (STRIPS[0] in page.tags):
         raise ValueError("its pixels are in tiles and in strips, or in neither")
     if tiled:
-        block = page.number(TILE_LENGTH), page.number(TILE_WIDTH)
+        block = page.read_number(TILE_LENGTH), page.read_number(TILE_WIDTH)
     else:
-        block = min(page.number(ROWS_PER_STRIP, shape[0]), shape[0]), shape[1]
+        block = min(page.read_number(ROWS_PER_STRIP, shape[0]), shape[0]), shape[1]
     if 0 in shape + block:
         raise ValueError(f"its pages are {shape}, in blocks of {block}")
     return Kind(shape, dtype, compression, predictor, tiled, block)
 
 
 def _find_dtype(page: Directory) -> np.dtype[Any]:
-    if page.number(SAMPLES, 1) != 1 or page.number(PHOTOMETRIC, 1) not in (0, 1, 3):  # grey, or grey with a colour map
+    if page.read_number(SAMPLES, 1) != 1 or page.read_number(PHOTOMETRIC, 1) not in (
+        0,
+        1,
+        3,
+    ):  # grey, or grey with a colour map
         raise _advise_export(page, "its pages have several values a pixel", "as single-channel planes")
-    if page.number(DEPTH, 1) != 1 or page.number(FILL_ORDER, 1) != 1:
+    if page.read_number(DEPTH, 1) != 1 or page.read_number(FILL_ORDER, 1) != 1:
         raise _advise_export(page, "its pages are volumes, or their bits are reversed", "as planes")
-    letter, bits = SAMPLE_FORMATS.get(page.number(SAMPLE_FORMAT, 1), ""), page.number(BITS, 1)
+    letter, bits = SAMPLE_FORMATS.get(page.read_number(SAMPLE_FORMAT, 1), ""), page.read_number(BITS, 1)
     if bits not in SAMPLE_BITS.get(letter, ()):
         raise _advise_export(page, "its voxels are of no type that NumPy has", "as 8, 16 or 32 bit planes")
     return np.dtype(f"{page.source.form.order}{letter}{bits // 8}")
@@ -178,10 +182,10 @@ def _advise_export(page: Directory, reason: str, remedy: str) -> InputError:
 
 
 def _locate_blocks(page: Directory, kind: Kind) -> tuple[Integers, Integers]:
-    """Offsets and byte counts of a page's strips or tiles; the counts must be those of its pixels."""
+    """Read offsets and byte counts of a page's strips or tiles; the counts must be those of its pixels."""
     (length, width), (rows, columns) = kind.shape, kind.block
     down, across = math.ceil(length / rows), math.ceil(width / columns)
-    offsets, counts = (page.numbers(code, down * across) for code in (TILES if kind.tiled else STRIPS))
+    offsets, counts = (page.read_numbers(code, down * across) for code in (TILES if kind.tiled else STRIPS))
     row = columns * kind.dtype.itemsize
     last = rows if kind.tiled else length - (down - 1) * rows
     if kind.compression == Compression.NONE:
@@ -207,7 +211,7 @@ def _check_places(offsets: Integers, counts: Integers, headers: Integers, size: 
 def _count_planes(page: Directory) -> int:
     """Tell how many planes the only page of a file stands for."""
     counts = {1, page.tags.get(METAMORPH_PLANES, (0, 1))[1]}
-    text = page.text(DESCRIPTION, DESCRIPTION_BYTES)
+    text = page.read_text(DESCRIPTION, DESCRIPTION_BYTES)
     if text.startswith("ImageJ="):
         sizes = {key: int(n) for key, n in re.findall(r"^(images|channels|slices|frames)=(\d{1,9})\s*$", text, re.M)}
         counts |= {sizes.pop("images", 1), math.prod(sizes.values())}
