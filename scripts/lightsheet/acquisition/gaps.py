@@ -26,22 +26,22 @@ def find_unfinished(volumes: VolumeFiles, young: Collection[str], previous: Coll
     Timepoints directly before that lack a channel, a tile or a piece wait too. But a young file in a hole of an earlier
     run, which had read the files `previous`, makes only its own volume wait.
     """
-    filling = _find_filling(volumes, young, previous)
-    waiting = {file.name for sites in filling.values() for file in sites.values()}
-    volumes = {key: sites for key, sites in volumes.items() if key not in filling}
+    holes = _find_filled_holes(volumes, young, previous)
+    waiting = {file.name for sites in holes.values() for file in sites.values()}
+    volumes = {key: sites for key, sites in volumes.items() if key not in holes}
     files: dict[int, list[SourceFile]] = defaultdict(list)
     for (number, _), sites in volumes.items():
         files[number] += sites.values()
     whole = len({channel for _, channel in volumes}) * prod(map(len, list_sites(chain.from_iterable(files.values()))))
     numbers = sorted(files)
-    changing = [number for number in numbers if any(file.name in young for file in files[number])]
-    end = numbers.index(changing[0]) if changing else len(numbers)
+    unsettled = [number for number in numbers if any(file.name in young for file in files[number])]
+    end = numbers.index(unsettled[0]) if unsettled else len(numbers)
     while end and len(files[numbers[end - 1]]) < whole:
         end -= 1
     return waiting | {file.name for number in numbers[end:] for file in files[number]}
 
 
-def _find_filling(volumes: VolumeFiles, young: Collection[str], previous: Collection[str]) -> VolumeFiles:
+def _find_filled_holes(volumes: VolumeFiles, young: Collection[str], previous: Collection[str]) -> VolumeFiles:
     """Find the volumes with young files that were holes before the last timepoint of an earlier run."""
     numbers = [n for (n, _), sites in volumes.items() if any(file.name in previous for file in sites.values())]
     last = max(numbers, default=None)
@@ -62,27 +62,27 @@ def check_missing_timepoints(
     present: dict[str, set[int]] = defaultdict(set)
     for number, channel in volumes:
         present[channel].add(number)
-    used = set.union(*present.values())
-    numbers = range(min(used), max(used) + 1)
+    union = set.union(*present.values())
+    numbers = range(min(union), max(union) + 1)
     gaps = {c: runs for c in channels if (runs := _find_gaps(present[c], numbers))}
     if not gaps:
         return numbers, []
     what = "; ".join(f"{channel} lacks timepoint {_format_runs(runs)}" for channel, runs in gaps.items())
     what += f" (of {numbers[0]} to {numbers[-1]})"
-    fillable = len(numbers) <= 2 * len(used)
+    fillable = len(numbers) <= 2 * len(union)
     if missing == "fill" and fillable:
         return numbers, [f"Missing, and recorded as holes: {what}, as the names count."]
     if missing == "fill":
         what += "; more timepoints are missing than there are, so these numbers hardly count timepoints"
-    rest = _suggest_remedy(volumes, present, gaps)
+    remedy = _suggest_remedy(volumes, present, gaps)
     hint = ", or have holes recorded (input.missing: fill)" if fillable else ""
-    raise InputError(f"{folder}: {what}; copy what is missing into the folder, {rest} (input.ignore){hint}")
+    raise InputError(f"{folder}: {what}; copy what is missing into the folder, {remedy} (input.ignore){hint}")
 
 
 def _suggest_remedy(volumes: VolumeFiles, present: dict[str, set[int]], gaps: dict[str, Runs]) -> str:
     """Say which files to leave out for the rest to be complete."""
-    if stray := [c for c in gaps if len(present[c]) == 1]:
-        files = [next(iter(volumes[min(present[c]), c].values())) for c in stray]
+    if sparse_channels := [c for c in gaps if len(present[c]) == 1]:
+        files = [next(iter(volumes[min(present[c]), c].values())) for c in sparse_channels]
         return "or leave " + ", ".join(file.name for file in files) + " out"
     complete = set.intersection(*present.values())
     if complete and not _find_gaps(complete, range(min(complete), max(complete) + 1)):

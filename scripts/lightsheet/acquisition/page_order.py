@@ -99,14 +99,14 @@ def _choose_sizes(metadata: FileMetadata, pages: int, tile: Tile) -> Mapping[str
     if metadata.file_sizes and metadata.file_sizes["T"] == metadata.file_sizes["C"] == 1:
         return {"T": 1, "C": 1, "Z": pages}
     subsets = [{**metadata.sizes, **dict.fromkeys(axes, 1)} for axes in ("TC", "T", "C")]
-    fitting = [sizes for sizes in subsets if math.prod(sizes.values()) == pages]
-    if not fitting or any(sizes != fitting[0] for sizes in fitting):  # as many timepoints as channels: which is it?
+    matches = [sizes for sizes in subsets if math.prod(sizes.values()) == pages]
+    if not matches or any(sizes != matches[0] for sizes in matches):  # as many timepoints as channels: which is it?
         raise InputError(
             f"{name_tile(tile)} has {pages} pages, but {metadata.source} describes "
             f"{math.prod(metadata.sizes.values())} ({format_sizes(metadata.sizes)}); copy what is missing, or say in "
             "input.axes what the pages are, such as ZYX (all are planes) or TZ50C2YX"
         )
-    return fitting[0]
+    return matches[0]
 
 
 def count_tile_pages(tile: Tile) -> list[int]:

@@ -34,8 +34,8 @@ def find_times(volumes: VolumeFiles, numbers: Sequence[int]) -> Times:
         return Times(None, {}, ["The times in the names are incomplete or do not increase: no seconds are known."])
     zero = min(earliest.values())
     seconds = tuple((earliest[number] - zero) / 1000 if number in earliest else None for number in numbers)
-    untimed = sum(clock not in file.numbers for file in files)
-    remarks = [f"{untimed} of {len(files)} file names carry no time."] if untimed else []
+    missing = sum(clock not in file.numbers for file in files)
+    remarks = [f"{missing} of {len(files)} file names carry no time."] if missing else []
     since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
     return Times(seconds, since_start, remarks + _remark_on_steps(seconds))
 

@@ -42,10 +42,10 @@ def find_waiting_files(
             f"{_count_seconds_left(ages, settle)} s, or, if nothing more is to come, set input.settle to 0 to see what "
             "is missing"
         )
-    if lost := [name for name in waiting if name in previous]:
+    if losses := [name for name in waiting if name in previous]:
         raise InputError(
-            f"{folder}: an earlier run had read {lost[0]}, of a timepoint that is no longer complete: a channel, tile "
-            "or plane is new in the folder; run again when it is there for all timepoints, leave it out with "
+            f"{folder}: an earlier run had read {losses[0]}, of a timepoint that is no longer complete: a channel, "
+            "tile or plane is new in the folder; run again when it is there for all timepoints, leave it out with "
             "input.ignore, or set input.settle to 0 to see what is missing"
         )
     return waiting
@@ -57,11 +57,11 @@ def find_young_files(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
     time.sleep(LOOK_SECONDS)
     ages: Ages = {}
     now = time.time()
-    for name, earlier in zip(tiffs, looks, strict=True):
-        later = _look(folder, name)
-        if later is None or later != earlier:
+    for name, look in zip(tiffs, looks, strict=True):
+        second_look = _look(folder, name)
+        if second_look is None or second_look != look:
             ages[name] = None
-        elif (age := now - later[1] / 1e9) < settle:
+        elif (age := now - second_look[1] / 1e9) < settle:
             ages[name] = age
     return ages
 
@@ -80,11 +80,13 @@ def _refuse_changes(folder: Path, ages: Ages, settle: float) -> None:
     if not ages:
         return
     name, age = next(iter(ages.items()))
-    more, them = (f" and {len(ages) - 1} more", "them") if len(ages) > 1 else ("", "it")
-    read, again = f"after an earlier run had read {them}", f"run again in {_count_seconds_left(ages, settle)} s"
+    count, pronoun = (f" and {len(ages) - 1} more", "them") if len(ages) > 1 else ("", "it")
+    reason, remedy = f"after an earlier run had read {pronoun}", f"run again in {_count_seconds_left(ages, settle)} s"
     if _is_future(age):
-        raise InputError(f"{folder / name}{more}, dated {-age:.0f} s in the future, changed {read}; {_CLOCKS}; {again}")
-    raise InputError(f"{folder / name}{more} changed {age or 0:.0f} s ago, {read}; {again}")
+        raise InputError(
+            f"{folder / name}{count}, dated {-age:.0f} s in the future, changed {reason}; {_CLOCKS}; {remedy}"
+        )
+    raise InputError(f"{folder / name}{count} changed {age or 0:.0f} s ago, {reason}; {remedy}")
 
 
 def _count_seconds_left(ages: Ages, settle: float) -> int:
@@ -94,8 +96,8 @@ def _count_seconds_left(ages: Ages, settle: float) -> int:
 
 def _explain_ages(ages: Ages, settle: float) -> dict[str, str]:
     """Say why each file waits: alike for all that are dated in the future, so that they can be counted."""
-    ahead = [-age for age in ages.values() if _is_future(age)]
-    future = f"dated {'up to ' if len(ahead) > 1 else ''}{max(ahead, default=0):.0f} s in the future: {_CLOCKS}"
+    leads = [-age for age in ages.values() if _is_future(age)]
+    future = f"dated {'up to ' if len(leads) > 1 else ''}{max(leads, default=0):.0f} s in the future: {_CLOCKS}"
     young = f"younger than {settle:g} s"
     return {
         name: "still being written" if age is None else future if _is_future(age) else young

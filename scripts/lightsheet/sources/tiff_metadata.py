@@ -71,12 +71,12 @@ def _convert_voxel_size(**axes: tuple[object, object]) -> dict[str, float]:
 def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     root = ElementTree.fromstring(text)
     uuid = root.get("UUID", "")
-    if (elsewhere := root.find("{*}BinaryOnly")) is not None:
-        root = ElementTree.parse(path.with_name(elsewhere.attrib["MetadataFile"])).getroot()
+    if (companion := root.find("{*}BinaryOnly")) is not None:
+        root = ElementTree.parse(path.with_name(companion.attrib["MetadataFile"])).getroot()
     images = [pixels for image in root.findall("{*}Image") if (pixels := image.find("{*}Pixels")) is not None]
-    listed = [_list_planes(pixels, path.name, uuid, pages) for pixels in images]
+    plane_lists = [_list_planes(pixels, path.name, uuid, pages) for pixels in images]
     # Of the positions of a stage, each an Image, the one that lies in this file.
-    pixels, planes = max(zip(images, listed, strict=True), key=lambda image: bool(image[1]))
+    pixels, planes = max(zip(images, plane_lists, strict=True), key=lambda image: bool(image[1]))
     channels, sizes = pixels.findall("{*}Channel"), _read_sizes(pixels)
     lengths = {axis: f"PhysicalSize{axis.upper()}" for axis in "zyx"}
     return FileMetadata(
@@ -115,8 +115,8 @@ def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
         if math.isfinite(time):
             earliest[timepoint] = min(time, earliest.get(timepoint, time))
     times = [earliest[timepoint] for timepoint in map(str, range(len(earliest))) if timepoint in earliest]
-    increase = all(before < after for before, after in pairwise(times))
-    return tuple(time - times[0] for time in times) if len(times) == len(earliest) == count and increase else ()
+    is_increasing = all(before < after for before, after in pairwise(times))
+    return tuple(time - times[0] for time in times) if len(times) == len(earliest) == count and is_increasing else ()
 
 
 def _read_wavelength(channel: ElementTree.Element) -> int | None:

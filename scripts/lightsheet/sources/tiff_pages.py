@@ -189,10 +189,10 @@ def _locate_blocks(page: Directory, kind: Kind) -> tuple[Integers, Integers]:
     row = columns * kind.dtype.itemsize
     last = rows if kind.tiled else length - (down - 1) * rows
     if kind.compression == Compression.NONE:
-        wrong = np.any(counts[:-1] != rows * row) or counts[-1] != last * row
+        is_wrong = np.any(counts[:-1] != rows * row) or counts[-1] != last * row
     else:
-        wrong = int(counts.min()) * MAX_RATIO < last * row
-    if wrong:
+        is_wrong = int(counts.min()) * MAX_RATIO < last * row
+    if is_wrong:
         raise ValueError(f"it has {counts.min()} to {counts.max()} bytes where {rows} rows of {row} belong")
     return offsets, counts
 
@@ -215,8 +215,8 @@ def _count_planes(page: Directory) -> int:
     if text.startswith("ImageJ="):
         sizes = {key: int(n) for key, n in re.findall(r"^(images|channels|slices|frames)=(\d{1,9})\s*$", text, re.M)}
         counts |= {sizes.pop("images", 1), math.prod(sizes.values())}
-    elif truncated := re.match(r'\{"shape": \[([\d, ]+), \d+, \d+\].*"truncated": true', text):
-        counts.add(math.prod(map(int, truncated[1].split(", "))))
+    elif header := re.match(r'\{"shape": \[([\d, ]+), \d+, \d+\].*"truncated": true', text):
+        counts.add(math.prod(map(int, header[1].split(", "))))
     if len(counts) > 2:
         raise ValueError(f"it says that it has {' and '.join(map(str, sorted(counts - {1})))} planes")
     return max(counts)
