@@ -30,22 +30,20 @@ def draw_charts(results: Results, trends: Mapping[str, Sequence[Trend]], time: T
 
     Instead of `lanes` there is a `remark` where the records hold nothing, or only zeros.
     """
-    return [
-        _draw_chart(results, measure, {channel: trends[channel][number] for channel in trends}, time)
-        for number, measure in enumerate(MEASURES)
-    ]
-
-
-def _draw_chart(results: Results, measure: Measure, trends: Mapping[str, Trend], time: TimeAxis) -> dict[str, Any]:
-    values = [value for trend in trends.values() for value in trend.values]
-    lanes = [_draw_lane(results, c, measure, trend, time) for c, trend in trends.items()] if any(values) else []
-    return {
-        "title": measure.title,
-        "description": measure.description,
-        "labels": list(measure.curves),
-        "lanes": lanes,
-        "remark": "0 in every volume." if values else NO_VALUES,
-    }
+    charts = []
+    for number, measure in enumerate(MEASURES):
+        by_channel = {channel: trends[channel][number] for channel in trends}
+        values = [value for trend in by_channel.values() for value in trend.values]
+        charts.append(
+            {
+                "title": measure.title,
+                "description": measure.description,
+                "labels": list(measure.curves),
+                "lanes": [_draw_lane(results, c, measure, by_channel[c], time) for c in trends] if any(values) else [],
+                "remark": "0 in every volume." if values else NO_VALUES,
+            }
+        )
+    return charts
 
 
 def _draw_lane(results: Results, channel: str, measure: Measure, trend: Trend, time: TimeAxis) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def list_outliers(
     results: Results, trends: Mapping[str, Sequence[Trend]], timepoints_per_job: int | None
 ) -> list[dict[str, Any]]:
     """List the outliers in order of time; `trends` are those of each channel, one for each of `MEASURES`."""
-    marked = {channel: {t for trend in trends[channel] for t in trend.outliers} for channel in trends}
-    rows = [
+    timepoints = sorted({t for channel in trends for trend in trends[channel] for t in trend.outliers})
+    return [
         {
             "channel": channel,
             "timepoint": timepoint,
@@ -143,10 +143,10 @@ def list_outliers(
             "record": link_record(results, channel, timepoint),
             "log": _link_log(results, timepoint, timepoints_per_job),
         }
-        for channel, timepoints in marked.items()
         for timepoint in timepoints
+        for channel in trends
+        if any(timepoint in trend.outliers for trend in trends[channel])
     ]
-    return sorted(rows, key=lambda row: (row["timepoint"], list(trends).index(row["channel"])))
 
 
 def _link_log(results: Results, timepoint: int, timepoints_per_job: int | None) -> str | None:
