@@ -85,9 +85,9 @@ def one_shard(tif: Path, out: Path, threads: int) -> None:
     where = [((0, 0, 0), [(str(tif), None)])]
     with timed(), open_mosaic(where, SHAPE, "uint16") as volume, ThreadPoolExecutor(1) as pool:
         digest = pool.submit(digest_source, str(tif), None)
-        look = partial(summarise_part, voxels=volume.size)
-        written = write_shard(out / "shard", volume, choose_chunk(SHAPE), DEFAULT, threads, look)
-        combine_parts(written.seen)
+        summarise = partial(summarise_part, voxels=volume.size)
+        written = write_shard(out / "shard", volume, choose_chunk(SHAPE), DEFAULT, threads, summarise)
+        combine_parts(written.summaries)
         digest.result()
 
 

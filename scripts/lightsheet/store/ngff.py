@@ -17,50 +17,36 @@ COLOURS = (
     (580, "FFC000"),
     (620, "FF4000"),
 )
-"""Excitation wavelength in nm up to which a channel gets this colour; longer ones are red."""
+"""Excitation wavelength in nm below which a channel has this colour, RRGGBB; longer ones are red."""
 
 OTHER_COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00")
-"""For channels whose wavelength is not known, in order."""
+"""Colours of channels whose wavelength is unknown, in order."""
 
 
 def describe_multiscales(
     name: str, axes: str, levels: Sequence[Level], voxel_size: Mapping[str, float], interval: float | None
 ) -> list[dict[str, Any]]:
-    """Describe a pyramid.
+    """Describe a pyramid: the value of the key `multiscales`.
 
-    Parameters
-    ----------
-    name : str
-        The image's name.
-    axes : str
-        `tczyx` or `tzyx`.
-    levels : sequence of Level
-        The pyramid.
-    voxel_size : mapping
-        `z`, `y` and `x` of level 0 in micrometre.
-    interval : float or None
-        Seconds from one timepoint to the next, if known.
-
-    Returns
-    -------
-    list of dict
-        The value of the key `multiscales`. The translation of a coarse level puts its first voxel's centre where
-        the voxels it averages have theirs.
+    `axes` are `tczyx` or `tzyx`, `voxel_size` is that of level 0 in micrometre, and `interval` the seconds from one
+    timepoint to the next, if known.
     """
     datasets = []
     for number, level in enumerate(levels):
         factor = dict(zip("zyx", level.factor, strict=True))
         scale = [voxel_size[axis] * factor[axis] if axis in factor else 1.0 for axis in axes]
         scale[0] = float(interval or 1)
-        shift = [voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
+        offset = [voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
         transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if number:
-            transformations.append({"type": "translation", "translation": shift})
+        if number:  # the centre of a coarse voxel is the centre of the voxels that it averages
+            transformations.append({"type": "translation", "translation": offset})
         datasets.append({"path": str(number), "coordinateTransformations": transformations})
-    return [{"name": name, "axes": [_axis(a, interval) for a in axes], "datasets": datasets, "type": "mean"}]
+    return [
+        {"name": name, "axes": [_describe_axis(axis, interval) for axis in axes], "datasets": datasets, "type": "mean"}
+    ]
 
 
-def _axis(letter: str, interval: float | None) -> dict[str, str]:
+def _describe_axis(letter: str, interval: float | None) -> dict[str, str]:
     if letter == "c":
         return {"name": "c", "type": "channel"}
     if letter == "t":
@@ -71,47 +57,22 @@ def _axis(letter: str, interval: float | None) -> dict[str, str]:
 def describe_channels(
     wavelengths: Mapping[str, int | None], windows: Mapping[str, tuple[float, float, float, float]]
 ) -> dict[str, Any]:
-    """Describe how a viewer should show each channel.
+    """Describe how a viewer should show each channel, by its name and in the store's order: the value of `omero`.
 
-    Parameters
-    ----------
-    wavelengths : mapping
-        Per channel name, in the store's order, the wavelength in nm or None.
-    windows : mapping
-        Per channel name (min, max, start, end): the data's range, and where black and full colour lie.
-
-    Returns
-    -------
-    dict
-        The value of the key `omero`.
+    `wavelengths` are in nm or None; `windows` are (min, max, start, end): the data's range, and the values shown black
+    and in full colour.
     """
-    described = []
+    channels = []
     for number, (name, wavelength) in enumerate(wavelengths.items()):
         low, high, start, end = map(float, windows[name])
         window = {"min": low, "max": max(high, low + 1), "start": start, "end": max(end, start + 1)}
-        colour = _colour(wavelength, number)
-        described.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
-    return {"version": NGFF_VERSION, "channels": described, "rdefs": {"model": "color"}}
+        colour = _choose_colour(wavelength, number)
+        channels.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
+    return {"version": NGFF_VERSION, "channels": channels, "rdefs": {"model": "color"}}
 
 
 def read_ome(store: Path) -> Any:
-    """Read the OME metadata of a published store.
-
-    Parameters
-    ----------
-    store : Path
-        The OME-Zarr.
-
-    Returns
-    -------
-    dict
-        The value of the key `ome` among the group's attributes.
-
-    Raises
-    ------
-    InputError
-        If the store is not published.
-    """
+    """Read the attribute `ome` of a published store; InputError if it is not published."""
     group = read_json(store / "zarr.json")
     if group is None:
         raise InputError(f"{store} is not there: run the same command again, stores are published last")
@@ -123,7 +84,7 @@ def list_colours(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {channel["label"]: channel["color"] for channel in attributes["omero"]["channels"]}
 
 
-def _colour(wavelength: int | None, number: int) -> str:
+def _choose_colour(wavelength: int | None, number: int) -> str:
     if wavelength is None:
         return OTHER_COLOURS[number % len(OTHER_COLOURS)]
     return next((colour for limit, colour in COLOURS if wavelength < limit), "FF0000")

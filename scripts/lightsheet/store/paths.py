@@ -13,7 +13,7 @@ VOLUMES_FILE = "provenance/volumes.csv"
 
 
 def name_measured_psf(channel: str) -> str:
-    """Name, from the results folder, the copy of the image from which a channel's PSF was prepared."""
+    """Return the path, within the results folder, of the copy of a channel's measured PSF."""
     return f"provenance/psf/{channel}.tif"
 
 
@@ -23,21 +23,11 @@ def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
 
 
 class VolumeKey(NamedTuple):
-    """Which volume of a run.
+    """One volume of a run."""
 
-    Parameters
-    ----------
-    kind : str
-        `raw` or `result`.
-    channel : str
-        Its channel.
-    timepoint : int
-        Index on the time axis.
-    """
-
-    kind: str
+    kind: str  # raw or result
     channel: str
-    timepoint: int
+    timepoint: int  # index on the time axis
 
     def __str__(self) -> str:
         """Name the volume in a sentence, e.g. `raw CamA timepoint 3`."""
@@ -45,7 +35,7 @@ class VolumeKey(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Channel and timepoint in a sentence that is about both kinds or says which."""
+        """Channel and timepoint, for a sentence that names the kind otherwise."""
         return f"{self.channel} timepoint {self.timepoint}"
 
     @property
@@ -56,13 +46,7 @@ class VolumeKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """The folder of one run's results.
-
-    Parameters
-    ----------
-    folder : Path
-        `results/NAME`.
-    """
+    """The folder `results/NAME` of one run."""
 
     folder: Path
 
@@ -84,27 +68,22 @@ class Results:
     @property
     def provenance(self) -> list[Path]:
         """Every file of the provenance."""
-        return [
-            self.crate,
-            *(
-                self.folder / name
-                for name in (README_FILE, CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE)
-            ),
-        ]
+        names = (README_FILE, CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE)
+        return [self.crate, *(self.folder / name for name in names)]
 
     @property
     def files(self) -> Path:
-        """The names of the TIFFs that the run under way began with; others may arrive meanwhile."""
+        """Names of the TIFFs that the present run began with; others may arrive meanwhile."""
         return self.folder / "work" / "files.json"
 
     @property
     def pilot_page(self) -> Path:
-        """What a person looks at to choose a method and its iterations."""
+        """Page on which a person chooses a method and its iterations."""
         return self.folder / "pilot.html"
 
     @property
     def pilot(self) -> Path:
-        """What the pilot measured, as `lightsheet.planning.pilot.run_pilot` returns it."""
+        """Measurements of the pilot, as `run_pilot` returns them."""
         return self.folder / "pilot.json"
 
     def raw_store(self, channel: str) -> Path:
@@ -116,7 +95,7 @@ class Results:
         return self.folder / "psf" / f"{channel}{suffix}"
 
     def work(self, kind: str, channel: str) -> Path:
-        """Return where jobs write shards: Zarr arrays (t, z, y, x), one a pyramid level; `kind` is raw or result."""
+        """Return where jobs write shards: Zarr arrays (t, z, y, x), one a pyramid level."""
         return self.folder / "work" / kind / channel
 
     def shard(self, key: VolumeKey, level: int) -> Path:
@@ -128,5 +107,5 @@ class Results:
         return self.folder / "records" / key.kind / key.channel / f"t{key.timepoint:04d}.json"
 
     def manifest(self, name: str) -> Path:
-        """Return the small JSON that Snakemake sees of a job's work."""
+        """Return the small JSON file that Snakemake sees as a job's output."""
         return self.folder / "work" / "manifests" / f"{name}.json"

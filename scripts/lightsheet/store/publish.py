@@ -1,4 +1,4 @@
-"""A store assembled beside the old one from finished volumes, validated, and swapped in: whole at every moment."""
+"""Publication: a store is assembled from finished volumes beside the old one, validated, and swapped in whole."""
 
 import os
 import shutil
@@ -26,43 +26,41 @@ def publish_store(
     Parameters
     ----------
     place : Path
-        Where readers find the store; what is there stays readable until the swap and is then removed.
+        Where readers find the store; an older one stays readable until the swap and is then removed.
     volumes : sequence of (Path, int, tuple of int)
         Per volume the work area of its channel, its timepoint there, and its index in the store, (t,) or (t, c).
-    layout : Layout
-        Levels, dtype and codec of the volumes.
+    layout : StoreLayout
+        Layout of the volumes.
     leading : tuple of int
         Extent of the store's axes before (z, y, x).
     attributes : mapping
-        The group's: `ome`; and `lightsheet`, with `seconds` from the first timepoint to each (or None), which OME's
-        scale tells only for a regular movie, and which volumes are `missing`, holes.
+        Attributes of the group: `ome` and `lightsheet`.
     """
     new = place.with_name(f"{PART}{place.name}")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    write_json(new / "zarr.json", group)
+    write_json(new / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
         write_array_metadata(new / str(number), level, leading, layout, axes)
-    progress, refused = Progress(f"publish {place.name}", len(volumes), pause=PROGRESS_SECONDS), False
+    progress, is_copying = Progress(f"publish {place.name}", len(volumes), pause=PROGRESS_SECONDS), False
     for work, timepoint, index in volumes:
         for number in range(len(layout.levels)):
             shard, target = shard_path(work, number, (timepoint,)), shard_path(new, number, index)
-            refused = _link(shard, target, refused)
+            is_copying = _link_or_copy(shard, target, is_copying)
         progress.step(f"index {index}")
     _validate(new)
     swap_folders(new, place)
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _link(source: Path, target: Path, refused: bool) -> bool:
-    """Hard-link a shard, or copy it where the file system has no hard links; tell which, in words the first time."""
+def _link_or_copy(source: Path, target: Path, is_copying: bool) -> bool:
+    """Hard-link a shard, or copy it where the file system has no hard links; return whether it was copied."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError as error:
-        if not refused:
+        if not is_copying:  # warn once
             logger.warning("%s: copied, because it cannot be hard-linked (%s)", target, error.strerror)
         shutil.copyfile(source, target)
         return True
@@ -70,7 +68,7 @@ def _link(source: Path, target: Path, refused: bool) -> bool:
 
 
 def _validate(store: Path) -> None:
-    """Prove the metadata by the two validators of the field; neither looks at shards."""
+    """Check the metadata with the two validators of the field; neither reads shards."""
     import yaozarrs
     from ome_zarr_models import open_ome_zarr
 

@@ -1,4 +1,4 @@
-"""The stores of a finished run, as viewers and exports need them: which channel is where, its look, its pyramid."""
+"""The stores of a finished run, as viewers and exports read them: channels, contrast, pyramid, voxels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,47 +20,31 @@ SUFFIX = ".ome.zarr"
 
 @dataclass(frozen=True)
 class PublishedChannel:
-    """One channel of a published image.
+    """One channel of a published image."""
 
-    Parameters
-    ----------
-    omero : mapping
-        What the store says of its label, colour and contrast, see `lightsheet.store.ngff.describe_channels`.
-    store : Path
-        The OME-Zarr that holds it.
-    index : tuple of int
-        Where it lies there after the timepoint: (c,) in a result, () in a raw store.
-    """
-
-    omero: Mapping[str, Any]
-    store: Path
-    index: tuple[int, ...]
+    omero: Mapping[str, Any]  # label, colour and contrast, see `describe_channels`
+    store: Path  # the OME-Zarr that holds it
+    index: tuple[int, ...]  # its place there after the timepoint: (c,) in a result, () in a raw store
 
     @property
     def name(self) -> str:
-        """As in the configuration."""
+        """Name, as in the configuration."""
         return str(self.omero["label"])
 
     @property
     def colour(self) -> str:
-        """RRGGBB."""
+        """Colour as RRGGBB."""
         return str(self.omero["color"])
 
     @property
     def window(self) -> tuple[float, float]:
-        """The stored values that are shown black and in full colour."""
+        """Stored values that are shown black and in full colour."""
         return self.omero["window"]["start"], self.omero["window"]["end"]
 
 
 @dataclass(frozen=True)
 class FinishedResults(Results):
-    """A folder of results, which may have another name than its run.
-
-    Parameters
-    ----------
-    run : str
-        The run's name.
-    """
+    """A folder of results, which may have another name than its run."""
 
     run: str
 
@@ -72,68 +56,29 @@ class FinishedResults(Results):
 
 @dataclass(frozen=True)
 class PublishedImage:
-    """The raw or the deconvolved volumes of a finished run, all channels.
+    """The raw or the deconvolved volumes of a finished run, all channels."""
 
-    Parameters
-    ----------
-    name : str
-        The run's.
-    channels : tuple of Channel
-        In the order of the result.
-    levels : tuple of Level
-        From the full resolution down.
-    voxel_size : mapping
-        `z`, `y` and `x` in micrometre.
-    dtype : numpy.dtype
-        Of the voxels.
-    interval : float or None
-        Seconds from one timepoint to the next, the median, as far as known.
-    seconds : tuple of (float or None)
-        From the first timepoint to each, None where not known.
-    missing : frozenset of (str, int)
-        Channel and timepoint of the holes.
-    """
-
-    name: str
-    channels: tuple[PublishedChannel, ...]
-    levels: tuple[Level, ...]
-    voxel_size: Mapping[str, float]
+    name: str  # of the run
+    channels: tuple[PublishedChannel, ...]  # in the order of the result
+    levels: tuple[Level, ...]  # from the full resolution down
+    voxel_size: Mapping[str, float]  # z, y and x in micrometre
     dtype: np.dtype[Any]
-    interval: float | None
-    seconds: tuple[float | None, ...]
-    missing: frozenset[tuple[str, int]]
+    interval: float | None  # median seconds from one timepoint to the next, if known
+    seconds: tuple[float | None, ...]  # from the first timepoint to each, None where unknown
+    missing: frozenset[tuple[str, int]]  # channel and timepoint of the holes
 
     @property
     def timepoints(self) -> range:
-        """All of them."""
+        """All timepoints."""
         return range(len(self.seconds))
 
     def bands(
         self, channel: PublishedChannel, timepoint: int, number: int, *, whole_planes: bool = False
     ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        """Read a volume, band by band.
+        """Read a volume at the pyramid level `number`: yield planes and rows of each band, and its voxels (z, y, x).
 
-        Parameters
-        ----------
-        channel : Channel
-            One of the image's.
-        timepoint : int
-            Index on the time axis.
-        number : int
-            Of the pyramid's level.
-        whole_planes : bool
-            A band has as many planes as an inner chunk, and all their rows; unless that is wanted, as many rows as an
-            inner chunk.
-
-        Yields
-        ------
-        tuple of slice, numpy.ndarray
-            Planes and rows, and their voxels (z, y, x).
-
-        Raises
-        ------
-        InputError
-            If the volume's shard is missing (Zarr itself would read zeros) or damaged.
+        A band has the planes and the rows of an inner chunk, or all rows with `whole_planes`. InputError if the
+        volume's shard is missing (Zarr itself would read zeros) or damaged.
         """
         shard = shard_path(channel.store, number, (timepoint, *channel.index))
         shape, (depth, height, _) = self.levels[number].shape[:2], self.levels[number].chunk
@@ -148,87 +93,56 @@ class PublishedImage:
 
 
 def find_finished(folder: Path) -> Results:
-    """Return the results of a finished run.
+    """Return the results of a finished run, of which `folder` is `results/NAME`, a copy of it or a link to it.
 
-    Parameters
-    ----------
-    folder : Path
-        `results/NAME`, or a copy of it or a link to it, which may have any name.
-
-    Returns
-    -------
-    Results
-        With the folder's absolute path.
-
-    Raises
-    ------
-    InputError
-        If the folder does not hold the published store of one run.
+    InputError if the folder does not hold the published store of exactly one run.
     """
     folder = folder.absolute()
     stores = [place.parent.name for place in folder.glob(f"*{SUFFIX}/zarr.json")]
     names = [name.removesuffix(SUFFIX) for name in stores if not name.startswith(PART)]
     if len(names) != 1:
-        found = ", ".join(f"{name}{SUFFIX}" for name in sorted(names)) or f"no NAME{SUFFIX}"
+        contents = ", ".join(f"{name}{SUFFIX}" for name in sorted(names)) or f"no NAME{SUFFIX}"
         raise InputError(
-            f"{folder}: there is {found} in it; name the folder of one finished run, such as results/demo, or run the "
-            "workflow to its end"
+            f"{folder}: there is {contents} in it; name the folder of one finished run, such as results/demo, or run "
+            "the workflow to its end"
         )
     return FinishedResults(folder, names[0])
 
 
 def read_image(results: Results, kind: str) -> PublishedImage:
-    """Read what the stores say of themselves; no voxel is read yet.
-
-    Parameters
-    ----------
-    results : Results
-        A finished run.
-    kind : str
-        `raw` or `result`.
-
-    Returns
-    -------
-    Image
-        All its channels.
-
-    Raises
-    ------
-    InputError
-        If a store is not published.
-    """
-    described = read_ome(results.store)
+    """Read the metadata of the `raw` or `result` stores, but no voxel; InputError if one is not published."""
+    ome = read_ome(results.store)
     if kind == "result":
         channels = tuple(
-            PublishedChannel(omero, results.store, (c,)) for c, omero in enumerate(described["omero"]["channels"])
+            PublishedChannel(omero, results.store, (c,)) for c, omero in enumerate(ome["omero"]["channels"])
         )
     else:
-        stores = [results.raw_store(name) for name in list_colours(described)]
+        stores = [results.raw_store(name) for name in list_colours(ome)]
         channels = tuple(PublishedChannel(read_ome(store)["omero"]["channels"][0], store, ()) for store in stores)
-    holes = [hole for channel in channels for hole in _extra(channel.store).get("missing", ())]
+    holes = [hole for channel in channels for hole in _read_extra(channel.store).get("missing", ())]
     missing = frozenset((hole["channel"], hole["timepoint"]) for hole in holes)
-    return PublishedImage(results.name, channels, **_axes(channels[0].store), missing=missing)
+    return PublishedImage(results.name, channels, **_read_axes(channels[0].store), missing=missing)
 
 
-def _axes(store: Path) -> dict[str, Any]:
-    """Return what all channels have in common."""
-    described = read_ome(store)["multiscales"][0]
-    scales = [level["coordinateTransformations"][0]["scale"] for level in described["datasets"]]
-    arrays = [zarr.open_array(store / level["path"], mode="r") for level in described["datasets"]]
+def _read_axes(store: Path) -> dict[str, Any]:
+    """Return the fields of `PublishedImage` that all channels have in common."""
+    multiscales = read_ome(store)["multiscales"][0]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in multiscales["datasets"]]
+    arrays = [zarr.open_array(store / level["path"], mode="r") for level in multiscales["datasets"]]
     return {
-        "levels": tuple(_level(array, scale, scales[0]) for array, scale in zip(arrays, scales, strict=True)),
+        "levels": tuple(_make_level(array, scale, scales[0]) for array, scale in zip(arrays, scales, strict=True)),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
         "dtype": arrays[0].dtype,
-        "interval": scales[0][0] if "unit" in described["axes"][0] else None,
-        "seconds": tuple(_extra(store).get("seconds") or [None] * arrays[0].shape[0]),
+        "interval": scales[0][0] if "unit" in multiscales["axes"][0] else None,
+        "seconds": tuple(_read_extra(store).get("seconds") or [None] * arrays[0].shape[0]),
     }
 
 
-def _level(array: Any, scale: Sequence[float], finest: Sequence[float]) -> Level:
-    z, y, x = (round(here / there) for here, there in zip(scale[-3:], finest[-3:], strict=True))
+def _make_level(array: Any, scale: Sequence[float], finest: Sequence[float]) -> Level:
+    z, y, x = (round(size / finest_size) for size, finest_size in zip(scale[-3:], finest[-3:], strict=True))
     return Level(array.shape[-3:], array.chunks[-3:], (z, y, x))
 
 
-def _extra(store: Path) -> Any:
-    """Return what a store says beyond OME's words; those of earlier versions say nothing."""
+def _read_extra(store: Path) -> Any:
+    """Read the attribute `lightsheet` of a store; those of earlier versions have none."""
     return read_json(store / "zarr.json")["attributes"].get("lightsheet", {})

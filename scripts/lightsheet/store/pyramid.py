@@ -1,4 +1,4 @@
-"""The pyramid: which levels a volume has, how each is chunked, and the 2x mean that makes one from the other."""
+"""The pyramid: the levels of a volume, their chunks, and the 2x mean that makes a level from the one below."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,58 +13,38 @@ from lightsheet.system import BandSource, count_joint_rows
 Shape = tuple[int, int, int]
 
 CHUNK_GOAL: Shape = (64, 128, 128)
-"""Inner chunks near this shape make a plane of a volume cheap to read and still compress well."""
+"""Inner chunks near this shape (z, y, x) make planes cheap to read and still compress well."""
 
 COARSEST = 128
-"""No level is added once every axis has at most so many voxels."""
+"""Voxels per axis at or below which no coarser level is added."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One pyramid level of a volume.
+    """One pyramid level of a volume."""
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (z, y, x) in voxels.
-    chunk : tuple of int
-        Inner chunk (z, y, x); it divides the shape.
-    factor : tuple of int
-        How many voxels of level 0 one voxel covers along (z, y, x).
-    """
-
-    shape: Shape
-    chunk: Shape
-    factor: Shape
+    shape: Shape  # voxels along (z, y, x)
+    chunk: Shape  # inner chunk (z, y, x); it divides the shape
+    factor: Shape  # how many voxels of level 0 one voxel covers along (z, y, x)
 
 
 def plan_levels(shape: Shape, voxel_size: Mapping[str, float]) -> tuple[Level, ...]:
-    """Plan the pyramid of a volume.
+    """Plan the pyramid of a volume (z, y, x), from the full resolution down.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (z, y, x) of level 0.
-    voxel_size : mapping
-        `z`, `y` and `x` in micrometre: an axis is left alone while its voxel is at least twice the finest one.
-
-    Returns
-    -------
-    tuple of Level
-        From the full resolution down.
+    An axis is not shrunk while its voxel size (micrometre) is at least twice the finest one.
     """
     factor: Shape = (1, 1, 1)
     plan = [Level(shape, choose_chunk(shape), factor)]
     while max(shape) > COARSEST:
-        step = _step(shape, factor, voxel_size)
+        step = _choose_step(shape, factor, voxel_size)
         shape = _shape(-(-n // s) for n, s in zip(shape, step, strict=True))
         factor = _shape(f * s for f, s in zip(factor, step, strict=True))
         plan.append(Level(shape, choose_chunk(shape), factor))
     return tuple(plan)
 
 
-def _step(shape: Shape, factor: Shape, voxel_size: Mapping[str, float]) -> Shape:
-    """By how much the next level is coarser along (z, y, x): 2 or 1."""
+def _choose_step(shape: Shape, factor: Shape, voxel_size: Mapping[str, float]) -> Shape:
+    """Return by how much the next level is coarser along (z, y, x): 2 or 1."""
     size = [voxel_size[axis] * f for axis, f in zip("zyx", factor, strict=True)]
     finest = min(s for s, n in zip(size, shape, strict=True) if n > 1)
     return _shape(2 if n > 1 and s < 2 * finest else 1 for s, n in zip(size, shape, strict=True))
@@ -72,17 +52,9 @@ def _step(shape: Shape, factor: Shape, voxel_size: Mapping[str, float]) -> Shape
 
 @lru_cache
 def choose_chunk(shape: Shape) -> Shape:
-    """Choose the inner chunk: the divisors of the shape that come nearest to the goal, in shape and in volume.
+    """Choose the inner chunk (z, y, x): the divisors of the shape nearest to the goal, in shape and in volume.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (z, y, x) of a volume.
-
-    Returns
-    -------
-    tuple of int
-        Divides `shape` exactly, so that a shard covers its volume exactly.
+    It divides the shape exactly, so that a shard covers its volume exactly.
     """
     goal_volume = math.log2(math.prod(CHUNK_GOAL))
 
@@ -96,16 +68,9 @@ def choose_chunk(shape: Shape) -> Shape:
 
 
 class CoarserLevel:
-    """The next level of a pyramid as a `BandSource`: each of its bands is computed where it is read.
+    """The next level of a pyramid as a `BandSource`: each band is computed when it is read.
 
-    Parameters
-    ----------
-    volume : Source
-        (z, y, x), the level below, integer or float32.
-    step : tuple of int
-        2 or 1 along (z, y, x), see `downsample`.
-    planes : int
-        How many planes of the band below are in memory at a time.
+    `volume` is the level below, `step` as for `downsample`, and `planes` of a band below are in memory at a time.
     """
 
     def __init__(self, volume: BandSource, step: Shape, planes: int) -> None:
@@ -114,7 +79,7 @@ class CoarserLevel:
         self._volume, self._step, self._planes = volume, step, max(1, planes // step[0])
 
     def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
-        """Compute some planes and rows."""
+        """Compute the voxels of some planes and rows."""
         (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(where, self.shape, strict=False))
         sz, sy, _ = self._step
         band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
@@ -126,28 +91,18 @@ class CoarserLevel:
 
 
 ROWS = 64
-"""Rows that are summed at a time: their sums stay in a core's own cache."""
+"""Rows summed at a time: their sums fit into a core's cache."""
 
 
 def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
-    """Shrink a volume by the mean of 2 (or 1) voxels along each axis.
+    """Shrink a volume (z, y, x), integer or float32, by the mean of 2 (or 1) voxels along each axis, as `step` says.
 
-    Parameters
-    ----------
-    volume : numpy.ndarray
-        (z, y, x), integer or float32.
-    step : tuple of int
-        2 or 1 along (z, y, x). An odd last plane, row or column is averaged with itself.
-
-    Returns
-    -------
-    numpy.ndarray
-        (ceil(z/sz), ceil(y/sy), ceil(x/sx)) in the volume's dtype; integers are rounded.
+    An odd last plane, row or column is averaged with itself; the dtype stays, and integers are rounded.
     """
     sz, sy, sx = step
     depth, height, width = volume.shape
     out = np.empty((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
-    sums = np.float64 if out.dtype.kind in "iu" and out.dtype.itemsize > 2 else np.float32  # that holds them exactly
+    sums = np.float64 if out.dtype.kind in "iu" and out.dtype.itemsize > 2 else np.float32  # exact for these
     scale = sums(1 / (sz * sy * sx))
     for z, top in product(range(len(out)), range(0, out.shape[1], ROWS)):
         planes = volume[z * sz : (z + 1) * sz, top * sy : (top + ROWS) * sy]

@@ -1,7 +1,7 @@
-"""Records: the small JSON that says a volume is done, from what and how, and whether that still holds.
+"""Records: the small JSON files that say that a volume is done, from what and how.
 
-A record's `fingerprint` is the digest of everything that can change the volume's pixels or how they are stored.
-Times, host and job id stand beside it and never enter it.
+A record's `fingerprint` is the digest of everything that can change the volume's pixels or how they are stored;
+times, host and job id are not part of it.
 """
 
 import os
@@ -20,23 +20,9 @@ Record = dict[str, Any]
 
 
 def is_done(record: Record | None, fingerprint: str, results: Results, key: VolumeKey) -> bool:
-    """Tell whether a record says that the volume is done, in this very way, and its shards are there.
+    """Tell whether a record says that the volume is done with this fingerprint, and its shards exist.
 
-    Parameters
-    ----------
-    record : dict or None
-        The volume's record.
-    fingerprint : str
-        Of what shall be done.
-    results : Results
-        The run.
-    key : VolumeKey
-        The volume.
-
-    Returns
-    -------
-    bool
-        False asks for the volume to be done (again). Shards are compared by size, not by content.
+    Shards are compared by size, not by content.
     """
     return bool(
         record
@@ -57,39 +43,20 @@ def shards_exist(shards: list[dict[str, Any]], results: Results, key: VolumeKey)
 def make_record(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, float], **fields: Any) -> Record:
     """Make the record of a volume whose shards are on the disk.
 
-    Parameters
-    ----------
-    fingerprint : str
-        Of what was done.
-    shards : list of dict
-        What `lightsheet.store.volumes.write_volume` returned.
-    seconds : mapping
-        Per stage, how long it took.
-    **fields
-        What else is worth keeping: sources, settings, statistics.
-
-    Returns
-    -------
-    dict
-        The record, with host, SLURM job id and time of day.
+    `shards` are what `write_volume` returned, `seconds` the duration of each stage, and `fields` what else is worth
+    keeping: sources, settings, statistics.
     """
     rounded = {stage: round(value, 3) for stage, value in seconds.items()}
-    return {
-        "status": "done",
-        "fingerprint": fingerprint,
-        "shards": shards,
-        "seconds": rounded,
-        **_where_and_when(),
-        **fields,
-    }
+    done = {"status": "done", "fingerprint": fingerprint, "shards": shards, "seconds": rounded}
+    return {**done, **_describe_job(), **fields}
 
 
 def make_failure(error: str, **fields: Any) -> Record:
-    """Make the record of a volume that could not be done, with the reason in a sentence."""
-    return {"status": "failed", "error": error, **_where_and_when(), **fields}
+    """Make the record of a volume that could not be done; `error` is a sentence with the reason."""
+    return {"status": "failed", "error": error, **_describe_job(), **fields}
 
 
-def _where_and_when() -> dict[str, Any]:
+def _describe_job() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
@@ -99,7 +66,7 @@ def _where_and_when() -> dict[str, Any]:
 
 @contextmanager
 def time_stage(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add to `seconds[stage]` how long the block takes."""
+    """Add the duration of the block to `seconds[stage]`."""
     start = time.monotonic()
     yield
     seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - start

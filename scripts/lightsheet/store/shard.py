@@ -1,4 +1,4 @@
-"""One Zarr v3 shard file: a volume at one pyramid level, written whole or not at all, proven whole, and read.
+"""One Zarr v3 shard file: a volume at one pyramid level, written whole or not at all, checked, and read.
 
 zarr-python holds an encoded shard in memory, does not flush it to disk and gives no digest; here a volume is read,
 encoded and appended band by band, in threads and in C order, so that no volume need be in memory and equal volumes
@@ -35,11 +35,11 @@ Item = TypeVar("Item")
 
 
 class WrittenShard(NamedTuple):
-    """A shard on the disk: its size, its BLAKE3 digest, and what was seen in each chunk of the volume."""
+    """A shard on the disk."""
 
     bytes: int
     blake3: str
-    seen: list[Any]
+    summaries: list[Any]  # what `summarise` returned of each chunk, in C order
 
 
 def write_shard(
@@ -48,45 +48,40 @@ def write_shard(
     chunk: tuple[int, ...],
     codec: Codec,
     threads: int,
-    look: Callable[[np.ndarray], Any] | None = None,
+    summarise: Callable[[np.ndarray], Any] | None = None,
 ) -> WrittenShard:
-    """Write a volume as one shard.
+    """Write a volume (z, y, x) as one shard; two bands of it, rows of chunks along x, are in memory.
 
     Parameters
     ----------
     path : Path
         The shard's file; an older one is removed first, so that no reader takes it for the new volume.
-    volume : Source
-        (z, y, x), any dtype that Zarr stores.
+    volume : BandSource
+        The volume.
     chunk : tuple of int
         Inner chunk (z, y, x); it divides the volume's shape.
     codec : dict
-        How inner chunks are compressed; each is followed by its crc32c.
+        Compression of inner chunks; each is followed by its crc32c.
     threads : int
-        How many chunks are encoded at a time; two bands of the volume, rows of chunks along x, are in memory.
-    look : callable, optional
-        Called with each chunk while it is there.
-
-    Returns
-    -------
-    Written
-        Its `seen` holds what `look` returned, in C order.
+        How many chunks are encoded at a time.
+    summarise : callable, optional
+        Called with each chunk while it is in memory.
     """
     _check_division(volume.shape, chunk)
     path.unlink(missing_ok=True)
-    digest, index, seen, offset = blake3(), list[tuple[int, int]](), list[Any](), 0
+    digest, index, summaries, offset = blake3(), list[tuple[int, int]](), list[Any](), 0
     with ThreadPoolExecutor(threads) as pool, write_whole(path) as part, part.open("wb") as file:
-        work = partial(_encode, make_compressor(codec), look)
-        for content, sight in _in_threads(pool, work, _chunks(volume, chunk), 2 * threads):
-            seen.append(sight)
+        encode = partial(_encode, make_compressor(codec), summarise)
+        for content, summary in _map_ahead(pool, encode, _read_chunks(volume, chunk), 2 * threads):
+            summaries.append(summary)
             index.append((offset, len(content) + CRC_BYTES))
             offset += _append(content, file, digest)
             begin_writeback(file)
         offset += _append(np.array(index, INDEX_DTYPE).tobytes(), file, digest)
-    return WrittenShard(offset, digest.hexdigest(), seen)
+    return WrittenShard(offset, digest.hexdigest(), summaries)
 
 
-def _chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _read_chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
     """Yield the inner chunks of a volume in C order, one band in memory."""
     depth, height, width = chunk
     rows = height if count_joint_rows(volume) <= height else volume.shape[1]
@@ -94,32 +89,18 @@ def _chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
         band = volume[z, y]
         for top, left in itertools.product(range(0, rows, height), range(0, volume.shape[2], width)):
             yield band[:, top : top + height, left : left + width]
-        del band  # or it would be kept while the next one is read
+        del band  # frees its memory before the next one is read
 
 
-def _encode(codec: Any, look: Callable[[np.ndarray], Any] | None, chunk: np.ndarray) -> tuple[bytes, Any]:
+def _encode(codec: Any, summarise: Callable[[np.ndarray], Any] | None, chunk: np.ndarray) -> tuple[bytes, Any]:
     chunk = np.ascontiguousarray(chunk)
-    return codec.encode(chunk), look(chunk) if look else None
+    return codec.encode(chunk), summarise(chunk) if summarise else None
 
 
 def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
-    """Compare a shard with its record: size, digest, and the crc32c of every inner chunk and of the index.
+    """Compare a shard with its record: size in bytes, BLAKE3 digest, and the crc32c of its inner chunks and index.
 
-    Parameters
-    ----------
-    path : Path
-        The shard's file.
-    chunks : int
-        How many inner chunks it holds.
-    size : int
-        Its size in bytes, as recorded.
-    digest : str
-        Its BLAKE3 digest, as recorded.
-
-    Returns
-    -------
-    str or None
-        What is wrong with it, in words, or None.
+    Returns what is wrong with it, in words, or None.
     """
     if not path.exists():
         return "is missing"
@@ -137,23 +118,9 @@ def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
 
 
 class Shard:
-    """A shard as a `Source`.
+    """A shard as a `BandSource`: a volume and its inner chunks (z, y, x).
 
-    Parameters
-    ----------
-    path : Path
-        The shard's file.
-    shape, chunk : tuple of int
-        (z, y, x) of the volume and of an inner chunk.
-    dtype : numpy.dtype
-        Of the voxels.
-    codec : dict
-        How inner chunks are compressed.
-
-    Raises
-    ------
-    ValueError
-        Here or when a band is read, if what is needed of the file is damaged.
+    ValueError, here or when a band is read, if what is needed of the file is damaged.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], chunk: tuple[int, ...], dtype: Any, codec: Codec) -> None:
@@ -165,27 +132,27 @@ class Shard:
 
     def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
         """Read and decode the chunks of a band."""
-        wanted = [slice(*s.indices(n)) for s, n in zip((*where, slice(None)), self.shape, strict=True)]
-        band = np.empty([w.stop - w.start for w in wanted], self.dtype)
+        region = [slice(*s.indices(n)) for s, n in zip((*where, slice(None)), self.shape, strict=True)]
+        band = np.empty([r.stop - r.start for r in region], self.dtype)
         chunk = np.empty(self.chunk, self.dtype)
         with self._path.open("rb") as file:
             for place, (offset, length) in zip(self._places, self._index, strict=True):
-                lows = [max(w.start, p.start) for w, p in zip(wanted, place, strict=True)]
-                highs = [min(w.stop, p.stop) for w, p in zip(wanted, place, strict=True)]
+                lows = [max(r.start, p.start) for r, p in zip(region, place, strict=True)]
+                highs = [min(r.stop, p.stop) for r, p in zip(region, place, strict=True)]
                 if any(low >= high for low, high in zip(lows, highs, strict=True)):
                     continue
                 decode_chunk(self._codec, read_chunk(file, offset, length), chunk)
-                band[_within(lows, highs, wanted)] = chunk[_within(lows, highs, place)]
+                band[_shift(lows, highs, region)] = chunk[_shift(lows, highs, place)]
         return band
 
 
-def _within(lows: Iterable[int], highs: Iterable[int], place: Iterable[slice]) -> tuple[slice, ...]:
-    """Return the region from `lows` to `highs` as seen from the corner of `place`."""
-    return tuple(slice(low - p.start, high - p.start) for low, high, p in zip(lows, highs, place, strict=True))
+def _shift(lows: Iterable[int], highs: Iterable[int], origin: Iterable[slice]) -> tuple[slice, ...]:
+    """Return the region from `lows` to `highs`, counted from the first voxel of `origin`."""
+    return tuple(slice(low - o.start, high - o.start) for low, high, o in zip(lows, highs, origin, strict=True))
 
 
 def iterate_chunks(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Yield where inner chunks lie, in C order, the order of the shard's index; `chunk` divides `shape`."""
+    """Yield the regions of inner chunks in C order, the order of the shard's index; `chunk` must divide `shape`."""
     _check_division(shape, chunk)
     starts = (range(0, n, c) for n, c in zip(shape, chunk, strict=True))
     for corner in itertools.product(*starts):
@@ -197,17 +164,17 @@ def _check_division(shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
         raise ValueError(f"chunk {chunk} does not divide {shape}")
 
 
-def _in_threads(
+def _map_ahead(
     pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Iterable[Item], ahead: int
 ) -> Iterator[T]:
-    """Map in threads, in order, with so many results ahead of the one that is asked for."""
-    waiting: deque[Future[T]] = deque()
+    """Map in threads and in order; at most `ahead` items are computed beyond the one that is yielded."""
+    pending: deque[Future[T]] = deque()
     for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        pending.append(pool.submit(function, item))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
 def _append(content: bytes, file: BinaryIO, digest: blake3) -> int:

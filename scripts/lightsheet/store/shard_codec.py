@@ -1,6 +1,6 @@
 """The bytes of a Zarr v3 shard file: encoded chunks with their checksums, and the index at the end.
 
-Whatever a damaged file holds, it is answered with a `ValueError`; no byte reaches a codec before its crc32c is proven.
+A damaged file always raises a `ValueError`: no byte reaches a codec before its crc32c is checked.
 """
 
 import itertools
@@ -21,19 +21,19 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "zstd": {"level": 1},
     "gzip": {"level": 5},
 }
-"""What a codec's configuration may leave out."""
+"""Settings that a codec's configuration may leave out."""
 
 CRC_BYTES = 4
 INDEX_DTYPE = np.dtype("<u8")
 
 
 def complete_codec(codec: Codec) -> Codec:
-    """Fill in what a codec's configuration leaves out: shards are encoded so, and their metadata must say so."""
+    """Fill in the defaults of a codec's configuration, because a shard's metadata must name all its settings."""
     return {"name": codec["name"], "configuration": {**DEFAULTS[codec["name"]], **codec.get("configuration", {})}}
 
 
 def make_compressor(codec: Codec) -> Any:
-    """Translate a Zarr v3 codec to numcodecs, whose Blosc tells the item size from the array."""
+    """Translate a Zarr v3 codec to numcodecs, whose Blosc takes the item size from the array."""
     settings = complete_codec(codec)["configuration"]
     match codec["name"]:
         case "blosc":
@@ -47,15 +47,15 @@ def make_compressor(codec: Codec) -> Any:
 
 
 def append_crc(content: bytes) -> tuple[bytes, bytes]:
-    """Return content and its crc32c, which follows it."""
+    """Return content and the crc32c that follows it in the file."""
     return content, int(google_crc32c.value(content)).to_bytes(CRC_BYTES, "little")
 
 
 def read_index(file: BinaryIO, chunks: int) -> list[tuple[int, int]]:
-    """Return offset and length of every inner chunk; `write` puts one right after the other, from the first byte."""
+    """Return offset and length of every inner chunk; chunks follow one another from the first byte without gaps."""
     length = chunks * 2 * INDEX_DTYPE.itemsize + CRC_BYTES
     start = os.fstat(file.fileno()).st_size - length
-    content = _without_crc(os.pread(file.fileno(), length, start)) if start >= 0 else None
+    content = _strip_crc(os.pread(file.fileno(), length, start)) if start >= 0 else None
     if content is not None:
         places = [(offset, size) for offset, size in np.frombuffer(content, INDEX_DTYPE).reshape(chunks, 2).tolist()]
         ends = itertools.accumulate((size for _, size in places), initial=0)
@@ -66,19 +66,19 @@ def read_index(file: BinaryIO, chunks: int) -> list[tuple[int, int]]:
 
 def read_chunk(file: BinaryIO, offset: int, length: int) -> memoryview:
     """Return an inner chunk, encoded."""
-    content = _without_crc(os.pread(file.fileno(), length, offset))
+    content = _strip_crc(os.pread(file.fileno(), length, offset))
     if content is None:
         raise ValueError(f"has a damaged inner chunk at byte {offset}")
     return content
 
 
 def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
-    """Decode an inner chunk into all of `chunk`: codecs leave the rest as it was where a chunk is too short."""
-    if isinstance(codec, numcodecs.Blosc) and _blosc_sizes(content) != (chunk.nbytes, len(content)):
+    """Decode an inner chunk into all of `chunk`; where it is too short, codecs would leave the rest as it was."""
+    if isinstance(codec, numcodecs.Blosc) and _read_blosc_sizes(content) != (chunk.nbytes, len(content)):
         raise ValueError("has an inner chunk of another size")
     out = chunk.reshape(-1).view(np.uint8)
     try:
-        for mark in (0x55, 0xAA):  # two, because one may be what the last byte truly is
+        for mark in (0x55, 0xAA):  # two marks, because the last byte may truly have the value of one
             out[-1] = mark
             codec.decode(content, out)
             if out[-1] != mark:
@@ -88,13 +88,13 @@ def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
     raise ValueError("has an inner chunk of another size")
 
 
-def _blosc_sizes(content: memoryview) -> tuple[int, int]:
-    """Return the sizes, decoded and encoded, in a header that blosc trusts: it would read and write beyond buffers."""
+def _read_blosc_sizes(content: memoryview) -> tuple[int, int]:
+    """Return the decoded and encoded sizes in the header; blosc trusts them and would run beyond buffers."""
     decoded, _, encoded = np.frombuffer(bytes(content[4:16]).ljust(12, b"\0"), "<u4").tolist()
     return decoded, encoded
 
 
-def _without_crc(content: bytes) -> memoryview | None:
-    """Return what stands before the crc32c, None if that does not fit."""
+def _strip_crc(content: bytes) -> memoryview | None:
+    """Return the content before the crc32c, or None if the checksum differs."""
     body, crc = memoryview(content)[:-CRC_BYTES], content[-CRC_BYTES:]
     return body if int(google_crc32c.value(bytes(body))) == int.from_bytes(crc, "little") else None

@@ -2,7 +2,7 @@
 
 Jobs write shards into a work area of arrays (t, z, y, x), one folder a channel. Its time axis is open-ended, so
 that new timepoints change nothing there, and it is read only where a record says that the volume is done.
-`lightsheet.store.publish` links those shards into the stores that readers see.
+`publish_store` links those shards into the stores that readers see.
 """
 
 import json
@@ -26,41 +26,30 @@ from lightsheet.store.shard_codec import complete_codec
 from lightsheet.system import Allocate, BandSource, InputError, read_json, wait_until_visible, write_json
 
 OPEN_ENDED = 1_000_000
-"""Timepoints that an array of the work area announces; it holds those with a record."""
-
+"""Length of the time axis of an array of the work area; it holds the timepoints that have a record."""
 
 PLANES = 8
-"""Planes of a volume's band from which its first pyramid level is made at a time."""
+"""Planes of a band from which the first pyramid level is made at a time."""
 
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """How volumes of one kind lie on the disk.
-
-    Parameters
-    ----------
-    levels : tuple of Level
-        The pyramid.
-    dtype : str
-        E.g. `uint16`.
-    codec : dict
-        A Zarr v3 codec, see `lightsheet.store.shard`.
-    """
+    """Pyramid, dtype and compression of all raw or all result volumes."""
 
     levels: tuple[Level, ...]
-    dtype: str
-    codec: Mapping[str, Any]
+    dtype: str  # e.g. uint16
+    codec: Mapping[str, Any]  # a Zarr v3 codec, see `Codec`
 
     @classmethod
     def plan(
         cls, shape: Sequence[int], voxel_size: Mapping[str, float], dtype: str, codec: Mapping[str, Any]
     ) -> "StoreLayout":
-        """Plan the layout of volumes (z, y, x) of that shape, voxel size in micrometre, dtype and codec."""
+        """Plan the layout of volumes of a shape (z, y, x), voxel size (micrometre), dtype and codec."""
         z, y, x = shape
         return cls(plan_levels((z, y, x), voxel_size), dtype, codec)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all that changes the bytes of a shard, for fingerprints."""
+        """Return everything that changes the bytes of a shard, for fingerprints."""
         return {
             "levels": [[list(level.shape), list(level.chunk), list(level.factor)] for level in self.levels],
             "dtype": self.dtype,
@@ -68,7 +57,7 @@ class StoreLayout:
         }
 
     def volume_bytes(self) -> int:
-        """Return the bytes of one volume with its pyramid, not compressed."""
+        """Return the bytes of one volume with its pyramid, uncompressed."""
         return sum(prod(level.shape) for level in self.levels) * np.dtype(self.dtype).itemsize
 
 
@@ -78,7 +67,7 @@ def write_volume(
     volume: BandSource,
     layout: StoreLayout,
     threads: int,
-    look: Callable[[np.ndarray], Any] | None = None,
+    summarise: Callable[[np.ndarray], Any] | None = None,
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """Write a volume and its pyramid into the work area.
 
@@ -88,13 +77,13 @@ def write_volume(
         The folder of the channel's arrays.
     timepoint : int
         Index on the time axis.
-    volume : Source
-        (z, y, x) in the layout's shape and dtype: an array, or what is read by bands.
-    layout : Layout
-        Levels, dtype and codec.
+    volume : BandSource
+        (z, y, x) in the layout's shape and dtype.
+    layout : StoreLayout
+        Pyramid, dtype and codec.
     threads : int
         How many chunks are encoded at a time.
-    look : callable, optional
+    summarise : callable, optional
         Called with each inner chunk of the full resolution.
 
     Returns
@@ -102,30 +91,32 @@ def write_volume(
     list of dict
         Per level `level`, `bytes` and `blake3` of the shard.
     list
-        What `look` returned, in C order.
+        What `summarise` returned, in C order.
     """
-    written = []
+    shards = []
     for number, level in enumerate(layout.levels):
         write_array_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
-        source = _next_level(work, timepoint, number, volume, layout) if number else volume
-        path, see = shard_path(work, number, (timepoint,)), None if number else look
-        written.append(write_shard(path, source, level.chunk, dict(layout.codec), threads, see))
-    found = [{"level": number, "bytes": w.bytes, "blake3": w.blake3} for number, w in enumerate(written)]
-    return found, written[0].seen
+        source = _make_coarser(work, timepoint, number, volume, layout) if number else volume
+        path = shard_path(work, number, (timepoint,))
+        shards.append(
+            write_shard(path, source, level.chunk, dict(layout.codec), threads, None if number else summarise)
+        )
+    fields = [{"level": number, "bytes": s.bytes, "blake3": s.blake3} for number, s in enumerate(shards)]
+    return fields, shards[0].summaries
 
 
-def _next_level(work: Path, timepoint: int, number: int, volume: BandSource, layout: StoreLayout) -> CoarserLevel:
-    """Return level `number`, made from the one below: from the volume, or from the shard just written."""
+def _make_coarser(work: Path, timepoint: int, number: int, volume: BandSource, layout: StoreLayout) -> CoarserLevel:
+    """Return level `number` as a source: from the volume for level 1, else from the shard of the level below."""
     level, below = layout.levels[number], layout.levels[number - 1]
     z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
     if number == 1:
         return CoarserLevel(volume, (z, y, x), PLANES)
     shard = open_shard(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
-    return CoarserLevel(shard, (z, y, x), below.chunk[0] * z)  # so that each chunk is decoded once
+    return CoarserLevel(shard, (z, y, x), below.chunk[0] * z)  # decodes each chunk once
 
 
 def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:
-    """Read a volume at full resolution from a store (t, z, y, x) whose record says that it is there.
+    """Read a volume (z, y, x) at full resolution from a store (t, z, y, x) whose record says that it is done.
 
     Parameters
     ----------
@@ -134,14 +125,9 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
     timepoint : int
         Index on the time axis.
     threads : int
-        How many bands are decoded at a time.
+        How many bands are decoded at a time; each needs memory for a row of inner chunks.
     allocate : callable
-        Makes the array for it; memory is needed for a row of inner chunks a thread beside it.
-
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x).
+        Makes the array.
 
     Raises
     ------
@@ -168,7 +154,7 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
 
 
 def open_shard(shard: Path, array: Path) -> Shard:
-    """Open a shard as the metadata of its array, in the work area or a published store, say; errors as for `Shard`."""
+    """Open a shard by the metadata of its array, in the work area or a published store; errors as for `Shard`."""
     metadata = json.loads((array / "zarr.json").read_text(encoding="utf-8"))
     leading = len(metadata["shape"]) - 3
     sharding = metadata["codecs"][0]["configuration"]
@@ -177,20 +163,23 @@ def open_shard(shard: Path, array: Path) -> Shard:
 
 
 def make_hole(layout: StoreLayout) -> np.ndarray:
-    """Return what a store holds where a volume is missing, (z, y, x): NaN, or 0 where the dtype has none."""
+    """Return what a store holds in place of a missing volume, (z, y, x): NaN, or 0 where the dtype has no NaN."""
     dtype = np.dtype(layout.dtype)
     return np.broadcast_to(dtype.type(np.nan if dtype.kind == "f" else 0), layout.levels[0].shape)
 
 
 def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> None:
-    """Write an array's `zarr.json`, unless the same is there: jobs of one channel all come by here."""
-    content = _metadata(level, leading, layout, axes)
+    """Write an array's `zarr.json` unless it is the same already, for many jobs of a channel write it."""
+    content = _make_metadata(level, leading, layout, axes)
     if read_json(array / "zarr.json") != content:
         write_json(array / "zarr.json", content)
 
 
-def _metadata(level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> Any:
-    """Let zarr-python say what the metadata of such an array is."""
+def _make_metadata(level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> Any:
+    """Let zarr-python make the metadata of an array, in memory."""
+    codec = complete_codec(dict(layout.codec))
+    if codec["name"] == "blosc":
+        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
     memory = MemoryStore()
     ones = (1,) * len(leading)
     zarr.create_array(
@@ -202,16 +191,9 @@ def _metadata(level: Level, leading: tuple[int, ...], layout: StoreLayout, axes:
         compressors=None,
         serializer=ShardingCodec(
             chunk_shape=ones + level.chunk,
-            codecs=[BytesCodec(), _codec(layout), Crc32cCodec()],
+            codecs=[BytesCodec(), get_codec_class(codec["name"]).from_dict(codec), Crc32cCodec()],
             index_codecs=[BytesCodec(), Crc32cCodec()],
         ),
         dimension_names=list(axes),
     )
     return json.loads(memory._store_dict["zarr.json"].to_bytes())
-
-
-def _codec(layout: StoreLayout) -> Any:
-    codec = complete_codec(dict(layout.codec))
-    if codec["name"] == "blosc":
-        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
-    return get_codec_class(codec["name"]).from_dict(codec)
