@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from lightsheet.acquisition.presets import PRESETS, Form, Part
 from lightsheet.system import InputError
 
-Token = tuple[str, str | None, str | None, str | None]  # of string.Formatter().parse()
-
 _TEXT, _NUMBER, _SIGNED, _EITHER = r"[^/]+?", r"\d+", r"-?\d+", r"(?:\d+(?!\d)|[^/]+?)"
 TEMPLATE_FIELDS = {
     "prefix": _TEXT,
@@ -27,11 +25,21 @@ TEMPLATE_FIELDS = {
     "milliseconds": _NUMBER,
     "any": r"[^/]*?",
 }
-_FREE_TEXT = ("prefix", "camera", "channel", "view", "position", "any")
 
 
 def read_template(pattern: str) -> Form:
     """Turn a template into the form that a name may have; its groups have the names of the fields."""
+    parts: list[Part] = []
+    is_open = False  # free text ends where the next part is found, so the two are read as one
+    for part, is_free in [*_split_template(pattern), (Part(r"\Z", ""), False)]:
+        last = parts.pop() if is_open else Part("", "")
+        parts.append(Part(last.regex + part.regex, last.expected + part.expected))
+        is_open = is_free
+    return tuple(parts)
+
+
+def _split_template(pattern: str) -> Iterator[tuple[Part, bool]]:
+    """Yield each literal and each field of a template, and whether it is free text."""
     try:
         pieces = list(string.Formatter().parse(pattern))
     except ValueError as error:
@@ -41,17 +49,6 @@ def read_template(pattern: str) -> Form:
             f"input.pattern {pattern!r} is no preset ({', '.join(PRESETS)}), and no template either: "
             "a template has {fields}, such as CH{channel}_{timepoint}.tif"
         )
-    parts: list[Part] = []
-    open_ended = False  # free text ends where the next part is found, so the two are read as one
-    for part, free in [*_split_template(pattern, pieces), (Part(r"\Z", ""), False)]:
-        last = parts.pop() if open_ended else Part("", "")
-        parts.append(Part(last.regex + part.regex, last.expected + part.expected))
-        open_ended = free
-    return tuple(parts)
-
-
-def _split_template(pattern: str, pieces: list[Token]) -> Iterator[tuple[Part, bool]]:
-    """Yield each literal and each field of a template, and whether it is free text."""
     groups: set[str] = set()
     for literal, field, spec, conversion in pieces:
         for text in re.findall("[^/]*/|[^/]+", literal):  # so that an error tells the folder that does not fit
@@ -59,7 +56,8 @@ def _split_template(pattern: str, pieces: list[Token]) -> Iterator[tuple[Part, b
         if field is not None:
             if spec or conversion:
                 raise InputError(f"input.pattern {pattern!r}: write {{{field}}} without a format")
-            yield Part(_make_field_regex(field, pattern, groups), f"{{{field}}}"), field in _FREE_TEXT
+            regex = _make_field_regex(field, pattern, groups)
+            yield Part(regex, f"{{{field}}}"), TEMPLATE_FIELDS[field] not in (_NUMBER, _SIGNED)
 
 
 def _make_field_regex(field: str, pattern: str, groups: set[str]) -> str:
