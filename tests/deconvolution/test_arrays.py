@@ -68,8 +68,8 @@ def test_dask_gives_what_numpy_gives(shapes: tuple[Shape, Shape], data: st.DataO
     image, psf = RNG.random((*shapes[0], 3, 4, 5)), RNG.random((*shapes[1], 3, 1, 2))
     lazy = chunked(image, data, slice(-3)), chunked(psf, data, slice(None))
     which = data.draw(st.sampled_from([(0, 1), (0,), (1,)]))
-    given_ = [lazy[n] if n in which else (image, psf)[n] for n in range(2)]
-    result = arrays.broadcast(convolve, *given_)
+    arguments = [lazy[n] if n in which else (image, psf)[n] for n in range(2)]
+    result = arrays.broadcast(convolve, *arguments)
     assert isinstance(result, da.Array)
     assert result.dtype == np.float32
     assert result.shape == expected(image, psf).shape

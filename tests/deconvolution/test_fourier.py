@@ -30,10 +30,10 @@ def slow(image, psf, method):
     pads = [(low, t - n - low) for low, t, n in zip(before, shape, image.shape, strict=True)]
     view = tuple(slice(low, low + n) for low, n in zip(before, image.shape, strict=True))
     padded = np.pad(image.astype(float), pads, mode="edge")
-    seen = np.ones(shape)
+    captured = np.ones(shape)
     if extended:
-        seen = ndimage.correlate(np.pad(np.ones(image.shape), pads), psf.astype(float), mode="wrap")
-        seen = np.where(seen < 0.01 * seen.max(), np.inf, seen)
+        captured = ndimage.correlate(np.pad(np.ones(image.shape), pads), psf.astype(float), mode="wrap")
+        captured = np.where(captured < 0.01 * captured.max(), np.inf, captured)
     prediction = padded if method.start == "image" else np.full(shape, image.max())
     last, change = np.zeros(shape), None
     for iteration in range(1, method.iterations + 1):
@@ -43,7 +43,7 @@ def slow(image, psf, method):
         quotient = padded / np.where(blurred < 1e-5, np.inf, blurred)
         if extended:
             quotient = np.pad(quotient[view], pads)
-        new = prediction * ndimage.correlate(quotient, psf.astype(float), mode="wrap") / seen
+        new = prediction * ndimage.correlate(quotient, psf.astype(float), mode="wrap") / captured
         alpha, change = momentum(method.acceleration, iteration, new - prediction, change)
         ratio = np.divide(new, last, out=np.ones(shape), where=last > 0)
         prediction = new * ((1 + alpha) * ratio + 1 - alpha) / ((1 - alpha) * ratio + 1 + alpha)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lightsheet.deconvolution import fourier, gpu
-from lightsheet.deconvolution.engines import ACCELERATIONS, BOUNDARIES, describe_engine, resolve_engine, richardson_lucy
+from lightsheet.deconvolution.engines import describe_engine, resolve_engine, richardson_lucy
+from lightsheet.deconvolution.method import CHOICES
 from lightsheet.system.errors import InputError
 from tests.support import fake_cupy
 
@@ -72,16 +73,16 @@ def compare(pixels, psf, **how):
 
 @pytest.mark.usefixtures("numpy_as_cupy")
 @pytest.mark.parametrize("shape", [(9, 8, 7), (1, 20, 3)])
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("acceleration", ACCELERATIONS)
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
+@pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
 def test_its_code_on_numpy_agrees_with_cpu(shape, boundary, acceleration):
     compare(image(shape), PSF, iterations=4, boundary=boundary, acceleration=acceleration)
 
 
 @pytest.mark.gpu
 @needs_gpu
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("acceleration", ACCELERATIONS)
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
+@pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
 @pytest.mark.parametrize("iterations", [1, 10, 30])
 def test_it_agrees_with_cpu(boundary, acceleration, iterations):
     axes = np.meshgrid(*[np.arange(-r, r + 1) for r in (6, 7, 8)], indexing="ij")
@@ -91,13 +92,13 @@ def test_it_agrees_with_cpu(boundary, acceleration, iterations):
 
 @pytest.mark.usefixtures("numpy_as_cupy")
 def test_a_channel_is_prepared_once_for_all_its_volumes(monkeypatch):
-    prepared = []
+    setups = []
     prepare = fourier.prepare
-    monkeypatch.setattr(fourier, "prepare", lambda *given: prepared.append(given) or prepare(*given))
+    monkeypatch.setattr(fourier, "prepare", lambda *arguments: setups.append(arguments) or prepare(*arguments))
     for psf in (PSF, PSF + 1, PSF):
         for seed in range(3):
             richardson_lucy(image(seed=seed), psf, iterations=1, engine="gpu")
-    assert len(prepared) == 2
+    assert len(setups) == 2
 
 
 @pytest.mark.usefixtures("numpy_as_cupy")
@@ -107,24 +108,24 @@ def test_nothing_is_copied_or_compiled_within_iterations(monkeypatch, accelerati
     for name in ("asarray", "asnumpy", "fuse", "ElementwiseKernel"):
         original = getattr(cupy, name)
 
-        def counted(*given, original=original, **named):
+        def count_call(*arguments, original=original, **options):
             calls.append(original)
-            return original(*given, **named)
+            return original(*arguments, **options)
 
-        monkeypatch.setattr(cupy, name, counted)
-    needed = []
+        monkeypatch.setattr(cupy, name, count_call)
+    counts = []
     for iterations in (1, 2, 9):  # the first prepares the channel
         calls.clear()
         richardson_lucy(image(), PSF, iterations=iterations, engine="gpu", acceleration=acceleration)
-        needed.append(len(calls))
-    assert needed[1] == needed[2] < needed[0]
+        counts.append(len(calls))
+    assert counts[1] == counts[2] < counts[0]
 
 
 def test_channels_used_longest_ago_make_room(monkeypatch):
-    needed = gpu.estimate_memory((9, 8, 7), PSF.shape, fourier.Method(1))
-    fake_cupy.install(monkeypatch, memory=needed)
+    size = gpu.estimate_memory((9, 8, 7), PSF.shape, fourier.Method(1))
+    fake_cupy.install(monkeypatch, memory=size)
     richardson_lucy(image(), PSF, iterations=1, engine="gpu")
-    sizes = iter([(0, needed), (needed, needed)])  # full, until a channel is let go
+    sizes = iter([(0, size), (size, size)])  # full, until a channel is let go
     monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, "memGetInfo", lambda: next(sizes))
     richardson_lucy(image(), PSF + 1, iterations=1, engine="gpu")
     assert len(gpu.CHANNELS) == 1
@@ -160,16 +161,16 @@ def test_another_programs_use_of_the_gpu_is_told(monkeypatch):
 def test_one_volume_computes_at_a_time_and_others_come_and_go_meanwhile(monkeypatch):
     events, iterate, asnumpy = [], fourier.iterate, sys.modules["cupy"].asnumpy
 
-    def slow_iterate(*given):
+    def slow_iterate(*arguments):
         events.append("start")
         time.sleep(0.1)
         events.append("end")
-        return iterate(*given)
+        return iterate(*arguments)
 
-    def slow_asnumpy(*given, **named):
+    def slow_asnumpy(*arguments, **options):
         time.sleep(0.15)
         events.append("left")
-        return asnumpy(*given, **named)
+        return asnumpy(*arguments, **options)
 
     monkeypatch.setattr(fourier, "iterate", slow_iterate)
     monkeypatch.setattr(sys.modules["cupy"], "asnumpy", slow_asnumpy)

@@ -70,16 +70,16 @@ ENDLESS = {"iterations": 10**6, "engine": "itk", "boundary": "replicate"}
 
 def wait_for(condition):
     deadline = time.monotonic() + 30
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "waited 30 s in vain"
         time.sleep(0.02)
-    return found
+    return result
 
 
 def child_of(pid):
     """ITK's process among the children of any thread of a process (Dask leaves others), 0 if none."""
     children = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return int(next((child for found in children for child in found if is_itk(child)), 0))
+    return int(next((child for line in children for child in line if is_itk(child)), 0))
 
 
 def is_itk(pid):
@@ -125,15 +125,15 @@ def is_running(pid):
 
 
 @pytest.mark.parametrize(
-    ("file", "line", "said"),
+    ("file", "line", "message"),
     [
         ("itk.py", "raise MemoryError('no room for 12 GB')", "exit code 1: MemoryError: no room for 12 GB"),
         ("sitecustomize.py", "import os; os._exit(3)", "exit code 3: it said nothing"),
     ],
     ids=["while ITK works", "before it reads the image"],
 )
-def test_a_failed_process_is_an_error_with_what_it_said_last(tmp_path, monkeypatch, file, line, said):
+def test_a_failed_process_is_an_error_with_what_it_said_last(tmp_path, monkeypatch, file, line, message):
     (tmp_path / file).write_text(line)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(RuntimeError, match=said):
+    with pytest.raises(RuntimeError, match=message):
         richardson_lucy(np.ones((64, 64, 64)), np.ones((3, 3, 3)), **ENDLESS | {"iterations": 1})

@@ -21,9 +21,9 @@ def test_heavy_ball_is_that_of_wang_and_miller():
     [(3, 4, 0.75), (-3, 4, 0), (0, 0, 0), (1e30, 1e30, pytest.approx(1, abs=1e-3)), (5, 4, pytest.approx(1, abs=1e-3))],
 )
 def test_biggs_is_a_quotient_of_sums_from_0_to_below_1(product, square, alpha):
-    found = momentum.compute_biggs(product, square)
-    assert found == alpha
-    assert found < 1
+    result = momentum.compute_biggs(product, square)
+    assert result == alpha
+    assert result < 1
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9])
@@ -48,8 +48,8 @@ def errors(simulated, rule, iterations):
     truth, image, psf = simulated
     backend, method = make_numpy_backend(1), Method(0, acceleration=rule)
     setup = fourier.prepare(image.shape, psf, method, backend)
-    found = islice(fourier.iterate_estimates(image, setup, method, backend), iterations)
-    return [np.linalg.norm(estimate - truth) / np.linalg.norm(truth) for estimate in found]
+    estimates = islice(fourier.iterate_estimates(image, setup, method, backend), iterations)
+    return [np.linalg.norm(estimate - truth) / np.linalg.norm(truth) for estimate in estimates]
 
 
 def test_half_the_iterations_for_the_same_quality(simulated):

@@ -21,8 +21,8 @@ every_engine = pytest.mark.parametrize("case", CASES)
 
 def blur(truth, psf):
     """Light from beyond the truth is none; the PSF's centre is N // 2, odd or even."""
-    odd = np.pad(psf / psf.sum(), [(0, 1 - k % 2) for k in psf.shape])
-    return fftconvolve(truth, odd, mode="same").clip(0)
+    odd_psf = np.pad(psf / psf.sum(), [(0, 1 - k % 2) for k in psf.shape])
+    return fftconvolve(truth, odd_psf, mode="same").clip(0)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ VARIANTS = {
 
 def similarity(volume, truth):
     """As flowdec scores: of the maximum projections of what is brighter than the mean."""
-    flat = [(each > each.mean()).max(axis=0).astype(float) for each in (volume, truth)]
+    flat = [(image > image.mean()).max(axis=0).astype(float) for image in (volume, truth)]
     return structural_similarity(*flat, data_range=1)
 
 

@@ -11,7 +11,8 @@ from scipy.fft import next_fast_len
 from scipy.signal import fftconvolve
 
 from lightsheet.deconvolution import sweeps
-from lightsheet.deconvolution.engines import BOUNDARIES, describe_engine, resolve_iterations, richardson_lucy
+from lightsheet.deconvolution.engines import describe_engine, resolve_iterations, richardson_lucy
+from lightsheet.deconvolution.method import CHOICES
 from lightsheet.system.errors import InputError
 from tests.support.reference_data import DATA
 
@@ -40,8 +41,8 @@ def slow_extended(image, psf, iterations):
     estimate = np.ones([n + k - 1 for n, k in zip(image.shape, psf.shape, strict=True)])
     mask = np.zeros_like(estimate)
     mask[view] = 1
-    seen = ndimage.correlate(mask, psf, mode="constant")
-    weight = np.where(seen < 0.01 * seen.max(), 0, 1 / np.maximum(seen, 1e-9))
+    captured = ndimage.correlate(mask, psf, mode="constant")
+    weight = np.where(captured < 0.01 * captured.max(), 0, 1 / np.maximum(captured, 1e-9))
     quotient = np.zeros_like(estimate)
     for _ in range(iterations):
         blurred = ndimage.convolve(estimate, psf, mode="constant")[view]
@@ -119,13 +120,13 @@ def test_extended_boundary_deals_with_light_from_outside():
     image = random.poisson(fftconvolve(scene, psf, mode="same")[view])
     error = {
         boundary: relative_l2(richardson_lucy(image, psf, iterations=40, engine="cpu", boundary=boundary), scene[view])
-        for boundary in BOUNDARIES
+        for boundary in CHOICES["boundary"]
     }
     assert error["extended"] < 0.7 * error["replicate"]
     assert error["extended"] < 0.6 * relative_l2(image, scene[view])
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
 def test_a_point_stays_where_it_is_and_keeps_its_light(boundary):
     """The PSF is lopsided, so that a flipped one would be noticed: it moves the point by 0.5 voxel."""
     psf = gaussian((2, 1.5, 1.5), (6, 5, 5))
@@ -140,7 +141,7 @@ def test_a_point_stays_where_it_is_and_keeps_its_light(boundary):
     assert result[16, 15, 14] > 5 * image.max()
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
 def test_the_same_bits_for_any_number_of_threads(boundary, monkeypatch):
     monkeypatch.setattr(sweeps, "VOXELS_OF_A_THREAD", 1)
     random = np.random.default_rng(1)
@@ -153,7 +154,7 @@ def test_the_same_bits_for_any_number_of_threads(boundary, monkeypatch):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", ">u2", "float16", "float64"])
 def test_any_real_dtype_and_memory_order(boundary, dtype):
     image = np.random.default_rng(2).random((9, 8, 7)).round().astype(dtype)
@@ -163,7 +164,7 @@ def test_any_real_dtype_and_memory_order(boundary, dtype):
     assert np.array_equal(richardson_lucy(np.asfortranarray(image), psf[::-1][::-1], **settings), expected)
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
 def test_black_negative_and_lone_voxels_stay_finite(boundary):
     psf = gaussian((2, 2, 2), (4, 4, 4))
     settings = {"iterations": 20, "engine": "cpu", "boundary": boundary}

@@ -23,13 +23,13 @@ class Plan:
         assert (inembed, onembed, last_size) == ((padded, half, half[2]) if kind == "R2C" else (half, padded, x))
         self.shape, self.kind = shape, kind
 
-    def fft(self, given: Any, out: Any, direction: int) -> None:
+    def fft(self, source: Any, out: Any, direction: int) -> None:
         assert direction == (-1 if self.kind == "R2C" else 1)
-        assert np.shares_memory(given, out)
+        assert np.shares_memory(source, out)
         if self.kind == "R2C":
-            out[...] = scipy.fft.rfftn(given)
+            out[...] = scipy.fft.rfftn(source)
         else:
-            out[...] = scipy.fft.irfftn(given, s=self.shape, norm="forward")
+            out[...] = scipy.fft.irfftn(source, s=self.shape, norm="forward")
 
 
 class Stream(nullcontext[Any]):
@@ -45,7 +45,7 @@ def correct(table: Any, z: Any, y: Any, x: Any, *sizes_and_arrays: Any) -> None:
     """Do what the kernel of `gpu.CORRECT` does."""
     ny, nx, table_y, table_x, estimate, correction = sizes_and_arrays
     assert ((ny, nx), (table_y, table_x)) == (correction.shape[1:], table.shape[1:])
-    assert {each.dtype for each in (z, y, x)} == {np.dtype(np.int64)}
+    assert {index.dtype for index in (z, y, x)} == {np.dtype(np.int64)}
     correction[...] = estimate * np.maximum(table[np.ix_(z, y, x)] * correction, 0)
 
 

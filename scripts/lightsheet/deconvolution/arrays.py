@@ -72,8 +72,8 @@ def _build_graph(function: Function, image: Array, psf: Array, leading: int) -> 
     da = import_module("dask.array")
     image, psf = (array if is_dask(array) else da.from_array(array, chunks=-1) for array in (image, psf))
     psf = psf.rechunk(dict.fromkeys(range(-AXES, 0), -1))
-    halo = _measure_depth(image, psf)
-    image = da.overlap.overlap(image, halo, boundary="none")
+    halos = _measure_halos(image, psf)
+    image = da.overlap.overlap(image, halos, boundary="none")
     labels = tuple(range(leading + AXES))
     psf_labels = tuple(range(len(labels), len(labels) + AXES))  # the PSF's (z, y, x) are not those of the image
     result = da.blockwise(
@@ -87,15 +87,17 @@ def _build_graph(function: Function, image: Array, psf: Array, leading: int) -> 
         meta=da.utils.meta_from_array(image._meta, leading + AXES, np.float32),
         concatenate=True,
     )
-    return da.overlap.trim_internal(result, {axis + leading + AXES - image.ndim: n for axis, n in halo.items()}, "none")
+    return da.overlap.trim_internal(
+        result, {axis + leading + AXES - image.ndim: n for axis, n in halos.items()}, "none"
+    )
 
 
-def _measure_depth(image: Array, psf: Array) -> dict[int, int]:
+def _measure_halos(image: Array, psf: Array) -> dict[int, int]:
     """Return the halo for each axis of the image: none where it has one chunk."""
-    is_split = [image.numblocks[axis] > 1 for axis in range(-AXES, 0)]
-    halo = [0] * AXES
-    if any(is_split):
+    halos = dict.fromkeys(range(image.ndim), 0)
+    split = [axis for axis in range(image.ndim - AXES, image.ndim) if image.numblocks[axis] > 1]
+    if split:
         psfs = np.asarray(psf).reshape(-1, *psf.shape[-AXES:])
-        halo = np.max([measure_halo(volume) for volume in psfs], axis=0).tolist()
-    depths = [n if split else 0 for n, split in zip(halo, is_split, strict=True)]
-    return dict(enumerate([0] * (image.ndim - AXES) + depths))
+        widest = np.max([measure_halo(volume) for volume in psfs], axis=0).tolist()
+        halos |= {axis: widest[axis - image.ndim] for axis in split}
+    return halos

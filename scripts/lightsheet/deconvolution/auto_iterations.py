@@ -47,11 +47,20 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
     """
     if (method.boundary, method.start) != ("extended", "flat"):
         raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
-    part = find_brightest_part(image)
+    part = backend.xp.asarray(find_brightest_part(image), np.float32)
     if part.max() == 0:
         return 1
-    errors = measure_prediction_errors(part, psf, method, backend)
-    return round(ESTIMATE_LAG * (int(np.argmin(errors)) + 1))
+    setup = fourier.prepare(part.shape, psf, method, backend)
+    errors: list[float] = []
+    divide = _make_holdout_divider(part, setup, backend, errors)
+    for _ in islice(fourier.iterate_estimates(part, setup, method, backend, divide), MAX_ITERATIONS):
+        best = int(np.argmin(errors))
+        if len(errors) > 1.5 * best + 5:  # late enough that a chance minimum does not count
+            return round(ESTIMATE_LAG * (best + 1))
+    raise InputError(
+        f"iterations: auto finds no noise after {MAX_ITERATIONS} iterations; give a number, or an acceleration (or has "
+        "the image been smoothed or resampled, so that neighbouring voxels share their noise?)"
+    )
 
 
 def find_brightest_region(image: Array) -> tuple[slice, ...]:
@@ -67,25 +76,10 @@ def find_brightest_part(image: Array) -> Array:
     return image[find_brightest_region(image)]
 
 
-def measure_prediction_errors(image: Array, psf: Array, method: Method, backend: Backend) -> list[float]:
-    """Return the mean squared error of predicting the held-out voxels before each iteration, beyond its minimum."""
-    setup = fourier.prepare(image.shape, psf, method, backend)
-    errors: list[float] = []
-    image = backend.xp.asarray(image, np.float32)
-    divide = _make_holdout_divider(image, setup, backend, errors)
-    for _ in islice(fourier.iterate_estimates(image, setup, method, backend, divide), MAX_ITERATIONS):
-        if len(errors) > 1.5 * int(np.argmin(errors)) + 5:  # late enough that a chance minimum does not count
-            return errors
-    raise InputError(
-        f"iterations: auto finds no noise after {MAX_ITERATIONS} iterations; give a number, or an acceleration (or has "
-        "the image been smoothed or resampled, so that neighbouring voxels share their noise?)"
-    )
-
-
 def _make_holdout_divider(
     image: Array, setup: fourier.Setup, backend: Backend, errors: list[float]
 ) -> Callable[[Array], None]:
-    """Return what divides as `make_divider` does, appends the held-out voxels' error, and leaves these as predicted.
+    """Return what divides as `make_divider` does, appends the held-out voxels' mean squared error, and sets them to 1.
 
     The first prediction, flat, says nothing about them: they are taken to be as bright as the image on average.
     """

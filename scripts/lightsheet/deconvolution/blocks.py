@@ -131,7 +131,9 @@ def assemble_blocks(
 def choose_block_shape(
     shape: Shape, psf: Shape, halo: Shape, limits: Sequence[MemoryLimit], chunk: Shape = (32, 32, 32)
 ) -> Shape:
-    """Choose the blocks that fit into memory and take the least work: few, and of sizes quick to transform.
+    """Choose the shape (z, y, x), without halo, of blocks that fit into memory and take the least work.
+
+    Those are few, and of sizes quick to transform; one of the volume's shape if that fits.
 
     Parameters
     ----------
@@ -141,11 +143,6 @@ def choose_block_shape(
         What a block must fit into. InputError if the smallest block does not.
     chunk : tuple of int
         Blocks are whole multiples of it, so that each is made of whole chunks of a store.
-
-    Returns
-    -------
-    tuple of int
-        (z, y, x) of a block without halo; the volume's shape if that fits.
     """
     if all(limit.allows(shape) for limit in limits):
         return shape

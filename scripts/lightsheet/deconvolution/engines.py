@@ -16,7 +16,7 @@ import numpy as np
 from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
 from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_part
 from lightsheet.deconvolution.backend import make_numpy_backend
-from lightsheet.deconvolution.method import CHOICES, Method, check_choice, check_method
+from lightsheet.deconvolution.method import Method, check_choice, check_method
 from lightsheet.system import InputError
 
 ENGINES = {
@@ -25,8 +25,6 @@ ENGINES = {
     "itk": "lightsheet.deconvolution.itk",
     "skimage": "lightsheet.deconvolution.skimage",
 }
-BOUNDARIES = CHOICES["boundary"]
-ACCELERATIONS = CHOICES["acceleration"]
 
 ALGORITHM_VERSION = 2
 """Part of every fingerprint: raise it when an engine's pixels change for the same settings."""

@@ -13,7 +13,7 @@ from importlib import import_module
 from math import prod
 from threading import Lock, local
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +31,8 @@ CORRECT = """
 """
 
 
-class _Channel(NamedTuple):
-    """What is kept on the device for one PSF and shape."""
-
-    backend: Backend
-    setup: fourier.Setup
-
-
-CHANNELS: OrderedDict[tuple[Any, ...], _Channel] = OrderedDict()
-"""By shape, method and PSF; the one used last at the end."""
+CHANNELS: OrderedDict[tuple[Any, ...], tuple[Backend, fourier.Setup]] = OrderedDict()
+"""What is kept on the device, by shape, method and PSF; the one used last at the end."""
 
 COMPUTING = Lock()
 
@@ -50,13 +43,8 @@ IN_FLIGHT = 3
 """Volumes that may be on the device at a time: one that comes, one that computes, one that leaves."""
 
 
-def deconvolve(
-    image: Array,
-    psf: np.ndarray[Any, Any],
-    method: Method,
-    threads: int | None,  # noqa: ARG001 (engines share one signature)
-) -> Array:
-    """Deconvolve one volume, in blocks where it does not fit into the GPU's memory; the result is of its module."""
+def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, threads: int | None) -> Array:  # noqa: ARG001
+    """Deconvolve one volume, in blocks where it does not fit into the GPU's memory; `threads` mean nothing here."""
     cupy = _import_cupy()
     limit = MemoryLimit("the GPU", find_memory_budget(), lambda shape: estimate_memory(shape, psf.shape, method))
     if limit.allows(image.shape):
@@ -81,8 +69,8 @@ def _deconvolve_whole(image: Array, psf: np.ndarray[Any, Any], method: Method) -
         on_device = cupy.asarray(image, cupy.float32)
         copying.synchronize()
     with COMPUTING, _get_computing_stream(cupy) as computing:
-        channel = _prepare_channel(cupy, image.shape, psf, method)
-        result = fourier.iterate(on_device, channel.setup, method, channel.backend)
+        backend, setup = _prepare_channel(cupy, image.shape, psf, method)
+        result = fourier.iterate(on_device, setup, method, backend)
         computing.synchronize()
     if not isinstance(image, np.ndarray):
         return result
@@ -127,13 +115,15 @@ def estimate_memory(shape: Shape, psf: Shape, method: Method) -> int:
     return 4 * (arrays * z * y * 2 * (x // 2 + 1) + 2 * IN_FLIGHT * prod(shape))
 
 
-def _prepare_channel(cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method) -> _Channel:
+def _prepare_channel(
+    cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method
+) -> tuple[Backend, fourier.Setup]:
     """Return what is kept for this PSF and shape, or make it, and room for it."""
     key = (shape, psf.shape, hashlib.sha256(np.ascontiguousarray(psf)).digest(), method._replace(iterations=1))
     if key not in CHANNELS:
         _make_room(cupy, shape, psf.shape, method)
         backend = _make_backend(cupy)
-        CHANNELS[key] = _Channel(backend, fourier.prepare(shape, psf, method, backend))
+        CHANNELS[key] = backend, fourier.prepare(shape, psf, method, backend)
     CHANNELS.move_to_end(key)
     return CHANNELS[key]
 

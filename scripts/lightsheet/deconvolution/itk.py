@@ -33,7 +33,7 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
     """
     image = np.ascontiguousarray(image, np.float32)  # of others ITK makes a copy, and frees it before its use
     job = (image, np.ascontiguousarray(psf), method.iterations, threads, os.getpid())
-    with tempfile.TemporaryFile() as errors, _start(errors) as process:
+    with tempfile.TemporaryFile() as errors, _start_process(errors) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -41,8 +41,7 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
                 pickle.dump(job, process.stdin, protocol=5)
             result: Array = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError, pickle.UnpicklingError):
-            code = process.wait()
-            raise RuntimeError(f"ITK's process ended with {_describe_exit(code)}: {_read_last_line(errors)}") from None
+            raise RuntimeError(f"ITK's process ended with {_explain_exit(process.wait(), errors)}") from None
         except BaseException:
             process.kill()
             raise
@@ -54,7 +53,7 @@ def version() -> str:
     return f"itk {version_of('itk')}"
 
 
-def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start_process(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", __name__],  # -P: a file itk.py in the working directory must not be ITK
@@ -65,17 +64,14 @@ def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
-    return f"signal {signal.Signals(-code).name}{hint}"
-
-
-def _read_last_line(errors: IO[bytes]) -> str:
+def _explain_exit(code: int, errors: IO[bytes]) -> str:
+    """Name the exit code or signal of the process, and the last line that it printed."""
     errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    lines = errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    if code >= 0:
+        return f"exit code {code}: {lines[-1]}"
+    hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{hint}: {lines[-1]}"
 
 
 def _main() -> None:

@@ -22,24 +22,12 @@ FOREIGN_ONLY = {"boundary": "replicate", "acceleration": "none"}
 
 
 class Method(NamedTuple):
-    """How to deconvolve.
+    """How to deconvolve: values of `CHOICES`."""
 
-    Parameters
-    ----------
-    iterations : int or "auto"
-        At least 1; "auto" is replaced by what `resolve_iterations` finds before an engine is called.
-    boundary : str
-        "extended" or "replicate", see `richardson_lucy`.
-    start : str
-        The first estimate: "flat", or the "image".
-    acceleration : str
-        "none", "biggs" or "heavy-ball": `momentum`.
-    """
-
-    iterations: Any
-    boundary: str = "extended"
-    start: str = "flat"
-    acceleration: str = "none"
+    iterations: Any  # at least 1; or "auto", until `resolve_iterations` replaces it before an engine is called
+    boundary: str = "extended"  # see `richardson_lucy`
+    start: str = "flat"  # the first estimate
+    acceleration: str = "none"  # see `momentum`
 
 
 def check_method(method: Method, engine: str) -> None:

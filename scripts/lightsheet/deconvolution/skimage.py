@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
+from lightsheet.deconvolution.fourier import ROUNDING
 from lightsheet.deconvolution.method import Method
 from lightsheet.system import count_cores
 
 Array = np.ndarray[Any, Any]
-
-ROUNDING = float(np.finfo(np.float32).eps)
-"""Denominators below this part of the image's maximum are rounding noise of the FFT; the quotient is 0."""
 
 
 def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:

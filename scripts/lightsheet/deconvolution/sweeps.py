@@ -188,13 +188,13 @@ def _call_in_threads(pool: ThreadPoolExecutor, threads: int, function: Callable[
     results: list[Any] = [None] * count
     indices, lock = iter(range(count)), Lock()
 
-    def take() -> int | None:
-        with lock:
-            return next(indices, None)
-
     def work() -> None:
         with np.errstate(over="ignore", invalid="ignore"):  # `richardson_lucy` looks at the result
-            while (index := take()) is not None:
+            while True:
+                with lock:
+                    index = next(indices, None)
+                if index is None:
+                    return
                 results[index] = function(index)
 
     for future in [pool.submit(work) for _ in range(threads)]:
