@@ -46,8 +46,8 @@ def rewrite(run: Run) -> None:
 def test_crate_has_all_that_the_profile_requires_and_what_it_recommends_is_answered(run: Run) -> None:
     """In a table of docs/provenance.md, where it is not followed: the check, the entity, the answer."""
     page = (tiny_run.ROOT / "docs" / "provenance.md").read_text()
-    answered = re.findall(r"^\| `([a-z0-9.-]+_[0-9.]+)` \| `(\S+)` \| .+ \|$", page, re.MULTILINE)
-    assert {(f"RECOMMENDED {check}", entity) for check, entity in answered} == roc.recommended(run.results.folder)
+    answers = re.findall(r"^\| `([a-z0-9.-]+_[0-9.]+)` \| `(\S+)` \| .+ \|$", page, re.MULTILINE)
+    assert {(f"RECOMMENDED {check}", entity) for check, entity in answers} == roc.recommended(run.results.folder)
 
 
 def test_validator_sees_what_is_missing(run: Run, tmp_path: Path) -> None:
@@ -55,27 +55,27 @@ def test_validator_sees_what_is_missing(run: Run, tmp_path: Path) -> None:
     root = next(entity for entity in crate["@graph"] if entity["@id"] == "./")
     del root["license"]
     (tmp_path / "ro-crate-metadata.json").write_text(json.dumps(crate))
-    found = " ".join(roc.validate(tmp_path))
-    assert "must specify a license" in found
-    assert "provenance/Snakefile" in found  # listed, but not in this folder
+    findings = " ".join(roc.validate(tmp_path))
+    assert "must specify a license" in findings
+    assert "provenance/Snakefile" in findings  # listed, but not in this folder
 
 
 def test_every_input_is_listed(run: Run) -> None:
-    listed = entities(run)
+    graph = entities(run)
     folder = f"{run.acquisition.folder.resolve().as_uri()}/"
     psfs = {f"provenance/psf/{channel}.tif": name for channel, name in tiny_run.NAMES.items()}
-    assert ids(listed["#run"]["object"]) == {
+    assert ids(graph["#run"]["object"]) == {
         "provenance/config.yaml",
         "provenance/requirements.txt",
         folder,
         *psfs,
     }
-    assert listed[folder]["@type"] == "Dataset"
+    assert graph[folder]["@type"] == "Dataset"
     for copy, name in psfs.items():
         measured = run.acquisition.folder / name
         assert (run.results.folder / copy).read_bytes() == measured.read_bytes()
-        assert listed[copy]["sha256"] == sha256(measured)
-        assert listed[copy]["contentSize"] == str(measured.stat().st_size)
+        assert graph[copy]["sha256"] == sha256(measured)
+        assert graph[copy]["contentSize"] == str(measured.stat().st_size)
 
 
 def test_crate_does_not_grow_with_the_volumes(run: Run) -> None:
@@ -100,26 +100,26 @@ def test_psf_that_changed_since_is_refused(run: Run) -> None:
 
 
 def test_every_output_is_listed_and_there(run: Run) -> None:
-    listed = entities(run)
-    results = ids(listed["#run"]["result"])
+    graph = entities(run)
+    results = ids(graph["#run"]["result"])
     stores = {"tiny.ome.zarr/", "raw/CamA_ch0_488nm.ome.zarr/", "raw/CamA_ch1_560nm.ome.zarr/"}
     psfs = {f"psf/{channel}{suffix}" for channel in tiny_run.NAMES for suffix in (".tif", ".png", ".json")}
     assert results == stores | psfs | {"inventory.csv", "provenance/volumes.csv"}
     assert all((run.results.folder / name / "zarr.json").exists() for name in stores)
     for name in results - stores:
-        assert listed[name]["sha256"] == sha256(run.results.folder / name)
+        assert graph[name]["sha256"] == sha256(run.results.folder / name)
 
 
 def test_run_is_described(run: Run) -> None:
-    listed = entities(run)
-    action = listed["#run"]
+    graph = entities(run)
+    action = graph["#run"]
     assert action["startTime"] == "2026-01-02T03:04:05+00:00"
-    assert action["endTime"] == listed["./"]["datePublished"] == "2026-01-02T04:05:06+00:00"
+    assert action["endTime"] == graph["./"]["datePublished"] == "2026-01-02T04:05:06+00:00"
     assert action["actionStatus"] == "http://schema.org/CompletedActionStatus"
-    assert action["instrument"] == listed["./"]["mainEntity"] == {"@id": "provenance/Snakefile"}
+    assert action["instrument"] == graph["./"]["mainEntity"] == {"@id": "provenance/Snakefile"}
     snakefile = run.results.folder / "provenance" / "Snakefile"
     assert snakefile.read_bytes() == (tiny_run.ROOT / "Snakefile").read_bytes()
-    assert listed["provenance/Snakefile"]["sha256"] == sha256(snakefile)
+    assert graph["provenance/Snakefile"]["sha256"] == sha256(snakefile)
 
 
 def test_configuration_is_kept_with_its_defaults(run: Run) -> None:
@@ -135,9 +135,9 @@ def test_configuration_in_json_is_kept_too(run: Run) -> None:
 
 
 def test_crate_names_no_person(run: Run) -> None:
-    listed = entities(run)
-    assert not [entity for entity in listed.values() if "Person" in entity["@type"]]
-    assert "agent" not in listed["#run"]
+    graph = entities(run)
+    assert not [entity for entity in graph.values() if "Person" in entity["@type"]]
+    assert "agent" not in graph["#run"]
 
 
 def test_same_run_gives_same_bytes(run: Run) -> None:

@@ -13,52 +13,52 @@ from tests.support import tiny_run
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return tiny_run.make(tmp_path_factory.mktemp("theirs"), input={"settle": 0.001})
+def original(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run.make(tmp_path_factory.mktemp("original"), input={"settle": 0.001})
 
 
-def test_configuration_holds_here(theirs: Run, tmp_path: Path) -> None:
-    raw = shutil.copytree(theirs.acquisition.folder, tmp_path / "raw")
-    found = repeat.make_config(reader.read_crate(theirs.results.folder), raw)
-    config.check_config(found)
-    assert found["input"] == {**theirs.config["input"], "folder": str(raw), "settle": 0}
-    copies = theirs.results.folder / "provenance" / "psf"
-    assert found["psf"]["files"] == {channel: str(copies / f"{channel}.tif") for channel in tiny_run.NAMES}
-    assert found["output"] == {**theirs.config["output"], "folder": "repeated"}
-    assert found["voxel_size"] == {**tiny_run.VOXEL, "override": True}
-    assert found["deconvolution"] == theirs.config["deconvolution"]
+def test_configuration_holds_here(original: Run, tmp_path: Path) -> None:
+    raw = shutil.copytree(original.acquisition.folder, tmp_path / "raw")
+    repetition = repeat.make_config(reader.read_crate(original.results.folder), raw)
+    config.check_config(repetition)
+    assert repetition["input"] == {**original.config["input"], "folder": str(raw), "settle": 0}
+    copies = original.results.folder / "provenance" / "psf"
+    assert repetition["psf"]["files"] == {channel: str(copies / f"{channel}.tif") for channel in tiny_run.NAMES}
+    assert repetition["output"] == {**original.config["output"], "folder": "repeated"}
+    assert repetition["voxel_size"] == {**tiny_run.VOXEL, "override": True}
+    assert repetition["deconvolution"] == original.config["deconvolution"]
 
 
-def test_engine_is_the_one_that_was_used(theirs: Run) -> None:
-    provenance = reader.read_crate(theirs.results.folder)
+def test_engine_is_the_one_that_was_used(original: Run) -> None:
+    provenance = reader.read_crate(original.results.folder)
     provenance.config["deconvolution"]["engine"] = "auto"  # type: ignore[index]
-    assert repeat.make_config(provenance, theirs.acquisition.folder)["deconvolution"]["engine"] == "cpu"
+    assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["engine"] == "cpu"
 
 
-def test_a_folder_without_the_raw_files_is_refused(theirs: Run, tmp_path: Path) -> None:
-    raw = shutil.copytree(theirs.acquisition.folder, tmp_path / "raw")
-    gone = sorted(raw.glob("*_CamA_ch1_*stack0001*"))
-    for path in gone:
+def test_a_folder_without_the_raw_files_is_refused(original: Run, tmp_path: Path) -> None:
+    raw = shutil.copytree(original.acquisition.folder, tmp_path / "raw")
+    absent = sorted(raw.glob("*_CamA_ch1_*stack0001*"))
+    for path in absent:
         path.unlink()
     with pytest.raises(
         InputError, match=r"raw lacks 2 of the 8 raw files that the provenance names, such as a b_"
-    ) as told:
-        repeat.make_config(reader.read_crate(theirs.results.folder), raw)
-    assert gone[0].name in str(told.value)
+    ) as error:
+        repeat.make_config(reader.read_crate(original.results.folder), raw)
+    assert absent[0].name in str(error.value)
 
 
-def test_remarks_say_what_to_install(theirs: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    provenance = reader.read_crate(theirs.results.folder)
+def test_remarks_say_what_to_install(original: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    provenance = reader.read_crate(original.results.folder)
     monkeypatch.setattr(software, "digest_code", lambda _repository: provenance.software["code"])
     assert repeat.list_remarks(provenance, tiny_run.ROOT) == []
     monkeypatch.setattr(software, "list_versions", lambda: {**provenance.software, "numpy": "1.0"})
     numpy, remedy = repeat.list_remarks(provenance, tiny_run.ROOT)
     assert numpy.startswith("numpy: 1.0 here, ")
-    assert remedy.endswith(f"pip install -r {theirs.results.folder}/provenance/requirements.txt")
+    assert remedy.endswith(f"pip install -r {original.results.folder}/provenance/requirements.txt")
 
 
 @pytest.mark.parametrize(
-    ("commit", "said"),
+    ("commit", "remark"),
     [
         ("0123abc", "the run's code: git checkout 0123abc"),
         (
@@ -68,28 +68,30 @@ def test_remarks_say_what_to_install(theirs: Run, monkeypatch: pytest.MonkeyPatc
         ("unknown", "where the run's code is cannot be told: its checkout had no git history"),
     ],
 )
-def test_remarks_say_where_the_code_is(theirs: Run, monkeypatch: pytest.MonkeyPatch, commit: str, said: str) -> None:
-    provenance = reader.read_crate(theirs.results.folder)
+def test_remarks_say_where_the_code_is(
+    original: Run, monkeypatch: pytest.MonkeyPatch, commit: str, remark: str
+) -> None:
+    provenance = reader.read_crate(original.results.folder)
     provenance.entities["provenance/Snakefile"]["version"] = commit  # type: ignore[index]
     monkeypatch.setattr(software, "digest_code", lambda _repository: "another")
     differs, where = repeat.list_remarks(provenance, tiny_run.ROOT)
     assert differs == "the workflow's own code differs"
-    assert where.endswith(said)
+    assert where.endswith(remark)
 
 
-def test_command_line(theirs: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = str(theirs.results.folder)
-    assert cli.main(["repeat", folder, str(theirs.acquisition.folder)]) == 0
-    told = capsys.readouterr()
-    assert config.check_config(yaml.safe_load(told.out))["name"] == "tiny"
+def test_command_line(original: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(original.results.folder)
+    assert cli.main(["repeat", folder, str(original.acquisition.folder)]) == 0
+    output = capsys.readouterr()
+    assert config.check_config(yaml.safe_load(output.out))["name"] == "tiny"
     assert cli.main(["repeat", folder, str(tmp_path / "nowhere")]) == 2
     assert "nowhere: there is no such folder" in capsys.readouterr().err
     assert cli.main(["repeat", str(tmp_path), folder]) == 2
     assert "there is no provenance here" in capsys.readouterr().err
 
 
-def test_a_psf_that_is_not_theirs_is_refused(theirs: Run, tmp_path: Path) -> None:
-    copy = shutil.copytree(theirs.results.folder, tmp_path / "copy")
+def test_a_psf_that_was_not_used_is_refused(original: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(original.results.folder, tmp_path / "copy")
     (copy / "provenance" / "psf" / "CamA_ch0_488nm.tif").write_bytes(b"other")
     with pytest.raises(InputError, match="is not the file that the provenance names"):
-        repeat.make_config(reader.read_crate(copy), theirs.acquisition.folder)
+        repeat.make_config(reader.read_crate(copy), original.acquisition.folder)

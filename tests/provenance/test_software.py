@@ -21,9 +21,9 @@ def test_code_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     before = software.digest_code(tmp_path)
-    listed = "LC_ALL=C sha256sum Snakefile config/schema.yaml scripts/a.py scripts/library/page.jinja | sha256sum"
-    told = subprocess.run(listed, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert told.split()[0] == before
+    command = "LC_ALL=C sha256sum Snakefile config/schema.yaml scripts/a.py scripts/library/page.jinja | sha256sum"
+    output = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert output.split()[0] == before
     (tmp_path / "scripts" / "__pycache__").mkdir()
     (tmp_path / "scripts" / "__pycache__" / "a.pyc").write_text("made by Python")
     (tmp_path / "config" / "my.yaml").write_text("a user's own")
@@ -33,13 +33,16 @@ def test_code_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
 
 
 def test_differences() -> None:
-    here, there = {"code": "1", "numpy": "2.4", "scipy": "1"}, {"code": "2", "numpy": "2.5", "scipy": "1", "cupy": "14"}
-    assert software.list_differences(here, there) == [
+    stamp, other = (
+        {"code": "1", "numpy": "2.4", "scipy": "1"},
+        {"code": "2", "numpy": "2.5", "scipy": "1", "cupy": "14"},
+    )
+    assert software.list_differences(stamp, other) == [
         "the workflow's own code differs",
         "cupy: not installed here, 14 there",
         "numpy: 2.4 here, 2.5 there",
     ]
-    assert software.list_differences(here, here) == []
+    assert software.list_differences(stamp, stamp) == []
 
 
 def test_requirements_are_what_pip_reads() -> None:
@@ -50,14 +53,14 @@ def test_requirements_are_what_pip_reads() -> None:
 
 
 def test_requirements_name_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [
+    records = [
         {"Name": "Pillow", "Version": "12"},
         {},
         {"Name": "pillow", "Version": "11"},
         {"Name": "a", "Version": "1"},
         {"Name": "lightsheet-decon", "Version": "1"},
     ]
-    distributions = [SimpleNamespace(metadata=each, version=each.get("Version")) for each in found]
+    distributions = [SimpleNamespace(metadata=record, version=record.get("Version")) for record in records]
     monkeypatch.setattr(software.metadata, "distributions", lambda: distributions)
     assert software.list_requirements() == "a==1\nPillow==12\n"
 

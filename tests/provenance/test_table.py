@@ -60,8 +60,8 @@ def test_resolution_is_in_micrometres_and_unknown_numbers_are_empty(run: Run) ->
 
 
 def test_crate_describes_every_column(run: Run) -> None:
-    listed = {entity["@id"]: entity for entity in json.loads(run.results.crate.read_text())["@graph"]}
-    columns = [listed[column["@id"]] for column in listed["provenance/volumes.csv"]["variableMeasured"]]
+    graph = {entity["@id"]: entity for entity in json.loads(run.results.crate.read_text())["@graph"]}
+    columns = [graph[column["@id"]] for column in graph["provenance/volumes.csv"]["variableMeasured"]]
     header = (run.results.folder / "provenance" / "volumes.csv").read_text().splitlines()[0]
     assert {column["name"] for column in columns} == set(header.split(","))
     assert all(column["@type"] == "PropertyValue" and column["description"] for column in columns)

@@ -132,9 +132,9 @@ def test_without_a_gpu_its_volumes_are_made_on_the_cpu(
 def test_the_seed_that_was_drawn_is_told(finished: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
     first = verify.verify_volumes(finished.results.folder, 2, 1)
-    told = re.search(r"verifying 2 of 4 volumes of .*; --seed (\d+) chooses the same", caplog.text)
-    assert told
-    assert verify.verify_volumes(finished.results.folder, 2, 1, seed=int(told[1])) == first
+    match = re.search(r"verifying 2 of 4 volumes of .*; --seed (\d+) chooses the same", caplog.text)
+    assert match
+    assert verify.verify_volumes(finished.results.folder, 2, 1, seed=int(match[1])) == first
 
 
 def test_seed_chooses(finished: Run) -> None:
@@ -179,13 +179,13 @@ def test_result_of_another_library_version_may_differ_a_little(
 
 @pytest.mark.parametrize("damaged", ["*ch0*stack0000*001x*.tif"], indirect=True)
 def test_changed_or_missing_input_is_named(finished: Run, damaged: Path) -> None:
-    with pytest.raises(InputError, match="digest differs; put the original back") as caught:
+    with pytest.raises(InputError, match="digest differs; put the original back") as error:
         verify.verify_volumes(finished.results.folder, 4, 1)
-    assert str(damaged) in str(caught.value)
+    assert str(damaged) in str(error.value)
     damaged.unlink()
-    with pytest.raises(InputError, match=r"is missing.*put the original back") as caught:
+    with pytest.raises(InputError, match=r"is missing.*put the original back") as error:
         verify.verify_volumes(finished.results.folder, 4, 1)
-    assert str(damaged) in str(caught.value)
+    assert str(damaged) in str(error.value)
 
 
 def test_changed_or_missing_psf_is_named(copied: Path) -> None:
@@ -204,9 +204,9 @@ def test_damaged_or_missing_shard_is_named(copied: Path, store: str) -> None:
     content = bytearray(shard.read_bytes())
     content[5] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(InputError, match="digest differs; remove what is there and run") as caught:
+    with pytest.raises(InputError, match="digest differs; remove what is there and run") as error:
         verify.verify_volumes(copied, 4, 1)
-    assert str(shard) in str(caught.value)
+    assert str(shard) in str(error.value)
     shard.unlink()
     with pytest.raises(InputError, match=r"is missing.*run the workflow again"):
         verify.verify_volumes(copied, 4, 1)
@@ -278,9 +278,9 @@ def test_command_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith(
         f"lightsheet verify: {tmp_path}/ro-crate-metadata.json: there is no provenance"
     )
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as end:
         cli.main(["verify", "--help"])
-    assert ended.value.code == 0
+    assert end.value.code == 0
 
 
 def test_command_line_as_a_program(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,9 +309,9 @@ def test_rule(finished: Run, copied: Path, tmp_path: Path) -> None:
     assert "4 of 4 volumes agree" in log.read_text()
 
     forge(copied, lambda row: row["timepoint"] == "1" and with_settings(iterations=3)(row))
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as end:
         runpy.run_path(str(SCRIPT), {"snakemake": job}, "__main__")
-    assert ended.value.code == 1
+    assert end.value.code == 1
     assert "2 of 4 volumes agree" in log.read_text()
     assert "CamA_ch0_488nm t1, CamA_ch1_560nm t1: made again from the provenance" in log.read_text()
     assert "Traceback" not in log.read_text()

@@ -33,8 +33,8 @@ def validate(folder: Path) -> list[str]:
 
 def recommended(folder: Path) -> set[tuple[str, str]]:
     """Return what the profile RECOMMENDS or REQUIRES and the crate in `folder` lacks: check and entity."""
-    found = (line.split(": ", 1) for line in findings(folder, Severity.RECOMMENDED))
-    return {(check, entity.split(" ")[0]) for check, entity in found}
+    pairs = (line.split(": ", 1) for line in findings(folder, Severity.RECOMMENDED))
+    return {(check, entity.split(" ")[0]) for check, entity in pairs}
 
 
 def findings(folder: Path, severity: Severity) -> list[str]:

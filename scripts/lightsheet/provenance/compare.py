@@ -24,8 +24,8 @@ def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
     Parameters
     ----------
     repetition, original : Path
-        Folders of finished runs. Their stores are read only for volumes whose digests differ; of the original, the
-        files of the provenance suffice.
+        Folders of finished runs, with the same volumes. Their stores are read only for volumes whose digests differ;
+        of the original, the files of the provenance suffice. InputError if one of these is missing or damaged.
 
     Returns
     -------
@@ -33,11 +33,6 @@ def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
         Per volume `channel`, `timepoint`, `same_raw` (made from the same pixels), `identical` (bit for bit),
         `relative_l2` (of the difference; None if a store is not there), and `passed`: the same raw pixels, and that is
         at most `TOLERANCE`.
-
-    Raises
-    ------
-    InputError
-        If a provenance is missing or not whole, the two have not the same volumes, or a store is damaged.
     """
     folders = repetition, original
     crates = read_crate(repetition), read_crate(original)

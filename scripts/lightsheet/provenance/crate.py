@@ -55,6 +55,8 @@ def write_crate(
 ) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
 
+    InputError if a measured PSF is no longer the one that was used.
+
     Parameters
     ----------
     run : Run
@@ -65,11 +67,6 @@ def write_crate(
         The checkout of this workflow.
     started, ended : datetime
         Of the work, with their time zone.
-
-    Raises
-    ------
-    InputError
-        If a measured PSF is no longer the one that was used.
     """
     write_provenance_folder(run, records, repository)
     crate = ROCrate(version="1.1")
@@ -154,16 +151,16 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
 def _add_inputs(crate: ROCrate, run: Run) -> list[Entity]:
     """Add the configuration, the folder of the acquisition, and every measured PSF."""
     folder = run.acquisition.folder.resolve()  # `..` and links mean nothing where the results go
-    about = f"The TIFF files of the acquisition; {VOLUMES_FILE} lists them with their digests."
+    description = f"The TIFF files of the acquisition; {VOLUMES_FILE} lists them with their digests."
     inputs = [
         _add_file(crate, run, CONFIG_FILE, "The configuration, defaults filled in."),
         _add_file(crate, run, REQUIREMENTS_FILE, "The Python packages that were installed, for pip."),
-        crate.add_dataset(f"{folder.as_uri()}/", properties={"name": folder.name, "description": about}),
+        crate.add_dataset(f"{folder.as_uri()}/", properties={"name": folder.name, "description": description}),
     ]
     for channel in run.channels:
         source = read_json(run.results.psf(channel, ".json"))["source"]["path"]
-        about = f"The PSF measured for {channel}: copy of {source}."
-        inputs.append(_add_file(crate, run, name_measured_psf(channel), about))
+        description = f"The PSF measured for {channel}: copy of {source}."
+        inputs.append(_add_file(crate, run, name_measured_psf(channel), description))
     return inputs
 
 
@@ -175,9 +172,9 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
         stores[results.raw_store(channel)] = f"Raw volumes of {channel}: OME-Zarr 0.5, (t, z, y, x)."
     outputs = [
         crate.add_dataset(
-            dest_path=store.relative_to(results.folder), properties={"name": store.name, "description": about}
+            dest_path=store.relative_to(results.folder), properties={"name": store.name, "description": description}
         )
-        for store, about in stores.items()
+        for store, description in stores.items()
     ]
     outputs.append(_add_file(crate, run, "inventory.csv", "The files of the acquisition."))
     table = _add_file(crate, run, VOLUMES_FILE, "How each volume was made and what came out, a row for each.")
@@ -194,9 +191,9 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
     ]
     outputs.append(table)
     for channel in run.channels:
-        for suffix, about in ((".tif", "The PSF"), (".png", "A picture of the PSF"), (".json", "Facts on the PSF")):
+        for suffix, content in ((".tif", "The PSF"), (".png", "A picture of the PSF"), (".json", "Facts on the PSF")):
             path = results.psf(channel, suffix).relative_to(results.folder)
-            outputs.append(_add_file(crate, run, path.as_posix(), f"{about} used for {channel}."))
+            outputs.append(_add_file(crate, run, path.as_posix(), f"{content} used for {channel}."))
     return outputs
 
 

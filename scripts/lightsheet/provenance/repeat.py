@@ -23,14 +23,9 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     Parameters
     ----------
     crate : Crate
-        The provenance of the run.
+        The provenance of the run. InputError if a PSF is missing or not the one that was used.
     acquisition : Path
-        The folder of its raw files, here.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, or it lacks a raw file, or a PSF is missing or not the one that was used.
+        The folder of its raw files, here. InputError if it lacks one.
     """
     if not acquisition.is_dir():
         raise InputError(f"{acquisition}: there is no such folder; name the one with the raw files of the acquisition")
@@ -50,19 +45,9 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
 
 
 def list_remarks(crate: Crate, repository: Path) -> list[str]:
-    """Say what of this checkout and its environment is not as it was, and how to bring it there.
+    """Say what of this checkout and its environment is not as in a run, and how to bring it there.
 
-    Parameters
-    ----------
-    crate : Crate
-        The provenance of the run.
-    repository : Path
-        The checkout of the workflow, here.
-
-    Returns
-    -------
-    list of str
-        A sentence for each difference; none if the same bits can be expected of the same kind of machine.
+    A sentence for each difference; none if the same bits can be expected of the same kind of machine.
     """
     software = stamp_software(repository)
     remarks = list_differences(software, crate.software)

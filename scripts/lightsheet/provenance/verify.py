@@ -69,8 +69,8 @@ def verify_volumes(
     Raises
     ------
     InputError
-        If the provenance is missing, or a file is missing or not the one that it names, so that the comparison
-        cannot be made; if a raw store does not hold the pixels of its TIFF files; if the engine has no such settings.
+        If the comparison cannot be made: a file is missing or not the one that the provenance names, a raw store does
+        not hold the pixels of its TIFF files, or the engine has no such settings.
     """
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
