@@ -31,9 +31,9 @@ def test_every_key_of_the_schema_stands_in_the_shipped_configuration() -> None:
 
 
 def test_defaults_are_filled_in_at_every_depth_and_the_users_mapping_is_left_alone() -> None:
-    given = copy.deepcopy(SHORTEST)
-    checked = config.check_config(given)
-    assert given == SHORTEST
+    user_config = copy.deepcopy(SHORTEST)
+    checked = config.check_config(user_config)
+    assert user_config == SHORTEST
     assert checked["deconvolution"]["boundary"] == "extended"
     assert checked["input"]["pattern"] == "lattice"
     assert checked["output"]["codec"]["configuration"]["cname"] == "zstd"

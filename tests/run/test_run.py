@@ -94,9 +94,9 @@ def deconvolve_block(run: Run, block: str) -> None:
 
 
 def consolidate(run: Run) -> None:
-    done = check_shards(run, 2)
-    publish_stores(run, done)
-    write_manifest(done, run.results.manifest("consolidate"))
+    all_records = check_shards(run, 2)
+    publish_stores(run, all_records)
+    write_manifest(all_records, run.results.manifest("consolidate"))
 
 
 def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:

@@ -48,8 +48,8 @@ def scene() -> SimpleNamespace:
 
 
 def test_files_are_named_as_the_reference_acquisition(series):
-    found = sorted(path.name for path in series.iterdir() if path.is_file())
-    fields = [tuple(map(int, REFERENCE_NAME.fullmatch(name).groups())) for name in found]
+    names = sorted(path.name for path in series.iterdir() if path.is_file())
+    fields = [tuple(map(int, REFERENCE_NAME.fullmatch(name).groups())) for name in names]
     assert fields == [
         (0, 0, 488, 0, 1291795),
         (0, 1, 488, 43748, 1335543),
@@ -136,14 +136,14 @@ print(*peaks)
 
 def test_command_line_makes_an_acquisition(tmp_path, capsys):
     assert main(["simulate", str(tmp_path / "new" / "folder"), "--name", "ex6-2", "--seed", "4", *SMALL]) == 0
-    (made,) = (tmp_path / "new" / "folder").glob("*.tif")
-    assert made.name.startswith("ex6-2_CamA_ch0_CAM1_stack0000_488nm_")
-    assert tifffile.imread(made).shape == (4, 12, 10)
-    assert made.name in capsys.readouterr().out
+    (path,) = (tmp_path / "new" / "folder").glob("*.tif")
+    assert path.name.startswith("ex6-2_CamA_ch0_CAM1_stack0000_488nm_")
+    assert tifffile.imread(path).shape == (4, 12, 10)
+    assert path.name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "message_start"),
     [
         (["--channels", "4"], "channels: 4"),
         (["--channels", "0"], "channels: 0"),
@@ -157,11 +157,11 @@ def test_command_line_makes_an_acquisition(tmp_path, capsys):
         (["--timepoints", "9999", "--shape", "9999", "9999", "9999"], "GB are needed"),
     ],
 )
-def test_command_line_refuses_nonsense_with_a_sentence(tmp_path, capsys, arguments, named):
+def test_command_line_refuses_nonsense_with_a_sentence(tmp_path, capsys, arguments, message_start):
     folder = tmp_path / "new"
     assert main(["simulate", str(folder), *arguments]) == 2
     message = capsys.readouterr().err
-    assert named in message
+    assert message_start in message
     assert message.count("\n") == 1
     assert not folder.exists()
 

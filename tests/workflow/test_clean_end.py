@@ -64,8 +64,8 @@ def queue(place: Path, *names: str) -> None:
 
 
 def test_what_a_killed_run_left_is_cancelled_at_the_start_and_nothing_else(place: Path) -> None:
-    own = slurm.label_jobs(Path("results/a"))
-    queue(place, f"{own}_1234", "somebody-elses", f"{own}-t0000", slurm.label_jobs(Path("results/b")))
+    label = slurm.label_jobs(Path("results/a"))
+    queue(place, f"{label}_1234", "somebody-elses", f"{label}-t0000", slurm.label_jobs(Path("results/b")))
     running = start(place)
     running.kill()
     running.wait()
@@ -113,17 +113,17 @@ def profile(folder: Path) -> Path:
     "arguments", [["--profile", "site"], ["-n", "--profile=site"], ["--profile", "other", "--profile", "site"]]
 )
 def test_the_jobqueue_file_lies_beside_the_profile_in_use(place: Path, monkeypatch: Any, arguments: list[str]) -> None:
-    there = profile(place / "site")
+    jobqueue_file = profile(place / "site")
     (place / "other").mkdir()
     (place / "other" / "config.yaml").touch()
     monkeypatch.setattr(sys, "argv", ["snakemake", *arguments])
-    assert clean_end.find_jobqueue_file() == there
+    assert clean_end.find_jobqueue_file() == jobqueue_file
 
 
 def test_a_profile_in_the_environment_is_found_and_none_is_no_error(place: Path, monkeypatch: Any) -> None:
-    there = profile(place / "mine" / "slurm")
+    jobqueue_file = profile(place / "mine" / "slurm")
     monkeypatch.setattr(sys, "argv", ["snakemake", "--cores", "all"])
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
     assert clean_end.find_jobqueue_file() is None
     monkeypatch.setenv("SNAKEMAKE_PROFILE", str(place / "mine" / "slurm"))
-    assert clean_end.find_jobqueue_file() == there
+    assert clean_end.find_jobqueue_file() == jobqueue_file

@@ -67,8 +67,8 @@ def failures(folder: Path, text: str) -> list[str]:
 
 
 def test_a_failed_job_is_told_once_with_its_state_in_words_and_its_logs(tmp_path: Path) -> None:
-    (said,) = failures(tmp_path, attempt(tmp_path, 61, "CANCELLED") + attempt(tmp_path, 62, "TIMEOUT"))
-    assert said == (
+    (sentence,) = failures(tmp_path, attempt(tmp_path, 61, "CANCELLED") + attempt(tmp_path, 62, "TIMEOUT"))
+    assert sentence == (
         "deconvolve block=t0000, tried 2 times: SLURM job 62: it reached its time limit (TIMEOUT); see "
         f"results/a/logs/deconvolve.t0000.log and {tmp_path}/62.log; to give it more: "
         "--set-resources deconvolve:runtime=120"
@@ -80,15 +80,15 @@ def test_a_job_that_succeeded_later_is_not_told(tmp_path: Path) -> None:
 
 
 def test_a_failed_node_is_named_as_the_cause(tmp_path: Path) -> None:
-    (said,) = failures(tmp_path, attempt(tmp_path, 61, "NODE_FAIL", cause=" due to a node failure"))
-    assert "its node failed (NODE_FAIL)" in said
+    (sentence,) = failures(tmp_path, attempt(tmp_path, 61, "NODE_FAIL", cause=" due to a node failure"))
+    assert "its node failed (NODE_FAIL)" in sentence
 
 
 @pytest.mark.parametrize("line", ["", "slurmstepd-c1: error: Exceeded job memory limit\n"])
 def test_a_memory_kill_is_recognised_where_slurm_calls_it_a_failure(tmp_path: Path, line: str) -> None:
     (tmp_path / "61.log").write_text(f"some output\n{line}WorkflowError\n")
-    (said,) = failures(tmp_path, attempt(tmp_path, 61, "FAILED", mem_mb=750))
-    assert ("OUT_OF_MEMORY" in said) == ("mem_mb=1500" in said) == bool(line)
+    (sentence,) = failures(tmp_path, attempt(tmp_path, 61, "FAILED", mem_mb=750))
+    assert ("OUT_OF_MEMORY" in sentence) == ("mem_mb=1500" in sentence) == bool(line)
 
 
 def test_the_last_error_of_a_jobs_own_log_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,13 +97,13 @@ def test_the_last_error_of_a_jobs_own_log_is_quoted(tmp_path: Path, monkeypatch:
     (tmp_path / "results" / "a" / "logs" / "deconvolve.t0000.log").write_text(
         "2026-11-21 10:00:00 ERROR first\n2026-11-21 10:00:01 INFO then\n2026-11-21 10:00:02 ERROR no worker is left\n"
     )
-    (said,) = failures(tmp_path, attempt(tmp_path, 61, "FAILED"))
-    assert "it ended with an error (FAILED); its log says: no worker is left; see " in said
+    (sentence,) = failures(tmp_path, attempt(tmp_path, 61, "FAILED"))
+    assert "it ended with an error (FAILED); its log says: no worker is left; see " in sentence
 
 
 def test_what_sbatch_refused_is_quoted(tmp_path: Path) -> None:
-    (said,) = failures(tmp_path, STARTED.format(folder=tmp_path, job=0, mem_mb=1) + REFUSED)
-    assert said.startswith("deconvolve block=t0000: SLURM did not take the job: sbatch: error: invalid partition")
+    (sentence,) = failures(tmp_path, STARTED.format(folder=tmp_path, job=0, mem_mb=1) + REFUSED)
+    assert sentence.startswith("deconvolve block=t0000: SLURM did not take the job: sbatch: error: invalid partition")
 
 
 def test_jobs_on_this_machine_have_spoken_for_themselves(tmp_path: Path) -> None:

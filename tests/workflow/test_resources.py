@@ -55,9 +55,9 @@ def test_a_coordinator_needs_no_room_for_volumes(run: Run) -> None:
 
 @pytest.mark.parametrize("rule", ["ingest", "deconvolve", "consolidate", "verify"])
 def test_each_attempt_asks_for_more_and_none_for_too_little(run: Run, rule: str) -> None:
-    asked = [megabytes(run, rule, attempt=attempt) for attempt in (1, 2, 3)]
-    assert asked[0] >= jobs.LEAST_MB
-    assert asked == [asked[0], 2 * asked[0], 3 * asked[0]]
+    amounts = [megabytes(run, rule, attempt=attempt) for attempt in (1, 2, 3)]
+    assert amounts[0] >= jobs.LEAST_MB
+    assert amounts == [amounts[0], 2 * amounts[0], 3 * amounts[0]]
 
 
 def test_itk_asks_for_its_larger_memory(run: Run) -> None:
@@ -100,19 +100,19 @@ def test_larger_blocks_may_take_longer(run: Run) -> None:
 
 def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> None:
     """As Snakemake has it: numbers of the command line are wrapped, and an expression is not known before the job."""
-    asked = workflow(
+    snakemake = workflow(
         nodes=100,
         default={"slurm_partition": "cpu", "mem_mb": 1000},
         overwrite={"deconvolve": {"runtime": Resource("runtime", 2880), "slurm_partition": "long"}},
         threads={"ingest": parse_set_threads(["ingest=1"])["ingest"], "consolidate": Resource("_cores", lambda _: 1)},
     )
-    given = resources.read_place(asked, resources.read_jobs(run, asked))
-    assert given["threads"] == {"ingest": 1}
-    assert given["resources"] == {
+    place_arguments = resources.read_place(snakemake, resources.read_jobs(run, snakemake))
+    assert place_arguments["threads"] == {"ingest": 1}
+    assert place_arguments["resources"] == {
         "ingest": {"slurm_partition": "cpu"},
         "deconvolve": {"slurm_partition": "long", "runtime": "2880"},
         "consolidate": {"slurm_partition": "cpu"},
     }
-    place = site.describe_place(run, **given)
+    place = site.describe_place(run, **place_arguments)
     assert (place.shares["deconvolve"].partition, place.shares["deconvolve"].limit) == ("long", 2880 * 60)
     assert place.shares["ingest"].cores == 1

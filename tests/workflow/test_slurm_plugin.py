@@ -11,9 +11,9 @@ from tests.support.fake_commands import command
 
 
 def executor(**settings: Any) -> Any:
-    given = {"jobname_prefix": "", "logdir": None, "init_seconds_before_status_checks": 1, **settings}
+    values = {"jobname_prefix": "", "logdir": None, "init_seconds_before_status_checks": 1, **settings}
     return SimpleNamespace(
-        workflow=SimpleNamespace(executor_settings=SimpleNamespace(**given)),
+        workflow=SimpleNamespace(executor_settings=SimpleNamespace(**values)),
         run_uuid="1234",
         slurm_logdir="elsewhere",
         next_seconds_between_status_checks=180,
@@ -23,20 +23,20 @@ def executor(**settings: Any) -> Any:
 
 
 def test_jobs_and_logs_are_named_after_the_run_unless_the_user_named_them() -> None:
-    ours, theirs = executor(), executor(jobname_prefix="mine", logdir="mine")
-    for one in (ours, theirs):
-        slurm_plugin.prepare_plugin(one, "ls-a-1", Path("results/a/logs/slurm"))
-    assert (ours.run_uuid, ours.slurm_logdir) == ("ls-a-1_1234", Path("results/a/logs/slurm").absolute())
-    assert (theirs.run_uuid, theirs.slurm_logdir) == ("1234", "elsewhere")
+    default, customised = executor(), executor(jobname_prefix="mine", logdir="mine")
+    for plugin in (default, customised):
+        slurm_plugin.prepare_plugin(plugin, "ls-a-1", Path("results/a/logs/slurm"))
+    assert (default.run_uuid, default.slurm_logdir) == ("ls-a-1_1234", Path("results/a/logs/slurm").absolute())
+    assert (customised.run_uuid, customised.slurm_logdir) == ("1234", "elsewhere")
 
 
 @pytest.mark.parametrize(("wait", "least", "most"), [(True, 1, 3), (False, 0, 1)])
 def test_the_plugin_asks_often_and_wakes_when_the_run_ends(wait: bool, least: float, most: float) -> None:
-    one = executor()
-    slurm_plugin.hurry_plugin(one, longest=1)
-    one.wait = wait
+    plugin = executor()
+    slurm_plugin.hurry_plugin(plugin, longest=1)
+    plugin.wait = wait
     start = time.monotonic()
-    asyncio.run(one.sleep())
+    asyncio.run(plugin.sleep())
     assert least <= time.monotonic() - start < most  # and not 180 s
 
 
@@ -45,7 +45,7 @@ class Plugin:
 
     def __init__(self) -> None:
         self.run_uuid = "ls-a-1_1234"
-        self.told: list[str] = []
+        self.reports: list[str] = []
         slurm_plugin.watch_jobs(self)
 
     async def check_active_jobs(self, active: list[Any]) -> Any:
@@ -53,10 +53,10 @@ class Plugin:
             yield info
 
     def report_job_success(self, info: Any) -> None:
-        self.told.append(f"{info.external_jobid} succeeded")
+        self.reports.append(f"{info.external_jobid} succeeded")
 
     def report_job_error(self, _info: Any, msg: str, aux_logs: list[str]) -> None:
-        self.told.append(msg + aux_logs[0])
+        self.reports.append(msg + aux_logs[0])
 
     def ask(self, times: int) -> list[str]:
         async def check() -> None:
@@ -65,7 +65,7 @@ class Plugin:
                 waiting = [info async for info in self.check_active_jobs(waiting)]
 
         asyncio.run(check())
-        return self.told
+        return self.reports
 
 
 def test_a_job_that_lost_its_place_and_was_not_put_back_fails(commands: Path) -> None:
@@ -75,18 +75,18 @@ def test_a_job_that_lost_its_place_and_was_not_put_back_fails(commands: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("sacct", "told"),
+    ("sacct", "reports"),
     [
         ("echo 'ls-a-1_1234|COMPLETED|c1'", "7 succeeded"),
         ("exit 1", "SLURM-job '7' failed, SLURM status is: 'UNKNOWN'. 7.log"),
     ],
 )
 def test_a_job_that_squeue_has_forgotten_is_settled_with_or_without_accounting(
-    commands: Path, sacct: str, told: str
+    commands: Path, sacct: str, reports: str
 ) -> None:
     command(commands, "squeue", "echo '8|RUNNING|None|c1|ls-a-1_1234'")
     command(commands, "sacct", sacct)
-    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == [told]
+    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == [reports]
 
 
 @pytest.mark.parametrize("squeue", ["echo '7|PENDING|BeginTime||ls-a-1_1234'", "exit 1"])

@@ -41,8 +41,8 @@ def read_section(name: str) -> Section:
     (content,) = dask.config.collect_yaml([str(path)])
     sections = content.get("jobqueue") or {}
     if name not in sections:
-        known = ", ".join(["local", *sections])
-        raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {known}")
+        names = ", ".join(["local", *sections])
+        raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {names}")
     keys = {**_read_defaults(), **sections[name], "processes": 1}
     dask.config.set({f"jobqueue.{name}": keys})
     try:

@@ -179,5 +179,5 @@ def _crop(psf: Volume) -> tuple[Volume, float]:
         beyond = ring[::-1].cumsum()[::-1] - ring
         reach = int(np.argmax(beyond <= CROP / 3 * plane.sum()))
         window.append(slice(n // 2 - reach, n // 2 + reach + 1))
-    kept = psf[tuple(window)]
-    return kept, max(0.0, 1.0 - float(kept.sum() / psf.sum()))
+    core = psf[tuple(window)]
+    return core, max(0.0, 1.0 - float(core.sum() / psf.sum()))

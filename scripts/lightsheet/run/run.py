@@ -87,12 +87,12 @@ class Run:
     def find_psf_file(self, channel: str) -> str:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
         name = Path(self.config["psf"]["files"][channel]).expanduser()
-        beside = self.acquisition.folder / name
-        if not name.exists() and not beside.exists():
+        path = self.acquisition.folder / name
+        if not name.exists() and not path.exists():
             raise InputError(
-                f"config key psf.files.{channel}: there is no file {name}, neither as it stands nor as {beside}"
+                f"config key psf.files.{channel}: there is no file {name}, neither as it stands nor as {path}"
             )
-        return str(name if name.exists() else beside)
+        return str(name if name.exists() else path)
 
     @cached_property
     def _volumes(self) -> dict[tuple[str, int], Volume]:

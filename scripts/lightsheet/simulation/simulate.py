@@ -100,8 +100,8 @@ def simulate_volume(
     """
     psf = model_image_psf(CHANNELS[channel], voxel_size)
     photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)
-    inner = tuple(slice(n // 2, n // 2 + size) for n, size in zip(psf.shape, shape, strict=True))
-    truth = photons[inner].copy()
+    field = tuple(slice(n // 2, n // 2 + size) for n, size in zip(psf.shape, shape, strict=True))
+    truth = photons[field].copy()
     return truth, expose_camera(blur_photons(photons, psf), np.random.default_rng([seed, 1, channel, timepoint]))
 
 
@@ -161,8 +161,8 @@ def _make_room(folder: Path, needed: int) -> None:
                 f"{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
                 "choose another disk, or fewer timepoints"
             )
-        for inner in ("psf", "truth"):
-            (folder / inner).mkdir(parents=True, exist_ok=True)
+        for name in ("psf", "truth"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
 

@@ -51,11 +51,11 @@ def watch_jobs(executor: Any) -> None:
     """
     check_active_jobs, doubts = executor.check_active_jobs, Counter[str]()
 
-    async def check(active: list[Any]) -> AsyncIterator[Any]:
-        waiting = [info async for info in check_active_jobs(active)]
-        ended = _list_ended(executor.run_uuid, {info.external_jobid for info in waiting})
-        for info in waiting:
-            job = ended.get(info.external_jobid)
+    async def check(infos: list[Any]) -> AsyncIterator[Any]:
+        infos = [info async for info in check_active_jobs(infos)]
+        jobs = _list_ended(executor.run_uuid, {info.external_jobid for info in infos})
+        for info in infos:
+            job = jobs.get(info.external_jobid)
             if job:
                 doubts[job.id] += 1
             else:
@@ -73,11 +73,11 @@ def _list_ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
     if not ids:
         return {}
     try:
-        known = {job.id: job for job in list_jobs(name)}
+        queue = {job.id: job for job in list_jobs(name)}
     except NoAnswerError:
         return {}
     # members of a job array ("12_3") may be shown as one: they are left to the plugin
-    jobs = [known.get(number, SlurmJob(number, "", "UNKNOWN", "", "")) for number in ids if "_" not in number]
+    jobs = [queue.get(number, SlurmJob(number, "", "UNKNOWN", "", "")) for number in ids if "_" not in number]
     return {job.id: job for job in jobs if job.is_over}
 
 
