@@ -1,159 +1,48 @@
-"""A project as a user has it: a folder of TIFF stacks, a configuration, and the `snakemake` command."""
+"""One finished run for all tests of this folder, and copies of it for those that change something."""
 
-import copy
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from lightsheet.simulation import simulate
-from lightsheet.system import files
-
-ROOT = Path(__file__).parents[2]
-SHAPE = (12, 40, 36)
-CHANNELS = ("CamA_ch0_488nm", "CamA_ch1_560nm")
-VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
-CONFIG: dict[str, Any] = {
-    "name": "small",
-    "input": {"folder": "data"},
-    "voxel_size": VOXEL,
-    "psf": {
-        "files": {CHANNELS[0]: "psf/488.tif", CHANNELS[1]: "psf/560.tif"},
-        "voxel_size": {"z": 0.1, "y": 0.104, "x": 0.104},
-    },
-    "deconvolution": {"engine": "cpu", "iterations": 3, "background": 100, "timepoints_per_job": 2},
-}
-
-
-@dataclass
-class Project:
-    """A folder with `data/`, `my.yaml` and, after a run, `results/`."""
-
-    folder: Path
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results" / "small"
-
-    def simulate(self, timepoints: int = 3, shape: tuple[int, int, int] = SHAPE) -> None:
-        """Make data/, of two channels."""
-        simulate.simulate_acquisition(
-            self.folder / "data",
-            timepoints=timepoints,
-            shape=shape,
-            psf_shape=(31, 20, 20),
-            progress=lambda _line: None,
-        )
-
-    def configure(self, **sections: Any) -> None:
-        """Write my.yaml: CONFIG with keys of its sections replaced."""
-        config = copy.deepcopy(CONFIG)
-        for name, value in sections.items():
-            if isinstance(value, dict) and isinstance(config.get(name), dict):
-                config[name].update(value)
-            else:
-                config[name] = value
-        (self.folder / "my.yaml").write_text(yaml.safe_dump(config))
-
-    def command(self, *arguments: str) -> list[str]:
-        return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--cores", "2", *arguments, "--configfile", "my.yaml"),
-        ]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
-        )
-
-    def succeed(self, *arguments: str) -> str:
-        ended = self.run(*arguments)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout + ended.stderr
-
-    def fail(self, *arguments: str) -> str:
-        ended = self.run(*arguments)
-        assert ended.returncode != 0, ended.stderr
-        assert "Traceback" not in ended.stderr, ended.stderr
-        return ended.stdout + ended.stderr
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a run in a session of its own, so that `kill` reaches all its processes."""
-        with (self.folder / "run.log").open("wb") as log:
-            return subprocess.Popen(
-                self.command(*arguments), cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
-
-    @staticmethod
-    def kill(running: subprocess.Popen[bytes]) -> None:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-
-    def forget(self) -> None:
-        """Remove all that runs made."""
-        shutil.rmtree(self.folder / "results", ignore_errors=True)
-        shutil.rmtree(self.folder / ".snakemake", ignore_errors=True)
-
-    def tiffs(self) -> list[Path]:
-        return sorted((self.folder / "data").glob("*.tif"))
-
-    def record(self, kind: str, channel: int, timepoint: int) -> dict[str, Any]:
-        path = self.results / "records" / kind / CHANNELS[channel] / f"t{timepoint:04d}.json"
-        record: dict[str, Any] = files.read_json(path)
-        return record
-
-    def finished(self, kind: str) -> dict[str, tuple[int, str]]:
-        """Per volume which file its record is: a volume done again has a new one."""
-        records = (self.results / "records" / kind).rglob("t*.json")
-        return {f"{p.parent.name}/{p.stem}": (p.stat().st_ino, p.read_text()) for p in records}
-
-    def digests(self) -> dict[str, str]:
-        """Digest of every file of the published stores."""
-        stores = [self.results / "small.ome.zarr", *(self.results / "raw").glob("*.ome.zarr")]
-        return {
-            str(path.relative_to(self.results)): files.digest_sha256(path)
-            for store in stores
-            for path in sorted(store.rglob("*"))
-            if path.is_file()
-        }
-
-
-def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Name the volumes whose record is not the one that it was."""
-    return sorted(name for name in after if before.get(name) != after[name])
+from tests.support.project import Project, finish_small_run
+from tests.support.shared_folder import make_once
 
 
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("finished"))
-    project.simulate()
-    project.configure()
-    project.succeed()
-    return project
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two channels x three timepoints in one block, all done; to look at, not to change."""
+    return Project(make_once(tmp_path_factory, "finished", finish_small_run))
 
 
 @pytest.fixture
-def project(_finished: Project, tmp_path: Path) -> Project:
-    """Two channels x three timepoints, all done; a copy of its own for each test."""
-    shutil.copytree(_finished.folder, tmp_path / "project")
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished run."""
+    shutil.copytree(finished.folder, tmp_path / "project")
     return Project(tmp_path / "project")
 
 
 @pytest.fixture
-def fresh(_finished: Project, tmp_path: Path) -> Project:
+def fresh(finished: Project, tmp_path: Path) -> Project:
     """The same acquisition, nothing done yet."""
     folder = tmp_path / "fresh"
-    shutil.copytree(_finished.folder / "data", folder / "data")
-    shutil.copy(_finished.folder / "my.yaml", folder)
+    shutil.copytree(finished.folder / "data", folder / "data")
+    shutil.copy(finished.folder / "my.yaml", folder)
     return Project(folder)
+
+
+@pytest.fixture
+def small(finished: Project, tmp_path: Path) -> Project:
+    """Its first volume alone, nothing done yet."""
+    folder = tmp_path / "small"
+    shutil.copytree(finished.folder / "data" / "psf", folder / "data" / "psf")
+    shutil.copy(finished.tiffs()[0], folder / "data")
+    project = Project(folder)
+    project.configure_one_channel()
+    return project
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightsheet.system import files
-
-from .conftest import CHANNELS, Project
+from tests.support.project import CHANNELS, Project
 
 pytestmark = pytest.mark.workflow
 

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from lightsheet.simulation import simulate
-
-from .conftest import CHANNELS, Project
+from tests.support.project import CHANNELS, Project
 
 pytestmark = pytest.mark.workflow
 
@@ -49,14 +47,7 @@ def is_close(seconds: float, foreseen: list[float]) -> bool:
 
 def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    simulate.simulate_acquisition(
-        tmp_path / "data",
-        channels=1,
-        timepoints=3,
-        shape=(32, 128, 128),
-        psf_shape=(31, 20, 20),
-        progress=lambda _line: None,
-    )
+    project.simulate(shape=(32, 128, 128), channels=1)
     before = plan(project, "small")
     seconds = [run(project)]
 

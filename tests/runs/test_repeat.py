@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import tiny_run
-
-from .conftest import ROOT
+from tests.support.project import ROOT
 
 pytestmark = pytest.mark.workflow
 

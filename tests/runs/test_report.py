@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from .conftest import CHANNELS, Project
+from tests.support.project import CHANNELS, Project
 
 pytestmark = pytest.mark.workflow
 

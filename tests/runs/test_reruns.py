@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,20 @@ import tifffile
 import zarr
 
 from lightsheet.simulation import simulate
-
-from .conftest import SHAPE, Project, redone
+from lightsheet.store.paths import shard_path
+from tests.support.project import CHANNELS, SHAPE, Project, redone
 
 pytestmark = pytest.mark.workflow
+
+
+def shard(project: Project, kind: str, channel: int, timepoint: int) -> Path:
+    return shard_path(project.results / "work" / kind / CHANNELS[channel], 0, (timepoint,))
+
+
+def times(project: Project) -> dict[str, int]:
+    """When each shard of the work area was written."""
+    shards = (project.results / "work").rglob("c/*/0/0/0")
+    return {str(path.relative_to(project.results)): path.stat().st_mtime_ns for path in shards}
 
 
 def test_with_nothing_changed_nothing_is_done(project: Project) -> None:
@@ -22,116 +34,130 @@ def test_with_nothing_changed_nothing_is_done(project: Project) -> None:
     assert {p: p.stat().st_mtime_ns for p in project.results.rglob("*")} == before
 
 
-def test_a_changed_tiff_costs_one_volume(project: Project) -> None:
-    raw, result, store = project.finished("raw"), project.finished("result"), project.digests()
-    path = project.tiffs()[1]
-    volume = tifffile.imread(path)
-    volume[5, 20, 20] += 500
-    tifffile.imwrite(path, volume)
-    project.succeed()
-    assert redone(raw, project.finished("raw")) == ["CamA_ch0_488nm/t0001"]
-    assert redone(result, project.finished("result")) == ["CamA_ch0_488nm/t0001"]
-    changed = [name for name, digest in project.digests().items() if store[name] != digest]
-    assert "raw/CamA_ch0_488nm.ome.zarr/0/c/1/0/0/0" in changed
-    assert all("/c/1/" in name or name.endswith("zarr.json") for name in changed)
+def series_per_page(path: Path, volume: np.ndarray) -> None:
+    with tifffile.TiffWriter(path) as file:
+        for plane in volume:
+            file.write(plane, contiguous=False)
 
 
-def test_a_touched_tiff_rewrites_no_shard(project: Project) -> None:
-    before = {p: p.stat().st_mtime_ns for p in (project.results / "work").rglob("c/*/0/0/0")}
-    os.utime(project.tiffs()[0])
-    project.succeed()
-    assert {p: p.stat().st_mtime_ns for p in (project.results / "work").rglob("c/*/0/0/0")} == before
+UNUSUAL: dict[str, Callable[[Path, np.ndarray], Any]] = {
+    "one series per page": series_per_page,
+    "big-endian": lambda path, volume: tifffile.imwrite(path, volume, byteorder=">"),
+    "zlib": lambda path, volume: tifffile.imwrite(path, volume, compression="zlib"),
+    "LZW with predictor": lambda path, volume: tifffile.imwrite(path, volume, compression="lzw", predictor=True),
+}
 
 
-def test_a_new_timepoint_is_appended(project: Project) -> None:
-    raw, result = project.finished("raw"), project.finished("result")
-    for channel, source in enumerate(project.tiffs()[::3]):
+def test_changed_and_new_files_cost_their_own_volumes(project: Project) -> None:
+    """One file has other pixels, a timepoint is new, four have the same pixels in another format, one another date."""
+    result, store, written = project.finished("result"), project.digests(), times(project)
+    files = project.tiffs()
+    changed = tifffile.imread(files[1])
+    changed[5, 20, 20] += 500
+    tifffile.imwrite(files[1], changed)
+    for path, write in zip([files[0], *files[3:]], UNUSUAL.values(), strict=True):
+        write(path, tifffile.imread(path))
+    os.utime(files[2])
+    for channel, source in enumerate(files[::3]):
         _, image = simulate.simulate_volume(channel, 3, SHAPE)
         name = source.name.replace("stack0000", "stack0003").replace("_0000000msec", "_0131244msec")
         tifffile.imwrite(source.with_name(name), image)
+    unfinished = shard(project, "raw", 0, 1).with_name(".part.0.x")
+    unfinished.write_text("half, left by a killed job")
+
     project.succeed()
-    assert redone(raw, project.finished("raw")) == ["CamA_ch0_488nm/t0003", "CamA_ch1_560nm/t0003"]
-    assert redone(result, project.finished("result")) == ["CamA_ch0_488nm/t0003", "CamA_ch1_560nm/t0003"]
+
+    again = ["CamA_ch0_488nm/t0001", "CamA_ch0_488nm/t0003", "CamA_ch1_560nm/t0003"]
+    assert redone(result, project.finished("result")) == again
+    rewritten = {name for name, when in written.items() if times(project)[name] != when}
+    assert rewritten == {
+        "work/result/CamA_ch0_488nm/0/c/1/0/0/0",
+        *(f"work/raw/{CHANNELS[number // 3]}/0/c/{number % 3}/0/0/0" for number in (0, 1, 3, 4, 5)),
+    }, "the one with another date is not"
+    different = [name for name, digest in project.digests().items() if store.get(name) != digest]
+    assert "raw/CamA_ch0_488nm.ome.zarr/0/c/1/0/0/0" in different
+    assert all("/c/1/" in name or "/c/3/" in name or name.endswith("zarr.json") for name in different)
     assert zarr.open_array(project.results / "small.ome.zarr" / "0", mode="r").shape == (4, 2, *SHAPE)
+    assert not unfinished.exists()
 
 
-def test_other_iterations_redo_no_ingest(project: Project) -> None:
-    raw, result = project.finished("raw"), project.finished("result")
-    project.configure(deconvolution={"iterations": 4})
+def test_readers_keep_the_old_store_while_a_rerun_fails_and_other_iterations_redo_no_ingest(project: Project) -> None:
+    raw, result, store = project.finished("raw"), project.finished("result"), project.digests()
+    opened = zarr.open_array(project.results / "small.ome.zarr" / "0", mode="r")
+    first = np.asarray(opened[0, 0])
+    project.configure(deconvolution={"iterations": 5})
+    path = project.tiffs()[0]
+    good = path.read_bytes()
+    path.write_bytes(b"damaged")
+    assert path.name in project.fail()
+    assert project.digests() == store
+    np.testing.assert_array_equal(opened[0, 0], first)
+    path.write_bytes(good)
     project.succeed()
-    assert redone(raw, project.finished("raw")) == []
+    assert redone(raw, project.finished("raw")) == ["CamA_ch0_488nm/t0000"], "the one that was damaged"
     assert len(redone(result, project.finished("result"))) == 6
 
 
 def test_other_blocks_redo_nothing(project: Project) -> None:
     raw, result, store = project.finished("raw"), project.finished("result"), project.digests()
-    project.configure(deconvolution={"timepoints_per_job": 1})
+    project.configure(deconvolution={"timepoints_per_job": 2})
     project.succeed()
     assert redone(raw, project.finished("raw")) == redone(result, project.finished("result")) == []
     assert project.digests() == store
 
 
-@pytest.mark.parametrize("kind", ["raw", "result"])
-def test_a_deleted_shard_is_noticed_and_redone(project: Project, kind: str) -> None:
-    before, store = project.finished(kind), project.digests()
-    (project.results / "work" / kind / "CamA_ch1_560nm" / "0" / "c" / "2" / "0" / "0" / "0").unlink()
-    assert "Nothing to be done" not in project.succeed("-n")
+PUBLISHED = [
+    *("small.ome.zarr", "small.ome.zarr/0/c/0/1/0/0/0", "raw/CamA_ch0_488nm.ome.zarr/0/c/1"),
+    *("ro-crate-metadata.json", "provenance/config.yaml"),
+]
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_each_deletion_is_noticed(project: Project) -> None:
+    """Of what no rule declares as its output; Snakemake sees the rest."""
+    shards = {"ingest.CamA_ch1_560nm.t0000": ("raw", 1, 2), "deconvolve.t0000": ("result", 0, 0)}
+    lost = {str(shard(project, *key)): manifest for manifest, key in shards.items()}
+    lost |= dict.fromkeys(PUBLISHED, "consolidate")
+    assert project.lost() == set()
+    for name, manifest in lost.items():
+        path = project.results / name
+        path.rename(project.folder / "aside")
+        assert project.lost() == {manifest}, name
+        (project.folder / "aside").rename(path)
+
+
+def test_what_is_deleted_is_made_again_and_nothing_else(project: Project) -> None:
+    raw, result, store = project.finished("raw"), project.finished("result"), project.digests()
+    for path in (shard(project, "raw", 1, 2), shard(project, "result", 0, 0)):
+        path.unlink()
+    for name in [*PUBLISHED[1:], "inventory.csv", "psf/CamA_ch1_560nm.png"]:
+        remove(project.results / name)
     project.succeed()
-    assert redone(before, project.finished(kind)) == ["CamA_ch1_560nm/t0002"]
+    assert redone(raw, project.finished("raw")) == ["CamA_ch1_560nm/t0002"]
+    assert redone(result, project.finished("result")) == ["CamA_ch0_488nm/t0000"]
     assert project.digests() == store
+    for name in [*PUBLISHED, "inventory.csv", "psf/CamA_ch1_560nm.png"]:
+        assert (project.results / name).exists(), name
     assert "Nothing to be done" in project.succeed()
 
 
-@pytest.mark.parametrize(
-    "lost", ["small.ome.zarr/0/c/0/1/0/0/0", "raw/CamA_ch0_488nm.ome.zarr/0/c/1", "small.ome.zarr"]
-)
-def test_what_is_deleted_from_a_published_store_is_published_again(project: Project, lost: str) -> None:
-    records, store = project.finished("result"), project.digests()
-    path = project.results / lost
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    project.succeed()
-    assert project.digests() == store
-    assert redone(records, project.finished("result")) == []
-
-
-@pytest.mark.parametrize(
-    "name", ["ro-crate-metadata.json", "provenance/config.yaml", "inventory.csv", "psf/CamA_ch1_560nm.png"]
-)
-def test_what_is_deleted_beside_the_stores_is_made_again(project: Project, name: str) -> None:
-    records = project.finished("result")
-    (project.results / name).unlink()
-    project.succeed()
-    assert (project.results / name).exists()
-    assert redone(records, project.finished("result")) == []
-
-
-@pytest.mark.parametrize("kind", ["raw", "result"])
-def test_a_flipped_bit_is_noticed_by_consolidation_and_its_volume_redone(project: Project, kind: str) -> None:
-    store, before = project.digests(), project.finished(kind)
-    shard = project.results / "work" / kind / "CamA_ch0_488nm" / "0" / "c" / "1" / "0" / "0" / "0"
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 16
-    shard.write_bytes(content)
+def test_flipped_bits_are_noticed_by_consolidation_and_their_volumes_redone(project: Project) -> None:
+    store, before = project.digests(), {kind: project.finished(kind) for kind in ("raw", "result")}
+    damaged = {"raw": shard(project, "raw", 0, 1), "result": shard(project, "result", 1, 2)}
+    for path in damaged.values():
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 16
+        path.write_bytes(content)
     output = project.fail("--forcerun", "consolidate")
-    assert f"{shard.relative_to(project.folder)} ({kind} CamA_ch0_488nm timepoint 1) differs from the digest" in output
+    for words in (
+        f"{damaged['raw'].relative_to(project.folder)} (raw CamA_ch0_488nm timepoint 1)",
+        f"{damaged['result'].relative_to(project.folder)} (result CamA_ch1_560nm timepoint 2)",
+    ):
+        assert f"{words} differs from the digest" in output
     project.succeed()
-    assert redone(before, project.finished(kind)) == ["CamA_ch0_488nm/t0001"]
+    assert redone(before["raw"], project.finished("raw")) == ["CamA_ch0_488nm/t0001"]
+    assert redone(before["result"], project.finished("result")) == ["CamA_ch1_560nm/t0002"]
     assert project.digests() == store
-
-
-def test_readers_keep_the_old_store_while_a_rerun_works_and_if_it_fails(project: Project) -> None:
-    store = project.digests()
-    opened = zarr.open_array(project.results / "small.ome.zarr" / "0", mode="r")
-    first = np.asarray(opened[0, 0])
-    project.configure(deconvolution={"iterations": 5})
-    project.tiffs()[0].write_bytes(b"damaged")
-    assert project.tiffs()[0].name in project.fail()
-    assert project.digests() == store
-    np.testing.assert_array_equal(opened[0, 0], first)
-
-
-def test_unfinished_files_of_killed_jobs_are_swept(project: Project) -> None:
-    left: Path = project.results / "work" / "raw" / "CamA_ch0_488nm" / "0" / "c" / "1" / "0" / "0" / ".part.0.x"
-    left.write_text("half")
-    project.succeed("--forcerun", "consolidate")
-    assert not left.exists()

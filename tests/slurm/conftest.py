@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runs.conftest import Project
 from tests.support import minislurm
 from tests.support.minislurm import Cluster
-from tests.support.projects import ITERATIONS, SlurmProject
+from tests.support.project import Project, finish_small_run
+from tests.support.shared_folder import make_once
+from tests.support.slurm_project import SlurmProject
 
 
 @contextmanager
@@ -49,6 +50,7 @@ def slurm(_slurm: Cluster) -> Iterator[Cluster]:
     yield _slurm
     _slurm.revive_all()
     _slurm.cancel_all()
+    _slurm.kill_leftovers()
 
 
 @pytest.fixture
@@ -105,12 +107,8 @@ def remove_user(user: User) -> None:
 
 @pytest.fixture(scope="session")
 def _local_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A run that nothing disturbs, without SLURM."""
-    project = Project(tmp_path_factory.mktemp("local"))
-    project.simulate()
-    project.configure(deconvolution={"iterations": ITERATIONS, "timepoints_per_job": 3})
-    project.succeed()
-    return project
+    """The finished run of tests/runs, which nothing disturbed, without SLURM."""
+    return Project(make_once(tmp_path_factory, "finished", finish_small_run))
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lightsheet.store.paths import shard_path
-from tests.runs.conftest import CHANNELS, ROOT
 from tests.support import minislurm
 from tests.support.minislurm import Cluster
-from tests.support.projects import PROFILE, SlurmProject
+from tests.support.project import CHANNELS, ROOT
+from tests.support.slurm_project import PROFILE, SlurmProject
 
 pytestmark = pytest.mark.slurm
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lightsheet.store.paths import shard_path
-from tests.runs.conftest import CHANNELS
-from tests.support.projects import SECTIONS, SlurmProject
+from tests.support.project import CHANNELS
+from tests.support.slurm_project import SECTIONS, SlurmProject
 
 pytestmark = pytest.mark.slurm
 

@@ -192,6 +192,10 @@ class Cluster:
 
         self.wait_until(cancel, seconds, "all jobs cancelled")
 
+    def kill_leftovers(self) -> None:
+        """Kill what ended jobs left running, which a cluster without cgroups does not do."""
+        self._kill_all(lambda: _marked(f"SLURM_CLUSTER_NAME={self.name}"))
+
     def crash(self, node: str) -> None:
         """Kill a node's slurmd, its job steps and all their processes, as a power cut would."""
         self._kill_all(lambda: self._processes(node))
@@ -391,7 +395,7 @@ def install(packages: dict[str, str]) -> None:
     missing = sorted({package for program, package in packages.items() if not shutil.which(program)})
     if not missing:
         return
-    apt = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends", *missing]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (apt, ["apt-get", "update"], apt):
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

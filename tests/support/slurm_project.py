@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from lightsheet.cluster import slurm as queue
-from tests.runs.conftest import ROOT, Project
 from tests.support.minislurm import Cluster, Job
+from tests.support.project import ROOT, Project
 
-ITERATIONS = 250
-"""So that a tiny volume takes one to three seconds: long enough to be hit in the middle."""
+SLOW = Path(__file__).parent / "slow_worker"
+"""Makes each volume take two seconds of a worker: long enough to be hit in the middle."""
 
 PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"))
 
@@ -46,7 +46,8 @@ class SlurmProject(Project):
 
     def offer(self, **sections: dict[str, Any]) -> None:
         """Write jobqueue.yaml: SECTIONS, with more keys for some."""
-        every = {name: {**SECTIONS[name], **sections.get(name, {})} for name in SECTIONS}
+        slow = {"job-script-prologue": [f"export PYTHONPATH={SLOW}"]}
+        every = {name: {**SECTIONS[name], **slow, **sections.get(name, {})} for name in SECTIONS}
         self.variables["LIGHTSHEET_JOBQUEUE"] = str(self.folder / "jobqueue.yaml")
         content = {"jobqueue": every, "lightsheet": {"wait-for-workers": "20s"}}
         (self.folder / "jobqueue.yaml").write_text(yaml.safe_dump(content))
