@@ -64,7 +64,7 @@ def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[di
     plan["channels"] = {CHANNEL: plan["channels"][CHANNEL]}
 
     def call(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], action: str) -> None:
-        assert function.__name__ in action
+        assert action in ("pilot, ingest", "pilot, suggest iterations", "pilot, deconvolve")
         for task in tasks.values():
             function(**task)
             look(task["trial"].scratch.folder)

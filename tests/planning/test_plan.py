@@ -91,7 +91,7 @@ def test_most_at_a_time_counts_what_overlaps() -> None:
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
     options = vars(cli.build_parser().parse_args(["plan", *arguments]))
     run = cli.imagine_from_options(tmp_path, options)
-    return workload.find_work(run), site.describe_place(run, **cli.choose_place(options))
+    return workload.find_work(run), site.describe_place(run, cli.choose_place(options))
 
 
 def free_bytes(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     done = workload.find_work(run)
     assert done.blocks == (Block((None, None), None),) * 2
     assert (done.publish, done.psfs, done.report) == (False, 0, False)
-    place = site.describe_place(run, **site.describe_machine(2))
+    place = site.describe_place(run, site.describe_machine(2))
     idle = make_plan(Schedule(done, place, choose_rates(done, place, None)), None)
     assert not idle["rules"]
     assert "Nothing is to be done." in format_plan(idle)

@@ -61,33 +61,30 @@ def _check_memory(plan: Plan, place: Place) -> Iterator[str]:
 
 
 def _check_time_limits(plan: Plan, schedule: Schedule) -> Iterator[str]:
+    section, volume_seconds = f"section {schedule.place.cluster} of jobqueue.yaml", schedule.volume_seconds
     for rule in plan["rules"]:
         name, seconds, limit = rule["rule"], rule["seconds"], rule["limit"]
-        if limit and name == "workers":
-            yield from _check_walltime(schedule.volume_seconds, limit, f"section {schedule.place.cluster}")
-        elif limit and seconds > limit:
+        if limit is None:
+            continue
+        if name == "workers" and volume_seconds > limit:
+            yield (
+                f"A volume takes a worker {format_duration(volume_seconds)}, and its walltime is "
+                f"{format_duration(limit)}: no volume can be finished. Raise `walltime` or `cores` in {section}, use "
+                "GPUs, or lower deconvolution.iterations."
+            )
+        elif name == "workers" and volume_seconds > limit / VOLUMES_A_WORKER:
+            yield (
+                f"A worker's walltime of {format_duration(limit)} is enough for {limit // volume_seconds:.0f} "
+                f"volume(s) of {format_duration(volume_seconds)}: raise `walltime` in {section}, or workers are "
+                "replaced all the time."
+            )
+        elif name != "workers" and seconds > limit:
             smaller = name in ("ingest", "deconvolve")
             change = "lower deconvolution.timepoints_per_job" if smaller else "raise its `runtime` in the profile"
             yield (
-                f"A job of {name} takes {format_duration(seconds)}, and is ended after "
-                f"{format_duration(limit)}; what it has done is kept, but better {change}."
+                f"A job of {name} takes {format_duration(seconds)}, and is ended after {format_duration(limit)}; what "
+                f"it has done is kept, but better {change}."
             )
-
-
-def _check_walltime(volume_seconds: float, limit: float, section: str) -> Iterator[str]:
-    """Say whether a worker can finish a volume, and enough of them to be worth its start."""
-    if volume_seconds > limit:
-        yield (
-            f"A volume takes a worker {format_duration(volume_seconds)}, and its walltime is {format_duration(limit)}: "
-            f"no volume can be finished. Raise `walltime` or `cores` in {section} of jobqueue.yaml, use GPUs, or lower "
-            "deconvolution.iterations."
-        )
-    elif volume_seconds > limit / VOLUMES_A_WORKER:
-        yield (
-            f"A worker's walltime of {format_duration(limit)} is enough for {limit // volume_seconds:.0f} volume(s) of "
-            f"{format_duration(volume_seconds)}: raise `walltime` in {section} of jobqueue.yaml, or workers are "
-            "replaced all the time."
-        )
 
 
 def _check_workers(plan: Plan, schedule: Schedule) -> Iterator[str]:

@@ -26,12 +26,8 @@ def imagine_run(
     ----------
     folder : Path
         An empty one, in which a PSF of that shape, without light, stands for the measured ones.
-    channels, timepoints : int
-        How many.
     shape, psf_shape : sequence of int
-        (z, y, x) of a volume and of a PSF file.
-    dtype : str
-        Of the volumes.
+        (z, y, x) of a volume of `dtype`, and of a PSF file.
     config : mapping
         The rest of a configuration.
 

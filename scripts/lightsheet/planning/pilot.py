@@ -13,7 +13,7 @@ import psutil
 
 from lightsheet.cluster import WorkerPool, WorkerRequest, map_volumes, start_workers
 from lightsheet.planning.pilot_page import write_pilot_page
-from lightsheet.planning.sweep import PilotPlan, find_pilot_shape, select_distinct
+from lightsheet.planning.sweep import PilotPlan, select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
@@ -54,7 +54,7 @@ def run_pilot(
         [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
     )
     psf = max((describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
-    shape = find_pilot_shape(plan)
+    shape = layouts["raw"].levels[0].shape
     needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods)
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:

@@ -9,7 +9,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from lightsheet.planning.sweep import is_crop, name_method
+from lightsheet.planning.sweep import name_method
 from lightsheet.viewing import choose_axis, choose_scale_bar, choose_value_ticks, cut_segments, write_page
 
 WHITE = 99.7
@@ -35,7 +35,7 @@ def write_pilot_page(path: Path, name: str, pilot: Mapping[str, Any], pictures: 
         **pilot,
         "name": name,
         "gamma": GAMMA,
-        "is_crop": is_crop(pilot),
+        "is_crop": pilot["shape"] != pilot["volume"],
         "aspects": {
             plane: voxel_size["x"] * pixels.shape[1] / (voxel_size[plane[1]] * pixels.shape[0])
             for plane, pixels in planes.items()

@@ -21,7 +21,7 @@ from lightsheet.system import read_free_bytes
 def plan_run(
     run: Run, place: Mapping[str, Any], pilot: Mapping[str, Any] | None, disk: Path | None
 ) -> tuple[str, dict[str, Any]]:
-    """Foresee jobs, time, memory and disk of what a run still has to do.
+    """Foresee jobs, time, memory and disk of what a run still has to do; return plan.txt and plan.json.
 
     Parameters
     ----------
@@ -30,21 +30,16 @@ def plan_run(
     place : mapping
         Where its jobs and workers would be: what `read_place`, `read_profile` or `describe_machine` return.
     pilot : mapping or None
-        What `snakemake pilot` wrote into `pilot.json`; None: measurements that come with the program are used.
+        What is in pilot.json; None: measurements that come with the program are used.
     disk : Path or None
-        The folder of the results, to compare with what is free on its disk; None: not compared.
-
-    Returns
-    -------
-    text, numbers
-        Of `plan.txt`, and of `plan.json`: seconds and bytes.
+        The folder of the results, whose disk must have room; None: any.
 
     Raises
     ------
     InputError
         If jobqueue.yaml cannot be used.
     """
-    work, site = find_work(run), describe_place(run, **place)
+    work, site = find_work(run), describe_place(run, place)
     plan = make_plan(Schedule(work, site, choose_rates(work, site, pilot)), disk)
     return format_plan(plan), plan
 

@@ -9,31 +9,28 @@ import numpy as np
 
 from lightsheet.deconvolution import make_frame
 from lightsheet.planning.site import Place
-from lightsheet.planning.workload import Shape, Work
+from lightsheet.planning.workload import Work
 from lightsheet.run import KINDS
-from lightsheet.store import StoreLayout
+from lightsheet.store import Shape, StoreLayout
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
 
+GPU_GUESS = "0.1 s an iteration of 158 million voxels"
+
 SECONDS = {
-    ("cpu", "none"): (7.4, 1.69),
-    ("cpu", "heavy-ball"): (3.8, 3.82),
-    ("cpu", "biggs"): (3.8, 3.82),
-    ("skimage", "none"): (19.0, 11.5),
-    ("itk", "none"): (30.0, 150.0),
-    ("gpu", "none"): (1.0, 0.1),
-    ("gpu", "heavy-ball"): (1.0, 0.12),
-    ("gpu", "biggs"): (1.0, 0.15),
+    ("cpu", "none"): (7.4, 1.69, ""),
+    ("cpu", "heavy-ball"): (3.8, 3.82, ""),
+    ("cpu", "biggs"): (3.8, 3.82, "as heavy-ball"),
+    ("skimage", "none"): (19.0, 11.5, ""),
+    ("itk", "none"): (30.0, 150.0, "8 times what a volume an eighth as large took"),
+    ("gpu", "none"): (1.0, 0.1, GPU_GUESS),
+    ("gpu", "heavy-ball"): (1.0, 0.12, GPU_GUESS),
+    ("gpu", "biggs"): (1.0, 0.15, GPU_GUESS),
 }
-"""To prepare a `REFERENCE` volume, and for one iteration, on `CORES` cores; `GUESSED` ones were not measured."""
+"""To prepare a `REFERENCE` volume, and for one iteration, on `CORES` cores; and from what they are guessed, if so."""
 
 CORES = 2
-GUESSED = {
-    ("cpu", "biggs"): "as heavy-ball",
-    ("itk", "none"): "8 times what a volume an eighth as large took",
-    **dict.fromkeys([("gpu", a) for a in ("none", "heavy-ball", "biggs")], "0.1 s an iteration of 158 million voxels"),
-}
 
 INGEST_SECONDS, TRANSFER_SECONDS = 6.3e-9, 20.6e-9
 """Per voxel, on two cores: ingest with pyramid and record (`benchmarks/results/ingest.md`); to read a raw volume and to
@@ -56,32 +53,20 @@ SCALING = 0.8
 
 
 class Rates(NamedTuple):
-    """Measured seconds per voxel, of a worker with `cores` cores, and bytes per byte.
+    """Measured seconds per voxel, of a worker with `cores` cores, and stored bytes."""
 
-    - `source`: what was measured, where.
-    - `psf_shape`: (z, y, x) of the largest PSF used.
-    - `iterations`: of the run; of `auto`, what it may come to.
-    - `ingest`, `transfer`: seconds a voxel, to ingest it; to read it from the raw store and write its result.
-    - `deconvolve`: seconds a padded voxel, all iterations.
-    - `check`: seconds a stored byte to prove a shard, on one core.
-    - `stored`: stored bytes by uncompressed bytes, of raw and of result volumes, pyramids included.
-    - `pace`: seconds that Python takes for what took it 1 s on the machine of the built-in measurements.
-    - `worker_start`: seconds until Dask's workers have started.
-    - `remarks`: sentences on what is doubtful about these measurements.
-    """
-
-    source: str
+    source: str  # what was measured, and where
     cores: int
-    psf_shape: Shape
-    iterations: int
-    ingest: float
-    transfer: float
-    deconvolve: float
-    check: float
-    stored: Mapping[str, float]
-    pace: float
-    worker_start: float
-    remarks: tuple[str, ...] = ()
+    psf_shape: Shape  # of the largest PSF used
+    iterations: int  # of the run; of `auto`, what it may come to
+    ingest: float  # seconds a voxel
+    transfer: float  # seconds a voxel, to read it from the raw store and to write its result
+    deconvolve: float  # seconds a padded voxel, all iterations
+    check: float  # seconds a stored byte, to read it and compare digests on one core
+    stored: Mapping[str, float]  # stored by uncompressed bytes of raw and of result volumes, pyramids included
+    pace: float  # seconds that Python takes for what took it 1 s on the machine of the built-in measurements
+    worker_start: float  # seconds until Dask's workers have started
+    remarks: tuple[str, ...] = ()  # sentences on what is doubtful about these measurements
 
     def volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
         """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
@@ -116,9 +101,9 @@ def choose_rates(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> R
 def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
     """Return our own measurements."""
     acceleration, iterations = work.method["acceleration"], work.method["iterations"]
-    setup, iteration = SECONDS[engine, acceleration]
+    setup, iteration, guess = SECONDS[engine, acceleration]
     remarks = [f"Seconds and bytes are not of your data, because {why}: `snakemake pilot` measures them."]
-    if guess := GUESSED.get((engine, acceleration)):
+    if guess:
         remarks.append(
             f"Engine {engine}, acceleration {acceleration}, was not measured: its seconds are a guess ({guess})."
         )
@@ -143,7 +128,7 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
 
 def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Rates:
     """Return the means over channels of what the pilot measured of a method."""
-    shape, psf = _make_shape(pilot["shape"]), _make_shape(pilot["psf_shape"])
+    shape, psf = tuple(pilot["shape"]), tuple(pilot["psf_shape"])
     voxels, padded_voxels = math.prod(shape), count_padded_voxels(shape, psf, work.method["boundary"])
     ingests = [channel["ingest"] for channel in pilot["channels"].values()]
     runs = [run for method in methods for run in method["runs"]]
@@ -187,8 +172,3 @@ def _count_uncompressed_bytes(work: Work, kind: str, shape: Shape) -> int:
     """Count the bytes of a volume of another shape, its pyramid included."""
     layout = work.run.layouts[kind]
     return StoreLayout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).volume_bytes()
-
-
-def _make_shape(sizes: Sequence[int]) -> Shape:
-    z, y, x = sizes
-    return z, y, x

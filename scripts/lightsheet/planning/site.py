@@ -90,26 +90,18 @@ def describe_machine(cores: int) -> dict[str, Any]:
     return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "resources": {}}
 
 
-def describe_place(
-    run: Run,
-    *,
-    cluster: str,
-    workers: int,
-    cores: int,
-    slurm_jobs: int | None,
-    threads: Mapping[str, int],
-    resources: Mapping[str, Mapping[str, str]],
-) -> Place:
+def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
     """Find out what jobs and workers get; `threads`, `slurm_partition` and `runtime` of a rule may be missing."""
+    cluster, workers, cores, slurm_jobs = (place[key] for key in ("cluster", "workers", "cores", "slurm_jobs"))
     jobs, shares = Jobs(run, cluster, workers, cores), {}
     for rule in RULES:
-        number = threads.get(rule, INGEST_CORES if rule == "ingest" else jobs.threads(rule))
+        number = place["threads"].get(rule, INGEST_CORES if rule == "ingest" else jobs.threads(rule))
         memory = jobs.memory(rule)(None, 1) * MB
         if slurm_jobs:
-            request = resources.get(rule, {})
-            minutes = request.get("runtime", "")
+            resources = place["resources"].get(rule, {})
+            minutes = resources.get("runtime", "")
             limit = 60.0 * (int(minutes) if minutes.isdecimal() else jobs.runtime(rule))
-            shares[rule] = Share(number, memory, request.get("slurm_partition", DEFAULT_PARTITION), limit)
+            shares[rule] = Share(number, memory, resources.get("slurm_partition", DEFAULT_PARTITION), limit)
         else:
             shares[rule] = Share(min(number, cores), memory)
     engine = run.config["deconvolution"]["engine"]

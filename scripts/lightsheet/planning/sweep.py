@@ -5,7 +5,6 @@ Nothing here reads pixels, because it runs whenever the Snakefile is parsed.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
 from lightsheet.run import Run, list_pilot_methods
@@ -60,17 +59,6 @@ def plan_layouts(run: Run) -> dict[str, StoreLayout]:
     """Return the layout of raw and of result volumes of the pilot: the run's own, or those of the crop."""
     z, y, x = (stop - start for start, stop in _choose_region(run.config["pilot"]["crop"], run.shape))
     return dataclasses.replace(run, shape=(z, y, x)).layouts
-
-
-def find_pilot_shape(plan: PilotPlan) -> tuple[int, int, int]:
-    """Return the shape (z, y, x) of what is deconvolved."""
-    z, y, x = (stop - start for start, stop in plan["region"])
-    return z, y, x
-
-
-def is_crop(plan: PilotPlan) -> bool:
-    """Tell whether that is less than the volume."""
-    return prod(find_pilot_shape(plan)) < prod(plan["volume"])
 
 
 def list_sources(plan: PilotPlan) -> list[str]:

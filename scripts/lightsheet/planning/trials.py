@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from lightsheet.planning.measure import Trial, measure_deconvolution, measure_ingest, suggest_iterations
+from lightsheet.planning.site import INGEST_CORES
 from lightsheet.planning.sweep import PilotPlan, name_method
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import read_json, wait_until_visible
-
-INGEST_THREADS = 2
-"""As rule `ingest` has."""
 
 Key = tuple[Any, ...]
 """Channel; of a method also its number in the plan; of a deconvolution also its iterations."""
@@ -36,9 +34,11 @@ class Trials:
     def measure(self) -> tuple[dict[str, Any], dict[Key, dict[str, np.ndarray]]]:
         """Return what `pilot.json` says of the channels, and planes `xy` and `xz` of raw volumes and results."""
         methods = range(len(self.plan["methods"]))
-        ingests = self._run(measure_ingest, {(channel,): self._ingest(channel) for channel in self.plan["channels"]})
+        ingests = self._run(
+            "ingest", measure_ingest, {(channel,): self._ingest(channel) for channel in self.plan["channels"]}
+        )
         tries = {(*key, method): self._try_method(key[0], method) for key in ingests for method in methods}
-        suggestions = self._run(suggest_iterations, tries)
+        suggestions = self._run("suggest iterations", suggest_iterations, tries)
         for suggestion in suggestions.values():
             suggestion["reason"] += remark_on_sweep(self.plan["iterations"], suggestion["suggested"])
         sweeps = {key: choose_sweep(self.plan["iterations"], suggestions[key]["suggested"]) for key in tries}
@@ -47,7 +47,7 @@ class Trials:
             for key, arguments in tries.items()
             for iterations in sweeps[key]
         }
-        runs = self._run(measure_deconvolution, deconvolutions)
+        runs = self._run("deconvolve", measure_deconvolution, deconvolutions)
         channels = {
             channel: {
                 "timepoint": timepoint,
@@ -67,7 +67,7 @@ class Trials:
 
     def _ingest(self, channel: str) -> dict[str, Any]:
         _, tiles = self.plan["channels"][channel]
-        return {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_THREADS}
+        return {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_CORES}
 
     def _try_method(self, channel: str, method: int) -> dict[str, Any]:
         settings = self.plan["methods"][method]
@@ -84,11 +84,13 @@ class Trials:
             "memory": self.memory,
         }
 
-    def _run(self, function: Callable[..., None], tasks: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
+    def _run(
+        self, action: str, function: Callable[..., None], tasks: Mapping[Key, Mapping[str, Any]]
+    ) -> dict[Key, dict[str, Any]]:
         """Call a function of `measure` with the arguments of each trial; return its numbers."""
         trials = {key: self._make_trial(key) for key in tasks}
         named = {self._name(key): {"trial": trials[key], **task} for key, task in tasks.items()}
-        self.call(function, named, f"pilot, {function.__name__}")
+        self.call(function, named, f"pilot, {action}")
         numbers = [trial.numbers for trial in trials.values()]
         wait_until_visible(lambda: [path for path in numbers if not path.exists()], self.scratch.folder / "measured")
         return {key: read_json(trial.numbers) for key, trial in trials.items()}

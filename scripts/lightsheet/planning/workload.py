@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.run import Run, estimate_psf_shape, find_lost_work, is_stored
-from lightsheet.store import VolumeKey, read_record
+from lightsheet.store import Shape, VolumeKey, read_record
 from lightsheet.system import read_json, stat_file
-
-Shape = tuple[int, int, int]
 
 PSF_FILES = (".tif", ".png", ".json")
 
