@@ -78,9 +78,9 @@ class CoarserLevel:
         self.dtype, self.rows = volume.dtype, -(-count_joint_rows(volume) // step[1])
         self._volume, self._step, self._planes = volume, step, max(1, planes // step[0])
 
-    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+    def __getitem__(self, region: tuple[slice, slice], /) -> np.ndarray:
         """Compute the voxels of some planes and rows."""
-        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(where, self.shape, strict=False))
+        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(region, self.shape, strict=False))
         sz, sy, _ = self._step
         band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
         for start in range(z, end, self._planes):

@@ -130,19 +130,19 @@ class Shard:
         with path.open("rb") as file:
             self._index = read_index(file, len(self._places))
 
-    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+    def __getitem__(self, region: tuple[slice, slice], /) -> np.ndarray:
         """Read and decode the chunks of a band."""
-        region = [slice(*s.indices(n)) for s, n in zip((*where, slice(None)), self.shape, strict=True)]
-        band = np.empty([r.stop - r.start for r in region], self.dtype)
+        spans = [slice(*s.indices(n)) for s, n in zip((*region, slice(None)), self.shape, strict=True)]
+        band = np.empty([span.stop - span.start for span in spans], self.dtype)
         chunk = np.empty(self.chunk, self.dtype)
         with self._path.open("rb") as file:
             for place, (offset, length) in zip(self._places, self._index, strict=True):
-                lows = [max(r.start, p.start) for r, p in zip(region, place, strict=True)]
-                highs = [min(r.stop, p.stop) for r, p in zip(region, place, strict=True)]
+                lows = [max(span.start, p.start) for span, p in zip(spans, place, strict=True)]
+                highs = [min(span.stop, p.stop) for span, p in zip(spans, place, strict=True)]
                 if any(low >= high for low, high in zip(lows, highs, strict=True)):
                     continue
                 decode_chunk(self._codec, read_chunk(file, offset, length), chunk)
-                band[_shift(lows, highs, region)] = chunk[_shift(lows, highs, place)]
+                band[_shift(lows, highs, spans)] = chunk[_shift(lows, highs, place)]
         return band
 
 

@@ -16,7 +16,7 @@ class BandSource(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the voxels."""
 
-    def __getitem__(self, where: tuple[slice, slice], /) -> np.ndarray:
+    def __getitem__(self, region: tuple[slice, slice], /) -> np.ndarray:
         """Return the voxels of some planes and rows."""
 
 
