@@ -118,18 +118,18 @@ def test_a_volume_that_does_not_fit_is_done_in_blocks(tmp_path: Path, psf: Path,
     raw[2, 100:103, 128] = 65535
     settings = {**SETTINGS, "boundary": "extended", "background": "auto", "dtype": dtype, "scale": 10}
     layout = StoreLayout.plan(shape, VOXEL, dtype, CODEC)
-    found = []
+    outcomes = []
     for memory in (None, in_blocks(shape)):
         results = Results(tmp_path / str(memory))
         write_volume(results.work("raw", "ch0"), 0, raw, StoreLayout.plan(shape, VOXEL, "uint16", CODEC), 1)
         record = deconvolve_volume(results, VolumeKey("result", "ch0", 0), psf, settings, layout, "f", 2, memory)
         work = results.work("result", "ch0")
-        found.append((read_volume(work, 0).astype(float), record["statistics"]))
+        outcomes.append((read_volume(work, 0).astype(float), record["statistics"]))
         left = {str(path.relative_to(work)) for path in work.rglob("*") if path.is_file()}
         assert left == {f"{level}/{name}" for level in range(2) for name in ("zarr.json", "c/0/0/0/0")}
         expected = pyramid.downsample(read_volume(work, 0), (1, 2, 2))
         np.testing.assert_array_equal(zarr.open_array(work / "1", mode="r")[0], expected)
-    (whole, one), (blocked, many) = found
+    (whole, one), (blocked, many) = outcomes
     # Only neighbours within the halo are missing: far below the 1e-3 of `tests/deconvolution/test_tiling.py`.
     assert np.linalg.norm(blocked - whole) <= 1e-4 * np.linalg.norm(whole)
     for key in ("background", "negative_voxels", "saturated_voxels", "flux_before"):

@@ -51,14 +51,14 @@ def test_the_truth_leaves_the_noise_alone(scene):
 def test_the_residual_falls_and_the_resolution_gets_finer(scene):
     _, raw = scene
     image = np.maximum(raw.astype(np.float32) - 100, 0)
-    every = []
+    assessments = []
     for iterations in (1, 4, 16):
         result = engines.richardson_lucy(image, PSF, iterations=iterations, engine="cpu", threads=1)
-        every.append(assess_result(raw, result, PSF, 100))
-    residuals = [found["residual"] for found in every]
+        assessments.append(assess_result(raw, result, PSF, 100))
+    residuals = [a["residual"] for a in assessments]
     assert residuals == sorted(residuals, reverse=True)
-    periods = [found["resolution_voxels"] for found in every]
-    assert len({found["raw"] for found in periods}) == 1
+    periods = [a["resolution_voxels"] for a in assessments]
+    assert len({p["raw"] for p in periods}) == 1
     assert periods[-1]["result"] < periods[0]["result"]
     assert periods[-1]["result"] < periods[-1]["raw"]
 
@@ -66,11 +66,11 @@ def test_the_residual_falls_and_the_resolution_gets_finer(scene):
 def test_scaled_integers_are_taken_for_what_they_stand_for(scene):
     truth, raw = scene
     stored = np.rint(truth * 1.5).astype(np.uint16)
-    found = assess_result(raw, stored, PSF, 100, scale=1.5)
-    assert found["residual"] == pytest.approx(assess_result(raw, truth, PSF, 100)["residual"], rel=1e-3)
+    assessment = assess_result(raw, stored, PSF, 100, scale=1.5)
+    assert assessment["residual"] == pytest.approx(assess_result(raw, truth, PSF, 100)["residual"], rel=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 5), (8, 24, 24)])
 def test_tiny_and_dark_volumes_have_no_numbers(shape):
-    found = assess_result(np.full(shape, 100, np.uint16), np.zeros(shape, np.float32), PSF, 100)
-    assert found == {"residual": None, "resolution_voxels": {"raw": None, "result": None}}
+    assessment = assess_result(np.full(shape, 100, np.uint16), np.zeros(shape, np.float32), PSF, 100)
+    assert assessment == {"residual": None, "resolution_voxels": {"raw": None, "result": None}}

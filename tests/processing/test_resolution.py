@@ -24,15 +24,15 @@ def blurred_points(cutoff: float, photons: float, shape: tuple[int, int] = (192,
 @pytest.mark.parametrize("cutoff", [0.25, 0.4, 0.6])
 def test_with_little_noise_it_is_the_lens_s(cutoff):
     """An OTF falls to nothing well before it ends, so the period found is a little more than the lens's, 2 / cutoff."""
-    found = measure_resolution(blurred_points(cutoff, 1e5))
-    assert found is not None
-    assert 1.0 <= found / (2 / cutoff) <= 1.2
+    period = measure_resolution(blurred_points(cutoff, 1e5))
+    assert period is not None
+    assert 1.0 <= period / (2 / cutoff) <= 1.2
 
 
 def test_noise_hides_the_finest():
-    found = [measure_resolution(blurred_points(0.4, photons)) for photons in (1e5, 1e2, 50)]
-    assert found == sorted(found)
-    assert found[-1] > 1.05 * found[0]
+    periods = [measure_resolution(blurred_points(0.4, photons)) for photons in (1e5, 1e2, 50)]
+    assert periods == sorted(periods)
+    assert periods[-1] > 1.05 * periods[0]
 
 
 def test_brightness_and_offset_do_not_matter():

@@ -7,10 +7,10 @@ VOLUME = np.arange(1001, dtype=np.uint16).reshape(7, 11, 13)
 
 
 def test_summary_is_that_of_the_volume() -> None:
-    found = statistics.summarise_volume(VOLUME)
-    assert (found["min"], found["max"], found["sum"], found["mean"]) == (0, 1000, 500500, 500)
-    assert found["percentiles"]["50"] == 500
-    assert found["percentiles"]["99.9"] == pytest.approx(999)
+    summary = statistics.summarise_volume(VOLUME)
+    assert (summary["min"], summary["max"], summary["sum"], summary["mean"]) == (0, 1000, 500500, 500)
+    assert summary["percentiles"]["50"] == 500
+    assert summary["percentiles"]["99.9"] == pytest.approx(999)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])

@@ -38,7 +38,7 @@ def test_bands_make_up_the_volume(run: Run, kind: str, whole_planes: bool) -> No
     for c, channel in enumerate(image.channels):
         for t in image.timepoints:
             volume = np.zeros(SHAPE)
-            for where, band in image.bands(channel, t, 0, whole_planes=whole_planes):
+            for where, band in image.read_bands(channel, t, 0, whole_planes=whole_planes):
                 assert band.shape == (depth, SHAPE[1] if whole_planes else height, SHAPE[2])
                 volume[where] = band
             np.testing.assert_array_equal(volume, run.volumes[kind, t, c])
@@ -63,7 +63,7 @@ def test_a_shard_that_is_not_whole_is_named(tmp_path: Path, damage, complaint: s
     damage(shard)
     image = published.read_image(run.results, "result")
     with pytest.raises(InputError, match=f"{shard} {complaint}"):
-        list(image.bands(image.channels[1], 0, 0))
+        list(image.read_bands(image.channels[1], 0, 0))
 
 
 def test_a_folder_without_a_finished_run_is_named(tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_copy_has_any_name_and_a_link_too(run: Run, tmp_path: Path) -> None:
     (copy / ".part.run.ome.zarr" / "zarr.json").touch()  # of a publication under way
     link.symlink_to(copy)
     for folder in (copy, link):
-        found = published.find_finished(folder)
-        assert (found.folder, found.store, found.name) == (folder, folder / "run.ome.zarr", "run")
-        assert published.read_image(found, "raw").name == "run"
+        results = published.find_finished(folder)
+        assert (results.folder, results.store, results.name) == (folder, folder / "run.ome.zarr", "run")
+        assert published.read_image(results, "raw").name == "run"
     shutil.copytree(copy / "run.ome.zarr", copy / "second.ome.zarr")
     with pytest.raises(InputError, match=r"there is run\.ome\.zarr, second\.ome\.zarr in it; name the folder of one"):
         published.find_finished(copy)

@@ -110,4 +110,4 @@ def test_rewriting_a_volume_leaves_a_link_to_the_old_one_alone(tmp_path: Path) -
 
 def test_volume_bytes_counts_the_pyramid() -> None:
     layout = StoreLayout.plan((4, 256, 256), VOXEL, "float32", CODECS[0])
-    assert layout.volume_bytes() == 4 * (4 * 256 * 256 + 4 * 128 * 128)
+    assert layout.count_volume_bytes() == 4 * (4 * 256 * 256 + 4 * 128 * 128)

@@ -20,7 +20,7 @@ def control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of control groups on a machine with 64 GiB free, outside of SLURM."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 64 * GIB}))
     monkeypatch.setattr(machine, "CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(machine, "PROCESS_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(machine, "PROCESS_CGROUP", tmp_path / "process_groups")
     for key in [key for key in os.environ if key.startswith("SLURM_")]:
         monkeypatch.delenv(key)
     return tmp_path
@@ -48,7 +48,7 @@ def write(place: Path, text: str) -> None:
 
 
 def test_the_least_of_the_control_groups_above(control_groups: Path) -> None:
-    write(control_groups / "own", "0::/job/step\n")
+    write(control_groups / "process_groups", "0::/job/step\n")
     write(control_groups / "cgroup" / "job" / "memory.max", f"{8 * GIB}\n")
     write(control_groups / "cgroup" / "job" / "step" / "memory.max", "max\n")
     write(control_groups / "cgroup" / "other" / "memory.max", "1\n")
@@ -56,7 +56,7 @@ def test_the_least_of_the_control_groups_above(control_groups: Path) -> None:
 
 
 def test_control_groups_of_version_1(control_groups: Path) -> None:
-    write(control_groups / "own", "5:cpu:/elsewhere\n4:hugetlb,memory:/slurm/job_7\n")
+    write(control_groups / "process_groups", "5:cpu:/elsewhere\n4:hugetlb,memory:/slurm/job_7\n")
     write(control_groups / "cgroup" / "memory" / "slurm" / "job_7" / "memory.limit_in_bytes", f"{3 * GIB}\n")
     assert machine.find_memory_limit() == 3 * GIB
 

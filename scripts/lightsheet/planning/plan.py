@@ -78,7 +78,7 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
         "read_bytes": _count_read_bytes(schedule),
         "written_bytes": sum(written.values()),
         "written_bytes_of": written,
-        "written_bytes_at_most": sum(run.layouts[kind].volume_bytes() * work.count_due(kind) for kind in KINDS),
+        "written_bytes_at_most": sum(run.layouts[kind].count_volume_bytes() * work.count_due(kind) for kind in KINDS),
         "folder": str(disk) if disk else None,
         "free_bytes": read_free_bytes(disk) if disk else None,
         "worker_memory_bytes": memory,

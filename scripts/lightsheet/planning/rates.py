@@ -171,4 +171,4 @@ def _fit_seconds(runs: Sequence[Mapping[str, Any]], iterations: int) -> float:
 def _count_uncompressed_bytes(work: Work, kind: str, shape: Shape) -> int:
     """Count the bytes of a volume of another shape, its pyramid included."""
     layout = work.run.layouts[kind]
-    return StoreLayout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).volume_bytes()
+    return StoreLayout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).count_volume_bytes()

@@ -61,7 +61,7 @@ class Schedule:
 
     def stored_bytes(self, kind: str) -> float:
         """Return the bytes of a raw or result volume on the disk, its pyramid included."""
-        return self.work.run.layouts[kind].volume_bytes() * self.rates.stored[kind]
+        return self.work.run.layouts[kind].count_volume_bytes() * self.rates.stored[kind]
 
     @property
     def published_bytes(self) -> float:

@@ -104,7 +104,7 @@ class Jobs:
         """Return the minutes that a job may take; a job cut short goes on where it was when it runs again."""
         if rule in COORDINATORS:
             return DAY_MINUTES  # workers wait in the queue, and the job waits for them
-        raw, result = (self.run.layouts[kind].volume_bytes() for kind in ("raw", "result"))
+        raw, result = (self.run.layouts[kind].count_volume_bytes() for kind in ("raw", "result"))
         if rule == "ingest":
             size = max(map(len, self.run.blocks.values())) * raw
         else:

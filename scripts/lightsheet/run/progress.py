@@ -83,7 +83,7 @@ def summarise_run(run: Run) -> str:
     InputError
         If the output folder cannot be written, or its disk is too small for what is still to be made.
     """
-    needed = sum(run.layouts[key.kind].volume_bytes() for key in run.list_keys() if not is_stored(run, key))
+    needed = sum(run.layouts[key.kind].count_volume_bytes() for key in run.list_keys() if not is_stored(run, key))
     _check_disk(run.results.folder, needed)
     z, y, x = run.shape
     return (

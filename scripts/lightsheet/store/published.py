@@ -72,7 +72,7 @@ class PublishedImage:
         """All timepoints."""
         return range(len(self.seconds))
 
-    def bands(
+    def read_bands(
         self, channel: PublishedChannel, timepoint: int, number: int, *, whole_planes: bool = False
     ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
         """Read a volume at the pyramid level `number`: yield planes and rows of each band, and its voxels (z, y, x).

@@ -56,7 +56,7 @@ class StoreLayout:
             "codec": dict(self.codec),
         }
 
-    def volume_bytes(self) -> int:
+    def count_volume_bytes(self) -> int:
         """Return the bytes of one volume with its pyramid, uncompressed."""
         return sum(prod(level.shape) for level in self.levels) * np.dtype(self.dtype).itemsize
 

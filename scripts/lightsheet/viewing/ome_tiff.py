@@ -75,7 +75,7 @@ def _plan_levels(image: PublishedImage) -> list[tuple[tuple[int, int], int]]:
 def _iterate_tiles(image: PublishedImage, timepoint: int, source: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield the tiles of a level, plane by plane; those at an edge are smaller."""
     for channel in image.channels:
-        for _, band in image.bands(channel, timepoint, source, whole_planes=True):
+        for _, band in image.read_bands(channel, timepoint, source, whole_planes=True):
             for plane in band:
                 while plane.shape != shape:
                     plane = downsample(plane[None], (1, 2, 2))[0]

@@ -55,7 +55,7 @@ def _write_volumes(group: zarr.Group, image: PublishedImage, timepoints: Sequenc
     for t, timepoint in enumerate(timepoints):
         for c, channel in enumerate(image.channels):
             for number, array in enumerate(arrays):
-                for region, band in image.bands(channel, timepoint, number):
+                for region, band in image.read_bands(channel, timepoint, number):
                     array[(t, c, *region)] = band
         progress.step(f"timepoint {timepoint}")
 
