@@ -159,8 +159,8 @@ rule ingest:
         "envs/lightsheet.yaml"
     threads: 2
     resources:
-        mem_mb=jobs.memory("ingest"),
-        runtime=jobs.runtime("ingest"),
+        mem_mb=jobs.plan_memory("ingest"),
+        runtime=jobs.plan_runtime("ingest"),
     params:
         results=run.results,
         tiles=lambda wildcards: run.list_tiles(wildcards.channel, wildcards.block),
@@ -179,10 +179,10 @@ rule deconvolve:
         f"{RESULTS}/logs/deconvolve.{{block}}.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.threads("deconvolve")
+    threads: jobs.choose_threads("deconvolve")
     resources:
-        mem_mb=jobs.memory("deconvolve"),
-        runtime=jobs.runtime("deconvolve"),
+        mem_mb=jobs.plan_memory("deconvolve"),
+        runtime=jobs.plan_runtime("deconvolve"),
         dask_cluster=jobs.dask_cluster,
         dask_workers=jobs.dask_workers,
         attempt=lambda wildcards, attempt: attempt,
@@ -206,10 +206,10 @@ rule consolidate:
         f"{RESULTS}/logs/consolidate.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.threads("consolidate")
+    threads: jobs.choose_threads("consolidate")
     resources:
-        mem_mb=jobs.memory("consolidate"),
-        runtime=jobs.runtime("consolidate"),
+        mem_mb=jobs.plan_memory("consolidate"),
+        runtime=jobs.plan_runtime("consolidate"),
     params:
         run=run,
     script:
@@ -245,10 +245,10 @@ rule pilot:
         f"{RESULTS}/logs/pilot.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.threads("pilot")
+    threads: jobs.choose_threads("pilot")
     resources:
-        mem_mb=jobs.memory("pilot"),
-        runtime=jobs.runtime("pilot"),
+        mem_mb=jobs.plan_memory("pilot"),
+        runtime=jobs.plan_runtime("pilot"),
         dask_cluster=jobs.dask_cluster,
         dask_workers=jobs.dask_workers,
     params:
@@ -279,10 +279,10 @@ rule verify:
         f"{RESULTS}/logs/verify.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.threads("verify")
+    threads: jobs.choose_threads("verify")
     resources:
-        mem_mb=jobs.memory("verify"),
-        runtime=jobs.runtime("verify"),
+        mem_mb=jobs.plan_memory("verify"),
+        runtime=jobs.plan_runtime("verify"),
         volumes=2,
     params:
         results=run.results,

@@ -259,10 +259,10 @@ def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> No
     large = dataclasses.replace(planned, shape=(201, 1024, 768))
     asked = {"methods": [{"engine": "itk", "boundary": "replicate"}]}
     jobs = Jobs(ask(large, **asked), "local", 2, cores=8)
-    assert jobs.memory("pilot")(None, 1) > 3 * jobs.memory("deconvolve")(None, 1)
+    assert jobs.plan_memory("pilot")(None, 1) > 3 * jobs.plan_memory("deconvolve")(None, 1)
     away = dataclasses.replace(jobs, dask_cluster="cpu")
-    assert away.memory("pilot")(None, 1) == away.memory("deconvolve")(None, 1)
-    assert away.threads("pilot") == 1
+    assert away.plan_memory("pilot")(None, 1) == away.plan_memory("deconvolve")(None, 1)
+    assert away.choose_threads("pilot") == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process's peak")

@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def megabytes(run: Run, rule: str, cluster: str = "local", workers: int = 1, attempt: int = 1) -> int:
-    return jobs.Jobs(run, cluster, workers, cores=8).memory(rule)(None, attempt)
+    return jobs.Jobs(run, cluster, workers, cores=8).plan_memory(rule)(None, attempt)
 
 
 def workflow(**fields: Any) -> Any:
@@ -87,15 +87,15 @@ def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -
 
 
 def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
-    assert resources.read_jobs(run, workflow()).threads("consolidate") == 64
-    assert resources.read_jobs(run, workflow(nodes=100)).threads("consolidate") == jobs.SLURM_CORES
-    assert resources.read_jobs(run, workflow(is_main_process=False)).threads("consolidate") == jobs.SLURM_CORES
-    assert resources.read_jobs(run, workflow(default={"dask_cluster": "cpu"})).threads("deconvolve") == 1
+    assert resources.read_jobs(run, workflow()).choose_threads("consolidate") == 64
+    assert resources.read_jobs(run, workflow(nodes=100)).choose_threads("consolidate") == jobs.SLURM_CORES
+    assert resources.read_jobs(run, workflow(is_main_process=False)).choose_threads("consolidate") == jobs.SLURM_CORES
+    assert resources.read_jobs(run, workflow(default={"dask_cluster": "cpu"})).choose_threads("deconvolve") == 1
 
 
 def test_larger_blocks_may_take_longer(run: Run) -> None:
     larger = dataclasses.replace(run, shape=(2010, 1024, 768))
-    assert jobs.Jobs(larger, "cpu", 4, 4).runtime("ingest") > jobs.Jobs(run, "cpu", 4, 4).runtime("ingest")
+    assert jobs.Jobs(larger, "cpu", 4, 4).plan_runtime("ingest") > jobs.Jobs(run, "cpu", 4, 4).plan_runtime("ingest")
 
 
 def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> None:

@@ -64,7 +64,7 @@ def _read_defaults() -> dict[str, Any]:
     assert package
     assert package.origin
     (defaults,) = dask.config.collect_yaml([str(Path(package.origin).with_name("jobqueue.yaml"))])
-    return {**defaults["jobqueue"]["slurm"], **dask.config.get("jobqueue.slurm", {})}
+    return {**defaults["jobqueue"]["slurm"], **(dask.config.get("jobqueue.slurm", None) or {})}
 
 
 def _parse_quoted_walltime(value: str | int) -> int:

@@ -95,12 +95,12 @@ def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
     cluster, workers, cores, slurm_jobs = (place[key] for key in ("cluster", "workers", "cores", "slurm_jobs"))
     jobs, shares = Jobs(run, cluster, workers, cores), {}
     for rule in RULES:
-        number = place["threads"].get(rule, INGEST_CORES if rule == "ingest" else jobs.threads(rule))
-        memory = jobs.memory(rule)(None, 1) * MB
+        number = place["threads"].get(rule, INGEST_CORES if rule == "ingest" else jobs.choose_threads(rule))
+        memory = jobs.plan_memory(rule)(None, 1) * MB
         if slurm_jobs:
             resources = place["resources"].get(rule, {})
             minutes = resources.get("runtime", "")
-            limit = 60.0 * (int(minutes) if minutes.isdecimal() else jobs.runtime(rule))
+            limit = 60.0 * (int(minutes) if minutes.isdecimal() else jobs.plan_runtime(rule))
             shares[rule] = Share(number, memory, resources.get("slurm_partition", DEFAULT_PARTITION), limit)
         else:
             shares[rule] = Share(min(number, cores), memory)

@@ -57,7 +57,7 @@ class Jobs:
     dask_workers: int
     cores: int
 
-    def threads(self, rule: str) -> int:
+    def choose_threads(self, rule: str) -> int:
         """Return the cores of a job."""
         return 1 if self._is_coordinator(rule) else self.cores
 
@@ -65,7 +65,7 @@ class Jobs:
         """Tell whether workers elsewhere do a rule's work."""
         return rule in COORDINATORS and self.dask_cluster != "local"
 
-    def memory(self, rule: str) -> Callable[[Any, int], int]:
+    def plan_memory(self, rule: str) -> Callable[[Any, int], int]:
         """Return the function of Snakemake's resource `mem_mb`: it asks for more after each failure."""
 
         def mem_mb(wildcards: Any, attempt: int) -> int:  # noqa: ARG001 (Snakemake passes it)
@@ -100,7 +100,7 @@ class Jobs:
         largest: list[int] = np.max([(1, 1, 1), *shapes], axis=0).tolist()
         return largest
 
-    def runtime(self, rule: str) -> int:
+    def plan_runtime(self, rule: str) -> int:
         """Return the minutes that a job may take; a job cut short goes on where it was when it runs again."""
         if rule in COORDINATORS:
             return DAY_MINUTES  # workers wait in the queue, and the job waits for them
