@@ -9,11 +9,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
-from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume, write_hole
+from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.processing.memory import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
-from lightsheet.store import Record, Results, StoreLayout, VolumeKey, is_done, make_failure, read_record, write_record
+from lightsheet.store import (
+    Record,
+    Results,
+    StoreLayout,
+    VolumeKey,
+    is_done,
+    make_failure,
+    read_record,
+    write_hole,
+    write_record,
+)
 from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible
 
 
@@ -83,7 +93,8 @@ def deconvolve_block(
         if is_done(record, task["fingerprint"], results, key):
             continue
         if missing:
-            write_hole(results, key, task["settings"], layout, task["fingerprint"])
+            hole = write_hole(results, key, layout, task["fingerprint"], "write", settings=dict(task["settings"]))
+            write_record(results.record(key), hole)
         elif record and has_failed and attempt > 1:
             errors.append(f"{key.label}: {record['error']}")
         else:

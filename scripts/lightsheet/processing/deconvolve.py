@@ -37,7 +37,6 @@ from lightsheet.store import (
     StoreLayout,
     VolumeKey,
     is_done,
-    make_hole,
     make_record,
     read_record,
     read_volume,
@@ -121,17 +120,6 @@ def deconvolve_volume(
     record = make_record(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
     write_record(results.record(key), record)
     return record
-
-
-def write_hole(
-    results: Results, key: VolumeKey, settings: Mapping[str, Any], layout: StoreLayout, fingerprint: str
-) -> None:
-    """Write a hole where the raw volume is missing, and a record that says so."""
-    seconds: dict[str, float] = {}
-    with time_stage(seconds, "write"):
-        shards, _ = write_volume(results.work("result", key.channel), key.timepoint, make_hole(layout), layout, 1)
-    record = make_record(fingerprint, shards, seconds, settings=dict(settings), statistics=None, missing=True)
-    write_record(results.record(key), record)
 
 
 def restore_volume(

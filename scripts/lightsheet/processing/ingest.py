@@ -17,10 +17,10 @@ from lightsheet.store import (
     VolumeKey,
     is_done,
     make_failure,
-    make_hole,
     make_record,
     read_record,
     time_stage,
+    write_hole,
     write_record,
     write_volume,
 )
@@ -65,9 +65,10 @@ def ingest_volume(
         if stats == old_stats and is_done(old, _fingerprint(tiles, old["sources"], layout), results, key):
             return old
     try:
-        record = (
-            _ingest(old, results, key, tiles, stats, layout, threads) if tiles else _write_hole(results, key, layout)
-        )
+        if tiles:
+            record = _ingest(old, results, key, tiles, stats, layout, threads)
+        else:
+            record = write_hole(results, key, layout, _fingerprint([], [], layout), "ingest", sources=[])
     except InputError as error:
         write_record(place, make_failure(str(error), sources=stats))
         raise
@@ -105,14 +106,6 @@ def _ingest(
     if not math.isfinite(statistics["sum"]):
         raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
     return make_record(_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics)
-
-
-def _write_hole(results: Results, key: VolumeKey, layout: StoreLayout) -> Record:
-    """Write a hole, and the record of a volume that is missing."""
-    seconds: dict[str, float] = {}
-    with time_stage(seconds, "ingest"):
-        shards, _ = write_volume(results.work("raw", key.channel), key.timepoint, make_hole(layout), layout, 1)
-    return make_record(_fingerprint([], [], layout), shards, seconds, sources=[], statistics=None, missing=True)
 
 
 def _wait_for_digests(

@@ -32,13 +32,13 @@ from .records import (
     read_record as read_record,
     shards_exist as shards_exist,
     time_stage as time_stage,
+    write_hole as write_hole,
     write_record as write_record,
 )
 from .shard import find_fault as find_fault, iterate_chunks as iterate_chunks, write_shard as write_shard
 from .shard_codec import Codec as Codec, complete_codec as complete_codec
 from .volumes import (
     StoreLayout as StoreLayout,
-    make_hole as make_hole,
     read_volume as read_volume,
     write_volume as write_volume,
 )

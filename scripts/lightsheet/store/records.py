@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.store.paths import Results, VolumeKey
+from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
 from lightsheet.system import read_json, write_json
 
 Record = dict[str, Any]
@@ -49,6 +50,16 @@ def make_record(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping
     rounded = {stage: round(value, 3) for stage, value in seconds.items()}
     done = {"status": "done", "fingerprint": fingerprint, "shards": shards, "seconds": rounded}
     return {**done, **_describe_job(), **fields}
+
+
+def write_hole(
+    results: Results, key: VolumeKey, layout: StoreLayout, fingerprint: str, stage: str, **fields: Any
+) -> Record:
+    """Write a hole in place of a volume that is missing among the files; return its record, which says so."""
+    seconds: dict[str, float] = {}
+    with time_stage(seconds, stage):
+        shards, _ = write_volume(results.work(key.kind, key.channel), key.timepoint, make_hole(layout), layout, 1)
+    return make_record(fingerprint, shards, seconds, statistics=None, missing=True, **fields)
 
 
 def make_failure(error: str, **fields: Any) -> Record:
