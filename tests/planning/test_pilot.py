@@ -17,7 +17,7 @@ from scipy.signal import fftconvolve
 from lightsheet.deconvolution import engines, gpu
 from lightsheet.planning import measure as measure_module, peak_memory, pilot, sweep
 from lightsheet.planning.measure import find_suggestion
-from lightsheet.planning.trials import Trials, choose_sweep, remark_on_sweep
+from lightsheet.planning.trials import Trials, choose_sweep
 from lightsheet.psf import preparation
 from lightsheet.psf.measure import save_psf
 from lightsheet.run import config
@@ -186,10 +186,11 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
 
 def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
     iterations = sweep.plan_pilot(ask(planned, iterations=[1, 30]))["iterations"]
-    assert choose_sweep(iterations, 7) == [1, 2, 7, 30]
-    assert choose_sweep(iterations, 31) == choose_sweep(iterations, None) == [1, 2, 30]
-    assert remark_on_sweep(iterations, 7) == remark_on_sweep(iterations, None) == ""
-    assert "30 are the most that were tried" in remark_on_sweep(iterations, 31)
+    assert choose_sweep(iterations, 7) == ([1, 2, 7, 30], "")
+    assert choose_sweep(iterations, None) == ([1, 2, 30], "")
+    sweep_done, remark = choose_sweep(iterations, 31)
+    assert sweep_done == [1, 2, 30]
+    assert "30 are the most that were tried" in remark
 
 
 def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:

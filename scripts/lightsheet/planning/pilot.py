@@ -35,14 +35,12 @@ def run_pilot(
     ----------
     results : Results
         Of the run; its PSFs are there. Nothing of it is touched but a scratch folder below `work`.
-    plan : mapping
-        What `plan_pilot` returned.
-    layouts : mapping
-        What `plan_layouts` returned.
+    plan, layouts : mapping
+        What `plan_pilot` and `plan_layouts` returned.
     workers : WorkerRequest
         As a job of the run would have them.
     age : float
-        What `measure_job_age` returned when the job's own work began.
+        What `measure_job_age` returned when the job's own work began, seconds.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """Measured seconds and bytes per voxel: by `snakemake pilot` on the user's own data, or else by us."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -11,7 +12,7 @@ from lightsheet.deconvolution import make_frame
 from lightsheet.planning.site import Place
 from lightsheet.planning.workload import Work
 from lightsheet.run import KINDS
-from lightsheet.store import Shape, StoreLayout
+from lightsheet.store import Shape
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
@@ -138,6 +139,7 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
         iterations = round(fmean(method["suggested"] or guess for method in methods))
     nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - iterations)) for method in methods]
     in_slurm = bool(place.slurm_jobs and pilot["slurm_job"])
+    layouts = dataclasses.replace(work.run, shape=shape).layouts
     return Rates(
         source=f"of the pilot: {len(methods)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
         f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}",
@@ -149,7 +151,7 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
         deconvolve=fmean(_fit_seconds(method["runs"], iterations) for method in methods) / padded_voxels,
         check=fmean(ingest["check_seconds"] / ingest["written_bytes"] for ingest in ingests),
         stored={
-            kind: fmean(volume["written_bytes"] for volume in volumes) / _count_uncompressed_bytes(work, kind, shape)
+            kind: fmean(volume["written_bytes"] for volume in volumes) / layouts[kind].count_volume_bytes()
             for kind, volumes in zip(KINDS, (ingests, nearest), strict=True)
         },
         pace=pilot["start_seconds"]["job"] / (JOB_SECONDS + LAUNCH_SECONDS * in_slurm),
@@ -166,9 +168,3 @@ def _fit_seconds(runs: Sequence[Mapping[str, Any]], iterations: int) -> float:
         if slope > 0 and offset > 0:
             return float(offset + slope * iterations)
     return iterations * float(np.mean(seconds / counts))
-
-
-def _count_uncompressed_bytes(work: Work, kind: str, shape: Shape) -> int:
-    """Count the bytes of a volume of another shape, its pyramid included."""
-    layout = work.run.layouts[kind]
-    return StoreLayout.plan(shape, work.run.config["voxel_size"], layout.dtype, layout.codec).count_volume_bytes()

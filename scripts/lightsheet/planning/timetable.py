@@ -47,11 +47,14 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
     running: list[tuple[float, str, Task]] = []
     poll, free, now, done = _Poll(), slots, 0.0, set[str]()
     while waiting or running:
-        for task in _list_startable(waiting, free, slots, done):
-            waiting.remove(task)
-            free -= min(task.slots, slots)
-            times[task.name] = (now, now + task.seconds)
-            heapq.heappush(running, (now + task.seconds, task.name, task))
+        for task in list(waiting):
+            if not free:
+                break
+            if min(task.slots, slots) <= free and done.issuperset(task.after):
+                waiting.remove(task)
+                free -= min(task.slots, slots)
+                times[task.name] = (now, now + task.seconds)
+                heapq.heappush(running, (now + task.seconds, task.name, task))
         end, _, task = running[0]
         now = max(now, poll.notice(end) if task.in_slurm else end)
         while running and running[0][0] <= now:
@@ -60,18 +63,6 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
             done.add(name)
             free += min(task.slots, slots)
     return times
-
-
-def _list_startable(waiting: Iterable[Task], free: int, slots: int, done: set[str]) -> list[Task]:
-    """List the jobs that can start together."""
-    startable = []
-    for task in waiting:
-        if not free:
-            break
-        if min(task.slots, slots) <= free and done.issuperset(task.after):
-            startable.append(task)
-            free -= min(task.slots, slots)
-    return startable
 
 
 def simulate_workers(

@@ -34,17 +34,19 @@ class Trials:
     def measure(self) -> tuple[dict[str, Any], dict[Key, dict[str, np.ndarray]]]:
         """Return what `pilot.json` says of the channels, and planes `xy` and `xz` of raw volumes and results."""
         methods = range(len(self.plan["methods"]))
-        ingests = self._run(
-            "ingest", measure_ingest, {(channel,): self._ingest(channel) for channel in self.plan["channels"]}
-        )
+        ingest_tasks = {
+            (channel,): {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_CORES}
+            for channel, (_, tiles) in self.plan["channels"].items()
+        }
+        ingests = self._run("ingest", measure_ingest, ingest_tasks)
         tries = {(*key, method): self._try_method(key[0], method) for key in ingests for method in methods}
-        suggestions = self._run("suggest iterations", suggest_iterations, tries)
-        for suggestion in suggestions.values():
-            suggestion["reason"] += remark_on_sweep(self.plan["iterations"], suggestion["suggested"])
-        sweeps = {key: choose_sweep(self.plan["iterations"], suggestions[key]["suggested"]) for key in tries}
+        suggestions, sweeps = self._run("suggest iterations", suggest_iterations, tries), {}
+        for key, suggestion in suggestions.items():
+            sweeps[key], remark = choose_sweep(self.plan["iterations"], suggestion["suggested"])
+            suggestion["reason"] += remark
         deconvolutions = {
-            (*key, iterations): self._deconvolve(arguments, iterations, ingests[key[:1]]["spot"])
-            for key, arguments in tries.items()
+            (*key, iterations): self._deconvolve(task, iterations, ingests[key[:1]]["spot"])
+            for key, task in tries.items()
             for iterations in sweeps[key]
         }
         runs = self._run("deconvolve", measure_deconvolution, deconvolutions)
@@ -63,21 +65,17 @@ class Trials:
             }
             for channel, (timepoint, _) in self.plan["channels"].items()
         }
-        return channels, {key: dict(np.load(self._make_trial(key).planes)) for key in [*ingests, *runs]}
-
-    def _ingest(self, channel: str) -> dict[str, Any]:
-        _, tiles = self.plan["channels"][channel]
-        return {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_CORES}
+        return channels, {key: dict(np.load(self._make_trial(key).file(".npz"))) for key in [*ingests, *runs]}
 
     def _try_method(self, channel: str, method: int) -> dict[str, Any]:
         settings = self.plan["methods"][method]
         settings = {**settings, "background": settings["background"][channel]}
         return {"psf": self.results.psf(channel, ".tif"), "settings": settings, "threads": self.threads}
 
-    def _deconvolve(self, arguments: Mapping[str, Any], iterations: int, spot: Sequence[int]) -> dict[str, Any]:
+    def _deconvolve(self, task: Mapping[str, Any], iterations: int, spot: Sequence[int]) -> dict[str, Any]:
         return {
-            **arguments,
-            "settings": {**arguments["settings"], "iterations": iterations},
+            **task,
+            "settings": {**task["settings"], "iterations": iterations},
             "layout": self.layouts["result"],
             "spot": spot,
             "voxel_size": self.plan["voxel_size"],
@@ -89,34 +87,32 @@ class Trials:
     ) -> dict[Key, dict[str, Any]]:
         """Call a function of `measure` with the arguments of each trial; return its numbers."""
         trials = {key: self._make_trial(key) for key in tasks}
-        named = {self._name(key): {"trial": trials[key], **task} for key, task in tasks.items()}
+        named = {_name_trial(trials[key], key, task): {"trial": trials[key], **task} for key, task in tasks.items()}
         self.call(function, named, f"pilot, {action}")
-        numbers = [trial.numbers for trial in trials.values()]
-        wait_until_visible(lambda: [path for path in numbers if not path.exists()], self.scratch.folder / "measured")
-        return {key: read_json(trial.numbers) for key, trial in trials.items()}
+        numbers = {key: trial.file(".json") for key, trial in trials.items()}
+        folder = self.scratch.folder / "measured"
+        wait_until_visible(lambda: [path for path in numbers.values() if not path.exists()], folder)
+        return {key: read_json(path) for key, path in numbers.items()}
 
     def _make_trial(self, key: Key) -> Trial:
         timepoint, _ = self.plan["channels"][key[0]]
         return Trial(self.scratch, VolumeKey("raw", key[0], timepoint), ".".join(map(str, key)))
 
-    def _name(self, key: Key) -> str:
-        """Say in words what is tried."""
-        channel, *method = key
-        words = [self._make_trial(key).volume.label]
-        if method:
-            settings = self._try_method(channel, method[0])["settings"]
-            words.append(f"method {method[0] + 1} ({name_method(settings)})")
-        words += [f"{iterations} iterations" for iterations in method[1:]]
-        return ", ".join(words)
+
+def _name_trial(trial: Trial, key: Key, task: Mapping[str, Any]) -> str:
+    """Say in words what is tried."""
+    words, (_, *method) = [trial.volume.label], key
+    if method:
+        words.append(f"method {method[0] + 1} ({name_method(task['settings'])})")
+    return ", ".join([*words, *(f"{iterations} iterations" for iterations in method[1:])])
 
 
-def choose_sweep(iterations: list[int], suggestion: int | None) -> list[int]:
-    """Return the iterations to do, the suggested ones too unless they would take longer than the rest."""
-    return sorted({*iterations, suggestion}) if suggestion and suggestion <= max(iterations) else iterations
-
-
-def remark_on_sweep(iterations: list[int], suggestion: int | None) -> str:
-    """Say what to do if more iterations are suggested than are tried."""
-    if not suggestion or suggestion <= max(iterations):
-        return ""
-    return f"; {max(iterations)} are the most that were tried: name more in pilot.iterations, or try an acceleration"
+def choose_sweep(iterations: list[int], suggestion: int | None) -> tuple[list[int], str]:
+    """Return the iterations to do, the suggested ones too unless they take longer than the rest, and then a remark."""
+    most = max(iterations)
+    if suggestion and suggestion > most:
+        return (
+            iterations,
+            f"; {most} are the most that were tried: name more in pilot.iterations, or try an acceleration",
+        )
+    return sorted({*iterations, suggestion}) if suggestion else iterations, ""
