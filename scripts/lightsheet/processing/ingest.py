@@ -62,13 +62,13 @@ def ingest_volume(
     stats = [_stat_piece(*piece) for piece in list_pieces(tiles)]
     if old and old["status"] == "done":
         old_stats = [{name: value for name, value in source.items() if name != "blake3"} for source in old["sources"]]
-        if stats == old_stats and is_done(old, _fingerprint(tiles, old["sources"], layout), results, key):
+        if stats == old_stats and is_done(old, _compute_fingerprint(tiles, old["sources"], layout), results, key):
             return old
     try:
         if tiles:
             record = _ingest(old, results, key, tiles, stats, layout, threads)
         else:
-            record = write_hole(results, key, layout, _fingerprint([], [], layout), "ingest", sources=[])
+            record = write_hole(results, key, layout, _compute_fingerprint([], [], layout), "ingest", sources=[])
     except InputError as error:
         write_record(place, make_failure(str(error), sources=stats))
         raise
@@ -95,7 +95,7 @@ def _ingest(
         pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _wait_for_digests(tiles, stats, pending)
-            if is_done(old, _fingerprint(tiles, sources, layout), results, key):
+            if is_done(old, _compute_fingerprint(tiles, sources, layout), results, key):
                 return {**old, "sources": sources}
         summarise = partial(summarise_part, voxels=volume.size)
         shards, parts = write_volume(
@@ -105,7 +105,9 @@ def _ingest(
     statistics = combine_parts(parts)
     if not math.isfinite(statistics["sum"]):
         raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
-    return make_record(_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics)
+    return make_record(
+        _compute_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics
+    )
 
 
 def _wait_for_digests(
@@ -125,7 +127,7 @@ def _stat_piece(name: str, pages: PageRange) -> dict[str, Any]:
     return record if pages is None else {**record, "pages": list(pages)}
 
 
-def _fingerprint(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout) -> str:
+def _compute_fingerprint(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout) -> str:
     positions = [[list(position), len(pieces)] for position, pieces in tiles]
     digests = [source["blake3"] for source in sources]
     return digest_json({"v": INGEST_VERSION, "at": positions, "blake3": digests, "layout": layout.as_json()})

@@ -40,7 +40,7 @@ def write_whole(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_umask())
+        part.chmod(0o666 & ~_read_umask())
         flush(part)
         part.replace(path)
         flush(path.parent)
@@ -172,7 +172,7 @@ def _exchange(a: Path, b: Path) -> bool:
     return bool(renameat2(relative_to, first, relative_to, second, exchange) == 0)
 
 
-def _umask() -> int:
+def _read_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
