@@ -35,7 +35,7 @@ class SlurmWorker:
     is_ready: bool = False  # the trial has passed
     volumes: int = 0  # that it has finished
     retire_time: float = float("inf")  # after this (monotonic seconds) it gets no volume that it might not finish
-    lost_time: float | None = None  # when it stopped to answer, monotonic seconds
+    lost_time: float | None = None  # when it was missed first, monotonic seconds
     is_released: bool = False  # its job was cancelled by us
     end: SlurmJob | None = None  # the job once it has ended
 

@@ -34,7 +34,7 @@ GRACE_SECONDS = 5.0
 """Ctrl-C in a terminal reaches jobs on this machine too; those that live on after this time are terminated."""
 
 SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
-"""In the command line of a job on this machine."""
+"""Part of the command line of each job that Snakemake runs on this machine."""
 
 
 def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
