@@ -53,9 +53,9 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def ask(run: Run, **asked: Any) -> Run:
+def configure(run: Run, **settings: Any) -> Run:
     """Configure the pilot; one channel is enough here."""
-    return dataclasses.replace(run, config={**run.config, "pilot": {**run.config["pilot"], **asked}})
+    return dataclasses.replace(run, config={**run.config, "pilot": {**run.config["pilot"], **settings}})
 
 
 def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[dict[str, Any], Any]:
@@ -90,19 +90,19 @@ def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None
     files.write_text(results.work("result", CHANNEL) / "0" / "c" / "0" / "0" / "0" / "0", "of a run too")
     before, shards = contents(results.folder), {"raw": 0, "result": 0}
 
-    def look(place: Path) -> None:
+    def look(scratch: Path) -> None:
         for kind in shards:
-            shards[kind] = max(shards[kind], len(list(place.glob(f"work/{kind}/**/c/*/0/0/0"))))
+            shards[kind] = max(shards[kind], len(list(scratch.glob(f"**/work/{kind}/**/c/*/0/0/0"))))
 
-    found, pictures = measure(ask(planned, iterations=[1, 3], methods=[{"acceleration": "heavy-ball"}]), look)
+    channel, pictures = measure(configure(planned, iterations=[1, 3], methods=[{"acceleration": "heavy-ball"}]), look)
     assert contents(results.folder) == before
     assert shards == {"raw": 1, "result": 0}, "of a deconvolution nothing but numbers and pictures is kept"
-    assert [method["settings"]["acceleration"] for method in found["methods"]] == ["none", "heavy-ball"]
+    assert [method["settings"]["acceleration"] for method in channel["methods"]] == ["none", "heavy-ball"]
     tiffs = planned.acquisition.folder.glob("*ch0*stack0000*")
-    assert found["ingest"]["read_bytes"] == sum(path.stat().st_size for path in tiffs)
-    assert found["ingest"]["written_bytes"] > 0
-    assert found["ingest"]["check_seconds"] < 5
-    for number, method in enumerate(found["methods"]):
+    assert channel["ingest"]["read_bytes"] == sum(path.stat().st_size for path in tiffs)
+    assert channel["ingest"]["written_bytes"] > 0
+    assert channel["ingest"]["check_seconds"] < 5
+    for number, method in enumerate(channel["methods"]):
         counts = {run["iterations"] for run in method["runs"]}
         assert counts >= {1, 2, 3}, "2 are the configuration's own"
         for run in method["runs"]:
@@ -129,9 +129,9 @@ def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytes
         return original(*arguments)
 
     monkeypatch.setattr(measure_module, "deconvolve_volume", counted)
-    own = {**planned.config["deconvolution"], "engine": "gpu", "iterations": 3}
-    on_gpu = dataclasses.replace(planned, config={**planned.config, "deconvolution": own})
-    (method,) = measure(ask(on_gpu, iterations=[3]))[0]["methods"]
+    deconvolution = {**planned.config["deconvolution"], "engine": "gpu", "iterations": 3}
+    on_gpu = dataclasses.replace(planned, config={**planned.config, "deconvolution": deconvolution})
+    (method,) = measure(configure(on_gpu, iterations=[3]))[0]["methods"]
     assert [run["gpu_memory_bytes"] for run in method["runs"]] == [12345] * len(method["runs"])
     assert done == [n for run in method["runs"] for n in (1, run["iterations"])]
     assert freed
@@ -139,7 +139,7 @@ def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytes
 
 def test_a_crop_holds_the_pixels_of_the_volume_at_its_place(planned: Run) -> None:
     crop = {"z": [1, 5], "x": [3, 23]}
-    _, pictures = measure(ask(planned, iterations=[1], timepoint=1, crop=crop))
+    _, pictures = measure(configure(planned, iterations=[1], timepoint=1, crop=crop))
     whole = volume(planned, 1)[1:5, :, 3:23]
     z, y, _ = planes.find_spot(whole)
     np.testing.assert_array_equal(pictures[CHANNEL,]["xy"], whole[z])
@@ -148,8 +148,8 @@ def test_a_crop_holds_the_pixels_of_the_volume_at_its_place(planned: Run) -> Non
 
 
 def test_a_killed_pilot_leaves_nothing_for_the_next(planned: Run) -> None:
-    left = planned.results.folder / "work" / "pilot" / "work" / "raw" / "old"
-    files.write_text(left, "from a pilot that was killed")
+    remains = planned.results.folder / "work" / "pilot" / "work" / "raw" / "old"
+    files.write_text(remains, "from a pilot that was killed")
 
     def fail() -> None:
         with pilot.make_scratch(planned.results) as scratch:
@@ -159,7 +159,7 @@ def test_a_killed_pilot_leaves_nothing_for_the_next(planned: Run) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert not left.parents[2].exists()
+    assert not remains.parents[2].exists()
 
 
 def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> None:
@@ -170,22 +170,22 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
     blurred = fftconvolve(truth, spread / spread.sum(), mode="same").clip(0)
     raw = (100 + rng.poisson(blurred + 5)).astype(np.uint16)
     settings = {"engine": "cpu", "boundary": "extended", "acceleration": "heavy-ball", "background": 100}
-    found, reason = find_suggestion(raw, spread, settings, 1)
-    assert found == engines.resolve_iterations(
+    iterations, reason = find_suggestion(raw, spread, settings, 1)
+    assert iterations == engines.resolve_iterations(
         np.maximum(raw - np.float32(100), 0), spread, acceleration="heavy-ball", threads=1
     )
-    assert f"more than {found} iterations would fit noise" in reason
+    assert f"more than {iterations} iterations would fit noise" in reason
     again, borrowed = find_suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
-    assert again == found
+    assert again == iterations
     assert "told with boundary: extended" in borrowed
     smooth = np.full((12, 24, 24), 100, np.uint16) + blurred.astype(np.uint16)
     none, why = find_suggestion(smooth, spread, settings, 1)
-    assert none is None or none > found
+    assert none is None or none > iterations
     assert why
 
 
 def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
-    iterations = sweep.plan_pilot(ask(planned, iterations=[1, 30]))["iterations"]
+    iterations = sweep.plan_pilot(configure(planned, iterations=[1, 30]))["iterations"]
     assert choose_sweep(iterations, 7) == ([1, 2, 7, 30], "")
     assert choose_sweep(iterations, None) == ([1, 2, 30], "")
     sweep_done, remark = choose_sweep(iterations, 31)
@@ -200,7 +200,7 @@ def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:
         planned.channels[1], "t0000"
     )
     same = {"engine": "cpu", "acceleration": "none"}
-    assert len(sweep.plan_pilot(ask(planned, methods=[same]))["methods"]) == 1
+    assert len(sweep.plan_pilot(configure(planned, methods=[same]))["methods"]) == 1
     assert sweep.select_distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [
         {"engine": "cpu"},
         {"engine": "itk"},
@@ -217,7 +217,7 @@ def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: R
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("settings", "sentence"),
     [
         ({"timepoint": 2}, "config key pilot.timepoint: there is no timepoint 2; give 0 to 1"),
         (
@@ -227,13 +227,13 @@ def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: R
         ({"crop": {"x": [5, 5]}}, "config key pilot.crop.x"),
     ],
 )
-def test_what_the_acquisition_does_not_have_is_refused(planned: Run, asked: dict[str, Any], sentence: str) -> None:
+def test_what_the_acquisition_does_not_have_is_refused(planned: Run, settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        sweep.plan_pilot(ask(planned, **asked))
+        sweep.plan_pilot(configure(planned, **settings))
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("settings", "sentence"),
     [
         ({"methods": [{"engine": "itk"}]}, "key pilot.methods.0.boundary: engine itk has no 'extended'"),
         ({"methods": [{"engin": "itk"}]}, "key pilot.methods.0.engin is unknown; did you mean engine?"),
@@ -243,9 +243,9 @@ def test_what_the_acquisition_does_not_have_is_refused(planned: Run, asked: dict
         ({"crop": {"z": [5]}}, r"key pilot.crop.z: \[5\] is not a list of two whole numbers"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_a_sentence(planned: Run, asked: dict[str, Any], sentence: str) -> None:
+def test_a_mistake_in_the_configuration_is_a_sentence(planned: Run, settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        config.check_config({**planned.config, "pilot": asked})
+        config.check_config({**planned.config, "pilot": settings})
 
 
 def test_a_method_may_need_other_keys_than_the_run_has(planned: Run) -> None:
@@ -258,8 +258,8 @@ def test_a_method_may_need_other_keys_than_the_run_has(planned: Run) -> None:
 
 def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> None:
     large = dataclasses.replace(planned, shape=(201, 1024, 768))
-    asked = {"methods": [{"engine": "itk", "boundary": "replicate"}]}
-    jobs = Jobs(ask(large, **asked), "local", 2, cores=8)
+    settings = {"methods": [{"engine": "itk", "boundary": "replicate"}]}
+    jobs = Jobs(configure(large, **settings), "local", 2, cores=8)
     assert jobs.plan_memory("pilot")(None, 1) > 3 * jobs.plan_memory("deconvolve")(None, 1)
     away = dataclasses.replace(jobs, dask_cluster="cpu")
     assert away.plan_memory("pilot")(None, 1) == away.plan_memory("deconvolve")(None, 1)

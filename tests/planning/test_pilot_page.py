@@ -10,7 +10,7 @@ import pytest
 from lightsheet.planning import pilot_page
 
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
-ODD = 'Cam<i>A&"_ch0'
+STRANGE_NAME = 'Cam<i>A&"_ch0'
 
 
 def a_run(iterations: int, residual: float | None, period: float | None) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def a_method(suggested: int | None, runs: list[dict[str, Any]], engine: str = "c
 
 
 @pytest.fixture
-def found() -> dict[str, Any]:
+def measured() -> dict[str, Any]:
     runs = [a_run(1, 0.5, 3.5), a_run(10, 0.125, 2.25), a_run(100, None, None)]
     ingest = {"seconds": 0.5, "read_bytes": 10**6, "written_bytes": 10**6, "check_seconds": 0.1, "spot": [4, 20, 15]}
     return {
@@ -48,7 +48,7 @@ def found() -> dict[str, Any]:
         "voxel_size": VOXEL,
         "start_seconds": {"job": 1.25, "workers": 2.5},
         "channels": {
-            ODD: {
+            STRANGE_NAME: {
                 "timepoint": 3,
                 "ingest": ingest,
                 "methods": [a_method(10, runs), a_method(None, runs[:1], "itk")],
@@ -63,25 +63,30 @@ def planes(value: float) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def pictures() -> dict[Any, Any]:
-    of_runs = {(ODD, 0, 1): 50, (ODD, 0, 10): 100, (ODD, 0, 100): 400, (ODD, 1, 1): 100}
-    return {(ODD,): planes(125), **{key: planes(value) for key, value in of_runs.items()}}
+    of_runs = {
+        (STRANGE_NAME, 0, 1): 50,
+        (STRANGE_NAME, 0, 10): 100,
+        (STRANGE_NAME, 0, 100): 400,
+        (STRANGE_NAME, 1, 1): 100,
+    }
+    return {(STRANGE_NAME,): planes(125), **{key: planes(value) for key, value in of_runs.items()}}
 
 
-def draw(tmp_path: Path, found: dict[str, Any], pictures: Any) -> str:
-    pilot_page.write_pilot_page(tmp_path / "pilot.html", "my run", found, pictures)
+def draw(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> str:
+    pilot_page.write_pilot_page(tmp_path / "pilot.html", "my run", measured, pictures)
     return (tmp_path / "pilot.html").read_text()
 
 
-def test_the_sheet_needs_nothing_from_elsewhere(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:
-    page = draw(tmp_path, found, pictures)
+def test_the_sheet_needs_nothing_from_elsewhere(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
+    page = draw(tmp_path, measured, pictures)
     assert "<script" not in page
     assert re.findall(r'(?:src|href)="(?!data:|https://doi\.org/)[^"]*"', page) == []
-    assert ODD not in page
+    assert STRANGE_NAME not in page
     assert "because &lt;so&gt;" in page
 
 
-def test_numbers_and_the_suggestion_stand_in_the_table(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:
-    page = draw(tmp_path, found, pictures)
+def test_numbers_and_the_suggestion_stand_in_the_table(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
+    page = draw(tmp_path, measured, pictures)
     chosen = re.search(r'<tr class="chosen">(.*?)</tr>', page, re.DOTALL)
     assert chosen
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", chosen[1])
@@ -92,13 +97,13 @@ def test_numbers_and_the_suggestion_stand_in_the_table(tmp_path: Path, found: di
     assert "GPU memory" not in page
 
 
-def test_gpu_memory_is_shown_where_there_is_some(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:
-    found["channels"][ODD]["methods"][0]["runs"][0]["gpu_memory_bytes"] = 3_000_000_000
-    assert "3.0 GB" in draw(tmp_path, found, pictures)
+def test_gpu_memory_is_shown_where_there_is_some(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
+    measured["channels"][STRANGE_NAME]["methods"][0]["runs"][0]["gpu_memory_bytes"] = 3_000_000_000
+    assert "3.0 GB" in draw(tmp_path, measured, pictures)
 
 
-def test_all_pictures_share_black_and_white(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:
-    page = draw(tmp_path, found, pictures)
+def test_all_pictures_share_black_and_white(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
+    page = draw(tmp_path, measured, pictures)
     pngs = [imagecodecs.png_decode(base64.b64decode(text)) for text in re.findall('image/png;base64,([^"]+)', page)]
     shown = [int(png[0, 0]) for png in pngs if png.shape == (40, 30)]
     # raw is 25 above its background, and white the middle one of 25, 50, 100, 100 and 400
@@ -124,9 +129,9 @@ def test_labels_that_would_touch_are_left_out_and_one_alone_is_in_the_middle() -
     assert pilot_page._plan_chart([{10: None}], [None], 1, None)["counts"] == [(50, 10)]
 
 
-def test_a_volume_all_below_its_background_is_black(tmp_path: Path, found: dict[str, Any], pictures: Any) -> None:
+def test_a_volume_all_below_its_background_is_black(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
     dark = {key: planes(50 if len(key) == 1 else -5) for key in pictures}
-    page = draw(tmp_path, found, dark)
+    page = draw(tmp_path, measured, dark)
     assert "white 1 counts above it" in " ".join(page.split())
     pngs = [imagecodecs.png_decode(base64.b64decode(text)) for text in re.findall('image/png;base64,([^"]+)', page)]
     assert all(png.max() == 0 for png in pngs)

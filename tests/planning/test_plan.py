@@ -179,8 +179,8 @@ def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
 
 def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_path: Path) -> None:
     as_job = pilot((28, 60, 76), float) | {"slurm_job": "7", "start_seconds": {"job": 9.8, "workers": 3.0}}
-    there = foresee(tmp_path, *SMALL, "--profile", str(ROOT / "profiles" / "slurm"), pilot=as_job)
-    assert there.rates.pace == pytest.approx(2.0)  # 1.9 s, and 3 s for Snakemake to start there
+    in_slurm = foresee(tmp_path, *SMALL, "--profile", str(ROOT / "profiles" / "slurm"), pilot=as_job)
+    assert in_slurm.rates.pace == pytest.approx(2.0)  # 1.9 s, and 3 s for Snakemake to start there
 
 
 def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
@@ -245,13 +245,13 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypat
     )
     free_bytes(10**9, monkeypatch)
     tight_plan = make_plan(Schedule(work, tight, scale_builtin_rates(work, "cpu", "")), Path("results"))
-    said = "\n".join(tight_plan["remarks"])
-    assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in said
-    assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in said
-    assert "A job of ingest takes" in said
-    assert "lower deconvolution.timepoints_per_job" in said
-    assert "The disk of results has 1.0 GB free, and 727.8 GB are to be written" in said
-    assert "How long jobs wait in SLURM's queue is not known" in said
+    text = "\n".join(tight_plan["remarks"])
+    assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in text
+    assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in text
+    assert "A job of ingest takes" in text
+    assert "lower deconvolution.timepoints_per_job" in text
+    assert "The disk of results has 1.0 GB free, and 727.8 GB are to be written" in text
+    assert "How long jobs wait in SLURM's queue is not known" in text
 
 
 def test_a_disk_with_room_only_for_what_is_compressed_is_said_to_be_refused(
@@ -278,7 +278,7 @@ def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     assert workload.find_work(run).blocks == (Block((1, 1), 2),) * 2
     tiny_run.finish(run)
     for manifest in [*run.list_manifests(), run.results.manifest("consolidate")]:
-        files.write_json(Path(manifest), _said(run, Path(manifest).stem))
+        files.write_json(Path(manifest), _read_manifest(run, Path(manifest).stem))
     (run.results.folder / "report.html").touch()
     done = workload.find_work(run)
     assert done.blocks == (Block((None, None), None),) * 2
@@ -303,7 +303,7 @@ def test_other_iterations_and_a_lost_shard_are_planned_again(tmp_path: Path) -> 
     assert [block.deconvolve for block in work.blocks] == [0, 1]
 
 
-def _said(run: Any, name: str) -> dict[str, str]:
+def _read_manifest(run: Any, name: str) -> dict[str, str]:
     """Return what the manifest of a job says: the fingerprint of each of its volumes."""
     kind, *rest = name.split(".")
     if kind == "consolidate":
@@ -318,9 +318,9 @@ def _said(run: Any, name: str) -> dict[str, str]:
 
 def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "20"]) == 0
-    said = capsys.readouterr().out
-    assert "3 channels x 199 timepoints = 597 of (201, 1024, 768) uint16 (z, y, x), 188.7 GB of TIFF" in said
-    assert "100 SLURM jobs at a time" in said
+    text = capsys.readouterr().out
+    assert "3 channels x 199 timepoints = 597 of (201, 1024, 768) uint16 (z, y, x), 188.7 GB of TIFF" in text
+    assert "100 SLURM jobs at a time" in text
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ def test_a_pilot_writes_its_sheet_and_touches_nothing_else(tmp_path: Path) -> No
     assert "pilot, deconvolve 1/" in output
     assert re.search(rf"^{CHANNELS[1]}, cpu extended heavy-ball, background 100: ", output, re.MULTILINE)
     assert "results/small/pilot.html" in output
-    found = files.read_json(fresh.results / "pilot.json")
-    assert found["shape"] == [12, 32, 36]
-    assert found["start_seconds"]["job"] > 0
-    assert found["start_seconds"]["workers"] > 0
-    assert list(found["channels"]) == list(CHANNELS)
-    assert {run["iterations"] for run in found["channels"][CHANNELS[0]]["methods"][0]["runs"]} >= {1, 3, 5}
+    numbers = files.read_json(fresh.results / "pilot.json")
+    assert numbers["shape"] == [12, 32, 36]
+    assert numbers["start_seconds"]["job"] > 0
+    assert numbers["start_seconds"]["workers"] > 0
+    assert list(numbers["channels"]) == list(CHANNELS)
+    assert {run["iterations"] for run in numbers["channels"][CHANNELS[0]]["methods"][0]["runs"]} >= {1, 3, 5}
     assert "<svg" in (fresh.results / "pilot.html").read_text()
     assert sorted(path.name for path in fresh.results.iterdir()) == ["logs", "pilot.html", "pilot.json", "psf", "work"]
     assert [path.name for path in (fresh.results / "work").iterdir()] == ["files.json"]

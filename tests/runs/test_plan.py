@@ -27,10 +27,10 @@ def plan(project: Project, name: str) -> dict[str, Any]:
     """Measure a volume, and plan the run of this name."""
     configure(project, name)
     project.succeed("pilot")
-    said = project.succeed("plan")
-    assert (project.folder / "results" / name / "plan.txt").read_text() in said
-    found: dict[str, Any] = json.loads((project.folder / "results" / name / "plan.json").read_text())
-    return found
+    output = project.succeed("plan")
+    assert (project.folder / "results" / name / "plan.txt").read_text() in output
+    numbers: dict[str, Any] = json.loads((project.folder / "results" / name / "plan.json").read_text())
+    return numbers
 
 
 def run(project: Project) -> float:
@@ -41,7 +41,7 @@ def run(project: Project) -> float:
 
 
 def is_close(seconds: float, foreseen: list[float]) -> bool:
-    """Tell whether a run took what plans said."""
+    """Tell whether a run took what plans output."""
     return (1 - TOLERANCE) * min(foreseen) < seconds < (1 + TOLERANCE) * max(foreseen)
 
 

@@ -149,8 +149,8 @@ def measure_deconvolution(
         try_engine(settings["engine"])
         if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
             with _make_results(trial) as results:
-                once = {**settings, "iterations": 1}
-                deconvolve_volume(results, volume, psf, once, layout, "pilot", threads, memory, raw)
+                warm_up = {**settings, "iterations": 1}
+                deconvolve_volume(results, volume, psf, warm_up, layout, "pilot", threads, memory, raw)
         with _make_results(trial) as results:
             with watch_peak(settings["engine"]) as peak:
                 record = deconvolve_volume(results, volume, psf, settings, layout, "pilot", threads, memory, raw)

@@ -57,8 +57,8 @@ def run_pilot(
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
         start = time.monotonic()
-        with start_workers(workers, methods[0]["engine"], needed) as started:
-            pool = _KeptPool(started, workers.number)
+        with start_workers(workers, methods[0]["engine"], needed) as new_pool:
+            pool = _KeptPool(new_pool, workers.number)
             while not pool.list_free([]):
                 pool.maintain(1, [])
                 time.sleep(0.05)

@@ -21,13 +21,13 @@ def format_plan(plan: Mapping[str, Any]) -> str:
 
 
 def _describe_work(plan: Mapping[str, Any]) -> list[str]:
-    count, due = plan["channels"] * plan["timepoints"], plan["volumes"]
+    count, remaining = plan["channels"] * plan["timepoints"], plan["volumes"]
     method = ", ".join(f"{key} {value}" for key, value in plan["method"].items())
     return [
         f"plan of {plan['run']}",
         f"volumes       {plan['channels']} channels x {plan['timepoints']} timepoints = {count} of {plan['shape']} "
-        f"{plan['dtype']} (z, y, x), {format_size(plan['tiff_bytes'])} of TIFF; {due['ingest']} to ingest, "
-        f"{due['deconvolve']} to deconvolve",
+        f"{plan['dtype']} (z, y, x), {format_size(plan['tiff_bytes'])} of TIFF; {remaining['ingest']} to ingest, "
+        f"{remaining['deconvolve']} to deconvolve",
         f"method        {plan['iterations']} iterations, {method}; PSF of {plan['psf_shape']}",
         f"measurements  {plan['measurements']}",
     ]

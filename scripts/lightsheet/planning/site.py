@@ -81,7 +81,7 @@ def read_profile(folder: Path) -> dict[str, Any]:
         "cores": SLURM_CORES if slurm else count_cores(),
         "slurm_jobs": int(profile.get("jobs", SLURM_JOBS)) if slurm else None,
         "threads": {rule: int(number) for rule, number in threads.items() if rule in RULES},
-        "resources": {rule: {key: str(value) for key, value in of.items()} for rule, of in resources.items()},
+        "resources": {rule: {key: str(value) for key, value in request.items()} for rule, request in resources.items()},
     }
 
 

@@ -87,8 +87,10 @@ class Trials:
     ) -> dict[Key, dict[str, Any]]:
         """Call a function of `measure` with the arguments of each trial; return its numbers."""
         trials = {key: self._make_trial(key) for key in tasks}
-        named = {_name_trial(trials[key], key, task): {"trial": trials[key], **task} for key, task in tasks.items()}
-        self.call(function, named, f"pilot, {action}")
+        tasks_by_name = {
+            _name_trial(trials[key], key, task): {"trial": trials[key], **task} for key, task in tasks.items()
+        }
+        self.call(function, tasks_by_name, f"pilot, {action}")
         numbers = {key: trial.file(".json") for key, trial in trials.items()}
         folder = self.scratch.folder / "measured"
         wait_until_visible(lambda: [path for path in numbers.values() if not path.exists()], folder)

@@ -69,11 +69,12 @@ def find_work(run: Run) -> Work:
             raw = [t for t in timepoints if not is_stored(run, VolumeKey("raw", channel, t))]
             results += sum(t in raw or not _is_deconvolved(run, VolumeKey("result", channel, t)) for t in timepoints)
             ingest.append(len(raw) if raw or is_due(run.name_ingest_manifest(channel, block)) else None)
-        due = results or any(volumes is not None for volumes in ingest) or is_due(run.name_deconvolve_manifest(block))
-        blocks.append(Block(tuple(ingest), results if due else None))
+        has_ingest = any(volumes is not None for volumes in ingest)
+        has_job = results or has_ingest or is_due(run.name_deconvolve_manifest(block))
+        blocks.append(Block(tuple(ingest), results if has_job else None))
     inventory = not (run.results.folder / "inventory.csv").exists()
-    started = inventory or any(block.deconvolve is not None for block in blocks)
-    publish = started or is_due(str(run.results.manifest("consolidate")))
+    has_jobs = inventory or any(block.deconvolve is not None for block in blocks)
+    publish = has_jobs or is_due(str(run.results.manifest("consolidate")))
     psfs = [all(run.results.psf(channel, suffix).exists() for suffix in PSF_FILES) for channel in run.channels]
     return Work(
         run=run,
