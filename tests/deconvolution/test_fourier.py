@@ -8,6 +8,7 @@ from scipy.fft import next_fast_len
 
 from lightsheet.deconvolution import backend, fourier, itk, sweeps
 from lightsheet.deconvolution.method import CHOICES, Method
+from tests.support.engines import relative_l2
 from tests.support.point_images import centred
 
 BACKEND = backend.make_numpy_backend(1)
@@ -15,10 +16,6 @@ BACKEND = backend.make_numpy_backend(1)
 
 def deconvolve(image, psf, method):
     return fourier.deconvolve(image, psf, method, BACKEND)
-
-
-def relative_l2(result, reference):
-    return np.linalg.norm(result - reference.astype(float)) / np.linalg.norm(reference.astype(float))
 
 
 def slow(image, psf, method):

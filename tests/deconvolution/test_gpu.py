@@ -13,13 +13,10 @@ from lightsheet.deconvolution.engines import describe_engine, resolve_engine, ri
 from lightsheet.deconvolution.method import CHOICES
 from lightsheet.system.errors import InputError
 from tests.support import fake_cupy
+from tests.support.engines import relative_l2
 
 needs_gpu = pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees")
 PSF = np.random.default_rng(1).random((4, 5, 6))
-
-
-def relative_l2(result, reference):
-    return np.linalg.norm(result - reference.astype(float)) / np.linalg.norm(reference.astype(float))
 
 
 def image(shape=(9, 8, 7), seed=5):
@@ -138,7 +135,7 @@ def test_a_volume_that_does_not_fit_is_done_in_blocks_and_says_so(monkeypatch, c
         gpu, "find_memory_budget", lambda: gpu.estimate_memory((40, 50, 50), psf.shape, fourier.Method(1))
     )
     with caplog.at_level("INFO"):
-        # 1e-3 is what blocks promise, see test_tiling.py.
+        # 1e-3 is what blocks promise, see test_blocks.py.
         assert relative_l2(*(richardson_lucy(pixels, psf, iterations=3, engine=e) for e in ("gpu", "cpu"))) < 1e-3
     assert re.search(r"\(40, 64, 64\) voxels needs 0\.0 GB of GPU memory.* done in \d blocks", caplog.text)
 

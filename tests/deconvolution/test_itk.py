@@ -13,14 +13,11 @@ import pytest
 import tifffile
 
 from lightsheet.deconvolution.engines import richardson_lucy
+from tests.support.engines import relative_l2
 from tests.support.reference_data import DATA
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-
-
-def relative_l2(result, reference):
-    return np.linalg.norm(result - reference.astype(float)) / np.linalg.norm(reference.astype(float))
 
 
 def both(image, psf, iterations, threads=None):

@@ -14,6 +14,7 @@ from lightsheet.deconvolution import sweeps
 from lightsheet.deconvolution.engines import describe_engine, resolve_iterations, richardson_lucy
 from lightsheet.deconvolution.method import CHOICES
 from lightsheet.system.errors import InputError
+from tests.support.engines import relative_l2
 from tests.support.reference_data import DATA
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
@@ -49,10 +50,6 @@ def slow_extended(image, psf, iterations):
         quotient[view] = image / np.where(blurred > 0, blurred, np.inf)
         estimate *= weight * ndimage.correlate(quotient, psf, mode="constant")
     return estimate[view]
-
-
-def relative_l2(result, reference):
-    return np.linalg.norm(result - reference.astype(float)) / np.linalg.norm(reference.astype(float))
 
 
 def gaussian(sigmas, radii):
@@ -244,7 +241,7 @@ def test_blocks_of_one_volume_can_go_to_several_workers():
         distributed.wait(result)
         assert len({worker for holders in client.who_has(result).values() for worker in holders}) == 2
         result = result.compute()
-    assert relative_l2(result, whole) < 1e-3  # what blocks promise, see test_tiling.py
+    assert relative_l2(result, whole) < 1e-3  # what blocks promise, see test_blocks.py
 
 
 def test_iterations_auto_stands_for_a_number():

@@ -1,5 +1,6 @@
 """Every engine with every boundary that it has, for tests of what holds for all of them."""
 
+import numpy as np
 import pytest
 
 from lightsheet.deconvolution import gpu, method
@@ -14,6 +15,10 @@ CASES = [
     for boundary in method.CHOICES["boundary"]
     if boundary == "replicate" or engine not in method.FOREIGN
 ]
+
+
+def relative_l2(result, reference):
+    return np.linalg.norm(result - reference.astype(float)) / np.linalg.norm(reference.astype(float))
 
 
 def restore(image, psf, case, iterations, threads=None):

@@ -55,10 +55,7 @@ class Block(NamedTuple):
 def measure_halo(psf: np.ndarray[Any, Any]) -> Shape:
     """Return how far blocks must overlap, in voxels along (z, y, x), at each face that lies inside the volume.
 
-    Parameters
-    ----------
-    psf : numpy.ndarray
-        (z, y, x), its centre at N // 2. InputError if a voxel is not finite.
+    The PSF is (z, y, x), its centre at N // 2; InputError if a voxel is not finite.
     """
     light = np.abs(psf, dtype=np.float64)
     total = light.sum()
