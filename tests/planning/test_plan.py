@@ -152,8 +152,8 @@ def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> 
     work, _ = reference(tmp_path, "--psf-voxel-size", "0.3", "0.104", "0.104")  # as sampled, (101, 64, 64)
     rates = scale_builtin_rates(work, "cpu", "")
     assert work.psf_shape == (101, 64, 64)
-    assert rates.volume_seconds(work, 2)[0] == pytest.approx(7.4 + 10 * 1.69)
-    assert rates.volume_seconds(work, 8)[0] < rates.volume_seconds(work, 2)[0] / 2
+    assert rates.estimate_volume_seconds(work, 2)[0] == pytest.approx(7.4 + 10 * 1.69)
+    assert rates.estimate_volume_seconds(work, 8)[0] < rates.estimate_volume_seconds(work, 2)[0] / 2
 
 
 def test_a_pilot_of_the_whole_volume_is_given_back(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_pilot_of_the_whole_volume_is_given_back(tmp_path: Path) -> None:
 def test_a_pilot_of_a_crop_is_scaled_by_padded_voxels(tmp_path: Path) -> None:
     # (28, 60, 76) and a PSF of 5: padded to (32, 64, 80); the crop (12, 28, 28) to (16, 32, 32), a tenth of it
     foreseen = foresee(tmp_path, *SMALL, pilot=pilot((12, 28, 28), lambda n: 0.5 + 0.25 * n))
-    compute, transfer = foreseen.rates.volume_seconds(foreseen.work, 2)
+    compute, transfer = foreseen.rates.estimate_volume_seconds(foreseen.work, 2)
     assert compute == pytest.approx(10 * (0.5 + 10 * 0.25))
     assert transfer == pytest.approx(3.0 * 28 * 60 * 76 / (12 * 28 * 28))
 

@@ -15,6 +15,7 @@ def test_a_pilot_writes_its_sheet_and_touches_nothing_else(tmp_path: Path) -> No
     fresh = Project(tmp_path)
     fresh.simulate(timepoints=1)
     fresh.configure(
+        deconvolution={"iterations": 3},
         pilot={"iterations": [1, 5], "crop": {"y": [4, 36]}, "methods": [{"acceleration": "heavy-ball"}]},
     )
     output = fresh.succeed("pilot")

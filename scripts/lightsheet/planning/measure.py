@@ -46,8 +46,8 @@ class Trial(NamedTuple):
     volume: VolumeKey
     name: str
 
-    def file(self, suffix: str) -> Path:
-        """Return the file of what was measured (`.json`), or of planes `xy` and `xz`, float32 counts (`.npz`)."""
+    def name_file(self, suffix: str) -> Path:
+        """Name the file of what was measured (`.json`), or of planes `xy` and `xz`, float32 counts (`.npz`)."""
         return self.scratch.folder / "measured" / f"{self.name}{suffix}"
 
     def read_raw(self, threads: int) -> np.ndarray:
@@ -72,7 +72,7 @@ def measure_ingest(trial: Trial, tiles: Tiles, plan: Mapping[str, Any], layout: 
     raw = trial.read_raw(threads)
     spot = find_spot(raw)
     planes = locate_planes(shape, spot, plan["voxel_size"])
-    keep_pictures(trial.file(".npz"), {name: raw[index] for name, index in planes.items()})
+    keep_pictures(trial.name_file(".npz"), {name: raw[index] for name, index in planes.items()})
     numbers = {
         "seconds": record["seconds"]["ingest"],
         "read_bytes": sum(map(_count_bytes_read, record["sources"])),
@@ -80,7 +80,7 @@ def measure_ingest(trial: Trial, tiles: Tiles, plan: Mapping[str, Any], layout: 
         "check_seconds": round(seconds["check"], 4),
         "spot": spot,
     }
-    write_json(trial.file(".json"), numbers)
+    write_json(trial.name_file(".json"), numbers)
 
 
 def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ def _count_bytes_read(source: Mapping[str, Any]) -> int:
 def suggest_iterations(trial: Trial, psf: Path, settings: Mapping[str, Any], threads: int) -> None:
     """Write how many iterations of a method the volume bears: `suggested`, a number or None, and the `reason`."""
     iterations, reason = find_suggestion(trial.read_raw(threads), read_stack(psf), settings, threads)
-    write_json(trial.file(".json"), {"suggested": iterations, "reason": reason})
+    write_json(trial.name_file(".json"), {"suggested": iterations, "reason": reason})
 
 
 def find_suggestion(
@@ -157,7 +157,7 @@ def measure_deconvolution(
             array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
             planes, scale = locate_planes(array.shape[1:], spot, voxel_size), find_stored_per_count(settings)
             counts = {name: np.divide(array[volume.timepoint, *index], scale) for name, index in planes.items()}
-            keep_pictures(trial.file(".npz"), counts)
+            keep_pictures(trial.name_file(".npz"), counts)
     numbers = {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
         **{key: record[key] for key in ("seconds", "host", "slurm_job")},
@@ -165,7 +165,7 @@ def measure_deconvolution(
         "memory_bytes": peak.host,
         "gpu_memory_bytes": peak.gpu,
     }
-    write_json(trial.file(".json"), numbers)
+    write_json(trial.name_file(".json"), numbers)
 
 
 @contextmanager

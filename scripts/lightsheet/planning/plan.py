@@ -54,7 +54,7 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
         gpu_memory = gpu.estimate_memory(run.shape, rates.psf_shape, Method(1, **method))
     rules = _list_rules(schedule, memory)
     times = {rule["rule"]: schedule.list_times(rule["rule"]) for rule in rules if rule["rule"] != "workers"}
-    written = {kind: round(schedule.stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
+    written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     largest_block = max(schedule.block_sizes, default=0)
     plan = {
         "run": run.results.name,
@@ -97,7 +97,7 @@ def _list_rules(schedule: Schedule, worker_memory: int) -> list[dict[str, Any]]:
     if sizes := schedule.block_sizes:
         memory = place.worker.memory if place.has_worker_jobs else None
         share = place.worker._replace(memory=memory or worker_memory)
-        workers = [(min(place.workers, volumes), schedule.workers_seconds(volumes)) for volumes in sizes]
+        workers = [(min(place.workers, volumes), schedule.estimate_workers_seconds(volumes)) for volumes in sizes]
         rules.append(_sum_jobs("workers", share, workers, schedule.volume_seconds, place.engine == "gpu"))
     return rules
 
@@ -124,5 +124,5 @@ def _count_read_bytes(schedule: Schedule) -> int:
     work = schedule.work
     sizes = [math.prod(level.shape) for level in work.run.layouts["raw"].levels]
     tiffs = work.tiff_bytes * work.count_due("raw") / work.volumes
-    raw = sizes[0] / sum(sizes) * schedule.stored_bytes("raw") * work.count_due("result")
+    raw = sizes[0] / sum(sizes) * schedule.estimate_stored_bytes("raw") * work.count_due("result")
     return round(tiffs + raw + work.publish * schedule.published_bytes)

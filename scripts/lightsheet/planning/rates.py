@@ -69,7 +69,7 @@ class Rates(NamedTuple):
     worker_start: float  # seconds until Dask's workers have started
     remarks: tuple[str, ...] = ()  # sentences on what is doubtful about these measurements
 
-    def volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
+    def estimate_volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
         """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
         speedup, shape = compute_speedup(cores, self.cores), work.run.shape
         compute = count_padded_voxels(shape, self.psf_shape, work.method["boundary"]) * self.deconvolve

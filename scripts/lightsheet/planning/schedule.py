@@ -49,24 +49,24 @@ class Schedule:
     @property
     def volume_seconds(self) -> float:
         """Seconds from one volume of a worker to its next: on a GPU one computes while others are read and written."""
-        compute, transfer = self.rates.volume_seconds(self.work, self.place.worker.cores)
+        compute, transfer = self.rates.estimate_volume_seconds(self.work, self.place.worker.cores)
         return max(compute, (compute + transfer) / count_slots(self.place.engine))
 
-    def workers_seconds(self, volumes: int) -> float:
+    def estimate_workers_seconds(self, volumes: int) -> float:
         """Return the seconds of a block's workers, until they and those that replace them have started included."""
         lifetime = self.place.worker.limit
         if lifetime < math.inf:
             lifetime = choose_lifetime(lifetime, self.volume_seconds)
         return simulate_workers(volumes, self.place.workers, self.volume_seconds, self.rates.worker_start, lifetime)
 
-    def stored_bytes(self, kind: str) -> float:
+    def estimate_stored_bytes(self, kind: str) -> float:
         """Return the bytes of a raw or result volume on the disk, its pyramid included."""
         return self.work.run.layouts[kind].count_volume_bytes() * self.rates.stored[kind]
 
     @property
     def published_bytes(self) -> float:
         """Bytes of all shards of the stores."""
-        return sum(self.stored_bytes(kind) * self.work.volumes for kind in KINDS)
+        return sum(self.estimate_stored_bytes(kind) * self.work.volumes for kind in KINDS)
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -83,7 +83,9 @@ class Schedule:
             tasks += ingests
             if block.deconvolve is not None:
                 after = [task.name for task in [*psfs, *ingests]]
-                tasks.append(self._make_task("deconvolve", f" {number}", self.workers_seconds(block.deconvolve), after))
+                tasks.append(
+                    self._make_task("deconvolve", f" {number}", self.estimate_workers_seconds(block.deconvolve), after)
+                )
         return [*tasks, *self._list_last_tasks([task.name for task in tasks])]
 
     def _list_last_tasks(self, others: Sequence[str]) -> Iterator[Task]:

@@ -65,7 +65,7 @@ class Trials:
             }
             for channel, (timepoint, _) in self.plan["channels"].items()
         }
-        return channels, {key: dict(np.load(self._make_trial(key).file(".npz"))) for key in [*ingests, *runs]}
+        return channels, {key: dict(np.load(self._make_trial(key).name_file(".npz"))) for key in [*ingests, *runs]}
 
     def _try_method(self, channel: str, method: int) -> dict[str, Any]:
         settings = self.plan["methods"][method]
@@ -91,7 +91,7 @@ class Trials:
             _name_trial(trials[key], key, task): {"trial": trials[key], **task} for key, task in tasks.items()
         }
         self.call(function, tasks_by_name, f"pilot, {action}")
-        numbers = {key: trial.file(".json") for key, trial in trials.items()}
+        numbers = {key: trial.name_file(".json") for key, trial in trials.items()}
         folder = self.scratch.folder / "measured"
         wait_until_visible(lambda: [path for path in numbers.values() if not path.exists()], folder)
         return {key: read_json(path) for key, path in numbers.items()}
