@@ -15,7 +15,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help install install-dev install-gpu demo picture check lint test test-install trial lock
+.PHONY: help install install-dev install-gpu demo picture check lint test fuzz test-install trial lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -82,6 +82,9 @@ lint: install-dev  ## format, lint and types alone
 
 test: install-dev  ## every test, with the library's coverage
 	$(BIN)/python -m pytest --numprocesses=3 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+
+fuzz: install-dev  ## property and fuzz tests, with a hundred times as many examples
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --numprocesses=auto
 
 # In a fresh clone .venv/ is what users have, until install-dev adds to it; after that an environment is made for the test.
 test-install:  ## what users have, no more: the demo, tiny, and its --report run on requirements.txt alone

@@ -9,8 +9,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.reference_data import DATA
 
-settings.register_profile("noisy machine", deadline=None)  # no example is timed: machines stall
-settings.load_profile("noisy machine")
+# No example is timed: machines stall. `make fuzz` takes the larger profile.
+settings.register_profile("ci", deadline=None, max_examples=30)
+settings.register_profile("fuzz", deadline=None, max_examples=3000)
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +28,12 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of commands in SLURM's place; `tests/slurm` asks the real ones."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     return tmp_path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest first, so that no process ends long after the others: the cluster's tests, then whole runs."""
+    slow = ("slurm", "workflow")
+    items.sort(key=lambda item: next((n for n, mark in enumerate(slow) if item.get_closest_marker(mark)), len(slow)))
 
 
 class _ByFile(LoadScopeScheduling):

@@ -173,7 +173,7 @@ def test_a_new_channel_or_tile_takes_nothing_away(tmp_path, missing):
 
 @pytest.mark.usefixtures("no_wait")
 @given(*[st.sets(st.tuples(st.integers(0, 1), st.integers(1, 5)))] * 3, st.sampled_from(["error", "fill"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_arrival_takes_a_volume_away(tmp_path_factory, early, later, young, missing):
     folder = tmp_path_factory.mktemp("live")
     drop(folder, "CH0_0.tif", "CH1_0.tif", *(f"CH{c}_{t}.tif" for c, t in early))
@@ -215,7 +215,7 @@ def test_files_from_the_future_are_the_clocks_fault(tmp_path):
 
 @pytest.mark.usefixtures("no_wait")
 @given(st.dictionaries(st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(0, 1)), st.booleans(), min_size=1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_only_whole_and_settled_timepoints_are_taken(tmp_path_factory, settled):
     folder = tmp_path_factory.mktemp("live")
     name = "CH{}_{}_z{}.tif".format

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from scipy import ndimage
 from scipy.fft import next_fast_len
 
 from lightsheet.deconvolution import backend, fourier, itk, sweeps
 from lightsheet.deconvolution.method import CHOICES, Method
+from tests.support import examples
 from tests.support.engines import relative_l2
 from tests.support.point_images import centred
 
@@ -65,7 +66,7 @@ sizes = st.tuples(*[st.integers(1, 7)] * 3)
 @pytest.mark.parametrize("boundary", CHOICES["boundary"])
 @pytest.mark.parametrize("start", CHOICES["start"])
 @pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
-@settings(max_examples=15, deadline=None)
+@examples.take(0.5)
 @given(shape=sizes, psf_shape=sizes, seed=st.integers(0, 2**32 - 1), iterations=st.integers(1, 6))
 def test_every_method_for_any_shapes(boundary, start, acceleration, shape, psf_shape, seed, iterations):
     """To 1e-5, what engines must agree to; float32 FFTs of these sizes reach about 1e-6.

@@ -6,11 +6,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lightsheet.system.errors import InputError
-from tests.support.engines import CASES, ITK, restore
+from tests.support.engines import CASES, IN_PROCESS, restore
 from tests.support.point_images import gaussian
 
 every_engine = pytest.mark.parametrize("case", CASES)
-in_this_process = pytest.mark.parametrize("case", [case for case in CASES if case.values != (ITK,)])
+in_this_process = pytest.mark.parametrize("case", IN_PROCESS)
 
 SMALLEST, LARGEST = 1e-45, 3e38  # of float32, a denormal and a normal number
 PSF = gaussian((7, 5, 5), (3, 2, 2), {"z": 1, "y": 1, "x": 1}, (1.5, 1, 1))
@@ -25,7 +25,7 @@ psfs = arrays(np.float32, shapes, elements=st.sampled_from([0, SMALLEST, 1e-20, 
 
 
 @in_this_process
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(image=images, psf=psfs.filter(lambda psf: psf.sum() > 0))
 def test_zeros_denormals_and_huge_numbers_make_no_nan(case, image, psf):
     """A volume whose result float32 cannot hold gets a sentence."""
@@ -48,7 +48,7 @@ def test_one_voxel_of_light_among_zeros_makes_no_nan(case):
     assert result.argmax() == image.argmax()
 
 
-@every_engine
+@in_this_process
 @pytest.mark.parametrize("level", [SMALLEST, 1], ids=["denormal", "one"])
 def test_a_flat_image_stays_flat(case, level):
     """Where the PSF meets no edge, to 3 %; to 10 % with scikit-image, which sees darkness half a PSF further out."""
@@ -59,7 +59,7 @@ def test_a_flat_image_stays_flat(case, level):
         assert result[3:-3, 2:-2, 2:-2] == pytest.approx(level, rel=0.1 if case[0] == "skimage" else 0.03)
 
 
-@every_engine
+@in_this_process
 def test_negative_voxels_count_as_zero(case):
     """What the removal of the background leaves of the camera's noise."""
     image = np.random.default_rng(4).normal(0, 5, (9, 8, 7))
@@ -69,7 +69,7 @@ def test_negative_voxels_count_as_zero(case):
     assert np.array_equal(result, restore(image.clip(0), PSF, case, 10))
 
 
-@every_engine
+@in_this_process
 def test_saturated_voxels_stay_in_proportion(case):
     """A body of which the camera cut the top off: of the light that it counted, the result has 2 % more or less."""
     body = 2e5 * gaussian((21, 20, 19), (10, 10, 9), {"z": 1, "y": 1, "x": 1}, (3, 3, 3))

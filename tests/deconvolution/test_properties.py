@@ -12,11 +12,12 @@ from skimage.metrics import structural_similarity
 from skimage.transform import resize
 
 from lightsheet.deconvolution import sweeps
-from tests.support.engines import CASES, ITK, restore
+from tests.support.engines import CASES, IN_PROCESS, restore
 from tests.support.point_images import gaussian
 
 STEP = {"z": 1, "y": 1, "x": 1}
 every_engine = pytest.mark.parametrize("case", CASES)
+in_this_process = pytest.mark.parametrize("case", IN_PROCESS)
 
 
 def blur(truth, psf):
@@ -27,7 +28,7 @@ def blur(truth, psf):
 
 @pytest.fixture(scope="module")
 def bars(shared_data):
-    """The truth, at most 1, and the PSF, both (16, 32, 32): half of the original size, for ITK's sake."""
+    """The truth, at most 1, and the PSF, both (16, 32, 32): half of the original size."""
     truth, psf = (tifffile.imread(shared_data / f"bars_flowdec/bars-25pct_{name}.tif") for name in ("actual", "kernel"))
     return scaled(truth / truth.max(), 0.5), scaled(psf, 0.5)
 
@@ -64,12 +65,11 @@ def similarity(volume, truth):
     ("case", "variant"),
     [
         pytest.param(*case.values, variant, id=f"{case.id}-{variant}", marks=case.marks)
-        for case in CASES
-        for variant in (VARIANTS if case.values != (ITK,) else ["odd sizes"])
+        for case in IN_PROCESS
+        for variant in VARIANTS
     ],
 )
 def test_bars_come_out_more_similar_to_their_truth(bars, case, variant):
-    """With ITK, which takes a second to start, once: test_itk.py shows that cpu computes the same."""
     truth, psf = (change(volume) for change, volume in zip(VARIANTS[variant], bars, strict=True))
     image = np.random.default_rng(1).poisson(1000 * blur(truth, psf))
     assert similarity(restore(image, psf, case, 10), truth) > similarity(image, truth)
@@ -80,7 +80,7 @@ def cube(size, volume):
     return np.pad(np.ones([size] * 3), (volume - size) // 2)
 
 
-@every_engine
+@in_this_process
 @pytest.mark.parametrize(
     ("truth", "psf"),
     [(cube(3, 7), cube(1, 5)), (cube(3, 9), cube(3, 7))],
@@ -92,8 +92,14 @@ def test_cubes_come_out_exactly(case, truth, psf):
     assert np.array_equal(result > result.mean(), truth.astype(bool))
 
 
-@every_engine
-@pytest.mark.parametrize("psf_shape", [(13, 11, 9), (12, 10, 8)], ids=["odd", "even"])
+@pytest.mark.parametrize(
+    ("case", "psf_shape"),
+    [
+        pytest.param(*case.values, shape, id=f"{case.id}-{name}", marks=case.marks)
+        for name, shape in (("even", (12, 10, 8)), ("odd", (13, 11, 9)))
+        for case in (CASES if name == "even" else IN_PROCESS)
+    ],
+)
 def test_a_point_stays_where_it_is(case, psf_shape):
     """To 0.02 voxel, 2 nm here: reached is 0.007, and a PSF centred at N // 2 - 1 in one convolution shifts by 0.5."""
     psf = gaussian(psf_shape, [k // 2 for k in psf_shape], STEP, (2, 1.5, 1.2))

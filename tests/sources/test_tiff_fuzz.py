@@ -1,10 +1,9 @@
 """Damaged TIFF files: an error that names the file, another shape or dtype (which ingest refuses), or the true pixels.
 
-`LIGHTSHEET_FUZZ=100000 pytest tests/sources/test_tiff_fuzz.py` tries longer.
+`make fuzz` tries longer.
 """
 
 import itertools
-import os
 import tracemalloc
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 from lightsheet.sources import tiff_stack
 from lightsheet.system.errors import InputError
+from tests.support import examples
 
 VOLUME = np.random.default_rng(0).integers(0, 4000, (5, 12, 20)).astype(np.uint16)
 WAYS: dict[str, dict[str, Any]] = {
@@ -36,10 +36,9 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 ORDER = {"write": 3, "flip": 3, "insert": 2, "truncate": 1}
 """What is done first; insertions from the end of the file on, so that places stay what they were."""
-EXAMPLES = int(os.environ.get("LIGHTSHEET_FUZZ", 400))
 MOST_MEMORY = 100e6
 NUMBERS = itertools.count()
-FUZZ = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = examples.take(5, HealthCheck.too_slow)
 
 
 class Sound(NamedTuple):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lightsheet.store import shard
 from lightsheet.system import files
@@ -40,7 +40,6 @@ def test_a_missing_and_a_short_shard_are_named(tmp_path: Path) -> None:
     assert "bytes where its record says" in str(shard.find_fault(tmp_path / "a", CHUNKS, file.bytes, file.blake3))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 7))
 def test_any_flipped_bit_is_found_by_digest_and_by_crc(tmp_path_factory, where: int, bit: int) -> None:
     path = tmp_path_factory.mktemp("flip") / "a"
@@ -60,7 +59,6 @@ def test_a_chunk_that_does_not_divide_the_volume_is_refused(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.tuples(*[st.integers(1, 3)] * 3), st.tuples(*[st.integers(1, 6)] * 3))
 def test_the_index_lists_every_inner_chunk(tmp_path_factory, grid: tuple[int, ...], chunk: tuple[int, ...]) -> None:
     shape = tuple(g * c for g, c in zip(grid, chunk, strict=True))

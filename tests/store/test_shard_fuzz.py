@@ -1,9 +1,8 @@
 """Damaged shards: `fault` finds any damage; reading says which file to delete, or returns the true pixels.
 
-`LIGHTSHEET_FUZZ=100000 pytest tests/test_shard_fuzz.py` tries longer.
+`make fuzz` tries longer.
 """
 
-import os
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, given, strategies as st
 
 from lightsheet.store import volumes
 from lightsheet.store.paths import shard_path
@@ -21,6 +20,7 @@ from lightsheet.store.pyramid import Level
 from lightsheet.store.shard import Shard, WrittenShard, find_fault, iterate_chunks, write_shard
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
+from tests.support import examples
 
 SHAPE, CHUNK, CHUNKS = (4, 16, 24), (2, 8, 12), 8
 PLACES = list(iterate_chunks(SHAPE, CHUNK))
@@ -32,7 +32,7 @@ CODECS: dict[str, dict[str, Any]] = {
     "gzip": {"name": "gzip"},
 }
 MOST_MEMORY = 10e6
-FUZZ = settings(max_examples=int(os.environ.get("LIGHTSHEET_FUZZ", 200)), suppress_health_check=[HealthCheck.too_slow])
+FUZZ = examples.take(3, HealthCheck.too_slow)
 
 a_codec = st.sampled_from(list(CODECS))
 a_chunk = st.integers(0, CHUNKS - 1)
