@@ -76,7 +76,8 @@ def _provenance(results: Results) -> None:
     }
     times = {"startTime": "2026-11-21T07:00:00+00:00", "endTime": "2026-11-21T09:30:00+00:00"}
     python = {"@id": "https://www.python.org/", "@type": "SoftwareApplication", "name": "python"}
-    graph = [workflow, {"@id": "#run", "@type": "CreateAction", **times}, {**python, "softwareVersion": "3.11.2"}]
+    programs = [{**python, "softwareVersion": "3.11.2"}, {**python, "@id": "#other", "name": "of no version"}]
+    graph = [workflow, {"@id": "#run", "@type": "CreateAction", **times}, *programs]
     files.write_json(results.crate, {"@graph": graph})
     files.write_text(results.folder / "logs" / "deconvolve.t0000.log", "done\n")
 

@@ -37,7 +37,7 @@ class Graph:
     def versions(self) -> dict[str, str]:
         """What `list_versions` returned."""
         programs = (entity for entity in self.entities.values() if entity["@type"] == "SoftwareApplication")
-        return {entity["name"]: entity["softwareVersion"] for entity in programs}
+        return {entity["name"]: entity["softwareVersion"] for entity in programs if "softwareVersion" in entity}
 
     @property
     def times(self) -> tuple[str, str]:
