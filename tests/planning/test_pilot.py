@@ -15,7 +15,7 @@ import tifffile
 from scipy.signal import fftconvolve
 
 from lightsheet.deconvolution import engines, gpu
-from lightsheet.planning import measure as measure_module, peak_memory, pilot, sweep
+from lightsheet.planning import measure as measure_module, peak_memory, pilot, planes, sweep
 from lightsheet.planning.measure import find_suggestion
 from lightsheet.planning.trials import Trials, choose_sweep
 from lightsheet.psf import preparation
@@ -26,7 +26,6 @@ from lightsheet.run.run import Run
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
-from lightsheet.viewing import planes
 from tests.support import fake_cupy, tiny_run
 
 CHANNEL = "CamA_ch0_488nm"

@@ -17,6 +17,7 @@ import zarr
 
 from lightsheet.deconvolution import find_brightest_part, resolve_iterations, try_engine
 from lightsheet.planning.peak_memory import watch_peak
+from lightsheet.planning.planes import find_spot, keep_pictures, locate_planes
 from lightsheet.processing import (
     deconvolve_volume,
     estimate_background,
@@ -27,7 +28,6 @@ from lightsheet.processing import (
 from lightsheet.sources import Tiles, open_mosaic, read_stack
 from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
 from lightsheet.system import InputError, write_json, write_whole
-from lightsheet.viewing import find_spot, keep_pictures, locate_planes
 
 REPLICATE_REMARK = (
     " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "

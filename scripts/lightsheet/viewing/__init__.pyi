@@ -2,7 +2,6 @@ from .axes import choose_axis as choose_axis, choose_value_ticks as choose_value
 from .export import FORMATS as FORMATS, export_volumes as export_volumes
 from .page import write_page as write_page
 from .pictures import EVEN_PICTURES as EVEN_PICTURES, LONG_SIDE as LONG_SIDE, choose_scale_bar as choose_scale_bar
-from .planes import find_spot as find_spot, keep_pictures as keep_pictures, locate_planes as locate_planes
 from .report import OUTLIER_PICTURES as OUTLIER_PICTURES, write_report as write_report
 from .server import serve_folder as serve_folder
 from .viewer import describe_state as describe_state, describe_viewers as describe_viewers

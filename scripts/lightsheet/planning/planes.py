@@ -18,18 +18,9 @@ MARGIN = 8
 
 
 def find_spot(raw: np.ndarray) -> list[int]:
-    """Find the brightest structure of a volume.
+    """Find the brightest structure of a volume (z, y, x), not at an edge if that can be avoided.
 
-    Parameters
-    ----------
-    raw : numpy.ndarray
-        The volume, (z, y, x).
-
-    Returns
-    -------
-    list of int
-        The voxel (z, y, x) with the largest mean over 3 x 3 x 3 voxels, so that no hot pixel is one, and not at an
-        edge if that can be avoided.
+    It is the voxel with the largest mean over 3 x 3 x 3 voxels, so that no hot pixel is one.
     """
     spans = zip(find_brightest_region(raw), raw.shape, strict=True)
     margins = [min(MARGIN, n // 4) for n in raw.shape]
@@ -45,20 +36,7 @@ def find_spot(raw: np.ndarray) -> list[int]:
 def locate_planes(
     shape: Sequence[int], spot: Sequence[int], voxel_size: Mapping[str, float]
 ) -> dict[str, tuple[int | slice, ...]]:
-    """Locate the planes that are shown: as much along z as along x in micrometre.
-
-    Parameters
-    ----------
-    shape, spot : sequence of int
-        Shape of the volume and a voxel in it, (z, y, x).
-    voxel_size : mapping
-        Micrometre along `z` and `x`.
-
-    Returns
-    -------
-    dict
-        Indices (z, y, x) of the planes `xy` and `xz` through the spot.
-    """
+    """Return the indices (z, y, x) of the planes `xy` and `xz` through the spot: in micrometre as much of z as of x."""
     sizes = (round(SIDE * voxel_size["x"] / voxel_size["z"]), SIDE, SIDE)
     spans = []
     for total, size, index in zip(shape, sizes, spot, strict=True):
