@@ -13,12 +13,9 @@ logger = logging.getLogger("lightsheet")
 def read_lattice_settings(folder: Path) -> FileMetadata | None:
     """Read the settings, ``*Settings.txt``, that a lattice light-sheet microscope wrote into an acquisition's folder.
 
-    Returns
-    -------
-    FileMetadata or None
-        The distance between planes in `z_choices`: as the microscope moved, and, where it moved the sample, also
-        as it is after deskewing (the step times the sine of the angle between stage and light sheet). The lasers
-        in `wavelengths`. None where there is no such file, or several say different things.
+    `z_choices` has the distance between planes as the microscope moved and, where it moved the sample, also as it is
+    after deskewing (the step times the sine of the angle between stage and light sheet); `wavelengths` the lasers.
+    None where there is no such file, or several say different things.
     """
     files = [_read_settings(path) for path in sorted(folder.glob("*Settings.txt")) if path.is_file()]
     if len({settings.z_choices for settings in files}) > 1:
@@ -29,8 +26,11 @@ def read_lattice_settings(folder: Path) -> FileMetadata | None:
 
 def _read_settings(path: Path) -> FileMetadata:
     text = path.read_text(encoding="utf-8", errors="replace")
-    motion = re.search(r"^Z motion\s*:\s*(.*)$", text, re.MULTILINE)
-    part = _find_moved_part(motion[1].lower() if motion else "")
+    match = re.search(r"^Z motion\s*:\s*(.*)$", text, re.MULTILINE)
+    motion = match[1].lower() if match else ""
+    part = "Z Galvo" if "galvo" in motion and "piezo" not in motion else "Z PZT"  # what moves from plane to plane
+    if "sample" in motion:
+        part = "S PZT"
     steps = re.findall(rf"^{part} Offset, Interval.*:\s*\S+\s+(\S+)\s+\d+\s*$", text, re.MULTILINE)
     choices = {step for number in steps if (step := convert_positive(number, "um", MICROMETRES))}
     angle = re.search(r"^Angle between stage and bessel beam \(deg\) = (-?[0-9.]+)\s*$", text, re.MULTILINE)
@@ -38,10 +38,3 @@ def _read_settings(path: Path) -> FileMetadata:
         choices |= {step * sine for step in choices}
     lasers = re.findall(r"^Excitation Filter, Laser.*:\s*\S+\s+(\d+)\s", text, re.MULTILINE)
     return FileMetadata(path.name, wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True)))
-
-
-def _find_moved_part(motion: str) -> str:
-    """Name the part whose steps are those from plane to plane, as the settings call it."""
-    if "sample" in motion:
-        return "S PZT"
-    return "Z Galvo" if "piezo" not in motion and "galvo" in motion else "Z PZT"

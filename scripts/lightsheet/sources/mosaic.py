@@ -53,19 +53,9 @@ class Mosaic:
 
 @contextmanager
 def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
-    """Open the files of a volume for the time of a block.
+    """Open the files of a volume, of `shape` (z, y, x) and `dtype`, for the time of a block.
 
-    Parameters
-    ----------
-    tiles : Tiles
-        At least one.
-    shape, dtype
-        Of the volume, (z, y, x).
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read or has another number of pages, or a tile has another shape or dtype.
+    An `InputError` says that a file cannot be read or has another number of pages, or a tile another shape or dtype.
     """
     grid = np.max([position for position, _ in tiles], axis=0) + 1
     expected = tuple(int(n // count) for n, count in zip(shape, grid, strict=True))

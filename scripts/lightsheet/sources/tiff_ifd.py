@@ -4,9 +4,9 @@ A tag must have the type and the number of values that it is read with; nothing 
 """
 
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
@@ -31,19 +31,16 @@ class Form(NamedTuple):
     """How numbers are written in one of the four forms of TIFF; `tag` is code, type, count, and value or its offset."""
 
     order: str
-    tag_count: struct.Struct
-    tag: struct.Struct
-    offset: struct.Struct
+    tag_count: Struct
+    tag: Struct
+    offset: Struct
 
 
 FORMS = {
-    magic: Form(order, *(struct.Struct(order + numbers) for numbers in formats))
-    for magic, order, *formats in (
-        (b"II*\0", "<", "H", "HHL4s", "L"),
-        (b"MM\0*", ">", "H", "HHL4s", "L"),
-        (b"II+\0\x08\0\0\0", "<", "Q", "HHQ8s", "Q"),
-        (b"MM\0+\0\x08\0\0", ">", "Q", "HHQ8s", "Q"),
-    )
+    b"II*\0": Form("<", Struct("<H"), Struct("<HHL4s"), Struct("<L")),
+    b"MM\0*": Form(">", Struct(">H"), Struct(">HHL4s"), Struct(">L")),
+    b"II+\0\x08\0\0\0": Form("<", Struct("<Q"), Struct("<HHQ8s"), Struct("<Q")),
+    b"MM\0+\0\x08\0\0": Form(">", Struct(">Q"), Struct(">HHQ8s"), Struct(">Q")),
 }
 
 
@@ -73,13 +70,12 @@ class Directory(NamedTuple):
         """Return the value of a tag that is one unsigned integer."""
         if code not in self.tags and default is not None:
             return default
-        kind, count, value = self._find_unsigned(code, 1)
-        return int.from_bytes(value[: SIZES[kind] * count], "little" if self.source.form.order == "<" else "big")
+        return int.from_bytes(self._read_unsigned(code, 1), "little" if self.source.form.order == "<" else "big")
 
     def read_numbers(self, code: int, count: int) -> Integers:
         """Return the values of a tag that is `count` sizes or offsets, none beyond the end of the file."""
-        kind, count, value = self._find_unsigned(code, count)
-        numbers = np.frombuffer(self._read_bytes(kind, count, value), f"{self.source.form.order}u{SIZES[kind]}")
+        content = self._read_unsigned(code, count)
+        numbers = np.frombuffer(content, f"{self.source.form.order}u{len(content) // count}")
         if int(numbers.max()) > self.source.size:
             raise CutOffError(f"it has {self.source.size} bytes, tag {code} says {numbers.max()}")
         return numbers.astype(np.int64)
@@ -89,18 +85,15 @@ class Directory(NamedTuple):
         kind, count, value = self.tags.get(code, (0, 0, b""))
         if SIZES.get(kind) != 1:
             return ""
-        if count > len(value):
-            value = self._read_bytes(kind, min(count, limit), value)
-        return value[:count].decode(errors="replace").rstrip("\0")
+        return self._read_bytes(min(count, limit), value).decode(errors="replace").rstrip("\0")
 
-    def _find_unsigned(self, code: int, count: int) -> tuple[int, int, bytes]:
+    def _read_unsigned(self, code: int, count: int) -> bytes:
         kind, number, value = self.tags.get(code, (0, 0, b""))
         if kind not in UNSIGNED or number != count:
             raise ValueError(f"tag {code} has {number} values of type {kind}, not {count} unsigned integers")
-        return kind, number, value
+        return self._read_bytes(SIZES[kind] * count, value)
 
-    def _read_bytes(self, kind: int, count: int, value: bytes) -> bytes:
-        size = SIZES[kind] * count
+    def _read_bytes(self, size: int, value: bytes) -> bytes:
         if size <= len(value):
             return value[:size]
         (offset,) = self.source.form.offset.unpack(value)

@@ -6,7 +6,8 @@ printing defaults.
 
 import logging
 import math
-from itertools import pairwise, permutations
+from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,13 +19,9 @@ logger = logging.getLogger("lightsheet")
 
 
 def read_metadata(path: Path) -> FileMetadata:
-    """Read what a TIFF says about itself, without its pixels.
+    """Read what a TIFF says about itself in OME-XML, else in ImageJ's tags; nothing where it has neither.
 
-    Returns
-    -------
-    FileMetadata
-        From OME-XML, else from ImageJ's tags; nothing is known where there is neither or it cannot be read.
-        The file of an OME-TIFF set describes the whole set in `sizes`, and itself in `file_sizes`.
+    The file of an OME-TIFF set describes the whole set in `sizes`, and itself in `file_sizes`.
     """
     try:
         with tifffile.TiffFile(path) as file:
@@ -45,27 +42,22 @@ def _read_imagej(file: tifffile.TiffFile, path: Path) -> FileMetadata:
     if set(per_unit.values()) == {1}:  # what a TIFF has where nobody set it
         per_unit = {}
     pixel = {axis: 1 / number for axis, number in per_unit.items() if number}
+    voxel_size = {
+        "z": convert_positive(tags.get("spacing"), tags.get("zunit", unit), MICROMETRES),
+        "y": convert_positive(pixel.get("y"), tags.get("yunit", unit), MICROMETRES),
+        "x": convert_positive(pixel.get("x"), unit, MICROMETRES),
+    }
     names = {"T": "frames", "C": "channels", "Z": "slices"}
     sizes = {axis: int(tags.get(name, 1)) for axis, name in names.items() if names.values() & tags.keys()}
     pages = tags.get("images", 1) if len(file.pages) == 1 else len(file.pages)  # over 4 GB, one page stands for all
     return FileMetadata(
         f"ImageJ tags of {path.name}",
-        _convert_voxel_size(
-            z=(tags.get("spacing"), tags.get("zunit", unit)),
-            y=(pixel.get("y"), tags.get("yunit", unit)),
-            x=(pixel.get("x"), unit),
-        ),
+        {axis: size for axis, size in voxel_size.items() if size is not None},
         convert_positive(tags.get("finterval"), tags.get("tunit", "s"), SECONDS),
         axes="TZC" if sizes else "",
         sizes=sizes,
         file_sizes=sizes if math.prod(sizes.values()) == pages else {},
     )
-
-
-def _convert_voxel_size(**axes: tuple[object, object]) -> dict[str, float]:
-    """Convert a value and its unit per axis to micrometre, as far as they are known."""
-    sizes = {axis: convert_positive(value, unit, MICROMETRES) for axis, (value, unit) in axes.items()}
-    return {axis: size for axis, size in sizes.items() if size is not None}
 
 
 def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
@@ -78,18 +70,24 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     # Of the positions of a stage, each an Image, the one that lies in this file.
     pixels, planes = max(zip(images, plane_lists, strict=True), key=lambda image: bool(image[1]))
     channels, sizes = pixels.findall("{*}Channel"), _read_sizes(pixels)
-    lengths = {axis: f"PhysicalSize{axis.upper()}" for axis in "zyx"}
+    voxel_size = {axis: _read_quantity(pixels, f"PhysicalSize{axis.upper()}", "um", MICROMETRES) for axis in "zyx"}
+    wavelengths = [_read_quantity(channel, "ExcitationWavelength", "nm", MICROMETRES) for channel in channels]
     return FileMetadata(
         f"OME-XML of {path.name}",
-        _convert_voxel_size(**{a: (pixels.get(key), pixels.get(f"{key}Unit", "um")) for a, key in lengths.items()}),
-        convert_positive(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), SECONDS),
+        {axis: size for axis, size in voxel_size.items() if size is not None},
+        _read_quantity(pixels, "TimeIncrement", "s", SECONDS),
         _read_times(pixels, sizes["T"]),
         _find_order(planes, _read_axes(pixels)),
         sizes,
         _count_combinations(planes) if len(planes) == pages else {},
         tuple(channel.get("Name", "") for channel in channels),
-        tuple(_read_wavelength(channel) for channel in channels),
+        tuple(round(micrometre * 1000) if micrometre else None for micrometre in wavelengths),
     )
+
+
+def _read_quantity(element: ElementTree.Element, name: str, unit: str, scales: Mapping[str, float]) -> float | None:
+    """Read a positive attribute, in the unit that the attribute beside it gives, or else in this one."""
+    return convert_positive(element.get(name), element.get(f"{name}Unit", unit), scales)
 
 
 def _read_axes(pixels: ElementTree.Element) -> str:
@@ -114,15 +112,9 @@ def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
         time = convert_unit(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"), SECONDS)
         if math.isfinite(time):
             earliest[timepoint] = min(time, earliest.get(timepoint, time))
-    times = [earliest[timepoint] for timepoint in map(str, range(len(earliest))) if timepoint in earliest]
-    is_increasing = all(before < after for before, after in pairwise(times))
-    return tuple(time - times[0] for time in times) if len(times) == len(earliest) == count and is_increasing else ()
-
-
-def _read_wavelength(channel: ElementTree.Element) -> int | None:
-    unit = channel.get("ExcitationWavelengthUnit", "nm")
-    micrometre = convert_positive(channel.get("ExcitationWavelength"), unit, MICROMETRES)
-    return round(micrometre * 1000) if micrometre else None
+    times = [earliest[timepoint] for timepoint in map(str, range(count)) if timepoint in earliest]
+    is_complete = len(times) == len(earliest) == count and times == sorted(set(times))
+    return tuple(time - times[0] for time in times) if is_complete else ()
 
 
 def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[dict[str, int]]:
@@ -150,7 +142,7 @@ def _find_order(planes: list[dict[str, int]], nominal: str) -> str:
     """Find the order of axes in which the planes follow each other: Micro-Manager's DimensionOrder is a constant."""
     for axes in (nominal, *map("".join, permutations("TCZ"))):
         places = [tuple(plane[axis] for axis in axes) for plane in planes]
-        if all(before < after for before, after in pairwise(places)):
+        if places == sorted(set(places)):
             return axes
     return ""
 

@@ -28,12 +28,13 @@ class Compression(IntEnum):
     NONE, LZW, ZLIB, OLD_ZLIB, PACKBITS, LZMA, ZSTD, OLD_ZSTD = 1, 5, 8, 32946, 32773, 34925, 50000, 34926
 
 
-COMPRESSIONS = frozenset(Compression)
 MAX_RATIO = 1 << 16
 """No compression makes so many bytes of one (Zstandard comes to 32,768): a page that claims more is damaged."""
 
 SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}
 """4 is "undefined", which some cameras write."""
+GREY = (0, 1, 3)
+"""White is 0, black is 0, or a colour map."""
 SAMPLE_BITS = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
@@ -145,7 +146,7 @@ def _find_kind(page: Directory) -> Kind:
     """Read how a page is stored, and refuse what is not stored as planes of numbers."""
     dtype = _find_dtype(page)
     compression, predictor = page.read_number(COMPRESSION, Compression.NONE), page.read_number(PREDICTOR, 1)
-    if compression not in COMPRESSIONS:
+    if compression not in list(Compression):
         raise _advise_export(page, f"its compression ({compression}) is not read here", "with zlib, LZW or without")
     if predictor not in ((1,) if compression == Compression.NONE else (1, 2, 3) if dtype.kind == "f" else (1, 2)):
         raise ValueError(f"predictor {predictor} does not go with compression {compression} and {dtype}")
@@ -163,11 +164,7 @@ def _find_kind(page: Directory) -> Kind:
 
 
 def _find_dtype(page: Directory) -> np.dtype[Any]:
-    if page.read_number(SAMPLES, 1) != 1 or page.read_number(PHOTOMETRIC, 1) not in (
-        0,
-        1,
-        3,
-    ):  # grey, or grey with a colour map
+    if page.read_number(SAMPLES, 1) != 1 or page.read_number(PHOTOMETRIC, 1) not in GREY:
         raise _advise_export(page, "its pages have several values a pixel", "as single-channel planes")
     if page.read_number(DEPTH, 1) != 1 or page.read_number(FILL_ORDER, 1) != 1:
         raise _advise_export(page, "its pages are volumes, or their bits are reversed", "as planes")

@@ -59,18 +59,14 @@ def _read_plain(handle: int, pages: Pages, numbers: range, rows: range, pixels: 
     gaps = np.flatnonzero(np.diff(places) != size) + 1
     content = memoryview(pixels).cast("B")
     for first, last in zip([0, *gaps], [*gaps, len(places)], strict=True):
-        _fill_buffer(handle, content[first * size : last * size], int(places[first]))
+        rest, place = content[first * size : last * size], int(places[first])
+        while rest:  # Linux reads 2 GB at most at a time
+            count = os.preadv(handle, [rest], place)
+            if count == 0:
+                raise ValueError("it became shorter while it was read")
+            rest, place = rest[count:], place + count
     if not pages.kind.dtype.isnative:
         pixels.byteswap(inplace=True)
-
-
-def _fill_buffer(handle: int, content: memoryview, place: int) -> None:
-    """Fill a buffer from the file; Linux reads 2 GB at most at a time."""
-    while content:
-        count = os.preadv(handle, [content], place)
-        if count == 0:
-            raise ValueError("it became shorter while it was read")
-        content, place = content[count:], place + count
 
 
 def _read_blocks(handle: int, pages: Pages, rows: range, number: int, plane: Plane) -> None:

@@ -63,41 +63,19 @@ class Stack:
 
 @contextmanager
 def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
-    """Open pages of TIFF files as one volume.
+    """Open pages of TIFF files as one volume: each a file and which of its pages (None: all), stacked along z in order.
 
-    Parameters
-    ----------
-    pieces : sequence of (Path, range or None)
-        Files and which of their pages (None: all), stacked along z in this order.
-
-    Yields
-    ------
-    Stack
-        A `BandSource`. Its files are opened only while they are read, so there may be thousands.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, lacks a page, or is of another shape or dtype than the first.
+    The files are opened only while they are read, so there may be thousands. An `InputError` says which cannot be read,
+    lacks a page, or is of another shape or dtype than the first.
     """
     with ThreadPoolExecutor(count_cores()) as pool:
         yield Stack(_check_pieces(pieces), pool)
 
 
 def describe_stack(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
-    """Read the headers of a TIFF stack.
+    """Read the shape (z, y, x) of a TIFF stack, in voxels, and its dtype, in native byte order, from the headers.
 
-    Returns
-    -------
-    shape : tuple of int
-        (z, y, x) in voxels.
-    dtype : numpy.dtype
-        In native byte order.
-
-    Raises
-    ------
-    InputError
-        If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
+    An `InputError` says that it is no TIFF, is cut off or damaged, or that its pages differ in shape or dtype.
     """
     pages = read_pages(path)
     return (len(pages), *pages.kind.shape), pages.dtype
@@ -124,9 +102,9 @@ def _check_pieces(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pag
         pages = read_pages(path)
         numbers = range(len(pages)) if request is None else request
         if not numbers or min(numbers) < 0 or max(numbers) >= len(pages):
-            problem = (
-                f"pages {numbers[0]} to {numbers[-1]} (from 0) are not among them" if numbers else "none is asked for"
-            )
+            problem = "none is asked for"
+            if numbers:
+                problem = f"pages {numbers[0]} to {numbers[-1]} (from 0) are not among them"
             raise InputError(f"{path}: it has {len(pages)} pages, and {problem}; copy it again")
         first = checked[0][0] if checked else pages
         if (pages.kind.shape, pages.dtype) != (first.kind.shape, first.dtype):
