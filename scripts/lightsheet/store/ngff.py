@@ -31,6 +31,9 @@ def describe_multiscales(
     `axes` are `tczyx` or `tzyx`, `voxel_size` is that of level 0 in micrometre, and `interval` the seconds from one
     timepoint to the next, if known.
     """
+    time = {"type": "time", "unit": "second"} if interval else {"type": "time"}
+    types = {"t": time, "c": {"type": "channel"}}
+    space = {"type": "space", "unit": "micrometer"}
     datasets = []
     for number, level in enumerate(levels):
         factor = dict(zip("zyx", level.factor, strict=True))
@@ -41,17 +44,8 @@ def describe_multiscales(
         if number:  # the centre of a coarse voxel is the centre of the voxels that it averages
             transformations.append({"type": "translation", "translation": offset})
         datasets.append({"path": str(number), "coordinateTransformations": transformations})
-    return [
-        {"name": name, "axes": [_describe_axis(axis, interval) for axis in axes], "datasets": datasets, "type": "mean"}
-    ]
-
-
-def _describe_axis(letter: str, interval: float | None) -> dict[str, str]:
-    if letter == "c":
-        return {"name": "c", "type": "channel"}
-    if letter == "t":
-        return {"name": "t", "type": "time", **({"unit": "second"} if interval else {})}
-    return {"name": letter, "type": "space", "unit": "micrometer"}
+    described = [{"name": axis, **types.get(axis, space)} for axis in axes]
+    return [{"name": name, "axes": described, "datasets": datasets, "type": "mean"}]
 
 
 def describe_channels(
@@ -66,7 +60,10 @@ def describe_channels(
     for number, (name, wavelength) in enumerate(wavelengths.items()):
         low, high, start, end = map(float, windows[name])
         window = {"min": low, "max": max(high, low + 1), "start": start, "end": max(end, start + 1)}
-        colour = _choose_colour(wavelength, number)
+        if wavelength is None:
+            colour = OTHER_COLOURS[number % len(OTHER_COLOURS)]
+        else:
+            colour = next((colour for limit, colour in COLOURS if wavelength < limit), "FF0000")
         channels.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
     return {"version": NGFF_VERSION, "channels": channels, "rdefs": {"model": "color"}}
 
@@ -82,9 +79,3 @@ def read_ome(store: Path) -> Any:
 def list_colours(attributes: Mapping[str, Any]) -> dict[str, str]:
     """Return per channel, in the order of the store, its colour as RRGGBB."""
     return {channel["label"]: channel["color"] for channel in attributes["omero"]["channels"]}
-
-
-def _choose_colour(wavelength: int | None, number: int) -> str:
-    if wavelength is None:
-        return OTHER_COLOURS[number % len(OTHER_COLOURS)]
-    return next((colour for limit, colour in COLOURS if wavelength < limit), "FF0000")

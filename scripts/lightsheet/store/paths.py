@@ -49,11 +49,12 @@ class Results:
     """The folder `results/NAME` of one run."""
 
     folder: Path
+    run: str = ""  # the run's name where the folder has another, as a copy or a link may
 
     @property
     def name(self) -> str:
         """The run's name."""
-        return self.folder.name
+        return self.run or self.folder.name
 
     @property
     def store(self) -> Path:

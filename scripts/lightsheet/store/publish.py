@@ -23,18 +23,9 @@ def publish_store(
 ) -> None:
     """Assemble a store from finished volumes beside `place`, and swap it in.
 
-    Parameters
-    ----------
-    place : Path
-        Where readers find the store; an older one stays readable until the swap and is then removed.
-    volumes : sequence of (Path, int, tuple of int)
-        Per volume the work area of its channel, its timepoint there, and its index in the store, (t,) or (t, c).
-    layout : StoreLayout
-        Layout of the volumes.
-    leading : tuple of int
-        Extent of the store's axes before (z, y, x).
-    attributes : mapping
-        Attributes of the group: `ome` and `lightsheet`.
+    An older store at `place` stays readable until the swap and is then removed. `volumes` has per volume the work area
+    of its channel, its timepoint there, and its index in the store, (t,) or (t, c). `leading` is the extent of the
+    store's axes before (z, y, x), and `attributes` of the group are `ome` and `lightsheet`.
     """
     new = place.with_name(f"{PART}{place.name}")
     shutil.rmtree(new, ignore_errors=True)

@@ -1,6 +1,6 @@
 """The stores of a finished run, as viewers and exports read them: channels, contrast, pyramid, voxels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,18 +40,6 @@ class PublishedChannel:
     def window(self) -> tuple[float, float]:
         """Stored values that are shown black and in full colour."""
         return self.omero["window"]["start"], self.omero["window"]["end"]
-
-
-@dataclass(frozen=True)
-class FinishedResults(Results):
-    """A folder of results, which may have another name than its run."""
-
-    run: str
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        return self.run
 
 
 @dataclass(frozen=True)
@@ -106,7 +94,7 @@ def find_finished(folder: Path) -> Results:
             f"{folder}: there is {contents} in it; name the folder of one finished run, such as results/demo, or run "
             "the workflow to its end"
         )
-    return FinishedResults(folder, names[0])
+    return Results(folder, names[0])
 
 
 def read_image(results: Results, kind: str) -> PublishedImage:
@@ -128,19 +116,18 @@ def _read_axes(store: Path) -> dict[str, Any]:
     """Return the fields of `PublishedImage` that all channels have in common."""
     multiscales = read_ome(store)["multiscales"][0]
     scales = [level["coordinateTransformations"][0]["scale"] for level in multiscales["datasets"]]
-    arrays = [zarr.open_array(store / level["path"], mode="r") for level in multiscales["datasets"]]
+    arrays: list[Any] = [zarr.open_array(store / level["path"], mode="r") for level in multiscales["datasets"]]
+    levels = []
+    for array, scale in zip(arrays, scales, strict=True):
+        z, y, x = (round(size / finest) for size, finest in zip(scale[-3:], scales[0][-3:], strict=True))
+        levels.append(Level(array.shape[-3:], array.chunks[-3:], (z, y, x)))
     return {
-        "levels": tuple(_make_level(array, scale, scales[0]) for array, scale in zip(arrays, scales, strict=True)),
+        "levels": tuple(levels),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
         "dtype": arrays[0].dtype,
         "interval": scales[0][0] if "unit" in multiscales["axes"][0] else None,
         "seconds": tuple(_read_extra(store).get("seconds") or [None] * arrays[0].shape[0]),
     }
-
-
-def _make_level(array: Any, scale: Sequence[float], finest: Sequence[float]) -> Level:
-    z, y, x = (round(size / finest_size) for size, finest_size in zip(scale[-3:], finest[-3:], strict=True))
-    return Level(array.shape[-3:], array.chunks[-3:], (z, y, x))
 
 
 def _read_extra(store: Path) -> Any:

@@ -10,7 +10,6 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -27,8 +26,7 @@ from lightsheet.store.shard_codec import (
     read_chunk,
     read_index,
 )
-from lightsheet.system import begin_writeback, digest_blake3, write_whole
-from lightsheet.system.bands import BandSource, count_joint_rows
+from lightsheet.system import BandSource, begin_writeback, count_joint_rows, digest_blake3, write_whole
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -52,26 +50,20 @@ def write_shard(
 ) -> WrittenShard:
     """Write a volume (z, y, x) as one shard; two bands of it, rows of chunks along x, are in memory.
 
-    Parameters
-    ----------
-    path : Path
-        The shard's file; an older one is removed first, so that no reader takes it for the new volume.
-    volume : BandSource
-        The volume.
-    chunk : tuple of int
-        Inner chunk (z, y, x); it divides the volume's shape.
-    codec : dict
-        Compression of inner chunks; each is followed by its crc32c.
-    threads : int
-        How many chunks are encoded at a time.
-    summarise : callable, optional
-        Called with each chunk while it is in memory.
+    An older file at `path` is removed first, so that no reader takes it for the new volume. The inner chunk (z, y, x)
+    must divide the volume's shape. `threads` chunks are encoded at a time, and `summarise` is called with each of them
+    while it is in memory.
     """
     _check_division(volume.shape, chunk)
     path.unlink(missing_ok=True)
+    compressor = make_compressor(codec)
+
+    def encode(piece: np.ndarray) -> tuple[bytes, Any]:
+        piece = np.ascontiguousarray(piece)
+        return compressor.encode(piece), summarise(piece) if summarise else None
+
     digest, index, summaries, offset = blake3(), list[tuple[int, int]](), list[Any](), 0
     with ThreadPoolExecutor(threads) as pool, write_whole(path) as part, part.open("wb") as file:
-        encode = partial(_encode, make_compressor(codec), summarise)
         for content, summary in _map_ahead(pool, encode, _read_chunks(volume, chunk), 2 * threads):
             summaries.append(summary)
             index.append((offset, len(content) + CRC_BYTES))
@@ -90,11 +82,6 @@ def _read_chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndar
         for top, left in itertools.product(range(0, rows, height), range(0, volume.shape[2], width)):
             yield band[:, top : top + height, left : left + width]
         del band  # frees its memory before the next one is read
-
-
-def _encode(codec: Any, summarise: Callable[[np.ndarray], Any] | None, chunk: np.ndarray) -> tuple[bytes, Any]:
-    chunk = np.ascontiguousarray(chunk)
-    return codec.encode(chunk), summarise(chunk) if summarise else None
 
 
 def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:

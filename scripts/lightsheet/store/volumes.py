@@ -69,29 +69,10 @@ def write_volume(
     threads: int,
     summarise: Callable[[np.ndarray], Any] | None = None,
 ) -> tuple[list[dict[str, Any]], list[Any]]:
-    """Write a volume and its pyramid into the work area.
+    """Write a volume (z, y, x), in the layout's shape and dtype, and its pyramid into the work area of its channel.
 
-    Parameters
-    ----------
-    work : Path
-        The folder of the channel's arrays.
-    timepoint : int
-        Index on the time axis.
-    volume : BandSource
-        (z, y, x) in the layout's shape and dtype.
-    layout : StoreLayout
-        Pyramid, dtype and codec.
-    threads : int
-        How many chunks are encoded at a time.
-    summarise : callable, optional
-        Called with each inner chunk of the full resolution.
-
-    Returns
-    -------
-    list of dict
-        Per level `level`, `bytes` and `blake3` of the shard.
-    list
-        What `summarise` returned, in C order.
+    `threads` chunks are encoded at a time. Returns per level `level`, `bytes` and `blake3` of the shard, and in C order
+    what `summarise` returned of each inner chunk of the full resolution.
     """
     shards = []
     for number, level in enumerate(layout.levels):
@@ -116,23 +97,10 @@ def _make_coarser(work: Path, timepoint: int, number: int, volume: BandSource, l
 
 
 def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:
-    """Read a volume (z, y, x) at full resolution from a store (t, z, y, x) whose record says that it is done.
+    """Read a volume (z, y, x) at full resolution from a work area (t, z, y, x); its record must say that it is done.
 
-    Parameters
-    ----------
-    work : Path
-        The folder of the channel's arrays.
-    timepoint : int
-        Index on the time axis.
-    threads : int
-        How many bands are decoded at a time; each needs memory for a row of inner chunks.
-    allocate : callable
-        Makes the array.
-
-    Raises
-    ------
-    InputError
-        If the shard is missing (Zarr itself would read zeros) or damaged.
+    `threads` bands are decoded at a time; each needs memory for a row of inner chunks. `allocate` makes the array.
+    InputError if the shard is missing (Zarr itself would read zeros) or damaged.
     """
     shard = shard_path(work, 0, (timepoint,))
     if wait_until_visible(lambda: [] if shard.exists() else [shard], shard.parent):
@@ -169,14 +137,7 @@ def make_hole(layout: StoreLayout) -> np.ndarray:
 
 
 def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> None:
-    """Write an array's `zarr.json` unless it is the same already, for many jobs of a channel write it."""
-    content = _make_metadata(level, leading, layout, axes)
-    if read_json(array / "zarr.json") != content:
-        write_json(array / "zarr.json", content)
-
-
-def _make_metadata(level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> Any:
-    """Let zarr-python make the metadata of an array, in memory."""
+    """Write an array's `zarr.json`, as zarr-python makes it; not if it is the same already, for many jobs write it."""
     codec = complete_codec(dict(layout.codec))
     if codec["name"] == "blosc":
         codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
@@ -196,4 +157,6 @@ def _make_metadata(level: Level, leading: tuple[int, ...], layout: StoreLayout, 
         ),
         dimension_names=list(axes),
     )
-    return json.loads(memory._store_dict["zarr.json"].to_bytes())
+    content = json.loads(memory._store_dict["zarr.json"].to_bytes())
+    if read_json(array / "zarr.json") != content:
+        write_json(array / "zarr.json", content)
