@@ -40,7 +40,9 @@ def write_whole(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_read_umask())
+        umask = os.umask(0)  # the only way to read it is to set it
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
         flush(part)
         part.replace(path)
         flush(path.parent)
@@ -71,17 +73,8 @@ def read_json(path: Path) -> Any:
 def wait_until_visible(list_missing: Callable[[], list[T]], *folders: Path) -> list[T]:
     """Wait until nothing is missing any more, as long as a shared file system may hide what another node wrote.
 
-    Parameters
-    ----------
-    list_missing : callable
-        Returns what is missing; empty when all is visible.
-    *folders : Path
-        Folders that are listed before the next call, which makes NFS ask the server.
-
-    Returns
-    -------
-    list
-        What is still missing after `LAG_SECONDS`; outside of SLURM jobs, where no other node writes, after one call.
+    Returns what is still missing after `LAG_SECONDS`; outside of SLURM jobs, where no other node writes, at once. The
+    folders are listed before the next call of `list_missing`, which makes NFS ask the server.
     """
     end = time.monotonic() + (LAG_SECONDS if "SLURM_JOB_ID" in os.environ else 0)
     while (missing := list_missing()) and time.monotonic() < end:
@@ -170,9 +163,3 @@ def _exchange(a: Path, b: Path) -> bool:
         return False
     first, second = os.fsencode(a.absolute()), os.fsencode(b.absolute())
     return bool(renameat2(relative_to, first, relative_to, second, exchange) == 0)
-
-
-def _read_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -66,18 +66,10 @@ def name_subject(subject: str) -> Iterator[None]:
 
 
 class Progress:
-    """Log how many steps of some work are done, at which rate, and how long the rest will take.
+    """Log how many of the `total` steps of some work are done, at which rate, and how long the rest will take.
 
-    Parameters
-    ----------
-    action : str
-        Name of the work.
-    total : int
-        How many steps there are.
-    unit : str
-        What is done in one step.
-    pause : float
-        Least seconds between two lines. Shorter work logs nothing; the last step of longer work is always logged.
+    `unit` is what is done in one step, and `pause` the least seconds between two lines. Shorter work logs nothing; the
+    last step of longer work is always logged.
     """
 
     def __init__(self, action: str, total: int, unit: str = "volume", pause: float = 0.0) -> None:

@@ -59,8 +59,8 @@ def _read_cgroup_limits() -> Iterator[int]:
 def allocate_on_disk(folder: Path) -> Allocate:
     """Return a function that makes arrays in files without a name, which vanish however the process ends.
 
-    The folder is made if need be. The function raises InputError if the disk is full: the blocks are reserved, because
-    a disk that fills up later would kill the process.
+    The folder is made if need be. The function raises InputError if the disk is full: the blocks are reserved where the
+    system can do that, because a disk that fills up later would kill the process.
     """
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -68,7 +68,10 @@ def allocate_on_disk(folder: Path) -> Allocate:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         with tempfile.TemporaryFile(dir=folder, prefix=PART) as file:
             try:
-                _reserve(file.fileno(), size)
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                else:
+                    os.ftruncate(file.fileno(), size)
             except OSError as error:
                 raise InputError(
                     f"{folder}: a volume that does not fit into memory needs a temporary file of {size / 1e9:.2f} GB "
@@ -77,11 +80,3 @@ def allocate_on_disk(folder: Path) -> Allocate:
             return np.asarray(np.memmap(file, dtype, "r+", shape=shape))
 
     return allocate
-
-
-def _reserve(handle: int, size: int) -> None:
-    """Give a file its size in bytes, with its blocks reserved where the system can do that."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, size)
-    else:
-        os.ftruncate(handle, size)
