@@ -61,27 +61,11 @@ def deconvolve_block(
     workers: WorkerRequest,
     attempt: int = 1,
 ) -> dict[str, str]:
-    """Deconvolve a block of all channels on Dask workers; return the content of its manifest.
+    """Deconvolve a block, all timepoints of all channels, on Dask workers; return the content of its manifest.
 
-    Parameters
-    ----------
-    results : Results
-        The run.
-    channels, timepoints : sequence
-        The block's volumes: all timepoints of all channels.
-    settings : mapping
-        As `deconvolve_volume` takes them, but `engine` may be auto, and `background` is per channel.
-    layout : StoreLayout
-        Layout of result volumes.
-    workers : WorkerRequest
-        Which Dask workers, and how many.
-    attempt : int
-        Attempt of this job, from 1; volumes that failed in attempt 1 are not retried.
-
-    Raises
-    ------
-    InputError
-        Naming each volume that could not be deconvolved.
+    `settings` are as `deconvolve_volume` takes them, but `engine` may be auto, and `background` is per channel.
+    `attempt` is that of this job, from 1; volumes that failed in attempt 1 are not retried. InputError names each
+    volume that could not be deconvolved.
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     tasks = _plan_tasks(results, channels, timepoints, settings, layout)

@@ -76,19 +76,15 @@ def deconvolve_volume(
 
     Parameters
     ----------
-    results : Results
-        The run.
-    key : VolumeKey
-        The result volume.
+    results, key : Results, VolumeKey
+        The run and its result volume.
     psf : Path
         The PSF used, (z, y, x) float32 TIFF.
     settings : mapping
         `engine` (not auto), `iterations`, `boundary`, `acceleration`, `background` (counts, or auto), and `dtype`
         and `scale` of the result.
-    layout : StoreLayout
-        Layout of result volumes.
-    fingerprint : str
-        What `compute_fingerprint` returned.
+    layout, fingerprint : StoreLayout, str
+        Layout of result volumes, and what `compute_fingerprint` returned.
     threads : int
         Cores to use inside the volume.
     memory : int, optional
@@ -130,28 +126,14 @@ def restore_volume(
     block: Sequence[int] | None = None,
     allocate: Allocate = np.empty,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Deconvolve one volume (z, y, x) of counts.
+    """Deconvolve one volume (z, y, x) of counts with a PSF (z, y, x) and the settings of `deconvolve_volume`.
 
-    Parameters
-    ----------
-    raw, psf : numpy.ndarray
-        (z, y, x).
-    settings : mapping
-        As for `deconvolve_volume`.
-    threads : int
-        Cores to use.
-    block : sequence of int, optional
-        (z, y, x) of the blocks, see `choose_volume_blocks`; by default the whole volume.
-    allocate : callable
-        Makes the arrays for the result of several blocks.
+    `block` is (z, y, x) of the blocks, see `choose_volume_blocks`, by default the whole volume; `allocate` makes the
+    arrays for the result of several blocks.
 
-    Returns
-    -------
-    numpy.ndarray
-        (z, y, x) in the dtype that `settings` name.
-    dict
-        Statistics of the result in counts, what `describe_counts` returns, how many `clipped_voxels` and
-        `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
+    Returns the result (z, y, x) in the dtype that `settings` name, and a dict: statistics of the result in counts, what
+    `describe_counts` returns, how many `clipped_voxels` and `iterations`, and the `block` (z, y, x) and how many
+    `blocks` there were of it.
     """
     background = settings["background"]
     if background == "auto":

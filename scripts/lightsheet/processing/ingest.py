@@ -30,32 +30,12 @@ INGEST_VERSION = 2
 """Raised when ingest would make other pixels from the same files."""
 
 
-def ingest_volume(
-    results: Results,
-    key: VolumeKey,
-    tiles: Tiles,
-    layout: StoreLayout,
-    threads: int,
-) -> Record:
-    """Copy one volume from its TIFF files into the work area, unless its record says that this was done.
+def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreLayout, threads: int) -> Record:
+    """Copy one raw volume from its TIFF files into the work area, unless its record says that this was done.
 
-    Parameters
-    ----------
-    results : Results
-        The run.
-    key : VolumeKey
-        The raw volume.
-    tiles : Tiles
-        Where the pixels are; none for a volume that was never recorded: it becomes a hole, and its record says so.
-    layout : StoreLayout
-        The shape and dtype that the assembled volume must have.
-    threads : int
-        How many chunks are encoded at a time.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or has another shape or dtype than the layout; the record then says so.
+    `tiles` say where the pixels are; without any the volume was never recorded: it becomes a hole, and its record says
+    so. `threads` chunks are encoded at a time. InputError if a file cannot be read, or has another shape or dtype than
+    the layout; the record then says so.
     """
     place = results.record(key)
     old = read_record(place)
@@ -98,16 +78,14 @@ def _ingest(
             if is_done(old, _compute_fingerprint(tiles, sources, layout), results, key):
                 return {**old, "sources": sources}
         summarise = partial(summarise_part, voxels=volume.size)
-        shards, parts = write_volume(
-            results.work("raw", key.channel), key.timepoint, volume, layout, threads, summarise
-        )
+        work = results.work("raw", key.channel)
+        shards, parts = write_volume(work, key.timepoint, volume, layout, threads, summarise)
         sources = _wait_for_digests(tiles, stats, pending)
     statistics = combine_parts(parts)
     if not math.isfinite(statistics["sum"]):
         raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
-    return make_record(
-        _compute_fingerprint(tiles, sources, layout), shards, seconds, sources=sources, statistics=statistics
-    )
+    fingerprint = _compute_fingerprint(tiles, sources, layout)
+    return make_record(fingerprint, shards, seconds, sources=sources, statistics=statistics)
 
 
 def _wait_for_digests(
