@@ -30,10 +30,10 @@ def prepare_psf(
 ) -> Volume:
     """Make the PSF that deconvolution uses from an image of a point.
 
-    The camera's offset is subtracted; what is noise or not connected with the peak is set to zero; the
-    brightest voxel of the rest becomes the centre; the image is low-passed and resampled to the voxel size of
-    the volumes; negatives are clipped; it is cropped symmetrically. At equal voxel sizes the voxels keep
-    their values but for the normalisation, and the centre is always a voxel of the input.
+    The camera's offset is subtracted; what is noise or not connected with the peak is set to zero; the brightest voxel
+    of the rest becomes the centre; the image is low-passed and resampled to the voxel size of the volumes; negatives
+    are clipped; it is cropped symmetrically. At equal voxel sizes the voxels keep their values but for the
+    normalisation, and the centre is always a voxel of the input.
 
     Parameters
     ----------
@@ -68,13 +68,8 @@ def prepare_psf_file(
 ) -> tuple[Volume, dict[str, Any]]:
     """Read a PSF image, a TIFF stack, and prepare it as `prepare_psf` does.
 
-    Returns
-    -------
-    psf : numpy.ndarray
-        As from `prepare_psf`.
-    facts : dict
-        For the record: source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of
-        the image), shape, fwhm_um, energy_cropped (share of the energy), and sha256 of the PSF.
+    Returns the PSF and its facts: source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of
+    the image), shape, fwhm_um, energy_cropped (share of the energy), and sha256 of the PSF.
     """
     psf, offset, peak, cropped = _prepare(read_stack(path), psf_voxel_size, voxel_size, background, str(path))
     return psf, {

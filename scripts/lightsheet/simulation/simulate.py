@@ -37,19 +37,17 @@ def simulate_acquisition(
 ) -> None:
     """Write a simulated acquisition, volume by volume, over whatever files have the same names.
 
+    The folder gets the volumes (uint16, (z, y, x), counts), `psf/488.tif` and so on (uint16, (z, y, x), 0.1 um between
+    planes), and `truth/` (float32, (z, y, x), photons per voxel before blurring).
+
     Parameters
     ----------
-    folder : Path or str
-        For the volumes (uint16, (z, y, x), counts), `psf/488.tif` and so on (uint16, (z, y, x), 0.1 um
-        between planes), and `truth/` (float32, (z, y, x), photons per voxel before blurring).
     name : str
         Beginning of the files' names.
     channels, timepoints : int
         How many; at most three channels.
-    shape, psf_shape : tuple of int
-        (z, y, x) of a volume and of a PSF file, in voxels.
-    voxel_size : mapping
-        Of the volumes, keys z, y and x, in micrometre.
+    shape, psf_shape, voxel_size
+        (z, y, x) of a volume and of a PSF file, in voxels, and the voxel size of the volumes in micrometre.
     peak_photons : float
         About the brightest voxel of the first timepoint.
     seed : int
@@ -91,12 +89,8 @@ def simulate_volume(
 ) -> tuple[Array, Array]:
     """Make one volume (z, y, x), into which light from beyond the field leaks.
 
-    Returns
-    -------
-    truth : numpy.ndarray
-        (z, y, x) float32, photons per voxel before blurring.
-    image : numpy.ndarray
-        (z, y, x) uint16, counts: photons after blurring, with Poisson noise, camera offset and read noise.
+    Returns the truth, float32 photons per voxel before blurring, and the image, uint16 counts: photons after blurring,
+    with Poisson noise, camera offset and read noise.
     """
     psf = model_image_psf(CHANNELS[channel], voxel_size)
     photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)
