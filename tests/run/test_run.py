@@ -1,4 +1,4 @@
-"""A run through the scripts' functions, without Snakemake: blocks, consolidation, what is lost and found."""
+"""A run through what the scripts call, without Snakemake: blocks, consolidation, what is lost and found."""
 
 import shutil
 import threading
@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import zarr
 
-import deconvolve
-import ingest
 import inventory
 import psf
 from lightsheet.cluster import workers
+from lightsheet.processing import blocks
 from lightsheet.run.consolidate import check_shards, publish_stores, write_manifest
 from lightsheet.run.prepare import prepare_run
 from lightsheet.run.progress import find_lost_work, list_failed_volumes, summarise_run
@@ -71,26 +70,16 @@ def run(folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def ingest_block(run: Run, block: str) -> None:
-    ingest.ingest(
-        run.results,
-        CHANNEL,
-        run.list_tiles(CHANNEL, block),
-        run.layouts["raw"],
-        Path(run.name_ingest_manifest(CHANNEL, block)),
-        2,
-    )
+    tiles = run.list_tiles(CHANNEL, block)
+    done = blocks.ingest_block(run.results, CHANNEL, tiles, run.layouts["raw"], 2)
+    files.write_json(Path(run.name_ingest_manifest(CHANNEL, block)), done)
 
 
 def deconvolve_block(run: Run, block: str) -> None:
-    deconvolve.deconvolve(
-        run.results,
-        (list(run.channels), list(run.blocks[block])),
-        run.settings,
-        run.layouts["result"],
-        Path(run.name_deconvolve_manifest(block)),
-        workers.WorkerRequest("local", 1, 2, "ls-test", run.results.folder / "logs"),
-        attempt=1,
-    )
+    request = workers.WorkerRequest("local", 1, 2, "ls-test", run.results.folder / "logs")
+    volumes = list(run.channels), list(run.blocks[block])
+    done = blocks.deconvolve_block(run.results, *volumes, run.settings, run.layouts["result"], request)
+    files.write_json(Path(run.name_deconvolve_manifest(block)), done)
 
 
 def consolidate(run: Run) -> None:
