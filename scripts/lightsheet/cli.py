@@ -50,18 +50,10 @@ Without options it plans the reference acquisition on this machine.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Carry out a command line, that of the process unless given, and return its exit code.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments after the command's name; those of the process unless given.
-
-    Returns
-    -------
-    int
-        0; 1 for a finding (a volume differs); 2 for wrong use or missing input, told in a sentence on stderr;
-        130 after Ctrl-C.
+    That is 0; 1 for a finding (a volume differs); 2 for wrong use or missing input, told in a sentence on stderr; 130
+    after Ctrl-C.
     """
     if argv is None:  # a process of its own, which a cluster or a shell may end
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -94,15 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_command(commands: Any, command: Callable[..., int], epilog: str | None = None) -> Callable[..., Any]:
     """Add the command that a function carries out, described by its docstring; return what adds its options."""
-    name = command.__name__
-    described = (command.__doc__ or "").partition("\n")[0]
-    parser = commands.add_parser(
-        name,
-        help=described,
-        description=described,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    name, text = command.__name__, command.__doc__
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, help=text, description=text, epilog=epilog, formatter_class=layout)
     parser.set_defaults(command=command, name_of_command=name)
     add: Callable[..., Any] = parser.add_argument
     return add

@@ -43,16 +43,10 @@ class Axis(NamedTuple):
 def choose_axis(
     values: Sequence[float], outliers: Sequence[float] = (), from_zero: bool = False, reach: float = 0.0
 ) -> Axis:
-    """Choose a vertical axis.
+    """Choose a vertical axis that shows `values`; a few `outliers` among them do not squeeze the others.
 
-    Parameters
-    ----------
-    values, outliers : sequence of float
-        Values to be shown, and those that must not squeeze them.
-    from_zero : bool
-        Whether the axis begins at 0, the values being positive.
-    reach : float
-        The axis shows at least 1 +- this times the middle value, so that rounding does not look like an event.
+    It begins at 0 if `from_zero`, the values being positive, and shows at least 1 +- `reach` times the middle value, so
+    that rounding does not look like an event.
     """
     low, high = min(values), max(values)
     middle = (low + high) / 2
@@ -111,21 +105,9 @@ def place_bands(across: Sequence[float]) -> list[Point]:
 
 
 def cut_segments(across: Sequence[float], curve: Sequence[float | None], axis: Axis) -> list[list[Point]]:
-    """Place a curve's values on a vertical axis.
+    """Place a curve: points (x, y), in percent, of each piece between values that are None.
 
-    Parameters
-    ----------
-    across : sequence of float
-        How far to the right each value stands, in percent.
-    curve : sequence of float or None
-        The values; None breaks the curve.
-    axis : Axis
-        The vertical axis.
-
-    Returns
-    -------
-    list of list of tuple
-        The points (x, y), in percent, of each unbroken piece.
+    `across` is how far to the right each value stands, in percent; `axis` is the vertical axis.
     """
     points = [None if value is None else (x, axis.place(value)) for x, value in zip(across, curve, strict=True)]
     return [[p for p in run if p] for known, run in groupby(points, lambda point: point is not None) if known]

@@ -21,32 +21,13 @@ def export_volumes(
     channels: Sequence[str] | None = None,
     timepoints: str | None = None,
 ) -> list[Path]:
-    """Write chosen volumes in another format.
+    """Write chosen volumes of a finished run, in `folder`, in another format into the folder `out`.
 
-    Parameters
-    ----------
-    folder : Path
-        `results/NAME` of a finished run.
-    form : str
-        `ome-tiff`: one file (c, z, y, x) a timepoint; or `ome-zarr-0.4`: one folder (t, c, z, y, x).
-    out : Path
-        Folder to write into; made if need be.
-    kind : str
-        `raw` or `result`.
-    channels : sequence of str, optional
-        Names in the order of the copy; all of them by default.
-    timepoints : str, optional
-        Such as `0:10:2,15`, see `parse_timepoints`; all of them by default.
+    The format is `ome-tiff`, one file (c, z, y, x) a timepoint, or `ome-zarr-0.4`, one folder (t, c, z, y, x). `kind`
+    is `raw` or `result`; `channels` are in the order of the copy; `timepoints` are as in `parse_timepoints`, and those
+    of which no chosen channel was recorded are left out. Returns the files or the folder.
 
-    Returns
-    -------
-    list of Path
-        The files or the folder. Timepoints of which no chosen channel was recorded are left out.
-
-    Raises
-    ------
-    InputError
-        If the run is not finished, has no such channel or timepoint, or something of the same name exists.
+    InputError if the run is not finished, has no such channel or timepoint, or something of the same name exists.
     """
     image = _choose_channels(read_image(find_finished(folder), kind), channels)
     numbers = parse_timepoints(timepoints, len(image.timepoints)) if timepoints else image.timepoints

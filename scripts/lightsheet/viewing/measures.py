@@ -4,7 +4,7 @@ Resolution is found by decorrelation analysis: Descloux, Grussmayer & Radenovic,
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lightsheet.system import format_duration
 from lightsheet.viewing.finished_run import VolumeRecords
@@ -12,24 +12,17 @@ from lightsheet.viewing.finished_run import VolumeRecords
 Value = Callable[[VolumeRecords], float | None]
 
 
-@dataclass(frozen=True)
-class Measure:
+class Measure(NamedTuple):
     """Something that is measured of every volume, and how its chart and the outlier rule treat it."""
 
     title: str
     description: str
-    curves: Mapping[str, Value]
-    """What computes each curve, by its label, from a volume's records; the first is searched for outliers."""
-    unit: str = ""
-    """`s`; or `µm`, where the records hold voxels; or `%`, where they hold how many voxels of the volume."""
-    relative_floor: float = 0.1
-    """A value nearer to the usual one than this share of it is no outlier."""
-    absolute_floor: float = 0.0
-    """Nor is a value nearer to the usual one than this."""
-    from_zero: bool = True
-    """Whether the axis begins at 0."""
-    drifts: bool = False
-    """Whether it is relative to the first value, and compared with the timepoints around it."""
+    curves: Mapping[str, Value]  # by label, what computes it from a volume's records; outliers are those of the first
+    unit: str = ""  # `s`; or `µm`, where the records hold voxels; or `%`, where they hold how many voxels of the volume
+    relative_floor: float = 0.1  # a value nearer to the usual one than this share of it is no outlier
+    absolute_floor: float = 0.0  # nor is a value nearer to the usual one than this
+    from_zero: bool = True  # whether the axis begins at 0
+    drifts: bool = False  # whether it is relative to the first value, and compared with the timepoints around it
 
 
 def _read(key: str) -> Value:

@@ -11,17 +11,7 @@ from lightsheet.viewing.measures import format_measure, format_moment
 
 
 def write_page(path: Path, template: str, facts: Mapping[str, Any]) -> None:
-    """Render one of the templates.
-
-    Parameters
-    ----------
-    path : Path
-        The HTML file, which appears whole or not at all.
-    template : str
-        Its file name in viewing/templates.
-    facts : mapping
-        What the template shows, by name; a name that is missing is an error.
-    """
+    """Render one of viewing/templates with `facts`, by name, into an HTML file that appears whole or not at all."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -29,10 +19,6 @@ def write_page(path: Path, template: str, facts: Mapping[str, Any]) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "number": format_measure,
-        "size": format_size,
-        "duration": format_duration,
-        "moment": format_moment,
-    }
+    filters = {"number": format_measure, "size": format_size, "duration": format_duration, "moment": format_moment}
+    environment.filters |= filters
     write_text(path, environment.get_template(template).render(facts))

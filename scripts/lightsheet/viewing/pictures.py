@@ -49,8 +49,8 @@ def draw_volume(results: Results, channel: str, timepoint: int, background: floa
     in base64; `size`, (z, y, x) in pixels; `bar` and `bar_percent`, the scale bar's text and share of x; `low` and
     `high`, the counts above background that are black and white in all of them.
     """
-    raw, result = (project_volume(results, VolumeKey(kind, channel, timepoint)) for kind in ("raw", "result"))
-    projections = {"raw": convert_to_counts(raw, background, 1), "result": convert_to_counts(result, 0, scale)}
+    raw = project_volume(results, VolumeKey("raw", channel, timepoint), background)
+    projections = {"raw": raw, "result": project_volume(results, VolumeKey("result", channel, timepoint), scale=scale)}
     low, high = choose_window(projections.values())
     (height, width), depth = raw.xy.shape, len(raw.xz)
     bar = choose_scale_bar(width * raw.pixel)
@@ -67,10 +67,11 @@ def draw_volume(results: Results, channel: str, timepoint: int, background: floa
     }
 
 
-def project_volume(results: Results, key: VolumeKey) -> Projections:
+def project_volume(results: Results, key: VolumeKey, background: float = 0, scale: float = 1) -> Projections:
     """Project a published volume, from the finest pyramid level of at most about `LONG_SIDE` pixels along each axis.
 
-    The values are those that are stored. An axis whose voxels are longer than a pixel is interpolated linearly.
+    The values are those that are stored, less `background`, by `scale`. An axis whose voxels are longer than a pixel is
+    interpolated linearly.
     """
     store = results.store if key.kind == "result" else results.raw_store(key.channel)
     attributes = read_ome(store)
@@ -86,24 +87,14 @@ def project_volume(results: Results, key: VolumeKey) -> Projections:
     pixel = max(min(voxel_size), max(extent) / LONG_SIDE)
     z, y, x = (max(1, round(length / pixel)) for length in extent)
     volume = np.asarray(array[index], np.float32)
-    return Projections(
-        _resize(volume.max(axis=0), (y, x)),
-        _resize(volume.max(axis=1), (z, x)),
-        _resize(volume.max(axis=2).T, (y, z)),
-        pixel,
-    )
+    planes = ((volume.max(axis=0), (y, x)), (volume.max(axis=1), (z, x)), (volume.max(axis=2).T, (y, z)))
+    xy, xz, yz = ((_resize(plane, shape) - background) / scale for plane, shape in planes)
+    return Projections(xy, xz, yz, pixel)
 
 
 def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     factors = [new / old for new, old in zip(shape, image.shape, strict=True)]
     return np.asarray(ndimage.zoom(image, factors, order=1, mode="nearest", grid_mode=True))
-
-
-def convert_to_counts(projections: Projections, background: float, scale: float) -> Projections:
-    """Turn stored values into counts above background."""
-    *planes, pixel = projections
-    xy, xz, yz = ((plane - background) / scale for plane in planes)
-    return Projections(xy, xz, yz, pixel)
 
 
 def choose_window(volumes: Iterable[Projections]) -> tuple[float, float]:

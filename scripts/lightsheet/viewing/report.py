@@ -42,19 +42,9 @@ OUTLIER_PICTURES = 4
 
 
 def write_report(results: Results, path: Path) -> None:
-    """Write the report of a finished run.
+    """Write the report of a finished run: an HTML file, whole or not at all, whose links hold in the results folder.
 
-    Parameters
-    ----------
-    results : Results
-        The run, its stores published.
-    path : Path
-        The HTML file, which appears whole or not at all; its links hold in the results folder.
-
-    Raises
-    ------
-    InputError
-        If a store is not published or a volume has no record.
+    InputError if a store is not published or a volume has no record.
     """
     write_page(path, "report.html.jinja", _collect_facts(results))
 

@@ -20,27 +20,11 @@ DESCRIPTION = "view.json"
 
 @contextmanager
 def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
-    """Serve a folder's files on loopback.
+    """Serve a folder's files on loopback, at `port` or at a free one if 0; yield the URL, without a slash at its end.
 
-    Parameters
-    ----------
-    folder : Path
-        Its files are served, and nothing that a link leads to elsewhere; folders are not listed.
-    port : int
-        A free one if 0.
-    describe : callable, optional
-        Takes the URL; the dictionary that it returns is served as `view.json`.
-
-    Yields
-    ------
-    str
-        The folder's URL, no slash at its end. A part of it is secret, because all users of a computer reach its
-        loopback, and every page in a browser does.
-
-    Raises
-    ------
-    InputError
-        If the port is not free.
+    Nothing that a link leads to elsewhere is served; folders are not listed. What `describe` returns for the URL, a
+    dictionary, is served as `view.json`. A part of the URL is secret, because all users of a computer reach its
+    loopback, and every page in a browser does. InputError if the port is not free.
     """
     if port not in range(1 << 16):
         raise InputError(f"--port {port} is none: ports are numbers from 1 to 65535")

@@ -42,14 +42,9 @@ A browser on another computer than {host}: run this there first, then open the l
 
 
 def describe_viewers(results: Results, url: str) -> str:
-    """Return the links and commands that open a run, for a terminal.
+    """Return the links and commands that open a finished run, for a terminal.
 
-    Parameters
-    ----------
-    results : Results
-        A finished run.
-    url : str
-        Where its folder and what `describe_state` returns are served.
+    Its folder and what `describe_state` returns are served at `url`.
     """
     images = [read_image(results, kind) for kind in KINDS]
     stores = dict.fromkeys(str(channel.store) for image in images for channel in image.channels)
@@ -65,19 +60,9 @@ def describe_viewers(results: Results, url: str) -> str:
 
 
 def describe_state(results: Results, url: str) -> dict[str, Any]:
-    """Describe what Neuroglancer shall show: raw beside deconvolved, xy above xz.
+    """Describe what Neuroglancer shall show of a finished run whose folder is served at `url`.
 
-    Parameters
-    ----------
-    results : Results
-        A finished run.
-    url : str
-        Where its folder is served.
-
-    Returns
-    -------
-    dict
-        A state of Neuroglancer, with a layer per channel of each kind in its colour and contrast.
+    In its state raw stands beside deconvolved, xy above xz, with a layer per channel of each in colour and contrast.
     """
     images = {kind: read_image(results, kind) for kind in KINDS}
     layers = {kind: [_describe_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
