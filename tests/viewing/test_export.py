@@ -92,14 +92,14 @@ def test_after_an_error_nothing_of_it_is_left(
     run: Run, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the last level of the last channel."""
-    bands = published.PublishedImage.bands
+    bands = published.PublishedImage.read_bands
 
     def interrupted(image: Any, channel: Any, *where: int, **how: bool) -> Any:
         if channel.name == SECOND:
             raise KeyboardInterrupt
         yield from bands(image, channel, *where, **how)
 
-    monkeypatch.setattr(published.PublishedImage, "bands", interrupted)
+    monkeypatch.setattr(published.PublishedImage, "read_bands", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     assert not list(tmp_path.iterdir())
@@ -111,11 +111,11 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
     killed = (
         "import os; from pathlib import Path; from lightsheet.store import PublishedImage\n"
         "from lightsheet.viewing import export_volumes\n"
-        "bands = PublishedImage.bands\n"
+        "bands = PublishedImage.read_bands\n"
         "def dying(image, channel, *where, **how):\n"
         f"    if channel.name == {SECOND!r}: os.kill(os.getpid(), 9)\n"
         "    yield from bands(image, channel, *where, **how)\n"
-        "PublishedImage.bands = dying\n"
+        "PublishedImage.read_bands = dying\n"
         f"export_volumes(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
     )
     process = subprocess.run(
