@@ -15,8 +15,6 @@ from distributed.security import Security
 from lightsheet.cluster.section import SCRIPTS, Section
 from lightsheet.system import InputError
 
-MIB = 2**20
-
 
 def start_scheduler(section: Section, name: str, folder: Path, memory: int) -> SLURMCluster:
     """Start a Dask scheduler in this process; its workers will be SLURM jobs called `name`, none is submitted yet.
@@ -84,7 +82,7 @@ def replace_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: I
 
 def format_memory(count: int) -> str:
     """Return a number of bytes as dask-jobqueue reads it, rounded up to MiB."""
-    return f"{-(-count // MIB)}MiB"
+    return f"{-(-count // 2**20)}MiB"
 
 
 class _Job(SLURMJob):

@@ -2,16 +2,13 @@
 
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, Future
 
 from lightsheet.cluster.dispatch import WorkerLoss
-from lightsheet.cluster.jobqueue import replace_jobs
-from lightsheet.cluster.slurm import SlurmJob, explain_end
+from lightsheet.cluster.slurm import SlurmJob
 from lightsheet.deconvolution import try_engine
 
 UNEXPLAINED_SECONDS = 60.0
@@ -37,7 +34,7 @@ class SlurmWorker:
     retire_time: float = float("inf")  # after this (monotonic seconds) it gets no volume that it might not finish
     lost_time: float | None = None  # when it was missed first, monotonic seconds
     is_released: bool = False  # its job was cancelled by us
-    end: SlurmJob | None = None  # the job once it has ended
+    end: SlurmJob | None = None  # the job once it has ended, with the cause that SLURM or else its log says
 
     def start_trial(self, client: Client, address: str, engine: str, lifetime: float) -> None:
         """Try the engine on a worker that has connected: its node may lack a GPU, or half of the software."""
@@ -59,23 +56,7 @@ class SlurmWorker:
             return WorkerLoss(reason, volume_suspected=True)
         return None
 
-    def record_end(self, job: SlurmJob) -> None:
-        """Keep how the job ended, as SLURM or else its log says."""
-        self.end = explain_end(job, self.log)
-
     def describe_end(self) -> str:
         """Say how the job ended, and where its log is."""
         assert self.end
         return f"{self.end.words}; log: {self.log}"
-
-
-def submit_workers(
-    cluster: SLURMCluster, names: Sequence[str], memory: int, log_prefix: Path
-) -> tuple[list[SlurmWorker], str]:
-    """Submit a job for each name; return the workers whose jobs SLURM took, and why sbatch refused the others."""
-    refusal = replace_jobs(cluster, submit=names)
-    jobs = {name: job.job_id for name in names if (job := cluster.workers.get(name)) and job.job_id}
-    if refusal:
-        replace_jobs(cluster, cancel=set(names) - set(jobs))
-    workers = [SlurmWorker(name, job_id, memory, Path(f"{log_prefix}-{job_id}.err")) for name, job_id in jobs.items()]
-    return workers, refusal

@@ -10,7 +10,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, KilledWorker
@@ -18,8 +17,9 @@ from distributed import Client, KilledWorker
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
 from lightsheet.cluster.jobqueue import replace_jobs, set_job_options, start_scheduler
 from lightsheet.cluster.section import Section, choose_lifetime
-from lightsheet.cluster.slurm import WAITING, NoAnswerError, SlurmJob, cancel_jobs, list_jobs, recall_job
-from lightsheet.cluster.slurm_worker import INNOCENT, SlurmWorker, submit_workers
+from lightsheet.cluster.slurm import WAITING, NoAnswerError, SlurmJob, cancel_jobs, explain_end, list_jobs, recall_job
+from lightsheet.cluster.slurm_worker import INNOCENT, SlurmWorker
+from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
 
@@ -29,27 +29,23 @@ QUERY_SECONDS = (1.0, 60.0)
 TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
 """What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
 
-SUBMIT_LIMIT = 20
-"""Jobs submitted at a time: hundreds of sbatch at one moment would be a burden to the controller."""
+SUBMIT_LIMIT = 20  # jobs at a time: hundreds of sbatch at one moment would be a burden to the controller
 
 
 @contextmanager
-def start_slurm_workers(
-    section: Section, number: int, name: str, folder: Path, memory: int, engine: str
-) -> Iterator["SlurmWorkers"]:
-    """Start a scheduler here, and up to `number` workers as SLURM jobs called `name`; none is left at the end.
+def start_slurm_workers(section: Section, request: WorkerRequest, memory: int, engine: str) -> Iterator["SlurmWorkers"]:
+    """Start a scheduler here, and workers as SLURM jobs; none is left at the end.
 
-    `folder` gets the jobs' logs; `memory` (bytes) is what they ask for at first, unless the section says.
+    The jobs ask for `memory` (bytes) at first, unless the section says.
     """
+    number, name, logs = request.number, request.name, request.logs
     cancel_jobs(name)  # of a coordinator that was killed
     memory = section.memory or memory
-    with start_scheduler(section, name, folder, memory) as cluster, Client(cluster) as client:
-        pool = SlurmWorkers(client, cluster, section, number, name, folder, memory, engine)
-        logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, folder)
+    with start_scheduler(section, name, logs, memory) as cluster, Client(cluster) as client:
+        logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, logs)
         logger.info("Dask dashboard at %s", cluster.dashboard_link)
-        client.forward_logging(logger.name)
         try:
-            yield pool
+            yield SlurmWorkers(client, cluster, section, request, number, memory, engine)
         finally:
             cancel_jobs(name)  # first of all: if SLURM is ending this job, it kills us soon
 
@@ -61,9 +57,8 @@ class SlurmWorkers:
     client: Client
     cluster: SLURMCluster
     section: Section
+    request: WorkerRequest
     number: int  # workers at most; one less for each that proved unfit
-    name: str
-    folder: Path
     memory: int  # bytes that the next job asks for
     engine: str
     workers: list[SlurmWorker] = field(default_factory=list)
@@ -175,7 +170,7 @@ class SlurmWorkers:
         self.query_time = time.monotonic() + self.query_pause
         self.query_pause = min(2 * self.query_pause, QUERY_SECONDS[1])
         try:
-            jobs = {job.id: job for job in list_jobs(self.name)}
+            jobs = {job.id: job for job in list_jobs(self.request.name)}
         except NoAnswerError as error:
             logger.warning("%s", error)
             return
@@ -192,8 +187,7 @@ class SlurmWorkers:
 
     def _record_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
         """Note how a job ended, and decide what its replacement gets, or that it has none."""
-        worker.record_end(job)
-        assert worker.end
+        worker.end = explain_end(job, worker.log)
         self._query_soon()
         replace_jobs(self.cluster, cancel=[worker.name])
         if worker.is_released:
@@ -212,12 +206,16 @@ class SlurmWorkers:
         margin = self.section.walltime - lifetime
         set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4)
         names = [f"worker-{next(self.count)}" for _ in range(min(missing, SUBMIT_LIMIT))]
-        workers, refusal = submit_workers(self.cluster, names, self.memory, self.folder / self.name)
+        refusal = replace_jobs(self.cluster, submit=names)
+        jobs = {name: job.job_id for name in names if (job := self.cluster.workers.get(name)) and job.job_id}
         self._query_soon()
-        self.workers += workers
-        if workers:
-            logger.info("%d worker job(s) submitted: %s", len(workers), " ".join(worker.job_id for worker in workers))
+        for name, job_id in jobs.items():
+            log = self.request.logs / f"{self.request.name}-{job_id}.err"
+            self.workers.append(SlurmWorker(name, job_id, self.memory, log))
+        if jobs:
+            logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
         if refusal:
+            replace_jobs(self.cluster, cancel=set(names) - set(jobs))
             self.submit_time = time.monotonic() + QUERY_SECONDS[1]
             logger.warning("sbatch refused a worker: %s", refusal)
             if not TEMPORARY.search(refusal) and not self._list_living():

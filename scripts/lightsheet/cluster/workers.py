@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,27 +17,13 @@ from lightsheet.system import logger
 
 @dataclass(frozen=True)
 class WorkerRequest:
-    """The workers that a job asks for.
+    """The workers that a job asks for."""
 
-    Parameters
-    ----------
-    kind : str
-        `local`: processes on this machine, in this job's own allocation; else a section of jobqueue.yaml.
-    number : int
-        How many at most. A worker uses its cores inside one volume; with a GPU it has others in hand meanwhile.
-    threads : int
-        Cores that workers on this machine share; for others the section of jobqueue.yaml says.
-    name : str
-        Name of the workers' SLURM jobs; no two coordinators may use one at a time.
-    logs : Path
-        Folder for the workers' logs, seen by all nodes.
-    """
-
-    kind: str
-    number: int
-    threads: int
-    name: str
-    logs: Path
+    kind: str  # `local`: processes on this machine, in this job's own allocation; else a section of jobqueue.yaml
+    number: int  # at most; a worker uses its cores inside one volume, and with a GPU has others in hand meanwhile
+    threads: int  # cores that workers on this machine share; for others the section of jobqueue.yaml says
+    name: str  # of the workers' SLURM jobs; no two coordinators may use one at a time
+    logs: Path  # folder for the workers' logs, seen by all nodes
 
     @property
     def cores(self) -> int:
@@ -55,34 +41,23 @@ class WorkerRequest:
 
 @contextmanager
 def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[WorkerPool]:
-    """Start workers, and stop them at the end of the block.
+    """Start workers that compute with `engine`, for `map_volumes`, and stop them at the end of the block.
 
-    Parameters
-    ----------
-    request : WorkerRequest
-        Which, and how many.
-    engine : str
-        With which workers compute; those of SLURM must pass a trial of it before they get a volume.
-    memory : int
-        Bytes that a worker needs; its SLURM job asks for them unless its section of jobqueue.yaml says otherwise.
-
-    Yields
-    ------
-    WorkerPool
-        For `map_volumes`.
+    SLURM's workers must pass a trial of the engine before they get a volume; their jobs ask for `memory` (bytes),
+    unless their section of jobqueue.yaml says otherwise.
     """
     # `dispatch` decides what a lost worker means; Dask would cancel its job before SLURM could say how it ended.
     settings = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day"}
-    with dask.config.set(settings):
-        if request.kind == "local":
-            with _start_local_workers(request, count_slots(engine)) as pool:
-                yield pool
-        else:
-            from lightsheet.cluster.slurm_workers import start_slurm_workers
+    workers: AbstractContextManager[WorkerPool]
+    if request.kind == "local":
+        workers = _start_local_workers(request, count_slots(engine))
+    else:
+        from lightsheet.cluster.slurm_workers import start_slurm_workers
 
-            section = read_section(request.kind)
-            with start_slurm_workers(section, request.number, request.name, request.logs, memory, engine) as pool:
-                yield pool
+        workers = start_slurm_workers(read_section(request.kind), request, memory, engine)
+    with dask.config.set(settings), workers as pool:
+        pool.client.forward_logging(logger.name)
+        yield pool
 
 
 @contextmanager
@@ -96,7 +71,6 @@ def _start_local_workers(request: WorkerRequest, slots: int) -> Iterator["LocalW
     ):
         host, dashboard = os.uname().nodename, cluster.dashboard_link
         logger.info("%d Dask worker(s) on %s; dashboard at %s", request.number, host, dashboard)
-        client.forward_logging(logger.name)
         yield LocalWorkers(client, slots)
 
 
