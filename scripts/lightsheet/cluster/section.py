@@ -30,10 +30,7 @@ class Section:
 def read_section(name: str) -> Section:
     """Read a section of jobqueue.yaml, and put it where dask-jobqueue looks for it.
 
-    Raises
-    ------
-    InputError
-        If there is no such file or section, or a key cannot be used.
+    `InputError` says so if there is no such file or section, or a key cannot be used.
     """
     path = Path(os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
     if not path.is_file():
@@ -45,13 +42,16 @@ def read_section(name: str) -> Section:
         raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {names}")
     keys = {**_read_defaults(), **sections[name], "processes": 1}
     dask.config.set({f"jobqueue.{name}": keys})
+    walltime = keys["walltime"]
     try:
+        if not isinstance(walltime, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
+            raise ValueError(f'walltime {walltime} must stand in quotes: "12:00:00"')
         return Section(
             name,
             int(keys["cores"]),
             any("gpu" in directive for directive in keys["job-extra-directives"]),
             parse_bytes(keys["memory"]) if keys["memory"] else None,
-            _parse_quoted_walltime(keys["walltime"]),
+            parse_walltime(walltime),
             parse_timedelta((content.get("lightsheet") or {}).get("wait-for-workers", "12 h")),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -65,13 +65,6 @@ def _read_defaults() -> dict[str, Any]:
     assert package.origin
     (defaults,) = dask.config.collect_yaml([str(Path(package.origin).with_name("jobqueue.yaml"))])
     return {**defaults["jobqueue"]["slurm"], **(dask.config.get("jobqueue.slurm", None) or {})}
-
-
-def _parse_quoted_walltime(value: str | int) -> int:
-    """Return seconds; YAML reads 12:00:00 without quotes as the number 43200, which sbatch would take for minutes."""
-    if not isinstance(value, str):
-        raise ValueError(f'walltime {value} must stand in quotes: "12:00:00"')
-    return parse_walltime(value)
 
 
 def choose_lifetime(walltime: float, volume_seconds: float) -> float:

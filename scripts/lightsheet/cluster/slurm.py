@@ -36,8 +36,7 @@ WORDS = {
 MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|task \d+: out of memory", re.IGNORECASE)
 """What slurmstepd writes into the log of a job that it kills for memory, in one version or another."""
 
-TIMEOUT_SECONDS = 60
-"""A busy controller may need almost a minute for an answer."""
+TIMEOUT_SECONDS = 60  # a busy controller may need almost a minute for an answer
 
 
 class NoAnswerError(Exception):
@@ -110,19 +109,9 @@ def explain_end(job: SlurmJob, log: Path) -> SlurmJob:
 
 
 def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
-    """Cancel every job whose name begins with `prefix`, running or pending.
+    """Cancel every job whose name begins with `prefix` (see `label_jobs`), running or pending; return their ids.
 
-    Parameters
-    ----------
-    prefix : str
-        See `label_jobs`.
-    seconds : float
-        How long to wait until they have left the queue.
-
-    Returns
-    -------
-    list of str
-        Ids of the jobs that were cancelled.
+    Up to so many `seconds` are waited until they have left the queue.
     """
     ids: list[str] = []
     try:
