@@ -15,7 +15,7 @@ import tifffile
 from scipy.signal import fftconvolve
 
 from lightsheet.deconvolution import engines, gpu
-from lightsheet.planning import measure as measure_module, peak_memory, pilot, planes, sweep
+from lightsheet.planning import measure as measure_module, pilot, planes, sweep
 from lightsheet.planning.measure import find_suggestion
 from lightsheet.planning.trials import Trials, choose_sweep
 from lightsheet.psf import preparation
@@ -66,7 +66,7 @@ def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[di
         assert action in ("pilot, ingest", "pilot, suggest iterations", "pilot, deconvolve")
         for task in tasks.values():
             function(**task)
-            look(task["trial"].scratch.folder)
+            look(task["task"]["scratch"].folder)
 
     with pilot.make_scratch(run.results) as scratch:
         channels, pictures = Trials(run.results, scratch, plan, sweep.plan_layouts(run), call, 1, None).measure()
@@ -269,7 +269,7 @@ def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> No
 def test_the_peak_is_that_of_the_block() -> None:
     held = psutil.Process().memory_info().rss
     np.ones(100_000_000, np.uint8)  # an earlier peak, gone
-    with peak_memory.watch_peak("cpu") as used:
+    with measure_module.watch_peak("cpu") as used:
         np.ones(40_000_000, np.uint8)
     assert used.host is not None
     assert 30_000_000 < used.host - held < 80_000_000

@@ -1,23 +1,28 @@
 """The pilot on a worker: one volume is ingested and deconvolved by the run's own functions, and that is measured.
 
-No result is kept: each function writes its numbers, and some planes of the volume, into the pilot's scratch folder.
+No result is kept but numbers, and some planes of the volume.
 """
 
+import pickle
+import re
+import resource
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tifffile
 import zarr
 
 from lightsheet.deconvolution import find_brightest_part, resolve_iterations, try_engine
-from lightsheet.planning.peak_memory import watch_peak
-from lightsheet.planning.planes import find_spot, keep_pictures, locate_planes
+from lightsheet.planning.planes import find_spot, locate_planes
 from lightsheet.processing import (
     deconvolve_volume,
     estimate_background,
@@ -27,7 +32,7 @@ from lightsheet.processing import (
 )
 from lightsheet.sources import Tiles, open_mosaic, read_stack
 from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
-from lightsheet.system import InputError, write_json, write_whole
+from lightsheet.system import InputError, write_whole
 
 REPLICATE_REMARK = (
     " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "
@@ -35,44 +40,47 @@ REPLICATE_REMARK = (
 )
 """Of 30 to 1000 photons, plain and with heavy-ball momentum, measured as benchmarks/quality.py does."""
 
+RESET_PEAK = "5"  # man 5 proc_pid_clear_refs
+
+Planes = dict[str, np.ndarray]
+"""`xy` (y, x) and `xz` (z, x), float32 counts."""
+
 MEMORY_LOCK = Lock()
 """A worker that has several volumes at a time measures one by one, because they share its memory."""
 
 
-class Trial(NamedTuple):
-    """Something to measure of a raw volume: where it is, or will be, ingested, and a name for the files about it."""
-
-    scratch: Results
-    volume: VolumeKey
-    name: str
-
-    def name_file(self, suffix: str) -> Path:
-        """Name the file of what was measured (`.json`), or of planes `xy` and `xz`, float32 counts (`.npz`)."""
-        return self.scratch.folder / "measured" / f"{self.name}{suffix}"
-
-    def read_raw(self, threads: int) -> np.ndarray:
-        """Read the ingested volume (z, y, x)."""
-        return read_volume(self.scratch.work("raw", self.volume.channel), self.volume.timepoint, threads)
+def keep_measurement(path: Path, function: Callable[..., Any], task: Mapping[str, Any]) -> None:
+    """Write what a function returns into a file, because Dask forgets it with a worker that is lost afterwards."""
+    measurement = pickle.dumps(function(**task))
+    with write_whole(path) as part:
+        part.write_bytes(measurement)
 
 
-def measure_ingest(trial: Trial, tiles: Tiles, plan: Mapping[str, Any], layout: StoreLayout, threads: int) -> None:
+def measure_ingest(
+    scratch: Results, volume: VolumeKey, tiles: Tiles, plan: Mapping[str, Any], layout: StoreLayout, threads: int
+) -> tuple[dict[str, Any], Planes]:
     """Ingest a volume, or a crop of it that is written as a TIFF first; check its shards; find what to show.
 
-    Writes `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot` (z, y, x) that is shown.
+    Returns `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot` (z, y, x); and planes through it.
     """
     shape = layout.levels[0].shape
     if shape != tuple(plan["volume"]):
-        path = trial.scratch.folder / "crops" / f"{trial.volume.channel}.tif"
+        path = scratch.folder / "crops" / f"{volume.channel}.tif"
         _write_crop(path, tiles, plan)
         tiles = [((0, 0, 0), [(str(path), None)])]
-    record = ingest_volume(trial.scratch, trial.volume, tiles, layout, threads)
+    record = ingest_volume(scratch, volume, tiles, layout, threads)
     seconds: dict[str, float] = {}
     with time_stage(seconds, "check"):
-        _check_shards(trial, record["shards"], layout)
-    raw = trial.read_raw(threads)
+        for shard, level in zip(record["shards"], layout.levels, strict=True):
+            path, chunks = (
+                scratch.shard(volume, shard["level"]),
+                prod(n // c for n, c in zip(level.shape, level.chunk, strict=True)),
+            )
+            if fault := find_fault(path, chunks, shard["bytes"], shard["blake3"]):
+                raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
+    raw = read_volume(scratch.work("raw", volume.channel), volume.timepoint, threads)
     spot = find_spot(raw)
     planes = locate_planes(shape, spot, plan["voxel_size"])
-    keep_pictures(trial.name_file(".npz"), {name: raw[index] for name, index in planes.items()})
     numbers = {
         "seconds": record["seconds"]["ingest"],
         "read_bytes": sum(map(_count_bytes_read, record["sources"])),
@@ -80,7 +88,7 @@ def measure_ingest(trial: Trial, tiles: Tiles, plan: Mapping[str, Any], layout: 
         "check_seconds": round(seconds["check"], 4),
         "spot": spot,
     }
-    write_json(trial.name_file(".json"), numbers)
+    return numbers, {name: raw[index].astype(np.float32) for name, index in planes.items()}
 
 
 def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
@@ -91,15 +99,6 @@ def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
         tifffile.imwrite(part, pixels, photometric="minisblack", metadata={"axes": "ZYX"})
 
 
-def _check_shards(trial: Trial, shards: Sequence[Mapping[str, Any]], layout: StoreLayout) -> None:
-    """Read shards and compare them with their digests, as consolidation does."""
-    for shard, level in zip(shards, layout.levels, strict=True):
-        path = trial.scratch.shard(trial.volume, shard["level"])
-        chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
-        if fault := find_fault(path, chunks, shard["bytes"], shard["blake3"]):
-            raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
-
-
 def _count_bytes_read(source: Mapping[str, Any]) -> int:
     """Return the bytes of a file, or the share of the pages that are the volume's."""
     pages = source.get("pages")
@@ -108,16 +107,18 @@ def _count_bytes_read(source: Mapping[str, Any]) -> int:
     return round(size * share)
 
 
-def suggest_iterations(trial: Trial, psf: Path, settings: Mapping[str, Any], threads: int) -> None:
-    """Write how many iterations of a method the volume bears: `suggested`, a number or None, and the `reason`."""
-    iterations, reason = find_suggestion(trial.read_raw(threads), read_stack(psf), settings, threads)
-    write_json(trial.name_file(".json"), {"suggested": iterations, "reason": reason})
+def suggest_iterations(
+    scratch: Results, volume: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int
+) -> tuple[int | None, str]:
+    """Return how many iterations of a method an ingested volume bears, or None, and the reason in words."""
+    raw = read_volume(scratch.work("raw", volume.channel), volume.timepoint, threads)
+    return find_suggestion(raw, read_stack(psf), settings, threads)
 
 
 def find_suggestion(
     raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int
 ) -> tuple[int | None, str]:
-    """Return the iterations that a volume (z, y, x) bears, or None, and the reason in words."""
+    """Return the iterations that the pixels of a volume (z, y, x) bear, or None, and the reason in words."""
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)
@@ -134,7 +135,8 @@ def find_suggestion(
 
 
 def measure_deconvolution(
-    trial: Trial,
+    scratch: Results,
+    volume: VolumeKey,
     psf: Path,
     settings: Mapping[str, Any],
     layout: StoreLayout,
@@ -142,22 +144,20 @@ def measure_deconvolution(
     voxel_size: Mapping[str, float],
     threads: int,
     memory: int | None,
-) -> None:
-    """Deconvolve the ingested volume as a run would; keep planes through the `spot` (z, y, x), and the numbers."""
-    volume, raw = trial.volume._replace(kind="result"), trial.scratch.work("raw", trial.volume.channel)
-    with MEMORY_LOCK:
+) -> tuple[dict[str, Any], Planes]:
+    """Deconvolve the ingested volume as a run would; return the numbers, and planes through the `spot` (z, y, x)."""
+    volume, raw = volume._replace(kind="result"), scratch.work("raw", volume.channel)
+    with MEMORY_LOCK, tempfile.TemporaryDirectory(dir=scratch.folder, ignore_cleanup_errors=True) as folder:
+        results = Results(Path(folder))
         try_engine(settings["engine"])
         if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
-            with _make_results(trial) as results:
-                warm_up = {**settings, "iterations": 1}
-                deconvolve_volume(results, volume, psf, warm_up, layout, "pilot", threads, memory, raw)
-        with _make_results(trial) as results:
-            with watch_peak(settings["engine"]) as peak:
-                record = deconvolve_volume(results, volume, psf, settings, layout, "pilot", threads, memory, raw)
-            array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
-            planes, scale = locate_planes(array.shape[1:], spot, voxel_size), find_stored_per_count(settings)
-            counts = {name: np.divide(array[volume.timepoint, *index], scale) for name, index in planes.items()}
-            keep_pictures(trial.name_file(".npz"), counts)
+            warm_up = {**settings, "iterations": 1}
+            deconvolve_volume(results, volume, psf, warm_up, layout, "warm-up", threads, memory, raw)
+        with watch_peak(settings["engine"]) as peak:
+            record = deconvolve_volume(results, volume, psf, settings, layout, "pilot", threads, memory, raw)
+        array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
+        indices, scale = locate_planes(array.shape[1:], spot, voxel_size), find_stored_per_count(settings)
+        planes = {name: array[volume.timepoint, *index] for name, index in indices.items()}
     numbers = {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
         **{key: record[key] for key in ("seconds", "host", "slurm_job")},
@@ -165,11 +165,34 @@ def measure_deconvolution(
         "memory_bytes": peak.host,
         "gpu_memory_bytes": peak.gpu,
     }
-    write_json(trial.name_file(".json"), numbers)
+    return numbers, {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in planes.items()}
+
+
+@dataclass
+class Peak:
+    """Bytes, known at the end of the block: of the host, None elsewhere than on Linux; of the GPU, None without."""
+
+    host: int | None = None
+    gpu: int | None = None
 
 
 @contextmanager
-def _make_results(trial: Trial) -> Iterator[Results]:
-    """Make a folder for one deconvolution, and remove it: workers do several of a volume at a time."""
-    with tempfile.TemporaryDirectory(dir=trial.scratch.folder, ignore_cleanup_errors=True) as folder:
-        yield Results(Path(folder))
+def watch_peak(engine: str) -> Iterator[Peak]:
+    """Measure how much memory this process has at most during the block, all that it holds already included.
+
+    The peak of the process that `itk` works in is added, and of `gpu` what CuPy has of the device. Where Linux does not
+    let this process forget earlier peaks, they count too.
+    """
+    peak = Peak()
+    pool: Any = import_module("cupy").get_default_memory_pool() if engine == "gpu" else None
+    if pool:
+        pool.free_all_blocks()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
+    yield peak
+    if sys.platform == "linux":
+        high_water_mark = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+        child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if engine == "itk" else 0
+        peak.host = 1024 * (int(high_water_mark[1]) + child) if high_water_mark else None
+    if pool:
+        peak.gpu = int(pool.total_bytes())

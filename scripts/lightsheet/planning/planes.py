@@ -1,14 +1,11 @@
 """What the pilot shows of a volume: the same two planes, through its brightest structure, of each result."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from lightsheet.deconvolution import find_brightest_region
-from lightsheet.system import write_whole
 
 SIDE = 160
 """Voxels along y and x of what is shown."""
@@ -44,10 +41,3 @@ def locate_planes(
         spans.append(slice(start, min(start + max(size, 1), total)))
     depth, rows, columns = spans
     return {"xy": (spot[0], rows, columns), "xz": (depth, spot[1], columns)}
-
-
-def keep_pictures(path: Path, pictures: Mapping[str, Any]) -> None:
-    """Write pictures as float32 into an NPZ file, which appears whole or not at all."""
-    arrays: dict[str, Any] = {name: np.asarray(picture, np.float32) for name, picture in pictures.items()}
-    with write_whole(path) as part:
-        np.savez(part, **arrays)
