@@ -80,25 +80,6 @@ def test_a_job_that_takes_too_much_memory_is_killed(slurm: Cluster, tmp_path: Pa
         assert "exceeded memory limit" in said
 
 
-def test_a_node_crashes_and_comes_back(slurm: Cluster, tmp_path: Path) -> None:
-    submitted = ("--nodelist=c2", "--output=out.txt", "--wrap=sleep 60")
-    lost = slurm.submit("--no-requeue", *submitted, cwd=tmp_path)
-    requeued = slurm.submit("--requeue", *submitted, cwd=tmp_path)
-    elsewhere = slurm.submit("--nodelist=c1", *submitted[1:], cwd=tmp_path)
-    jobs = (lost, requeued, elsewhere)
-    slurm.wait_until(lambda: all(len(slurm.pids_of(job)) > 1 for job in jobs), 20, "three jobs sleeping")
-    doomed = [pid for job in (lost, requeued) for pid in [*slurm.steps_of(job), *slurm.pids_of(job)]]
-    assert all(map(lives, doomed))
-    slurm.crash("c2")
-    assert not any(map(lives, doomed))
-    # slurmctld notices after SlurmdTimeout (10 s) and at its next look around.
-    assert slurm.wait_for_end(lost, 60).state == "NODE_FAIL"
-    assert slurm.job(elsewhere).state == "RUNNING"
-    slurm.revive("c2")
-    slurm.wait_until(lambda: slurm.job(requeued).state == "RUNNING", 20, "the requeued job running again")
-    assert slurm.job(requeued).restarts == 1
-
-
 def test_an_ordinary_user_submits(slurm: Cluster, as_user: User) -> None:
     ended = as_user.run("sbatch", "--parsable", "--wrap=id --user --name; pwd")
     assert ended.returncode == 0, ended.stderr
@@ -107,19 +88,6 @@ def test_an_ordinary_user_submits(slurm: Cluster, as_user: User) -> None:
     (written,) = as_user.folder.glob("slurm-*.out")
     assert written.read_text() == f"{as_user.name}\n{as_user.folder}\n"
     assert written.owner() == as_user.name
-
-
-def test_accounting_remembers_a_job(slurm: Cluster, slurm_with_accounting: Cluster, tmp_path: Path) -> None:
-    job = slurm_with_accounting.submit("--wrap=exit 3", cwd=tmp_path)
-    slurm_with_accounting.wait_for_end(job, 20)
-    sacct = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=State,ExitCode"]
-
-    def remembered() -> bool:
-        said = subprocess.run(sacct, capture_output=True, text=True, check=True).stdout
-        return said == "FAILED|3:0\n"
-
-    slurm_with_accounting.wait_until(remembered, 20, "the job's end in the accounting")
-    assert slurm.jobs() != slurm_with_accounting.jobs()
 
 
 KILLED_RUN = """

@@ -112,8 +112,6 @@ def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: Slurm
     failed = [path for path in project.done() if '"failed"' in path.read_text()]
     assert failed == [project.results / "records" / "result" / CHANNELS[0] / "t0002.json"]
     assert len(project.done()) == 6, "the others are finished"
-    project.offer()
-    project.finish(project.workers_from("cpu"))
 
 
 def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
@@ -121,7 +119,7 @@ def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
     shutil.rmtree(fresh.folder / "data")
     fresh.simulate(timepoints=1, shape=(64, 320, 320))
     fresh.configure(deconvolution={"iterations": 20})  # SLURM looks at the memory every few seconds
-    fresh.succeed()
+    fresh.succeed("consolidate")
     fresh.undisturbed = fresh.digests()
     fresh.forget()
     log = fresh.finish(fresh.workers_from("cpu", 1))
@@ -166,7 +164,6 @@ def test_a_stopped_run_leaves_no_worker(project: SlurmProject) -> None:
     os.kill(running.pid, signal.SIGTERM)
     project.assert_no_job_is_left(60)
     assert running.wait(60) != 0
-    project.finish(project.workers_from("cpu"))
 
 
 def test_workers_whose_coordinator_was_killed_leave_by_themselves(project: SlurmProject) -> None:
