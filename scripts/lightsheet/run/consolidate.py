@@ -36,25 +36,10 @@ Records = Mapping[VolumeKey, Record]
 
 
 def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
-    """Compare every record with every shard: size, digest, and the crc32c of each inner chunk.
+    """Compare every record with every shard: size, digest, and the crc32c of each inner chunk; return the records.
 
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    threads : int
-        How many shards are read at a time.
-
-    Returns
-    -------
-    dict
-        The record of every volume.
-
-    Raises
-    ------
-    InputError
-        Naming each volume that is not done, and each damaged shard; the record of a damaged volume is removed, so
-        that the next run does that volume again.
+    `threads` shards are read at a time. `InputError` names each volume that is not done, and each damaged shard; the
+    record of a damaged volume is removed, so that the next run does that volume again.
     """
     records = _read_all_records(run)
     suspects = [(key, shard) for key, record in records.items() for shard in record["shards"]]
@@ -65,13 +50,12 @@ def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
         nonlocal suspects
         progress, faults = Progress("check", len(suspects), "shard", PROGRESS_SECONDS), []
         with ThreadPoolExecutor(threads) as pool:
-            for (key, _), fault in zip(
-                suspects, pool.map(lambda check: _find_fault(run, *check), suspects), strict=True
-            ):
-                progress.step(str(key))
-                faults.append(fault)
-        suspects = [suspect for suspect, fault in zip(suspects, faults, strict=True) if fault]
-        return [fault for fault in faults if fault]
+            for suspect, fault in pool.map(lambda suspect: (suspect, _find_fault(run, *suspect)), suspects):
+                progress.step(str(suspect[0]))
+                if fault:
+                    faults.append((suspect, fault))
+        suspects = [suspect for suspect, _ in faults]
+        return [fault for _, fault in faults]
 
     if faults := wait_until_visible(find_faults, *folders):
         for key, _ in suspects:

@@ -15,47 +15,27 @@ from lightsheet.run.run import Run
 from lightsheet.sources import describe_stack
 from lightsheet.system import InputError
 
-RULES = ("ingest", "deconvolve", "consolidate")
-"""Whose jobs `snakemake plan` foresees."""
-
-COORDINATORS = ("deconvolve", "pilot")
-"""Rules whose work Dask workers do."""
-
-SLURM_CORES = 4
-"""Of a SLURM job that can use many; `--set-threads` says otherwise."""
+RULES = ("ingest", "deconvolve", "consolidate")  # whose jobs `snakemake plan` foresees
+COORDINATORS = ("deconvolve", "pilot")  # rules whose work Dask workers do
+SLURM_CORES = 4  # of a SLURM job that can use many; `--set-threads` says otherwise
 
 MB = 10**6
 PROCESS_MB = 300
 COORDINATOR_MB = 1000
-LEAST_MB = 500
-"""Snakemake's own step in a SLURM job takes a quarter of it."""
+LEAST_MB = 500  # Snakemake's own step in a SLURM job takes a quarter of it
 
 DAY_MINUTES = 24 * 60
-
-SLOW_DISK = 50 * MB
-"""Bytes a second that a busy shared file system still gives."""
+SLOW_DISK = 50 * MB  # bytes a second that a busy shared file system still gives
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a run.
-
-    Parameters
-    ----------
-    run : Run
-        The plan.
-    dask_cluster : str
-        Where the workers of `deconvolve` are: `local`, or a section of jobqueue.yaml.
-    dask_workers : int
-        How many each of its jobs has.
-    cores : int
-        That one job may use.
-    """
+    """The jobs of a run."""
 
     run: Run
-    dask_cluster: str
-    dask_workers: int
-    cores: int
+    dask_cluster: str  # where the workers of `deconvolve` are: `local`, or a section of jobqueue.yaml
+    dask_workers: int  # how many each of its jobs has
+    cores: int  # that one job may use
 
     def choose_threads(self, rule: str) -> int:
         """Return the cores of a job."""

@@ -18,24 +18,10 @@ from lightsheet.system import InputError, read_json, stat_file
 
 
 def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
-    """Check the configuration, list the folder, and look at one volume.
+    """Check the user's configuration, list the folder, and look at one volume.
 
-    Parameters
-    ----------
-    settings : mapping
-        The user's configuration.
-    in_job : bool
-        Whether this is a job of a run, which must see the files that the run began with: others may have arrived.
-
-    Returns
-    -------
-    Run
-        The plan.
-
-    Raises
-    ------
-    InputError
-        For everything that a user can set right before work starts.
+    A job of a run (`in_job`) must see the files that the run began with: others may have arrived. `InputError` says
+    everything that a user can set right before work starts.
     """
     config = check_config(settings)
     section = config["input"]
@@ -52,7 +38,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     )
     if in_job:
         acquisition = replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"])))
-    sizes = _read_sizes(acquisition)
+    paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
+    sizes = {path: stat_file(path).st_size for path in paths}
     tile = _find_typical_tile(acquisition, sizes)
     metadata = read_metadata(tile.pieces[0].path)
     acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
@@ -75,14 +62,8 @@ def _refuse_braces(run: Run) -> None:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
-def _read_sizes(acquisition: Acquisition) -> dict[Path, int]:
-    """Return the size of each file in bytes."""
-    paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
-    return {path: stat_file(path).st_size for path in paths}
-
-
 def _find_typical_tile(acquisition: Acquisition, sizes: Mapping[Path, int]) -> Tile:
-    """Return a tile of the most common size, so that one file of another size is not taken for the rule."""
+    """Return a tile of the most common size in bytes, so that one file of another size is not taken for the rule."""
     tiles = [tile for volume in acquisition.volumes for tile in volume.tiles]
     totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]

@@ -76,13 +76,7 @@ def _is_published(run: Run) -> bool:
 
 
 def summarise_run(run: Run) -> str:
-    """Say in one line what a run will make, and refuse it if the disk cannot hold that.
-
-    Raises
-    ------
-    InputError
-        If the output folder cannot be written, or its disk is too small for what is still to be made.
-    """
+    """Say in one line what a run will make; refuse it if its folder cannot be written, or its disk cannot hold it."""
     needed = sum(run.layouts[key.kind].count_volume_bytes() for key in run.list_keys() if not is_stored(run, key))
     _check_disk(run.results.folder, needed)
     z, y, x = run.shape

@@ -17,24 +17,12 @@ KINDS = ("raw", "result")
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the workflow.
+    """One run of the workflow."""
 
-    Parameters
-    ----------
-    config : dict
-        Checked, defaults filled in.
-    acquisition : Acquisition
-        The files of the folder by volume.
-    shape : tuple of int
-        (z, y, x) of a volume, its tiles assembled.
-    dtype : str
-        Of the raw volumes.
-    """
-
-    config: Mapping[str, Any]
-    acquisition: Acquisition
-    shape: tuple[int, int, int]
-    dtype: str
+    config: Mapping[str, Any]  # checked, defaults filled in
+    acquisition: Acquisition  # the files of the folder by volume
+    shape: tuple[int, int, int]  # (z, y, x) of a volume, its tiles assembled
+    dtype: str  # of the raw volumes
 
     @cached_property
     def results(self) -> Results:
