@@ -25,13 +25,10 @@ from lightsheet.cluster import JOBQUEUE, cancel_jobs, label_jobs
 from lightsheet.run import Jobs
 from lightsheet.workflow.slurm_plugin import prepare_plugin
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a run as Ctrl-C does."""
-
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # they end a run as Ctrl-C does
 SWEEP_SECONDS = 2.0
 LEAVE_SECONDS = 30.0
-GRACE_SECONDS = 5.0
-"""Ctrl-C in a terminal reaches jobs on this machine too; those that live on after this time are terminated."""
+GRACE_SECONDS = 5.0  # Ctrl-C in a terminal reaches jobs on this machine too; later than that they are terminated
 
 SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
 """Part of the command line of each job that Snakemake runs on this machine."""

@@ -66,14 +66,10 @@ def _describe(attempts: list[_Attempt]) -> str | None:
     logs = last.end["log"].removesuffix(" (check log file(s) for error details)").split(", ")
     job = explain_end(SlurmJob(end[1], "", end[2], "", ""), Path(logs[-1]))
     times = f", tried {len(attempts)} times" if len(attempts) > 1 else ""
-    sentence = f"{subject}{times}: SLURM {job.words}{_quote_last_error(Path(logs[0]))}; see {' and '.join(logs)}"
+    errors = ERROR.findall(Path(logs[0]).read_text(errors="replace")) if Path(logs[0]).exists() else []
+    quote = f"; its log says: {errors[-1]}" if errors else ""
+    sentence = f"{subject}{times}: SLURM {job.words}{quote}; see {' and '.join(logs)}"
     resource = REMEDIES.get(job.state)
     if resource and (amount := re.search(rf"\b{resource}=(\d+)", last.start["resources"])):
         sentence += f"; to give it more: --set-resources {last.rule}:{resource}={2 * int(amount[1])}"
     return sentence
-
-
-def _quote_last_error(log: Path) -> str:
-    """Quote the last error of a job's own log, if it had time to write one."""
-    errors = ERROR.findall(log.read_text(errors="replace")) if log.exists() else []
-    return f"; its log says: {errors[-1]}" if errors else ""

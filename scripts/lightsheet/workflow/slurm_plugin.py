@@ -10,8 +10,7 @@ from typing import Any
 from lightsheet.cluster import NoAnswerError, SlurmJob, list_jobs, recall_job
 
 CHECK_SECONDS = 0.5
-DOUBTS = 3
-"""How often in a row a job must be over before the plugin is believed to have missed it."""
+DOUBTS = 3  # how often in a row a job must be over before the plugin is believed to have missed it
 
 
 def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
