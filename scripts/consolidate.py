@@ -11,12 +11,12 @@ if __name__ == "__main__":
     with log_job(snakemake.log[0]):
         run = snakemake.params.run
         remove_unfinished(run.results)
-        done = check_shards(run, snakemake.threads)
-        publish_stores(run, done)
+        records = check_shards(run, snakemake.threads)
+        publish_stores(run, records)
         started = min(
             datetime.fromisoformat(record["finished"]) - timedelta(seconds=sum(record["seconds"].values()))
-            for record in done.values()
+            for record in records.values()
         )
         repository = Path(snakemake.scriptdir).parent
-        write_crate(run, done, repository=repository, started=started, ended=datetime.now(UTC))
-        write_manifest(done, Path(snakemake.output[0]))
+        write_crate(run, records, repository=repository, started=started, ended=datetime.now(UTC))
+        write_manifest(records, Path(snakemake.output[0]))

@@ -8,7 +8,7 @@ from lightsheet.system import log_job, write_json
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
-        done = deconvolve_block(
+        manifest = deconvolve_block(
             snakemake.params.results,
             snakemake.params.channels,
             snakemake.params.timepoints,
@@ -23,4 +23,4 @@ if __name__ == "__main__":
             ),
             snakemake.resources.attempt,
         )
-        write_json(Path(snakemake.output[0]), done)
+        write_json(Path(snakemake.output[0]), manifest)

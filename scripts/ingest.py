@@ -7,11 +7,11 @@ from lightsheet.system import log_job, write_json
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
-        done = ingest_block(
+        manifest = ingest_block(
             snakemake.params.results,
             snakemake.wildcards.channel,
             snakemake.params.tiles,
             snakemake.params.layout,
             snakemake.threads,
         )
-        write_json(Path(snakemake.output[0]), done)
+        write_json(Path(snakemake.output[0]), manifest)

@@ -8,7 +8,7 @@ import pytest
 
 from lightsheet import cli
 from lightsheet.deconvolution import ENGINES
-from lightsheet.viewing import FORMATS
+from lightsheet.viewing.export import FORMATS
 
 COMMANDS = ("view", "export", "compare", "repeat", "verify", "simulate", "plan")
 

@@ -30,8 +30,9 @@ def test_timepoints_of_unknown_time_stand_between_the_others(
 def test_a_finished_run_tells_where_it_came_from(tmp_path: Path) -> None:
     results = make(tmp_path, 1)
     origin = finished_run.read_origin(results)
-    assert (origin.commit, origin.versions, origin.timepoints_per_job) == (COMMIT, {"python": "3.11.2"}, 2)
-    assert origin.started < origin.ended
+    graph = origin.graph
+    assert (graph.commit, graph.versions, origin.timepoints_per_job) == (COMMIT, {"python": "3.11.2"}, 2)
+    assert graph.times[0] < graph.times[1]
     assert finished_run.read_wavelengths(results) == {name: str(w or "") for name, w in CHANNELS.items()}
 
 

@@ -1,5 +1,5 @@
 from .axes import choose_axis as choose_axis, choose_value_ticks as choose_value_ticks, cut_segments as cut_segments
-from .export import FORMATS as FORMATS, export_volumes as export_volumes
+from .export import export_volumes as export_volumes
 from .page import write_page as write_page
 from .pictures import EVEN_PICTURES as EVEN_PICTURES, LONG_SIDE as LONG_SIDE, choose_scale_bar as choose_scale_bar
 from .report import OUTLIER_PICTURES as OUTLIER_PICTURES, write_report as write_report

@@ -53,10 +53,8 @@ def choose_axis(
     low, high = min(low, middle - reach * abs(middle)), max(high, middle + reach * abs(middle))
     low = min(low, 0.0) if from_zero else low
     span = (high - low) or abs(high) or 1.0
-    low, high = (
-        min([low, *(max(value, low - OUTLIER_REACH * span) for value in outliers)]),
-        max([high, *(min(value, high + OUTLIER_REACH * span) for value in outliers)]),
-    )
+    clipped = [min(max(value, low - OUTLIER_REACH * span), high + OUTLIER_REACH * span) for value in outliers]
+    low, high = min([low, *clipped]), max([high, *clipped])
     margin = 0.08 * ((high - low) or span)
     return Axis(low if from_zero else low - margin, high + margin)
 

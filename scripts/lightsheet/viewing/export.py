@@ -29,7 +29,11 @@ def export_volumes(
 
     InputError if the run is not finished, has no such channel or timepoint, or something of the same name exists.
     """
-    image = _choose_channels(read_image(find_finished(folder), kind), channels)
+    image = read_image(find_finished(folder), kind)
+    known = {channel.name: channel for channel in image.channels}
+    if unknown := [name for name in channels or () if name not in known]:
+        raise InputError(f"--channels: there is no channel {', '.join(unknown)}; the run has {', '.join(known)}")
+    image = replace(image, channels=tuple(known[name] for name in dict.fromkeys(channels or known)))
     numbers = parse_timepoints(timepoints, len(image.timepoints)) if timepoints else image.timepoints
     recorded = _leave_out_holes(image, numbers)
     name = image.name if kind == "result" else f"{image.name}_raw"
@@ -49,13 +53,6 @@ def export_volumes(
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error})") from error
     return list(copies)
-
-
-def _choose_channels(image: PublishedImage, names: Sequence[str] | None) -> PublishedImage:
-    known = {channel.name: channel for channel in image.channels}
-    if unknown := [name for name in names or () if name not in known]:
-        raise InputError(f"--channels: there is no channel {', '.join(unknown)}; the run has {', '.join(known)}")
-    return replace(image, channels=tuple(known[name] for name in dict.fromkeys(names or known)))
 
 
 def parse_timepoints(text: str, count: int) -> list[int]:

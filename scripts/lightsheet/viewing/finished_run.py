@@ -83,10 +83,7 @@ def read_wavelengths(results: Results) -> dict[str, str]:
 class Origin(NamedTuple):
     """Where the result came from; what is not known is empty."""
 
-    commit: str  # of the workflow
-    versions: dict[str, str]  # of the software, by its name
-    started: str  # ISO 8601
-    ended: str
+    graph: Graph  # commit, times and software
     config: str  # the configuration, defaults filled in, as YAML
     timepoints_per_job: int | None  # as configured
 
@@ -100,4 +97,4 @@ def read_origin(results: Results) -> Origin:
     path = results.folder / CONFIG_FILE
     config = path.read_text(encoding="utf-8") if path.exists() else ""
     per_job = ((yaml.safe_load(config) or {}).get("deconvolution") or {}).get("timepoints_per_job")
-    return Origin(graph.commit, graph.versions, *graph.times, config, per_job)
+    return Origin(graph, config, per_job)

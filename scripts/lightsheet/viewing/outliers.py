@@ -101,19 +101,16 @@ def find_outliers(
 
 def describe_outlier_rule() -> str:
     """Say which values are called outliers."""
+    floors = []
+    for measure in MEASURES:
+        absolute = f" and {format_measure(measure.absolute_floor, measure.unit)}" if measure.absolute_floor else ""
+        floors.append(f"{measure.title.lower()} {100 * measure.relative_floor:g} % of the median{absolute}")
     return (
         f"A volume is marked where a value lies more than {SIGMAS} robust standard deviations (1.4826 × the median "
         f"absolute deviation) from the median of its channel – for bleaching, from a line through the {NEIGHBOURS} "
         "timepoints around it – and also further than a floor, below which nothing is unusual: "
-        + "; ".join(_describe_floor(measure) for measure in MEASURES)
-        + f". Of resolution the raw curve is judged; fewer than {FEWEST_VALUES} values are not."
+        f"{'; '.join(floors)}. Of resolution the raw curve is judged; fewer than {FEWEST_VALUES} values are not."
     ).replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _describe_floor(measure: Measure) -> str:
-    parts = [f"{100 * measure.relative_floor:g} % of the median"] if measure.relative_floor else []
-    parts += [format_measure(measure.absolute_floor, measure.unit)] if measure.absolute_floor else []
-    return f"{measure.title.lower()} {' and '.join(parts)}"
 
 
 def choose_strongest(trends: Sequence[Trend], count: int) -> list[int]:
