@@ -70,15 +70,8 @@ def measure_halo(psf: np.ndarray[Any, Any]) -> Shape:
 def cut_blocks(shape: Shape, block: Shape, halo: Shape) -> Iterator[Block]:
     """Cut a volume into blocks, in C order, whose cores cover it once.
 
-    All regions are of one shape, so that FFTs and the OTF need be prepared once: where a block needs less, its halo is
-    wider.
-
-    Parameters
-    ----------
-    shape, block : tuple of int
-        (z, y, x) of the volume and of a block without halo; the last block along an axis may be smaller.
-    halo : tuple of int
-        Along (z, y, x): `measure_halo`.
+    `block` is without the halo (`measure_halo`); the last one along an axis may be smaller. All regions are of one
+    shape, so that FFTs and the OTF need be prepared once: where a block needs less, its halo is wider.
     """
     for parts in product(*(_cut_axis(*axis) for axis in zip(shape, block, halo, strict=True))):
         core, region, inner = zip(*parts, strict=True)
@@ -102,18 +95,10 @@ def assemble_blocks(
     shape: Shape,
     allocate: Callable[[Shape, Any], Array] = np.empty,
 ) -> Array:
-    """Put the result of a volume, (z, y, x) float32, together from its blocks.
+    """Put the result of a volume of this shape, (z, y, x) float32, together from its blocks.
 
-    Parameters
-    ----------
-    function : callable
-        Takes a block's `region` and returns its result, of the region's shape. That of a single block is not copied.
-    blocks : sequence of Block
-        What `cut_blocks` yields.
-    shape : tuple of int
-        (z, y, x) of the volume.
-    allocate : callable
-        Makes the array for the result.
+    `function` takes a block's `region` and returns its result, of the region's shape. That of a single block is not
+    copied; `allocate` makes the array for several.
     """
     if len(blocks) == 1:
         return function(blocks[0].region)
@@ -130,16 +115,8 @@ def choose_block_shape(
 ) -> Shape:
     """Choose the shape (z, y, x), without halo, of blocks that fit into memory and take the least work.
 
-    Those are few, and of sizes quick to transform; one of the volume's shape if that fits.
-
-    Parameters
-    ----------
-    shape, psf, halo : tuple of int
-        (z, y, x) of the volume, of the PSF and of the halo.
-    limits : sequence of MemoryLimit
-        What a block must fit into. InputError if the smallest block does not.
-    chunk : tuple of int
-        Blocks are whole multiples of it, so that each is made of whole chunks of a store.
+    Those are few, and of sizes quick to transform; one of the volume's shape if that fits. They are whole multiples of
+    `chunk`, so that each is made of whole chunks of a store. InputError if the smallest does not fit.
     """
     if all(limit.allows(shape) for limit in limits):
         return shape
@@ -147,10 +124,19 @@ def choose_block_shape(
     fitting = [
         cuts for cuts in product(*axes) if all(limit.allows(tuple(cut.region for cut in cuts)) for limit in limits)
     ]
-    if not fitting:
-        raise InputError(_explain_shortage(shape, tuple(min(cut.region for cut in cuts) for cuts in axes), limits))
-    best = min(fitting, key=lambda cuts: prod(cut.work for cut in cuts))
-    return tuple(cut.size for cut in best)
+    if fitting:
+        best = min(fitting, key=lambda cuts: prod(cut.work for cut in cuts))
+        return tuple(cut.size for cut in best)
+    smallest = tuple(min(cut.region for cut in cuts) for cuts in axes)
+    shortages = "; ".join(
+        f"{limit.name} has {limit.budget / 1e9:.2f} GB where that needs {limit.needs(smallest) / 1e9:.2f} GB"
+        for limit in limits
+        if not limit.allows(smallest)
+    )
+    raise InputError(
+        f"a volume of {shape} voxels does not fit into memory even in blocks, the smallest of which is {smallest} with "
+        f"its halo: {shortages}; give it more memory, or crop the PSF"
+    )
 
 
 class _AxisCut(NamedTuple):
@@ -172,16 +158,3 @@ def _list_axis_cuts(size: int, psf: int, halo: int, chunk: int) -> list[_AxisCut
         (transformed,) = round_up_shape([region + psf - 1])
         cuts.append(_AxisCut(step, region, len(parts) * transformed))
     return cuts
-
-
-def _explain_shortage(shape: Shape, smallest: Shape, limits: Sequence[MemoryLimit]) -> str:
-    """Say what the smallest block needs and what there is."""
-    shortages = "; ".join(
-        f"{limit.name} has {limit.budget / 1e9:.2f} GB where that needs {limit.needs(smallest) / 1e9:.2f} GB"
-        for limit in limits
-        if not limit.allows(smallest)
-    )
-    return (
-        f"a volume of {shape} voxels does not fit into memory even in blocks, the smallest of which is {smallest} with "
-        f"its halo: {shortages}; give it more memory, or crop the PSF"
-    )
