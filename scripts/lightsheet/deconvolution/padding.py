@@ -48,10 +48,6 @@ class Weights(NamedTuple):
     table: Array
     indices: tuple[Array, Array, Array]
 
-    def spread_along_x(self) -> "Weights":
-        """Make the table as long as the cyclic array along x, so that a row of that needs one row of the table."""
-        return self._replace(table=self.table.take(self.indices[2], axis=2))
-
 
 def make_trimmed_frame(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
     """Return the PSF (z, y, x), without its dark faces if "extended", and the frame of an image of this shape."""

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as version_of
 from math import prod
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -55,8 +54,12 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
     image = image.astype(np.float32, copy=False)
     psf, frame = make_trimmed_frame(image.shape, psf, method.boundary)
     threads = max(1, min(threads or count_cores(), prod(frame.shape) // VOXELS_OF_A_THREAD))
-    with ThreadPoolExecutor(threads) as pool:
-        sweep = partial(_call_in_threads, pool, threads)
+    ignore_overflow = partial(np.seterr, over="ignore", invalid="ignore")  # `richardson_lucy` looks at the result
+    with ThreadPoolExecutor(threads, initializer=ignore_overflow) as pool:
+
+        def sweep(function: Callable[[int], Any], count: int) -> list[Any]:
+            return list(pool.map(function, range(count)))
+
         state = _prepare(image, psf, frame, method, sweep)
         progress = Progress("iteration", method.iterations, "iteration", PROGRESS_SECONDS)
         for iteration in range(1, method.iterations + 1):
@@ -76,6 +79,10 @@ def _prepare(image: Array, psf: Array, frame: Frame, method: Method, sweep: Swee
     """Allocate, transform the PSF, and make the first estimate."""
     extended, flat = method.boundary == "extended", method.start == "flat"
     otf, spectrum = fft.transform_psf(psf, frame.shape, sweep)
+    weights = None
+    if extended:
+        weights = compute_weights(psf, frame)
+        weights = weights._replace(table=weights.table.take(weights.indices[2], axis=2))
     brightest = float(image.max())
     state = _State(
         measured=image if extended else replicate_edge(image, frame, np),
@@ -83,7 +90,7 @@ def _prepare(image: Array, psf: Array, frame: Frame, method: Method, sweep: Swee
         estimate=np.full(frame.shape, brightest, np.float32) if flat else replicate_edge(image, frame, np),
         spectrum=spectrum,
         otf=otf,
-        weights=compute_weights(psf, frame).spread_along_x() if extended else None,
+        weights=weights,
         previous=np.zeros(frame.shape, np.float32) if method.acceleration != "none" else None,
         change=np.zeros(frame.shape, np.float32) if method.acceleration == "biggs" else None,
     )
@@ -181,22 +188,3 @@ def _correct_and_predict(state: _State, alpha: float, plane: int) -> None:
     """Sweep D of one plane, where `alpha` is known beforehand."""
     _correct(state, plane)
     _predict(state, alpha, plane)
-
-
-def _call_in_threads(pool: ThreadPoolExecutor, threads: int, function: Callable[[int], Any], count: int) -> list[Any]:
-    """Call `function` for 0 to `count` - 1, each thread taking the next; return what it returned, in order."""
-    results: list[Any] = [None] * count
-    indices, lock = iter(range(count)), Lock()
-
-    def work() -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # `richardson_lucy` looks at the result
-            while True:
-                with lock:
-                    index = next(indices, None)
-                if index is None:
-                    return
-                results[index] = function(index)
-
-    for future in [pool.submit(work) for _ in range(threads)]:
-        future.result()
-    return results
