@@ -73,7 +73,7 @@ def _build_graph(function: Function, image: Array, psf: Array, leading: int) -> 
     image, psf = (array if is_dask(array) else da.from_array(array, chunks=-1) for array in (image, psf))
     psf = psf.rechunk(dict.fromkeys(range(-AXES, 0), -1))
     halos = _measure_halos(image, psf)
-    image = da.overlap.overlap(image, halos, boundary="none")
+    image = da.overlap.overlap(image, {image.ndim + axis: halo for axis, halo in halos.items()}, boundary="none")
     labels = tuple(range(leading + AXES))
     psf_labels = tuple(range(len(labels), len(labels) + AXES))  # the PSF's (z, y, x) are not those of the image
     result = da.blockwise(
@@ -87,17 +87,14 @@ def _build_graph(function: Function, image: Array, psf: Array, leading: int) -> 
         meta=da.utils.meta_from_array(image._meta, leading + AXES, np.float32),
         concatenate=True,
     )
-    return da.overlap.trim_internal(
-        result, {axis + leading + AXES - image.ndim: n for axis, n in halos.items()}, "none"
-    )
+    return da.overlap.trim_internal(result, {result.ndim + axis: halo for axis, halo in halos.items()}, "none")
 
 
 def _measure_halos(image: Array, psf: Array) -> dict[int, int]:
-    """Return the halo for each axis of the image: none where it has one chunk."""
-    halos = dict.fromkeys(range(image.ndim), 0)
-    split = [axis for axis in range(image.ndim - AXES, image.ndim) if image.numblocks[axis] > 1]
-    if split:
-        psfs = np.asarray(psf).reshape(-1, *psf.shape[-AXES:])
-        widest = np.max([measure_halo(volume) for volume in psfs], axis=0).tolist()
-        halos |= {axis: widest[axis - image.ndim] for axis in split}
-    return halos
+    """Return the halo for each axis, from -3 to -1, along which the image has several chunks."""
+    split = [axis for axis in range(-AXES, 0) if image.numblocks[axis] > 1]
+    if not split:
+        return {}
+    psfs = np.asarray(psf).reshape(-1, *psf.shape[-AXES:])
+    widest = np.max([measure_halo(volume) for volume in psfs], axis=0).tolist()
+    return {axis: widest[axis] for axis in split}

@@ -150,16 +150,13 @@ def make_divider(image: Array, setup: Setup, backend: Backend) -> Callable[[Arra
 def _make_predictor(prediction: Array, acceleration: str, backend: Backend) -> Callable[[Array, int], None]:
     """Return the function that makes of x, and the iteration that made it, the next prediction, in both its arrays."""
     xp = backend.xp
-    if acceleration == "none":
-
-        def copy(new: Array, iteration: int) -> None:  # noqa: ARG001 (predictors share one signature)
-            prediction[...] = new
-
-        return copy
-    previous = xp.zeros_like(prediction)
+    previous = xp.zeros_like(prediction) if acceleration != "none" else None
     last_change = xp.zeros_like(prediction) if acceleration == "biggs" else None
 
     def predict(new: Array, iteration: int) -> None:
+        if previous is None:
+            prediction[...] = new
+            return
         alpha = compute_heavy_ball(iteration)
         if last_change is not None:
             xp.subtract(new, prediction, out=prediction)  # this iteration's change; the prediction is no more needed
