@@ -69,7 +69,7 @@ def test_the_brightest_part_decides(monkeypatch):
     image = np.zeros((5, 3, 10))
     image[4, 1, 9] = 2
     image[0] = 0.5
-    part = auto_iterations.find_brightest_part(image)
+    part = image[auto_iterations.find_brightest_region(image)]
     assert part.shape == (2, 3, 4)
     assert part[1, 1, 3] == 2
 

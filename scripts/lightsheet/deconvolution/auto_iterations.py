@@ -47,7 +47,7 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
     """
     if (method.boundary, method.start) != ("extended", "flat"):
         raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
-    part = backend.xp.asarray(find_brightest_part(image), np.float32)
+    part = backend.xp.asarray(image[find_brightest_region(image)], np.float32)
     if part.max() == 0:
         return 1
     setup = fourier.prepare(part.shape, psf, method, backend)
@@ -69,11 +69,6 @@ def find_brightest_region(image: Array) -> tuple[slice, ...]:
     starts = [{*range(0, n - size, size), n - size} for n, size in zip(image.shape, shape, strict=True)]
     regions = (tuple(map(slice, low, np.add(low, shape))) for low in product(*starts))
     return max(regions, key=lambda region: float(np.square(image[region], dtype=np.float32).sum()))
-
-
-def find_brightest_part(image: Array) -> Array:
-    """Return the image (z, y, x) in `find_brightest_region`, as a view."""
-    return image[find_brightest_region(image)]
 
 
 def _make_holdout_divider(

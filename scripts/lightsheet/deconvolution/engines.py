@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
-from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_part
+from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
 from lightsheet.deconvolution.backend import make_numpy_backend
 from lightsheet.deconvolution.method import Method, check_choice, check_method
 from lightsheet.system import InputError
@@ -113,7 +113,7 @@ def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", thre
 
     Arguments are those of `richardson_lucy`, image and PSF (z, y, x); only the image's brightest part is looked at.
     """
-    part = np.maximum(to_host(find_brightest_part(image)), 0)
+    part = np.maximum(to_host(image[find_brightest_region(image)]), 0)
     method = Method(1, acceleration=acceleration)
     return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads))
 

@@ -21,7 +21,7 @@ import numpy as np
 import tifffile
 import zarr
 
-from lightsheet.deconvolution import find_brightest_part, resolve_iterations, try_engine
+from lightsheet.deconvolution import find_brightest_region, resolve_iterations, try_engine
 from lightsheet.planning.planes import find_spot, locate_planes
 from lightsheet.processing import (
     deconvolve_volume,
@@ -122,7 +122,7 @@ def find_suggestion(
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)
-    part = subtract_background(find_brightest_part(raw), background)
+    part = subtract_background(raw[find_brightest_region(raw)], background)
     try:
         iterations = resolve_iterations(part, psf, acceleration=settings["acceleration"], threads=threads)
     except InputError as error:

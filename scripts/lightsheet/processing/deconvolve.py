@@ -15,7 +15,7 @@ from lightsheet.deconvolution import (
     assemble_blocks,
     cut_blocks,
     describe_engine,
-    find_brightest_part,
+    find_brightest_region,
     measure_halo,
     resolve_iterations,
     richardson_lucy,
@@ -140,7 +140,7 @@ def restore_volume(
         background = estimate_background(raw)
     method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
     if method["iterations"] == "auto":  # once for all blocks
-        part = subtract_background(find_brightest_part(raw), background)
+        part = subtract_background(raw[find_brightest_region(raw)], background)
         method["iterations"] = resolve_iterations(part, psf, acceleration=method["acceleration"], threads=threads)
 
     def deconvolve_region(region: tuple[slice, ...]) -> np.ndarray:
