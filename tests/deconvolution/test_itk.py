@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from lightsheet.deconvolution import backend, fourier
 from lightsheet.deconvolution.engines import richardson_lucy
+from lightsheet.deconvolution.method import Method
 from tests.support.engines import relative_l2
 from tests.support.reference_data import DATA
 
@@ -51,7 +53,7 @@ def test_bars():
         pytest.param((23, 37, 41), (9, 9, 9), 0.9, 1, 30, id="darker than ITK's threshold in places"),
     ],
 )
-def test_cpu_agrees_with_itk(shape, psf_shape, zeros, brightest, iterations):
+def test_cpu_and_the_code_of_gpu_agree_with_itk(shape, psf_shape, zeros, brightest, iterations):
     random = np.random.default_rng(0)
     image = random.random(shape) ** 8 * brightest
     image[random.random(shape) < zeros] = 0
@@ -60,6 +62,10 @@ def test_cpu_agrees_with_itk(shape, psf_shape, zeros, brightest, iterations):
     # Neither is in C order: ITK would read such arrays wrongly.
     cpu, itk = both(np.asfortranarray(image), psf[::-1, ::-1], iterations, threads=1)
     assert relative_l2(cpu, itk) < 1e-5
+    normalised = (psf[::-1, ::-1] / psf.sum()).astype(np.float32)
+    method = Method(iterations, "replicate", "image")
+    gpu = fourier.deconvolve(image, normalised, method, backend.make_numpy_backend(1))
+    assert relative_l2(gpu, itk) < 1e-5
 
 
 ENDLESS = {"iterations": 10**6, "engine": "itk", "boundary": "replicate"}
