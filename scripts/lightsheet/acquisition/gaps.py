@@ -4,9 +4,9 @@ Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from itertools import chain, pairwise, product
-from math import prod
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, product
+from math import inf, prod
 from pathlib import Path
 
 from lightsheet.acquisition.time_axis import SourceFile, VolumeFiles
@@ -20,36 +20,26 @@ def list_sites(files: Iterable[SourceFile]) -> list[list[int]]:
     return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
 
 
-def find_unfinished(volumes: VolumeFiles, young: Collection[str], previous: Collection[str] = ()) -> set[str]:
+def find_unfinished(volumes: VolumeFiles, young: set[str], previous: frozenset[str]) -> set[str]:
     """Find the names of the files of all timepoints from the first on that has a young, maybe unfinished file.
 
     Timepoints directly before that lack a channel, a tile or a piece wait too. But a young file in a hole of an earlier
     run, which had read the files `previous`, makes only its own volume wait.
     """
-    holes = _find_filled_holes(volumes, young, previous)
-    waiting = {file.name for sites in holes.values() for file in sites.values()}
+    names = {key: {file.name for file in sites.values()} for key, sites in volumes.items()}
+    last = max((number for (number, _), files in names.items() if files & previous), default=-inf)
+    holes = {key for key, files in names.items() if key[0] < last and files & young}
     volumes = {key: sites for key, sites in volumes.items() if key not in holes}
-    files: dict[int, list[SourceFile]] = defaultdict(list)
-    for (number, _), sites in volumes.items():
-        files[number] += sites.values()
-    whole = len({channel for _, channel in volumes}) * prod(map(len, list_sites(chain.from_iterable(files.values()))))
-    numbers = sorted(files)
-    unsettled = [number for number in numbers if any(file.name in young for file in files[number])]
-    end = numbers.index(unsettled[0]) if unsettled else len(numbers)
-    while end and len(files[numbers[end - 1]]) < whole:
+    timepoints: dict[int, set[str]] = defaultdict(set)
+    for number, channel in volumes:
+        timepoints[number] |= names[number, channel]
+    sites = list_sites(file for files in volumes.values() for file in files.values())
+    whole = len({channel for _, channel in volumes}) * prod(map(len, sites))
+    numbers = sorted(timepoints)
+    end = next((i for i, number in enumerate(numbers) if timepoints[number] & young), len(numbers))
+    while end and len(timepoints[numbers[end - 1]]) < whole:
         end -= 1
-    return waiting | {file.name for number in numbers[end:] for file in files[number]}
-
-
-def _find_filled_holes(volumes: VolumeFiles, young: Collection[str], previous: Collection[str]) -> VolumeFiles:
-    """Find the volumes with young files that were holes before the last timepoint of an earlier run."""
-    numbers = [n for (n, _), sites in volumes.items() if any(file.name in previous for file in sites.values())]
-    last = max(numbers, default=None)
-    return {
-        (number, channel): sites
-        for (number, channel), sites in volumes.items()
-        if last is not None and number < last and any(file.name in young for file in sites.values())
-    }
+    return set().union(*(names[key] for key in holes), *(timepoints[number] for number in numbers[end:]))
 
 
 def check_missing_timepoints(

@@ -18,17 +18,9 @@ from lightsheet.system import InputError
 def open(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = ()) -> da.Array:
     """See an acquisition as one lazy array; a file is read only when its part of it is computed.
 
-    `folder`, `pattern` and `ignore` are those of `discover`.
-
-    Returns
-    -------
-    dask.array.Array
-        (c, t, z, y, x), one chunk a tile, tiles edge to edge; the first tile's dtype.
-
-    Raises
-    ------
-    InputError
-        As `discover` and `unfold_hyperstack`; upon computing, if a tile's shape or dtype is not the first one's.
+    `folder`, `pattern` and `ignore` are those of `discover`. The array is (c, t, z, y, x) of the first tile's dtype,
+    one chunk a tile, tiles edge to edge. `InputError` as `discover` and `unfold_hyperstack`; upon computing, if a
+    tile's shape or dtype is not the first one's.
     """
     acquisition = unfold_hyperstack(discover(folder, pattern, ignore))
     with open_stack(acquisition.volumes[0].tiles[0].pieces) as stack:
@@ -47,6 +39,6 @@ def open(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = (
 def _read_block(pieces: Sequence[Piece], shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     with open_stack(pieces) as stack:
         if stack.shape != shape or stack.dtype != dtype:
-            first = f"the first tile of the acquisition {shape} {dtype}"
-            raise InputError(f"{pieces[0].path}: is {stack.shape} {stack.dtype}, {first}")
+            tile = f"{pieces[0].path}: is {stack.shape} {stack.dtype}"
+            raise InputError(f"{tile}, the first tile of the acquisition {shape} {dtype}")
         return stack[:, :][None, None]

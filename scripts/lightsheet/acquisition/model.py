@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.seconds import find_interval
-from lightsheet.acquisition.settling import remark_on_waiting
+from lightsheet.acquisition.settling import count_reasons
 
 Position = tuple[int, int, int]
 
@@ -85,4 +85,7 @@ class Acquisition:
     @property
     def waiting_remark(self) -> str | None:
         """A sentence on what is left for the next run; None if nothing is."""
-        return remark_on_waiting(self.waiting_files) if self.waiting_files else None
+        if not self.waiting_files:
+            return None
+        count = "1 file is" if len(self.waiting_files) == 1 else f"{len(self.waiting_files)} files are"
+        return f"{count} left for the next run: {count_reasons(why for _, why in self.waiting_files)}."

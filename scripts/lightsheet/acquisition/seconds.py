@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from lightsheet.acquisition.time_axis import CLOCKS, VolumeFiles
 
-_IRREGULAR = 0.05  # of the median interval
-
 
 class Times(NamedTuple):
     """Seconds since the first timepoint whose time is known, None where unknown or where no clock is of use.
@@ -27,8 +25,8 @@ def find_times(volumes: VolumeFiles, numbers: Sequence[int]) -> Times:
     if not any(clock in file.numbers for clock in CLOCKS for file in files):
         return Times(None, {}, [])
     # The relative clock stands at 0 where every timepoint was started as an acquisition of its own.
-    clock = max(CLOCKS, key=lambda clock: len(_find_earliest(_find_starts(volumes, clock))))
-    starts = _find_starts(volumes, clock)
+    clocks = {clock: _find_starts(volumes, clock) for clock in CLOCKS}
+    clock, starts = max(clocks.items(), key=lambda item: len(_find_earliest(item[1])))
     earliest = _find_earliest(starts)
     if len(earliest) < min(2, len({number for number, _ in volumes})):
         return Times(None, {}, ["The times in the names are incomplete or do not increase: no seconds are known."])
@@ -36,8 +34,12 @@ def find_times(volumes: VolumeFiles, numbers: Sequence[int]) -> Times:
     seconds = tuple((earliest[number] - zero) / 1000 if number in earliest else None for number in numbers)
     missing = sum(clock not in file.numbers for file in files)
     remarks = [f"{missing} of {len(files)} file names carry no time."] if missing else []
-    since_start = {volume: (start - zero) / 1000 for volume, start in starts.items()}
-    return Times(seconds, since_start, remarks + _remark_on_steps(seconds))
+    if is_irregular(seconds):
+        usual = find_interval(seconds) or 0.0
+        timepoint, step = max(measure_steps(seconds), key=lambda pair: abs(pair[1] - usual))
+        steps = f"{step:.3f} s from timepoint {timepoint} to {timepoint + 1}, where the median is {usual:.3f} s"
+        remarks.append(f"Time is irregular: {steps}.")
+    return Times(seconds, {volume: (start - zero) / 1000 for volume, start in starts.items()}, remarks)
 
 
 def _find_starts(volumes: VolumeFiles, clock: str) -> dict[tuple[int, str], int]:
@@ -54,27 +56,14 @@ def _find_earliest(starts: dict[tuple[int, str], int]) -> dict[int, int]:
     earliest: dict[int, int] = {}
     for (number, _), start in sorted(starts.items()):
         earliest[number] = min(start, earliest.get(number, start))
-    return earliest if all(before < after for before, after in pairwise(earliest.values())) else {}
-
-
-def _remark_on_steps(seconds: Sequence[float | None]) -> list[str]:
-    if not is_irregular(seconds):
-        return []
-    usual = find_interval(seconds) or 0.0
-    timepoint, step = max(measure_steps(seconds), key=lambda pair: abs(pair[1] - usual))
-    return [
-        f"Time is irregular: {step:.3f} s from timepoint {timepoint} to {timepoint + 1}, "
-        f"where the median is {usual:.3f} s."
-    ]
+    times = list(earliest.values())
+    return earliest if times == sorted(set(times)) else {}
 
 
 def measure_steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
     """Measure the steps of the time axis from the seconds of each timepoint, None where they are not known.
 
-    Returns
-    -------
-    list of (int, float)
-        A timepoint, and the seconds to the next whose time is known, divided by how many steps away that is.
+    Each is a timepoint, and the seconds to the next whose time is known, divided by how many steps away that is.
     """
     known = [(timepoint, time) for timepoint, time in enumerate(seconds) if time is not None]
     return [(t, (later - time) / (next_t - t)) for (t, time), (next_t, later) in pairwise(known)]
@@ -89,4 +78,4 @@ def find_interval(seconds: Sequence[float | None]) -> float | None:
 def is_irregular(seconds: Sequence[float | None]) -> bool:
     """Tell whether a step differs from the median by more than 5 %, so that the median misleads."""
     usual = find_interval(seconds) or 0.0
-    return any(abs(step - usual) > _IRREGULAR * usual for _, step in measure_steps(seconds))
+    return any(abs(step - usual) > 0.05 * usual for _, step in measure_steps(seconds))

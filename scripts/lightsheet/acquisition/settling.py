@@ -2,13 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
-from typing import TypeGuard
 
 from lightsheet.acquisition.gaps import find_unfinished
-from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.time_axis import SourceFile, group_volumes
 from lightsheet.system import InputError
 
@@ -17,11 +15,12 @@ LOOK_SECONDS = 1.0
 
 _CLOCKS = "set the clocks of the microscope and of this machine right"
 _FUTURE = -1.0  # seconds of age: clocks that differ by less are no one's mistake
+
 Ages = dict[str, float | None]  # of files that are not settled: seconds, None while they change
 
 
 def find_waiting_files(
-    folder: Path, files: list[SourceFile], settle: float, previous: Collection[str] = ()
+    folder: Path, files: list[SourceFile], settle: float, previous: frozenset[str]
 ) -> dict[str, str]:
     """Find the files that are left for the next run, with the reason: young ones, and those of unfinished timepoints.
 
@@ -29,7 +28,7 @@ def find_waiting_files(
     """
     ages = find_young_files(folder, [file.name for file in files], settle)
     _refuse_changes(folder, {name: age for name, age in ages.items() if name in previous}, settle)
-    unfinished = find_unfinished(group_volumes(folder, files), ages, previous)
+    unfinished = find_unfinished(group_volumes(folder, files), set(ages), previous)
     reasons = _explain_ages(ages, settle)
     waiting = {
         file.name: reasons.get(file.name, "of a timepoint that is not complete")
@@ -38,7 +37,7 @@ def find_waiting_files(
     }
     if len(waiting) == len(files):
         raise InputError(
-            f"{folder}: no timepoint is whole yet ({_count_reasons(waiting.values())}); run again in "
+            f"{folder}: no timepoint is whole yet ({count_reasons(waiting.values())}); run again in "
             f"{_count_seconds_left(ages, settle)} s, or, if nothing more is to come, set input.settle to 0 to see what "
             "is missing"
         )
@@ -53,15 +52,14 @@ def find_waiting_files(
 
 def find_young_files(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
     """Find the files that a microscope may still be writing: they change, or did so less than `settle` seconds ago."""
-    looks = [_look(folder, name) for name in tiffs]
+    looks = {name: _look(folder, name) for name in tiffs}
     time.sleep(LOOK_SECONDS)
     ages: Ages = {}
     now = time.time()
-    for name, look in zip(tiffs, looks, strict=True):
-        second_look = _look(folder, name)
-        if second_look is None or second_look != look:
+    for name, look in looks.items():
+        if look is None or look != _look(folder, name):
             ages[name] = None
-        elif (age := now - second_look[1] / 1e9) < settle:
+        elif (age := now - look[1] / 1e9) < settle:
             ages[name] = age
     return ages
 
@@ -79,14 +77,13 @@ def _refuse_changes(folder: Path, ages: Ages, settle: float) -> None:
     """Refuse changes to what an earlier run has read: to wait for them would take its timepoints away."""
     if not ages:
         return
-    name, age = next(iter(ages.items()))
+    name, age = next((name, age or 0) for name, age in ages.items())
     count, pronoun = (f" and {len(ages) - 1} more", "them") if len(ages) > 1 else ("", "it")
-    reason, remedy = f"after an earlier run had read {pronoun}", f"run again in {_count_seconds_left(ages, settle)} s"
-    if _is_future(age):
-        raise InputError(
-            f"{folder / name}{count}, dated {-age:.0f} s in the future, changed {reason}; {_CLOCKS}; {remedy}"
-        )
-    raise InputError(f"{folder / name}{count} changed {age or 0:.0f} s ago, {reason}; {remedy}")
+    change = f" changed {age:.0f} s ago, after an earlier run had read {pronoun}"
+    if age <= _FUTURE:
+        lead = f"dated {-age:.0f} s in the future"
+        change = f", {lead}, changed after an earlier run had read {pronoun}; {_CLOCKS}"
+    raise InputError(f"{folder / name}{count}{change}; run again in {_count_seconds_left(ages, settle)} s")
 
 
 def _count_seconds_left(ages: Ages, settle: float) -> int:
@@ -96,24 +93,15 @@ def _count_seconds_left(ages: Ages, settle: float) -> int:
 
 def _explain_ages(ages: Ages, settle: float) -> dict[str, str]:
     """Say why each file waits: alike for all that are dated in the future, so that they can be counted."""
-    leads = [-age for age in ages.values() if _is_future(age)]
+    leads = [-age for age in ages.values() if age is not None and age <= _FUTURE]
     future = f"dated {'up to ' if len(leads) > 1 else ''}{max(leads, default=0):.0f} s in the future: {_CLOCKS}"
     young = f"younger than {settle:g} s"
     return {
-        name: "still being written" if age is None else future if _is_future(age) else young
+        name: "still being written" if age is None else future if age <= _FUTURE else young
         for name, age in ages.items()
     }
 
 
-def _is_future(age: float | None) -> TypeGuard[float]:
-    return age is not None and age <= _FUTURE
-
-
-def remark_on_waiting(waiting: Reasons) -> str:
-    """Say in a sentence how many files are left for the next run, and why."""
-    count = "1 file is" if len(waiting) == 1 else f"{len(waiting)} files are"
-    return f"{count} left for the next run: {_count_reasons(why for _, why in waiting)}."
-
-
-def _count_reasons(reasons: Iterable[str]) -> str:
+def count_reasons(reasons: Iterable[str]) -> str:
+    """Say how many files wait for each reason, the commonest first."""
     return ", ".join(f"{count} {why}" for why, count in Counter(reasons).most_common())

@@ -4,7 +4,8 @@ Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and 
 """
 
 from collections import defaultdict
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from itertools import combinations, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,9 +77,9 @@ def _choose_numbers(files: list[SourceFile]) -> list[int]:
     Where no counter varies and all names begin alike, the number is the rank by a clock that varies, from 0.
     """
     varying = find_varying_counters(files)
-    for count in range(1, len(varying) + 1):
-        for subset in combinations(reversed(varying), count):
-            numbers = _join_counters(files, [name for name in varying if name in subset])
+    for size in range(1, len(varying) + 1):
+        for subset in combinations(reversed(varying), size):
+            numbers = _join_counters(files, subset[::-1])
             if _are_unique(files, numbers):
                 return numbers
     if not varying and len({file.prefix for file in files}) == 1:
@@ -89,7 +90,7 @@ def _choose_numbers(files: list[SourceFile]) -> list[int]:
     return _join_counters(files, varying)
 
 
-def _join_counters(files: list[SourceFile], names: list[str]) -> list[int]:
+def _join_counters(files: list[SourceFile], names: Sequence[str]) -> list[int]:
     """Join several counters, the slowest first, like the digits of one number."""
     numbers = [0] * len(files)
     for name in names:
@@ -108,10 +109,7 @@ def _are_unique(files: list[SourceFile], numbers: list[int]) -> bool:
 
 def _rank_times(files: list[SourceFile], times: list[int]) -> list[int]:
     """Count the files of each channel and site in the order of their times."""
-    counts: dict[tuple[str, Site], int] = defaultdict(int)
-    ranks = [0] * len(files)
-    for index in sorted(range(len(files)), key=times.__getitem__):
-        key = files[index].channel, files[index].site
-        ranks[index] = counts[key]
-        counts[key] += 1
-    return ranks
+    counters: dict[tuple[str, Site], Iterator[int]] = defaultdict(count)
+    order = sorted(range(len(files)), key=times.__getitem__)
+    ranks = {index: next(counters[files[index].channel, files[index].site]) for index in order}
+    return [ranks[index] for index in range(len(files))]
