@@ -39,14 +39,14 @@ def test_every_preset_has_cases(preset: str) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.expected, dict)], ids=lambda c: c.name)
 def test_no_other_preset_is_suggested_for_a_presets_names(case: Case) -> None:
     if case.pattern in PRESETS:
-        assert suggest_preset([case.name] * 3 + ["notes.tif"]) == case.pattern
+        assert suggest_preset([case.name] * 3 + ["notes.tif"]) == (case.pattern, 3)
 
 
 def test_suggestion_is_the_preset_that_reads_most() -> None:
     names = ["CH00_000000.tif", "CH00_000001.tif", "SPIMA_0.tif", "MAX_SPIMA_0.tif", "x.tif"]
-    assert suggest_preset(names[:2] + names[3:]) == "navigate"
-    assert suggest_preset(["x.tif", "LHA3.czi", f"MAX_{ULTRA}"]) is None
-    assert suggest_preset([]) is None
+    assert suggest_preset(names[:2] + names[3:]) == ("navigate", 2)
+    assert suggest_preset(["x.tif", "LHA3.czi", f"MAX_{ULTRA}"])[1] == 0
+    assert suggest_preset([])[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_views_and_filters_are_channels_of_their_own() -> None:
         "a_UltraII_C00_UltraII Filter0001.ome.tif": "C00-UltraII-Filter0001",
         SMARTSPIM_NAME: "Em525_488nm",
     }
-    assert {name: name_channel(parse_name(name, suggest_preset([name]) or "")) for name in names} == names
+    assert {name: name_channel(parse_name(name, suggest_preset([name])[0])) for name in names} == names
 
 
 count, padded = st.integers(0, 10**5), st.integers(1, 6)

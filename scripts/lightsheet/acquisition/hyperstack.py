@@ -5,14 +5,13 @@ are. A tile that is one file is taken to have as many pages, unopened: ingest re
 """
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
-from lightsheet.acquisition.names import name_channel
+from lightsheet.acquisition.names import convert_number, name_channel
 from lightsheet.acquisition.page_order import PageLayout, count_tile_pages, find_layout, format_sizes, name_tile
 from lightsheet.sources import FileMetadata, read_metadata
 from lightsheet.system import InputError
@@ -60,7 +59,11 @@ def unfold_hyperstack(
         metadata = metadata._replace(interval=None, times=())
     if layout and timepoints * layout.sizes["C"] > 1:
         acquisition = _unfold(acquisition, layout, metadata)
-    return _add_seconds(acquisition, metadata)
+    seconds = _find_seconds(metadata, acquisition.timepoints)
+    if acquisition.seconds is not None or None in seconds or acquisition.timepoints == 1:
+        return acquisition
+    volumes = tuple(replace(volume, seconds=seconds[volume.timepoint]) for volume in acquisition.volumes)
+    return replace(acquisition, seconds=seconds, volumes=volumes)
 
 
 def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata) -> Acquisition:
@@ -87,7 +90,7 @@ def _name_channels(acquisition: Acquisition, count: int, metadata: FileMetadata)
     """Name each channel of the names and index in the file."""
     if count == 1:
         return {(channel, 0): channel for channel in acquisition.channels}
-    inner = [name_channel({"channel": int(n) if re.fullmatch("[0-9]+", n) else n}) for n in metadata.channels]
+    inner = [name_channel({"channel": convert_number(name)}) for name in metadata.channels]
     if len(inner) != count or len(set(inner)) < count:
         inner = [f"ch{index}" for index in range(count)]
     is_unnamed = acquisition.channels == ("ch0",)  # by `name_channel`, where the file names carry no channel
@@ -141,15 +144,6 @@ def _share_pages(pages: range, tile: Tile, counts: list[int]) -> tuple[Piece, ..
             pieces.append(Piece(piece.path, range(share[0] - begin, share[-1] - begin + 1, pages.step)))
         begin += count
     return tuple(pieces)
-
-
-def _add_seconds(acquisition: Acquisition, metadata: FileMetadata) -> Acquisition:
-    """Add the seconds where only the metadata knows them."""
-    seconds = _find_seconds(metadata, acquisition.timepoints)
-    if acquisition.seconds is not None or None in seconds or acquisition.timepoints == 1:
-        return acquisition
-    volumes = tuple(replace(volume, seconds=seconds[volume.timepoint]) for volume in acquisition.volumes)
-    return replace(acquisition, seconds=seconds, volumes=volumes)
 
 
 def _find_seconds(metadata: FileMetadata, count: int) -> Seconds:

@@ -11,7 +11,6 @@ from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.model import Acquisition
 from lightsheet.system import InputError, format_duration, join_first, write_text
 
-_COLUMNS = ("file", "pages", "channel", "wavelength_nm", "timepoint", "tile", "seconds", "bytes", "missing")
 _EXAMPLES = 5  # files of a reason, or timepoints of a channel
 _REASONS = 10
 
@@ -25,7 +24,7 @@ def write_inventory(acquisition: Acquisition, path: Path) -> None:
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    table.writerow(["file", "pages", "channel", "wavelength_nm", "timepoint", "tile", "seconds", "bytes", "missing"])
     measure = lru_cache(maxsize=None)(_measure_bytes)  # a file can have the pages of many volumes
     for volume in acquisition.volumes:
         place = [volume.channel, acquisition.wavelengths[volume.channel], volume.timepoint]
@@ -47,15 +46,9 @@ def _measure_bytes(path: Path) -> int:
 
 
 def describe_acquisition(acquisition: Acquisition, volumes: str) -> str:
-    """Say what was understood of a folder, for a person to check before anything is computed.
+    """Say in lines what was understood of a folder, for a person to check before anything is computed.
 
     `volumes` says what one of its volumes is like.
-
-    Returns
-    -------
-    str
-        Lines, each of a word and what there is to say of it, if anything: folder, channels, timepoints, missing,
-        volumes, tiles, files, left out, waiting, remarks.
     """
     width = max(map(len, acquisition.channels))
     wavelengths = {c: f"{nm} nm" if nm else "wavelength not known" for c, nm in acquisition.wavelengths.items()}
@@ -81,11 +74,10 @@ def describe_acquisition(acquisition: Acquisition, volumes: str) -> str:
 def _describe_timepoints(acquisition: Acquisition) -> str:
     if acquisition.timepoints == 1:
         return "1"
-    interval, seconds = acquisition.interval, acquisition.seconds
-    if interval is None or seconds is None:
+    if acquisition.interval is None:
         return f"{acquisition.timepoints}, times not known"
-    last = max(time for time in seconds if time is not None)
-    return f"{acquisition.timepoints}, one every {interval:g} s (median), the last after {format_duration(last)}"
+    last = format_duration(max(time for time in acquisition.seconds or () if time is not None))
+    return f"{acquisition.timepoints}, one every {acquisition.interval:g} s (median), the last after {last}"
 
 
 def _describe_holes(acquisition: Acquisition) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lightsheet.acquisition.names import compile_pattern, count_folders, count_readable, parse_name, suggest_preset
+from lightsheet.acquisition.names import compile_pattern, count_folders, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
 from lightsheet.system import InputError, join_first
@@ -51,7 +51,6 @@ def read_names(
     compile_pattern(pattern)  # or its errors would be taken for every file's
     files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
-    unfit: list[str] = []
     for name in sorted(tiffs, key=make_natural_key):
         if why := _find_exclusion(name, ignore):
             excluded.append((name, f"{name}: {why}"))
@@ -60,11 +59,10 @@ def read_names(
             files.append(gather_fields(name, parse_name(name, pattern)))
         except InputError as error:
             excluded.append((name, str(error)))
-            unfit.append(name)
     if not files:
         reasons = "; ".join(why for _, why in excluded[:3])
-        preset = suggest_preset(unfit)
-        hint = f": the preset {preset} reads {count_readable(unfit, preset)} of them" if preset else ""
+        preset, count = suggest_preset([name for name in tiffs if not _find_exclusion(name, ignore)])
+        hint = f": the preset {preset} reads {count} of them" if count else ""
         raise InputError(
             f"{folder}: none of its {len(tiffs)} TIFF files can be used; set input.pattern{hint} ({reasons})"
         )

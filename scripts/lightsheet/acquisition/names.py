@@ -17,7 +17,8 @@ Fields = dict[str, Value]
 _PROJECTIONS = ("MAX_", "MIP_")
 
 
-def _convert_number(text: str) -> int | str:
+def convert_number(text: str) -> int | str:
+    """Read text of digits as a number, and leave other text as it is."""
     return int(text) if re.fullmatch(r"[0-9]+", text) else text
 
 
@@ -25,16 +26,16 @@ def _convert_number(text: str) -> int | str:
 _READERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "prefix": ("prefix", str),
     "camera": ("camera", str),
-    "channel": ("channel", _convert_number),
+    "channel": ("channel", convert_number),
     "filter": ("channel", str),
     "emission": ("channel", "Em{}".format),
     "wavelength": ("wavelength_nm", int),
-    "view": ("view", _convert_number),
+    "view": ("view", convert_number),
     "angle": ("view", "ANG{}".format),
     "phase": ("view", "PH{}".format),
     "view_angle": ("view", "Angle{}".format),
     "illumination": ("view", "Illum{}".format),
-    "position": ("position", _convert_number),
+    "position": ("position", convert_number),
     "label": ("position", str),
     "grid": ("position", int),
     "grid_number": ("position", int),
@@ -76,29 +77,29 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     """
     if pattern in PRESETS and name.startswith(_PROJECTIONS):
         raise InputError(f"{name}: looks derived, it begins with {name[:4]!r}; only the camera's own files are read")
-    for regex in _compile_regexes(pattern):
-        if match := regex.match(name):
-            return _read_fields(match)
-    raise InputError(explain_other_format(name) or _explain_misfit(name, pattern))
+    match = next(filter(None, (regex.match(name) for regex in _compile_regexes(pattern))), None)
+    if match is None:
+        raise InputError(explain_other_format(name) or _explain_misfit(name, pattern))
+    fields: Fields = {}
+    for group, text in match.groupdict().items():
+        if text is not None:
+            field, read = _READERS.get(group, (group, int))
+            # Angle and side of illumination, say, are one view.
+            fields[field] = f"{fields[field]}_{read(text)}" if field in fields else read(text)
+    return fields
 
 
 def count_folders(pattern: str) -> int:
     """Count the folders between the input folder and the files whose names fit a pattern."""
     compile_pattern(pattern)  # refuses what is no pattern
-    return DEPTHS.get(pattern, 0) if pattern in PRESETS else pattern.count("/")
+    return DEPTHS.get(pattern, pattern.count("/"))
 
 
-def suggest_preset(names: Sequence[str]) -> str | None:
-    """Find the preset that reads most of these names, the first of several; None where none reads any."""
-    counts = {preset: count_readable(names, preset) for preset in PRESETS}
-    best = max(counts, key=counts.__getitem__)
-    return best if counts[best] else None
-
-
-def count_readable(names: Sequence[str], preset: str) -> int:
-    """Count the names, as for `parse_name`, that a preset reads."""
-    regexes = _compile_regexes(preset)
-    return sum(not name.startswith(_PROJECTIONS) and any(r.match(name) for r in regexes) for name in names)
+def suggest_preset(names: Sequence[str]) -> tuple[str, int]:
+    """Find the preset that reads most of these names, the first of several, and how many it reads."""
+    names = [name for name in names if not name.startswith(_PROJECTIONS)]
+    counts = {p: sum(any(regex.match(name) for regex in _compile_regexes(p)) for name in names) for p in PRESETS}
+    return max(counts.items(), key=lambda item: item[1])
 
 
 def name_channel(fields: Fields) -> str:
@@ -132,23 +133,13 @@ def _compile_form(parts: Form) -> re.Pattern[str]:
     return re.compile("".join(part.regex for part in parts), re.ASCII | re.DOTALL)
 
 
-def _read_fields(match: re.Match[str]) -> Fields:
-    fields: Fields = {}
-    for group, text in match.groupdict().items():
-        if text is not None:
-            field, read = _READERS.get(group, (group, int))
-            # Angle and side of illumination, say, are one view.
-            fields[field] = f"{fields[field]}_{read(text)}" if field in fields else read(text)
-    return fields
-
-
 def _explain_misfit(name: str, pattern: str) -> str:
     """Say where the reading of a name stopped, in the form that came furthest."""
     forms = compile_pattern(pattern)
-    fits = [(count, form) for form in forms for count in range(len(form)) if _compile_form(form[:count]).match(name)]
-    count, form = max(fits, key=lambda fit: fit[0])
-    match = _compile_form(form[:count]).match(name)
-    end = match.end() if match else 0
+    starts = [(count, form) for form in forms for count in range(len(form))]
+    matches = [(count, form, match) for count, form in starts if (match := _compile_form(form[:count]).match(name))]
+    count, form, match = max(matches, key=lambda item: item[0])
+    end = match.end()
     rest, expected = name[end:], form[count].expected
     if pattern in PRESETS and count == len(form) - 1 and (ending := re.search(form[count].regex, rest)):
         return f"{name}: looks derived or renamed, {rest[: ending.start()]!r} follows the camera's own name"

@@ -9,8 +9,6 @@ from lightsheet.acquisition.model import Tile
 from lightsheet.sources import FileMetadata, count_pages
 from lightsheet.system import InputError
 
-_AXES = re.compile(r"(?:[TCZ][0-9]*)+YX")
-
 
 class PageLayout(NamedTuple):
     """How many of T, C and Z follow each other in a tile's pages; `axes` is their order, slowest first."""
@@ -27,17 +25,14 @@ class PageLayout(NamedTuple):
 
 def find_layout(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | None:
     """Find the layout of a tile's pages; None if all of them are planes of one volume."""
-    numbers = _parse_axes(axes)
-    return _follow_axes(numbers, metadata, tile, axes) if numbers else _follow_metadata(metadata, tile)
+    return _follow_metadata(metadata, tile) if axes == "auto" else _follow_axes(axes, metadata, tile)
 
 
 def _parse_axes(axes: str) -> dict[str, int | None]:
-    """Return the letters but Y and X with their numbers, slowest first; nothing for "auto"."""
-    if axes == "auto":
-        return {}
+    """Return the letters but Y and X with their numbers, slowest first."""
     parts = re.findall("([TCZ])([0-9]*)", axes)
     numbers = {letter: int(number) if number else None for letter, number in parts}
-    if not _AXES.fullmatch(axes) or len(numbers) < len(parts) or 0 in numbers.values():
+    if not re.fullmatch("([TCZ][0-9]*)+YX", axes) or len(numbers) < len(parts) or 0 in numbers.values():
         raise InputError(
             f"input.axes {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
             "TZCYX, or with numbers, TZ50C2YX"
@@ -45,8 +40,9 @@ def _parse_axes(axes: str) -> dict[str, int | None]:
     return numbers
 
 
-def _follow_axes(numbers: Mapping[str, int | None], metadata: FileMetadata, tile: Tile, axes: str) -> PageLayout | None:
+def _follow_axes(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | None:
     """Lay out the pages as the user says, with numbers from the metadata, or the one that the pages leave open."""
+    numbers = _parse_axes(axes)
     if numbers == {"Z": None}:
         return None
     pages = sum(count_tile_pages(tile))
@@ -55,9 +51,8 @@ def _follow_axes(numbers: Mapping[str, int | None], metadata: FileMetadata, tile
         guesses = [{unknown[0]: pages // math.prod(number for number in numbers.values() if number)}]
     else:
         guesses = [dict(metadata.sizes), dict(metadata.file_sizes)]
-        is_plane = metadata.file_sizes == metadata.sizes and metadata.file_sizes.get("Z") == 1
-        if next(iter(numbers)) == "Z" and is_plane:
-            guesses.append({**metadata.file_sizes, "Z": len(tile.pieces)})
+        if next(iter(numbers)) == "Z" and metadata.sizes == metadata.file_sizes and metadata.sizes.get("Z") == 1:
+            guesses.append({**metadata.sizes, "Z": len(tile.pieces)})
     for guess in guesses:
         sizes = {axis: numbers.get(axis, 1) or guess.get(axis, 0) for axis in "TCZ"}
         if math.prod(sizes.values()) == pages:

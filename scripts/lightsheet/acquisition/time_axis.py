@@ -77,16 +77,20 @@ def _choose_numbers(files: list[SourceFile]) -> list[int]:
     Where no counter varies and all names begin alike, the number is the rank by a clock that varies, from 0.
     """
     varying = find_varying_counters(files)
+    keys = [(file.channel, file.site) for file in files]
     for size in range(1, len(varying) + 1):
         for subset in combinations(reversed(varying), size):
             numbers = _join_counters(files, subset[::-1])
-            if _are_unique(files, numbers):
+            if len(set(zip(keys, numbers, strict=True))) == len(files):
                 return numbers
     if not varying and len({file.prefix for file in files}) == 1:
         for clock in reversed(CLOCKS):
             times = [file.numbers.get(clock, 0) for file in files]
-            if _are_unique(files, times):
-                return _rank_times(files, times)
+            if len(set(zip(keys, times, strict=True))) == len(files):
+                counters: dict[tuple[str, Site], Iterator[int]] = defaultdict(count)
+                order = sorted(range(len(files)), key=times.__getitem__)
+                ranks = {index: next(counters[keys[index]]) for index in order}
+                return [ranks[index] for index in range(len(files))]
     return _join_counters(files, varying)
 
 
@@ -99,17 +103,3 @@ def _join_counters(files: list[SourceFile], names: Sequence[str]) -> list[int]:
         low, size = (min(values), max(values) - min(values) + 1) if name != names[0] else (0, 1)
         numbers = [number * size + value - low for number, value in zip(numbers, values, strict=True)]
     return numbers
-
-
-def _are_unique(files: list[SourceFile], numbers: list[int]) -> bool:
-    """Tell whether the numbers tell the files of each channel and site apart."""
-    keys = {(file.channel, file.site, number) for file, number in zip(files, numbers, strict=True)}
-    return len(keys) == len(files)
-
-
-def _rank_times(files: list[SourceFile], times: list[int]) -> list[int]:
-    """Count the files of each channel and site in the order of their times."""
-    counters: dict[tuple[str, Site], Iterator[int]] = defaultdict(count)
-    order = sorted(range(len(files)), key=times.__getitem__)
-    ranks = {index: next(counters[files[index].channel, files[index].site]) for index in order}
-    return [ranks[index] for index in range(len(files))]

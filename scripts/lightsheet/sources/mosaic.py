@@ -64,7 +64,9 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
         for position, pieces in tiles:
             for path, pages in pieces:
                 _check_count(Path(path), pages)
-            stack = files.enter_context(open_stack([_make_piece(*piece) for piece in pieces]))
+            stack = files.enter_context(
+                open_stack([(Path(p), range(*pages[:3]) if pages else None) for p, pages in pieces])
+            )
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
                     f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
@@ -72,10 +74,6 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
                 )
             stacks[tuple(position)] = stack
         yield Mosaic(stacks)
-
-
-def _make_piece(path: str | Path, pages: PageRange) -> tuple[Path, range | None]:
-    return Path(path), None if pages is None else range(*pages[:3])
 
 
 def _check_count(path: Path, pages: PageRange) -> None:
@@ -99,7 +97,7 @@ def digest_source(path: str | Path, pages: PageRange) -> str:
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     digest = blake3()
-    with open_stack([_make_piece(path, pages)]) as stack:
+    with open_stack([(Path(path), range(*pages[:3]))]) as stack:
         for z in range(stack.shape[0]):
             digest.update(stack[z : z + 1, :].tobytes())
     return digest.hexdigest()

@@ -70,6 +70,7 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     # Of the positions of a stage, each an Image, the one that lies in this file.
     pixels, planes = max(zip(images, plane_lists, strict=True), key=lambda image: bool(image[1]))
     channels, sizes = pixels.findall("{*}Channel"), _read_sizes(pixels)
+    file_sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
     voxel_size = {axis: _read_quantity(pixels, f"PhysicalSize{axis.upper()}", "um", MICROMETRES) for axis in "zyx"}
     wavelengths = [_read_quantity(channel, "ExcitationWavelength", "nm", MICROMETRES) for channel in channels]
     return FileMetadata(
@@ -79,7 +80,7 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
         _read_times(pixels, sizes["T"]),
         _find_order(planes, _read_axes(pixels)),
         sizes,
-        _count_combinations(planes) if len(planes) == pages else {},
+        file_sizes if len(planes) == pages == math.prod(file_sizes.values()) else {},
         tuple(channel.get("Name", "") for channel in channels),
         tuple(round(micrometre * 1000) if micrometre else None for micrometre in wavelengths),
     )
@@ -145,9 +146,3 @@ def _find_order(planes: list[dict[str, int]], nominal: str) -> str:
         if places == sorted(set(places)):
             return axes
     return ""
-
-
-def _count_combinations(planes: list[dict[str, int]]) -> dict[str, int]:
-    """Count T, C and Z, if the planes are all their combinations."""
-    sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
-    return sizes if math.prod(sizes.values()) == len(planes) else {}

@@ -33,8 +33,7 @@ MAX_RATIO = 1 << 16
 
 SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}
 """4 is "undefined", which some cameras write."""
-GREY = (0, 1, 3)
-"""White is 0, black is 0, or a colour map."""
+GREY = (0, 1, 3)  # white is 0, black is 0, or a colour map
 SAMPLE_BITS = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
