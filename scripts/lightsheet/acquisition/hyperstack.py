@@ -16,40 +16,27 @@ from lightsheet.acquisition.page_order import PageLayout, count_tile_pages, find
 from lightsheet.sources import FileMetadata, read_metadata
 from lightsheet.system import InputError
 
-Seconds = tuple[float | None, ...]
-
 
 def unfold_hyperstack(
     acquisition: Acquisition, axes: str = "auto", tile: Tile | None = None, metadata: FileMetadata | None = None
 ) -> Acquisition:
-    """Make a volume of each channel and timepoint that lie in the same files.
+    """Make a volume of each channel and timepoint that lie in the same files of an acquisition.
 
-    Parameters
-    ----------
-    acquisition : Acquisition
-        From `discover`: each of its volumes is all that its files hold.
-    axes : str
-        "auto": as the tile's metadata says, or, where it says nothing, all pages are planes of one volume. Else the
-        order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the letters
-        ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs none either
-        where a tile is many files that each say that they are a single plane.
-    tile : Tile, optional
-        A typical one, else the first. Of the others, only those of several files are opened, to count their pages.
-    metadata : FileMetadata, optional
-        That of the tile's first file, if it has been read.
+    In the `acquisition`, from `discover`, each volume is all that its files hold. It stays the same if that is one
+    volume. Else it gets T timepoints for each that it has, and C channels: those of the names, each followed by the
+    file's channels in the order of the file. Where the names carry no times, the seconds are those of the timepoints in
+    the metadata, or else multiples of its interval.
 
-    Returns
-    -------
-    Acquisition
-        The same if its files hold one volume each. Else with T timepoints for each that it had, and C channels:
-        those of the names, each followed by the file's channels in the order of the file. Where the names carry
-        no times, the seconds are those of the timepoints in the tile's metadata, or else multiples of its interval.
+    `axes` is "auto": as the metadata says, or, where it says nothing, all pages are planes of one volume. Else the
+    order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the letters
+    ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs none either where
+    a tile is many files that each say that they are a single plane.
 
-    Raises
-    ------
-    InputError
-        If `axes` cannot be understood, the metadata contradicts the number of pages or does not tell enough, or
-        a tile of several files has more or fewer pages than that.
+    `tile` is a typical one, else the first, and `metadata` that of its first file, if it has been read. Of the other
+    tiles, only those of several files are opened, to count their pages.
+
+    An `InputError` says that `axes` cannot be understood, that the metadata contradicts the number of pages or does not
+    tell enough, or that a tile of several files has more or fewer pages than that.
     """
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
     metadata = metadata or read_metadata(tile.pieces[0].path)
@@ -102,7 +89,7 @@ def _name_channels(acquisition: Acquisition, count: int, metadata: FileMetadata)
 
 
 def _split_volume(
-    volume: Volume, layout: PageLayout, names: Mapping[tuple[str, int], str], offsets: Seconds
+    volume: Volume, layout: PageLayout, names: Mapping[tuple[str, int], str], offsets: tuple[float | None, ...]
 ) -> Iterator[Volume]:
     """Yield the volumes that lie in the files of one; `offsets` are the seconds from its first timepoint to each."""
     counts = [_count_expected_pages(tile, layout) for tile in volume.tiles]
@@ -146,7 +133,7 @@ def _share_pages(pages: range, tile: Tile, counts: list[int]) -> tuple[Piece, ..
     return tuple(pieces)
 
 
-def _find_seconds(metadata: FileMetadata, count: int) -> Seconds:
+def _find_seconds(metadata: FileMetadata, count: int) -> tuple[float | None, ...]:
     """Find the seconds from the first of so many timepoints to each: as recorded, or else as set, or else None."""
     if len(metadata.times) == count:
         return metadata.times

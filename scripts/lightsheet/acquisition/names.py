@@ -77,7 +77,7 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     """
     if pattern in PRESETS and name.startswith(_PROJECTIONS):
         raise InputError(f"{name}: looks derived, it begins with {name[:4]!r}; only the camera's own files are read")
-    match = next(filter(None, (regex.match(name) for regex in _compile_regexes(pattern))), None)
+    match = next(filter(None, (_compile_form(form).match(name) for form in compile_pattern(pattern))), None)
     if match is None:
         raise InputError(explain_other_format(name) or _explain_misfit(name, pattern))
     fields: Fields = {}
@@ -98,7 +98,10 @@ def count_folders(pattern: str) -> int:
 def suggest_preset(names: Sequence[str]) -> tuple[str, int]:
     """Find the preset that reads most of these names, the first of several, and how many it reads."""
     names = [name for name in names if not name.startswith(_PROJECTIONS)]
-    counts = {p: sum(any(regex.match(name) for regex in _compile_regexes(p)) for name in names) for p in PRESETS}
+    counts = {
+        preset: sum(any(_compile_form(form).match(name) for form in forms) for name in names)
+        for preset, forms in PRESETS.items()
+    }
     return max(counts.items(), key=lambda item: item[1])
 
 
@@ -125,10 +128,6 @@ def compile_pattern(pattern: str) -> tuple[Form, ...]:
 
 
 @lru_cache
-def _compile_regexes(pattern: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(_compile_form(form) for form in compile_pattern(pattern))
-
-
 def _compile_form(parts: Form) -> re.Pattern[str]:
     return re.compile("".join(part.regex for part in parts), re.ASCII | re.DOTALL)
 

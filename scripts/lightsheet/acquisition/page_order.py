@@ -25,27 +25,13 @@ class PageLayout(NamedTuple):
 
 def find_layout(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | None:
     """Find the layout of a tile's pages; None if all of them are planes of one volume."""
-    return _follow_metadata(metadata, tile) if axes == "auto" else _follow_axes(axes, metadata, tile)
-
-
-def _parse_axes(axes: str) -> dict[str, int | None]:
-    """Return the letters but Y and X with their numbers, slowest first."""
-    parts = re.findall("([TCZ])([0-9]*)", axes)
-    numbers = {letter: int(number) if number else None for letter, number in parts}
-    if not re.fullmatch("([TCZ][0-9]*)+YX", axes) or len(numbers) < len(parts) or 0 in numbers.values():
-        raise InputError(
-            f"input.axes {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
-            "TZCYX, or with numbers, TZ50C2YX"
-        )
-    return numbers
-
-
-def _follow_axes(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | None:
-    """Lay out the pages as the user says, with numbers from the metadata, or the one that the pages leave open."""
+    if axes == "auto":
+        return _follow_metadata(metadata, tile)
     numbers = _parse_axes(axes)
     if numbers == {"Z": None}:
         return None
     pages = sum(count_tile_pages(tile))
+    # The metadata gives the sizes that the user does not, or the pages the only one of them.
     unknown = [axis for axis, number in numbers.items() if number is None]
     if len(unknown) == 1:
         guesses = [{unknown[0]: pages // math.prod(number for number in numbers.values() if number)}]
@@ -61,6 +47,18 @@ def _follow_axes(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | 
         f"{name_tile(tile)}: its {pages} pages are not whole volumes by input.axes {axes!r} and what its metadata says "
         f"({format_sizes(metadata.sizes)}); correct input.axes, with all numbers but one, as in TZ50C2YX"
     )
+
+
+def _parse_axes(axes: str) -> dict[str, int | None]:
+    """Return the letters but Y and X with their numbers, slowest first."""
+    parts = re.findall("([TCZ])([0-9]*)", axes)
+    numbers = {letter: int(number) if number else None for letter, number in parts}
+    if not re.fullmatch("([TCZ][0-9]*)+YX", axes) or len(numbers) < len(parts) or 0 in numbers.values():
+        raise InputError(
+            f"input.axes {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
+            "TZCYX, or with numbers, TZ50C2YX"
+        )
+    return numbers
 
 
 def _follow_metadata(metadata: FileMetadata, tile: Tile) -> PageLayout | None:

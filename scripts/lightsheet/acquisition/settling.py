@@ -10,9 +10,7 @@ from lightsheet.acquisition.gaps import find_unfinished
 from lightsheet.acquisition.time_axis import SourceFile, group_volumes
 from lightsheet.system import InputError
 
-LOOK_SECONDS = 1.0
-"""Between the two looks that tell whether a file grows."""
-
+LOOK_SECONDS = 1.0  # between the two looks that tell whether a file grows
 _CLOCKS = "set the clocks of the microscope and of this machine right"
 _FUTURE = -1.0  # seconds of age: clocks that differ by less are no one's mistake
 

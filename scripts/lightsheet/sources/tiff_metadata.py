@@ -69,7 +69,7 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     plane_lists = [_list_planes(pixels, path.name, uuid, pages) for pixels in images]
     # Of the positions of a stage, each an Image, the one that lies in this file.
     pixels, planes = max(zip(images, plane_lists, strict=True), key=lambda image: bool(image[1]))
-    channels, sizes = pixels.findall("{*}Channel"), _read_sizes(pixels)
+    channels, (axes, sizes) = pixels.findall("{*}Channel"), _read_dimensions(pixels)
     file_sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
     voxel_size = {axis: _read_quantity(pixels, f"PhysicalSize{axis.upper()}", "um", MICROMETRES) for axis in "zyx"}
     wavelengths = [_read_quantity(channel, "ExcitationWavelength", "nm", MICROMETRES) for channel in channels]
@@ -78,7 +78,7 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
         {axis: size for axis, size in voxel_size.items() if size is not None},
         _read_quantity(pixels, "TimeIncrement", "s", SECONDS),
         _read_times(pixels, sizes["T"]),
-        _find_order(planes, _read_axes(pixels)),
+        _find_order(planes, axes),
         sizes,
         file_sizes if len(planes) == pages == math.prod(file_sizes.values()) else {},
         tuple(channel.get("Name", "") for channel in channels),
@@ -91,18 +91,13 @@ def _read_quantity(element: ElementTree.Element, name: str, unit: str, scales: M
     return convert_positive(element.get(name), element.get(f"{name}Unit", unit), scales)
 
 
-def _read_axes(pixels: ElementTree.Element) -> str:
-    axes = pixels.attrib["DimensionOrder"][:1:-1]  # OME writes the fastest first: XYCZT
-    if sorted(axes) != ["C", "T", "Z"]:
-        raise ValueError(f"DimensionOrder {pixels.attrib['DimensionOrder']}")
-    return axes
-
-
-def _read_sizes(pixels: ElementTree.Element) -> dict[str, int]:
+def _read_dimensions(pixels: ElementTree.Element) -> tuple[str, dict[str, int]]:
+    """Read the nominal order of T, C and Z, the slowest first, and their sizes."""
+    order = pixels.attrib["DimensionOrder"][:1:-1]  # OME writes the fastest first: XYCZT
     sizes = {axis: int(pixels.attrib[f"Size{axis}"]) for axis in "TCZ"}
-    if min(sizes.values()) < 1:
-        raise ValueError(f"sizes {sizes}")
-    return sizes
+    if sorted(order) != ["C", "T", "Z"] or min(sizes.values()) < 1:
+        raise ValueError(f"DimensionOrder {pixels.attrib['DimensionOrder']}, sizes {sizes}")
+    return order, sizes
 
 
 def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
@@ -120,7 +115,7 @@ def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
 
 def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[dict[str, int]]:
     """List T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
-    axes, sizes = _read_axes(pixels), _read_sizes(pixels)
+    axes, sizes = _read_dimensions(pixels)
     planes: dict[int, dict[str, int]] = {}
     for data in pixels.findall("{*}TiffData"):
         holder = data.find("{*}UUID")

@@ -31,8 +31,7 @@ class Compression(IntEnum):
 MAX_RATIO = 1 << 16
 """No compression makes so many bytes of one (Zstandard comes to 32,768): a page that claims more is damaged."""
 
-SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}
-"""4 is "undefined", which some cameras write."""
+SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}  # 4 is "undefined", which some cameras write
 GREY = (0, 1, 3)  # white is 0, black is 0, or a colour map
 SAMPLE_BITS = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
 
