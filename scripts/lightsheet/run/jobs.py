@@ -1,7 +1,7 @@
 """Cores, memory and time that the jobs of a run ask for."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,15 +63,13 @@ class Jobs:
             return COORDINATOR_MB
         config = self.run.config
         methods = list_pilot_methods(config).values() if rule == "pilot" else [config["deconvolution"]]
-        volume = max(map(self._estimate_volume_bytes, methods)) / MB
-        return PROCESS_MB + volume * (self.dask_workers if rule in COORDINATORS else 1)
-
-    def _estimate_volume_bytes(self, method: Mapping[str, Any]) -> int:
-        """Return what a worker needs for a volume with these settings of `deconvolution`."""
         from lightsheet.processing import estimate_memory  # every job of a cluster run parses the Snakefile: 0.2 s
 
-        engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
-        return estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"])
+        volume = 0
+        for method in methods:
+            engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
+            volume = max(volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"]))
+        return PROCESS_MB + volume / MB * (self.dask_workers if rule in COORDINATORS else 1)
 
     @cached_property
     def _psf_shape(self) -> Sequence[int]:
