@@ -44,7 +44,7 @@ def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
 
 def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> None:
     command(commands, "sacct", "echo 'name|CANCELLED by 1000|c1'")
-    assert slurm.recall_job("12") == slurm.SlurmJob("12", "name", "CANCELLED", "", "c1")
+    assert slurm.recall_job("12") == slurm.SlurmJob("12", "CANCELLED", "", "c1", "name")
     command(commands, "sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
     assert "not known" in slurm.recall_job("12").words
 
@@ -60,7 +60,7 @@ def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> N
     ],
 )
 def test_a_memory_kill_is_read_in_the_log_where_the_state_hides_it(tmp_path: Path, line: str) -> None:
-    job = slurm.SlurmJob("7", "name", "FAILED", "", "c1")
+    job = slurm.SlurmJob("7", "FAILED", "", "c1", "name")
     (tmp_path / "log").write_text(f"INFO\n{line}\n")
     assert slurm.explain_end(job, tmp_path / "log").state == "OUT_OF_MEMORY"
     (tmp_path / "log").write_text("Traceback: the memory of a good day\n")

@@ -75,8 +75,7 @@ def replace_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: I
     try:
         cluster.sync(correct)
     except RuntimeError as error:
-        reasons = [line for line in str(error).splitlines() if line.startswith("sbatch: error:")]
-        return " ".join(line.removeprefix("sbatch: error: ") for line in reasons) or str(error)
+        return " ".join(re.findall("^sbatch: error: (.*)", str(error), re.MULTILINE)) or str(error)
     return ""
 
 

@@ -48,10 +48,10 @@ class SlurmJob:
     """One job, as the queue has it: `reason` is why it waits or how it ended, `node` where it ran."""
 
     id: str
-    name: str
     state: str
-    reason: str
-    node: str
+    reason: str = ""
+    node: str = ""
+    name: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -77,23 +77,19 @@ def label_jobs(results: Path) -> str:
 def list_jobs(prefix: str) -> list[SlurmJob]:
     """Return the user's jobs whose names begin with `prefix`, those that ended a short while ago included."""
     answer = _call("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
-    rows = [line.split("|", 4) for line in answer.splitlines()]
-    return [
-        SlurmJob(number, name, state, reason, node)
-        for number, state, reason, node, name in rows
-        if name.startswith(prefix)
-    ]
+    jobs = [SlurmJob(*line.split("|", 4)) for line in answer.splitlines()]
+    return [job for job in jobs if job.name.startswith(prefix)]
 
 
 def recall_job(job_id: str) -> SlurmJob:
     """Return a job that is no longer in the queue, as accounting remembers it; in state UNKNOWN if that is off."""
     try:
-        row = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList").splitlines()
+        rows = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList").splitlines()
     except NoAnswerError:
-        row = []
-    name, state, node = (row[-1].split("|") if row else ["", "", ""])[:3]
+        rows = []
+    name, state, node = (rows[-1].split("|") if rows else ["", "", ""])[:3]
     # accounting says, for example, "CANCELLED by 1000"
-    return SlurmJob(job_id, name, state.split(" ")[0] or "UNKNOWN", "", node)
+    return SlurmJob(job_id, state.split(" ")[0] or "UNKNOWN", "", node, name)
 
 
 def explain_end(job: SlurmJob, log: Path) -> SlurmJob:

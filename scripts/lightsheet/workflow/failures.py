@@ -64,7 +64,7 @@ def _describe(attempts: list[_Attempt]) -> str | None:
     if not (end := ENDED.search(last.message)):
         return None
     logs = last.end["log"].removesuffix(" (check log file(s) for error details)").split(", ")
-    job = explain_end(SlurmJob(end[1], "", end[2], "", ""), Path(logs[-1]))
+    job = explain_end(SlurmJob(end[1], end[2]), Path(logs[-1]))
     times = f", tried {len(attempts)} times" if len(attempts) > 1 else ""
     errors = ERROR.findall(Path(logs[0]).read_text(errors="replace")) if Path(logs[0]).exists() else []
     quote = f"; its log says: {errors[-1]}" if errors else ""

@@ -76,7 +76,7 @@ def _list_ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
     except NoAnswerError:
         return {}
     # members of a job array ("12_3") may be shown as one: they are left to the plugin
-    jobs = [queue.get(number, SlurmJob(number, "", "UNKNOWN", "", "")) for number in ids if "_" not in number]
+    jobs = [queue.get(number, SlurmJob(number, "UNKNOWN")) for number in ids if "_" not in number]
     return {job.id: job for job in jobs if job.is_over}
 
 
