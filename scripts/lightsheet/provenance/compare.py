@@ -14,25 +14,14 @@ from lightsheet.provenance.verify import TOLERANCE, find_index, measure_relative
 from lightsheet.store import shard_path
 from lightsheet.system import InputError, Progress, logger
 
-PROGRESS_SECONDS = 10.0
-"""Between two lines in the log."""
-
 
 def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
-    """Compare every volume of two results; log what differs, in the software too.
+    """Compare every volume of the finished runs in two folders; log what differs, in the software too.
 
-    Parameters
-    ----------
-    repetition, original : Path
-        Folders of finished runs, with the same volumes. Their stores are read only for volumes whose digests differ;
-        of the original, the files of the provenance suffice. InputError if one of these is missing or damaged.
-
-    Returns
-    -------
-    list of dict
-        Per volume `channel`, `timepoint`, `same_raw` (made from the same pixels), `identical` (bit for bit),
-        `relative_l2` (of the difference; None if a store is not there), and `passed`: the same raw pixels, and that is
-        at most `TOLERANCE`.
+    Stores are read only for volumes whose digests differ, and of the original the files of the provenance suffice.
+    Returns per volume `channel`, `timepoint`, `same_raw` (made from the same pixels), `identical` (bit for bit),
+    `relative_l2` (of the difference; None if a store is not there), and `passed`: the same raw pixels, and that is at
+    most `TOLERANCE`. InputError if a provenance is missing or damaged, or the two have not the same volumes.
     """
     folders = repetition, original
     crates = read_crate(repetition), read_crate(original)
@@ -45,7 +34,7 @@ def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
             )
     for difference in list_differences(crates[0].software, crates[1].software):
         logger.info("%s", difference)
-    progress, outcomes = Progress("compare", len(tables[0]), "volume", PROGRESS_SECONDS), []
+    progress, outcomes = Progress("compare", len(tables[0]), pause=10.0), []
     for (channel, t), row in tables[0].items():
         rows = row, tables[1][channel, t]
         outcomes.append(_compare_volumes(crates, rows))

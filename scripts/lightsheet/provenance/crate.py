@@ -35,8 +35,6 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 
-TERMS = {"sha256": "http://schema.org/sha256"}  # younger than the context of RO-Crate 1.1
-
 PRONOM = "https://www.nationalarchives.gov.uk/PRONOM/"
 FORMATS = {
     ".csv": ("text/csv", f"{PRONOM}x-fmt/18", "Comma Separated Values"),
@@ -55,22 +53,12 @@ def write_crate(
 ) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
 
-    InputError if a measured PSF is no longer the one that was used.
-
-    Parameters
-    ----------
-    run : Run
-        Its stores published.
-    records : mapping
-        The record of every volume: what `check_shards` returned.
-    repository : Path
-        The checkout of this workflow.
-    started, ended : datetime
-        Of the work, with their time zone.
+    Of a run whose stores are published, with the records of all volumes that `check_shards` returned, from the checkout
+    `repository`; times have their zone. InputError if a measured PSF is no longer the one that was used.
     """
     write_provenance_folder(run, records, repository)
     crate = ROCrate(version="1.1")
-    crate.metadata.extra_terms |= TERMS
+    crate.metadata.extra_terms["sha256"] = "http://schema.org/sha256"  # younger than the context of RO-Crate 1.1
     workflow = _add_workflow(crate, run.results.folder, repository)
     _describe_folder(crate, run, ended)
     action = _add_context(
@@ -170,12 +158,10 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
     stores = {results.store: "Deconvolved volumes: OME-Zarr 0.5, (t, c, z, y, x)."}
     for channel in run.channels:
         stores[results.raw_store(channel)] = f"Raw volumes of {channel}: OME-Zarr 0.5, (t, z, y, x)."
-    outputs = [
-        crate.add_dataset(
-            dest_path=store.relative_to(results.folder), properties={"name": store.name, "description": description}
-        )
-        for store, description in stores.items()
-    ]
+    outputs = []
+    for store, description in stores.items():
+        properties = {"name": store.name, "description": description}
+        outputs.append(crate.add_dataset(dest_path=store.relative_to(results.folder), properties=properties))
     outputs.append(_add_file(crate, run, "inventory.csv", "The files of the acquisition."))
     table = _add_file(crate, run, VOLUMES_FILE, "How each volume was made and what came out, a row for each.")
     table["variableMeasured"] = [

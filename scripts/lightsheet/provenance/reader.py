@@ -25,8 +25,7 @@ VolumeRow = dict[str, str]
 class Graph:
     """What the file `ro-crate-metadata.json` alone says."""
 
-    entities: Mapping[str, Mapping[str, Any]]
-    """What it describes, by identifier; that of a file is its path from the folder, percent-encoded."""
+    entities: Mapping[str, Mapping[str, Any]]  # by identifier; that of a file is its path, percent-encoded
 
     @property
     def commit(self) -> str:
@@ -50,12 +49,9 @@ class Graph:
 class Crate(Graph):
     """The provenance of a run."""
 
-    folder: Path
-    """Where the crate lies, absolute."""
-    config: Mapping[str, Any]
-    """The configuration, defaults filled in."""
+    folder: Path  # absolute
+    config: Mapping[str, Any]  # defaults filled in
     rows: list[VolumeRow]
-    """The table of volumes."""
 
     @property
     def store(self) -> Path:

@@ -16,16 +16,10 @@ FOLDER_PLACEHOLDER = "repeated"
 
 
 def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
-    """Return the configuration by which a run can be repeated here.
+    """Return the configuration by which a run can be repeated here, with its raw files in the folder `acquisition`.
 
     With paths that hold here, PSFs from the provenance, the engine that was used, and no waiting for files to settle.
-
-    Parameters
-    ----------
-    crate : Crate
-        The provenance of the run. InputError if a PSF is missing or not the one that was used.
-    acquisition : Path
-        The folder of its raw files, here. InputError if it lacks one.
+    InputError if a raw file or a PSF is missing, or a PSF is not the one that was used.
     """
     if not acquisition.is_dir():
         raise InputError(f"{acquisition}: there is no such folder; name the one with the raw files of the acquisition")

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from lightsheet.system import digest_sha256
 
-SCHEMA = "config/schema.yaml"
-
 LIBRARIES = {
     "snakemake": "https://snakemake.github.io/",
     "dask": "https://www.dask.org/",
@@ -40,7 +38,9 @@ def digest_code(repository: Path) -> str:
     """Return the digest that `CODE` explains: two checkouts that share it compute alike, with or without git."""
     paths = [path for path in (repository / "scripts").rglob("*") if path.suffix in (".py", ".jinja")]
     names = [path.relative_to(repository).as_posix() for path in paths]
-    lines = (f"{digest_sha256(repository / name)}  {name}\n" for name in sorted([*names, "Snakefile", SCHEMA]))
+    lines = (
+        f"{digest_sha256(repository / name)}  {name}\n" for name in sorted([*names, "Snakefile", "config/schema.yaml"])
+    )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

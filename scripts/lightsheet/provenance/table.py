@@ -78,8 +78,7 @@ def list_rows(run: Run, records: Mapping[VolumeKey, Record]) -> list[dict[str, A
                 "channel_index": run.channels.index(channel),
                 "timepoint": t,
                 "psf": name_measured_psf(channel),
-                **_describe_pieces(tiles[channel, t]),
-                **_describe_raw(raw, run.acquisition.folder.absolute()),
+                **_describe_raw(raw, tiles[channel, t], run.acquisition.folder.absolute()),
                 **_describe_result(result, run.config["voxel_size"]["x"]),
                 "seconds": round(seconds, 3),
             }
@@ -87,19 +86,14 @@ def list_rows(run: Run, records: Mapping[VolumeKey, Record]) -> list[dict[str, A
     return rows
 
 
-def _describe_pieces(tiles: Any) -> dict[str, str]:
+def _describe_raw(record: Record, tiles: Any, folder: Path) -> dict[str, Any]:
     pieces = [(position, pages) for position, files in tiles for _, pages in files]
+    sources = record["sources"]
+    paths = [Path(source["path"]).absolute().relative_to(folder).as_posix() for source in sources]
     return {
         "missing": "" if pieces else "missing",
         "tiles": " ".join("z{}y{}x{}".format(*position) for position, _ in pieces),
         "pages": " ".join(":".join(map(str, pages)) if pages else "all" for _, pages in pieces),
-    }
-
-
-def _describe_raw(record: Record, folder: Path) -> dict[str, Any]:
-    sources = record["sources"]
-    paths = [Path(source["path"]).absolute().relative_to(folder).as_posix() for source in sources]
-    return {
         "sources": " ".join(map(quote, paths)),
         "sources_bytes": " ".join(str(source["bytes"]) for source in sources),
         "sources_blake3": " ".join(source["blake3"] for source in sources),

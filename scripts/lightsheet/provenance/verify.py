@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 import zarr
 
-from lightsheet.deconvolution import Method, check_method as check_method, gpu
+from lightsheet.deconvolution import Method, check_method, gpu
 from lightsheet.processing import restore_volume
 from lightsheet.provenance.reader import Crate, VolumeRow, check_file, read_crate
 from lightsheet.psf import prepare_psf
@@ -43,34 +43,24 @@ def verify_volumes(
     engine: str | None = None,
     seed: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Make randomly chosen volumes again and compare them with the published ones; log a line for each.
+    """Make randomly chosen volumes of a finished run again and compare them with the published ones; log each.
 
     Parameters
     ----------
-    folder : Path
-        `results/NAME` of a finished run, or a copy of it.
-    volumes : int
-        How many to choose, at least 1; all of them if there are no more.
-    threads : int
-        Cores to use.
+    volumes, seed : int
+        How many to choose, at least 1; all if there are no more. The same seed, which is logged, chooses the same.
     raw : Path, optional
         Where the files of the acquisition are; unless given, where the run read them.
     engine : str, optional
         One of `ENGINES`; unless given, the one that made the volume, or "cpu" where that is "gpu" and there is none.
-    seed : int, optional
-        The same seed chooses the same volumes; a new one unless given. It is logged.
 
     Returns
     -------
     list of dict
         Per volume `channel`, `timepoint`, `engine`, `identical` (bit for bit), `relative_l2` (of the difference, where
         integers may also differ by the one count that rounding turns), and `passed`: that is at most `TOLERANCE`.
-
-    Raises
-    ------
-    InputError
-        If the comparison cannot be made: a file is missing or not the one that the provenance names, a raw store does
-        not hold the pixels of its TIFF files, or the engine has no such settings.
+        InputError if it cannot be made again: a file is missing or not the one that the provenance names, a raw store
+        does not hold the pixels of its TIFF files, or the engine has no such settings.
     """
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
@@ -118,9 +108,8 @@ def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
     if engine != recorded:
         if "skimage" in (engine, recorded):
             raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
-        check_method(
-            Method(settings["iterations"], settings["boundary"], acceleration=settings["acceleration"]), engine
-        )
+        method = {name: settings[name] for name in ("iterations", "boundary", "acceleration")}
+        check_method(Method(**method), engine)
     return engine
 
 
