@@ -24,7 +24,7 @@ def find_waiting_files(
 
     `settle` is in seconds. Files `previous` of an earlier run are never left: that would take its timepoints away.
     """
-    ages = find_young_files(folder, [file.name for file in files], settle)
+    ages = _find_young_files(folder, [file.name for file in files], settle)
     _refuse_changes(folder, {name: age for name, age in ages.items() if name in previous}, settle)
     unfinished = find_unfinished(group_volumes(folder, files), set(ages), previous)
     reasons = _explain_ages(ages, settle)
@@ -48,7 +48,7 @@ def find_waiting_files(
     return waiting
 
 
-def find_young_files(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
+def _find_young_files(folder: Path, tiffs: Sequence[str], settle: float) -> Ages:
     """Find the files that a microscope may still be writing: they change, or did so less than `settle` seconds ago."""
     looks = {name: _look(folder, name) for name in tiffs}
     time.sleep(LOOK_SECONDS)

@@ -8,20 +8,12 @@ from collections.abc import Iterator
 from lightsheet.acquisition.presets import PRESETS, Form, Part
 from lightsheet.system import InputError
 
-_TEXT, _NUMBER, _SIGNED, _EITHER = r"[^/]+?", r"\d+", r"-?\d+", r"(?:\d+(?!\d)|[^/]+?)"
+_NUMBER, _SIGNED = r"\d+", r"-?\d+"
 TEMPLATE_FIELDS = {
-    "prefix": _TEXT,
-    "camera": _TEXT,
-    "channel": _EITHER,
-    "view": _EITHER,
-    "position": _EITHER,
-    "wavelength": _NUMBER,
-    "timepoint": _NUMBER,
-    "plane": _NUMBER,
-    "part": _NUMBER,
-    "x": _SIGNED,
-    "y": _SIGNED,
-    "z": _SIGNED,
+    **dict.fromkeys(("prefix", "camera"), r"[^/]+?"),
+    **dict.fromkeys(("channel", "view", "position"), r"(?:\d+(?!\d)|[^/]+?)"),  # a whole number, or text
+    **dict.fromkeys(("wavelength", "timepoint", "plane", "part"), _NUMBER),
+    **dict.fromkeys(("x", "y", "z"), _SIGNED),
     "milliseconds": _NUMBER,
     "any": r"[^/]*?",
 }

@@ -9,7 +9,7 @@ from itertools import combinations, count
 from pathlib import Path
 from typing import NamedTuple
 
-from lightsheet.acquisition.names import Fields, name_channel
+from lightsheet.acquisition.names import Fields, Value, name_channel
 from lightsheet.system import InputError
 
 Site = tuple[int, int, int, int]  # tile (z, y, x), then the plane or the part of it, as the name counts them
@@ -25,7 +25,7 @@ class SourceFile(NamedTuple):
     channel: str
     wavelength: int | None
     prefix: str
-    position: int | str | None
+    position: Value | None
     site: Site
     numbers: dict[str, int]
 
@@ -39,14 +39,13 @@ def gather_fields(name: str, fields: Fields) -> SourceFile:
     loop = fields.get("iter")
     if isinstance(loop, tuple):
         numbers |= {f"iter_{index}": value for index, value in enumerate(loop)}
-    position = fields.get("position")
     plane = numbers.get("plane", numbers.get("part", 0))
     return SourceFile(
         name=name,
         channel=name_channel(fields),
         wavelength=numbers.get("wavelength_nm"),
         prefix=str(fields.get("prefix", "")),
-        position=position if isinstance(position, str) else numbers.get("position"),
+        position=fields.get("position"),
         site=(numbers.get("z", 0), numbers.get("y", 0), numbers.get("x", 0), plane),
         numbers=numbers,
     )

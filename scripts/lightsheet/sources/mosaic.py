@@ -63,7 +63,12 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
     with ExitStack() as files:
         for position, pieces in tiles:
             for path, pages in pieces:
-                _check_count(Path(path), pages)
+                # A file of several volumes: where it has other pages than they take, they lie elsewhere in it.
+                if pages is not None and len(pages) > 3 and (count := count_pages(Path(path))) != pages[3]:
+                    raise InputError(
+                        f"{path}: it has {count} pages, but {pages[3]} are expected, as in most files of the "
+                        "acquisition; copy it again, or put it in input.ignore"
+                    )
             stack = files.enter_context(
                 open_stack([(Path(p), range(*pages[:3]) if pages else None) for p, pages in pieces])
             )
@@ -74,15 +79,6 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
                 )
             stacks[tuple(position)] = stack
         yield Mosaic(stacks)
-
-
-def _check_count(path: Path, pages: PageRange) -> None:
-    """Refuse a file that holds several volumes and has more or fewer pages than they take: they lie elsewhere in it."""
-    if pages is not None and len(pages) > 3 and (count := count_pages(path)) != pages[3]:
-        raise InputError(
-            f"{path}: it has {count} pages, but {pages[3]} are expected, as in most files of the acquisition; copy it "
-            "again, or put it in input.ignore"
-        )
 
 
 def digest_source(path: str | Path, pages: PageRange) -> str:

@@ -18,8 +18,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 """Bytes of a value of each type of tag."""
 
 UNSIGNED = {1, 3, 4, 13, 16, 18}
-PRIVATE = 32768
-"""Codes of tags from here on mean what their maker wants; some occur twice, as texts do."""
+PRIVATE = 32768  # codes of tags from here on mean what their maker wants; some occur twice, as texts do
 MAX_TAGS = 4096
 
 

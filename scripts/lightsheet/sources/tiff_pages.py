@@ -127,7 +127,11 @@ def _read_headers(path: Path, stamp: tuple[int, int]) -> Pages:
             page_kind = _find_kind(directory)
             kind = kind or page_kind
             if page_kind != kind:
-                raise InputError(f"{path}: {_describe_difference(len(blocks), page_kind, kind)}")
+                problem = "is compressed or cut into strips unlike page 0; save the file again, all pages alike"
+                if (page_kind.shape, page_kind.dtype) != (kind.shape, kind.dtype):
+                    kinds = f"is {page_kind.shape} {page_kind.dtype}, page 0 is {kind.shape} {kind.dtype}"
+                    problem = f"{kinds}; a volume needs pages of one kind"
+                raise InputError(f"{path}: page {len(blocks)} {problem}")
             blocks.append(_locate_blocks(directory, kind))
         if kind is None:
             raise ValueError("it has no pages")
@@ -227,10 +231,3 @@ def _unfold(kind: Kind, offsets: Integers, counts: Integers, planes: int, size: 
     if planes * step > size:
         raise CutOffError(f"it has {size} bytes, its {planes} planes need {planes * step}")
     return offsets + step * np.arange(planes)[:, None], np.repeat(counts, planes, axis=0)
-
-
-def _describe_difference(number: int, kind: Kind, first: Kind) -> str:
-    if (kind.shape, kind.dtype) != (first.shape, first.dtype):
-        kinds = f"page {number} is {kind.shape} {kind.dtype}, page 0 is {first.shape} {first.dtype}"
-        return f"{kinds}; a volume needs pages of one kind"
-    return f"page {number} is compressed or cut into strips unlike page 0; save the file again, all pages alike"
