@@ -27,14 +27,12 @@ def advise(plan: Plan, schedule: Schedule) -> list[str]:
 
 def _check_disk(plan: Plan) -> Iterator[str]:
     written, most, free = plan["written_bytes"], plan["written_bytes_at_most"], plan["free_bytes"]
-    if free is None or most <= free:
-        return
-    if written > free:
+    if free is not None and written > free:
         yield (
             f"The disk of {plan['folder']} has {format_size(free)} free, and {format_size(written)} are to be "
             "written: make room, name another disk in output.folder, or write uint16 (output.dtype)."
         )
-    else:
+    elif free is not None and most > free:
         yield (
             f"The disk of {plan['folder']} has {format_size(free)} free: {format_size(written)} would fit, but the "
             f"run is refused, because without compression they would be {format_size(most)}: make room, or name "
@@ -45,7 +43,7 @@ def _check_disk(plan: Plan) -> Iterator[str]:
 def _check_memory(plan: Plan, place: Place) -> Iterator[str]:
     memory, needed = place.worker.memory, plan["worker_memory_bytes"]
     if memory and memory < needed:
-        if place.has_worker_jobs:
+        if place.cluster != "local":
             name, change = f"section {place.cluster} of jobqueue.yaml", "raise `memory` there, or set it to null"
         else:
             name, change = "this machine", "run it where there is more"
@@ -95,10 +93,11 @@ def _check_workers(plan: Plan, schedule: Schedule) -> Iterator[str]:
             f"{compute_speedup(cores, measured_cores):.2g} times as fast; `snakemake pilot` with the same profile "
             "measures it."
         )
-    if place.slurm_jobs or place.has_worker_jobs:
+    has_worker_jobs = place.cluster != "local"
+    if place.slurm_jobs or has_worker_jobs:
         yield "How long jobs wait in SLURM's queue is not known, and not in these times."
     sizes = schedule.block_sizes
-    if not place.has_worker_jobs or not sizes:
+    if not has_worker_jobs or not sizes:
         return
     if max(sizes) < place.workers:
         yield (

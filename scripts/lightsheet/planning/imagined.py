@@ -20,21 +20,10 @@ def imagine_run(
     psf_shape: Sequence[int],
     config: Mapping[str, Any],
 ) -> Run:
-    """Make a run to plan, of so many channels and timepoints.
+    """Make a run to plan, of so many channels, timepoints, and voxels (z, y, x) of a volume and of a PSF file.
 
-    Parameters
-    ----------
-    folder : Path
-        An empty one, in which a PSF of that shape, without light, stands for the measured ones.
-    shape, psf_shape : sequence of int
-        (z, y, x) of a volume of `dtype`, and of a PSF file.
-    config : mapping
-        The rest of a configuration.
-
-    Raises
-    ------
-    InputError
-        If a value cannot be used.
+    In the empty `folder` a PSF without light stands for the measured ones; `config` is the rest of a configuration.
+    A value that cannot be used raises InputError.
     """
     names, psf_file = tuple(f"channel{number}" for number in range(channels)), folder / "psf.tif"
     tifffile.imwrite(psf_file, np.zeros(psf_shape, np.uint16))

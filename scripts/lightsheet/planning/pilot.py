@@ -24,28 +24,16 @@ from lightsheet.system import InputError, logger, write_json
 def run_pilot(
     results: Results, plan: PilotPlan, layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
 ) -> None:
-    """Measure on Dask workers, and write `pilot.html` and `pilot.json`.
+    """Measure as a job of the run would on these `workers`, and write `pilot.html` and `pilot.json`.
+
+    `plan` and `layouts` are what `plan_pilot` and `plan_layouts` returned, and `age` is what `measure_job_age` returned
+    when the job's own work began. Of the run, whose PSFs must be there, nothing is touched but a scratch folder below
+    `work`.
 
     `pilot.json` holds `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was deconvolved
     the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and `psf_shape`, the
     largest one's; `start_seconds` of the `job` and its `workers`; and per channel the `timepoint`, `ingest` and
     `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and the numbers of its `runs`.
-
-    Parameters
-    ----------
-    results : Results
-        Of the run; its PSFs are there. Nothing of it is touched but a scratch folder below `work`.
-    plan, layouts : mapping
-        What `plan_pilot` and `plan_layouts` returned.
-    workers : WorkerRequest
-        As a job of the run would have them.
-    age : float
-        What `measure_job_age` returned when the job's own work began, seconds.
-
-    Raises
-    ------
-    InputError
-        If something could not be measured.
     """
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
     methods = select_distinct(
@@ -120,19 +108,11 @@ class _KeptPool:
 def measure_job_age() -> float:
     """Return the seconds since Snakemake's process of this SLURM job started; outside of those, since this one did."""
     job, processes = os.environ.get("SLURM_JOB_ID"), [psutil.Process()]
-    if job:
-        processes += [process for process in psutil.process_iter() if _is_snakemake_of(process, job)]
-    return max(map(_measure_age, processes))
-
-
-def _is_snakemake_of(process: psutil.Process, job: str) -> bool:
-    """Tell whether a process is Snakemake that works on a SLURM job."""
-    with suppress(psutil.Error):
-        return process.environ().get("SLURM_JOB_ID") == job and "--target-jobs" in process.cmdline()
-    return False
-
-
-def _measure_age(process: psutil.Process) -> float:
+    for process in psutil.process_iter() if job else ():
+        with suppress(psutil.Error):  # another user's, or gone
+            if process.environ().get("SLURM_JOB_ID") == job and "--target-jobs" in process.cmdline():
+                processes.append(process)
+    start = min(process.create_time() for process in processes)
     if hasattr(time, "CLOCK_BOOTTIME"):  # Linux knows to a second when it booted, and to 10 ms what came since
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - (process.create_time() - psutil.boot_time())
-    return time.time() - process.create_time()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - (start - psutil.boot_time())
+    return time.time() - start

@@ -25,19 +25,12 @@ def plan_run(
 
     Parameters
     ----------
-    run : Run
-        The run.
     place : mapping
         Where its jobs and workers would be: what `read_place`, `read_profile` or `describe_machine` return.
     pilot : mapping or None
         What is in pilot.json; None: measurements that come with the program are used.
     disk : Path or None
         The folder of the results, whose disk must have room; None: any.
-
-    Raises
-    ------
-    InputError
-        If jobqueue.yaml cannot be used.
     """
     work, site = find_work(run), describe_place(run, place)
     plan = make_plan(Schedule(work, site, choose_rates(work, site, pilot)), disk)
@@ -95,7 +88,7 @@ def _list_rules(schedule: Schedule, worker_memory: int) -> list[dict[str, Any]]:
         volume_seconds = schedule.ingest_seconds if name == "ingest" else None
         rules.append(_sum_jobs(name, place.shares.get(name, Share()), jobs, volume_seconds))
     if sizes := schedule.block_sizes:
-        memory = place.worker.memory if place.has_worker_jobs else None
+        memory = place.worker.memory if place.cluster != "local" else None
         share = place.worker._replace(memory=memory or worker_memory)
         workers = [(min(place.workers, volumes), schedule.estimate_workers_seconds(volumes)) for volumes in sizes]
         rules.append(_sum_jobs("workers", share, workers, schedule.volume_seconds, place.engine == "gpu"))

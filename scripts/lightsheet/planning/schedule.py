@@ -1,7 +1,7 @@
 """Seconds of each job and worker of a run, and when they run: rates times work, in the order that jobs can have."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -86,16 +86,14 @@ class Schedule:
                 tasks.append(
                     self._make_task("deconvolve", f" {number}", self.estimate_workers_seconds(block.deconvolve), after)
                 )
-        return [*tasks, *self._list_last_tasks([task.name for task in tasks])]
-
-    def _list_last_tasks(self, others: Sequence[str]) -> Iterator[Task]:
-        """Yield the jobs that wait for all others."""
+        others = [task.name for task in tasks]
         if self.work.publish:
             speedup = compute_speedup(self.place.shares["consolidate"].cores, 1)
-            yield self._make_task("consolidate", "", self.published_bytes * self.rates.check / speedup, others)
+            tasks.append(self._make_task("consolidate", "", self.published_bytes * self.rates.check / speedup, others))
             others = ["consolidate"]
         if self.work.report:
-            yield self._make_task("report", "", self._picture_seconds, others)
+            tasks.append(self._make_task("report", "", self._picture_seconds, others))
+        return tasks
 
     def _make_task(self, rule: str, suffix: str = "", seconds: float = 0.0, after: Sequence[str] = ()) -> Task:
         """Add to the seconds of a job what every job of its rule takes."""

@@ -46,31 +46,19 @@ class Place(NamedTuple):
     shares: Mapping[str, Share]
 
     @property
-    def has_worker_jobs(self) -> bool:
-        """Whether workers are SLURM jobs of their own."""
-        return self.cluster != "local"
-
-    @property
     def worker(self) -> Share:
         """What a worker gets."""
         return self.shares["workers"]
 
 
 def read_profile(folder: Path) -> dict[str, Any]:
-    """Read from a Snakemake profile where jobs and workers are, for `plan_run`.
-
-    Raises
-    ------
-    InputError
-        If there is no such profile.
-    """
+    """Read from a Snakemake profile where jobs and workers are, for `plan_run`."""
     path = folder / "config.yaml"
     if not path.is_file():
         raise InputError(f"--profile {folder}: there is no {path}")
     profile = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    default, of_rules, threads = (
-        profile.get(f"{key}") or {} for key in ("default-resources", "set-resources", "set-threads")
-    )
+    keys = ("default-resources", "set-resources", "set-threads")
+    default, of_rules, threads = (profile.get(key) or {} for key in keys)
     partition = {key: default[key] for key in default if key == "slurm_partition"}
     resources = {rule: partition | (of_rules.get(rule) or {}) for rule in RULES}
     workers = default | (of_rules.get("deconvolve") or {})

@@ -25,11 +25,6 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         start and stop along z, y and x of what is deconvolved of it; `dtype`; `voxel_size`; `methods`: settings as
         `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: volumes that the workers
         of a job of the run have.
-
-    Raises
-    ------
-    InputError
-        If the configuration names a timepoint or a crop that the acquisition does not have.
     """
     pilot, iterations = run.config["pilot"], run.config["deconvolution"]["iterations"]
     settings = [

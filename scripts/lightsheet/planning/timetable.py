@@ -22,22 +22,6 @@ class Task(NamedTuple):
     in_slurm: bool = False
 
 
-class _Poll:
-    """When Snakemake looks at SLURM's queue."""
-
-    def __init__(self) -> None:
-        self._next = self._interval = FIRST_POLL
-
-    def notice(self, end: float) -> float:
-        """Return when it is noticed that a job has ended; to be called in the order of ends."""
-        while self._next < end:
-            self._interval = min(self._interval + FIRST_POLL, LAST_POLL)
-            self._next += self._interval
-        time, self._interval = self._next, FIRST_POLL
-        self._next += self._interval
-        return time
-
-
 def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, float]]:
     """Start each job as soon as it can, the first in the list first; return (start, end) in seconds by name.
 
@@ -45,7 +29,7 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
     """
     waiting, times = list(tasks), dict[str, tuple[float, float]]()
     running: list[tuple[float, str, Task]] = []
-    poll, free, now, done = _Poll(), slots, 0.0, set[str]()
+    free, now, done, next_poll, interval = slots, 0.0, set[str](), FIRST_POLL, FIRST_POLL
     while waiting or running:
         for task in list(waiting):
             if not free:
@@ -56,7 +40,13 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
                 times[task.name] = (now, now + task.seconds)
                 heapq.heappush(running, (now + task.seconds, task.name, task))
         end, _, task = running[0]
-        now = max(now, poll.notice(end) if task.in_slurm else end)
+        if task.in_slurm:
+            while next_poll < end:
+                interval = min(interval + FIRST_POLL, LAST_POLL)
+                next_poll += interval
+            end, interval = next_poll, FIRST_POLL  # that is when Snakemake notices it
+            next_poll += interval
+        now = max(now, end)
         while running and running[0][0] <= now:
             _, name, task = heapq.heappop(running)
             times[name] = (times[name][0], now)
