@@ -271,9 +271,9 @@ def test_the_peak_is_that_of_the_block() -> None:
     np.ones(100_000_000, np.uint8)  # an earlier peak, gone
     with measure_module.watch_peak("cpu") as used:
         np.ones(40_000_000, np.uint8)
-    assert used.host is not None
-    assert 30_000_000 < used.host - held < 80_000_000
-    assert used.gpu is None
+    assert used["memory_bytes"] is not None
+    assert 30_000_000 < used["memory_bytes"] - held < 80_000_000
+    assert used["gpu_memory_bytes"] is None
 
 
 def test_outcome_says_each_suggestion_and_where_the_sheet_is(planned: Run) -> None:

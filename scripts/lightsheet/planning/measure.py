@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -162,28 +161,20 @@ def measure_deconvolution(
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
         **{key: record[key] for key in ("seconds", "host", "slurm_job")},
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
-        "memory_bytes": peak.host,
-        "gpu_memory_bytes": peak.gpu,
+        **peak,
     }
     return numbers, {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in planes.items()}
 
 
-@dataclass
-class Peak:
-    """Bytes, known at the end of the block: of the host, None elsewhere than on Linux; of the GPU, None without."""
-
-    host: int | None = None
-    gpu: int | None = None
-
-
 @contextmanager
-def watch_peak(engine: str) -> Iterator[Peak]:
+def watch_peak(engine: str) -> Iterator[dict[str, int | None]]:
     """Measure how much memory this process has at most during the block, all that it holds already included.
 
-    The peak of the process that `itk` works in is added, and of `gpu` what CuPy has of the device. Where Linux does not
-    let this process forget earlier peaks, they count too.
+    Bytes stand there at the end of the block: of the host, None elsewhere than on Linux, with the peak of the process
+    that `itk` works in; of the GPU what CuPy has, None without. Where Linux does not let this process forget earlier
+    peaks, they count too.
     """
-    peak = Peak()
+    peak: dict[str, int | None] = {"memory_bytes": None, "gpu_memory_bytes": None}
     pool: Any = import_module("cupy").get_default_memory_pool() if engine == "gpu" else None
     if pool:
         pool.free_all_blocks()
@@ -193,6 +184,6 @@ def watch_peak(engine: str) -> Iterator[Peak]:
     if sys.platform == "linux":
         high_water_mark = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
         child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if engine == "itk" else 0
-        peak.host = 1024 * (int(high_water_mark[1]) + child) if high_water_mark else None
+        peak["memory_bytes"] = 1024 * (int(high_water_mark[1]) + child) if high_water_mark else None
     if pool:
-        peak.gpu = int(pool.total_bytes())
+        peak["gpu_memory_bytes"] = int(pool.total_bytes())

@@ -21,8 +21,7 @@ GAMMA = 0.5
 LABEL_DISTANCE = 5
 """Percent of a chart's width between two labels that can still be read."""
 
-Planes = Mapping[str, np.ndarray]
-Pictures = Mapping[tuple[Any, ...], Planes]
+Pictures = Mapping[tuple[Any, ...], Mapping[str, np.ndarray]]
 """Planes `xy` (y, x) and `xz` (z, x), counts, by channel (raw), and by channel, number of the method, iterations."""
 
 
@@ -53,9 +52,8 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
     """Collect what is shown of a channel; all its pictures share black, the background, and white."""
     methods = measured["methods"]
     offset = methods[0]["runs"][0]["background"]
-    keys = [(name, number, run["iterations"]) for number, method in enumerate(methods) for run in method["runs"]]
-    raw = {plane: pixels - offset for plane, pixels in pictures[name,].items()}
-    above: dict[tuple[Any, ...], Planes] = {(name,): raw, **{key: pictures[key] for key in keys}}
+    above = {key: planes for key, planes in pictures.items() if key[0] == name}
+    above[name,] = {plane: pixels - offset for plane, pixels in pictures[name,].items()}
     brightest = float(np.median([np.percentile(planes["xy"], WHITE) for planes in above.values()]))
     white = brightest if brightest > 0 else 1.0  # a dark volume, or a background above all of it
     pngs = {
@@ -112,7 +110,8 @@ def _plan_chart(
 ) -> dict[str, Any]:
     """Place curves, by iterations on a logarithmic axis, and a level; what is written beside them is times `factor`."""
     counts = sorted({count for curve in curves for count in curve})
-    places = {count: _place_count(count, counts[0], counts[-1]) for count in counts}
+    span = ln(counts[-1] / counts[0])
+    places = {count: round(100 * ln(count / counts[0]) / span, 2) if span else 50.0 for count in counts}
     values = [value for value in [*(v for curve in curves for v in curve.values()), level] if value is not None]
     scale = choose_axis(values or [0.0], from_zero=True)
     labels: list[tuple[float, int]] = []
@@ -126,8 +125,3 @@ def _plan_chart(
         "level": None if level is None else scale.place(level),
         "marks": [places.get(count) if count else None for count in suggested],
     }
-
-
-def _place_count(count: int, first: int, last: int) -> float:
-    """Return how far to the right a number of iterations stands, in percent."""
-    return round(100 * ln(count / first) / ln(last / first), 2) if last > first else 50.0

@@ -23,14 +23,9 @@ def plan_run(
 ) -> tuple[str, dict[str, Any]]:
     """Foresee jobs, time, memory and disk of what a run still has to do; return plan.txt and plan.json.
 
-    Parameters
-    ----------
-    place : mapping
-        Where its jobs and workers would be: what `read_place`, `read_profile` or `describe_machine` return.
-    pilot : mapping or None
-        What is in pilot.json; None: measurements that come with the program are used.
-    disk : Path or None
-        The folder of the results, whose disk must have room; None: any.
+    `place` says where its jobs and workers would be, as `read_place`, `read_profile` or `describe_machine` return it.
+    `pilot` is what is in pilot.json; without it measurements that come with the program are used. `disk` is the folder
+    of the results, if their disk must have room.
     """
     work, site = find_work(run), describe_place(run, place)
     plan = make_plan(Schedule(work, site, choose_rates(work, site, pilot)), disk)
@@ -48,7 +43,7 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
     rules = _list_rules(schedule, memory)
     times = {rule["rule"]: schedule.list_times(rule["rule"]) for rule in rules if rule["rule"] != "workers"}
     written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
-    largest_block = max(schedule.block_sizes, default=0)
+    workers = min(place.workers, max(schedule.block_sizes, default=0))
     plan = {
         "run": run.results.name,
         "channels": len(run.channels),
@@ -64,7 +59,7 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
         "slurm_jobs": place.slurm_jobs,
         "cores": place.cores,
         "cluster": place.cluster,
-        "workers_at_a_time": min(place.workers, largest_block) * count_concurrent(schedule.list_times("deconvolve")),
+        "workers_at_a_time": workers * count_concurrent(schedule.list_times("deconvolve")),
         "rules": rules,
         "seconds": schedule.seconds,
         "stages": {rule: (min(s for s, _ in spans), max(e for _, e in spans)) for rule, spans in times.items()},

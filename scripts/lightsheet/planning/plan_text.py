@@ -12,7 +12,10 @@ def format_plan(plan: Mapping[str, Any]) -> str:
     """Write what `plan_run` returns."""
     parts = [_describe_work(plan)]
     if plan["rules"]:
-        parts += [_format_table(plan), [_describe_times(plan)], _describe_sizes(plan)]
+        where = f"{plan['slurm_jobs']} SLURM jobs at a time" if plan["slurm_jobs"] else f"{plan['cores']} core(s) here"
+        ends = ", ".join(f"{rule} {format_duration(end)}" for rule, (_, end) in plan["stages"].items())
+        seconds = f"wall-clock    {format_duration(plan['seconds'])}, with {where}; the last jobs end after: {ends}"
+        parts += [_format_table(plan), [seconds], _describe_sizes(plan)]
     else:
         parts.append(["Nothing is to be done."])
     if plan["remarks"]:
@@ -72,13 +75,6 @@ def _format_total(plan: Mapping[str, Any]) -> str:
 
 def _format_hours(seconds: float) -> str:
     return f"{seconds / 3600:.2f}" if seconds > 360 else f"{seconds / 3600:.4f}"
-
-
-def _describe_times(plan: Mapping[str, Any]) -> str:
-    jobs, cores = plan["slurm_jobs"], plan["cores"]
-    where = f"{jobs} SLURM jobs at a time" if jobs else f"{cores} core(s) here"
-    ends = ", ".join(f"{rule} {format_duration(end)}" for rule, (_, end) in plan["stages"].items())
-    return f"wall-clock    {format_duration(plan['seconds'])}, with {where}; the last jobs end after: {ends}"
 
 
 def _describe_sizes(plan: Mapping[str, Any]) -> list[str]:

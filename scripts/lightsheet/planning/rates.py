@@ -29,9 +29,7 @@ SECONDS = {
     ("gpu", "heavy-ball"): (1.0, 0.12, GPU_GUESS),
     ("gpu", "biggs"): (1.0, 0.15, GPU_GUESS),
 }
-"""To prepare a `REFERENCE` volume, and for one iteration, on `CORES` cores; and from what they are guessed, if so."""
-
-CORES = 2
+"""To prepare a `REFERENCE` volume, and for one iteration, on two cores; and from what they are guessed, if so."""
 
 INGEST_SECONDS, TRANSFER_SECONDS = 6.3e-9, 20.6e-9
 """Per voxel, on two cores: ingest with pyramid and record (`benchmarks/results/ingest.md`); to read a raw volume and to
@@ -113,7 +111,7 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
         remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
     return Rates(
         source="built-in: Intel Xeon, 2 cores, volume (201, 1024, 768), PSF (101, 64, 64); sizes not compressed",
-        cores=CORES,
+        cores=2,
         psf_shape=work.psf_shape,
         iterations=iterations,
         ingest=INGEST_SECONDS,

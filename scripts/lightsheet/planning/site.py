@@ -15,9 +15,6 @@ from lightsheet.system import InputError, count_cores, find_memory_limit
 
 THIS_MACHINE = "this machine"
 DEFAULT_PARTITION = "the default partition"
-SLURM_JOBS = 100
-"""In the queue at a time, where a profile does not say."""
-
 INGEST_CORES = 2
 """As in the Snakefile."""
 
@@ -67,7 +64,7 @@ def read_profile(folder: Path) -> dict[str, Any]:
         "cluster": str(workers.get("dask_cluster", "local")),
         "workers": int(workers.get("dask_workers", 1)),
         "cores": SLURM_CORES if slurm else count_cores(),
-        "slurm_jobs": int(profile.get("jobs", SLURM_JOBS)) if slurm else None,
+        "slurm_jobs": int(profile.get("jobs", 100)) if slurm else None,
         "threads": {rule: int(number) for rule, number in threads.items() if rule in RULES},
         "resources": {rule: {key: str(value) for key, value in request.items()} for rule, request in resources.items()},
     }

@@ -58,8 +58,8 @@ def plan_layouts(run: Run) -> dict[str, StoreLayout]:
 
 def list_sources(plan: PilotPlan) -> list[str]:
     """Return the files that the pilot reads."""
-    paths = [path for _, tiles in plan["channels"].values() for _, pieces in tiles for path, _ in pieces]
-    return list(dict.fromkeys(paths))
+    tiles = (tile for _, tiles in plan["channels"].values() for tile in tiles)
+    return list(dict.fromkeys(path for _, pieces in tiles for path, _ in pieces))
 
 
 def name_method(settings: Mapping[str, Any]) -> str:

@@ -16,19 +16,19 @@ from lightsheet.system import wait_until_visible
 Key = tuple[Any, ...]
 """Channel; of a method also its number in the plan; of a deconvolution also its iterations."""
 
-Caller = Callable[[Callable[..., None], Mapping[str, Mapping[str, Any]], str], None]
-"""Calls a function once for each of the keyword arguments by name; the last argument is for the log."""
-
 
 @dataclass(frozen=True)
 class Trials:
-    """What all trials need: the run's `results`, the pilot's `scratch`, and what `memory` in bytes a worker may use."""
+    """What all trials need: the run's `results`, the pilot's `scratch`, and what `memory` in bytes a worker may use.
+
+    `call` calls a function on the workers, once for each of the keyword arguments by name; the last is for the log.
+    """
 
     results: Results
     scratch: Results
     plan: PilotPlan
     layouts: Mapping[str, StoreLayout]
-    call: Caller
+    call: Callable[[Callable[..., None], Mapping[str, Mapping[str, Any]], str], None]
     threads: int
     memory: int | None
 
@@ -98,8 +98,6 @@ def choose_sweep(iterations: list[int], suggestion: int | None) -> tuple[list[in
     """Return the iterations to do, the suggested ones too unless they take longer than the rest, and then a remark."""
     most = max(iterations)
     if suggestion and suggestion > most:
-        return (
-            iterations,
-            f"; {most} are the most that were tried: name more in pilot.iterations, or try an acceleration",
-        )
+        remark = f"; {most} are the most that were tried: name more in pilot.iterations, or try an acceleration"
+        return iterations, remark
     return sorted({*iterations, suggestion}) if suggestion else iterations, ""

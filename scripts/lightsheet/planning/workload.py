@@ -76,10 +76,12 @@ def find_work(run: Run) -> Work:
     has_jobs = inventory or any(block.deconvolve is not None for block in blocks)
     publish = has_jobs or is_due(str(run.results.manifest("consolidate")))
     psfs = [all(run.results.psf(channel, suffix).exists() for suffix in PSF_FILES) for channel in run.channels]
+    paths = {piece.path for volume in run.acquisition.volumes for piece in volume.pieces}  # none if it is imagined
+    uncompressed = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
     return Work(
         run=run,
         psf_shape=_find_psf_shape(run),
-        tiff_bytes=_sum_tiff_bytes(run),
+        tiff_bytes=sum(stat_file(path).st_size for path in paths) or uncompressed,
         blocks=tuple(blocks),
         psfs=psfs.count(False),
         inventory=inventory,
@@ -107,10 +109,3 @@ def _find_psf_shape(run: Run) -> Shape:
         shapes.append(prepared["shape"] if prepared else estimate_psf_shape(run, channel))
     z, y, x = np.max([(1, 1, 1), *filter(None, shapes)], axis=0).tolist()
     return z, y, x
-
-
-def _sum_tiff_bytes(run: Run) -> int:
-    """Return the bytes of all files; of an imagined acquisition, which has none, the uncompressed bytes."""
-    paths = {piece.path for volume in run.acquisition.volumes for piece in volume.pieces}
-    uncompressed = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
-    return sum(stat_file(path).st_size for path in paths) or uncompressed
