@@ -7,12 +7,8 @@ falls where there is only noise. High-pass filters bring weak high frequencies f
 of the filtered images peaks is the cut-off. Written here because the authors' programs are for MATLAB and ImageJ.
 """
 
-from typing import Any
-
 import numpy as np
 from scipy import fft
-
-Array = np.ndarray[Any, Any]
 
 APODISED = 20
 """Pixels along each edge over which the image fades to its mean, so that edges do not count as structure."""
@@ -36,7 +32,7 @@ MIN_CORRELATION = 0.05
 """Correlation at a peak below which the filter has left only noise, as in the authors' program."""
 
 
-def measure_resolution(plane: Array) -> float | None:
+def measure_resolution(plane: np.ndarray) -> float | None:
     """Measure the smallest period that an image (y, x) of square pixels resolves.
 
     It is in pixels, at least 2 (the period of the Nyquist frequency); None if the image is too small, dark or flat, or
@@ -53,9 +49,9 @@ def measure_resolution(plane: Array) -> float | None:
     return 2 / max(start, *cutoffs)
 
 
-def _apodise(plane: Array) -> Array:
+def _apodise(plane: np.ndarray) -> np.ndarray:
     """Return the image without its mean, faded to 0 along its edges."""
-    image: Array = plane - plane.mean(dtype=np.float64)
+    image: np.ndarray = plane - plane.mean(dtype=np.float64)
     for axis, n in enumerate(plane.shape):
         edge = min(APODISED, n // 8)
         rise = np.sin(np.pi / 2 * np.arange(edge) / edge) ** 2
@@ -64,7 +60,7 @@ def _apodise(plane: Array) -> Array:
     return image
 
 
-def _measure_amplitudes(image: Array) -> tuple[Array, Array]:
+def _measure_amplitudes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the amplitudes of the frequencies up to Nyquist's, and their radii in units of it, by rising radius."""
     amplitude = np.abs(fft.fft2(image))
     y, x = (2 * fft.fftfreq(n) for n in image.shape)
@@ -75,7 +71,7 @@ def _measure_amplitudes(image: Array) -> tuple[Array, Array]:
     return amplitude[order], radius[order]
 
 
-def _find_cutoff(amplitude: Array, radius: Array) -> float:
+def _find_cutoff(amplitude: np.ndarray, radius: np.ndarray) -> float:
     """Return the radius at which the correlation peaks, 0 if it does not (equation 1 of the paper, summed up)."""
     energy = float(np.sum(amplitude**2))
     if not energy:
@@ -85,7 +81,7 @@ def _find_cutoff(amplitude: Array, radius: Array) -> float:
     return _find_peak(correlation[ring], radius[ring])
 
 
-def _find_peak(correlation: Array, radius: Array) -> float:
+def _find_peak(correlation: np.ndarray, radius: np.ndarray) -> float:
     """Return the radius of the last maximum after which the correlation falls far enough; 0 if there is none."""
     while len(correlation) > 1:
         peak = int(np.argmax(correlation))

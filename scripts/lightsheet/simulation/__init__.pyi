@@ -7,7 +7,6 @@ from .optics import (
 from .scene import CHANNELS as CHANNELS, Array as Array, Shape as Shape
 from .simulate import (
     VOXEL_SIZE as VOXEL_SIZE,
-    count_bytes as count_bytes,
     simulate_acquisition as simulate_acquisition,
     simulate_volume as simulate_volume,
 )

@@ -5,7 +5,7 @@ depends on nothing but seed, channel and timepoint.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
@@ -85,17 +85,12 @@ def draw_scene(
     field = np.array(shape) + psf.shape - 1
     canvas = Canvas(np.zeros(field, np.float32), -0.5 * (field - 1) * step, step)
     light = peak_photons * math.exp(-BLEACHING * timepoint)
-    for site in _list_sites(field * step):
-        _draw_cell(canvas, _make_cell(site, timepoint, seed), CHANNELS[channel], light, psf)
-    return canvas.photons
-
-
-def _list_sites(extent: Array) -> Iterator[tuple[int, ...]]:
-    """Yield lattice sites (z, y, x) whose light can reach a field of this extent (micrometre) around site 0."""
-    counts = np.ceil((extent / 2 + CELL_REACH) / CELL_PITCH).astype(int)
+    reach = field * step / 2 + CELL_REACH  # micrometre from site 0 within which a cell's light can fall into the field
+    counts = np.ceil(reach / CELL_PITCH).astype(int)
     for site in product(*(range(-n, n + 1) for n in counts)):
-        if np.all(np.abs(_place_site(site)) < extent / 2 + CELL_REACH):
-            yield site
+        if np.all(np.abs(_place_site(site)) < reach):
+            _draw_cell(canvas, _make_cell(site, timepoint, seed), CHANNELS[channel], light, psf)
+    return canvas.photons
 
 
 def _place_site(site: tuple[int, ...]) -> Array:

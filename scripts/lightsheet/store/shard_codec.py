@@ -74,8 +74,10 @@ def read_chunk(file: BinaryIO, offset: int, length: int) -> memoryview:
 
 def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
     """Decode an inner chunk into all of `chunk`; where it is too short, codecs would leave the rest as it was."""
-    if isinstance(codec, numcodecs.Blosc) and _read_blosc_sizes(content) != (chunk.nbytes, len(content)):
-        raise ValueError("has an inner chunk of another size")
+    if isinstance(codec, numcodecs.Blosc):  # it trusts the sizes in the header and would run beyond buffers
+        decoded, _, encoded = np.frombuffer(bytes(content[4:16]).ljust(12, b"\0"), "<u4").tolist()
+        if (decoded, encoded) != (chunk.nbytes, len(content)):
+            raise ValueError("has an inner chunk of another size")
     out = chunk.reshape(-1).view(np.uint8)
     try:
         for mark in (0x55, 0xAA):  # two marks, because the last byte may truly have the value of one
@@ -86,12 +88,6 @@ def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
     except (RuntimeError, ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"has an inner chunk that {codec.codec_id} cannot decode") from error
     raise ValueError("has an inner chunk of another size")
-
-
-def _read_blosc_sizes(content: memoryview) -> tuple[int, int]:
-    """Return the decoded and encoded sizes in the header; blosc trusts them and would run beyond buffers."""
-    decoded, _, encoded = np.frombuffer(bytes(content[4:16]).ljust(12, b"\0"), "<u4").tolist()
-    return decoded, encoded
 
 
 def _strip_crc(content: bytes) -> memoryview | None:
