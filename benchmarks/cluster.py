@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from lightsheet.cluster import list_jobs  # noqa: E402
 from lightsheet.simulation import simulate_acquisition  # noqa: E402
-from lightsheet.store import read_record  # noqa: E402
+from lightsheet.system import read_json  # noqa: E402
 
 WORKERS = 4
 JOBQUEUE = {"jobqueue": {"cpu": {"queue": "cpu", "cores": 1, "memory": "1GiB", "walltime": "01:00:00"}}}
@@ -87,7 +87,7 @@ def orchestration(folder: Path) -> str:
     log = snakemake(folder, "-c", "1", "--until", "deconvolve", *where, "--configfile", "forty.yaml")
     clock = {words: _clock(log, words) for words in ("up to", "is ready", "deconvolve 40/40")}
     paths = (folder / "results" / "forty" / "records" / "result").rglob("t*.json")
-    each = [sum((read_record(path) or {})["seconds"].values()) for path in paths]
+    each = [sum((read_json(path) or {})["seconds"].values()) for path in paths]
     began, ready, ended = clock.values()
     ideal = sum(each) / WORKERS
     return (

@@ -13,7 +13,7 @@ from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, es
 from lightsheet.store import pyramid, records
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
-from lightsheet.system import files
+from lightsheet.system import files, read_json
 from lightsheet.system.errors import InputError
 
 SHAPE = (6, 20, 18)
@@ -65,7 +65,7 @@ def test_deconvolve_stores_what_the_engine_returns(results: Results, psf: Path) 
     np.testing.assert_array_equal(read_volume(results.work("result", "ch0"), 0), expected)
     assert record["statistics"]["flux_before"] == pytest.approx(image.sum(), rel=1e-6)
     assert record["statistics"]["negative_voxels"] == np.count_nonzero(VOLUME < 100)
-    assert record == records.read_record(results.record(VolumeKey("result", "ch0", 0)))
+    assert record == read_json(results.record(VolumeKey("result", "ch0", 0)))
 
 
 def test_a_volume_that_is_done_already_is_left_alone(results: Results, psf: Path) -> None:

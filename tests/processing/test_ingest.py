@@ -12,6 +12,7 @@ from lightsheet.sources import mosaic
 from lightsheet.store import records
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume
+from lightsheet.system import read_json
 from lightsheet.system.errors import InputError
 
 SHAPE = (6, 20, 18)
@@ -40,7 +41,7 @@ def run(results: Results, *paths: Path, timepoint: int = 0, layout: StoreLayout 
 def test_ingest_stores_the_volume_and_records_its_source(results: Results, tif: Path) -> None:
     record = run(results, tif)
     np.testing.assert_array_equal(read_volume(results.work("raw", "ch0"), 0), tifffile.imread(tif))
-    assert record == records.read_record(results.record(VolumeKey("raw", "ch0", 0)))
+    assert record == read_json(results.record(VolumeKey("raw", "ch0", 0)))
     (source,) = record["sources"]
     assert source["path"] == str(tif)
     assert source["bytes"] == tif.stat().st_size
@@ -74,7 +75,7 @@ def test_a_damaged_file_leaves_a_record_that_says_why(results: Results, tif: Pat
     tif.write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"a\.tif"):
         run(results, tif)
-    record = records.read_record(results.record(VolumeKey("raw", "ch0", 0)))
+    record = read_json(results.record(VolumeKey("raw", "ch0", 0)))
     assert record is not None
     assert record["status"] == "failed"
     assert "a.tif" in record["error"]

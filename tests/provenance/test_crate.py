@@ -14,7 +14,7 @@ import zarr
 from lightsheet.provenance import software
 from lightsheet.provenance.crate import write_crate
 from lightsheet.run.run import Run
-from lightsheet.store import records
+from lightsheet.system import read_json
 from lightsheet.system.errors import InputError
 from tests.support import roc, tiny_run
 
@@ -39,7 +39,7 @@ def sha256(path: Path) -> str:
 
 
 def rewrite(run: Run) -> None:
-    done = {key: records.read_record(run.results.record(key)) for key in run.list_keys()}
+    done = {key: read_json(run.results.record(key)) for key in run.list_keys()}
     write_crate(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
 
 

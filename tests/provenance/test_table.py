@@ -11,8 +11,8 @@ from blake3 import blake3
 
 from lightsheet.provenance.table import format_table, list_rows
 from lightsheet.run.run import Run
-from lightsheet.store import records
 from lightsheet.store.paths import VolumeKey
+from lightsheet.system import read_json
 from tests.support import tiny_run
 
 
@@ -50,7 +50,7 @@ def test_table_tells_how_each_volume_was_made(run: Run) -> None:
 
 
 def test_resolution_is_in_micrometres_and_unknown_numbers_are_empty(run: Run) -> None:
-    done = {key: records.read_record(run.results.record(key)) for key in run.list_keys()}
+    done = {key: read_json(run.results.record(key)) for key in run.list_keys()}
     first, second = (done[VolumeKey("result", channel, 0)]["statistics"] for channel in run.channels)
     first["resolution_voxels"] = {"raw": 4.0, "result": None}
     del second["resolution_voxels"], second["residual"]  # as in records of earlier versions

@@ -21,7 +21,7 @@ from lightsheet.run.run import Run
 from lightsheet.simulation import simulate
 from lightsheet.store import records
 from lightsheet.store.paths import VolumeKey, name_measured_psf
-from lightsheet.system import files
+from lightsheet.system import files, read_json, write_json
 from lightsheet.system.errors import InputError
 
 CONFIG: dict[str, Any] = {
@@ -139,7 +139,7 @@ def test_consolidation_waits_for_what_another_node_wrote(
 
 
 def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
-    records.write_record(run.results.record(VolumeKey("result", CHANNEL, 1)), records.make_failure("out of memory"))
+    write_json(run.results.record(VolumeKey("result", CHANNEL, 1)), records.make_failure("out of memory"))
     with pytest.raises(InputError, match=r"1 volumes are not done \(result CamA_ch0_488nm timepoint 1\)"):
         consolidate(run)
     assert not run.results.store.exists()
@@ -147,9 +147,9 @@ def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
 
 def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: Run) -> None:
     path = run.results.record(VolumeKey("result", CHANNEL, 0))
-    record = records.read_record(path)
+    record = read_json(path)
     assert record is not None
-    records.write_record(path, {**record, "fingerprint": "of an earlier run"})
+    write_json(path, {**record, "fingerprint": "of an earlier run"})
     with pytest.raises(InputError, match="1 volumes are not done"):
         consolidate(run)
     assert find_lost_work(run) == {run.name_deconvolve_manifest("t0000")}

@@ -6,6 +6,7 @@ import pytest
 from lightsheet.store import records, volumes
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout
+from lightsheet.system import read_json, write_json
 
 LAYOUT = StoreLayout.plan((4, 8, 8), {"z": 0.3, "y": 0.1, "x": 0.1}, "uint16", {"name": "zstd"})
 KEY = VolumeKey("raw", "ch0", 2)
@@ -39,8 +40,8 @@ def test_a_record_says_where_and_when(record: records.Record, monkeypatch: pytes
     assert record["slurm_job"] is None
     monkeypatch.setenv("SLURM_JOB_ID", "77")
     assert records.make_failure("why")["slurm_job"] == "77"
-    records.write_record(tmp_path / "r.json", record)
-    assert records.read_record(tmp_path / "r.json") == record
+    write_json(tmp_path / "r.json", record)
+    assert read_json(tmp_path / "r.json") == record
 
 
 def test_seconds_of_a_stage_add_up() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from lightsheet.store import ngff, publish, records
 from lightsheet.store.paths import CONFIG_FILE, SNAKEFILE_COPY, Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
-from lightsheet.system import files
+from lightsheet.system import files, write_json
 
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
 SHAPE = (8, 40, 30)
@@ -95,7 +95,7 @@ def _volume(results: Results, channel: str, t: int, number: int, hole: bool, sca
         if hole:
             fields |= {"statistics": None, "missing": True, **({"sources": []} if kind == "raw" else {})}
         where = {"host": f"node{t % 2}", "slurm_job": str(100 + t) if t % 2 else None}
-        records.write_record(
+        write_json(
             results.record(VolumeKey(kind, channel, t)), records.make_record("f", shards, times[kind], **fields) | where
         )
 

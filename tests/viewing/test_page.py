@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.store import records
 from lightsheet.store.paths import VolumeKey
+from lightsheet.system import read_json, write_json
 from lightsheet.viewing import report
 from tests.support import headless
 from tests.support.stored_run import CHANNELS, SPECIAL, make
@@ -44,9 +44,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     results = make(folder, 20, seconds=[43.748 * t for t in range(20)], missing=[(SPECIAL, 3)])
     place = results.record(VolumeKey("result", SPECIAL, 8))
-    record = records.read_record(place)
+    record = read_json(place)
     assert record
-    records.write_record(place, record | {"statistics": record["statistics"] | {"residual": 2.5, "sum": 400.0}})
+    write_json(place, record | {"statistics": record["statistics"] | {"residual": 2.5, "sum": 400.0}})
     report.write_report(results, results.folder / "report.html")
     return results.folder / "report.html"
 

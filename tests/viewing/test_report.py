@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lightsheet.store import records
 from lightsheet.store.paths import CONFIG_FILE, Results, VolumeKey
-from lightsheet.system import files
+from lightsheet.system import files, read_json, write_json
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import report
 from tests.support.stored_run import CHANNELS, COMMIT, SPECIAL, make
@@ -74,12 +73,10 @@ def write(results: Results) -> Page:
 def change(results: Results, channel: str, timepoint: int, **statistics: Any) -> None:
     """Change the record of a deconvolved volume; what is None is left out."""
     place = results.record(VolumeKey("result", channel, timepoint))
-    record = records.read_record(place)
+    record = read_json(place)
     assert record
     changed = record["statistics"] | statistics
-    records.write_record(
-        place, record | {"statistics": {key: value for key, value in changed.items() if value is not None}}
-    )
+    write_json(place, record | {"statistics": {key: value for key, value in changed.items() if value is not None}})
 
 
 @pytest.fixture(scope="module")
@@ -248,10 +245,10 @@ def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:
     results = make(tmp_path, 2)
     for channel, t, iterations in ((SPECIAL, 0, 60), (SPECIAL, 1, 75), (OTHER, 0, 80), (OTHER, 1, 80)):
         change(results, channel, t, iterations=iterations)
-        record = records.read_record(results.record(VolumeKey("result", channel, t)))
+        record = read_json(results.record(VolumeKey("result", channel, t)))
         assert record
         record["settings"]["iterations"] = "auto"
-        records.write_record(results.record(VolumeKey("result", channel, t)), record)
+        write_json(results.record(VolumeKey("result", channel, t)), record)
     rows = {row[0]: row[1] for row in write(results).rows if len(row) == 2}
     assert rows["iterations"] == f"{SPECIAL}: auto: 60 to 75{OTHER}: auto: 80"
 
@@ -268,12 +265,10 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
     for channel in CHANNELS:
         for t in range(2):
             change(results, channel, t, residual=None, resolution_voxels=None, saturated_voxels=None)
-            raw = records.read_record(results.record(VolumeKey("raw", channel, t)))
+            raw = read_json(results.record(VolumeKey("raw", channel, t)))
             assert raw
             del raw["sources"], raw["host"], raw["slurm_job"]
-            records.write_record(
-                results.record(VolumeKey("raw", channel, t)), raw | {"seconds": {"read": 1.0, "write": 2.0}}
-            )
+            write_json(results.record(VolumeKey("raw", channel, t)), raw | {"seconds": {"read": 1.0, "write": 2.0}})
     files.write_json(results.crate, {})
     (results.folder / CONFIG_FILE).unlink()
     page = write(results)

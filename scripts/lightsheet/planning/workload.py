@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.run import Run, estimate_psf_shape, find_lost_work, is_stored
-from lightsheet.store import Shape, VolumeKey, read_record
+from lightsheet.store import Shape, VolumeKey
 from lightsheet.system import read_json, stat_file
 
 PSF_FILES = (".tif", ".png", ".json")
@@ -94,7 +94,7 @@ def _is_deconvolved(run: Run, volume: VolumeKey) -> bool:
     """Tell whether a result is there, with the settings of the configuration."""
     if not is_stored(run, volume):
         return False
-    settings, record = run.settings, read_record(run.results.record(volume)) or {}
+    settings, record = run.settings, read_json(run.results.record(volume)) or {}
     settings = {**settings, "background": settings["background"][volume.channel]}
     if settings["engine"] == "auto":
         del settings["engine"]

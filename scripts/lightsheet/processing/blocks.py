@@ -20,11 +20,9 @@ from lightsheet.store import (
     VolumeKey,
     is_done,
     make_failure,
-    read_record,
     write_hole,
-    write_record,
 )
-from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible
+from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible, write_json
 
 
 def ingest_block(
@@ -38,7 +36,7 @@ def ingest_block(
     progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
     for timepoint, volume_tiles in tiles:
         key = VolumeKey("raw", channel, timepoint)
-        old = read_record(results.record(key))
+        old = read_json(results.record(key))
         try:
             record = ingest_volume(results, key, volume_tiles, layout, threads)
         except InputError as error:
@@ -71,14 +69,14 @@ def deconvolve_block(
     tasks = _plan_tasks(results, channels, timepoints, settings, layout)
     todo, errors = {}, []
     for key, task in tasks.items():
-        record = read_record(results.record(key))
+        record = read_json(results.record(key))
         has_failed = record and record["status"] == "failed"
         missing = task.pop("missing")
         if is_done(record, task["fingerprint"], results, key):
             continue
         if missing:
             hole = write_hole(results, key, layout, task["fingerprint"], "write", settings=dict(task["settings"]))
-            write_record(results.record(key), hole)
+            write_json(results.record(key), hole)
         elif record and has_failed and attempt > 1:
             errors.append(f"{key.label}: {record['error']}")
         else:
@@ -126,7 +124,7 @@ def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Seq
     done: dict[VolumeKey, Record] = {}
 
     def list_missing() -> list[str]:
-        records = {key: read_record(results.record(key)) for key in keys}
+        records = {key: read_json(results.record(key)) for key in keys}
         done.update((key, record) for key, record in records.items() if record and record["status"] == "done")
         volumes = [key.label for key in keys if key not in done]
         return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
@@ -153,7 +151,7 @@ def _run_tasks(todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerReque
             if error:
                 errors.append(f"{label}: {error}")
                 logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
-                write_record(any_task["results"].record(keys[label]), make_failure(str(error)))
+                write_json(any_task["results"].record(keys[label]), make_failure(str(error)))
     return errors
 
 

@@ -38,13 +38,11 @@ from lightsheet.store import (
     VolumeKey,
     is_done,
     make_record,
-    read_record,
     read_volume,
     time_stage,
-    write_record,
     write_volume,
 )
-from lightsheet.system import Allocate, allocate_on_disk, digest_json, name_subject
+from lightsheet.system import Allocate, allocate_on_disk, digest_json, name_subject, read_json, write_json
 
 
 def compute_fingerprint(raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: StoreLayout) -> str:
@@ -97,7 +95,7 @@ def deconvolve_volume(
     InputError
         If the raw shard cannot be read, or not even blocks fit into the memory or the disk.
     """
-    old = read_record(results.record(key))
+    old: Record | None = read_json(results.record(key))
     if old and is_done(old, fingerprint, results, key):
         return old  # by a worker that was lost before it could report
     seconds: dict[str, float] = {}
@@ -114,7 +112,7 @@ def deconvolve_volume(
         shards, _ = write_volume(work, key.timepoint, result, layout, threads)
     engine = describe_engine(settings["engine"])
     record = make_record(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
-    write_record(results.record(key), record)
+    write_json(results.record(key), record)
     return record
 
 

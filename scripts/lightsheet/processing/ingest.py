@@ -18,13 +18,11 @@ from lightsheet.store import (
     is_done,
     make_failure,
     make_record,
-    read_record,
     time_stage,
     write_hole,
-    write_record,
     write_volume,
 )
-from lightsheet.system import InputError, digest_json, stat_file
+from lightsheet.system import InputError, digest_json, read_json, stat_file, write_json
 
 INGEST_VERSION = 2
 """Raised when ingest would make other pixels from the same files."""
@@ -38,7 +36,7 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
     the layout; the record then says so.
     """
     place = results.record(key)
-    old = read_record(place)
+    old: Record | None = read_json(place)
     stats = [_stat_piece(*piece) for piece in list_pieces(tiles)]
     if old and old["status"] == "done":
         old_stats = [{name: value for name, value in source.items() if name != "blake3"} for source in old["sources"]]
@@ -50,9 +48,9 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
         else:
             record = write_hole(results, key, layout, _compute_fingerprint([], [], layout), "ingest", sources=[])
     except InputError as error:
-        write_record(place, make_failure(str(error), sources=stats))
+        write_json(place, make_failure(str(error), sources=stats))
         raise
-    write_record(place, record)
+    write_json(place, record)
     return record
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lightsheet.run.run import KINDS, Run
-from lightsheet.store import Record, VolumeKey, name_measured_psf, read_record, shard_path, shards_exist
+from lightsheet.store import Record, VolumeKey, name_measured_psf, shard_path, shards_exist
 from lightsheet.system import InputError, find_existing_parent, format_size, read_free_bytes, read_json
 
 
@@ -21,7 +21,7 @@ class FinishedRecord(NamedTuple):
 
 def is_stored(run: Run, key: VolumeKey) -> bool:
     """Tell whether a volume has a record and the shards that it names."""
-    record = read_record(run.results.record(key))
+    record = read_json(run.results.record(key))
     return bool(record and record["status"] == "done" and shards_exist(record["shards"], run.results, key))
 
 
@@ -33,7 +33,7 @@ def finished_records(run: Run) -> Iterator[FinishedRecord]:
             manifests = (run.name_ingest_manifest(channel, block), run.name_deconvolve_manifest(block))
             for kind, manifest in zip(KINDS, manifests, strict=True):
                 key = VolumeKey(kind, channel, timepoint)
-                record = read_record(run.results.record(key))
+                record = read_json(run.results.record(key))
                 fingerprint = fingerprints[manifest].get(f"{channel}/{timepoint}")
                 if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
                     record = None
@@ -42,7 +42,7 @@ def finished_records(run: Run) -> Iterator[FinishedRecord]:
 
 def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
-    records = {key: read_record(run.results.record(key)) for key in run.list_keys()}
+    records = {key: read_json(run.results.record(key)) for key in run.list_keys()}
     return [f"{key}: {r['error']}" for key, r in records.items() if r and r["status"] == "failed"]
 
 

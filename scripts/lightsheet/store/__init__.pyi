@@ -29,11 +29,9 @@ from .records import (
     is_done as is_done,
     make_failure as make_failure,
     make_record as make_record,
-    read_record as read_record,
     shards_exist as shards_exist,
     time_stage as time_stage,
     write_hole as write_hole,
-    write_record as write_record,
 )
 from .shard import find_fault as find_fault, iterate_chunks as iterate_chunks, write_shard as write_shard
 from .shard_codec import Codec as Codec, complete_codec as complete_codec

@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
-from lightsheet.system import read_json, write_json
 
 Record = dict[str, Any]
 
@@ -81,14 +79,3 @@ def time_stage(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - start
-
-
-def read_record(path: Path) -> Record | None:
-    """Read a record; None if there is none."""
-    record: Record | None = read_json(path)
-    return record
-
-
-def write_record(path: Path, record: Record) -> None:
-    """Write a record whole: from this moment on the volume is done."""
-    write_json(path, record)

@@ -9,8 +9,8 @@ import yaml
 
 from lightsheet.acquisition import find_interval, is_irregular, measure_steps
 from lightsheet.provenance import Graph, read_graph
-from lightsheet.store import CONFIG_FILE, Record, Results, VolumeKey, read_record
-from lightsheet.system import InputError
+from lightsheet.store import CONFIG_FILE, Record, Results, VolumeKey
+from lightsheet.system import InputError, read_json
 
 
 class VolumeRecords(NamedTuple):
@@ -40,7 +40,7 @@ class VolumeRecords(NamedTuple):
 
 def read_volume_records(results: Results, channel: str, timepoint: int) -> VolumeRecords:
     """Read both records of a volume; InputError if one of them does not say that the volume is done."""
-    raw, result = (read_record(results.record(VolumeKey(kind, channel, timepoint))) for kind in ("raw", "result"))
+    raw, result = (read_json(results.record(VolumeKey(kind, channel, timepoint))) for kind in ("raw", "result"))
     if not (raw and result and raw["status"] == result["status"] == "done"):
         raise InputError(f"{results.folder}: {channel} timepoint {timepoint} is not done; run the same command again")
     return VolumeRecords(channel, timepoint, raw, result)
