@@ -22,21 +22,32 @@ def unfold_hyperstack(
 ) -> Acquisition:
     """Make a volume of each channel and timepoint that lie in the same files of an acquisition.
 
-    In the `acquisition`, from `discover`, each volume is all that its files hold. It stays the same if that is one
-    volume. Else it gets T timepoints for each that it has, and C channels: those of the names, each followed by the
-    file's channels in the order of the file. Where the names carry no times, the seconds are those of the timepoints in
-    the metadata, or else multiples of its interval.
+    Parameters
+    ----------
+    acquisition : Acquisition
+        From `discover`: each of its volumes is all that its files hold.
+    axes : str
+        "auto": as the metadata says, or, where it says nothing, all pages are planes of one volume. Else the order of
+        the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the letters
+        ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs none either
+        where a tile is many files that each say that they are a single plane.
+    tile : Tile, optional
+        A typical one, else the first. Of the others, only those of several files are opened, to count their pages.
+    metadata : FileMetadata, optional
+        That of the tile's first file, if it has been read.
 
-    `axes` is "auto": as the metadata says, or, where it says nothing, all pages are planes of one volume. Else the
-    order of the pages, slowest first, such as "ZYX" (all pages are planes) or "TZCYX". Numbers after the letters
-    ("TZ50C2YX") stand for what the metadata does not tell; one of them can be left out. "ZCYX" needs none either where
-    a tile is many files that each say that they are a single plane.
+    Returns
+    -------
+    Acquisition
+        The same if its files hold one volume each. Else with T timepoints for each that it had, and C channels: those
+        of the names, each followed by the file's channels in the order of the file. Where the names carry no times, the
+        seconds are those of the timepoints in the metadata, or else multiples of its interval.
 
-    `tile` is a typical one, else the first, and `metadata` that of its first file, if it has been read. Of the other
-    tiles, only those of several files are opened, to count their pages.
-
-    An `InputError` says that `axes` cannot be understood, that the metadata contradicts the number of pages or does not
-    tell enough, or that a tile of several files has more or fewer pages than that.
+    Raises
+    ------
+    InputError
+        If `axes` cannot be understood, the metadata contradicts the number of pages or does not tell enough, or a tile
+        of several files has more or fewer pages than that.
     """
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
     metadata = metadata or read_metadata(tile.pieces[0].path)

@@ -18,9 +18,20 @@ from lightsheet.system import InputError
 def open(folder: Path | str, pattern: str = "lattice", ignore: Sequence[str] = ()) -> da.Array:
     """See an acquisition as one lazy array; a file is read only when its part of it is computed.
 
-    `folder`, `pattern` and `ignore` are those of `discover`. The array is (c, t, z, y, x) of the first tile's dtype,
-    one chunk a tile, tiles edge to edge. `InputError` as `discover` and `unfold_hyperstack`; upon computing, if a
-    tile's shape or dtype is not the first one's.
+    Parameters
+    ----------
+    folder, pattern, ignore
+        As for `discover`.
+
+    Returns
+    -------
+    dask.array.Array
+        (c, t, z, y, x) of the first tile's dtype; one chunk a tile, tiles edge to edge.
+
+    Raises
+    ------
+    InputError
+        As `discover` and `unfold_hyperstack`; upon computing, if a tile's shape or dtype is not the first one's.
     """
     acquisition = unfold_hyperstack(discover(folder, pattern, ignore))
     with open_stack(acquisition.volumes[0].tiles[0].pieces) as stack:

@@ -105,9 +105,12 @@ def explain_end(job: SlurmJob, log: Path) -> SlurmJob:
 
 
 def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
-    """Cancel every job whose name begins with `prefix` (see `label_jobs`), running or pending; return their ids.
+    """Cancel a run's jobs, running or pending; return their ids.
 
-    Up to so many `seconds` are waited until they have left the queue.
+    Parameters
+    ----------
+    prefix : str, the beginning of the jobs' names (see `label_jobs`)
+    seconds : float, the longest wait until they have left the queue
     """
     ids: list[str] = []
     try:

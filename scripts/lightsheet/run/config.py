@@ -30,7 +30,14 @@ BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Check a configuration, and return a copy with every optional key filled in.
 
-    `InputError` has one line per mistake: the key, what is wrong with it, what it may be.
+    Parameters
+    ----------
+    config : mapping, what the user's YAML file says
+
+    Raises
+    ------
+    InputError
+        Has one line per mistake: the key, what is wrong with it, what it may be.
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))

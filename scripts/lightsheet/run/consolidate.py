@@ -36,10 +36,22 @@ Records = Mapping[VolumeKey, Record]
 
 
 def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
-    """Compare every record with every shard: size, digest, and the crc32c of each inner chunk; return the records.
+    """Compare every record with every shard: size, digest, and the crc32c of each inner chunk.
 
-    `threads` shards are read at a time. `InputError` names each volume that is not done, and each damaged shard; the
-    record of a damaged volume is removed, so that the next run does that volume again.
+    Parameters
+    ----------
+    run : Run, whose work is done
+    threads : int, shards that are read at a time
+
+    Returns
+    -------
+    dict of VolumeKey to Record, all volumes
+
+    Raises
+    ------
+    InputError
+        Names each volume that is not done, and each damaged shard. The record of a damaged volume is removed, so that
+        the next run does that volume again.
     """
     records = _read_all_records(run)
     suspects = [(key, shard) for key, record in records.items() for shard in record["shards"]]
@@ -91,7 +103,13 @@ def _find_fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | Non
 
 
 def publish_stores(run: Run, records: Records) -> None:
-    """Publish the raw store of each channel, and the result, with the records that `check_shards` returned."""
+    """Publish the raw store of each channel, and the result.
+
+    Parameters
+    ----------
+    run : Run, whose work is done
+    records : mapping, what `check_shards` returned
+    """
     results, times = run.results, range(run.acquisition.timepoints)
     for channel in run.channels:
         volumes = [(results.work("raw", channel), t, (t,)) for t in times]

@@ -20,8 +20,15 @@ from lightsheet.system import InputError, read_json, stat_file
 def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     """Check the user's configuration, list the folder, and look at one volume.
 
-    A job of a run (`in_job`) must see the files that the run began with: others may have arrived. `InputError` says
-    everything that a user can set right before work starts.
+    Parameters
+    ----------
+    settings : mapping, the configuration as the user wrote it
+    in_job : bool, for a job of a run: it must see the files that the run began with, and others may have arrived
+
+    Raises
+    ------
+    InputError
+        Says everything that a user can set right before work starts.
     """
     config = check_config(settings)
     section = config["input"]

@@ -53,9 +53,17 @@ class Mosaic:
 
 @contextmanager
 def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
-    """Open the files of a volume, of `shape` (z, y, x) and `dtype`, for the time of a block.
+    """Open the files of a volume for the time of a block.
 
-    An `InputError` says that a file cannot be read or has another number of pages, or a tile another shape or dtype.
+    Parameters
+    ----------
+    tiles : Tiles, where the pixels are
+    shape, dtype : sequence of int (z, y, x), str, of the volume: all tiles together
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or has another number of pages, or a tile another shape or dtype.
     """
     grid = np.max([position for position, _ in tiles], axis=0) + 1
     expected = tuple(int(n // count) for n, count in zip(shape, grid, strict=True))
@@ -84,8 +92,15 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
 def digest_source(path: str | Path, pages: PageRange) -> str:
     """Return the BLAKE3 digest, in hexadecimal, of a file, or of the pixels of some of its pages.
 
-    Other volumes can share a file of which `pages` are given: the digest is then that of their pixels, (z, y, x) in C
-    order and native byte order. An `InputError` says that the file cannot be read.
+    Parameters
+    ----------
+    path : str or Path, the file
+    pages : PageRange, of a file that volumes share: the digest is then of these pixels, (z, y, x) in C and native order
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
     """
     if pages is None:
         try:

@@ -63,10 +63,16 @@ class Stack:
 
 @contextmanager
 def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
-    """Open pages of TIFF files as one volume: each a file and which of its pages (None: all), stacked along z in order.
+    """Open pages of TIFF files as one volume; a file is open only while it is read, so there may be thousands.
 
-    The files are opened only while they are read, so there may be thousands. An `InputError` says which cannot be read,
-    lacks a page, or is of another shape or dtype than the first.
+    Parameters
+    ----------
+    pieces : sequence of (Path, range or None), files and their pages (None: all), stacked along z in this order
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, lacks a page, or is of another shape or dtype than the first.
     """
     with ThreadPoolExecutor(count_cores()) as pool:
         yield Stack(_check_pieces(pieces), pool)

@@ -14,8 +14,15 @@ def decide_voxel_size(
 ) -> dict[str, float]:
     """Decide on z, y, x in micrometre: from the config, else from a typical file, else from the microscope's settings.
 
-    With ``override: true`` in the config, its axes are compared with nothing. Else an `InputError` says that two of
-    the sources differ by more than 2 %; and in any case, that an axis is unknown, or several values are possible.
+    Parameters
+    ----------
+    config : mapping or None, axes in micrometre, as far as known; compared with nothing if ``override`` is True in it
+    file, settings : FileMetadata or None, from `read_metadata` and `read_lattice_settings`
+
+    Raises
+    ------
+    InputError
+        If two of the sources differ by more than 2 %, an axis is unknown, or several values are possible.
     """
     sources = [source for source in (file, settings) if source]
     return {axis: _decide_axis(axis, config or {}, sources) for axis in "zyx"}

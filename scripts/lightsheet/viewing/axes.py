@@ -43,10 +43,14 @@ class Axis(NamedTuple):
 def choose_axis(
     values: Sequence[float], outliers: Sequence[float] = (), from_zero: bool = False, reach: float = 0.0
 ) -> Axis:
-    """Choose a vertical axis that shows `values`; a few `outliers` among them do not squeeze the others.
+    """Choose a vertical axis.
 
-    It begins at 0 if `from_zero`, the values being positive, and shows at least 1 +- `reach` times the middle value, so
-    that rounding does not look like an event.
+    Parameters
+    ----------
+    values : sequence of float, all of which the axis shows
+    outliers : sequence of float, values beside them, shown only as far as they do not squeeze the others
+    from_zero : bool, begin at 0; the values are positive
+    reach : float, show at least 1 +- `reach` times the middle value, so that rounding does not look like an event
     """
     low, high = min(values), max(values)
     middle = (low + high) / 2
@@ -103,9 +107,12 @@ def place_bands(across: Sequence[float]) -> list[Point]:
 
 
 def cut_segments(across: Sequence[float], curve: Sequence[float | None], axis: Axis) -> list[list[Point]]:
-    """Place a curve: points (x, y), in percent, of each piece between values that are None.
+    """Place a curve: return the points (x, y), in percent, of each piece between values that are None.
 
-    `across` is how far to the right each value stands, in percent; `axis` is the vertical axis.
+    Parameters
+    ----------
+    across : sequence of float, how far to the right each value stands, in percent
+    curve, axis : sequence of float or None, Axis; the values and their vertical axis
     """
     points = [None if value is None else (x, axis.place(value)) for x, value in zip(across, curve, strict=True)]
     return [[p for p in run if p] for known, run in groupby(points, lambda point: point is not None) if known]

@@ -21,13 +21,21 @@ def export_volumes(
     channels: Sequence[str] | None = None,
     timepoints: str | None = None,
 ) -> list[Path]:
-    """Write chosen volumes of a finished run, in `folder`, in another format into the folder `out`.
+    """Write chosen volumes of a finished run in another format; return the files or the folder.
 
-    The format is `ome-tiff`, one file (c, z, y, x) a timepoint, or `ome-zarr-0.4`, one folder (t, c, z, y, x). `kind`
-    is `raw` or `result`; `channels` are in the order of the copy; `timepoints` are as in `parse_timepoints`, and those
-    of which no chosen channel was recorded are left out. Returns the files or the folder.
+    Parameters
+    ----------
+    folder : Path, `results/NAME` of the run
+    form : str, `ome-tiff`: one file (c, z, y, x) a timepoint; or `ome-zarr-0.4`: one folder (t, c, z, y, x)
+    out : Path, the folder for the copy
+    kind : str, `raw` or `result`
+    channels : sequence of str, optional, in the order of the copy
+    timepoints : str, optional, see `parse_timepoints`; those of which no chosen channel was recorded are left out
 
-    InputError if the run is not finished, has no such channel or timepoint, or something of the same name exists.
+    Raises
+    ------
+    InputError
+        If the run is not finished, has no such channel or timepoint, or something of the same name exists.
     """
     image = read_image(find_finished(folder), kind)
     known = {channel.name: channel for channel in image.channels}

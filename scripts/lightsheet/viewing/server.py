@@ -20,11 +20,20 @@ DESCRIPTION = "view.json"
 
 @contextmanager
 def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
-    """Serve a folder's files on loopback, at `port` or at a free one if 0; yield the URL, without a slash at its end.
+    """Serve a folder's files on loopback; yield the URL, without a slash at its end.
 
-    Nothing that a link leads to elsewhere is served; folders are not listed. What `describe` returns for the URL, a
-    dictionary, is served as `view.json`. A part of the URL is secret, because all users of a computer reach its
-    loopback, and every page in a browser does. InputError if the port is not free.
+    A part of the URL is secret, because all users of a computer reach its loopback, and every page in a browser does.
+
+    Parameters
+    ----------
+    folder : Path; nothing that a link in it leads to elsewhere is served, and folders are not listed
+    port : int, 0 for a free one
+    describe : callable, optional; takes the URL and returns the dictionary that is served as `view.json`
+
+    Raises
+    ------
+    InputError
+        If the port is not free.
     """
     if port not in range(1 << 16):
         raise InputError(f"--port {port} is none: ports are numbers from 1 to 65535")

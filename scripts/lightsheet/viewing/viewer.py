@@ -60,9 +60,13 @@ def describe_viewers(results: Results, url: str) -> str:
 
 
 def describe_state(results: Results, url: str) -> dict[str, Any]:
-    """Describe what Neuroglancer shall show of a finished run whose folder is served at `url`.
+    """Describe what Neuroglancer shall show of a finished run: raw beside deconvolved, xy above xz.
 
-    In its state raw stands beside deconvolved, xy above xz, with a layer per channel of each in colour and contrast.
+    There is a layer per channel of each, in the channel's colour and contrast.
+
+    Parameters
+    ----------
+    results, url : Results, str; the run, and where its folder is served
     """
     images = {kind: read_image(results, kind) for kind in KINDS}
     layers = {kind: [_describe_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}

@@ -6,7 +6,12 @@ from lightsheet.run import RULES, SLURM_CORES, Jobs, Run
 
 
 def read_jobs(run: Run, workflow: Any) -> Jobs:
-    """Read from Snakemake's `workflow` where a run's Dask workers shall be, and how many cores a job may use."""
+    """Read from Snakemake where a run's Dask workers shall be, and how many cores a job may use.
+
+    Parameters
+    ----------
+    run, workflow : Run, snakemake.workflow.Workflow as the Snakefile has it
+    """
     # Snakemake that submits SLURM jobs knows no number of cores, and inside a job it knows the whole machine's.
     runs_jobs_here = workflow.nodes is None and workflow.is_main_process
     return Jobs(
@@ -18,7 +23,12 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
 
 
 def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
-    """Read from Snakemake's `workflow` the arguments of `describe_place`, besides the run."""
+    """Read from Snakemake the arguments of `describe_place`, besides the run.
+
+    Parameters
+    ----------
+    workflow, jobs : snakemake.workflow.Workflow, Jobs; see `read_jobs`
+    """
     settings = workflow.resource_settings
     default, threads = settings.default_resources or {}, settings.overwrite_threads
     partition = {"slurm_partition": default["slurm_partition"]} if "slurm_partition" in default else {}
