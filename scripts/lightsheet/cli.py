@@ -13,13 +13,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightsheet.deconvolution import CHOICES
 from lightsheet.system import InputError, count_cores, read_json
-
-if TYPE_CHECKING:
-    from lightsheet.run import Run
 
 ENGINES = ("cpu", "gpu", "itk", "skimage")
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
@@ -239,31 +236,16 @@ def _add_plan(commands: Any) -> None:
 
 def plan(pilot: Path | None, **options: Any) -> int:
     """Foresee jobs, time, memory and disk of an acquisition of which only the sizes are known."""
-    from lightsheet.planning import plan_run
+    from lightsheet.planning import imagine_run, plan_run
 
     measured = read_json(pilot) if pilot else None
     if pilot and (not measured or "channels" not in measured):
         raise InputError(f"--pilot {pilot}: this is no pilot.json that `snakemake pilot` wrote")
     with tempfile.TemporaryDirectory() as folder:
-        run = imagine_from_options(Path(folder), options)
+        run = imagine_run(Path(folder), options)
         text, _ = plan_run(run, choose_place(options), measured, None)
     print(text, end="")
     return 0
-
-
-def imagine_from_options(folder: Path, options: dict[str, Any]) -> "Run":
-    """Make the run that the options of `plan` describe; `folder` is empty."""
-    from lightsheet.planning import imagine_run
-
-    deconvolution = ("engine", "iterations", "boundary", "acceleration", "timepoints_per_job")
-    config = {
-        "voxel_size": dict(zip("zyx", options["voxel_size"], strict=True)),
-        "psf": {"voxel_size": dict(zip("zyx", options["psf_voxel_size"], strict=True))},
-        "deconvolution": {key: options[key] for key in deconvolution},
-        "output": {"dtype": options["output_dtype"]},
-    }
-    channels, timepoints, dtype = options["channels"], options["timepoints"], options["dtype"]
-    return imagine_run(folder, channels, timepoints, options["shape"], dtype, options["psf_shape"], config)
 
 
 def choose_place(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from lightsheet import cli
 from lightsheet.planning import schedule, site, timetable, workload
+from lightsheet.planning.imagined import imagine_run
 from lightsheet.planning.plan import make_plan
 from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
@@ -90,7 +91,7 @@ def test_most_at_a_time_counts_what_overlaps() -> None:
 
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
     options = vars(cli.build_parser().parse_args(["plan", *arguments]))
-    run = cli.imagine_from_options(tmp_path, options)
+    run = imagine_run(tmp_path, options)
     return workload.find_work(run), site.describe_place(run, cli.choose_place(options))
 
 

@@ -11,10 +11,8 @@ from lightsheet.system import format_duration, format_size
 VOLUMES_A_WORKER = 3
 """With fewer, a worker waits in the queue and starts for little."""
 
-Plan = Mapping[str, Any]
 
-
-def advise(plan: Plan, schedule: Schedule) -> list[str]:
+def advise(plan: Mapping[str, Any], schedule: Schedule) -> list[str]:
     """Say in sentences what a person should know about a plan."""
     return [
         *schedule.rates.remarks,
@@ -25,7 +23,7 @@ def advise(plan: Plan, schedule: Schedule) -> list[str]:
     ]
 
 
-def _check_disk(plan: Plan) -> Iterator[str]:
+def _check_disk(plan: Mapping[str, Any]) -> Iterator[str]:
     written, most, free = plan["written_bytes"], plan["written_bytes_at_most"], plan["free_bytes"]
     if free is not None and written > free:
         yield (
@@ -40,7 +38,7 @@ def _check_disk(plan: Plan) -> Iterator[str]:
         )
 
 
-def _check_memory(plan: Plan, place: Place) -> Iterator[str]:
+def _check_memory(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
     memory, needed = place.worker.memory, plan["worker_memory_bytes"]
     if memory and memory < needed:
         if place.cluster != "local":
@@ -58,7 +56,7 @@ def _check_memory(plan: Plan, place: Place) -> Iterator[str]:
         )
 
 
-def _check_time_limits(plan: Plan, schedule: Schedule) -> Iterator[str]:
+def _check_time_limits(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[str]:
     section, volume_seconds = f"section {schedule.place.cluster} of jobqueue.yaml", schedule.volume_seconds
     for rule in plan["rules"]:
         name, seconds, limit = rule["rule"], rule["seconds"], rule["limit"]
@@ -85,7 +83,7 @@ def _check_time_limits(plan: Plan, schedule: Schedule) -> Iterator[str]:
             )
 
 
-def _check_workers(plan: Plan, schedule: Schedule) -> Iterator[str]:
+def _check_workers(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[str]:
     place, cores, measured_cores = schedule.place, schedule.place.worker.cores, schedule.rates.cores
     if cores != measured_cores:
         yield (

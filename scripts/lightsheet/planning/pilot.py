@@ -36,9 +36,8 @@ def run_pilot(
     `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and the numbers of its `runs`.
     """
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
-    methods = select_distinct(
-        [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
-    )
+    methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
+    plan = {**plan, "methods": select_distinct(methods)}
     psf = max((describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
     shape = layouts["raw"].levels[0].shape
     needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods)
@@ -51,15 +50,13 @@ def run_pilot(
                 pool.maintain(1, [])
                 time.sleep(0.05)
             worker_seconds = time.monotonic() - start
-            plan = {**plan, "methods": methods}
             trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
             channels, pictures = trials.measure()
     run = next(iter(channels.values()))["methods"][0]["runs"][0]
     numbers = {
         "cluster": workers.kind,
         "cores": workers.cores,
-        "host": run["host"],
-        "slurm_job": run["slurm_job"],
+        **{key: run[key] for key in ("host", "slurm_job")},
         "shape": list(shape),
         "psf_shape": list(psf),
         **{key: plan[key] for key in ("dtype", "volume", "region", "voxel_size")},
