@@ -9,7 +9,7 @@ import pytest
 import zarr
 from blake3 import blake3
 
-from lightsheet.provenance.table import format_table, list_rows
+from lightsheet.provenance.table import format_table
 from lightsheet.run.run import Run
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system import read_json
@@ -54,7 +54,7 @@ def test_resolution_is_in_micrometres_and_unknown_numbers_are_empty(run: Run) ->
     first, second = (done[VolumeKey("result", channel, 0)]["statistics"] for channel in run.channels)
     first["resolution_voxels"] = {"raw": 4.0, "result": None}
     del second["resolution_voxels"], second["residual"]  # as in records of earlier versions
-    table = list(csv.DictReader(io.StringIO(format_table(list_rows(run, done)))))
+    table = list(csv.DictReader(io.StringIO(format_table(run, done))))
     assert (table[0]["resolution_raw"], table[0]["resolution_result"]) == ("0.416", "")
     assert (table[1]["resolution_raw"], table[1]["residual"]) == ("", "")
 

@@ -61,7 +61,7 @@ def write_crate(
     crate.metadata.extra_terms["sha256"] = "http://schema.org/sha256"  # younger than the context of RO-Crate 1.1
     workflow = _add_workflow(crate, run.results.folder, repository)
     _describe_folder(crate, run, ended)
-    action = _add_context(
+    crate.root_dataset["mentions"] = _add_context(
         crate,
         "#run",
         "CreateAction",
@@ -74,7 +74,6 @@ def write_crate(
         endTime=ended.isoformat(timespec="seconds"),
         actionStatus="http://schema.org/CompletedActionStatus",
     )
-    crate.root_dataset["mentions"] = action
     write_json(run.results.crate, crate.metadata.generate())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from lightsheet.provenance.software import list_requirements
-from lightsheet.provenance.table import format_table, list_rows
+from lightsheet.provenance.table import format_table
 from lightsheet.run import Run
 from lightsheet.store import (
     CONFIG_FILE,
@@ -32,7 +32,7 @@ def write_provenance_folder(run: Run, records: Mapping[VolumeKey, Record], repos
     # Snakemake reads a JSON configuration into ordered dictionaries, which YAML would not write as plain ones.
     write_text(folder / CONFIG_FILE, yaml.safe_dump(json.loads(json.dumps(run.config))))
     write_text(folder / REQUIREMENTS_FILE, list_requirements())
-    write_text(folder / VOLUMES_FILE, format_table(list_rows(run, records)))
+    write_text(folder / VOLUMES_FILE, format_table(run, records))
     write_text(folder / README_FILE, _format_readme(run))
 
 

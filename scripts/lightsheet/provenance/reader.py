@@ -17,8 +17,7 @@ from lightsheet.system import InputError, digest_sha256, read_json
 
 REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
 
-VolumeRow = dict[str, str]
-"""One volume as `provenance/volumes.csv` describes it."""
+VolumeRow = dict[str, str]  # one volume as `provenance/volumes.csv` describes it
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,6 @@ LIBRARIES = {
 
 CODE = "SHA-256 of what `sha256sum` says of Snakefile, config/schema.yaml and every .py and .jinja file in scripts/"
 
-WORKFLOW_PACKAGE = "lightsheet-decon"
-"""`make install` installs it from the checkout; no package index has it."""
-
 UNKNOWN = "unknown"
 
 
@@ -87,6 +84,6 @@ def list_requirements() -> str:
     lines: dict[str, str] = {}
     for distribution in metadata.distributions():  # of two with one name, the first is the one that is imported
         name = distribution.metadata.get("Name")  # which a half removed one lacks
-        if name and name != WORKFLOW_PACKAGE:
+        if name and name != "lightsheet-decon":  # which comes from the checkout; no package index has it
             lines.setdefault(name.casefold(), f"{name}=={distribution.version}")
     return "".join(f"{line}\n" for line in sorted(lines.values(), key=str.casefold))

@@ -58,21 +58,16 @@ COLUMNS = {
     "finished": Column("When that was done, ISO 8601"),
 }
 
-STATISTICS = (
-    *("iterations", "background", "flux_before", "sum", "min", "max"),
-    *("negative_voxels", "saturated_voxels", "clipped_voxels", "residual"),
-)
-"""Columns that are fields of a record's statistics."""
 
-
-def list_rows(run: Run, records: Mapping[VolumeKey, Record]) -> list[dict[str, Any]]:
-    """Describe every deconvolved volume: per volume a value for each of `COLUMNS`."""
+def format_table(run: Run, records: Mapping[VolumeKey, Record]) -> str:
+    """Describe every deconvolved volume as comma-separated values under a header; what is not known is empty."""
     tiles = {(c, t): volume for c in run.channels for block in run.blocks for t, volume in run.list_tiles(c, block)}
-    rows = []
+    stream = io.StringIO()
+    table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    table.writeheader()
     for t, channel in product(range(run.acquisition.timepoints), run.channels):
         raw, result = (records[VolumeKey(kind, channel, t)] for kind in ("raw", "result"))
-        seconds = math.fsum([*raw["seconds"].values(), *result["seconds"].values()])
-        rows.append(
+        table.writerow(
             {
                 "channel": channel,
                 "channel_index": run.channels.index(channel),
@@ -80,10 +75,10 @@ def list_rows(run: Run, records: Mapping[VolumeKey, Record]) -> list[dict[str, A
                 "psf": name_measured_psf(channel),
                 **_describe_raw(raw, tiles[channel, t], run.acquisition.folder.absolute()),
                 **_describe_result(result, run.config["voxel_size"]["x"]),
-                "seconds": round(seconds, 3),
+                "seconds": round(math.fsum([*raw["seconds"].values(), *result["seconds"].values()]), 3),
             }
         )
-    return rows
+    return stream.getvalue()
 
 
 def _describe_raw(record: Record, tiles: Any, folder: Path) -> dict[str, Any]:
@@ -107,23 +102,14 @@ def _describe_result(record: Record, pixel: float) -> dict[str, Any]:
     resolution = statistics.get("resolution_voxels") or {}  # which records of earlier versions lack, as the residual
     micrometres = {f"resolution_{kind}": voxels and round(voxels * pixel, 4) for kind, voxels in resolution.items()}
     return {
+        **{name: value for name, value in statistics.items() if name in COLUMNS},
         "result_blake3": record["shards"][0]["blake3"],
         "fingerprint": record["fingerprint"],
         "engine": record["settings"]["engine"],
         "engine_version": record.get("engine", ""),
         "settings": json.dumps(record["settings"], sort_keys=True),
         "block": " ".join(map(str, statistics.get("block", ()))),
-        **{name: statistics.get(name) for name in STATISTICS},
         **micrometres,
         "host": record["host"],
         "finished": record["finished"],
     }
-
-
-def format_table(rows: list[dict[str, Any]]) -> str:
-    """Write the rows as comma-separated values under a header; what is not known is empty."""
-    stream = io.StringIO()
-    table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return stream.getvalue()
