@@ -24,10 +24,7 @@ AXES = 3
 
 
 def broadcast(function: Function, image: Array, psf: Array) -> Array:
-    """Apply a function along leading dimensions, as a gufunc (z,y,x),(k,l,m)->(z,y,x); Dask has to pickle it.
-
-    Shapes that cannot be used are an InputError at once, for Dask arrays too.
-    """
+    """Apply a function, which Dask has to pickle, along leading dimensions; InputError at once if shapes do not fit."""
     for name, array in (("image", image), ("PSF", psf)):
         if array.ndim < AXES or prod(array.shape) == 0:
             raise InputError(
@@ -72,7 +69,12 @@ def _build_graph(function: Function, image: Array, psf: Array, leading: int) -> 
     da = import_module("dask.array")
     image, psf = (array if is_dask(array) else da.from_array(array, chunks=-1) for array in (image, psf))
     psf = psf.rechunk(dict.fromkeys(range(-AXES, 0), -1))
-    halos = _measure_halos(image, psf)
+    halos: dict[int, int] = {}  # by axis, from -3 to -1, where the image has several chunks
+    split = [axis for axis in range(-AXES, 0) if image.numblocks[axis] > 1]
+    if split:
+        psfs = np.asarray(psf).reshape(-1, *psf.shape[-AXES:])
+        widest = np.max([measure_halo(volume) for volume in psfs], axis=0).tolist()
+        halos = {axis: widest[axis] for axis in split}
     image = da.overlap.overlap(image, {image.ndim + axis: halo for axis, halo in halos.items()}, boundary="none")
     labels = tuple(range(leading + AXES))
     psf_labels = tuple(range(len(labels), len(labels) + AXES))  # the PSF's (z, y, x) are not those of the image
@@ -88,13 +90,3 @@ def _build_graph(function: Function, image: Array, psf: Array, leading: int) -> 
         concatenate=True,
     )
     return da.overlap.trim_internal(result, {result.ndim + axis: halo for axis, halo in halos.items()}, "none")
-
-
-def _measure_halos(image: Array, psf: Array) -> dict[int, int]:
-    """Return the halo for each axis, from -3 to -1, along which the image has several chunks."""
-    split = [axis for axis in range(-AXES, 0) if image.numblocks[axis] > 1]
-    if not split:
-        return {}
-    psfs = np.asarray(psf).reshape(-1, *psf.shape[-AXES:])
-    widest = np.max([measure_halo(volume) for volume in psfs], axis=0).tolist()
-    return {axis: widest[axis] for axis in split}

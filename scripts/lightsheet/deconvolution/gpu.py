@@ -30,7 +30,6 @@ CORRECT = """
     correction = estimate * max(weight * correction, 0.0f);
 """
 
-
 CHANNELS: OrderedDict[tuple[Any, ...], tuple[Backend, fourier.Setup]] = OrderedDict()
 """What is kept on the device, by shape, method and PSF; the one used last at the end."""
 
@@ -151,32 +150,27 @@ def _get_computing_stream(cupy: ModuleType) -> Any:
 
 def _make_backend(cupy: ModuleType) -> Backend:
     """Return CuPy's arrays with in-place FFTs, each shape's plans made once."""
+    cufft = cupy.cuda.cufft
     plans: dict[Shape, tuple[Any, Any]] = {}
 
     def buffer(shape: Shape) -> Buffer:
         z, y, x = shape
-        spectrum = cupy.empty((z, y, x // 2 + 1), cupy.complex64)
+        real, half = (z, y, 2 * (x // 2 + 1)), (z, y, x // 2 + 1)  # in place, rows of both are equally long
+        spectrum = cupy.empty(half, cupy.complex64)
         if shape not in plans:
-            plans[shape] = _make_plans(cupy, shape)
+            plans[shape] = (
+                cufft.PlanNd(shape, real, 1, 1, half, 1, 1, cufft.CUFFT_R2C, 1, "C", 2, half[2]),
+                cufft.PlanNd(shape, half, 1, 1, real, 1, 1, cufft.CUFFT_C2R, 1, "C", 2, x),
+            )
         return Buffer(spectrum.view(cupy.float32)[:, :, :x], spectrum)
 
     def forward(buffer: Buffer) -> None:
-        plans[buffer.real.shape][0].fft(buffer.real, buffer.spectrum, cupy.cuda.cufft.CUFFT_FORWARD)
+        plans[buffer.real.shape][0].fft(buffer.real, buffer.spectrum, cufft.CUFFT_FORWARD)
 
     def inverse(buffer: Buffer) -> None:
-        plans[buffer.real.shape][1].fft(buffer.spectrum, buffer.real, cupy.cuda.cufft.CUFFT_INVERSE)
+        plans[buffer.real.shape][1].fft(buffer.spectrum, buffer.real, cufft.CUFFT_INVERSE)
 
     return Backend(cupy, buffer, forward, inverse, cupy.fuse, _make_corrector(cupy))
-
-
-def _make_plans(cupy: ModuleType, shape: Shape) -> tuple[Any, Any]:
-    """Plan FFTs in place, real to complex and back; rows of real numbers are as long as the complex ones."""
-    z, y, x = shape
-    real, half = (z, y, 2 * (x // 2 + 1)), (z, y, x // 2 + 1)
-    cufft = cupy.cuda.cufft
-    forward = cufft.PlanNd(shape, real, 1, 1, half, 1, 1, cufft.CUFFT_R2C, 1, "C", 2, half[2])
-    inverse = cufft.PlanNd(shape, half, 1, 1, real, 1, 1, cufft.CUFFT_C2R, 1, "C", 2, x)
-    return forward, inverse
 
 
 def _make_corrector(cupy: ModuleType) -> Callable[[Array, Array, Weights], None]:

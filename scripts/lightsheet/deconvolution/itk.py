@@ -22,7 +22,6 @@ from lightsheet.deconvolution.method import Method
 
 Array = np.ndarray[Any, Any]
 
-SCRIPTS = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -54,13 +53,13 @@ def version() -> str:
 
 
 def _start_process(errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    path = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
+    scripts = str(Path(__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, "-P", "-m", __name__],  # -P: a file itk.py in the working directory must not be ITK
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))},
     )
 
 
@@ -79,19 +78,14 @@ def _main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever ITK prints must not get into the result
     image, psf, iterations, threads, parent = pickle.load(sys.stdin.buffer)
-    _die_with_parent(parent)
-    pickle.dump(_run_filter(image, psf, iterations, threads), out, protocol=5)
-    out.close()
-
-
-def _die_with_parent(parent: int) -> None:
-    """Have Linux kill this process when its parent goes, for no Python runs here while ITK does."""
-    if sys.platform == "linux":
+    if sys.platform == "linux":  # it kills this process when the parent goes, for no Python runs here while ITK does
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before the call
             os.kill(os.getpid(), signal.SIGKILL)
+    pickle.dump(_run_filter(image, psf, iterations, threads), out, protocol=5)
+    out.close()
 
 
 def _run_filter(image: Array, psf: Array, iterations: int, threads: int | None) -> Array:
