@@ -41,11 +41,6 @@ class Setup(NamedTuple):
     weights: Weights | None  # None for "replicate"
 
 
-def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Array:
-    """Deconvolve one volume with the arrays of `backend`, and return one of these; see `engines` for the arguments."""
-    return iterate(image, prepare(image.shape, psf, method, backend), method, backend)
-
-
 def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Setup:
     """Lay out images of this shape, and transform the PSF."""
     psf, frame = make_trimmed_frame(image, psf, method.boundary)
@@ -62,7 +57,7 @@ def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Ba
 
 
 def iterate(image: Array, setup: Setup, method: Method, backend: Backend) -> Array:
-    """Deconvolve one volume as `deconvolve` does, with what `prepare` returned for its shape."""
+    """Deconvolve one volume into an array of `backend`, with what `prepare` returned for its shape and the PSF."""
     return next(islice(iterate_estimates(image, setup, method, backend), method.iterations - 1, None)).copy()
 
 
