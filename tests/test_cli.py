@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightsheet import cli
-from lightsheet.deconvolution import ENGINES
+from lightsheet.deconvolution.engines import ENGINES
 from lightsheet.viewing.export import FORMATS
 
 COMMANDS = ("view", "export", "compare", "repeat", "verify", "simulate", "plan")

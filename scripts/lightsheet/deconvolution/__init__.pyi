@@ -8,7 +8,6 @@ from .blocks import (
 )
 from .engines import (
     ALGORITHM_VERSION as ALGORITHM_VERSION,
-    ENGINES as ENGINES,
     count_slots as count_slots,
     describe_engine as describe_engine,
     resolve_engine as resolve_engine,

@@ -12,16 +12,13 @@ The discrepancy principle, with the noise exactly known, stops so early that it 
 
 from collections.abc import Callable
 from itertools import islice, product
-from typing import Any
 
 import numpy as np
 
 from lightsheet.deconvolution import fourier
-from lightsheet.deconvolution.backend import Backend
+from lightsheet.deconvolution.backend import Array, Backend
 from lightsheet.deconvolution.method import Method
 from lightsheet.system import InputError
-
-Array = Any  # of numpy or cupy
 
 PART_SHAPE = (32, 128, 128)
 """(z, y, x) of the part of the image that is tried; enough voxels that their choice does not matter."""
@@ -41,10 +38,7 @@ MAX_ITERATIONS = 1000
 
 
 def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend) -> int:
-    """Find the number of iterations after which only noise is left; `method.iterations` is not read.
-
-    InputError for another boundary or start, or if no iteration up to `MAX_ITERATIONS` was too many.
-    """
+    """Find the number of iterations after which only noise is left; InputError if up to `MAX_ITERATIONS` none is."""
     if (method.boundary, method.start) != ("extended", "flat"):
         raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
     part = backend.xp.asarray(image[find_brightest_region(image)], np.float32)

@@ -38,10 +38,7 @@ def transform_rows(rows: Array, spectrum: Array, *, forward: bool) -> None:
 
 
 def restore_rows(spectrum: Array, n: int, *, forward: bool) -> Array:
-    """Transform complex64 (m, n // 2 + 1) to new float32 rows (m, n): n times the inverse of `transform_rows`.
-
-    `forward` is the one with which the spectrum was made.
-    """
+    """Undo `transform_rows` with the same `forward`, times n: complex64 (m, n // 2 + 1) to new float32 rows (m, n)."""
     rows: Array = scipy.fft.irfft(spectrum, n, norm="forward") if forward else scipy.fft.hfft(spectrum, n)
     return rows
 

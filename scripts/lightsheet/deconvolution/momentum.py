@@ -23,10 +23,7 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 def compute_heavy_ball(iteration: int) -> float:
-    """Return alpha after so many iterations, 0 after the first and towards 1.
-
-    The scaled heavy ball of Wang and Miller 2014, IEEE Trans. Image Process. 23, 848.
-    """
+    """Return alpha, 0 to below 1: the scaled heavy ball of Wang and Miller 2014, IEEE Trans. Image Process. 23, 848."""
     return (iteration - 1) / (iteration + 2)
 
 

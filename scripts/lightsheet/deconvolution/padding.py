@@ -70,10 +70,7 @@ def round_up_shape(sizes: Iterable[int]) -> Shape:
 
 
 def trim_psf(psf: Array) -> Array:
-    """Cut off the PSF's dark faces: less to transform, at a loss of `PSF_LOSS` of its light.
-
-    The view's centre stays at N // 2; along each axis it has the size of before, or an odd one.
-    """
+    """Cut off the PSF's dark faces, at most `PSF_LOSS` of its light, as a view; its centre stays at N // 2."""
     region = []
     total = np.abs(psf).sum(dtype=np.float64)
     for axis, size in enumerate(psf.shape):

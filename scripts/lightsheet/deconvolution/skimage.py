@@ -8,16 +8,14 @@ whose maximum is 1.
 
 from importlib import import_module
 from importlib.metadata import version as version_of
-from typing import Any
 
 import numpy as np
 import scipy.fft
 
 from lightsheet.deconvolution.fourier import ROUNDING
 from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.padding import Array
 from lightsheet.system import count_cores
-
-Array = np.ndarray[Any, Any]
 
 
 def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
