@@ -39,8 +39,6 @@ REPLICATE_REMARK = (
 )
 """Of 30 to 1000 photons, plain and with heavy-ball momentum, measured as benchmarks/quality.py does."""
 
-RESET_PEAK = "5"  # man 5 proc_pid_clear_refs
-
 Planes = dict[str, np.ndarray]
 """`xy` (y, x) and `xz` (z, x), float32 counts."""
 
@@ -71,10 +69,8 @@ def measure_ingest(
     seconds: dict[str, float] = {}
     with time_stage(seconds, "check"):
         for shard, level in zip(record["shards"], layout.levels, strict=True):
-            path, chunks = (
-                scratch.shard(volume, shard["level"]),
-                prod(n // c for n, c in zip(level.shape, level.chunk, strict=True)),
-            )
+            path = scratch.shard(volume, shard["level"])
+            chunks = prod(n // c for n, c in zip(level.shape, level.chunk, strict=True))
             if fault := find_fault(path, chunks, shard["bytes"], shard["blake3"]):
                 raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
     raw = read_volume(scratch.work("raw", volume.channel), volume.timepoint, threads)
@@ -179,7 +175,7 @@ def watch_peak(engine: str) -> Iterator[dict[str, int | None]]:
     if pool:
         pool.free_all_blocks()
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # man 5 proc_pid_clear_refs
     yield peak
     if sys.platform == "linux":
         high_water_mark = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))

@@ -13,7 +13,7 @@ import psutil
 
 from lightsheet.cluster import WorkerPool, WorkerRequest, map_volumes, start_workers
 from lightsheet.planning.pilot_page import write_pilot_page
-from lightsheet.planning.sweep import PilotPlan, select_distinct
+from lightsheet.planning.sweep import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
@@ -22,7 +22,7 @@ from lightsheet.system import InputError, logger, write_json
 
 
 def run_pilot(
-    results: Results, plan: PilotPlan, layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
+    results: Results, plan: Mapping[str, Any], layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
 ) -> None:
     """Measure as a job of the run would on these `workers`, and write `pilot.html` and `pilot.json`.
 

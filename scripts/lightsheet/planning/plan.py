@@ -41,7 +41,6 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
     if place.engine == "gpu":
         gpu_memory = gpu.estimate_memory(run.shape, rates.psf_shape, Method(1, **method))
     rules = _list_rules(schedule, memory)
-    times = {rule["rule"]: schedule.list_times(rule["rule"]) for rule in rules if rule["rule"] != "workers"}
     written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     workers = min(place.workers, max(schedule.block_sizes, default=0))
     plan = {
@@ -59,10 +58,10 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
         "slurm_jobs": place.slurm_jobs,
         "cores": place.cores,
         "cluster": place.cluster,
-        "workers_at_a_time": workers * count_concurrent(schedule.list_times("deconvolve")),
+        "workers_at_a_time": workers * count_concurrent(schedule.times.get("deconvolve", [])),
         "rules": rules,
         "seconds": schedule.seconds,
-        "stages": {rule: (min(s for s, _ in spans), max(e for _, e in spans)) for rule, spans in times.items()},
+        "stages": {rule: (min(spans)[0], max(end for _, end in spans)) for rule, spans in schedule.times.items()},
         "read_bytes": _count_read_bytes(schedule),
         "written_bytes": sum(written.values()),
         "written_bytes_of": written,

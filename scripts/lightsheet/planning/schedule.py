@@ -1,6 +1,7 @@
 """Seconds of each job and worker of a run, and when they run: rates times work, in the order that jobs can have."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,14 +114,15 @@ class Schedule:
         return volumes * math.prod(shape) * PICTURE_SECONDS
 
     @cached_property
-    def _times(self) -> dict[str, tuple[float, float]]:
-        return simulate_jobs(self.tasks, self.place.slurm_jobs or self.place.cores)
-
-    def list_times(self, rule: str) -> list[tuple[float, float]]:
-        """List in which seconds the jobs of a rule start and end."""
-        return [self._times[task.name] for task in self.tasks if task.rule == rule]
+    def times(self) -> dict[str, list[tuple[float, float]]]:
+        """In which seconds the jobs of each rule start and end."""
+        times, by_rule = simulate_jobs(self.tasks, self.place.slurm_jobs or self.place.cores), defaultdict(list)
+        for task in self.tasks:
+            by_rule[task.rule].append(times[task.name])
+        return by_rule
 
     @property
     def seconds(self) -> float:
         """Wall-clock of the whole command."""
-        return max((end for _, end in self._times.values()), default=0.0) + self.rates.pace * HEAD_SECONDS
+        ends = [end for times in self.times.values() for _, end in times]
+        return max(ends, default=0.0) + self.rates.pace * HEAD_SECONDS

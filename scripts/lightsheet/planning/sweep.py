@@ -11,20 +11,14 @@ from lightsheet.run import Run, list_pilot_methods
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, read_json
 
-PilotPlan = Mapping[str, Any]
-"""What `plan_pilot` returns."""
-
 
 def plan_pilot(run: Run) -> dict[str, Any]:
     """Say what the pilot of a run measures, in what Snakemake can compare with an earlier pilot.
 
-    Returns
-    -------
-    dict
-        `channels`: per name the timepoint and the tiles of its volume; `volume`: shape (z, y, x) of that; `region`:
-        start and stop along z, y and x of what is deconvolved of it; `dtype`; `voxel_size`; `methods`: settings as
-        `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: volumes that the workers
-        of a job of the run have.
+    `channels`: per name the timepoint and the tiles of its volume; `volume`: shape (z, y, x) of that; `region`: start
+    and stop along z, y and x of what is deconvolved of it; `dtype`; `voxel_size` (micrometre); `methods`: settings as
+    `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: volumes that the workers of a
+    job of the run have.
     """
     pilot, iterations = run.config["pilot"], run.config["deconvolution"]["iterations"]
     settings = [
@@ -56,17 +50,15 @@ def plan_layouts(run: Run) -> dict[str, StoreLayout]:
     return dataclasses.replace(run, shape=(z, y, x)).layouts
 
 
-def list_sources(plan: PilotPlan) -> list[str]:
-    """Return the files that the pilot reads."""
+def list_sources(plan: Mapping[str, Any]) -> list[str]:
+    """Return the files that the pilot reads, from what `plan_pilot` returned."""
     tiles = (tile for _, tiles in plan["channels"].values() for tile in tiles)
     return list(dict.fromkeys(path for _, pieces in tiles for path, _ in pieces))
 
 
 def name_method(settings: Mapping[str, Any]) -> str:
     """Name a method in words."""
-    words = [settings["engine"], settings["boundary"]]
-    if settings["acceleration"] != "none":
-        words.append(settings["acceleration"])
+    words = [settings[key] for key in ("engine", "boundary", "acceleration") if settings[key] != "none"]
     return f"{' '.join(words)}, background {settings['background']}"
 
 

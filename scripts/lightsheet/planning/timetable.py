@@ -28,7 +28,7 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
     A job that wants more than all slots gets all.
     """
     waiting, times = list(tasks), dict[str, tuple[float, float]]()
-    running: list[tuple[float, str, Task]] = []
+    running: list[tuple[float, str, float, Task]] = []
     free, now, done, next_poll, interval = slots, 0.0, set[str](), FIRST_POLL, FIRST_POLL
     while waiting or running:
         for task in list(waiting):
@@ -37,9 +37,8 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
             if min(task.slots, slots) <= free and done.issuperset(task.after):
                 waiting.remove(task)
                 free -= min(task.slots, slots)
-                times[task.name] = (now, now + task.seconds)
-                heapq.heappush(running, (now + task.seconds, task.name, task))
-        end, _, task = running[0]
+                heapq.heappush(running, (now + task.seconds, task.name, now, task))
+        end, *_, task = running[0]
         if task.in_slurm:
             while next_poll < end:
                 interval = min(interval + FIRST_POLL, LAST_POLL)
@@ -48,8 +47,8 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
             next_poll += interval
         now = max(now, end)
         while running and running[0][0] <= now:
-            _, name, task = heapq.heappop(running)
-            times[name] = (times[name][0], now)
+            _, name, start, task = heapq.heappop(running)
+            times[name] = (start, now)
             done.add(name)
             free += min(task.slots, slots)
     return times

@@ -9,7 +9,7 @@ import numpy as np
 
 from lightsheet.planning.measure import keep_measurement, measure_deconvolution, measure_ingest, suggest_iterations
 from lightsheet.planning.site import INGEST_CORES
-from lightsheet.planning.sweep import PilotPlan, name_method
+from lightsheet.planning.sweep import name_method
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import wait_until_visible
 
@@ -26,7 +26,7 @@ class Trials:
 
     results: Results
     scratch: Results
-    plan: PilotPlan
+    plan: Mapping[str, Any]
     layouts: Mapping[str, StoreLayout]
     call: Callable[[Callable[..., None], Mapping[str, Mapping[str, Any]], str], None]
     threads: int
