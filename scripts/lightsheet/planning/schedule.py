@@ -84,13 +84,13 @@ class Schedule:
             tasks += ingests
             if block.deconvolve is not None:
                 after = [task.name for task in [*psfs, *ingests]]
-                tasks.append(
-                    self._make_task("deconvolve", f" {number}", self.estimate_workers_seconds(block.deconvolve), after)
-                )
+                seconds = self.estimate_workers_seconds(block.deconvolve)
+                tasks.append(self._make_task("deconvolve", f" {number}", seconds, after))
         others = [task.name for task in tasks]
         if self.work.publish:
             speedup = compute_speedup(self.place.shares["consolidate"].cores, 1)
-            tasks.append(self._make_task("consolidate", "", self.published_bytes * self.rates.check / speedup, others))
+            seconds = self.published_bytes * self.rates.check / speedup
+            tasks.append(self._make_task("consolidate", "", seconds, others))
             others = ["consolidate"]
         if self.work.report:
             tasks.append(self._make_task("report", "", self._picture_seconds, others))

@@ -1,7 +1,6 @@
 """What a run still has to do, counted in volumes: per block to ingest and to deconvolve."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +33,9 @@ class Work(NamedTuple):
     report: bool
 
     @property
-    def method(self) -> Mapping[str, Any]:
+    def method(self) -> Any:
         """The section `deconvolution` of the configuration."""
-        section: Mapping[str, Any] = self.run.config["deconvolution"]
-        return section
+        return self.run.config["deconvolution"]
 
     @property
     def volumes(self) -> int:
