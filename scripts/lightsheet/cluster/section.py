@@ -68,5 +68,10 @@ def _read_defaults() -> dict[str, Any]:
 
 
 def choose_lifetime(walltime: float, volume_seconds: float) -> float:
-    """Return the seconds for which a worker takes volumes: its walltime less a tenth, or less one volume and a half."""
+    """Return the seconds for which a worker takes volumes: its walltime less a tenth, or less one volume and a half.
+
+    Parameters
+    ----------
+    walltime, volume_seconds : float, seconds that the worker has, and that a volume takes
+    """
     return max(walltime - max(30.0, 0.1 * walltime, 1.5 * volume_seconds), 0.2 * walltime)

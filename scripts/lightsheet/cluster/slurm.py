@@ -105,12 +105,16 @@ def explain_end(job: SlurmJob, log: Path) -> SlurmJob:
 
 
 def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
-    """Cancel a run's jobs, running or pending; return their ids.
+    """Cancel a run's jobs, running or pending.
 
     Parameters
     ----------
     prefix : str, the beginning of the jobs' names (see `label_jobs`)
     seconds : float, the longest wait until they have left the queue
+
+    Returns
+    -------
+    list of str, the jobs' ids
     """
     ids: list[str] = []
     try:

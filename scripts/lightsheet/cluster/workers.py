@@ -41,13 +41,17 @@ class WorkerRequest:
 
 @contextmanager
 def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[WorkerPool]:
-    """Start workers, yield their pool for `map_volumes`, and stop them at the end of the block.
+    """Start workers, and stop them at the end of the block.
 
     Parameters
     ----------
     request : WorkerRequest, where they run and how many there are
     engine : str, what they compute with; SLURM's must pass a trial of it before they get a volume
     memory : int, bytes that SLURM's jobs ask for, unless their section of jobqueue.yaml says otherwise
+
+    Yields
+    ------
+    WorkerPool, for `map_volumes`
     """
     # `dispatch` decides what a lost worker means; Dask would cancel its job before SLURM could say how it ended.
     settings = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day"}

@@ -28,11 +28,15 @@ BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a configuration, and return a copy with every optional key filled in.
+    """Check a configuration, and fill in the defaults.
 
     Parameters
     ----------
     config : mapping, what the user's YAML file says
+
+    Returns
+    -------
+    dict, a copy with every optional key
 
     Raises
     ------

@@ -25,6 +25,10 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     settings : mapping, the configuration as the user wrote it
     in_job : bool, for a job of a run: it must see the files that the run began with, and others may have arrived
 
+    Returns
+    -------
+    Run, all that the run shall do; no pixel has been read, and nothing written
+
     Raises
     ------
     InputError

@@ -58,7 +58,12 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
     Parameters
     ----------
     tiles : Tiles, where the pixels are
-    shape, dtype : sequence of int (z, y, x), str, of the volume: all tiles together
+    shape : sequence of int, (z, y, x) of the volume, all tiles together
+    dtype : str, of its pixels
+
+    Yields
+    ------
+    Mosaic (z, y, x), read by bands
 
     Raises
     ------

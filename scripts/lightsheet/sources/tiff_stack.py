@@ -63,11 +63,15 @@ class Stack:
 
 @contextmanager
 def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
-    """Open pages of TIFF files as one volume; a file is open only while it is read, so there may be thousands.
+    """Open pages of TIFF files as one volume.
 
     Parameters
     ----------
     pieces : sequence of (Path, range or None), files and their pages (None: all), stacked along z in this order
+
+    Yields
+    ------
+    Stack (z, y, x); a file is open only while it is read, so there may be thousands
 
     Raises
     ------

@@ -12,12 +12,16 @@ TOLERANCE = 0.02  # resolution tags are rounded, and settings files give nominal
 def decide_voxel_size(
     config: Mapping[str, float] | None, file: FileMetadata | None, settings: FileMetadata | None
 ) -> dict[str, float]:
-    """Decide on z, y, x in micrometre: from the config, else from a typical file, else from the microscope's settings.
+    """Decide on the voxel size: from the config, else from a typical file, else from the microscope's settings.
 
     Parameters
     ----------
     config : mapping or None, axes in micrometre, as far as known; compared with nothing if ``override`` is True in it
     file, settings : FileMetadata or None, from `read_metadata` and `read_lattice_settings`
+
+    Returns
+    -------
+    dict, `z`, `y`, `x` in micrometre
 
     Raises
     ------

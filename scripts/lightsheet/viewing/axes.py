@@ -107,12 +107,17 @@ def place_bands(across: Sequence[float]) -> list[Point]:
 
 
 def cut_segments(across: Sequence[float], curve: Sequence[float | None], axis: Axis) -> list[list[Point]]:
-    """Place a curve: return the points (x, y), in percent, of each piece between values that are None.
+    """Place a curve, cut where values are None.
 
     Parameters
     ----------
     across : sequence of float, how far to the right each value stands, in percent
-    curve, axis : sequence of float or None, Axis; the values and their vertical axis
+    curve : sequence of float or None, the values
+    axis : Axis, the vertical axis
+
+    Returns
+    -------
+    list of list of (float, float), the points (x, y) of each piece, in percent
     """
     points = [None if value is None else (x, axis.place(value)) for x, value in zip(across, curve, strict=True)]
     return [[p for p in run if p] for known, run in groupby(points, lambda point: point is not None) if known]

@@ -21,7 +21,7 @@ def export_volumes(
     channels: Sequence[str] | None = None,
     timepoints: str | None = None,
 ) -> list[Path]:
-    """Write chosen volumes of a finished run in another format; return the files or the folder.
+    """Write chosen volumes of a finished run in another format.
 
     Parameters
     ----------
@@ -31,6 +31,10 @@ def export_volumes(
     kind : str, `raw` or `result`
     channels : sequence of str, optional, in the order of the copy
     timepoints : str, optional, see `parse_timepoints`; those of which no chosen channel was recorded are left out
+
+    Returns
+    -------
+    list of Path, the files or the folder
 
     Raises
     ------

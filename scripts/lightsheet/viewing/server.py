@@ -20,15 +20,19 @@ DESCRIPTION = "view.json"
 
 @contextmanager
 def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
-    """Serve a folder's files on loopback; yield the URL, without a slash at its end.
-
-    A part of the URL is secret, because all users of a computer reach its loopback, and every page in a browser does.
+    """Serve a folder's files on loopback.
 
     Parameters
     ----------
     folder : Path; nothing that a link in it leads to elsewhere is served, and folders are not listed
     port : int, 0 for a free one
     describe : callable, optional; takes the URL and returns the dictionary that is served as `view.json`
+
+    Yields
+    ------
+    str
+        The folder's URL, without a slash at its end. A part of it is secret, because all users of a computer reach its
+        loopback, and every page in a browser does.
 
     Raises
     ------

@@ -66,7 +66,8 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    results, url : Results, str; the run, and where its folder is served
+    results : Results, of the run
+    url : str, where the results folder is served
     """
     images = {kind: read_image(results, kind) for kind in KINDS}
     layers = {kind: [_describe_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}

@@ -10,7 +10,8 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
 
     Parameters
     ----------
-    run, workflow : Run, snakemake.workflow.Workflow as the Snakefile has it
+    run : Run, whose jobs they are
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
     # Snakemake that submits SLURM jobs knows no number of cores, and inside a job it knows the whole machine's.
     runs_jobs_here = workflow.nodes is None and workflow.is_main_process
@@ -27,7 +28,8 @@ def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
 
     Parameters
     ----------
-    workflow, jobs : snakemake.workflow.Workflow, Jobs; see `read_jobs`
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    jobs : Jobs, from `read_jobs`
     """
     settings = workflow.resource_settings
     default, threads = settings.default_resources or {}, settings.overwrite_threads
