@@ -68,8 +68,8 @@ demo: data/demo/.simulated  ## simulate a small acquisition and run the whole wo
 picture: ## draw the README's picture anew, from the demo's results
 	$(BIN)/python docs/draw_demo_picture.py
 
-check: lint  ## the fast part, all day long: format, lint, types, unit tests
-	$(BIN)/python -m pytest -m "not workflow and not slurm" --numprocesses=2 --no-loadscope-reorder
+check: lint  ## the fast part, all day long: format, lint, types, quick unit tests
+	$(BIN)/python -m pytest -m "not slow and not workflow and not slurm" --numprocesses=2 --no-loadscope-reorder
 
 lint: install-dev  ## format, lint and types alone
 	$(BIN)/ruff format --check $(CHECKED)

@@ -9,6 +9,8 @@ from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.system import log
 from lightsheet.system.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def work(path: str, fail: bool) -> None:
     if fail:

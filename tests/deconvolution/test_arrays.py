@@ -78,6 +78,7 @@ def test_dask_gives_what_numpy_gives(shapes: tuple[Shape, Shape], data: st.DataO
     np.testing.assert_array_equal(result.compute(scheduler="sync"), expected(image, psf))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_volume_of_several_chunks_has_halos(data: st.DataObject) -> None:
     """A convolution reaches less far than the halo, so blocks must give the very same voxels."""

@@ -49,6 +49,7 @@ def test_without_acceleration():
     assert above_best(simulated(2, 30), Method(0), 30) < 0.1
 
 
+@pytest.mark.slow
 def test_bars(shared_data):
     """A quarter of them, for speed."""
     image, psf, truth = (

@@ -51,6 +51,7 @@ def both(name: str, iterations: int, boundary: str) -> tuple[np.ndarray, np.ndar
     return blocks.assemble_blocks(deconvolve, cut, image.shape), deconvolve(())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("psf", "iterations", "boundary"),
     [

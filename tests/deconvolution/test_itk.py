@@ -18,6 +18,8 @@ from lightsheet.deconvolution.method import Method
 from tests.support.engines import relative_l2
 from tests.support.reference_data import DATA
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

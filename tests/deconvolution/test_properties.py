@@ -92,6 +92,7 @@ def test_cubes_come_out_exactly(case, truth, psf):
     assert np.array_equal(result > result.mean(), truth.astype(bool))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "psf_shape"),
     [
@@ -109,6 +110,7 @@ def test_a_point_stays_where_it_is(case, psf_shape):
     assert ndimage.center_of_mass(result) == pytest.approx((13, 12, 14), abs=0.02)
 
 
+@pytest.mark.slow
 @every_engine
 def test_light_is_kept_in_the_interior(case):
     """Bodies everywhere, beyond the field of view too; to 1 % over what lies a PSF's radius inside."""
@@ -119,6 +121,7 @@ def test_light_is_kept_in_the_interior(case):
     assert result[interior].sum(dtype=float) == pytest.approx(scene[view][interior].sum(), rel=0.01)
 
 
+@pytest.mark.slow
 @every_engine
 def test_threads_change_nothing(case, monkeypatch):
     """To 1e-6 of the whole: libraries may add in another order. Engine cpu gives the same bits, tested elsewhere."""

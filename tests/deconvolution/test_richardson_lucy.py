@@ -80,6 +80,7 @@ def test_cpu_is_richardson_lucy_for_any_shapes(boundary, slow, shape, psf_shape,
     assert relative_l2(result, slow(image, psf, iterations)) < 1e-5
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize(("iterations", "expected"), [(10, 0.5745), (30, 0.6663), (100, 0.7086)])
 def test_bars_come_as_close_to_their_truth_as_with_itk(iterations, expected):
@@ -91,6 +92,7 @@ def test_bars_come_as_close_to_their_truth_as_with_itk(iterations, expected):
     assert correlation(result, truth) == pytest.approx(expected, abs=5e-5)
 
 
+@pytest.mark.slow
 @needs_data
 def test_grid_with_a_psf_larger_than_itself_and_off_centre():
     """Numbers of shared/data/README.md, to their last digit."""
@@ -229,6 +231,7 @@ def test_a_dask_array_of_channels_and_timepoints_simply_works(leading):
     np.testing.assert_array_equal(lazy.compute(), expected)
 
 
+@pytest.mark.slow
 def test_blocks_of_one_volume_can_go_to_several_workers():
     random = np.random.default_rng(9)
     image, psf = random.random((6, 60, 64)) * 100, gaussian((0.5, 1, 1), (1, 2, 2))

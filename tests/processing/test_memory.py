@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
+pytestmark = pytest.mark.slow
+
 MEASURE = """
 import json, re, sys
 from pathlib import Path

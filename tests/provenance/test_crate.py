@@ -43,6 +43,7 @@ def rewrite(run: Run) -> None:
     write_crate(run, done, repository=tiny_run.ROOT, started=tiny_run.STARTED, ended=tiny_run.ENDED)
 
 
+@pytest.mark.slow
 def test_crate_has_all_that_the_profile_requires_and_what_it_recommends_is_answered(run: Run) -> None:
     """In a table of docs/provenance.md, where it is not followed: the check, the entity, the answer."""
     page = (tiny_run.ROOT / "docs" / "provenance.md").read_text()
@@ -50,6 +51,7 @@ def test_crate_has_all_that_the_profile_requires_and_what_it_recommends_is_answe
     assert {(f"RECOMMENDED {check}", entity) for check, entity in answers} == roc.recommended(run.results.folder)
 
 
+@pytest.mark.slow
 def test_validator_sees_what_is_missing(run: Run, tmp_path: Path) -> None:
     crate = json.loads(run.results.crate.read_text())
     root = next(entity for entity in crate["@graph"] if entity["@id"] == "./")

@@ -101,6 +101,7 @@ def test_a_copy_elsewhere_under_another_name_with_raw_files_elsewhere(finished: 
         verify.verify_volumes(tmp_path / "theirs", 4, 1, raw=raw)
 
 
+@pytest.mark.slow
 def test_engines_verify_each_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
     run = tiny_run.make(tmp_path, deconvolution={"boundary": "replicate"})

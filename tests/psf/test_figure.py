@@ -8,6 +8,7 @@ from lightsheet.psf.figure import _draw_slice, draw_psf
 COARSE = {"z": 0.3, "y": 0.104, "x": 0.104}
 
 
+@pytest.mark.slow
 def test_picture_is_whole_and_the_same_every_time(tmp_path):
     z, y, x = np.ogrid[-4:5, -8:9, -8:9]
     result = np.exp(-(z**2) / 3 - (y**2 + x**2) / 8)

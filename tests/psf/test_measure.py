@@ -56,6 +56,7 @@ def test_saved_file_holds_values_and_voxel_size_and_is_the_same_every_time(tmp_p
 # The Snakemake script ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_script_writes_the_psf_its_picture_and_its_facts(tmp_path):
     source = tmp_path / "488.tif"
     tifffile.imwrite(source, measured()[0])

@@ -108,6 +108,7 @@ def test_light_leaks_in_from_beyond_the_field(scene):
     assert leak.min() > -2e-3
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_volumes(tmp_path):
     """Peak resident memory of a process: two volumes need what one needs."""
     code = """

@@ -72,6 +72,7 @@ def test_what_a_killed_run_left_is_cancelled_at_the_start_and_nothing_else(place
     assert (place / "cancelled").read_text().split() == ["1", "3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_and_cancels_its_jobs(place: Path, number: signal.Signals) -> None:
     queue(place)
@@ -84,6 +85,7 @@ def test_a_signal_ends_the_run_and_cancels_its_jobs(place: Path, number: signal.
     assert (place / "queue").read_text() == ""
 
 
+@pytest.mark.slow
 def test_with_nohup_a_lost_terminal_ends_nothing(place: Path) -> None:
     queue(place)
     running = start(place, "nohup")
