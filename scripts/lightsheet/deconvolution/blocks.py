@@ -70,8 +70,13 @@ def measure_halo(psf: np.ndarray[Any, Any]) -> Shape:
 def cut_blocks(shape: Shape, block: Shape, halo: Shape) -> Iterator[Block]:
     """Cut a volume into blocks, in C order, whose cores cover it once.
 
-    `block` is without the halo (`measure_halo`); the last one along an axis may be smaller. All regions are of one
-    shape, so that FFTs and the OTF need be prepared once: where a block needs less, its halo is wider.
+    All regions are of one shape, so that FFTs and the OTF need be prepared once: where a block needs less, its halo is
+    wider.
+
+    Parameters
+    ----------
+    shape, block : tuple of int, (z, y, x) of the volume, and of a block without halo; the last ones may be smaller
+    halo : tuple of int, voxels along (z, y, x), from `measure_halo`
     """
     for parts in product(*(_cut_axis(*axis) for axis in zip(shape, block, halo, strict=True))):
         core, region, inner = zip(*parts, strict=True)
@@ -95,10 +100,18 @@ def assemble_blocks(
     shape: Shape,
     allocate: Callable[[Shape, Any], Array] = np.empty,
 ) -> Array:
-    """Put the result of a volume of this shape, (z, y, x) float32, together from its blocks.
+    """Put the result of a volume together from its blocks.
 
-    `function` takes a block's `region` and returns its result, of the region's shape. That of a single block is not
-    copied; `allocate` makes the array for several.
+    Parameters
+    ----------
+    function : callable, takes a block's `region` and returns its result, of the region's shape
+    blocks : sequence of Block, what `cut_blocks` yields
+    shape : tuple of int, (z, y, x) of the volume
+    allocate : callable, makes the array for several blocks
+
+    Returns
+    -------
+    array (z, y, x), float32; of a single block what `function` returned, not copied
     """
     if len(blocks) == 1:
         return function(blocks[0].region)
@@ -115,8 +128,18 @@ def choose_block_shape(
 ) -> Shape:
     """Choose the shape (z, y, x), without halo, of blocks that fit into memory and take the least work.
 
-    Those are few, and of sizes quick to transform; one of the volume's shape if that fits. They are whole multiples of
-    `chunk`, so that each is made of whole chunks of a store. InputError if the smallest does not fit.
+    Those are few, and of sizes quick to transform; one of the volume's shape if that fits.
+
+    Parameters
+    ----------
+    shape, psf, halo : tuple of int, (z, y, x) of the volume and of the PSF, and what `measure_halo` returned
+    limits : sequence of MemoryLimit, all of which a block must fit into
+    chunk : tuple of int, blocks are whole multiples of it, so that each is made of whole chunks of a store
+
+    Raises
+    ------
+    InputError
+        If the smallest block does not fit.
     """
     if all(limit.allows(shape) for limit in limits):
         return shape

@@ -109,9 +109,21 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
 
 
 def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None) -> int:
-    """Find what `iterations="auto"` stands for, with boundary "extended"; InputError if no noise is found.
+    """Find what `iterations="auto"` stands for, with boundary "extended"; only the image's brightest part is looked at.
 
-    Arguments are those of `richardson_lucy`, image and PSF (z, y, x); only the image's brightest part is looked at.
+    Parameters
+    ----------
+    image, psf : array (z, y, x), as for `richardson_lucy`
+    acceleration, threads : str, int, as for `richardson_lucy`
+
+    Returns
+    -------
+    int, iterations for the whole image; the same on every run
+
+    Raises
+    ------
+    InputError
+        If no noise is found.
     """
     part = np.maximum(to_host(image[find_brightest_region(image)]), 0)
     method = Method(1, acceleration=acceleration)

@@ -56,7 +56,13 @@ def make_trimmed_frame(image: Shape, psf: Array, boundary: str) -> tuple[Array, 
 
 
 def make_frame(image: Shape, psf: Shape, boundary: str) -> Frame:
-    """Lay out the cyclic array for an image and a PSF of these shapes, (z, y, x)."""
+    """Lay out the cyclic array for an image and a PSF.
+
+    Parameters
+    ----------
+    image, psf : tuple of int, their shapes (z, y, x)
+    boundary : str, "extended" or "replicate", as for `richardson_lucy`
+    """
     if boundary == "replicate":
         shape = round_up_shape(n + 2 * (k // 2) for n, k in zip(image, psf, strict=True))
         return Frame(shape, tuple((total - n) // 2 for total, n in zip(shape, image, strict=True)), image)

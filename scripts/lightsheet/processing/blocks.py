@@ -30,8 +30,17 @@ def ingest_block(
 ) -> dict[str, str]:
     """Ingest a block of one channel; return the content of its manifest.
 
-    `tiles` has the timepoint and the tiles of each volume, as `ingest_volume` takes them; `threads` is how many chunks
-    are encoded at a time. InputError names each file that could not be ingested.
+    Parameters
+    ----------
+    results, channel : Results, str
+    tiles : sequence of (int, Tiles), each volume's timepoint and its tiles, as for `ingest_volume`
+    layout : StoreLayout, of the raw store
+    threads : int, chunks that are encoded at a time
+
+    Raises
+    ------
+    InputError
+        Names each file that could not be ingested.
     """
     progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
     for timepoint, volume_tiles in tiles:
@@ -61,9 +70,19 @@ def deconvolve_block(
 ) -> dict[str, str]:
     """Deconvolve a block, all timepoints of all channels, on Dask workers; return the content of its manifest.
 
-    `settings` are as `deconvolve_volume` takes them, but `engine` may be auto, and `background` is per channel.
-    `attempt` is that of this job, from 1; volumes that failed in attempt 1 are not retried. InputError names each
-    volume that could not be deconvolved.
+    Parameters
+    ----------
+    results : Results, with the raw volumes
+    channels, timepoints : sequence of str, sequence of int
+    settings : mapping, as for `deconvolve_volume`, but `engine` may be auto, and `background` is per channel
+    layout : StoreLayout, of the result
+    workers : WorkerRequest, where the workers run and how many there are
+    attempt : int, attempt of this job, from 1; volumes that failed in attempt 1 are not retried
+
+    Raises
+    ------
+    InputError
+        Names each volume that could not be deconvolved.
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     tasks = _plan_tasks(results, channels, timepoints, settings, layout)

@@ -124,14 +124,24 @@ def restore_volume(
     block: Sequence[int] | None = None,
     allocate: Allocate = np.empty,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Deconvolve one volume (z, y, x) of counts with a PSF (z, y, x) and the settings of `deconvolve_volume`.
+    """Deconvolve one volume.
 
-    `block` is (z, y, x) of the blocks, see `choose_volume_blocks`, by default the whole volume; `allocate` makes the
-    arrays for the result of several blocks.
+    Parameters
+    ----------
+    raw : ndarray (z, y, x), counts
+    psf : ndarray (z, y, x), the PSF used
+    settings : mapping, as for `deconvolve_volume`
+    threads : int, cores to use
+    block : sequence of int, optional, (z, y, x) from `choose_volume_blocks`; by default the whole volume
+    allocate : callable, makes the array for the result of several blocks
 
-    Returns the result (z, y, x) in the dtype that `settings` name, and a dict: statistics of the result in counts, what
-    `describe_counts` returns, how many `clipped_voxels` and `iterations`, and the `block` (z, y, x) and how many
-    `blocks` there were of it.
+    Returns
+    -------
+    ndarray
+        The result (z, y, x) in the dtype that `settings` name.
+    dict
+        Statistics of the result in counts, what `describe_counts` returns, how many `clipped_voxels` and `iterations`,
+        and the `block` (z, y, x) and how many `blocks` there were of it.
     """
     background = settings["background"]
     if background == "auto":

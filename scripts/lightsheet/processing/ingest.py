@@ -31,9 +31,22 @@ INGEST_VERSION = 2
 def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreLayout, threads: int) -> Record:
     """Copy one raw volume from its TIFF files into the work area, unless its record says that this was done.
 
-    `tiles` say where the pixels are; without any the volume was never recorded: it becomes a hole, and its record says
-    so. `threads` chunks are encoded at a time. InputError if a file cannot be read, or has another shape or dtype than
-    the layout; the record then says so.
+    Parameters
+    ----------
+    results : Results, with the work area
+    key : VolumeKey, of the raw volume
+    tiles : Tiles, where the pixels are; none of a volume that was never recorded: it becomes a hole
+    layout : StoreLayout, with the shape and dtype that the files must have
+    threads : int, chunks that are encoded at a time
+
+    Returns
+    -------
+    Record, as it is on the disk; of a hole it says so
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or has another shape or dtype than the layout; the record then says so.
     """
     place = results.record(key)
     old: Record | None = read_json(place)

@@ -31,8 +31,12 @@ def find_available_memory() -> int:
 def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str) -> int:
     """Return the bytes of host memory that a worker needs, its process included.
 
-    `shape` and `psf` are (z, y, x) of the volumes and of the PSF used. A worker has as many volumes at a time as the
-    engine has slots.
+    A worker has as many volumes at a time as the engine has slots.
+
+    Parameters
+    ----------
+    shape, psf : sequence of int, (z, y, x) of the volumes and of the PSF used
+    engine, acceleration : str, as for `richardson_lucy`, but not "auto"
     """
     padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
     per_padded = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine == "cpu" else 0)

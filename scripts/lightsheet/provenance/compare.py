@@ -16,12 +16,25 @@ from lightsheet.system import InputError, Progress, logger
 
 
 def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
-    """Compare every volume of the finished runs in two folders; log what differs, in the software too.
+    """Compare every volume of two finished runs; log what differs, in the software too.
 
-    Stores are read only for volumes whose digests differ, and of the original the files of the provenance suffice.
-    Returns per volume `channel`, `timepoint`, `same_raw` (made from the same pixels), `identical` (bit for bit),
-    `relative_l2` (of the difference; None if a store is not there), and `passed`: the same raw pixels, and that is at
-    most `TOLERANCE`. InputError if a provenance is missing or damaged, or the two have not the same volumes.
+    Parameters
+    ----------
+    repetition, original : Path
+        Folders of the runs. Their stores are read only for volumes whose digests differ; of the original, the files of
+        the provenance suffice.
+
+    Returns
+    -------
+    list of dict
+        Per volume `channel`, `timepoint`, `same_raw` (made from the same pixels), `identical` (bit for bit),
+        `relative_l2` (of the difference; None if a store is not there), and `passed`: the same raw pixels, and that is
+        at most `TOLERANCE`.
+
+    Raises
+    ------
+    InputError
+        If a provenance is missing or damaged, or the two have not the same volumes.
     """
     folders = repetition, original
     crates = read_crate(repetition), read_crate(original)

@@ -53,8 +53,17 @@ def write_crate(
 ) -> None:
     """Write `ro-crate-metadata.json` and what it refers to; the crate last, and whole.
 
-    Of a run whose stores are published, with the records of all volumes that `check_shards` returned, from the checkout
-    `repository`; times have their zone. InputError if a measured PSF is no longer the one that was used.
+    Parameters
+    ----------
+    run : Run, whose stores are published
+    records : mapping, what `check_shards` returned
+    repository : Path, the checkout of the workflow
+    started, ended : datetime, with their zone
+
+    Raises
+    ------
+    InputError
+        If a measured PSF is no longer the one that was used.
     """
     write_provenance_folder(run, records, repository)
     crate = ROCrate(version="1.1")

@@ -77,9 +77,16 @@ class Crate(Graph):
 
 
 def read_crate(folder: Path) -> Crate:
-    """Read the provenance in a folder: that of a finished run, or a copy of `ro-crate-metadata.json` and `provenance/`.
+    """Read the provenance in a folder.
 
-    InputError if there is none, or a file is missing or not the one that was written.
+    Parameters
+    ----------
+    folder : Path, of a finished run, or with a copy of its `ro-crate-metadata.json` and `provenance/`
+
+    Raises
+    ------
+    InputError
+        If there is none, or a file is missing or not the one that was written.
     """
     folder = folder.resolve()
     entities = read_graph(folder).entities

@@ -16,10 +16,19 @@ FOLDER_PLACEHOLDER = "repeated"
 
 
 def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
-    """Return the configuration by which a run can be repeated here, with its raw files in the folder `acquisition`.
+    """Return the configuration by which a run can be repeated here.
 
-    With paths that hold here, PSFs from the provenance, the engine that was used, and no waiting for files to settle.
-    InputError if a raw file or a PSF is missing, or a PSF is not the one that was used.
+    It has paths that hold here, PSFs from the provenance, the engine that was used, and no waiting for files to settle.
+
+    Parameters
+    ----------
+    crate : Crate, from `read_crate`
+    acquisition : Path, the folder of the run's raw files
+
+    Raises
+    ------
+    InputError
+        If a raw file or a PSF is missing, or a PSF is not the one that was used.
     """
     if not acquisition.is_dir():
         raise InputError(f"{acquisition}: there is no such folder; name the one with the raw files of the acquisition")

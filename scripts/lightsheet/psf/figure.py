@@ -13,9 +13,14 @@ GAMMA = 0.4  # shows lobes of 1 % of the peak at 16 % of the colours
 
 
 def draw_psf(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path) -> None:
-    """Draw slices of a PSF (z, y, x) through its brightest voxel, to scale in micrometre, and profiles along its axes.
+    """Draw slices of a PSF through its brightest voxel, to scale in micrometre, and profiles along its axes.
 
-    The PNG file appears whole or not at all.
+    Parameters
+    ----------
+    psf : ndarray (z, y, x)
+    voxel_size : mapping, micrometre along `z`, `y` and `x`
+    title : str, above the picture
+    path : Path, the PNG file, which appears whole or not at all
     """
     from matplotlib.figure import Figure  # imported here because that takes longer than preparing a PSF
 

@@ -45,9 +45,13 @@ def cut_profiles(psf: Volume) -> tuple[Array, ...]:
 
 
 def save_psf(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
-    """Write a PSF (z, y, x) as a float32 TIFF that carries its voxel size as ImageJ does.
+    """Write a PSF as a float32 TIFF that carries its voxel size as ImageJ does; equal PSFs give equal bytes.
 
-    The file appears whole or not at all; equal PSFs give equal bytes.
+    Parameters
+    ----------
+    psf : ndarray (z, y, x)
+    voxel_size : mapping, micrometre along `z`, `y` and `x`
+    path : Path, the file, which appears whole or not at all
     """
     with write_whole(path) as part:
         tifffile.imwrite(

@@ -66,10 +66,20 @@ def prepare_psf_file(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"] = "auto",
 ) -> tuple[Volume, dict[str, Any]]:
-    """Read a PSF image, a TIFF stack, and prepare it as `prepare_psf` does.
+    """Read a PSF image, a TIFF stack, and prepare it.
 
-    Returns the PSF and its facts: source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of
-    the image), shape, fwhm_um, energy_cropped (share of the energy), and sha256 of the PSF.
+    Parameters
+    ----------
+    path, psf_voxel_size, voxel_size, background
+        The file; the others as for `prepare_psf`, which also tells what is refused.
+
+    Returns
+    -------
+    numpy.ndarray
+        As from `prepare_psf`.
+    dict
+        source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of the image), shape, fwhm_um,
+        energy_cropped (share of the energy), and sha256 of the PSF.
     """
     psf, offset, peak, cropped = _prepare(read_stack(path), psf_voxel_size, voxel_size, background, str(path))
     return psf, {

@@ -21,13 +21,23 @@ NUMERICAL_APERTURE, REFRACTIVE_INDEX = 1.1, 1.33
 def model_psf(
     channel: SceneChannel, shape: Shape, voxel_size: Mapping[str, float], centre: tuple[float, float, float]
 ) -> Array:
-    """Integrate a light-sheet microscope's PSF over voxels: (z, y, x) float64, sum 1, the focus at voxel `centre`.
+    """Integrate a light-sheet microscope's PSF over voxels.
 
     In focus a Gaussian of sd 0.225 wavelength / NA, the 2D wide-field approximation of Zhang, Zerubia and
     Olivo-Marin (Applied Optics 46, 1819, 2007); with defocus it widens as a Gaussian beam does (Saleh and
     Teich, Fundamentals of Photonics, eq. 3.1-8) and keeps its light. Planes are weighted by the light sheet:
     a Gaussian and two weak side lobes, placed as in measured lattice light-sheet PSFs. A slight astigmatism
-    and tilt make it as imperfect as those. The voxel size is in micrometre.
+    and tilt make it as imperfect as those.
+
+    Parameters
+    ----------
+    channel : SceneChannel, gives the wavelength
+    shape, centre : tuple, (z, y, x) in voxels: the size, and where the focus lies
+    voxel_size : mapping, micrometre along `z`, `y` and `x`
+
+    Returns
+    -------
+    ndarray (z, y, x), float64, sum 1
     """
     samples = 2 * math.ceil(voxel_size["z"] / 0.1) + 1
     steps = (np.arange(samples) + 0.5) / samples - 0.5

@@ -87,10 +87,17 @@ def simulate_volume(
     peak_photons: float = 300.0,
     seed: int = 0,
 ) -> tuple[Array, Array]:
-    """Make one volume (z, y, x), into which light from beyond the field leaks.
+    """Make one volume, into which light from beyond the field leaks.
 
-    Returns the truth, float32 photons per voxel before blurring, and the image, uint16 counts: photons after blurring,
-    with Poisson noise, camera offset and read noise.
+    Parameters
+    ----------
+    channel, timepoint, shape, voxel_size, peak_photons, seed
+        Indices of the volume; the others as for `simulate_acquisition`.
+
+    Returns
+    -------
+    truth : ndarray (z, y, x), float32, photons per voxel before blurring
+    image : ndarray (z, y, x), uint16, counts: photons after blurring, with Poisson noise, camera offset and read noise
     """
     psf = model_image_psf(CHANNELS[channel], voxel_size)
     photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)

@@ -21,7 +21,9 @@ logger = logging.getLogger("lightsheet")
 def read_metadata(path: Path) -> FileMetadata:
     """Read what a TIFF says about itself in OME-XML, else in ImageJ's tags; nothing where it has neither.
 
-    The file of an OME-TIFF set describes the whole set in `sizes`, and itself in `file_sizes`.
+    Parameters
+    ----------
+    path : Path, a TIFF file; one of an OME-TIFF set describes the whole set in `sizes`, and itself in `file_sizes`
     """
     try:
         with tifffile.TiffFile(path) as file:

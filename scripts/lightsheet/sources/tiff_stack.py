@@ -85,7 +85,14 @@ def open_stack(pieces: Sequence[tuple[Path, range | None]]) -> Iterator[Stack]:
 def describe_stack(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
     """Read the shape (z, y, x) of a TIFF stack, in voxels, and its dtype, in native byte order, from the headers.
 
-    An `InputError` says that it is no TIFF, is cut off or damaged, or that its pages differ in shape or dtype.
+    Parameters
+    ----------
+    path : Path, a TIFF file
+
+    Raises
+    ------
+    InputError
+        If it is no TIFF, is cut off or damaged, or its pages differ in shape or dtype.
     """
     pages = read_pages(path)
     return (len(pages), *pages.kind.shape), pages.dtype

@@ -28,8 +28,13 @@ def describe_multiscales(
 ) -> list[dict[str, Any]]:
     """Describe a pyramid: the value of the key `multiscales`.
 
-    `axes` are `tczyx` or `tzyx`, `voxel_size` is that of level 0 in micrometre, and `interval` the seconds from one
-    timepoint to the next, if known.
+    Parameters
+    ----------
+    name : str, of the image
+    axes : str, `tczyx` or `tzyx`
+    levels : sequence of Level, the full resolution first
+    voxel_size : mapping, `z`, `y`, `x` of the full resolution in micrometre
+    interval : float or None, seconds from one timepoint to the next, if known
     """
     time = {"type": "time", "unit": "second"} if interval else {"type": "time"}
     types = {"t": time, "c": {"type": "channel"}}
@@ -51,10 +56,12 @@ def describe_multiscales(
 def describe_channels(
     wavelengths: Mapping[str, int | None], windows: Mapping[str, tuple[float, float, float, float]]
 ) -> dict[str, Any]:
-    """Describe how a viewer should show each channel, by its name and in the store's order: the value of `omero`.
+    """Describe how a viewer should show each channel: the value of `omero`.
 
-    `wavelengths` are in nm or None; `windows` are (min, max, start, end): the data's range, and the values shown black
-    and in full colour.
+    Parameters
+    ----------
+    wavelengths : mapping, nm or None, by the channel's name and in the store's order
+    windows : mapping, (min, max, start, end): the data's range, and the values shown black and in full colour
     """
     channels = []
     for number, (name, wavelength) in enumerate(wavelengths.items()):

@@ -23,9 +23,14 @@ def publish_store(
 ) -> None:
     """Assemble a store from finished volumes beside `place`, and swap it in.
 
-    An older store at `place` stays readable until the swap and is then removed. `volumes` has per volume the work area
-    of its channel, its timepoint there, and its index in the store, (t,) or (t, c). `leading` is the extent of the
-    store's axes before (z, y, x), and `attributes` of the group are `ome` and `lightsheet`.
+    Parameters
+    ----------
+    place : Path, the store; an older one stays readable until the swap and is then removed
+    volumes : sequence of (Path, int, tuple of int), per volume the work area of its channel, its timepoint there,
+        and its index in the store, (t,) or (t, c)
+    layout : StoreLayout, of the volumes
+    leading : tuple of int, extent of the store's axes before (z, y, x)
+    attributes : mapping, of the group: `ome` and `lightsheet`
     """
     new = place.with_name(f"{PART}{place.name}")
     shutil.rmtree(new, ignore_errors=True)

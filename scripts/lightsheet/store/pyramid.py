@@ -95,9 +95,16 @@ ROWS = 64
 
 
 def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
-    """Shrink a volume (z, y, x), integer or float32, by the mean of 2 (or 1) voxels along each axis, as `step` says.
+    """Shrink a volume by the mean of 2 (or 1) voxels along each axis.
 
-    An odd last plane, row or column is averaged with itself; the dtype stays, and integers are rounded.
+    Parameters
+    ----------
+    volume : ndarray (z, y, x), integer or float32
+    step : tuple of int, 2 or 1 along (z, y, x); an odd last plane, row or column is averaged with itself
+
+    Returns
+    -------
+    ndarray (ceil(z / step z), ...), in the volume's dtype; integers are rounded
     """
     sz, sy, sx = step
     depth, height, width = volume.shape

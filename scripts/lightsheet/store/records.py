@@ -42,8 +42,12 @@ def shards_exist(shards: list[dict[str, Any]], results: Results, key: VolumeKey)
 def make_record(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping[str, float], **fields: Any) -> Record:
     """Make the record of a volume whose shards are on the disk.
 
-    `shards` are what `write_volume` returned, `seconds` the duration of each stage, and `fields` what else is worth
-    keeping: sources, settings, statistics.
+    Parameters
+    ----------
+    fingerprint : str, of all that decides the volume
+    shards : list of dict, what `write_volume` returned
+    seconds : mapping, duration of each stage
+    **fields : what else is worth keeping: sources, settings, statistics
     """
     rounded = {stage: round(value, 3) for stage, value in seconds.items()}
     done = {"status": "done", "fingerprint": fingerprint, "shards": shards, "seconds": rounded}
@@ -53,7 +57,15 @@ def make_record(fingerprint: str, shards: list[dict[str, Any]], seconds: Mapping
 def write_hole(
     results: Results, key: VolumeKey, layout: StoreLayout, fingerprint: str, stage: str, **fields: Any
 ) -> Record:
-    """Write a hole in place of a volume that is missing among the files; return its record, which says so."""
+    """Write a hole in place of a volume that is missing among the files; return its record, which says so.
+
+    Parameters
+    ----------
+    results, key, layout : Results, VolumeKey, StoreLayout of the volume
+    fingerprint : str, of all that decides the volume
+    stage : str, key of the duration in the record's `seconds`
+    **fields : see `make_record`
+    """
     seconds: dict[str, float] = {}
     with time_stage(seconds, stage):
         shards, _ = write_volume(results.work(key.kind, key.channel), key.timepoint, make_hole(layout), layout, 1)

@@ -48,11 +48,16 @@ def write_shard(
     threads: int,
     summarise: Callable[[np.ndarray], Any] | None = None,
 ) -> WrittenShard:
-    """Write a volume (z, y, x) as one shard; two bands of it, rows of chunks along x, are in memory.
+    """Write a volume as one shard; two bands of it, rows of chunks along x, are in memory.
 
-    An older file at `path` is removed first, so that no reader takes it for the new volume. The inner chunk (z, y, x)
-    must divide the volume's shape. `threads` chunks are encoded at a time, and `summarise` is called with each of them
-    while it is in memory.
+    Parameters
+    ----------
+    path : Path, the shard; an older one is removed first, so that no reader takes it for the new volume
+    volume : BandSource (z, y, x), of any dtype that Zarr stores
+    chunk : tuple of int, inner chunk (z, y, x), which must divide the volume's shape
+    codec : Codec, by which inner chunks are compressed; a crc32c follows each
+    threads : int, chunks that are encoded at a time
+    summarise : callable, optional, called with each chunk while it is in memory
     """
     _check_division(volume.shape, chunk)
     path.unlink(missing_ok=True)
@@ -85,9 +90,14 @@ def _read_chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndar
 
 
 def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
-    """Compare a shard with its record: size in bytes, BLAKE3 digest, and the crc32c of its inner chunks and index.
+    """Compare a shard with its record; return what is wrong with it, in words, or None.
 
-    Returns what is wrong with it, in words, or None.
+    Parameters
+    ----------
+    path : Path, the shard
+    chunks : int, inner chunks that it holds; the crc32c of each, and of the index, is checked
+    size : int, bytes, as recorded
+    digest : str, BLAKE3 in hexadecimal, as recorded
     """
     if not path.exists():
         return "is missing"

@@ -69,10 +69,21 @@ def write_volume(
     threads: int,
     summarise: Callable[[np.ndarray], Any] | None = None,
 ) -> tuple[list[dict[str, Any]], list[Any]]:
-    """Write a volume (z, y, x), in the layout's shape and dtype, and its pyramid into the work area of its channel.
+    """Write a volume and its pyramid into the work area of its channel.
 
-    `threads` chunks are encoded at a time. Returns per level `level`, `bytes` and `blake3` of the shard, and in C order
-    what `summarise` returned of each inner chunk of the full resolution.
+    Parameters
+    ----------
+    work : Path, the channel's work area
+    timepoint : int, index on the time axis
+    volume : BandSource (z, y, x), in the layout's shape and dtype
+    layout : StoreLayout, the levels, dtype and codec
+    threads : int, chunks that are encoded at a time
+    summarise : callable, optional, called with each inner chunk of the full resolution
+
+    Returns
+    -------
+    list of dict, per level `level`, `bytes` and `blake3` of the shard
+    list, what `summarise` returned, in C order
     """
     shards = []
     for number, level in enumerate(layout.levels):
@@ -97,10 +108,23 @@ def _make_coarser(work: Path, timepoint: int, number: int, volume: BandSource, l
 
 
 def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:
-    """Read a volume (z, y, x) at full resolution from a work area (t, z, y, x); its record must say that it is done.
+    """Read a volume at full resolution from a work area (t, z, y, x); its record must say that it is done.
 
-    `threads` bands are decoded at a time; each needs memory for a row of inner chunks. `allocate` makes the array.
-    InputError if the shard is missing (Zarr itself would read zeros) or damaged.
+    Parameters
+    ----------
+    work : Path, the channel's work area
+    timepoint : int, index on the time axis
+    threads : int, bands that are decoded at a time; each needs memory for a row of inner chunks
+    allocate : callable, makes the array
+
+    Returns
+    -------
+    ndarray (z, y, x)
+
+    Raises
+    ------
+    InputError
+        If the shard is missing (Zarr itself would read zeros) or damaged.
     """
     shard = shard_path(work, 0, (timepoint,))
     if wait_until_visible(lambda: [] if shard.exists() else [shard], shard.parent):

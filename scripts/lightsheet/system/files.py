@@ -30,9 +30,15 @@ PART = ".part."
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, which is made if need be, and with the same suffix.
+    """Let a file appear whole or not at all: if the block succeeds, it is flushed to disk; otherwise it is removed.
 
-    If the block succeeds, the file is flushed to disk and takes the place of `path`; otherwise it is removed.
+    Parameters
+    ----------
+    path : Path, the file; its folder is made if need be
+
+    Yields
+    ------
+    Path, a temporary one in the same folder and with the same suffix, which takes the place of `path` at the end
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -73,8 +79,14 @@ def read_json(path: Path) -> Any:
 def wait_until_visible(list_missing: Callable[[], list[T]], *folders: Path) -> list[T]:
     """Wait until nothing is missing any more, as long as a shared file system may hide what another node wrote.
 
-    Returns what is still missing after `LAG_SECONDS`; outside of SLURM jobs, where no other node writes, at once. The
-    folders are listed before the next call of `list_missing`, which makes NFS ask the server.
+    Parameters
+    ----------
+    list_missing : callable, returns what is missing
+    *folders : Path, listed before each further call of `list_missing`, which makes NFS ask the server
+
+    Returns
+    -------
+    list, what is still missing after `LAG_SECONDS`; outside of SLURM jobs, where no other node writes, at once
     """
     end = time.monotonic() + (LAG_SECONDS if "SLURM_JOB_ID" in os.environ else 0)
     while (missing := list_missing()) and time.monotonic() < end:
@@ -143,6 +155,10 @@ def swap_folders(new: Path, place: Path) -> None:
 
     One system call on Linux file systems that can exchange two names, so that `place` exists at every moment;
     elsewhere two renames, between which it does not.
+
+    Parameters
+    ----------
+    new, place : Path, folders on one file system; `place` need not exist
     """
     if not place.exists():
         new.rename(place)
