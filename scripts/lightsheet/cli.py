@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightsheet.deconvolution import CHOICES
+from lightsheet.deconvolution import CHOICES, ENGINES
 from lightsheet.system import InputError, count_cores, read_json
 
-ENGINES = ("cpu", "gpu", "itk", "skimage")
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
 
 EXPORT_EXAMPLES = """\

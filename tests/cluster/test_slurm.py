@@ -62,10 +62,10 @@ def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> N
 def test_a_memory_kill_is_read_in_the_log_where_the_state_hides_it(tmp_path: Path, line: str) -> None:
     job = slurm.SlurmJob("7", "FAILED", "", "c1", "name")
     (tmp_path / "log").write_text(f"INFO\n{line}\n")
-    assert slurm.explain_end(job, tmp_path / "log").state == "OUT_OF_MEMORY"
+    assert slurm.recognise_memory_kill(job, tmp_path / "log").state == "OUT_OF_MEMORY"
     (tmp_path / "log").write_text("Traceback: the memory of a good day\n")
-    assert slurm.explain_end(job, tmp_path / "log") == job
-    assert slurm.explain_end(job, tmp_path / "absent") == job
+    assert slurm.recognise_memory_kill(job, tmp_path / "log") == job
+    assert slurm.recognise_memory_kill(job, tmp_path / "absent") == job
 
 
 @pytest.mark.parametrize(

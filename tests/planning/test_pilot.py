@@ -15,7 +15,7 @@ import tifffile
 from scipy.signal import fftconvolve
 
 from lightsheet.deconvolution import engines, gpu
-from lightsheet.planning import measure as measure_module, pilot, planes, sweep
+from lightsheet.planning import measure as measure_module, pilot, pilot_plan, planes
 from lightsheet.planning.measure import find_suggestion
 from lightsheet.planning.trials import Trials, choose_sweep
 from lightsheet.psf import preparation
@@ -59,7 +59,7 @@ def configure(run: Run, **settings: Any) -> Run:
 
 def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[dict[str, Any], Any]:
     """Measure without Dask, the first channel alone."""
-    plan = sweep.plan_pilot(run)
+    plan = pilot_plan.plan_pilot(run)
     plan["channels"] = {CHANNEL: plan["channels"][CHANNEL]}
 
     def call(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], action: str) -> None:
@@ -69,7 +69,7 @@ def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[di
             look(task["task"]["scratch"].folder)
 
     with pilot.make_scratch(run.results) as scratch:
-        channels, pictures = Trials(run.results, scratch, plan, sweep.plan_layouts(run), call, 1, None).measure()
+        channels, pictures = Trials(run.results, scratch, plan, pilot_plan.plan_layouts(run), call, 1, None).measure()
         return channels[CHANNEL], pictures
 
 
@@ -184,7 +184,7 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
 
 
 def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
-    iterations = sweep.plan_pilot(configure(planned, iterations=[1, 30]))["iterations"]
+    iterations = pilot_plan.plan_pilot(configure(planned, iterations=[1, 30]))["iterations"]
     assert choose_sweep(iterations, 7) == ([1, 2, 7, 30], "")
     assert choose_sweep(iterations, None) == ([1, 2, 30], "")
     sweep_done, remark = choose_sweep(iterations, 31)
@@ -193,14 +193,14 @@ def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run)
 
 
 def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:
-    plan = sweep.plan_pilot(planned)
+    plan = pilot_plan.plan_pilot(planned)
     assert json.loads(json.dumps(plan))["iterations"] == [1, 2, 5, 10, 20, 40]
-    assert sweep.list_sources(plan) == planned.list_sources(CHANNEL, "t0000") + planned.list_sources(
+    assert pilot_plan.list_sources(plan) == planned.list_sources(CHANNEL, "t0000") + planned.list_sources(
         planned.channels[1], "t0000"
     )
     same = {"engine": "cpu", "acceleration": "none"}
-    assert len(sweep.plan_pilot(configure(planned, methods=[same]))["methods"]) == 1
-    assert sweep.select_distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [
+    assert len(pilot_plan.plan_pilot(configure(planned, methods=[same]))["methods"]) == 1
+    assert pilot_plan.select_distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [
         {"engine": "cpu"},
         {"engine": "itk"},
     ]
@@ -212,7 +212,7 @@ def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: R
         for v in planned.acquisition.volumes
     ]
     holed = dataclasses.replace(planned, acquisition=dataclasses.replace(planned.acquisition, volumes=tuple(volumes)))
-    assert [timepoint for timepoint, _ in sweep.plan_pilot(holed)["channels"].values()] == [1, 0]
+    assert [timepoint for timepoint, _ in pilot_plan.plan_pilot(holed)["channels"].values()] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_the_nearest_timepoint_that_is_there_stands_for_a_missing_one(planned: R
 )
 def test_what_the_acquisition_does_not_have_is_refused(planned: Run, settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        sweep.plan_pilot(configure(planned, **settings))
+        pilot_plan.plan_pilot(configure(planned, **settings))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_method_may_need_other_keys_than_the_run_has(planned: Run) -> None:
     checked = config.check_config(
         {**planned.config, "deconvolution": auto, "pilot": {"methods": [{"engine": "itk", "boundary": "replicate"}]}}
     )
-    assert sweep.plan_pilot(dataclasses.replace(planned, config=checked))["iterations"] == [1, 2, 5, 10, 20, 40]
+    assert pilot_plan.plan_pilot(dataclasses.replace(planned, config=checked))["iterations"] == [1, 2, 5, 10, 20, 40]
 
 
 def test_its_job_asks_for_the_memory_of_its_hungriest_method(planned: Run) -> None:
@@ -283,7 +283,7 @@ def test_outcome_says_each_suggestion_and_where_the_sheet_is(planned: Run) -> No
         {"settings": settings, "suggested": None, "reason": "no"},
     ]
     files.write_json(planned.results.pilot, {"channels": {CHANNEL: {"methods": methods}}})
-    first, second, last = sweep.describe_outcome(planned.results)
+    first, second, last = pilot_plan.describe_outcome(planned.results)
     planned.results.pilot.unlink()
     assert first == f"{CHANNEL}, cpu extended, background 100: 7 iterations: so"
     assert "no suggestion: no" in second

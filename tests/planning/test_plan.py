@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from lightsheet import cli
-from lightsheet.planning import schedule, site, timetable, workload
-from lightsheet.planning.imagined import imagine_run
+from lightsheet.planning import job_simulation, place as place_module, schedule, workload
+from lightsheet.planning.imaginary_run import imagine_run
+from lightsheet.planning.job_simulation import Task
+from lightsheet.planning.place import Place
 from lightsheet.planning.plan import make_plan
 from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
 from lightsheet.planning.schedule import Schedule
-from lightsheet.planning.site import Place
-from lightsheet.planning.timetable import Task
 from lightsheet.planning.workload import Block, Work
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
@@ -46,7 +46,7 @@ def test_jobs_share_cores_and_wait_for_each_other() -> None:
         Task("e", "deconvolve", 1.0, 99, ("d",)),
     ]
     # a and b side by side; c takes all four cores as soon as both are in, so d waits, though it could have begun
-    assert timetable.simulate_jobs(tasks, 4) == {
+    assert job_simulation.simulate_jobs(tasks, 4) == {
         "a": (0, 3),
         "b": (0, 3),
         "c": (3, 13),
@@ -57,7 +57,7 @@ def test_jobs_share_cores_and_wait_for_each_other() -> None:
 
 def test_among_jobs_that_can_start_a_smaller_one_fills_the_gap() -> None:
     tasks = [Task("a", "x", 4.0, 1), Task("b", "x", 1.0, 2), Task("c", "x", 2.0, 1)]
-    assert timetable.simulate_jobs(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
+    assert job_simulation.simulate_jobs(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
 
 
 def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
@@ -66,7 +66,7 @@ def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
 
     # looks at 10 (a), 20, 40 (b), 50, 70 (c), 80, 100, 130 (d); what runs here is over when it is
     tasks = [away("a", 2), away("b", 12, "a"), away("c", 25, "b"), away("d", 31, "c"), Task("e", "report", 5, 1, ["d"])]
-    assert timetable.simulate_jobs(tasks, 9) == {
+    assert job_simulation.simulate_jobs(tasks, 9) == {
         **{"a": (0, 10), "b": (10, 40), "c": (40, 70), "d": (70, 130), "e": (130, 135)},
     }
 
@@ -82,17 +82,17 @@ def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
     ],
 )
 def test_workers_take_rounds_and_are_replaced(volumes: int, workers: int, lifetime: float, seconds: float) -> None:
-    assert timetable.simulate_workers(volumes, workers, 100.0, 60.0, lifetime) == seconds
+    assert job_simulation.simulate_workers(volumes, workers, 100.0, 60.0, lifetime) == seconds
 
 
 def test_most_at_a_time_counts_what_overlaps() -> None:
-    assert timetable.count_concurrent([(0, 2), (1, 3), (2, 4), (9, 10)]) == 2
+    assert job_simulation.count_concurrent([(0, 2), (1, 3), (2, 4), (9, 10)]) == 2
 
 
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
     options = vars(cli.build_parser().parse_args(["plan", *arguments]))
     run = imagine_run(tmp_path, options)
-    return workload.find_work(run), site.describe_place(run, cli.choose_place(options))
+    return workload.find_work(run), place_module.describe_place(run, cli.choose_place(options))
 
 
 def free_bytes(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +284,7 @@ def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     done = workload.find_work(run)
     assert done.blocks == (Block((None, None), None),) * 2
     assert (done.publish, done.psfs, done.report) == (False, 0, False)
-    place = site.describe_place(run, site.describe_machine(2))
+    place = place_module.describe_place(run, place_module.describe_machine(2))
     idle = make_plan(Schedule(done, place, choose_rates(done, place, None)), None)
     assert not idle["rules"]
     assert "Nothing is to be done." in format_plan(idle)
@@ -352,6 +352,6 @@ def test_less_than_one_is_refused(option: str, capsys: pytest.CaptureFixture[str
 
 
 def test_a_profile_without_slurm_is_this_machine() -> None:
-    assert site.read_profile(ROOT / "profiles" / "default")["slurm_jobs"] is None
+    assert place_module.read_profile(ROOT / "profiles" / "default")["slurm_jobs"] is None
     with pytest.raises(InputError, match="there is no"):
-        site.read_profile(ROOT)
+        place_module.read_profile(ROOT)

@@ -8,7 +8,7 @@ import zarr
 
 from lightsheet.deconvolution import engines, gpu
 from lightsheet.deconvolution.method import Method
-from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume, restore_volume
+from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_pixels, deconvolve_volume
 from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, estimate_memory
 from lightsheet.store import pyramid, records
 from lightsheet.store.paths import Results, VolumeKey
@@ -150,7 +150,7 @@ def test_a_volume_in_blocks_can_be_made_again_bit_for_bit(tmp_path: Path, psf: P
     record = deconvolve_volume(
         results, VolumeKey("result", "ch0", 0), psf, SETTINGS, layout, "f", 2, in_blocks(raw.shape)
     )
-    again, statistics = restore_volume(raw, tifffile.imread(psf), SETTINGS, 2, record["statistics"]["block"])
+    again, statistics = deconvolve_pixels(raw, tifffile.imread(psf), SETTINGS, 2, record["statistics"]["block"])
     np.testing.assert_array_equal(again, read_volume(results.work("result", "ch0"), 0))
     assert statistics.items() <= record["statistics"].items()  # which judges the result too
 

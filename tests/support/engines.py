@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lightsheet.deconvolution import gpu, method
-from lightsheet.deconvolution.engines import ENGINES, richardson_lucy
+from lightsheet.deconvolution import ENGINES, gpu, method, richardson_lucy
 
 ITK = ("itk", "replicate")
 NEEDS_GPU = (pytest.mark.gpu, pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees"))

@@ -13,7 +13,7 @@ import tifffile
 import zarr
 
 from lightsheet import cli
-from lightsheet.store import published
+from lightsheet.store import published_image
 from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import export
@@ -92,14 +92,14 @@ def test_after_an_error_nothing_of_it_is_left(
     run: Run, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the last level of the last channel."""
-    bands = published.PublishedImage.read_bands
+    bands = published_image.PublishedImage.read_bands
 
     def interrupted(image: Any, channel: Any, *where: int, **how: bool) -> Any:
         if channel.name == SECOND:
             raise KeyboardInterrupt
         yield from bands(image, channel, *where, **how)
 
-    monkeypatch.setattr(published.PublishedImage, "read_bands", interrupted)
+    monkeypatch.setattr(published_image.PublishedImage, "read_bands", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import tifffile
 from snakemake.cli import parse_set_threads
 from snakemake.resources import Resource
 
-from lightsheet.planning import site
+from lightsheet.planning.place import describe_place
 from lightsheet.run import jobs
 from lightsheet.run.run import Run
 from lightsheet.workflow import resources
@@ -113,6 +113,6 @@ def test_a_plan_is_given_what_the_command_line_and_the_profile_say(run: Run) -> 
         "deconvolve": {"slurm_partition": "long", "runtime": "2880"},
         "consolidate": {"slurm_partition": "cpu"},
     }
-    place = site.describe_place(run, place_arguments)
+    place = describe_place(run, place_arguments)
     assert (place.shares["deconvolve"].partition, place.shares["deconvolve"].limit) == ("long", 2880 * 60)
     assert place.shares["ingest"].cores == 1

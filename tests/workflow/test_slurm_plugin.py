@@ -33,7 +33,7 @@ def test_jobs_and_logs_are_named_after_the_run_unless_the_user_named_them() -> N
 @pytest.mark.parametrize(("wait", "least", "most"), [(True, 1, 3), (False, 0, 1)])
 def test_the_plugin_asks_often_and_wakes_when_the_run_ends(wait: bool, least: float, most: float) -> None:
     plugin = executor()
-    slurm_plugin.hurry_plugin(plugin, longest=1)
+    slurm_plugin.limit_poll_interval(plugin, longest=1)
     plugin.wait = wait
     start = time.monotonic()
     asyncio.run(plugin.sleep())
@@ -70,8 +70,8 @@ class Plugin:
 
 def test_a_job_that_lost_its_place_and_was_not_put_back_fails(commands: Path) -> None:
     command(commands, "squeue", "echo '7|PREEMPTED|None||ls-a-1_1234'")
-    assert Plugin().ask(slurm_plugin.DOUBTS - 1) == []
-    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == ["SLURM-job '7' failed, SLURM status is: 'PREEMPTED'. 7.log"]
+    assert Plugin().ask(slurm_plugin.MOST_DOUBTS - 1) == []
+    assert Plugin().ask(2 * slurm_plugin.MOST_DOUBTS) == ["SLURM-job '7' failed, SLURM status is: 'PREEMPTED'. 7.log"]
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_a_job_that_squeue_has_forgotten_is_settled_with_or_without_accounting(
 ) -> None:
     command(commands, "squeue", "echo '8|RUNNING|None|c1|ls-a-1_1234'")
     command(commands, "sacct", sacct)
-    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == [reports]
+    assert Plugin().ask(2 * slurm_plugin.MOST_DOUBTS) == [reports]
 
 
 @pytest.mark.parametrize("squeue", ["echo '7|PENDING|BeginTime||ls-a-1_1234'", "exit 1"])
 def test_a_job_that_lives_or_of_which_slurm_says_nothing_is_waited_for(commands: Path, squeue: str) -> None:
     command(commands, "squeue", squeue)
-    assert Plugin().ask(2 * slurm_plugin.DOUBTS) == []
+    assert Plugin().ask(2 * slurm_plugin.MOST_DOUBTS) == []

@@ -5,9 +5,9 @@ from .slurm import (
     NoAnswerError as NoAnswerError,
     SlurmJob as SlurmJob,
     cancel_jobs as cancel_jobs,
-    explain_end as explain_end,
     label_jobs as label_jobs,
     list_jobs as list_jobs,
     recall_job as recall_job,
+    recognise_memory_kill as recognise_memory_kill,
 )
 from .workers import WorkerRequest as WorkerRequest, start_workers as start_workers

@@ -111,7 +111,7 @@ class _Dispatch:
             self.pool.maintain(len(self.waiting) + len(self.in_flight) + len(self.lost), busy)
             for address in self.pool.list_free(busy):
                 if self.waiting and self.may_share(self.waiting[0], address):
-                    self.in_flight.append(self.submit(self.waiting.popleft(), address))
+                    self.in_flight.append(self.hand_out(self.waiting.popleft(), address))
             self.log_count()
             self.volume_ended.wait(POLL_SECONDS)
             self.volume_ended.clear()
@@ -123,7 +123,7 @@ class _Dispatch:
         neighbours = [volume.name for volume in self.in_flight if volume.address == address]
         return not neighbours or not any(self.failures[volume] for volume in [name, *neighbours])
 
-    def submit(self, name: str, address: str) -> _Assignment:
+    def hand_out(self, name: str, address: str) -> _Assignment:
         self.progress = self.progress or Progress(self.action, len(self.tasks))
         call = partial(self.function, **self.tasks[name])  # Dask takes some keywords, like `key`, for its own
         future = self.pool.client.submit(call, pure=False, workers=[address], allow_other_workers=False)

@@ -62,7 +62,7 @@ def set_job_options(cluster: SLURMCluster, section: Section, memory: int, lifeti
     cluster.new_spec = {**cluster.new_spec, "options": {**cluster.new_spec["options"], **options}}
 
 
-def replace_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: Iterable[str] = ()) -> str:
+def update_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: Iterable[str] = ()) -> str:
     """Cancel the jobs of some workers, submit those of others, by name; return what sbatch said if it refused one."""
 
     async def correct() -> None:

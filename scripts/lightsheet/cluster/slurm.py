@@ -92,8 +92,8 @@ def recall_job(job_id: str) -> SlurmJob:
     return SlurmJob(job_id, state.split(" ")[0] or "UNKNOWN", "", node, name)
 
 
-def explain_end(job: SlurmJob, log: Path) -> SlurmJob:
-    """Return an ended job in state OUT_OF_MEMORY if its log says that it was killed for memory.
+def recognise_memory_kill(job: SlurmJob, log: Path) -> SlurmJob:
+    """Return an ended job, in state OUT_OF_MEMORY if its log says that it was killed for memory.
 
     Where SLURM does not watch memory through cgroups, the state of such a job is FAILED or CANCELLED.
     """

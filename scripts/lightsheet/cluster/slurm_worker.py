@@ -14,7 +14,7 @@ from lightsheet.deconvolution import try_engine
 UNEXPLAINED_SECONDS = 60.0
 """A worker that does not answer, though SLURM says that its job runs, is given up after this time."""
 
-INNOCENT = {"BOOT_FAIL", "CANCELLED", "NODE_FAIL", "PREEMPTED", "REVOKED"}
+EXTERNAL_ENDS = {"BOOT_FAIL", "CANCELLED", "NODE_FAIL", "PREEMPTED", "REVOKED"}
 """SLURM's states of ended jobs that a volume cannot have caused."""
 
 
@@ -46,11 +46,11 @@ class SlurmWorker:
         """Tell whether a volume of so many seconds ends in time; the first one is tried whatever time is left."""
         return self.volumes == 0 or time.monotonic() + seconds <= self.retire_time
 
-    def decide_end(self) -> WorkerLoss | None:
-        """Judge the loss of a worker that does not answer; None until SLURM knows how its job ended."""
+    def judge_loss(self) -> WorkerLoss | None:
+        """Say why a worker does not answer, and whether its volume may be the cause; None until SLURM knows."""
         self.lost_time = self.lost_time or time.monotonic()
         if self.end:
-            return WorkerLoss(self.describe_end(), self.end.state not in INNOCENT)
+            return WorkerLoss(self.describe_end(), self.end.state not in EXTERNAL_ENDS)
         if time.monotonic() - self.lost_time > UNEXPLAINED_SECONDS:
             reason = f"job {self.job_id} does not answer, though SLURM says that it runs"
             return WorkerLoss(reason, volume_suspected=True)

@@ -15,10 +15,18 @@ from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, KilledWorker
 
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
-from lightsheet.cluster.jobqueue import replace_jobs, set_job_options, start_scheduler
+from lightsheet.cluster.jobqueue import set_job_options, start_scheduler, update_jobs
 from lightsheet.cluster.section import Section, choose_lifetime
-from lightsheet.cluster.slurm import WAITING, NoAnswerError, SlurmJob, cancel_jobs, explain_end, list_jobs, recall_job
-from lightsheet.cluster.slurm_worker import INNOCENT, SlurmWorker
+from lightsheet.cluster.slurm import (
+    WAITING,
+    NoAnswerError,
+    SlurmJob,
+    cancel_jobs,
+    list_jobs,
+    recall_job,
+    recognise_memory_kill,
+)
+from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
 from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
@@ -89,7 +97,7 @@ class SlurmWorkers:
     def explain_loss(self, address: str) -> WorkerLoss | None:
         """Say how the worker that was at `address` ended; None until SLURM knows."""
         worker = self._find_worker(address)
-        loss = worker.decide_end()
+        loss = worker.judge_loss()
         self._query_soon()
         if loss and not worker.end:
             self._release([worker])
@@ -110,7 +118,7 @@ class SlurmWorkers:
         missing = min(self.number, volumes) - sum(not worker.is_released for worker in self._list_living())
         if missing > 0 and time.monotonic() > self.submit_time:
             self._submit(missing)
-        self._check_patience()
+        self._refuse_endless_wait()
 
     def _list_addresses(self) -> dict[str, str]:
         """Return the address of each connected worker, by name; the scheduler lives in this process."""
@@ -156,7 +164,7 @@ class SlurmWorkers:
         if workers := [worker for worker in workers if not worker.is_released]:
             for worker in workers:
                 worker.is_released = True
-            replace_jobs(self.cluster, cancel=[worker.name for worker in workers])
+            update_jobs(self.cluster, cancel=[worker.name for worker in workers])
 
     def _release_idle(self, volumes: int, busy: Sequence[str]) -> None:
         """Release idle workers that are nearly at their walltime, short of memory, or more than volumes are left."""
@@ -178,18 +186,18 @@ class SlurmWorkers:
             job = jobs.get(worker.job_id) or recall_job(worker.job_id)
             worker.node = job.node
             if job.is_over:
-                self._record_end(worker, job)
+                self._judge_end(worker, job)
         waiting = [job for job in jobs.values() if job.state in WAITING]
         reasons = ", ".join(sorted({job.reason for job in waiting}))
         if reasons and reasons != self.queue_reason:
             self.queue_reason = reasons
             logger.info("%d worker job(s) wait in the queue; squeue's reason: %s", len(waiting), reasons)
 
-    def _record_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
-        """Note how a job ended, and decide what its replacement gets, or that it has none."""
-        worker.end = explain_end(job, worker.log)
+    def _judge_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
+        """Judge how a job ended: whether it is replaced, and with how much memory."""
+        worker.end = recognise_memory_kill(job, worker.log)
         self._query_soon()
-        replace_jobs(self.cluster, cancel=[worker.name])
+        update_jobs(self.cluster, cancel=[worker.name])
         if worker.is_released:
             return
         logger.warning("a worker ended: %s", worker.describe_end())
@@ -197,7 +205,7 @@ class SlurmWorkers:
             self.memory *= 2
             before, after = format_size(worker.memory), format_size(self.memory)
             logger.warning("its --mem was %s; workers get %s from now on", before, after)
-        elif not worker.is_ready and worker.end.state not in INNOCENT:
+        elif not worker.is_ready and worker.end.state not in EXTERNAL_ENDS:
             self.number -= 1
             self.faults.append(f"{worker.end.words}, before it could take a volume; log: {worker.log}")
 
@@ -206,7 +214,7 @@ class SlurmWorkers:
         margin = self.section.walltime - lifetime
         set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4)
         names = [f"worker-{next(self.count)}" for _ in range(min(missing, SUBMIT_LIMIT))]
-        refusal = replace_jobs(self.cluster, submit=names)
+        refusal = update_jobs(self.cluster, submit=names)
         jobs = {name: job.job_id for name in names if (job := self.cluster.workers.get(name)) and job.job_id}
         self._query_soon()
         for name, job_id in jobs.items():
@@ -215,7 +223,7 @@ class SlurmWorkers:
         if jobs:
             logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
         if refusal:
-            replace_jobs(self.cluster, cancel=set(names) - set(jobs))
+            update_jobs(self.cluster, cancel=set(names) - set(jobs))
             self.submit_time = time.monotonic() + QUERY_SECONDS[1]
             logger.warning("sbatch refused a worker: %s", refusal)
             if not TEMPORARY.search(refusal) and not self._list_living():
@@ -223,7 +231,7 @@ class SlurmWorkers:
                     f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}"
                 )
 
-    def _check_patience(self) -> None:
+    def _refuse_endless_wait(self) -> None:
         if self.number <= 0:
             raise InputError("no worker is left; " + "; ".join(self.faults))
         if any(worker.address for worker in self._list_living()):

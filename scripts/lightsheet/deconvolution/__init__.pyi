@@ -15,5 +15,11 @@ from .engines import (
     richardson_lucy as richardson_lucy,
     try_engine as try_engine,
 )
-from .method import CHOICES as CHOICES, FOREIGN as FOREIGN, Method as Method, check_method as check_method
+from .method import (
+    CHOICES as CHOICES,
+    ENGINES as ENGINES,
+    FOREIGN as FOREIGN,
+    Method as Method,
+    check_method as check_method,
+)
 from .padding import make_frame as make_frame, make_trimmed_frame as make_trimmed_frame

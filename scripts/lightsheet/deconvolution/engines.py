@@ -4,7 +4,8 @@ The method is that of Richardson (1972, J. Opt. Soc. Am. 62, 55) and Lucy (1974,
 file with two functions. `deconvolve(image, psf, method, threads)` takes an image (z, y, x) of any real dtype, finite
 and not negative, a PSF (z, y, x) float32 of sum 1, its centre at N // 2, and the most threads to use, all cores if
 None; it returns float32 (z, y, x) of the image's shape. `version()` names the libraries that compute. To add an engine,
-write such a file and name it in `ENGINES`; it is imported only when it is used, so that nobody needs its libraries.
+write such a file and name it in `ENGINES` and in config/schema.yaml, with its memory in `processing.memory`. It is
+imported only when it is used, so that nobody needs its libraries.
 """
 
 from functools import partial
@@ -16,15 +17,8 @@ import numpy as np
 from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
 from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
 from lightsheet.deconvolution.backend import make_numpy_backend
-from lightsheet.deconvolution.method import Method, check_choice, check_method
+from lightsheet.deconvolution.method import ENGINES, Method, check_choice, check_method
 from lightsheet.system import InputError
-
-ENGINES = {
-    "cpu": "lightsheet.deconvolution.sweeps",
-    "gpu": "lightsheet.deconvolution.gpu",
-    "itk": "lightsheet.deconvolution.itk",
-    "skimage": "lightsheet.deconvolution.skimage",
-}
 
 ALGORITHM_VERSION = 2
 """Part of every fingerprint: raise it when an engine's pixels change for the same settings."""

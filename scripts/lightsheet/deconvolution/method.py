@@ -9,6 +9,14 @@ import numpy as np
 
 from lightsheet.system import InputError
 
+ENGINES = {
+    "cpu": "lightsheet.deconvolution.sweeps",
+    "gpu": "lightsheet.deconvolution.gpu",
+    "itk": "lightsheet.deconvolution.itk",
+    "skimage": "lightsheet.deconvolution.skimage",
+}
+"""The file of each engine, see `engines`."""
+
 CHOICES = {
     "boundary": ("extended", "replicate"),
     "start": ("flat", "image"),

@@ -1,10 +1,10 @@
-from .imagined import imagine_run as imagine_run
+from .imaginary_run import imagine_run as imagine_run
 from .pilot import measure_job_age as measure_job_age, run_pilot as run_pilot
-from .plan import plan_run as plan_run
-from .site import describe_machine as describe_machine, read_profile as read_profile
-from .sweep import (
+from .pilot_plan import (
     describe_outcome as describe_outcome,
     list_sources as list_sources,
     plan_layouts as plan_layouts,
     plan_pilot as plan_pilot,
 )
+from .place import describe_machine as describe_machine, read_profile as read_profile
+from .plan import plan_run as plan_run

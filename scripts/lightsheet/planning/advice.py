@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lightsheet.planning.place import Place
 from lightsheet.planning.rates import compute_speedup
 from lightsheet.planning.schedule import Schedule
-from lightsheet.planning.site import Place
 from lightsheet.system import format_duration, format_size
 
 VOLUMES_A_WORKER = 3

@@ -13,7 +13,7 @@ import psutil
 
 from lightsheet.cluster import WorkerPool, WorkerRequest, map_volumes, start_workers
 from lightsheet.planning.pilot_page import write_pilot_page
-from lightsheet.planning.sweep import select_distinct
+from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
@@ -45,7 +45,7 @@ def run_pilot(
     with make_scratch(results) as scratch:
         start = time.monotonic()
         with start_workers(workers, methods[0]["engine"], needed) as new_pool:
-            pool = _KeptPool(new_pool, workers.number)
+            pool = _SteadyPool(new_pool, workers.number)
             while not pool.list_free([]):
                 pool.maintain(1, [])
                 time.sleep(0.05)
@@ -79,7 +79,7 @@ def make_scratch(results: Results) -> Iterator[Results]:
         shutil.rmtree(scratch.folder, ignore_errors=True)
 
 
-class _KeptPool:
+class _SteadyPool:
     """A pool that keeps all its workers while a pilot is between one kind of work and the next."""
 
     def __init__(self, pool: WorkerPool, number: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
-from lightsheet.planning.sweep import name_method
+from lightsheet.planning.pilot_plan import name_method
 from lightsheet.viewing import choose_axis, choose_scale_bar, choose_value_ticks, cut_segments, write_page
 
 WHITE = 99.7

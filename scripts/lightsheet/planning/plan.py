@@ -7,11 +7,11 @@ from typing import Any
 
 from lightsheet.deconvolution import Method, gpu
 from lightsheet.planning.advice import advise
+from lightsheet.planning.job_simulation import count_concurrent
+from lightsheet.planning.place import Share, describe_place
 from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import choose_rates
 from lightsheet.planning.schedule import Schedule
-from lightsheet.planning.site import Share, describe_place
-from lightsheet.planning.timetable import count_concurrent
 from lightsheet.planning.workload import find_work
 from lightsheet.processing import estimate_memory
 from lightsheet.run import KINDS, Run

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.deconvolution import make_frame
-from lightsheet.planning.site import Place
+from lightsheet.planning.place import Place
 from lightsheet.planning.workload import Work
 from lightsheet.run import KINDS
 from lightsheet.store import Shape

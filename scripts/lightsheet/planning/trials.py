@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lightsheet.planning.measure import keep_measurement, measure_deconvolution, measure_ingest, suggest_iterations
-from lightsheet.planning.site import INGEST_CORES
-from lightsheet.planning.sweep import name_method
+from lightsheet.planning.pilot_plan import name_method
+from lightsheet.planning.place import INGEST_CORES
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import wait_until_visible
 

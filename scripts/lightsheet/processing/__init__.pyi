@@ -4,7 +4,7 @@ from .camera import (
     find_stored_per_count as find_stored_per_count,
     subtract_background as subtract_background,
 )
-from .deconvolve import deconvolve_volume as deconvolve_volume, restore_volume as restore_volume
+from .deconvolve import deconvolve_pixels as deconvolve_pixels, deconvolve_volume as deconvolve_volume
 from .ingest import ingest_volume as ingest_volume
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part

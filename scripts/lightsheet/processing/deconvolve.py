@@ -105,7 +105,7 @@ def deconvolve_volume(
     with time_stage(seconds, "read"):
         raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate)
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
-        result, statistics = restore_volume(raw, psf_used, settings, threads, block, allocate)
+        result, statistics = deconvolve_pixels(raw, psf_used, settings, threads, block, allocate)
         statistics |= assess_result(raw, result, psf_used, statistics["background"], find_stored_per_count(settings))
     del raw
     with time_stage(seconds, "write"):
@@ -116,7 +116,7 @@ def deconvolve_volume(
     return record
 
 
-def restore_volume(
+def deconvolve_pixels(
     raw: np.ndarray,
     psf: np.ndarray,
     settings: Mapping[str, Any],

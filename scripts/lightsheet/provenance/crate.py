@@ -13,7 +13,7 @@ from typing import Any
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
-from lightsheet.provenance.folder import summarise_run, write_provenance_folder
+from lightsheet.provenance.folder import describe_run, write_provenance_folder
 from lightsheet.provenance.software import CODE, LIBRARIES, digest_code, list_versions, read_git_commit
 from lightsheet.provenance.table import COLUMNS
 from lightsheet.run import Run
@@ -94,7 +94,7 @@ def _add_context(crate: ROCrate, identifier: str, kind: str, **properties: Any) 
 def _describe_folder(crate: ROCrate, run: Run, published: datetime) -> None:
     """Say what the folder is, and which profiles the crate conforms to."""
     crate.name = run.results.name
-    crate.description = summarise_run(run)
+    crate.description = describe_run(run)
     crate.datePublished = published.isoformat(timespec="seconds")
     crate.license = _add_context(
         crate,

@@ -48,7 +48,7 @@ def _copy_psf(run: Run, channel: str, copy: Path) -> None:
             raise InputError(f"{source['path']}: it changed after it was used; run the same command again")
 
 
-def summarise_run(run: Run) -> str:
+def describe_run(run: Run) -> str:
     """Say in a sentence what was done to what."""
     settings = run.config["deconvolution"]
     return (
@@ -62,7 +62,7 @@ def _format_readme(run: Run) -> str:
     name, folder = run.results.name, run.acquisition.folder.resolve()
     return f"""# {name}
 
-{summarise_run(run)}
+{describe_run(run)}
 Made by the Snakemake workflow lightsheet-decon from `{folder}`.
 
 - `report.html`: start here.

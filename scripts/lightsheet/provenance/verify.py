@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 
 from lightsheet.deconvolution import Method, check_method, gpu
-from lightsheet.processing import restore_volume
+from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import Crate, VolumeRow, check_file, read_crate
 from lightsheet.psf import prepare_psf
 from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic, read_stack
@@ -86,7 +86,7 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
     path, sizes, bead = crate.measured_psf(row["channel"]), crate.config["voxel_size"], crate.config["psf"]
     psf = prepare_psf(read_stack(path), bead["voxel_size"], sizes, bead["background"], str(path))
     block = [int(size) for size in row["block"].split()]
-    repeated, _ = restore_volume(raw, psf, settings, threads, block)
+    repeated, _ = deconvolve_pixels(raw, psf, settings, threads, block)
     stored = read_result(crate, row)
     identical = bool(np.array_equal(repeated, stored))
     distance = 0.0 if identical else measure_relative_l2(repeated, stored)

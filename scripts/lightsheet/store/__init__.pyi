@@ -17,7 +17,7 @@ from .paths import (
     shard_path as shard_path,
 )
 from .publish import publish_store as publish_store
-from .published import (
+from .published_image import (
     PublishedChannel as PublishedChannel,
     PublishedImage as PublishedImage,
     find_finished as find_finished,

@@ -77,7 +77,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "missing": sum(map(len, missing.values())),
         "missing_in": {c: _write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
         "volumes": [
-            {"of": volume, "cost": cost, "record": link_record(results, volume.channel, volume.timepoint)}
+            {"volume": volume, "cost": cost, "record": link_record(results, volume.channel, volume.timepoint)}
             for volume, cost in zip(volumes, costs, strict=True)
         ],
         "stages": stages,

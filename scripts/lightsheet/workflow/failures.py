@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightsheet.cluster import SlurmJob, explain_end
+from lightsheet.cluster import SlurmJob, recognise_memory_kill
 
 STARTED = re.compile(r"^rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 FAILED = re.compile(r"^Error in rule \w+:\n((?: {4}.*\n|.*\n(?= {4}))+)", re.MULTILINE)
@@ -64,7 +64,7 @@ def _describe(attempts: list[_Attempt]) -> str | None:
     if not (end := ENDED.search(last.message)):
         return None
     logs = last.end["log"].removesuffix(" (check log file(s) for error details)").split(", ")
-    job = explain_end(SlurmJob(end[1], end[2]), Path(logs[-1]))
+    job = recognise_memory_kill(SlurmJob(end[1], end[2]), Path(logs[-1]))
     times = f", tried {len(attempts)} times" if len(attempts) > 1 else ""
     errors = ERROR.findall(Path(logs[0]).read_text(errors="replace")) if Path(logs[0]).exists() else []
     quote = f"; its log says: {errors[-1]}" if errors else ""

@@ -41,7 +41,9 @@ def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
         "cores": jobs.cores,
         "slurm_jobs": workflow.nodes,
         "threads": {rule: int(n) for rule in RULES if (n := str(_unwrap(threads.get(rule)))).isdecimal()},
-        "resources": {rule: {key: str(_unwrap(value)) for key, value in of.items()} for rule, of in resources.items()},
+        "resources": {
+            rule: {key: str(_unwrap(value)) for key, value in values.items()} for rule, values in resources.items()
+        },
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from lightsheet.cluster import NoAnswerError, SlurmJob, list_jobs, recall_job
 
 CHECK_SECONDS = 0.5
-DOUBTS = 3  # how often in a row a job must be over before the plugin is believed to have missed it
+MOST_DOUBTS = 3  # how often in a row a job must be over before the plugin is believed to have missed it
 
 
 def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
@@ -23,11 +23,11 @@ def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
         executor.run_uuid = f"{label}_{executor.run_uuid}"
     if not settings.logdir:
         executor.slurm_logdir = logs.absolute()
-    hurry_plugin(executor, 3 * settings.init_seconds_before_status_checks)
+    limit_poll_interval(executor, 3 * settings.init_seconds_before_status_checks)
     watch_jobs(executor)
 
 
-def hurry_plugin(executor: Any, longest: float) -> None:
+def limit_poll_interval(executor: Any, longest: float) -> None:
     """Let the plugin ask after its jobs at least every `longest` seconds, and end at once when the run does.
 
     It would ask ever more rarely, every three minutes in the end; a SLURM that forgets jobs sooner would make it
@@ -59,7 +59,7 @@ def watch_jobs(executor: Any) -> None:
                 doubts[job.id] += 1
             else:
                 doubts[info.external_jobid] = 0
-            if job and doubts[job.id] >= DOUBTS:
+            if job and doubts[job.id] >= MOST_DOUBTS:
                 _report(executor, info, job if job.state != "UNKNOWN" else recall_job(job.id))
             else:
                 yield info

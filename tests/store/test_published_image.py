@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightsheet.store import published
+from lightsheet.store import published_image
 from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import InputError
 from tests.support import published_run
@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
 def test_an_image_says_what_was_published(run: Run, kind: str) -> None:
-    image = published.read_image(run.results, kind)
+    image = published_image.read_image(run.results, kind)
     assert (image.name, list(image.timepoints), image.dtype) == ("run", [0, 1], published_run.DTYPES[kind])
     assert image.levels == run.layouts[kind].levels
     assert (image.voxel_size, image.interval, image.seconds) == (VOXEL, INTERVAL, (0, INTERVAL))
@@ -33,7 +33,7 @@ def test_an_image_says_what_was_published(run: Run, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["raw", "result"])
 @pytest.mark.parametrize("whole_planes", [False, True])
 def test_bands_make_up_the_volume(run: Run, kind: str, whole_planes: bool) -> None:
-    image = published.read_image(run.results, kind)
+    image = published_image.read_image(run.results, kind)
     depth, height, _ = image.levels[0].chunk
     for c, channel in enumerate(image.channels):
         for t in image.timepoints:
@@ -61,14 +61,14 @@ def test_a_shard_that_is_not_whole_is_named(tmp_path: Path, damage, complaint: s
     run = published_run.make(tmp_path, (4, 8, 8))
     shard = shard_path(run.results.store, 0, (0, 1))
     damage(shard)
-    image = published.read_image(run.results, "result")
+    image = published_image.read_image(run.results, "result")
     with pytest.raises(InputError, match=f"{shard} {complaint}"):
         list(image.read_bands(image.channels[1], 0, 0))
 
 
 def test_a_folder_without_a_finished_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{tmp_path}: there is no NAME.ome.zarr in it; name the folder of one fin"):
-        published.find_finished(tmp_path)
+        published_image.find_finished(tmp_path)
 
 
 def test_a_copy_has_any_name_and_a_link_too(run: Run, tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ def test_a_copy_has_any_name_and_a_link_too(run: Run, tmp_path: Path) -> None:
     (copy / ".part.run.ome.zarr" / "zarr.json").touch()  # of a publication under way
     link.symlink_to(copy)
     for folder in (copy, link):
-        results = published.find_finished(folder)
+        results = published_image.find_finished(folder)
         assert (results.folder, results.store, results.name) == (folder, folder / "run.ome.zarr", "run")
-        assert published.read_image(results, "raw").name == "run"
+        assert published_image.read_image(results, "raw").name == "run"
     shutil.copytree(copy / "run.ome.zarr", copy / "second.ome.zarr")
     with pytest.raises(InputError, match=r"there is run\.ome\.zarr, second\.ome\.zarr in it; name the folder of one"):
-        published.find_finished(copy)
+        published_image.find_finished(copy)
 
 
 def test_the_folder_one_stands_in_has_a_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run.results.folder)
-    assert published.find_finished(Path()).store == run.results.store
+    assert published_image.find_finished(Path()).store == run.results.store
