@@ -1,7 +1,7 @@
 """From file names to volumes: which files are which channel, timepoint and tile.
 
-`discover` runs whenever the Snakefile is parsed, so it only lists folders and looks at sizes and times of files: it
-opens no file, and this module imports nothing heavy. `open` does both.
+`discover` runs whenever the Snakefile is parsed, so it only lists folders and looks at sizes and times of files,
+and this module imports nothing heavy. `lazy.open` opens the files.
 """
 
 from collections import defaultdict

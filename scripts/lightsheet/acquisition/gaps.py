@@ -23,8 +23,8 @@ def list_sites(files: Iterable[SourceFile]) -> list[list[int]]:
 def find_unfinished(volumes: VolumeFiles, young: set[str], previous: frozenset[str]) -> set[str]:
     """Find the names of the files of all timepoints from the first on that has a young, maybe unfinished file.
 
-    Timepoints directly before that lack a channel, a tile or a piece wait too. But a young file in a hole of an earlier
-    run, which had read the files `previous`, makes only its own volume wait.
+    The timepoints just before it wait too if they lack a channel, a tile or a piece. A young file that fills a hole of
+    an earlier run, which had read the files `previous`, makes only its own volume wait.
     """
     names = {key: {file.name for file in sites.values()} for key, sites in volumes.items()}
     last = max((number for (number, _), files in names.items() if files & previous), default=-inf)

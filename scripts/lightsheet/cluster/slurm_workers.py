@@ -32,7 +32,7 @@ from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
 
 QUERY_SECONDS = (1.0, 60.0)
-"""SLURM is asked after the jobs so soon after something has happened, and so often when nothing does."""
+"""Pause between two questions to SLURM: after something has happened, and the longest while nothing does."""
 
 TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
 """What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
@@ -73,8 +73,8 @@ class SlurmWorkers:
     faults: list[str] = field(default_factory=list)  # why workers proved unfit
     volume_seconds: float = 0.0  # of the slowest volume
     queue_reason: str = ""  # why jobs are pending
-    last_contact: float = field(default_factory=time.monotonic)  # with any worker; this and the next are monotonic
-    query_time: float = 0.0  # when to ask SLURM after the jobs again
+    last_contact: float = field(default_factory=time.monotonic)  # with any worker, monotonic seconds
+    query_time: float = 0.0  # when to ask SLURM about the jobs again, monotonic seconds
     query_pause: float = QUERY_SECONDS[0]
     submit_time: float = 0.0  # before it, sbatch is not tried again
     count: Iterator[int] = field(default_factory=itertools.count)

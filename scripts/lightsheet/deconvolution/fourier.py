@@ -143,7 +143,7 @@ def make_divider(image: Array, setup: Setup, backend: Backend) -> Callable[[Arra
 
 
 def _make_predictor(prediction: Array, acceleration: str, backend: Backend) -> Callable[[Array, int], None]:
-    """Return the function that makes of x, and the iteration that made it, the next prediction, in both its arrays."""
+    """Return the function that turns an estimate and its iteration's number into the next prediction, in place."""
     xp = backend.xp
     previous = xp.zeros_like(prediction) if acceleration != "none" else None
     last_change = xp.zeros_like(prediction) if acceleration == "biggs" else None

@@ -37,7 +37,7 @@ def compute_biggs(product: float, square: float) -> float:
 
 
 def extrapolate_rows(new: Any, previous: Any, alpha: np.float32) -> None:
-    """Make of the new estimate the prediction, and of the previous estimate the new one; with few arrays, for `cpu`."""
+    """Turn the new estimate into the prediction, and the previous estimate into the new one; for `cpu`, with few arrays."""
     ahead, step = new + previous, new - previous
     previous[...] = new
     step *= alpha
@@ -49,7 +49,7 @@ def extrapolate_rows(new: Any, previous: Any, alpha: np.float32) -> None:
 
 
 def extrapolate(new: Any, prediction: Any, previous: Any, more: Any, less: Any) -> None:
-    """Do the same into `new` and `prediction`, by one formula that is one kernel on a GPU; 1 + alpha and 1 - alpha."""
+    """Extrapolate as `extrapolate_rows`, in one kernel on a GPU; `more` and `less` are 1 + alpha and 1 - alpha."""
     ahead = more * new + less * previous
     prediction[...] = new * (ahead / (less * new + more * previous + np.float32(TINY)))
     previous[...] = new

@@ -29,7 +29,7 @@ SECONDS = {
     ("gpu", "heavy-ball"): (1.0, 0.12, GPU_GUESS),
     ("gpu", "biggs"): (1.0, 0.15, GPU_GUESS),
 }
-"""To prepare a `REFERENCE` volume, and for one iteration, on two cores; and from what they are guessed, if so."""
+"""Seconds to prepare a `REFERENCE` volume and seconds of one iteration, on two cores; then the basis of a guess."""
 
 INGEST_SECONDS, TRANSFER_SECONDS = 6.3e-9, 20.6e-9
 """Per voxel, on two cores: ingest with pyramid and record (`benchmarks/results/ingest.md`); to read a raw volume and to

@@ -58,7 +58,7 @@ def _estimate_noise(faces: list[Array]) -> float:
 
 
 def _estimate_background(faces: list[Array], noise: float) -> float:
-    """Return the median of the six faces' levels, each finer than a count: one of those can be 5 % of the PSF."""
+    """Return the median level of the six faces; each is a mean, because rounding to a count can be 5 % of the PSF."""
     levels = []
     for face in faces:
         median = np.median(face)

@@ -12,7 +12,7 @@ from lightsheet.system import InputError, find_existing_parent, format_size, rea
 
 
 class FinishedRecord(NamedTuple):
-    """A volume's record, None unless it says that the volume is done, as its block's manifest does."""
+    """The record of a volume that is done with the fingerprint that its block's manifest names, else None."""
 
     manifest: str
     key: VolumeKey

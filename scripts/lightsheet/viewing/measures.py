@@ -18,7 +18,7 @@ class Measure(NamedTuple):
     title: str
     description: str
     curves: Mapping[str, Value]  # by label, what computes it from a volume's records; outliers are those of the first
-    unit: str = ""  # `s`; or `µm`, where the records hold voxels; or `%`, where they hold how many voxels of the volume
+    unit: str = ""  # `s`; `µm` converts a record's voxels to length, `%` a count of voxels to a share of the volume
     relative_floor: float = 0.1  # a value nearer to the usual one than this share of it is no outlier
     absolute_floor: float = 0.0  # nor is a value nearer to the usual one than this
     from_zero: bool = True  # whether the axis begins at 0
