@@ -180,7 +180,7 @@ def _crop(psf: Volume) -> tuple[Volume, float]:
     window = []
     for axis, n in enumerate(psf.shape):
         plane = psf.sum(axis=tuple({0, 1, 2} - {axis}))
-        ring = plane[n // 2 :] + plane[n // 2 :: -1]  # its first element counts the middle twice, which does not matter: it is never cut
+        ring = plane[n // 2 :] + plane[n // 2 :: -1]  # counts the middle twice, which is never cut
         beyond = ring[::-1].cumsum()[::-1] - ring
         reach = int(np.argmax(beyond <= CROP / 3 * plane.sum()))
         window.append(slice(n // 2 - reach, n // 2 + reach + 1))
