@@ -24,16 +24,24 @@ from lightsheet.system import InputError, logger, write_json
 def run_pilot(
     results: Results, plan: Mapping[str, Any], layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
 ) -> None:
-    """Measure as a job of the run would on these `workers`, and write `pilot.html` and `pilot.json`.
-
-    `plan` and `layouts` are what `plan_pilot` and `plan_layouts` returned, and `age` is what `measure_job_age` returned
-    when the job's own work began. Of the run, whose PSFs must be there, nothing is touched but a scratch folder below
-    `work`.
+    """Measure on Dask workers, and write `pilot.html` and `pilot.json`.
 
     `pilot.json` holds `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was deconvolved
     the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and `psf_shape`, the
     largest one's; `start_seconds` of the `job` and its `workers`; and per channel the `timepoint`, `ingest` and
     `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and the numbers of its `runs`.
+
+    Parameters
+    ----------
+    results : Results, with the PSFs; nothing of it is touched but a scratch folder below `work`
+    plan, layouts : mapping, what `plan_pilot` and `plan_layouts` returned
+    workers : WorkerRequest, as a job of the run would have them
+    age : float, seconds, what `measure_job_age` returned when the job's own work began
+
+    Raises
+    ------
+    InputError
+        If something could not be measured.
     """
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]

@@ -23,9 +23,17 @@ def plan_run(
 ) -> tuple[str, dict[str, Any]]:
     """Foresee jobs, time, memory and disk of what a run still has to do; return plan.txt and plan.json.
 
-    `place` says where its jobs and workers would be, as `read_place`, `read_profile` or `describe_machine` return it.
-    `pilot` is what is in pilot.json; without it measurements that come with the program are used. `disk` is the folder
-    of the results, if their disk must have room.
+    Parameters
+    ----------
+    run : Run, all or some of which is still to do
+    place : mapping, where jobs and workers would be: what `read_place`, `read_profile` or `describe_machine` returned
+    pilot : mapping or None, what is in pilot.json; None: measurements that come with the program
+    disk : Path or None, the folder of the results, if their disk must have room
+
+    Raises
+    ------
+    InputError
+        If jobqueue.yaml cannot be used.
     """
     work, site = find_work(run), describe_place(run, place)
     plan = make_plan(Schedule(work, site, choose_rates(work, site, pilot)), disk)
