@@ -81,7 +81,7 @@ lint: install-dev  ## format, lint and types alone
 	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
 
 test: install-dev  ## every test, with the library's coverage
-	$(BIN)/python -m pytest --numprocesses=3 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=4 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 fuzz: install-dev  ## property and fuzz tests, with a hundred times as many examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --numprocesses=auto

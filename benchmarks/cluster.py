@@ -6,7 +6,7 @@
 2. 2000 volumes that take no time at all: the CPU seconds and the memory of the coordinator.
 3. A rerun with nothing to do, of 600 volumes, with `--profile slurm`: its seconds, and the jobs it submits.
 
-Where there is no SLURM, root gets one on this machine (tests/slurm/minislurm.py).
+Where there is no SLURM, root gets one on this machine (tests/support/minislurm.py).
 """
 
 import argparse

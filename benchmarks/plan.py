@@ -6,7 +6,7 @@ on the disk at any moment, its files and folders, its jobs. The ratio is what wa
 pilot after the run says by how much the machine itself has changed meanwhile: other work on it is in no plan.
 
 With --slurm the same is done once more with `--profile slurm`: on the site's SLURM, or, where there is none and you are
-root, on one on this machine (tests/slurm/minislurm.py).
+root, on one on this machine (tests/support/minislurm.py).
 """
 
 import argparse

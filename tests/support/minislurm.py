@@ -1,12 +1,14 @@
 """A real SLURM on this one machine, on loopback, for tests and for trying things as root on Debian or Ubuntu.
 
-`python tests/slurm/minislurm.py up DIR` starts one, `... down DIR` stops it. All its files lie in DIR, but for the link
-/etc/slurm/slurm.conf: Snakemake's job steps drop SLURM_CONF, so that the configuration must lie where SLURM looks.
+`python tests/support/minislurm.py up DIR` starts one, `... down DIR` stops it. All its files lie in DIR, but for the
+link /etc/slurm/slurm.conf: Snakemake's job steps drop SLURM_CONF, so that the configuration must lie where SLURM looks.
 """
 
 import contextlib
+import ctypes
 import hashlib
 import os
+import random
 import re
 import secrets
 import shutil
@@ -406,7 +408,7 @@ def install(packages: dict[str, str]) -> None:
 
 def free_ports(count: int) -> int:
     """Return the first of `count` successive ports that nobody listens on."""
-    for first in PORTS:
+    for first in random.sample(PORTS, len(PORTS)):  # another cluster may just be looking for some as well
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 tried = stack.enter_context(socket.socket())
@@ -435,6 +437,16 @@ def why_not() -> str | None:
     if LINK.exists() and not (LINK.is_symlink() and re.search("^ClusterName=mini", LINK.read_text(), re.MULTILINE)):
         return "this machine has a SLURM of its own"
     return None
+
+
+def hide_link() -> None:
+    """Give this process, and all that it starts, an /etc/slurm of their own: other clusters can run beside theirs."""
+    clone_newns = 0x20000
+    if ctypes.CDLL(None, use_errno=True).unshare(clone_newns):
+        raise OSError(ctypes.get_errno(), "no mount namespace of its own")
+    LINK.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(LINK.parent)], check=True)
 
 
 def own_folder() -> Path:
