@@ -20,7 +20,7 @@ from lightsheet.system import InputError
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
 Plane = np.ndarray[tuple[int, int], np.dtype[Any]]
 
-DECODERS: dict[int, Callable[..., bytes | bytearray]] = {
+DECODERS: dict[int, Callable[..., bytes | bytearray | memoryview]] = {
     Compression.LZW: imagecodecs.lzw_decode,
     Compression.ZLIB: imagecodecs.deflate_decode,
     Compression.OLD_ZLIB: imagecodecs.deflate_decode,
@@ -88,7 +88,7 @@ def _decode_block(handle: int, pages: Pages, number: int, index: int) -> Plane:
     if not kind.tiled:
         rows = min(rows, kind.shape[0] - index * rows)
     size = rows * columns * kind.dtype.itemsize
-    content: bytes | bytearray = os.pread(handle, count, int(pages.offsets[number, index]))
+    content: bytes | bytearray | memoryview = os.pread(handle, count, int(pages.offsets[number, index]))
     if kind.compression != Compression.NONE:
         content = DECODERS[kind.compression](content, out=size + 1)  # one more, to see if there is more
     if len(content) != size:
