@@ -30,3 +30,12 @@ def test_channels_have_colours_by_wavelength_and_windows_that_are_never_empty() 
     assert [channel["color"] for channel in channels] == ["8000FF", "00FF40", "FFC000", "FF0000", "00FF00"]
     assert len({channel["color"] for channel in channels}) == 5
     assert all(channel["window"]["end"] > channel["window"]["start"] for channel in channels)
+
+
+def test_a_window_is_as_narrow_as_the_data_and_never_empty() -> None:
+    windows = {"unit range": (0, 0.5, 0.01, 0.35), "large": (3e38, 3e38, 3e38, 3e38), "dark": (-2, -2, -2, -2)}
+    channels = ngff.describe_channels(dict.fromkeys(windows), windows)["channels"]
+    unit, large, dark = (channel["window"] for channel in channels)
+    assert unit == {"min": 0, "max": 0.5, "start": 0.01, "end": 0.35}
+    assert large["end"] > large["start"]
+    assert dark["end"] > dark["start"]

@@ -66,13 +66,18 @@ def describe_channels(
     channels = []
     for number, (name, wavelength) in enumerate(wavelengths.items()):
         low, high, start, end = map(float, windows[name])
-        window = {"min": low, "max": max(high, low + 1), "start": start, "end": max(end, start + 1)}
+        window = {"min": low, "max": _widen(low, high), "start": start, "end": _widen(start, end)}
         if wavelength is None:
             colour = OTHER_COLOURS[number % len(OTHER_COLOURS)]
         else:
             colour = next((colour for limit, colour in COLOURS if wavelength < limit), "FF0000")
         channels.append({"label": name, "color": colour, "active": True, "coefficient": 1, "window": window})
     return {"version": NGFF_VERSION, "channels": channels, "rdefs": {"model": "color"}}
+
+
+def _widen(low: float, high: float) -> float:
+    """Return the end of a range, or one beyond its start where all values are equal; 1 may be lost in a large value."""
+    return high if high > low else low + max(1.0, abs(low))
 
 
 def read_ome(store: Path) -> Any:
