@@ -27,7 +27,7 @@ from support.result_table import write_result
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from lightsheet.cluster import list_jobs  # noqa: E402
+from lightsheet.cluster import label_jobs, list_jobs  # noqa: E402
 from lightsheet.simulation import simulate_acquisition  # noqa: E402
 from lightsheet.system import read_json  # noqa: E402
 
@@ -125,12 +125,13 @@ def rerun(folder: Path) -> str:
     """Measure 3: nothing to do."""
     prepare(folder, "many", 600, (4, 16, 16), iterations=1)
     snakemake(folder, "-c", "all", "--configfile", "many.yaml")
-    before = len(list_jobs(""))
+    label = label_jobs(folder / "results" / "many")
+    before = len(list_jobs(label))
     start = time.monotonic()
     log = snakemake(folder, "--profile", str(ROOT / "profiles" / "slurm"), "--configfile", "many.yaml")
     seconds = time.monotonic() - start
     assert "Nothing to be done" in log, log
-    submitted = len(list_jobs("")) - before
+    submitted = len(list_jobs(label)) - before
     return f"A rerun with nothing to do, 600 volumes: {seconds:.1f} s; SLURM jobs submitted: {submitted}."
 
 

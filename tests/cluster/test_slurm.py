@@ -13,13 +13,20 @@ QUEUE = """cat <<END
 14|OUT_OF_MEMORY|OutOfMemory|c2|ls-a-1-t0000
 15|RUNNING|None|c2|ls-a-2-t0000
 16|RUNNING|None|c2|name|with a bar
+17|RUNNING|None|c2|ls-a-10
+18|RUNNING|None|c2|ls-a-1_0c5a
+19|RUNNING|None|c2|a name of
+two lines
+CLUSTER: serial
+slurm_load_jobs: this cluster rests on Sunday | see the wiki
 END"""
 
 
-def test_the_queue_is_read_by_the_beginning_of_names(commands: Path) -> None:
+def test_the_queue_is_read_by_whole_words_of_names_and_what_is_no_job_is_passed_over(commands: Path) -> None:
     command(commands, "squeue", QUEUE)
     jobs = slurm.list_jobs("ls-a-1")
-    assert [(job.id, job.is_over) for job in jobs] == [("12", False), ("13", False), ("14", True)]
+    assert [(job.id, job.is_over) for job in jobs] == [*(("12", False), ("13", False), ("14", True), ("18", False))]
+    assert [job.id for job in slurm.list_jobs("ls-a-1-t0000")] == ["12", "14"]
     assert jobs[1].reason == "Resources"
     assert jobs[2].words == (
         "job 14 on c2: it was killed, because it used more memory than it had asked for (OUT_OF_MEMORY)"
@@ -30,9 +37,9 @@ def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(commands: 
     command(commands, "squeue", QUEUE)
     command(commands, "scancel", f"echo $@ > {commands}/cancelled")
     start = time.monotonic()
-    assert slurm.cancel_jobs("ls-a-1", seconds=1) == ["12", "13"]
+    assert slurm.cancel_jobs("ls-a-1", seconds=1) == ["12", "13", "18"]
     assert 1 <= time.monotonic() - start < 10, "waits for them to leave, but not for ever"
-    assert (commands / "cancelled").read_text() == "--quiet 12 13\n"
+    assert (commands / "cancelled").read_text() == "--quiet 12 13 18\n"
 
 
 def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
@@ -45,6 +52,8 @@ def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
 def test_accounting_is_asked_for_jobs_that_the_queue_forgot(commands: Path) -> None:
     command(commands, "sacct", "echo 'name|CANCELLED by 1000|c1'")
     assert slurm.recall_job("12") == slurm.SlurmJob("12", "CANCELLED", "", "c1", "name")
+    command(commands, "sacct", "echo 'Welcome | to all'; printf 'two\nlines|with a bar|COMPLETED|c1\n'")
+    assert slurm.recall_job("12").state == "COMPLETED"
     command(commands, "sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
     assert "not known" in slurm.recall_job("12").words
 
@@ -82,7 +91,24 @@ def test_other_walltimes_are_refused(text: str) -> None:
         slurm.parse_walltime(text)
 
 
-@given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name), st.sampled_from(["/a", "/b"]))
+def test_a_block_does_not_sweep_another_one_whose_name_begins_alike(commands: Path) -> None:
+    rows = [f"{number}|RUNNING|None|c1|ls-a-t{number}" for number in (1000, 10000, 10005)]
+    command(commands, "squeue", "\n".join(["cat <<END", *rows, "END"]))
+    command(commands, "scancel", f"echo $@ > {commands}/cancelled")
+    assert slurm.cancel_jobs("ls-a-t1000") == ["1000"]
+    assert (commands / "cancelled").read_text() == "--quiet 1000\n"
+
+
+def test_two_paths_to_one_folder_have_one_label(tmp_path: Path) -> None:
+    (tmp_path / "scratch" / "movie").mkdir(parents=True)
+    (tmp_path / "home").symlink_to("scratch")
+    assert slurm.label_jobs(tmp_path / "home" / "movie") == slurm.label_jobs(tmp_path / "scratch" / "movie")
+
+
+@given(
+    st.text(min_size=1).filter(lambda name: not {"/", "\0"} & set(name) and name not in {".", ".."}),
+    st.sampled_from(["/a", "/b"]),
+)
 def test_a_label_can_begin_a_jobs_name_and_tells_runs_apart(name: str, folder: str) -> None:
     label = slurm.label_jobs(Path(folder) / name)
     assert label.isascii()

@@ -36,6 +36,9 @@ WORDS = {
 MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|task \d+: out of memory", re.IGNORECASE)
 """What slurmstepd writes into the log of a job that it kills for memory, in one version or another."""
 
+ROW = re.compile(r"(\d+)\|([A-Z_]+)\|([^|]*)\|([^|]*)\|(.*)")
+"""A job as `list_jobs` has squeue print it. Sites add lines of their own, and a name may break over several."""
+
 TIMEOUT_SECONDS = 60  # a busy controller may need almost a minute for an answer
 
 
@@ -68,28 +71,34 @@ class SlurmJob:
 def label_jobs(results: Path) -> str:
     """Return the beginning of the names of a run's SLURM jobs: the run's name and a digest of its results' folder.
 
-    It has at most 40 characters: letters, digits, `_` and `-`.
+    It has at most 40 characters: letters, digits, `_` and `-`. Two paths to one folder have one label.
     """
-    digest = hashlib.sha256(str(results.absolute()).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(results.resolve())).hexdigest()[:8]
     return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{digest}"
 
 
-def list_jobs(prefix: str) -> list[SlurmJob]:
-    """Return the user's jobs whose names begin with `prefix`, those that ended a short while ago included."""
+def list_jobs(name: str) -> list[SlurmJob]:
+    """Return the user's jobs of a name, those that ended a short while ago included.
+
+    Parameters
+    ----------
+    name : str, a job's whole name, or what stands in it before a `-` or `_` (see `label_jobs`)
+    """
     answer = _call("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
-    jobs = [SlurmJob(*line.split("|", 4)) for line in answer.splitlines()]
-    return [job for job in jobs if job.name.startswith(prefix)]
+    jobs = [SlurmJob(*row.groups()) for line in answer.split("\n") if (row := ROW.fullmatch(line))]
+    return [job for job in jobs if job.name == name or job.name.startswith((f"{name}-", f"{name}_"))]
 
 
 def recall_job(job_id: str) -> SlurmJob:
     """Return a job that is no longer in the queue, as accounting remembers it; in state UNKNOWN if that is off."""
     try:
-        rows = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList").splitlines()
+        answer = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList")
     except NoAnswerError:
-        rows = []
-    name, state, node = (rows[-1].split("|") if rows else ["", "", ""])[:3]
+        answer = ""
     # accounting says, for example, "CANCELLED by 1000"
-    return SlurmJob(job_id, state.split(" ")[0] or "UNKNOWN", "", node, name)
+    rows = re.findall(r"^(.*)\|([A-Z_]+)(?: by \d+)?\|([^|\n]*)$", answer, re.MULTILINE)
+    name, state, node = rows[-1] if rows else ("", "UNKNOWN", "")
+    return SlurmJob(job_id, state, "", node, name)
 
 
 def recognise_memory_kill(job: SlurmJob, log: Path) -> SlurmJob:
@@ -104,12 +113,12 @@ def recognise_memory_kill(job: SlurmJob, log: Path) -> SlurmJob:
     return replace(job, state="OUT_OF_MEMORY") if MEMORY_KILL.search(end) else job
 
 
-def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
+def cancel_jobs(name: str, seconds: float = 0) -> list[str]:
     """Cancel a run's jobs, running or pending.
 
     Parameters
     ----------
-    prefix : str, the beginning of the jobs' names (see `label_jobs`)
+    name : str, of the jobs, or what stands in their names before a `-` or `_` (see `list_jobs`)
     seconds : float, the longest wait until they have left the queue
 
     Returns
@@ -118,20 +127,20 @@ def cancel_jobs(prefix: str, seconds: float = 0) -> list[str]:
     """
     ids: list[str] = []
     try:
-        ids = _list_queued(prefix)
+        ids = _list_queued(name)
         if ids:
             logger.info("cancelling %d SLURM job(s) of this run: %s", len(ids), " ".join(ids))
             _call("scancel", "--quiet", *ids)
         end = time.monotonic() + seconds
-        while time.monotonic() < end and _list_queued(prefix):
+        while time.monotonic() < end and _list_queued(name):
             time.sleep(0.5)
     except NoAnswerError as error:
-        logger.warning("jobs of this run may be left in the queue under names like %s*: %s", prefix, error)
+        logger.warning("jobs of this run may be left in the queue under names like %s*: %s", name, error)
     return ids
 
 
-def _list_queued(prefix: str) -> list[str]:
-    return [job.id for job in list_jobs(prefix) if not job.is_over]
+def _list_queued(name: str) -> list[str]:
+    return [job.id for job in list_jobs(name) if not job.is_over]
 
 
 def parse_walltime(text: str) -> int:
@@ -150,7 +159,9 @@ def parse_walltime(text: str) -> int:
 def _call(*command: str) -> str:
     """Return what a command of SLURM's prints."""
     try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        process = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoAnswerError(f"{command[0]}: {error}") from None
     if process.returncode:
