@@ -65,6 +65,52 @@ def test_missing_input_is_a_sentence_and_2(
     assert lines[0].startswith(f"lightsheet {arguments[0]}: ")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["view", "{}"],
+        ["export", "{}", "--format", "ome-tiff", "--out", "out"],
+        ["export", "in", "--format", "ome-tiff", "--out", "{}"],
+        ["export", "in", "--format", "ome-tiff", "--out", "out", "--channels", "a", "{}"],
+        ["compare", "{}", "b"],
+        ["repeat", "a", "{}"],
+        ["verify", "a", "--raw", "{}"],
+        ["simulate", "{}"],
+        ["simulate", "{}", "--name", "{}"],
+        ["plan", "--pilot", "{}"],
+        ["plan", "--engine", "{}"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(("name", "shown"), [("G\udcb5", r"G\xb5"), ("a\nb", r"a\nb")], ids=["not UTF-8", "newline"])
+def test_a_name_that_cannot_be_written_down_is_a_sentence_and_2(
+    arguments: list[str],
+    name: str,
+    shown: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([argument.format(name) for argument in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"lightsheet {arguments[0]}: '")
+    assert shown in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/a"), MemoryError()])
+def test_what_the_system_refuses_is_a_sentence_and_2(
+    error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_folder: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("lightsheet.store.find_finished", refuse)
+    assert cli.main(["view", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_a_simulation_ends_with_0(tmp_path: Path) -> None:
     sizes = ["--shape", "4", "12", "12", "--psf-shape", "31", "20", "20", "--timepoints", "1", "--channels", "1"]
     assert cli.main(["simulate", str(tmp_path), *sizes]) == 0

@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightsheet.deconvolution import CHOICES, ENGINES
-from lightsheet.system import InputError, count_cores, read_json
+from lightsheet.system import InputError, check_path, count_cores, escape_lines, escape_name, find_name_fault, read_json
 
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
 
@@ -57,14 +57,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, command = options.pop("name_of_command"), options.pop("command")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        check_arguments(options.values())
         code: int = command(**options)
-    except InputError as error:
-        print(f"lightsheet {name}: {error}", file=sys.stderr)
+    except (InputError, OSError) as error:  # what the system says names the file, too
+        print(f"lightsheet {name}: {escape_lines(str(error))}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"lightsheet {name}: there is not enough memory for a volume", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"lightsheet {name}: interrupted; what was finished is kept", file=sys.stderr)
         return 130
     return code
+
+
+def check_arguments(values: Iterable[Any]) -> None:
+    """Refuse paths and names that no log, table or page can hold."""
+    for value in values:
+        if isinstance(value, Path):
+            check_path(value)
+        elif isinstance(value, str) and (fault := find_name_fault(value)):
+            raise InputError(f"'{escape_name(value)}': this argument {fault}")
+        elif isinstance(value, list | tuple):
+            check_arguments(value)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,9 +1,14 @@
 """Folders of small files, against which of them a person would take."""
 
+import json
 import os
 from pathlib import Path
 
+import pytest
+
 from lightsheet.acquisition.discovery import discover
+from lightsheet.acquisition.inventory import describe_acquisition
+from lightsheet.system import escape_name
 from tests.acquisition.test_discovery import TEMPLATE, fill, reference_name, refusal
 
 # --- What is left out
@@ -24,7 +29,43 @@ def test_files_left_out_are_named_with_the_reason(tmp_path):
     assert "not a file" in reasons["folder.tif/"]
 
 
+@pytest.mark.parametrize("name", ["notes \udcb5.tif", "a\nb.tif", "\x1b[2J.tif"])
+def test_a_name_that_cannot_be_written_down_is_shown_where_it_is_left_out(tmp_path, name):
+    fill(tmp_path, reference_name(0), name, "ignored" + name)
+    acquisition = discover(tmp_path, "lattice", ["ignored*"])
+    assert acquisition.timepoints == 1
+    text = describe_acquisition(acquisition, "")
+    assert text.encode().count(escape_name(name).encode()) == 2
+    assert escape_name(text.replace("\n", "")) == text.replace("\n", "")
+    assert discover(tmp_path, "lattice", ["ignored*"], names=acquisition.tiff_names) == acquisition
+
+
 # --- What is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "glob"),
+    [
+        ("CH0_0_\udcb5[1].tif", "'CH0_0_\\xb5[1].tif' is not UTF-8", '["CH0_0_?[[]1].tif"]'),
+        ("CH0_0_\n.tif", "'CH0_0_\\n.tif' has a control character in it", '["CH0_0_?.tif"]'),
+    ],
+)
+def test_a_name_that_cannot_be_written_down_is_refused_where_it_is_used(tmp_path, name, shown, glob):
+    fill(tmp_path, "CH0_1.tif", name)
+    template = "CH{channel}_{timepoint}{any}.tif"
+    message = refusal(tmp_path, template)
+    assert f"the name {shown}; rename it" in message
+    assert message.endswith(f"input.ignore: {glob}")
+    assert discover(tmp_path, template, json.loads(glob)).timepoints == 1
+
+
+def test_a_folder_that_cannot_be_written_down_is_refused_where_files_in_it_are_used(tmp_path):
+    fill(tmp_path, "G\udcb5/0.tif", "b/0.tif")
+    assert "the name 'G\\xb5/0.tif' is not UTF-8; rename it" in refusal(tmp_path, "{channel}/{timepoint}.tif")
+    fill(tmp_path / "flat", "CH0_0.tif", "G\udcb5.tif/0.tif")
+    assert [why for _, why in discover(tmp_path / "flat", TEMPLATE).excluded_files] == [
+        "G\\xb5.tif/: not a file, but a folder or a link that leads nowhere"
+    ]
 
 
 def test_folder_that_is_none(tmp_path):

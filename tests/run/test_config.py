@@ -83,3 +83,21 @@ def test_channels_of_the_configuration_are_compared_with_the_folders() -> None:
     checked = config.check_config({**SHORTEST, "deconvolution": {"background": {"ch00": 100}}})
     with pytest.raises(InputError, match=r"deconvolution\.background: .*'ch00'; did you mean ch0"):
         config.check_channels(checked, ("ch0",))
+
+
+@pytest.mark.parametrize(
+    ("key", "section"),
+    [
+        ("input.folder", {"input": {"folder": "data/G\udcb5"}}),
+        ("input.ignore.0", {"input": {"folder": "x", "ignore": ["a\nb"]}}),
+        ("psf.files.ch0", {"psf": {**SHORTEST["psf"], "files": {"ch0": "\udcb5.tif"}}}),
+        ("psf.files", {"psf": {**SHORTEST["psf"], "files": {"ch\udcb5": "psf.tif"}}}),
+        ("output.folder", {"output": {"folder": "\x1b[2J"}}),
+    ],
+)
+def test_text_that_cannot_be_written_down_is_refused(key: str, section: dict[str, Any]) -> None:
+    with pytest.raises(
+        InputError, match=rf"config key {key}: .* (is not UTF-8|has a control character in it);"
+    ) as error:
+        config.check_config(SHORTEST | section)
+    assert str(error.value).isprintable()

@@ -124,3 +124,15 @@ def test_voxel_size_comes_from_the_files_where_the_configuration_leaves_it_out(f
     with pytest.raises(InputError, match=r"0\.3 um in the config, but 0\.25 um in ImageJ"):
         prepare()
     assert prepare(voxel_size={"z": 0.3, "override": True}).config["voxel_size"]["z"] == 0.3
+
+
+def test_folders_whose_path_cannot_be_written_down_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a folder above may be so, or that of what a link leads to."""
+    other = folder / "G\udcb5"
+    shutil.copytree(folder / "data", other / "data")
+    (folder / "link").symlink_to(other / "data")
+    with pytest.raises(InputError, match=r"G\\xb5/data': this path is not UTF-8"):
+        prepare(input={**CONFIG["input"], "folder": "link", "ignore": ["psf.tif"]})
+    monkeypatch.chdir(other)
+    with pytest.raises(InputError, match=r"G\\xb5/results/a': this path is not UTF-8"):
+        prepare()

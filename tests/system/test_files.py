@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightsheet.system import files
+from lightsheet.system.errors import InputError
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -88,3 +89,11 @@ def test_swap_into_an_empty_place_is_a_rename(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     files.swap_folders(tmp_path / "new", tmp_path / "place")
     assert [p.name for p in tmp_path.iterdir()] == ["place"]
+
+
+def test_what_is_no_json_is_none_and_what_cannot_be_read_a_sentence(tmp_path: Path) -> None:
+    for content in (b"", b"{", b"\xb5", b"[" * 100_000, b"1" * 5000):
+        (tmp_path / "a.json").write_bytes(content)
+        assert files.read_json(tmp_path / "a.json") is None
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        files.read_json(tmp_path)

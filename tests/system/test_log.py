@@ -75,3 +75,13 @@ def test_what_goes_fast_is_told_now_and_then_and_at_the_end(tmp_path: Path, monk
         "488nm: check 3000/3500: shard 2999 (100 shards per second, 5 s left)",
         "488nm: check 3500/3500: shard 3499 (100 shards per second, 0 s left)",
     ]
+
+
+def test_a_name_that_is_not_utf8_is_logged_and_forges_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.log_job(tmp_path / "a.log"):
+        log.logger.info("left out: %s", "G\udcb5\x1b[2J\rERROR")
+    text = (tmp_path / "a.log").read_text(encoding="utf-8")
+    assert text.endswith("INFO left out: G\\xb5\\x1b[2J\\rERROR\n")
+    assert capsys.readouterr().err == text

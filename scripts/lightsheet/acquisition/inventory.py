@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.model import Acquisition
-from lightsheet.system import InputError, format_duration, join_first, write_text
+from lightsheet.system import InputError, escape_name, format_duration, join_first, write_text
 
 _EXAMPLES = 5  # files of a reason, or timepoints of a channel
 _REASONS = 10
@@ -104,6 +104,7 @@ def _group_reasons(reasons: Reasons) -> list[str]:
     """Put files together whose reasons differ by no more than the file's name and numbers."""
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name, why in reasons:
+        name = escape_name(name)
         why = why.removeprefix(f"{name}: ")
         groups[re.sub(r"\d+", "0", why)].append((name, why))
     largest = sorted(groups.values(), key=len, reverse=True)

@@ -3,16 +3,18 @@
 Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 
 from lightsheet.acquisition.names import compile_pattern, count_folders, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
-from lightsheet.system import InputError, join_first
+from lightsheet.system import RENAME, UNPRINTABLE, InputError, escape_name, find_name_fault, join_first
 
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
 
@@ -53,12 +55,12 @@ def read_names(
     excluded: list[tuple[str, str]] = []
     for name in sorted(tiffs, key=make_natural_key):
         if why := _find_exclusion(name, ignore):
-            excluded.append((name, f"{name}: {why}"))
+            excluded.append((name, f"{escape_name(name)}: {why}"))
             continue
         try:
             files.append(gather_fields(name, parse_name(name, pattern)))
         except InputError as error:
-            excluded.append((name, str(error)))
+            excluded.append((name, escape_name(str(error))))
     if not files:
         reasons = "; ".join(why for _, why in excluded[:3])
         preset, count = suggest_preset([name for name in tiffs if not _find_exclusion(name, ignore)])
@@ -66,6 +68,7 @@ def read_names(
         raise InputError(
             f"{folder}: none of its {len(tiffs)} TIFF files can be used; set input.pattern{hint} ({reasons})"
         )
+    _refuse_unfit_names(folder, files)
     _refuse_positions(folder, files)
     return files, tuple(excluded)
 
@@ -80,6 +83,17 @@ def _find_exclusion(name: str, ignore: Sequence[str]) -> str | None:
     if name.endswith("/"):
         return "not a file, but a folder or a link that leads nowhere"
     return None
+
+
+def _refuse_unfit_names(folder: Path, files: list[SourceFile]) -> None:
+    """Refuse names that neither Snakemake nor a log or a table can write down."""
+    if names := [file.name for file in files if find_name_fault(file.name)]:
+        rest = f" (there are {len(names)} such names)" if len(names) > 1 else ""
+        glob = json.dumps([re.sub(UNPRINTABLE, "?", escape(names[0]))], ensure_ascii=False)
+        raise InputError(
+            f"{folder}: the name '{escape_name(names[0])}' {find_name_fault(names[0])}{rest}; {RENAME}, "
+            f"or leave it out with input.ignore: {glob}"
+        )
 
 
 def _refuse_positions(folder: Path, files: list[SourceFile]) -> None:

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from lightsheet.deconvolution import Method, check_method
-from lightsheet.system import InputError
+from lightsheet.system import RENAME, InputError, escape_name, find_name_fault
 
 SCHEMA = Path(__file__).parents[3] / "config" / "schema.yaml"
 
@@ -50,6 +50,9 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in _list_numbers("", config):
         if not math.isfinite(value):  # which JSON schema lets pass as a number
             raise InputError(f"config key {key}: {value} is not a number to compute with")
+    for key, text in _list_texts("", config):
+        if fault := find_name_fault(text):
+            raise InputError(f"config key {escape_name(key)}: '{escape_name(text)}' {fault}; {RENAME}")
     checked: dict[str, Any] = _fill_defaults(copy.deepcopy(dict(config)), schema, schema)
     for key, section in list_pilot_methods(checked).items():
         method = Method(section["iterations"], boundary=section["boundary"], acceleration=section["acceleration"])
@@ -121,6 +124,19 @@ def _list_numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:
         for name, item in value.items():
             yield from _list_numbers(f"{key}.{name}" if key else str(name), item)
     elif isinstance(value, int | float):
+        yield key, value
+
+
+def _list_texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield every text of a configuration with its key, and every key that a user chooses."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield key, str(name)
+            yield from _list_texts(f"{key}.{name}" if key else str(name), item)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _list_texts(f"{key}.{number}", item)
+    elif isinstance(value, str):
         yield key, value
 
 

@@ -14,7 +14,7 @@ from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
 from lightsheet.sources import decide_voxel_size, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
-from lightsheet.system import InputError, read_json, stat_file
+from lightsheet.system import InputError, check_path, read_json, stat_file
 
 
 def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
@@ -37,6 +37,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     config = check_config(settings)
     section = config["input"]
     results = Results(Path(config["output"]["folder"]) / config["name"])
+    for path in (results.folder, Path(section["folder"])):
+        check_path(path)
     files = read_json(results.files) or {"names": None, "waiting": ()}
     acquisition = discover(
         section["folder"],

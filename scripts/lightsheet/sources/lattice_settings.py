@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from lightsheet.sources.metadata import MICROMETRES, FileMetadata, convert_positive
+from lightsheet.system import escape_name
 
 logger = logging.getLogger("lightsheet")
 
@@ -37,4 +38,6 @@ def _read_settings(path: Path) -> FileMetadata:
     if part == "S PZT" and angle and (sine := abs(math.sin(math.radians(float(angle[1]))))) > 0:
         choices |= {step * sine for step in choices}
     lasers = re.findall(r"^Excitation Filter, Laser.*:\s*\S+\s+(\d+)\s", text, re.MULTILINE)
-    return FileMetadata(path.name, wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True)))
+    return FileMetadata(
+        escape_name(path.name), wavelengths=tuple(map(int, lasers)), z_choices=tuple(sorted(choices, reverse=True))
+    )

@@ -1,5 +1,6 @@
 from .bands import BandSource as BandSource, count_joint_rows as count_joint_rows
 from .errors import InputError as InputError
+from .escapes import UNPRINTABLE as UNPRINTABLE, escape_lines as escape_lines, escape_name as escape_name
 from .files import (
     PART as PART,
     begin_writeback as begin_writeback,
@@ -30,4 +31,5 @@ from .machine import (
     count_cores as count_cores,
     find_memory_limit as find_memory_limit,
 )
+from .names import RENAME as RENAME, check_path as check_path, find_name_fault as find_name_fault
 from .text import format_duration as format_duration, format_size as format_size, join_first as join_first

@@ -1,5 +1,13 @@
 """The one exception whose text is written for the person who runs the workflow."""
 
+from lightsheet.system.escapes import escape_lines
+
 
 class InputError(ValueError):
-    """A user's file or setting cannot be used; the message is a sentence that names it and says what to do."""
+    """A user's file or setting cannot be used; the message is a sentence that names it and says what to do.
+
+    Names of files stand in it so that any terminal and any log can show them.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escape_lines(message))

@@ -72,8 +72,10 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; None if it is absent or not JSON (as a power cut may leave it)."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def wait_until_visible(list_missing: Callable[[], list[T]], *folders: Path) -> list[T]:

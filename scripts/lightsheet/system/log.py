@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from lightsheet.system.errors import InputError
+from lightsheet.system.escapes import escape_lines
 from lightsheet.system.text import format_duration
 
 logger = logging.getLogger("lightsheet")
@@ -21,6 +22,13 @@ PROGRESS_SECONDS = 30.0
 _subject: ContextVar[str] = ContextVar("subject", default="")
 
 
+class _Formatter(logging.Formatter):
+    """Escapes what a name of a file could do to a log: no file holds bytes that are not UTF-8."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_lines(super().format(record))
+
+
 @contextmanager
 def log_job(path: str | Path) -> Iterator[None]:
     """Log to the screen and to the end of the file `path`; exit with a sentence upon `InputError`.
@@ -28,7 +36,7 @@ def log_job(path: str | Path) -> Iterator[None]:
     SIGTERM, which SLURM sends before it kills, ends the process as Ctrl-C does: workers are stopped first.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+    formatter = _Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
     handlers: list[logging.Handler] = [
         logging.FileHandler(path, mode="a", encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
