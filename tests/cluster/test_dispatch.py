@@ -10,7 +10,7 @@ from distributed import KilledWorker
 
 from lightsheet.cluster import dispatch
 from lightsheet.cluster.dispatch import WorkerLoss
-from lightsheet.system.errors import InputError
+from lightsheet.system.errors import DiskError, InputError
 
 Answer = BaseException | str | None
 """What becomes of a volume: done, an exception, or the end of its worker (a state of SLURM's)."""
@@ -111,6 +111,14 @@ def test_a_volume_is_given_up_after_three_exceptions_and_the_others_are_done() -
     assert str(errors["bad"]) == "3"
     assert errors["good"] is errors["late"] is None
     assert [name for name, _ in pool.submissions].count("bad") == 3
+
+
+def test_after_a_full_disk_those_in_flight_end_and_no_volume_is_begun() -> None:
+    pool = FakePool({"first": [DiskError("full")], "second": [ValueError()], "third": [None], "fourth": [None]})
+    volumes = dispatch.map_volumes(pool, print, {name: {"name": name} for name in pool.answers}, "work")  # type: ignore[arg-type]
+    with pytest.raises(DiskError, match="full"):
+        list(volumes)
+    assert [name for name, _ in pool.submissions] == ["first", "second"]
 
 
 def test_a_volume_that_kills_its_worker_is_given_up_after_three_workers() -> None:

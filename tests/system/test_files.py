@@ -1,11 +1,14 @@
+import errno
 import os
+import pickle
+import stat
 import time
 from pathlib import Path
 
 import pytest
 
-from lightsheet.system import files
-from lightsheet.system.errors import InputError
+from lightsheet.system import disk, files
+from lightsheet.system.errors import DiskError, InputError
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -58,6 +61,74 @@ def test_what_is_no_json_reads_as_absent(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"cut": ')
     assert files.read_json(tmp_path / "a.json") is None
     assert files.read_json(tmp_path / "b.json") is None
+
+
+def fail_flush(monkeypatch: pytest.MonkeyPatch, number: int, *, of_folders: bool) -> None:
+    fsync = os.fsync
+
+    def flush(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) == of_folders:
+            raise OSError(number, os.strerror(number))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", flush)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EDQUOT, errno.ENOSPC, errno.EINVAL, errno.ENOTSUP])
+def test_a_file_that_cannot_be_flushed_does_not_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    files.write_text(tmp_path / "a", "old")
+    fail_flush(monkeypatch, number, of_folders=False)
+    with pytest.raises(OSError, match=r"full|quota|input/output|Invalid|not supported"):
+        files.write_text(tmp_path / "a", "new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old"}
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES])
+def test_a_folder_that_cannot_be_flushed_at_all_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fail_flush(monkeypatch, number, of_folders=True)
+    files.write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_whose_flush_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    fail_flush(monkeypatch, number, of_folders=True)
+    with pytest.raises(DiskError, match="cannot be written, because "):
+        files.write_text(tmp_path / "a", "new")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, r"the disk at /\S* is full \(.* free\): make room there"),
+        (errno.EDQUOT, r"your quota on the disk at /\S* is used up: remove files of yours there"),
+        (errno.EFBIG, r"the disk at /\S* takes no file of that size: name a folder on another"),
+        (errno.EROFS, r"the disk at /\S* is read-only: have it looked after"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path: Path, number: int, reason: str) -> None:
+    path = tmp_path / "new" / "a.bin"
+    sentence = f"^{path} cannot be written, because {reason}.*same command again"
+    with pytest.raises(InputError, match=sentence), files.write_whole(path):
+        raise OSError(number, os.strerror(number))
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_sentence_survives_the_way_from_a_worker(tmp_path: Path) -> None:
+    with pytest.raises(DiskError) as caught, disk.name_disk(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    arrived = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(arrived, DiskError)
+    assert str(arrived) == str(caught.value)
+
+
+def test_another_error_is_none_of_the_disks(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError), disk.name_disk(tmp_path):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
 
 
 def test_digests_are_those_of_sha256sum(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import itertools
 import signal
 from pathlib import Path
@@ -24,6 +25,36 @@ def test_a_programs_mistake_ends_with_a_traceback(tmp_path: Path) -> None:
     with pytest.raises(SystemExit), log.log_job(tmp_path / "a.log"):
         raise ZeroDivisionError
     assert "Traceback" in (tmp_path / "a.log").read_text()
+
+
+def test_a_full_disk_ends_with_a_sentence(tmp_path: Path) -> None:
+    """Wherever the error comes from: a library's own file, too."""
+    with pytest.raises(SystemExit) as end, log.log_job(tmp_path / "a.log"):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "b"))
+    assert end.value.code == 1
+    text = (tmp_path / "a.log").read_text()
+    assert f"ERROR {tmp_path}/b cannot be written, because the disk at " in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_log_on_a_full_disk_is_said_once_and_the_job_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with log.log_job("/dev/full"):
+        for number in range(3):
+            log.logger.info("line %d", number)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("INFO ")[-1] for line in lines if "INFO" in line] == ["line 0", "line 1", "line 2"]
+    assert [line for line in lines if "INFO" not in line] == ["/dev/full: the log ends here (No space left on device)"]
+
+
+def test_a_log_that_cannot_be_begun_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").write_text("no folder")
+    with pytest.raises(SystemExit) as end, log.log_job(tmp_path / "logs" / "a.log"):
+        raise AssertionError
+    assert end.value.code == 1
+    text = capsys.readouterr().err
+    assert f"ERROR {tmp_path}/logs/a.log: the log cannot be written (" in text
+    assert "Traceback" not in text
 
 
 def test_an_interrupted_job_says_so(tmp_path: Path) -> None:

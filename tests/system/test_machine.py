@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from lightsheet.system import machine
-from lightsheet.system.errors import InputError
+from lightsheet.system.errors import DiskError
 
 GIB = 2**30
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -86,6 +86,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve room")
 def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"needs a temporary file of \d+\.\d\d GB there \("):
+    with pytest.raises(DiskError, match=r"needs a temporary file of \d+\.\d\d GB there \("):
         machine.allocate_on_disk(tmp_path)((10**6, 10**6, 10**3), np.float32)
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from distributed import Client, Future, KilledWorker
 
-from lightsheet.system import InputError, Progress, logger
+from lightsheet.system import DiskError, InputError, Progress, logger
 
 TRIES = 3
 POLL_SECONDS = 1.0
@@ -62,7 +62,7 @@ def map_volumes(
     """Call `function` once for each volume, on the workers of a pool.
 
     A volume is given up after three failures: an exception, or a worker that died of it (not one that was cancelled,
-    preempted, or lost with its node).
+    preempted, or lost with its node). A full disk is no volume's failure: no other volume is begun.
 
     Parameters
     ----------
@@ -79,6 +79,11 @@ def map_volumes(
     ------
     name, error
         As volumes end: the volume's name, and None or the last exception.
+
+    Raises
+    ------
+    DiskError
+        When a disk took no more, and the volumes in flight have ended.
     """
     yield from _Dispatch(pool, function, tasks, action).run()
 
@@ -102,11 +107,12 @@ class _Dispatch:
         self.pool, self.function, self.tasks, self.action = pool, function, tasks, action
         self.waiting, self.in_flight, self.lost = deque(tasks), list[_Assignment](), list[_Assignment]()
         self.failures: dict[str, list[BaseException]] = defaultdict(list)
+        self.disk_error: DiskError | None = None
         self.progress: Progress | None = None  # counts from when the first worker is there
         self.volume_ended, self.last_log = threading.Event(), time.monotonic()
 
     def run(self) -> Iterator[tuple[str, BaseException | None]]:
-        while self.waiting or self.in_flight or self.lost:
+        while self.in_flight or ((self.waiting or self.lost) and not self.disk_error):
             busy = [volume.address for volume in self.in_flight]
             self.pool.maintain(len(self.waiting) + len(self.in_flight) + len(self.lost), busy)
             for address in self.pool.list_free(busy):
@@ -117,6 +123,8 @@ class _Dispatch:
             self.volume_ended.clear()
             yield from self.collect_ended()
             yield from self.handle_lost_workers()
+        if self.disk_error:
+            raise self.disk_error
 
     def may_share(self, name: str, address: str) -> bool:
         """Keep a volume that failed apart from others: if it killed its worker, they would be suspected too."""
@@ -141,6 +149,9 @@ class _Dispatch:
                 assert self.progress
                 self.progress.step(f"{volume.name}; {self.count_volumes()}")
                 yield volume.name, None
+            elif isinstance(error, DiskError):
+                self.disk_error = error
+                self.waiting.clear()  # they would meet the same disk
             elif error and not isinstance(error, KilledWorker):
                 self.failures[volume.name].append(error)
                 yield from self.retry_or_give_up(volume.name)
@@ -164,6 +175,8 @@ class _Dispatch:
         failures = self.failures[name]
         if len(failures) >= TRIES:
             yield name, failures[-1]
+            return
+        if self.disk_error:
             return
         self.waiting.append(name)
         if failures:

@@ -22,7 +22,7 @@ from lightsheet.store import (
     make_failure,
     write_hole,
 )
-from lightsheet.system import InputError, Progress, logger, read_json, wait_until_visible, write_json
+from lightsheet.system import DiskError, InputError, Progress, logger, read_json, wait_until_visible, write_json
 
 
 def ingest_block(
@@ -48,6 +48,8 @@ def ingest_block(
         old = read_json(results.record(key))
         try:
             record = ingest_volume(results, key, volume_tiles, layout, threads)
+        except DiskError:  # which the other volumes would meet, too
+            raise
         except InputError as error:
             errors.append(f"{key.label}: {error}")
             logger.error("%s", errors[-1])

@@ -22,7 +22,7 @@ from lightsheet.store import (
     write_hole,
     write_volume,
 )
-from lightsheet.system import InputError, digest_json, read_json, stat_file, write_json
+from lightsheet.system import DiskError, InputError, digest_json, read_json, stat_file, write_json
 
 INGEST_VERSION = 2
 """Raised when ingest would make other pixels from the same files."""
@@ -60,6 +60,8 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
             record = _ingest(old, results, key, tiles, stats, layout, threads)
         else:
             record = write_hole(results, key, layout, _compute_fingerprint([], [], layout), "ingest", sources=[])
+    except DiskError:  # no fault of the volume, and no room for a record
+        raise
     except InputError as error:
         write_json(place, make_failure(str(error), sources=stats))
         raise

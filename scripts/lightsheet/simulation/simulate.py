@@ -16,7 +16,7 @@ import tifffile
 
 from lightsheet.simulation.optics import blur_photons, expose_camera, model_image_psf, simulate_measured_psf
 from lightsheet.simulation.scene import CHANNELS, Array, Shape, draw_scene
-from lightsheet.system import InputError, read_free_bytes
+from lightsheet.system import InputError, read_free_bytes, write_whole
 
 VOXEL_SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
 TIMEPOINT_MSEC, START_MSEC = 43_748, 1_291_795
@@ -169,7 +169,5 @@ def _make_room(folder: Path, needed: int) -> None:
 
 
 def _write(path: Path, volume: Array) -> None:
-    """Write a stack under another name first: a file with its own name is whole."""
-    part = path.with_name(path.name + ".part")
-    tifffile.imwrite(part, volume, photometric="minisblack", metadata={"axes": "ZYX"})
-    part.replace(path)
+    with write_whole(path) as part:
+        tifffile.imwrite(part, volume, photometric="minisblack", metadata={"axes": "ZYX"})

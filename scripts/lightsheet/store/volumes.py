@@ -138,6 +138,8 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(read, iterate_chunks(source.shape[:2], source.chunk[:2])))
+    except InputError:  # no room for the array
+        raise
     except ValueError as error:
         raise InputError(
             f"{shard} {error}; delete it and run the same command again: its volume will be ingested anew"

@@ -1,5 +1,11 @@
 from .bands import BandSource as BandSource, count_joint_rows as count_joint_rows
-from .errors import InputError as InputError
+from .disk import (
+    describe_disk_error as describe_disk_error,
+    find_existing_parent as find_existing_parent,
+    name_disk as name_disk,
+    read_free_bytes as read_free_bytes,
+)
+from .errors import DiskError as DiskError, InputError as InputError
 from .escapes import UNPRINTABLE as UNPRINTABLE, escape_lines as escape_lines, escape_name as escape_name
 from .files import (
     PART as PART,
@@ -7,10 +13,10 @@ from .files import (
     digest_blake3 as digest_blake3,
     digest_json as digest_json,
     digest_sha256 as digest_sha256,
-    find_existing_parent as find_existing_parent,
     flush as flush,
-    read_free_bytes as read_free_bytes,
+    make_part_name as make_part_name,
     read_json as read_json,
+    repair_swap as repair_swap,
     stat_file as stat_file,
     swap_folders as swap_folders,
     wait_until_visible as wait_until_visible,

@@ -1,4 +1,4 @@
-"""The one exception whose text is written for the person who runs the workflow."""
+"""The exceptions whose text is written for the person who runs the workflow."""
 
 from lightsheet.system.escapes import escape_lines
 
@@ -8,6 +8,13 @@ class InputError(ValueError):
 
     Names of files stand in it so that any terminal and any log can show them.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escape_lines(message))
+
+
+class DiskError(OSError, InputError):
+    """A disk takes no more, so that no volume can be written: work stops, and no volume is to blame."""
 
     def __init__(self, message: str) -> None:
         super().__init__(escape_lines(message))

@@ -1,10 +1,11 @@
 """Files that are whole or absent: atomic writes, waiting for other nodes' writes, digests, a swap of folders."""
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
-import shutil
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from blake3 import blake3 as hasher
 
+from lightsheet.system.disk import name_disk
 from lightsheet.system.errors import InputError
 from lightsheet.system.log import logger
 
@@ -27,6 +29,9 @@ LAG_POLL_SECONDS = 2.0
 PART = ".part."
 """Prefix of unfinished files' names; consolidation removes those that a killed job left."""
 
+NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
+"""How file systems say that a folder cannot be flushed, or not be opened for it."""
+
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
@@ -39,22 +44,28 @@ def write_whole(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path, a temporary one in the same folder and with the same suffix, which takes the place of `path` at the end
+
+    Raises
+    ------
+    DiskError
+        If the disk takes no more, in the block or here.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        umask = os.umask(0)  # the only way to read it is to set it
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
-        flush(part)
-        part.replace(path)
-        flush(path.parent)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with name_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            umask = os.umask(0)  # the only way to read it is to set it
+            os.umask(umask)
+            part.chmod(0o666 & ~umask)
+            flush(part)
+            part.replace(path)
+            flush(path.parent)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -101,13 +112,19 @@ def wait_until_visible(list_missing: Callable[[], list[T]], *folders: Path) -> l
 
 
 def flush(path: Path) -> None:
-    """Make a file's or a folder's content survive a power cut; ignored where folders cannot be flushed."""
-    handle = os.open(path, os.O_RDONLY)
+    """Make a file's or a folder's content survive a power cut; ignored for a folder where none can be flushed.
+
+    An error of a file's flush is raised: what was written to it may be lost.
+    """
     try:
-        with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in NO_FLUSH or not path.is_dir():
+            raise
 
 
 def begin_writeback(file: BinaryIO) -> None:
@@ -122,17 +139,6 @@ def stat_file(path: Path) -> os.stat_result:
         return path.stat()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def find_existing_parent(path: Path) -> Path:
-    """Return the path if it exists, or else the nearest folder above it that does."""
-    path = path.absolute()
-    return next(place for place in (path, *path.parents) if place.exists())
-
-
-def read_free_bytes(folder: Path) -> int:
-    """Return the free bytes of the disk where a folder is, or will be."""
-    return shutil.disk_usage(find_existing_parent(folder)).free
 
 
 def digest_sha256(path: Path) -> str:
@@ -156,7 +162,7 @@ def swap_folders(new: Path, place: Path) -> None:
     """Put the folder `new` at `place`, and what was there at `new`.
 
     One system call on Linux file systems that can exchange two names, so that `place` exists at every moment;
-    elsewhere two renames, between which it does not.
+    elsewhere two renames, between which it does not. `repair_swap` puts right what a kill between them leaves.
 
     Parameters
     ----------
@@ -165,11 +171,36 @@ def swap_folders(new: Path, place: Path) -> None:
     if not place.exists():
         new.rename(place)
     elif not _exchange(new, place):
-        aside = new.with_name(f"{new.name}.old")
+        aside = _name_aside(place)
         place.rename(aside)
-        new.rename(place)
+        try:
+            new.rename(place)
+        except BaseException:
+            aside.rename(place)
+            raise
         aside.rename(new)
     flush(place.parent)
+
+
+def repair_swap(place: Path) -> None:
+    """Put back the folder that a killed `swap_folders` took from `place`, unless the new one is there already.
+
+    The old folder is then set aside under a name of unfinished files: it would stand in the way of the next swap.
+    """
+    aside = _name_aside(place)
+    if aside.exists():
+        aside.rename(make_part_name(place) if place.exists() else place)
+        flush(place.parent)
+
+
+def _name_aside(place: Path) -> Path:
+    """Return where the folder from `place` is while `swap_folders` has no other name for it; it is whole there."""
+    return place.with_name(f"{PART}{place.name}.old")
+
+
+def make_part_name(path: Path) -> Path:
+    """Return a new name beside `path`, of which an unfinished copy of it can be told."""
+    return path.with_name(f"{PART}{path.name}.{secrets.token_hex(8)}")
 
 
 def _exchange(a: Path, b: Path) -> bool:

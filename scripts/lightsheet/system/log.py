@@ -5,10 +5,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TextIO
 
+from lightsheet.system.disk import describe_disk_error
 from lightsheet.system.errors import InputError
 from lightsheet.system.escapes import escape_lines
 from lightsheet.system.text import format_duration
@@ -29,23 +31,48 @@ class _Formatter(logging.Formatter):
         return escape_lines(super().format(record))
 
 
+class _Screen(logging.StreamHandler[TextIO]):
+    """Lines on the screen, or in a file to which it is redirected, perhaps on a disk that is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name in `logging`)
+        """Pass over an error of the system: there is nowhere else to tell it."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+
+class _LogFile(logging.FileHandler):
+    """A log in a file; the screen, which has the same lines, says once if the file cannot be written any more."""
+
+    _is_cut = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name in `logging`)
+        """Say an error of the system once, instead of a traceback for each line."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_cut:
+            self._is_cut = True
+            with suppress(OSError):
+                print(f"{self.baseFilename}: the log ends here ({error.strerror})", file=sys.stderr)
+
+    def close(self) -> None:
+        """Close the file, whatever of it the disk still takes."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def log_job(path: str | Path) -> Iterator[None]:
-    """Log to the screen and to the end of the file `path`; exit with a sentence upon `InputError`.
+    """Log to the screen and to the end of the file `path`; exit with a sentence upon `InputError` or a full disk.
 
     SIGTERM, which SLURM sends before it kills, ends the process as Ctrl-C does: workers are stopped first.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    formatter = _Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
-    handlers: list[logging.Handler] = [
-        logging.FileHandler(path, mode="a", encoding="utf-8"),
-        logging.StreamHandler(sys.stderr),
-    ]
-    for handler in handlers:
-        handler.setFormatter(formatter)
-        logger.addHandler(handler)
+    handlers: list[logging.Handler] = [_Screen(sys.stderr)]
+    _add_handler(handlers[0])
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        handlers.append(_open_log(Path(path)))
+        _add_handler(handlers[1])
         yield
     except InputError as error:
         logger.error("%s", error)
@@ -53,14 +80,29 @@ def log_job(path: str | Path) -> Iterator[None]:
     except KeyboardInterrupt:
         logger.error("interrupted; what was finished is kept")
         sys.exit(130)
-    except Exception:
-        logger.exception("this job failed")
+    except Exception as error:
+        sentence = describe_disk_error(error) if isinstance(error, OSError) else None
+        logger.error("%s", sentence or "this job failed", exc_info=None if sentence else error)
         sys.exit(1)
     finally:
         signal.signal(signal.SIGTERM, previous)
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _open_log(path: Path) -> _LogFile:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _LogFile(path, mode="a", encoding="utf-8")
+    except OSError as error:
+        sentence = f"{path}: the log cannot be written ({error.strerror})"
+        raise InputError(describe_disk_error(error, path) or sentence) from error
+
+
+def _add_handler(handler: logging.Handler) -> None:
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger.addHandler(handler)
 
 
 @contextmanager

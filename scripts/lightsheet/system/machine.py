@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from lightsheet.system.errors import InputError
+from lightsheet.system.disk import find_mount, read_free_bytes
+from lightsheet.system.errors import DiskError
 from lightsheet.system.files import PART
+from lightsheet.system.text import format_size
 
 Array = np.ndarray[Any, Any]
 Allocate = Callable[[tuple[int, ...], Any], Array]
@@ -59,24 +61,26 @@ def _read_cgroup_limits() -> Iterator[int]:
 def allocate_on_disk(folder: Path) -> Allocate:
     """Return a function that makes arrays in files without a name, which vanish however the process ends.
 
-    The folder is made if need be. The function raises InputError if the disk is full: the blocks are reserved where the
+    The folder is made if need be. The function raises DiskError if the disk is full: the blocks are reserved where the
     system can do that, because a disk that fills up later would kill the process.
     """
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
-        folder.mkdir(parents=True, exist_ok=True)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        with tempfile.TemporaryFile(dir=folder, prefix=PART) as file:
-            try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder, prefix=PART) as file:
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, size)
                 else:
                     os.ftruncate(file.fileno(), size)
-            except OSError as error:
-                raise InputError(
-                    f"{folder}: a volume that does not fit into memory needs a temporary file of {size / 1e9:.2f} GB "
-                    f"there ({error.strerror}); make room, or give the worker more memory"
-                ) from error
-            return np.asarray(np.memmap(file, dtype, "r+", shape=shape))
+                return np.asarray(np.memmap(file, dtype, "r+", shape=shape))
+        except OSError as error:
+            room = f"the disk at {find_mount(folder)} has {format_size(read_free_bytes(folder))} free"
+            raise DiskError(
+                f"{folder}: a volume that does not fit into memory needs a temporary file of {size / 1e9:.2f} GB there "
+                f"({error.strerror}: {room}); "
+                "make room, or give the worker more memory"
+            ) from error
 
     return allocate

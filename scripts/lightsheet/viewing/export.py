@@ -63,6 +63,8 @@ def export_volumes(
         try:
             write(path, image, numbers, progress)
         except OSError as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"{path} cannot be written ({error})") from error
     return list(copies)
 

@@ -14,7 +14,7 @@ from ome_zarr_models.v04 import Image as Validated
 
 from lightsheet.acquisition import find_interval
 from lightsheet.store import PublishedImage, describe_multiscales
-from lightsheet.system import PART, Progress, flush
+from lightsheet.system import PART, Progress, flush, name_disk
 
 VERSION = "0.4"
 
@@ -27,15 +27,18 @@ def write_ome_zarr(path: Path, image: PublishedImage, timepoints: Sequence[int],
     part = path.with_name(f"{PART}{path.name}")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        group = zarr.open_group(part, mode="w", zarr_format=2)
-        group.attrs.update(_describe(path, image, timepoints))
-        _write_volumes(group, image, timepoints, progress)
-        Validated.from_zarr(zarr.open_group(part, mode="r"))
-        part.rename(path)
+        with name_disk(path):
+            group = zarr.open_group(part, mode="w", zarr_format=2)
+            group.attrs.update(_describe(path, image, timepoints))
+            _write_volumes(group, image, timepoints, progress)
+            Validated.from_zarr(zarr.open_group(part, mode="r"))
+            for written in part.rglob("*"):
+                flush(written)
+            part.rename(path)
+            flush(path.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    flush(path.parent)
 
 
 def _write_volumes(group: zarr.Group, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
