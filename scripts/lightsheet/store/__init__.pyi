@@ -16,7 +16,11 @@ from .paths import (
     name_measured_psf as name_measured_psf,
     shard_path as shard_path,
 )
-from .publish import publish_store as publish_store
+from .publish import (
+    makes_links as makes_links,
+    publish_store as publish_store,
+    repair_store as repair_store,
+)
 from .published_image import (
     PublishedChannel as PublishedChannel,
     PublishedImage as PublishedImage,

@@ -1,8 +1,10 @@
 """Publication: a store is assembled from finished volumes beside the old one, validated, and swapped in whole."""
 
+import errno
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +13,23 @@ import zarr
 
 from lightsheet.store.paths import shard_path
 from lightsheet.store.volumes import StoreLayout, write_array_metadata
-from lightsheet.system import PART, PROGRESS_SECONDS, Progress, logger, swap_folders, write_json
+from lightsheet.system import (
+    PART,
+    PROGRESS_SECONDS,
+    InputError,
+    Progress,
+    logger,
+    make_part_name,
+    name_disk,
+    repair_swap,
+    swap_folders,
+    write_json,
+    write_text,
+    write_whole,
+)
+
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
+"""How file systems say that they make no hard link here; any other error of a link is an error."""
 
 
 def publish_store(
@@ -23,6 +41,10 @@ def publish_store(
 ) -> None:
     """Assemble a store from finished volumes beside `place`, and swap it in.
 
+    Readers see the whole old store or the whole new one. Where the file system cannot exchange two names, as NFS, they
+    see none while a folder is renamed: milliseconds, or on other clients of NFS as long as they cache names, up to a
+    minute. A kill at that moment leaves none until the next run, which calls `repair_store` first.
+
     Parameters
     ----------
     place : Path, the store; an older one stays readable until the swap and is then removed
@@ -32,22 +54,55 @@ def publish_store(
     leading : tuple of int, extent of the store's axes before (z, y, x)
     attributes : mapping, of the group: `ome` and `lightsheet`
     """
-    new = place.with_name(f"{PART}{place.name}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
+    repair_store(place)
+    new = make_part_name(place)
+    try:
+        _assemble(new, place.name, volumes, layout, leading, attributes)
+        _validate(new)
+        with name_disk(place):
+            swap_folders(new, place)
+    finally:
+        _remove(new)
+
+
+def repair_store(place: Path) -> None:
+    """Put right what a killed `publish_store` left: the old store back in its place, and nothing beside it.
+
+    A leftover that cannot be removed (NFS keeps files that somebody reads) stays: it is in nobody's way.
+    """
+    if not place.parent.is_dir():
+        return
+    repair_swap(place)
+    for path in place.parent.iterdir():
+        if path.name.startswith(f"{PART}{place.name}"):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+
+
+def _assemble(
+    new: Path,
+    name: str,
+    volumes: Sequence[tuple[Path, int, tuple[int, ...]]],
+    layout: StoreLayout,
+    leading: tuple[int, ...],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Make a store of metadata and of links to the shards; arguments as for `publish_store`."""
     write_json(new / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
         write_array_metadata(new / str(number), level, leading, layout, axes)
-    progress, is_copying = Progress(f"publish {place.name}", len(volumes), pause=PROGRESS_SECONDS), False
+    progress, is_copying = Progress(f"publish {name}", len(volumes), pause=PROGRESS_SECONDS), False
     for work, timepoint, index in volumes:
         for number in range(len(layout.levels)):
             shard, target = shard_path(work, number, (timepoint,)), shard_path(new, number, index)
-            is_copying = _link_or_copy(shard, target, is_copying)
+            with name_disk(target):
+                is_copying = _link_or_copy(shard, target, is_copying)
         progress.step(f"index {index}")
-    _validate(new)
-    swap_folders(new, place)
-    shutil.rmtree(new, ignore_errors=True)
 
 
 def _link_or_copy(source: Path, target: Path, is_copying: bool) -> bool:
@@ -56,11 +111,42 @@ def _link_or_copy(source: Path, target: Path, is_copying: bool) -> bool:
     try:
         os.link(source, target)
     except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
         if not is_copying:  # warn once
             logger.warning("%s: copied, because it cannot be hard-linked (%s)", target, error.strerror)
-        shutil.copyfile(source, target)
+        _copy(source, target)
         return True
     return False
+
+
+def _copy(source: Path, target: Path) -> None:
+    with write_whole(target) as part:
+        shutil.copyfile(source, part)
+        if (copied := part.stat().st_size) != (size := source.stat().st_size):
+            raise InputError(f"{target}: {copied} of {size} bytes were copied; run the same command again")
+
+
+def makes_links(work: Path, place: Path) -> bool:
+    """Tell whether shards can be hard-linked from a work area to a store, by linking an empty file for a moment.
+
+    Where they cannot, `publish_store` copies: the volumes then need room a second time. Folders are made if need be.
+    """
+    source, target = make_part_name(work / "link"), make_part_name(place)
+    try:
+        with name_disk(target):
+            for path in (source, target):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            source.touch()
+            os.link(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        return False
+    finally:
+        for path in (source, target):
+            path.unlink(missing_ok=True)
+    return True
 
 
 def _validate(store: Path) -> None:
@@ -71,6 +157,7 @@ def _validate(store: Path) -> None:
     # A copy of the metadata, because fsspec (inside yaozarrs) takes brackets in the store's path for a pattern.
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "store.ome.zarr"
-        shutil.copytree(store, copy, ignore=shutil.ignore_patterns("c"))
+        for path in (store / "zarr.json", *store.glob("*/zarr.json")):
+            write_text(copy / path.relative_to(store), path.read_text(encoding="utf-8"))
         yaozarrs.validate_zarr_store(str(copy))
         open_ome_zarr(zarr.open_group(copy, mode="r"))
