@@ -17,7 +17,13 @@ from lightsheet.run import (
     summarise_run,
 )
 from lightsheet.system import InputError
-from lightsheet.workflow import list_failures, prepare_clean_end, read_jobs, read_place
+from lightsheet.workflow import (
+    guard_execution,
+    list_failures,
+    prepare_clean_end,
+    read_jobs,
+    read_place,
+)
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
 if not workflow.overwrite_configfiles:
@@ -43,6 +49,7 @@ report: "report/workflow.rst"
 
 RESULTS = str(run.results.folder)
 jobs = read_jobs(run, workflow)
+guard_execution(workflow, run.results)
 
 
 def list_manifests(wildcards):

@@ -1,3 +1,4 @@
+from .lock import hold_lock as hold_lock
 from .ngff import (
     NGFF_VERSION as NGFF_VERSION,
     describe_channels as describe_channels,

@@ -78,6 +78,11 @@ class Results:
         return self.folder / "work" / "files.json"
 
     @property
+    def lock(self) -> Path:
+        """Who works in this folder."""
+        return self.folder / "work" / "lock.json"
+
+    @property
     def pilot_page(self) -> Path:
         """Page on which a person chooses a method and its iterations."""
         return self.folder / "pilot.html"

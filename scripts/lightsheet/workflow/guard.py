@@ -1,0 +1,137 @@
+"""One run at a time in a results folder, whatever a killed one left: its processes here, and Snakemake's own locks."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
+from snakemake.logging import logger  # type: ignore[import-untyped]
+
+from lightsheet.cluster import label_jobs
+from lightsheet.store import Results, hold_lock
+from lightsheet.system import InputError
+
+FOLDERS = "LIGHTSHEET_RUN"
+"""Environment variable by which the processes of a run say in which results folder they work."""
+
+LEAVE_SECONDS = 10.0
+"""After which a process that was asked to end is killed."""
+
+SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
+
+
+def guard_execution(workflow: Any, results: Results) -> None:
+    """Let Snakemake execute only while it alone works in the results folder; to plan, or to look, it needs no lock.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    results : Results, of the run
+    """
+    if not workflow.is_main_process:
+        return
+    execute: Callable[..., Any] = workflow.execute
+
+    def execute_alone(executor_plugin: Any, **arguments: Any) -> Any:
+        # Under a lock nobody else is at the files that a killed run left unfinished: their jobs run again.
+        workflow.dag_settings.force_incomplete = True
+        if executor_plugin.common_settings.dryrun_exec:
+            workflow.execution_settings.lock = False  # it would only warn of locks, a dead run's too
+            return execute(executor_plugin=executor_plugin, **arguments)
+        try:
+            with hold_lock(results.lock, _end_run), _mark_processes(results.folder):
+                free_files(results.folder)
+                return execute(executor_plugin=executor_plugin, **arguments)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+    workflow.execute = execute_alone
+
+
+@contextmanager
+def _mark_processes(folder: Path) -> Iterator[None]:
+    """End the processes of killed runs in a folder, and mark those that this one starts."""
+    place = os.path.realpath(folder)
+    end_orphans(place)
+    before = os.environ.get(FOLDERS, "")  # of a run that this one is a job of
+    os.environ[FOLDERS] = f"{before}\n{place}".strip()
+    try:
+        yield
+    finally:
+        os.environ[FOLDERS] = before
+
+
+def end_orphans(place: str) -> None:
+    """End the processes of this user on this machine that a killed run in a folder left, and wait until they are gone.
+
+    SLURM's jobs are cancelled by their names (see `prepare_clean_end`).
+    """
+    this = psutil.Process()
+    spared = {this.pid, *(process.pid for process in this.parents())}
+    orphans = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if place in ((environ := process.info["environ"]) or {}).get(FOLDERS, "").split("\n")
+        and environ.get("SLURM_JOB_ID") == os.environ.get("SLURM_JOB_ID")
+        and process.pid not in spared
+    ]
+    if not orphans:
+        return
+    logger.warning(f"Ending processes that a killed run left behind: {' '.join(str(p.pid) for p in orphans)}")
+    if alive := end_processes(orphans):
+        raise InputError(
+            f"{place}: processes of an earlier, killed run still work in this results folder and cannot be ended: "
+            f"{' '.join(str(process.pid) for process in alive)}. End them, and then type the same command again"
+        )
+
+
+def end_processes(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Terminate processes, kill those that stay, and return those that stay nevertheless."""
+    alive = processes
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for process in alive:
+            with suppress(psutil.Error):
+                end(process)
+        _, alive = psutil.wait_procs(alive, LEAVE_SECONDS)
+    return alive
+
+
+def _end_run(sentence: str) -> None:
+    """End this run at once, because another one works in its folder: not a byte more may be written.
+
+    So Snakemake is not asked to end. The other run has cancelled the SLURM jobs of this one, under whose names its own
+    are now.
+    """
+    print(f"\n{sentence}", file=sys.stderr, flush=True)
+    end_processes(psutil.Process().children(recursive=True))
+    os._exit(1)
+
+
+def free_files(folder: Path) -> None:
+    """Remove a results folder's files from the locks of Snakemake that a killed run left in this working directory.
+
+    Whoever wrote these held the lock of the folder, as this process does now: a file beside them says so. Locks without
+    that file are somebody else's, and Snakemake heeds them.
+    """
+    place = os.path.realpath(folder)
+    mark = SNAKEMAKE_LOCKS / f"{label_jobs(folder)}.mark"
+
+    @cache
+    def is_inside(parent: Path) -> bool:
+        return f"{os.path.realpath(parent)}{os.sep}".startswith(f"{place}{os.sep}")
+
+    if mark.exists():
+        for lock in SNAKEMAKE_LOCKS.glob("*.lock"):
+            files = lock.read_text().splitlines()
+            others = [file for file in files if not is_inside(Path(file).parent)]
+            if others:
+                lock.write_text("\n".join(others) + "\n")
+            else:
+                lock.unlink()
+    SNAKEMAKE_LOCKS.mkdir(parents=True, exist_ok=True)
+    mark.touch()
