@@ -11,8 +11,9 @@ min_version("9.0")
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
 from lightsheet.planning import describe_outcome, list_sources, plan_layouts, plan_pilot
 from lightsheet.run import (
-    find_lost_work,
+    find_backlog,
     list_failed_volumes,
+    list_outputs,
     prepare_run,
     summarise_run,
 )
@@ -21,6 +22,7 @@ from lightsheet.workflow import (
     guard_execution,
     list_failures,
     prepare_clean_end,
+    read_engines,
     read_jobs,
     read_place,
 )
@@ -33,13 +35,8 @@ if not workflow.overwrite_configfiles:
 
 try:
     run = prepare_run(config, in_job=not workflow.is_main_process)
+    jobs = read_jobs(run, workflow)
     pilot_plan = plan_pilot(run)
-    if workflow.is_main_process:
-        # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.
-        if not {"pilot", "plan"} & set(sys.argv):
-            logger.info(summarise_run(run))
-        if run.acquisition.waiting_files:
-            logger.info(run.acquisition.waiting_remark)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -48,22 +45,38 @@ report: "report/workflow.rst"
 
 
 RESULTS = str(run.results.folder)
-jobs = read_jobs(run, workflow)
-guard_execution(workflow, run.results)
+outputs_due = set()
+
+
+def find_work():
+    """Find out what is to be done, and say it."""
+    backlog = find_backlog(run, read_engines(run, workflow, jobs))
+    outputs_due.update(list_outputs(run, backlog))
+    # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.
+    if not {"pilot", "plan"} & set(sys.argv):
+        logger.info(summarise_run(run, backlog))
+    if run.acquisition.waiting_files:
+        logger.info(run.acquisition.waiting_remark)
+
+
+guard_execution(workflow, run.results, find_work)
+
+
+def force_due(wildcards):
+    """Force the jobs that the records ask for: Snakemake itself sees only manifests, and when they were written."""
+    workflow.dag.forcefiles.update(outputs_due)
+    return []
 
 
 def list_manifests(wildcards):
-    """Name all manifests, and force the jobs of lost shards: Snakemake itself sees only manifests."""
-    if workflow.is_main_process:
-        workflow.dag.forcefiles.update(find_lost_work(run))
-    return run.list_manifests()
+    return force_due(wildcards) + run.list_manifests()
 
 
 def force_inventory(wildcards):
     """Print the inventory each time that it is the target, although its file is there."""
     if "inventory" in [rule.name for rule in workflow.dag.targetrules]:
         workflow.dag.forcefiles.add(f"{RESULTS}/inventory.csv")
-    return []
+    return force_due(wildcards)
 
 
 onstart:
@@ -134,7 +147,8 @@ rule inventory:
 
 rule psf:
     input:
-        lambda wildcards: run.find_psf_file(wildcards.channel),
+        force_due,
+        image=lambda wildcards: run.find_psf_file(wildcards.channel),
     output:
         tif=f"{RESULTS}/psf/{{channel}}.tif",
         png=report(

@@ -79,7 +79,7 @@ def busy(folder: Path, image: Array, psf: Array) -> tuple[float, float]:
 
     def one(timepoint: int) -> None:
         key = VolumeKey("result", "c", timepoint)
-        deconvolve_volume(results, key, folder / "psf.tif", settings, layout, "f", threads)
+        deconvolve_volume(results, key, folder / "psf.tif", settings, layout, {"settings": settings}, threads)
 
     def timed(*given: Any) -> Any:
         begin = time.perf_counter()

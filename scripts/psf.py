@@ -4,23 +4,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightsheet.psf import draw_psf, prepare_psf_file, save_psf
-from lightsheet.system import log_job, logger, write_json
+from lightsheet.psf import draw_psf, list_psf_inputs, prepare_psf_file, save_psf
+from lightsheet.system import InputError, digest_sha256, log_job, logger, write_json
 
 
 def prepare_psf(
     source: Path, tif: Path, png: Path, json_path: Path, voxel_size: Mapping[str, float], **settings: Any
 ) -> None:
-    """Make the three files of one PSF; voxel sizes in micrometre, `settings` are the others of `prepare_psf_file`."""
+    """Make the three files of one PSF; voxel sizes in micrometre, `settings` are the others of `prepare_psf_file`.
+
+    The facts come last, with the digests of the other two, so that all three are known to belong together.
+    """
+    inputs = list_psf_inputs(source, voxel_size=voxel_size, **settings)
     used, facts = prepare_psf_file(source, voxel_size=voxel_size, **settings)
+    if list_psf_inputs(source, voxel_size=voxel_size, **settings) != inputs:
+        raise InputError(f"{source}: it changed while it was read; run again when it is written whole")
     save_psf(used, voxel_size, tif)
     draw_psf(used, voxel_size, f"PSF used, from {source.name}", png)
-    write_json(json_path, facts)
+    digests = {path.suffix: digest_sha256(path) for path in (tif, png)}
+    write_json(json_path, {**facts, "inputs": inputs, "files": digests})
     widths = ", ".join(f"{axis} {width:.3f}" for axis, width in facts["fwhm_um"].items())
     logger.info("%s: %s voxels, FWHM in micrometre: %s", source, used.shape, widths)
 
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
-        files = map(Path, (snakemake.input[0], snakemake.output.tif, snakemake.output.png, snakemake.output.json))
+        files = map(Path, (snakemake.input.image, snakemake.output.tif, snakemake.output.png, snakemake.output.json))
         prepare_psf(*files, **dict(snakemake.params.items()))

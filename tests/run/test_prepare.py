@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from lightsheet.run.backlog import NEW, find_backlog
 from lightsheet.run.prepare import prepare_run
-from lightsheet.run.progress import find_lost_work, summarise_run
+from lightsheet.run.progress import summarise_run
 from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
 
@@ -39,6 +40,10 @@ def prepare(**changes: Any) -> Run:
     return prepare_run({**config, **changes})
 
 
+def summarise(run: Run) -> str:
+    return summarise_run(run, find_backlog(run))
+
+
 def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
     run = prepare()
     assert run.blocks == {"t0000": range(0, 2), "t0002": range(2, 4), "t0004": range(4, 5)}
@@ -60,8 +65,8 @@ def test_a_psf_is_looked_for_here_and_then_beside_the_images(folder: Path) -> No
 
 def test_the_summary_says_what_is_still_to_be_written() -> None:
     # per volume 5 * 8 * 8 voxels, 2 bytes raw and 4 bytes result; no pyramid at that size
-    assert "5 timepoints x 2 channels" in summarise_run(prepare())
-    assert "10 volumes of (5, 8, 8) uint16; still to be written: at most 19.2 kB" in summarise_run(prepare())
+    assert "5 timepoints x 2 channels" in summarise(prepare())
+    assert "10 volumes of (5, 8, 8) uint16; still to be written: at most 19.2 kB" in summarise(prepare())
 
 
 def test_one_odd_file_is_not_taken_for_the_rule(folder: Path) -> None:
@@ -73,13 +78,13 @@ def test_a_disk_that_is_too_small_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(100_000, 90_000, 10_000))
     with pytest.raises(InputError, match=r"results/a needs up to 19\.2 kB more .* its disk has 10\.0 kB free"):
-        summarise_run(prepare())
+        summarise(prepare())
 
 
 def test_a_folder_below_a_file_is_refused(folder: Path) -> None:
     (folder / "results").write_text("in the way")
     with pytest.raises(InputError, match=r"output\.folder: results/a cannot be made"):
-        summarise_run(prepare())
+        summarise(prepare())
 
 
 def test_a_path_with_braces_is_refused(folder: Path) -> None:
@@ -92,13 +97,15 @@ def test_a_path_with_braces_is_refused(folder: Path) -> None:
 def test_nothing_is_written(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     run = prepare()
-    summarise_run(run)
-    find_lost_work(run)
+    summarise(run)
     assert sorted(folder.rglob("*")) == before
 
 
-def test_nothing_is_lost_before_anything_was_made() -> None:
-    assert find_lost_work(prepare()) == set()
+def test_before_anything_was_made_all_of_it_is_new() -> None:
+    backlog = find_backlog(prepare())
+    assert set(backlog.volumes.values()) == {NEW}
+    assert len(backlog.volumes) == 20
+    assert "again" not in summarise(prepare())
 
 
 def test_jobs_see_the_files_that_their_run_began_with(folder: Path) -> None:

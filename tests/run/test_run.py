@@ -14,13 +14,14 @@ import inventory
 import psf
 from lightsheet.cluster import workers
 from lightsheet.processing import blocks
+from lightsheet.run.backlog import find_backlog
 from lightsheet.run.consolidate import check_shards, publish_stores, write_manifest
 from lightsheet.run.prepare import prepare_run
-from lightsheet.run.progress import find_lost_work, list_failed_volumes, summarise_run
+from lightsheet.run.progress import list_failed_volumes, list_outputs, summarise_run
 from lightsheet.run.run import Run
 from lightsheet.simulation import simulate
 from lightsheet.store import records
-from lightsheet.store.paths import VolumeKey, name_measured_psf
+from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files, read_json, write_json
 from lightsheet.system.errors import InputError
 
@@ -88,19 +89,20 @@ def consolidate(run: Run) -> None:
     write_manifest(all_records, run.results.manifest("consolidate"))
 
 
+def due(run: Run) -> set[str]:
+    """The names of the outputs whose jobs the Snakefile would have run."""
+    return {Path(output).stem for output in list_outputs(run, find_backlog(run))}
+
+
 def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
-    assert find_lost_work(run) == set()
-    assert "still to be written: at most 0 bytes" in summarise_run(run)
+    assert due(run) == {"consolidate", "report"}
+    assert "still to be written: at most 0 bytes" in summarise_run(run, find_backlog(run))
     consolidate(run)
     assert zarr.open_array(run.results.store / "0", mode="r").shape == (3, 1, 8, 24, 20)
     raw = zarr.open_array(run.results.raw_store(CHANNEL) / "0", mode="r")
     _, image = simulate.simulate_volume(0, 2, (8, 24, 20))
     np.testing.assert_array_equal(raw[2], image)
-    assert find_lost_work(run) == {str(run.results.manifest("consolidate"))}, "the provenance is not written yet"
-    copies = [run.results.folder / name_measured_psf(channel) for channel in run.channels]
-    for path in [*run.results.provenance, *copies]:
-        files.write_text(path, "{}")
-    assert find_lost_work(run) == set()
+    assert due(run) == {"consolidate", "report"}, "the provenance is not written yet"
 
 
 def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,17 +112,18 @@ def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
 def test_lost_shards_and_records_are_found(run: Run, kind: str) -> None:
-    manifest = run.name_ingest_manifest(CHANNEL, "t0002") if kind == "raw" else run.name_deconvolve_manifest("t0002")
+    job = f"ingest.{CHANNEL}.t0002" if kind == "raw" else "deconvolve.t0002"
+    outputs = {job, "consolidate", "report"}
     shard = run.results.shard(VolumeKey(kind, CHANNEL, 2), 0)
     shard.rename(shard.with_name("aside"))
-    assert find_lost_work(run) == {manifest}
+    assert due(run) == outputs
     shard.with_name("aside").rename(shard)
     record = run.results.record(VolumeKey(kind, CHANNEL, 2))
     content = record.read_text()
     record.unlink()
-    assert find_lost_work(run) == {manifest}
+    assert due(run) == outputs
     record.write_text(content)
-    assert find_lost_work(run) == set()
+    assert due(run) == {"consolidate", "report"}
 
 
 @pytest.mark.parametrize("hidden", ["record", "shard"])
@@ -145,14 +148,14 @@ def test_consolidation_refuses_a_volume_that_is_not_done(run: Run) -> None:
     assert not run.results.store.exists()
 
 
-def test_consolidation_refuses_a_record_that_its_manifest_does_not_speak_of(run: Run) -> None:
+def test_consolidation_refuses_a_record_of_other_inputs(run: Run) -> None:
     path = run.results.record(VolumeKey("result", CHANNEL, 0))
     record = read_json(path)
     assert record is not None
     write_json(path, {**record, "fingerprint": "of an earlier run"})
     with pytest.raises(InputError, match="1 volumes are not done"):
         consolidate(run)
-    assert find_lost_work(run) == {run.name_deconvolve_manifest("t0000")}
+    assert due(run) == {"deconvolve.t0000", "consolidate", "report"}
 
 
 def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> None:
@@ -162,7 +165,7 @@ def test_consolidation_takes_back_the_record_of_a_damaged_volume(run: Run) -> No
     shard.write_bytes(content)
     with pytest.raises(InputError, match=r"raw CamA_ch0_488nm timepoint 1\) differs from the digest"):
         consolidate(run)
-    assert find_lost_work(run) == {run.name_ingest_manifest(CHANNEL, "t0000")}
+    assert due(run) == {f"ingest.{CHANNEL}.t0000", "consolidate", "report"}
 
 
 def test_deconvolution_of_what_is_not_ingested_is_refused(run: Run) -> None:

@@ -20,19 +20,19 @@ def results(tmp_path: Path) -> Results:
 @pytest.fixture
 def record(results: Results) -> records.Record:
     shards, _ = volumes.write_volume(results.work("raw", "ch0"), 2, np.ones((4, 8, 8), np.uint16), LAYOUT, 1)
-    return records.make_record("f", shards, {"write": 0.12345}, sources=[])
+    return records.make_record({"iterations": 3}, shards, {"write": 0.12345}, sources=[])
 
 
 def test_a_record_holds_while_its_fingerprint_and_its_shards_do(record: records.Record, results: Results) -> None:
-    assert records.is_done(record, "f", results, KEY)
-    assert not records.is_done(record, "g", results, KEY)
-    assert not records.is_done(None, "f", results, KEY)
-    assert not records.is_done(records.make_failure("damaged"), "f", results, KEY)
+    assert records.is_done(record, {"iterations": 3}, results, KEY)
+    assert not records.is_done(record, {"iterations": 4}, results, KEY)
+    assert not records.is_done(None, {}, results, KEY)
+    assert not records.is_done(records.make_failure("damaged"), {}, results, KEY)
     shard = results.shard(KEY, 0)
     shard.write_bytes(shard.read_bytes()[:-1])
-    assert not records.is_done(record, "f", results, KEY)
+    assert not records.is_done(record, {"iterations": 3}, results, KEY)
     shard.unlink()
-    assert not records.is_done(record, "f", results, KEY)
+    assert not records.is_done(record, {"iterations": 3}, results, KEY)
 
 
 def test_a_record_says_where_and_when(record: records.Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lightsheet.run import Run, find_lost_work, prepare_run, summarise_run
+from lightsheet.run import Run, find_backlog, list_outputs, prepare_run, summarise_run
 from lightsheet.simulation import simulate
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
@@ -74,7 +74,7 @@ class Project:
         """Prepare the run in this process, as the Snakefile does, the look at the disk included."""
         with contextlib.chdir(self.folder):
             run = prepare_run(yaml.safe_load((self.folder / "my.yaml").read_text()))
-            summarise_run(run)
+            summarise_run(run, find_backlog(run))
         return run
 
     def refusal(self) -> str:
@@ -84,9 +84,10 @@ class Project:
         return str(error.value)
 
     def lost(self) -> set[str]:
-        """Name the manifests whose jobs the Snakefile would have run again."""
+        """Name the outputs whose jobs the Snakefile would have run again."""
         with contextlib.chdir(self.folder):
-            return {Path(manifest).stem for manifest in find_lost_work(self.prepare())}
+            run = self.prepare()
+            return {Path(output).stem for output in list_outputs(run, find_backlog(run))}
 
     def command(self, *arguments: str) -> list[str]:
         return [

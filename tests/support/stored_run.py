@@ -96,7 +96,7 @@ def _volume(results: Results, channel: str, t: int, number: int, hole: bool, sca
             fields |= {"statistics": None, "missing": True, **({"sources": []} if kind == "raw" else {})}
         where = {"host": f"node{t % 2}", "slurm_job": str(100 + t) if t % 2 else None}
         write_json(
-            results.record(VolumeKey(kind, channel, t)), records.make_record("f", shards, times[kind], **fields) | where
+            results.record(VolumeKey(kind, channel, t)), records.make_record({}, shards, times[kind], **fields) | where
         )
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import tifffile
 
 import inventory as inventory_script
-from lightsheet.processing import deconvolve, ingest
+from lightsheet.processing import deconvolve, ingest, list_result_inputs
 from lightsheet.provenance import crate
-from lightsheet.psf import measure, preparation
+from lightsheet.psf import list_psf_inputs, measure, preparation
 from lightsheet.run import consolidate
 from lightsheet.run.prepare import prepare_run
 from lightsheet.run.run import Run
@@ -64,10 +64,13 @@ def finish(run: Run) -> None:
     results.folder.mkdir(parents=True)
     inventory_script.inventory(run.acquisition, run.describe_volume(), results.folder / "inventory.csv")
     for channel in run.channels:
-        used, facts = preparation.prepare_psf_file(Path(run.find_psf_file(channel)), **run.psf_settings)
+        path = Path(run.find_psf_file(channel))
+        used, facts = preparation.prepare_psf_file(path, **run.psf_settings)
         measure.save_psf(used, VOXEL, results.psf(channel, ".tif"))
-        files.write_json(results.psf(channel, ".json"), facts)
         files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
+        digests = {suffix: files.digest_sha256(results.psf(channel, suffix)) for suffix in (".tif", ".png")}
+        inputs = list_psf_inputs(path, **run.psf_settings)
+        files.write_json(results.psf(channel, ".json"), {**facts, "inputs": inputs, "files": digests})
         for block in run.blocks:
             for t, tiles in run.list_tiles(channel, block):
                 key = VolumeKey("raw", channel, t)
@@ -77,9 +80,9 @@ def finish(run: Run) -> None:
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in range(run.acquisition.timepoints):
             key = VolumeKey("result", channel, t)
-            fingerprint = deconvolve.compute_fingerprint(done[key.raw], digest, own, layouts["result"])
+            inputs = list_result_inputs(done[key.raw], digest, own, layouts["result"])
             done[key] = deconvolve.deconvolve_volume(
-                results, key, results.psf(channel, ".tif"), own, layouts["result"], fingerprint, 1
+                results, key, results.psf(channel, ".tif"), own, layouts["result"], inputs, 1
             )
     consolidate.publish_stores(run, done)
     crate.write_crate(run, done, repository=ROOT, started=STARTED, ended=ENDED)

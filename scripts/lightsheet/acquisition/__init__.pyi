@@ -1,6 +1,10 @@
 from .discovery import discover as discover
 from .hyperstack import unfold_hyperstack as unfold_hyperstack
-from .inventory import describe_acquisition as describe_acquisition, write_inventory as write_inventory
+from .inventory import (
+    describe_acquisition as describe_acquisition,
+    format_inventory as format_inventory,
+    write_inventory as write_inventory,
+)
 from .lazy import open as open
 from .model import Acquisition as Acquisition, Piece as Piece, Tile as Tile, Volume as Volume
 from .names import parse_name as parse_name

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,16 +17,20 @@ _REASONS = 10
 
 
 def write_inventory(acquisition: Acquisition, path: Path) -> None:
-    """Write one CSV row per piece of a tile, in the order of the volumes; the table appears only whole.
+    """Write what `format_inventory` returns; the table appears only whole."""
+    write_text(path, format_inventory(acquisition, lru_cache(maxsize=None)(_measure_bytes)))
+
+
+def format_inventory(acquisition: Acquisition, measure: Callable[[Path], int]) -> str:
+    """Return a CSV table with a row per piece of a tile, in the order of the volumes.
 
     The columns are file (relative to the folder), pages ("0:30:3": start, end and step; empty for all), channel,
-    wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes (of the whole file), missing (a hole's row has
-    "missing" here, and no file). What is unknown is empty. If a file has gone, it is named in an `InputError`.
+    wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes (of the whole file, from `measure`), missing (a
+    hole's row has "missing" here, and no file). What is unknown is empty. A file can have the pages of many volumes.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", "pages", "channel", "wavelength_nm", "timepoint", "tile", "seconds", "bytes", "missing"])
-    measure = lru_cache(maxsize=None)(_measure_bytes)  # a file can have the pages of many volumes
     for volume in acquisition.volumes:
         place = [volume.channel, acquisition.wavelengths[volume.channel], volume.timepoint]
         if not volume.tiles:
@@ -35,10 +40,11 @@ def write_inventory(acquisition: Acquisition, path: Path) -> None:
             pages = "" if piece.pages is None else f"{piece.pages.start}:{piece.pages.stop}:{piece.pages.step}"
             tile = "z{}y{}x{}".format(*position)
             table.writerow([file, pages, *place, tile, volume.seconds, measure(piece.path), ""])
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def _measure_bytes(path: Path) -> int:
+    """Return the size of a file; if it has gone, an `InputError` names it."""
     try:
         return path.stat().st_size
     except OSError as error:

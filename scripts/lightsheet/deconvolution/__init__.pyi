@@ -7,7 +7,6 @@ from .blocks import (
     measure_halo as measure_halo,
 )
 from .engines import (
-    ALGORITHM_VERSION as ALGORITHM_VERSION,
     count_slots as count_slots,
     describe_engine as describe_engine,
     resolve_engine as resolve_engine,
@@ -16,6 +15,8 @@ from .engines import (
     try_engine as try_engine,
 )
 from .method import (
+    ALGORITHM_VERSION as ALGORITHM_VERSION,
+    AUTO_ENGINES as AUTO_ENGINES,
     CHOICES as CHOICES,
     ENGINES as ENGINES,
     FOREIGN as FOREIGN,

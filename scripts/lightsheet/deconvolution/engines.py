@@ -17,11 +17,8 @@ import numpy as np
 from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
 from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
 from lightsheet.deconvolution.backend import make_numpy_backend
-from lightsheet.deconvolution.method import ENGINES, Method, check_choice, check_method
+from lightsheet.deconvolution.method import ALGORITHM_VERSION, ENGINES, Method, check_choice, check_method
 from lightsheet.system import InputError
-
-ALGORITHM_VERSION = 2
-"""Part of every fingerprint: raise it when an engine's pixels change for the same settings."""
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -133,7 +130,7 @@ def resolve_engine(engine: str) -> str:
 
 
 def describe_engine(engine: str) -> str:
-    """Say what computes the pixels, for fingerprints: like "cpu 1 (numpy 2.4.6, scipy 1.17.1)".
+    """Say what computes the pixels, for records: like "cpu 1 (numpy 2.4.6, scipy 1.17.1)".
 
     The engine ("auto" or one of `ENGINES`), the algorithm's version, and the versions of the libraries behind it.
     """

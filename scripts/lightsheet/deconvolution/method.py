@@ -9,6 +9,9 @@ import numpy as np
 
 from lightsheet.system import InputError
 
+ALGORITHM_VERSION = 2
+"""Part of every fingerprint: raise it when an engine's pixels change for the same settings."""
+
 ENGINES = {
     "cpu": "lightsheet.deconvolution.sweeps",
     "gpu": "lightsheet.deconvolution.gpu",
@@ -16,6 +19,9 @@ ENGINES = {
     "skimage": "lightsheet.deconvolution.skimage",
 }
 """The file of each engine, see `engines`."""
+
+AUTO_ENGINES = ("gpu", "cpu")
+"""The engines that `auto` may stand for."""
 
 CHOICES = {
     "boundary": ("extended", "replicate"),

@@ -147,9 +147,10 @@ def measure_deconvolution(
         try_engine(settings["engine"])
         if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
             warm_up = {**settings, "iterations": 1}
-            deconvolve_volume(results, volume, psf, warm_up, layout, "warm-up", threads, memory, raw)
+            deconvolve_volume(results, volume, psf, warm_up, layout, {"settings": warm_up}, threads, memory, raw)
         with watch_peak(settings["engine"]) as peak:
-            record = deconvolve_volume(results, volume, psf, settings, layout, "pilot", threads, memory, raw)
+            inputs = {"settings": dict(settings)}
+            record = deconvolve_volume(results, volume, psf, settings, layout, inputs, threads, memory, raw)
         array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
         indices, scale = locate_planes(array.shape[1:], spot, voxel_size), find_stored_per_count(settings)
         planes = {name: array[volume.timepoint, *index] for name, index in indices.items()}

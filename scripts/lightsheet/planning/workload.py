@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.run import Run, estimate_psf_shape, find_lost_work, is_stored
+from lightsheet.run import Run, estimate_psf_shape, find_backlog
 from lightsheet.store import Shape, VolumeKey
 from lightsheet.system import read_json, stat_file
-
-PSF_FILES = (".tif", ".png", ".json")
 
 
 class Block(NamedTuple):
@@ -50,30 +48,21 @@ class Work(NamedTuple):
 
 
 def find_work(run: Run) -> Work:
-    """Compare the records, manifests and shards of a run with its configuration.
+    """Count what is to be done, as the Snakefile finds it."""
+    backlog = find_backlog(run)
 
-    A changed number of iterations is noticed, and what a killed run had done; not what Snakemake finds by comparing
-    TIFFs and PSFs with those of the last run.
-    """
-    lost = find_lost_work(run)
-
-    def is_due(manifest: str) -> bool:
-        return manifest in lost or not Path(manifest).exists()
+    def count_if_job(volumes: int, manifest: str) -> int | None:
+        """Of a job whose manifest is missing, Snakemake makes that, if anything that needs it is to be made."""
+        return volumes if volumes or (backlog.publication and not Path(manifest).exists()) else None
 
     blocks = []
     for block, timepoints in run.blocks.items():
         ingest, results = [], 0
         for channel in run.channels:
-            raw = [t for t in timepoints if not is_stored(run, VolumeKey("raw", channel, t))]
-            results += sum(t in raw or not _is_deconvolved(run, VolumeKey("result", channel, t)) for t in timepoints)
-            ingest.append(len(raw) if raw or is_due(run.name_ingest_manifest(channel, block)) else None)
-        has_ingest = any(volumes is not None for volumes in ingest)
-        has_job = results or has_ingest or is_due(run.name_deconvolve_manifest(block))
-        blocks.append(Block(tuple(ingest), results if has_job else None))
-    inventory = not (run.results.folder / "inventory.csv").exists()
-    has_jobs = inventory or any(block.deconvolve is not None for block in blocks)
-    publish = has_jobs or is_due(str(run.results.manifest("consolidate")))
-    psfs = [all(run.results.psf(channel, suffix).exists() for suffix in PSF_FILES) for channel in run.channels]
+            raw = sum(VolumeKey("raw", channel, t) in backlog.volumes for t in timepoints)
+            results += sum(backlog.has(VolumeKey("result", channel, t)) for t in timepoints)
+            ingest.append(count_if_job(raw, run.name_ingest_manifest(channel, block)))
+        blocks.append(Block(tuple(ingest), count_if_job(results, run.name_deconvolve_manifest(block))))
     paths = {piece.path for volume in run.acquisition.volumes for piece in volume.pieces}  # none if it is imagined
     uncompressed = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
     return Work(
@@ -81,22 +70,11 @@ def find_work(run: Run) -> Work:
         psf_shape=_find_psf_shape(run),
         tiff_bytes=sum(stat_file(path).st_size for path in paths) or uncompressed,
         blocks=tuple(blocks),
-        psfs=psfs.count(False),
-        inventory=inventory,
-        publish=publish,
-        report=publish or not (run.results.folder / "report.html").exists(),
+        psfs=len(backlog.psfs),
+        inventory=backlog.inventory,
+        publish=bool(backlog.publication),
+        report=backlog.report,
     )
-
-
-def _is_deconvolved(run: Run, volume: VolumeKey) -> bool:
-    """Tell whether a result is there, with the settings of the configuration."""
-    if not is_stored(run, volume):
-        return False
-    settings, record = run.settings, read_json(run.results.record(volume)) or {}
-    settings = {**settings, "background": settings["background"][volume.channel]}
-    if settings["engine"] == "auto":
-        del settings["engine"]
-    return all(record["settings"].get(key) == value for key, value in settings.items())
 
 
 def _find_psf_shape(run: Run) -> Shape:

@@ -5,6 +5,11 @@ from .camera import (
     subtract_background as subtract_background,
 )
 from .deconvolve import deconvolve_pixels as deconvolve_pixels, deconvolve_volume as deconvolve_volume
+from .fingerprint import (
+    describe_piece as describe_piece,
+    list_raw_inputs as list_raw_inputs,
+    list_result_inputs as list_result_inputs,
+)
 from .ingest import ingest_volume as ingest_volume
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part

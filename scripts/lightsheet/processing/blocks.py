@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
-from lightsheet.processing.deconvolve import compute_fingerprint, deconvolve_volume
+from lightsheet.processing.deconvolve import deconvolve_volume
+from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.processing.memory import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
@@ -20,9 +21,19 @@ from lightsheet.store import (
     VolumeKey,
     is_done,
     make_failure,
+    read_record,
     write_hole,
 )
-from lightsheet.system import DiskError, InputError, Progress, logger, read_json, wait_until_visible, write_json
+from lightsheet.system import (
+    DiskError,
+    InputError,
+    Progress,
+    digest_json,
+    logger,
+    read_json,
+    wait_until_visible,
+    write_json,
+)
 
 
 def ingest_block(
@@ -45,7 +56,7 @@ def ingest_block(
     progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
     for timepoint, volume_tiles in tiles:
         key = VolumeKey("raw", channel, timepoint)
-        old = read_json(results.record(key))
+        old = read_record(results, key)
         try:
             record = ingest_volume(results, key, volume_tiles, layout, threads)
         except DiskError:  # which the other volumes would meet, too
@@ -90,14 +101,13 @@ def deconvolve_block(
     tasks = _plan_tasks(results, channels, timepoints, settings, layout)
     todo, errors = {}, []
     for key, task in tasks.items():
-        record = read_json(results.record(key))
+        record = read_record(results, key)
         has_failed = record and record["status"] == "failed"
         missing = task.pop("missing")
-        if is_done(record, task["fingerprint"], results, key):
+        if is_done(record, task["inputs"], results, key):
             continue
         if missing:
-            hole = write_hole(results, key, layout, task["fingerprint"], "write", settings=dict(task["settings"]))
-            write_json(results.record(key), hole)
+            write_json(results.record(key), write_hole(results, key, layout, task["inputs"], "write"))
         elif record and has_failed and attempt > 1:
             errors.append(f"{key.label}: {record['error']}")
         else:
@@ -108,7 +118,7 @@ def deconvolve_block(
     if todo:
         errors += _run_tasks(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
     _raise_failures(errors, len(tasks), "deconvolved")
-    return {f"{key.channel}/{key.timepoint}": task["fingerprint"] for key, task in tasks.items()}
+    return {f"{key.channel}/{key.timepoint}": digest_json(task["inputs"]) for key, task in tasks.items()}
 
 
 def _plan_tasks(
@@ -134,7 +144,7 @@ def _plan_tasks(
                 "settings": channel_settings,
                 "layout": layout,
                 "missing": raw.get("missing", False),
-                "fingerprint": compute_fingerprint(raw, psf, channel_settings, layout),
+                "inputs": list_result_inputs(raw, psf, channel_settings, layout),
             }
     return tasks
 
@@ -145,7 +155,7 @@ def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Seq
     done: dict[VolumeKey, Record] = {}
 
     def list_missing() -> list[str]:
-        records = {key: read_json(results.record(key)) for key in keys}
+        records = {key: read_record(results, key) for key in keys}
         done.update((key, record) for key, record in records.items() if record and record["status"] == "done")
         volumes = [key.label for key in keys if key not in done]
         return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import (
-    ALGORITHM_VERSION,
     assemble_blocks,
     cut_blocks,
     describe_engine,
@@ -38,25 +37,12 @@ from lightsheet.store import (
     VolumeKey,
     is_done,
     make_record,
+    read_record,
     read_volume,
     time_stage,
     write_volume,
 )
-from lightsheet.system import Allocate, allocate_on_disk, digest_json, name_subject, read_json, write_json
-
-
-def compute_fingerprint(raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: StoreLayout) -> str:
-    """Return the digest of all that decides a deconvolved volume; `raw` is the raw volume's record."""
-    content = {
-        "raw": raw["shards"][0]["blake3"],
-        "missing": raw.get("missing", False),
-        "psf": psf_sha256,
-        "settings": dict(settings),
-        "engine": describe_engine(settings["engine"]),
-        "algorithm": ALGORITHM_VERSION,
-        "layout": layout.as_json(),
-    }
-    return digest_json(content)
+from lightsheet.system import Allocate, allocate_on_disk, name_subject, write_json
 
 
 def deconvolve_volume(
@@ -65,7 +51,7 @@ def deconvolve_volume(
     psf: Path,
     settings: Mapping[str, Any],
     layout: StoreLayout,
-    fingerprint: str,
+    inputs: Mapping[str, Any],
     threads: int,
     memory: int | None = None,
     raw_work: Path | None = None,
@@ -81,8 +67,8 @@ def deconvolve_volume(
     settings : mapping
         `engine` (not auto), `iterations`, `boundary`, `acceleration`, `background` (counts, or auto), and `dtype`
         and `scale` of the result.
-    layout, fingerprint : StoreLayout, str
-        Layout of result volumes, and what `compute_fingerprint` returned.
+    layout, inputs : StoreLayout, mapping
+        Layout of result volumes, and what `list_result_inputs` returned.
     threads : int
         Cores to use inside the volume.
     memory : int, optional
@@ -95,8 +81,8 @@ def deconvolve_volume(
     InputError
         If the raw shard cannot be read, or not even blocks fit into the memory or the disk.
     """
-    old: Record | None = read_json(results.record(key))
-    if old and is_done(old, fingerprint, results, key):
+    old = read_record(results, key)
+    if old and is_done(old, inputs, results, key):
         return old  # by a worker that was lost before it could report
     seconds: dict[str, float] = {}
     psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
@@ -111,7 +97,7 @@ def deconvolve_volume(
     with time_stage(seconds, "write"):
         shards, _ = write_volume(work, key.timepoint, result, layout, threads)
     engine = describe_engine(settings["engine"])
-    record = make_record(fingerprint, shards, seconds, settings=dict(settings), engine=engine, statistics=statistics)
+    record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics)
     write_json(results.record(key), record)
     return record
 

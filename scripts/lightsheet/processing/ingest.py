@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lightsheet.processing.fingerprint import describe_piece, list_raw_inputs
 from lightsheet.processing.statistics import combine_parts, summarise_part
 from lightsheet.sources import PageRange, Tiles, list_pieces, open_mosaic
 from lightsheet.sources.mosaic import digest_source
@@ -18,14 +19,12 @@ from lightsheet.store import (
     is_done,
     make_failure,
     make_record,
+    read_record,
     time_stage,
     write_hole,
     write_volume,
 )
-from lightsheet.system import DiskError, InputError, digest_json, read_json, stat_file, write_json
-
-INGEST_VERSION = 2
-"""Raised when ingest would make other pixels from the same files."""
+from lightsheet.system import DiskError, InputError, stat_file, write_json
 
 
 def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreLayout, threads: int) -> Record:
@@ -49,17 +48,17 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
         If a file cannot be read, or has another shape or dtype than the layout; the record then says so.
     """
     place = results.record(key)
-    old: Record | None = read_json(place)
+    old = read_record(results, key)
     stats = [_stat_piece(*piece) for piece in list_pieces(tiles)]
     if old and old["status"] == "done":
         old_stats = [{name: value for name, value in source.items() if name != "blake3"} for source in old["sources"]]
-        if stats == old_stats and is_done(old, _compute_fingerprint(tiles, old["sources"], layout), results, key):
+        if stats == old_stats and is_done(old, list_raw_inputs(tiles, old["sources"], layout), results, key):
             return old
     try:
         if tiles:
             record = _ingest(old, results, key, tiles, stats, layout, threads)
         else:
-            record = write_hole(results, key, layout, _compute_fingerprint([], [], layout), "ingest", sources=[])
+            record = write_hole(results, key, layout, list_raw_inputs([], [], layout), "ingest", sources=[])
     except DiskError:  # no fault of the volume, and no room for a record
         raise
     except InputError as error:
@@ -88,7 +87,7 @@ def _ingest(
         pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _wait_for_digests(tiles, stats, pending)
-            if is_done(old, _compute_fingerprint(tiles, sources, layout), results, key):
+            if is_done(old, list_raw_inputs(tiles, sources, layout), results, key):
                 return {**old, "sources": sources}
         summarise = partial(summarise_part, voxels=volume.size)
         work = results.work("raw", key.channel)
@@ -97,8 +96,8 @@ def _ingest(
     statistics = combine_parts(parts)
     if not math.isfinite(statistics["sum"]):
         raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
-    fingerprint = _compute_fingerprint(tiles, sources, layout)
-    return make_record(fingerprint, shards, seconds, sources=sources, statistics=statistics)
+    inputs = list_raw_inputs(tiles, sources, layout)
+    return make_record(inputs, shards, seconds, sources=sources, statistics=statistics)
 
 
 def _wait_for_digests(
@@ -114,11 +113,4 @@ def _wait_for_digests(
 
 def _stat_piece(name: str, pages: PageRange) -> dict[str, Any]:
     stat = stat_file(Path(name))
-    record = {"path": name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    return record if pages is None else {**record, "pages": list(pages)}
-
-
-def _compute_fingerprint(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout) -> str:
-    positions = [[list(position), len(pieces)] for position, pieces in tiles]
-    digests = [source["blake3"] for source in sources]
-    return digest_json({"v": INGEST_VERSION, "at": positions, "blake3": digests, "layout": layout.as_json()})
+    return describe_piece(name, pages, stat.st_size, stat.st_mtime_ns)

@@ -14,9 +14,16 @@ from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
 from lightsheet.provenance.folder import describe_run, write_provenance_folder
-from lightsheet.provenance.software import CODE, LIBRARIES, digest_code, list_versions, read_git_commit
+from lightsheet.provenance.software import (
+    CODE,
+    LIBRARIES,
+    describe_mixture,
+    digest_code,
+    list_versions,
+    read_git_commit,
+)
 from lightsheet.provenance.table import COLUMNS
-from lightsheet.run import Run
+from lightsheet.run import Run, identify_publication
 from lightsheet.store import (
     CONFIG_FILE,
     README_FILE,
@@ -36,6 +43,10 @@ PROFILES = {
 }
 
 PRONOM = "https://www.nationalarchives.gov.uk/PRONOM/"
+PUBLICATION = "SHA-256 of all that is published, as `identify_publication` of the workflow computes it"
+
+KEPT = "Ingest, deconvolution and consolidation; a volume that was done before was kept."
+
 FORMATS = {
     ".csv": ("text/csv", f"{PRONOM}x-fmt/18", "Comma Separated Values"),
     ".json": ("application/json", f"{PRONOM}fmt/817", "JSON Data Interchange Format"),
@@ -70,12 +81,15 @@ def write_crate(
     crate.metadata.extra_terms["sha256"] = "http://schema.org/sha256"  # younger than the context of RO-Crate 1.1
     workflow = _add_workflow(crate, run.results.folder, repository)
     _describe_folder(crate, run, ended)
+    crate.root_dataset["identifier"] = _add_context(
+        crate, "#publication", "PropertyValue", name=PUBLICATION, value=identify_publication(run, records)
+    )
     crate.root_dataset["mentions"] = _add_context(
         crate,
         "#run",
         "CreateAction",
         name=f"Deconvolution of {run.results.name}",
-        description="Ingest, deconvolution and consolidation; a volume that was done before was kept.",
+        description=" ".join(filter(None, (KEPT, describe_mixture(records.values())))),
         instrument=workflow,
         object=_add_inputs(crate, run),
         result=_add_outputs(crate, run),

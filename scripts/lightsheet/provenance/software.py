@@ -3,10 +3,12 @@
 import hashlib
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from lightsheet.store import Record
 from lightsheet.system import digest_sha256
 
 LIBRARIES = {
@@ -54,6 +56,15 @@ def list_differences(stamp: Mapping[str, str], other: Mapping[str, str]) -> list
         for name, (version, other_version) in sorted(versions.items())
         if version != other_version
     ]
+
+
+def describe_mixture(records: Iterable[Record]) -> str:
+    """Say which engines, in which versions, computed the results of a movie; empty if one computed them all."""
+    engines = Counter(record["engine"] for record in records if "engine" in record)
+    if len(engines) < 2:
+        return ""
+    counts = ", ".join(f"{count} by {engine}" for engine, count in engines.most_common())
+    return f"The volumes were computed by several engines or versions, so they may differ in rounding: {counts}."
 
 
 def read_git_commit(repository: Path) -> str:

@@ -1,3 +1,4 @@
+from .backlog import Backlog as Backlog, find_backlog as find_backlog, list_engines as list_engines
 from .config import check_config as check_config, list_pilot_methods as list_pilot_methods
 from .consolidate import (
     check_shards as check_shards,
@@ -14,9 +15,9 @@ from .jobs import (
 )
 from .prepare import prepare_run as prepare_run
 from .progress import (
-    find_lost_work as find_lost_work,
-    is_stored as is_stored,
     list_failed_volumes as list_failed_volumes,
+    list_outputs as list_outputs,
     summarise_run as summarise_run,
 )
+from .publication import identify_publication as identify_publication, read_identity as read_identity
 from .run import KINDS as KINDS, Run as Run

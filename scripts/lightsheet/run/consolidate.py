@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.processing import find_stored_per_count
-from lightsheet.run.progress import finished_records
+from lightsheet.run.backlog import explain_raw, explain_result
+from lightsheet.run.psf_state import PsfState, read_psf_state
+from lightsheet.run.publication import identify_publication
 from lightsheet.run.run import KINDS, Run
 from lightsheet.store import (
     NGFF_VERSION,
@@ -19,6 +21,7 @@ from lightsheet.store import (
     describe_multiscales,
     find_fault,
     publish_store,
+    read_record,
 )
 from lightsheet.system import (
     PART,
@@ -83,14 +86,25 @@ def _read_all_records(run: Run) -> dict[VolumeKey, Record]:
     records: dict[VolumeKey, Record] = {}
 
     def find_missing() -> list[str]:
-        volumes = list(finished_records(run))
-        records.update((volume.key, volume.record) for volume in volumes if volume.record)
-        return [str(volume.key) for volume in volumes if not volume.record]
+        records.update((key, record) for key in run.list_keys() if (record := read_record(run.results, key)))
+        psfs = {channel: read_psf_state(run, channel) for channel in run.channels}
+        return [str(key) for key in run.list_keys() if not _is_current(run, key, records, psfs)]
 
     folders = {run.results.record(VolumeKey(kind, channel, 0)).parent for kind in KINDS for channel in run.channels}
     if missing := wait_until_visible(find_missing, *folders):
         raise InputError(f"{len(missing)} volumes are not done ({join_first(missing, 10)}): run the same command again")
     return records
+
+
+def _is_current(run: Run, key: VolumeKey, records: Records, psfs: Mapping[str, PsfState]) -> bool:
+    """Tell whether a record is of this run's settings, and of the raw volume and the PSF that are there.
+
+    Whether a TIFF has changed since the run began is for the next run to see.
+    """
+    record = records.get(key)
+    if key.kind == "raw":
+        return explain_raw(run, key, record) is None
+    return explain_result(run, key, record, records.get(key.raw), psfs[key.channel]) is None
 
 
 def _find_fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | None:
@@ -110,19 +124,21 @@ def publish_stores(run: Run, records: Records) -> None:
     run : Run, whose work is done
     records : mapping, what `check_shards` returned
     """
-    results, times = run.results, range(run.acquisition.timepoints)
+    results, times, identity = run.results, range(run.acquisition.timepoints), identify_publication(run, records)
     for channel in run.channels:
         volumes = [(results.work("raw", channel), t, (t,)) for t in times]
-        attributes = _describe_store(run, "raw", f"{results.name} raw", (channel,), records)
+        attributes = _describe_store(run, "raw", f"{results.name} raw", (channel,), records, identity)
         publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
     both = [(results.work("result", channel), t, (t, c)) for t in times for c, channel in enumerate(run.channels)]
-    attributes = _describe_store(run, "result", results.name, run.channels, records)
+    attributes = _describe_store(run, "result", results.name, run.channels, records, identity)
     publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
 
 
-def _describe_store(run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records) -> dict[str, Any]:
+def _describe_store(
+    run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records, identity: str
+) -> dict[str, Any]:
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
     levels = run.layouts[kind].levels
     axes = "tczyx" if kind == "result" else "tzyx"
@@ -137,6 +153,7 @@ def _describe_store(run: Run, kind: str, name: str, channels: tuple[str, ...], r
         "lightsheet": {
             "seconds": run.acquisition.seconds,
             "missing": [{"channel": c, "timepoint": t} for c, t in run.acquisition.holes if c in channels],
+            "publication": identity,
         },
     }
 

@@ -52,7 +52,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     if in_job:
         acquisition = replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"])))
     paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
-    sizes = {path: stat_file(path).st_size for path in paths}
+    stats = {path: ((stat := stat_file(path)).st_size, stat.st_mtime_ns) for path in paths}
+    sizes = {path: size for path, (size, _) in stats.items()}
     tile = _find_typical_tile(acquisition, sizes)
     metadata = read_metadata(tile.pieces[0].path)
     acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
@@ -62,7 +63,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     with open_stack(_find_typical_tile(acquisition, sizes).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
-    run = Run(config, acquisition, (z, y, x), dtype.name)
+    run = Run(config, acquisition, (z, y, x), dtype.name, stats)
     _refuse_braces(run)
     return run
 

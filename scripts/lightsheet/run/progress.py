@@ -1,90 +1,69 @@
-"""How far a run has come, as its records and shards say: volumes that are finished, failed, lost, or still to do."""
+"""What a run says before and after its work: what is made and what is done again, whether it fits, and what failed."""
 
 import os
-from collections.abc import Iterator
-from itertools import product
+from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
-from lightsheet.run.run import KINDS, Run
-from lightsheet.store import Record, VolumeKey, name_measured_psf, shard_path, shards_exist
-from lightsheet.system import InputError, find_existing_parent, format_size, read_free_bytes, read_json
-
-
-class FinishedRecord(NamedTuple):
-    """The record of a volume that is done with the fingerprint that its block's manifest names, else None."""
-
-    manifest: str
-    key: VolumeKey
-    record: Record | None
+from lightsheet.run.backlog import NEW, Backlog
+from lightsheet.run.run import Run
+from lightsheet.store import VolumeKey, read_record
+from lightsheet.system import InputError, find_existing_parent, format_size, read_free_bytes
 
 
-def is_stored(run: Run, key: VolumeKey) -> bool:
-    """Tell whether a volume has a record and the shards that it names."""
-    record = read_json(run.results.record(key))
-    return bool(record and record["status"] == "done" and shards_exist(record["shards"], run.results, key))
+def list_outputs(run: Run, backlog: Backlog) -> set[str]:
+    """Return the declared outputs of the jobs that a backlog needs, so that Snakemake runs them.
 
-
-def finished_records(run: Run) -> Iterator[FinishedRecord]:
-    """Yield for each volume its record, if that says done with the fingerprint that its manifest holds."""
-    fingerprints = {path: read_json(Path(path)) or {} for path in run.list_manifests()}
-    for block, timepoints in run.blocks.items():
-        for timepoint, channel in product(timepoints, run.channels):
-            manifests = (run.name_ingest_manifest(channel, block), run.name_deconvolve_manifest(block))
-            for kind, manifest in zip(KINDS, manifests, strict=True):
-                key = VolumeKey(kind, channel, timepoint)
-                record = read_json(run.results.record(key))
-                fingerprint = fingerprints[manifest].get(f"{channel}/{timepoint}")
-                if record and (record["status"] != "done" or record["fingerprint"] != fingerprint):
-                    record = None
-                yield FinishedRecord(manifest, key, record)
+    By itself Snakemake would do so only for what it remembers or sees by the dates of files.
+    """
+    outputs = set()
+    for key in backlog.volumes:
+        block = run.find_block(key.timepoint)
+        raw = key.kind == "raw"
+        outputs.add(run.name_ingest_manifest(key.channel, block) if raw else run.name_deconvolve_manifest(block))
+    outputs |= {str(run.results.psf(channel, ".tif")) for channel in backlog.psfs}
+    due = {
+        run.results.manifest("consolidate"): bool(backlog.publication),
+        run.results.inventory: backlog.inventory,
+        run.results.report: backlog.report,
+    }
+    return outputs | {str(path) for path, is_due in due.items() if is_due}
 
 
 def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
-    records = {key: read_json(run.results.record(key)) for key in run.list_keys()}
+    records = {key: read_record(run.results, key) for key in run.list_keys()}
     return [f"{key}: {r['error']}" for key, r in records.items() if r and r["status"] == "failed"]
 
 
-def find_lost_work(run: Run) -> set[str]:
-    """Return the manifests whose work is no longer all there, so that Snakemake must run their jobs again.
+def summarise_run(run: Run, backlog: Backlog) -> str:
+    """Say what a run will make, and what it does again and why.
 
-    Snakemake sees only manifests; a deleted shard, or one that consolidation found damaged, shows here.
+    InputError if its folder cannot be written, or its disk cannot hold it.
     """
-    manifests = {
-        manifest
-        for manifest, key, record in finished_records(run)
-        if Path(manifest).exists() and not (record and shards_exist(record["shards"], run.results, key))
-    }
-    consolidated = run.results.manifest("consolidate")
-    if consolidated.exists() and not _is_published(run):
-        manifests.add(str(consolidated))
-    return manifests
-
-
-def _is_published(run: Run) -> bool:
-    """Tell whether every shard and the provenance stand where readers look for them."""
-    results = run.results
-    paths = [*results.provenance, *(results.folder / name_measured_psf(channel) for channel in run.channels)]
-    stores = {results.store: "result", **{results.raw_store(channel): "raw" for channel in run.channels}}
-    for store, kind in stores.items():
-        levels = len(run.layouts[kind].levels)
-        for t in range(run.acquisition.timepoints):
-            indices = [(t, c) for c in range(len(run.channels))] if kind == "result" else [(t,)]
-            paths += [shard_path(store, level, index) for level in range(levels) for index in indices]
-    return all(path.exists() for path in paths)
-
-
-def summarise_run(run: Run) -> str:
-    """Say in one line what a run will make; refuse it if its folder cannot be written, or its disk cannot hold it."""
-    needed = sum(run.layouts[key.kind].count_volume_bytes() for key in run.list_keys() if not is_stored(run, key))
+    needed = sum(run.layouts[key.kind].count_volume_bytes() for key in run.list_keys() if backlog.has(key))
     _check_disk(run.results.folder, needed)
     z, y, x = run.shape
-    return (
+    summary = (
         f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
         f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
         f"still to be written: at most {format_size(needed)} into {run.results.folder}"
     )
+    return "\n".join([summary, *_describe_repetitions(backlog)])
+
+
+def _describe_repetitions(backlog: Backlog) -> list[str]:
+    """Say how many volumes are done again for which reason; a volume counts once, raw and result."""
+    reasons: dict[VolumeKey, str] = {}
+    for key, reason in backlog.volumes.items():
+        reasons.setdefault(key.raw, reason)
+    counts = Counter(reason for reason in reasons.values() if reason != NEW)
+    parts = [
+        f"{count} volume{'s' if count > 1 else ''} again: {reason.replace('its ', 'their ') if count > 1 else reason}"
+        for reason, count in counts.most_common()
+    ]
+    if backlog.publication and not backlog.volumes:
+        parts.append(f"to be published: {backlog.publication}")
+    return ["; ".join(parts)] if parts else []
 
 
 def _check_disk(results: Path, needed: int) -> None:

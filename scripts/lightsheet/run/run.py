@@ -2,17 +2,23 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.sources import PageRange, Tiles
+from lightsheet.processing import describe_piece
+from lightsheet.sources import PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
 KINDS = ("raw", "result")
+
+
+def name_block(start: int) -> str:
+    """Return the name of the block whose first timepoint is `start`."""
+    return f"t{start:04d}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Run:
     acquisition: Acquisition  # the files of the folder by volume
     shape: tuple[int, int, int]  # (z, y, x) of a volume, its tiles assembled
     dtype: str  # of the raw volumes
+    file_stats: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)  # bytes and mtime in ns
 
     @cached_property
     def results(self) -> Results:
@@ -38,7 +45,12 @@ class Run:
     def blocks(self) -> dict[str, range]:
         """Timepoints of each block, by the block's name."""
         size, end = self.config["deconvolution"]["timepoints_per_job"], self.acquisition.timepoints
-        return {f"t{start:04d}": range(start, min(start + size, end)) for start in range(0, end, size)}
+        return {name_block(start): range(start, min(start + size, end)) for start in range(0, end, size)}
+
+    def find_block(self, timepoint: int) -> str:
+        """Return the name of a timepoint's block."""
+        size = self.config["deconvolution"]["timepoints_per_job"]
+        return name_block(timepoint // size * size)
 
     @cached_property
     def layouts(self) -> dict[str, StoreLayout]:
@@ -96,15 +108,22 @@ class Run:
 
         In builtin types, so that Snakemake can compare them with those of an earlier run.
         """
-        volumes = ((t, self._volumes[channel, t]) for t in self.blocks[block])
-        return [
-            (t, [(tile.position, [self._describe_piece(piece) for piece in tile.pieces]) for tile in volume.tiles])
-            for t, volume in volumes
-        ]
+        return [(t, self.list_volume_tiles(channel, t)) for t in self.blocks[block]]
+
+    def list_volume_tiles(self, channel: str, timepoint: int) -> Tiles:
+        """Return the tiles of a volume, none of a missing one."""
+        tiles = self._volumes[channel, timepoint].tiles
+        return [(tile.position, [self._describe_piece(piece) for piece in tile.pieces]) for tile in tiles]
 
     def _describe_piece(self, piece: Piece) -> tuple[str, PageRange]:
-        pages, count = piece.pages, self._page_counts[piece.path]
-        return str(piece.path), None if pages is None else (pages.start, pages.stop, pages.step, count)
+        if piece.pages is None:
+            return str(piece.path), None
+        return str(piece.path), (piece.pages.start, piece.pages.stop, piece.pages.step, self._page_counts[piece.path])
+
+    def describe_sources(self, channel: str, timepoint: int) -> list[dict[str, Any]]:
+        """Return what the record of a raw volume would say of its files, but for their digests."""
+        pieces = list_pieces(self.list_volume_tiles(channel, timepoint))
+        return [describe_piece(path, pages, *self.file_stats[Path(path)]) for path, pages in pieces]
 
     @cached_property
     def _page_counts(self) -> Counter[Path]:

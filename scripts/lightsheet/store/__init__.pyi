@@ -34,6 +34,7 @@ from .records import (
     is_done as is_done,
     make_failure as make_failure,
     make_record as make_record,
+    read_record as read_record,
     shards_exist as shards_exist,
     time_stage as time_stage,
     write_hole as write_hole,

@@ -83,6 +83,16 @@ class Results:
         return self.folder / "work" / "lock.json"
 
     @property
+    def inventory(self) -> Path:
+        """The table of the acquisition's files."""
+        return self.folder / "inventory.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page that a person looks at."""
+        return self.folder / "report.html"
+
+    @property
     def pilot_page(self) -> Path:
         """Page on which a person chooses a method and its iterations."""
         return self.folder / "pilot.html"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.processing import find_stored_per_count
-from lightsheet.provenance import FOLDER_PLACEHOLDER
+from lightsheet.provenance import FOLDER_PLACEHOLDER, describe_mixture
+from lightsheet.run import read_identity
 from lightsheet.store import CONFIG_FILE, Results, read_image
 from lightsheet.system import Progress, read_json
 from lightsheet.viewing.charts import draw_charts
@@ -62,6 +63,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     stages = sum_stages(costs)
     return {
         "name": results.name,
+        "publication": read_identity(results.store),
         "timepoints": len(image.timepoints),
         "shape": image.levels[0].shape,
         "dtype": image.dtype,
@@ -74,6 +76,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "outliers": list_outliers(results, trends, origin.timepoints_per_job),
         "rule": describe_outlier_rule(),
         "settings": _collect_settings(records),
+        "mixture": describe_mixture(volume.result for volume in volumes),
         "missing": sum(map(len, missing.values())),
         "missing_in": {c: _write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
         "volumes": [

@@ -25,13 +25,14 @@ LEAVE_SECONDS = 10.0
 SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 
 
-def guard_execution(workflow: Any, results: Results) -> None:
+def guard_execution(workflow: Any, results: Results, find_work: Callable[[], None]) -> None:
     """Let Snakemake execute only while it alone works in the results folder; to plan, or to look, it needs no lock.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     results : Results, of the run
+    find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
     """
     if not workflow.is_main_process:
         return
@@ -40,12 +41,14 @@ def guard_execution(workflow: Any, results: Results) -> None:
     def execute_alone(executor_plugin: Any, **arguments: Any) -> Any:
         # Under a lock nobody else is at the files that a killed run left unfinished: their jobs run again.
         workflow.dag_settings.force_incomplete = True
-        if executor_plugin.common_settings.dryrun_exec:
-            workflow.execution_settings.lock = False  # it would only warn of locks, a dead run's too
-            return execute(executor_plugin=executor_plugin, **arguments)
         try:
+            if executor_plugin.common_settings.dryrun_exec:
+                workflow.execution_settings.lock = False  # it would only warn of locks, a dead run's too
+                find_work()
+                return execute(executor_plugin=executor_plugin, **arguments)
             with hold_lock(results.lock, _end_run), _mark_processes(results.folder):
                 free_files(results.folder)
+                find_work()
                 return execute(executor_plugin=executor_plugin, **arguments)
         except InputError as error:
             raise WorkflowError(str(error)) from None

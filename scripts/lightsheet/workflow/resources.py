@@ -1,8 +1,13 @@
 """Resources as Snakemake's command line and profile give them: where Dask workers run; cores, memory, time of jobs."""
 
+import os
 from typing import Any
 
-from lightsheet.run import RULES, SLURM_CORES, Jobs, Run
+from lightsheet.cluster import JOBQUEUE, read_section
+from lightsheet.deconvolution import resolve_engine
+from lightsheet.run import RULES, SLURM_CORES, Jobs, Run, list_engines
+from lightsheet.system import InputError
+from lightsheet.workflow.clean_end import find_jobqueue_file
 
 
 def read_jobs(run: Run, workflow: Any) -> Jobs:
@@ -21,6 +26,28 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
         int(_read_resource(workflow, "dask_workers", 1)),
         workflow.cores if runs_jobs_here else SLURM_CORES,
     )
+
+
+def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
+    """Return the kinds of engine that the workers of `deconvolve` may turn out to have, one where that is known.
+
+    Parameters
+    ----------
+    run : Run, whose results are to be recognised
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    jobs : Jobs, from `read_jobs`
+    """
+    is_local = jobs.dask_cluster == "local"
+    if run.config["deconvolution"]["engine"] != "auto" or (is_local and workflow.nodes is not None):
+        return list_engines(run)  # the nodes of local workers may have a GPU or not
+    if is_local:
+        return (resolve_engine("auto"),)
+    if path := find_jobqueue_file():
+        os.environ.setdefault(JOBQUEUE, str(path))
+    try:
+        return ("gpu" if read_section(jobs.dask_cluster).gpu else "cpu",)
+    except InputError:  # of jobqueue.yaml, which the job says that needs it
+        return list_engines(run)
 
 
 def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""What decides a volume: the fields of its record whose digest is its fingerprint.
+
+Light to import: whenever Snakemake reads the Snakefile, records are compared with what the run would write into them.
+Versions of libraries, devices and hosts are not among these fields: they stand in the record, and redo nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightsheet.deconvolution import ALGORITHM_VERSION
+from lightsheet.sources import PageRange, Tiles
+from lightsheet.store import Record, StoreLayout
+from lightsheet.system import digest_json
+
+INGEST_VERSION = 2
+"""Raised when ingest would make other pixels from the same files."""
+
+
+def describe_piece(path: str, pages: PageRange, size: int, mtime_ns: int) -> dict[str, Any]:
+    """Describe a file of a volume, or some of its pages, as records do, but without a digest; `size` in bytes."""
+    piece = {"path": path, "bytes": size, "mtime_ns": mtime_ns}
+    return piece if pages is None else {**piece, "pages": list(pages)}
+
+
+def list_raw_inputs(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout) -> dict[str, Any]:
+    """List what decides a raw volume and its shards.
+
+    Parameters
+    ----------
+    tiles : Tiles, where the pixels are; none of a missing volume
+    sources : sequence of mapping, the `sources` of its record; their digests (`blake3`) count, paths and times do not
+    layout : StoreLayout, of the raw store
+    """
+    positions = [[list(position), len(pieces)] for position, pieces in tiles]
+    digests = [source["blake3"] for source in sources]
+    source = digest_json({"at": positions, "blake3": digests})
+    return {"source": source, "ingest": INGEST_VERSION, "layout": layout.as_json()}
+
+
+def list_result_inputs(
+    raw: Record, psf_sha256: str, settings: Mapping[str, Any], layout: StoreLayout
+) -> dict[str, Any]:
+    """List what decides a deconvolved volume and its shards.
+
+    Parameters
+    ----------
+    raw : Record, of the raw volume; how its shards are encoded does not matter
+    psf_sha256 : str, digest of the PSF used
+    settings : mapping, as for `deconvolve_volume`; the kind of engine is one of them
+    layout : StoreLayout, of the result
+    """
+    return {
+        "source": raw["source"],
+        "ingest": raw["ingest"],
+        "psf": psf_sha256,
+        "settings": dict(settings),
+        "algorithm": ALGORITHM_VERSION,
+        "layout": layout.as_json(),
+    }

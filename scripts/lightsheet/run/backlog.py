@@ -1,0 +1,141 @@
+"""What is still to be done, and why: records compared with what this run would write into them.
+
+Manifests, Snakemake's own notes and the dates of results only spare work; none of them can hide that a TIFF, a PSF, a
+setting or the algorithm has changed, or that an earlier command failed.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from lightsheet.acquisition import format_inventory
+from lightsheet.deconvolution import AUTO_ENGINES
+from lightsheet.processing import list_raw_inputs, list_result_inputs
+from lightsheet.run.differences import CHANGED_TIFF, explain_inputs, explain_sources
+from lightsheet.run.psf_state import PsfState, find_psf_state
+from lightsheet.run.publication import explain_publication, is_report_current
+from lightsheet.run.run import Run
+from lightsheet.store import Record, VolumeKey, read_record, shards_exist
+from lightsheet.system import digest_json
+
+NEW = ""
+"""The reason of a volume that was never done."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is still to be done, and why."""
+
+    volumes: Mapping[VolumeKey, str]  # raw and result volumes, with the reason; `NEW` if they were never done
+    psfs: Collection[str]  # channels whose PSF is to be prepared
+    publication: str  # why the stores and the provenance are to be published; empty if they are of these records
+    inventory: bool  # whether it is to be written
+    report: bool  # likewise
+
+    def has(self, key: VolumeKey) -> bool:
+        """Tell whether a volume is to be done; a result also if its raw volume is, which may come out the same."""
+        return key in self.volumes or key.raw in self.volumes
+
+
+def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
+    """Compare the records of a run, its PSFs and what is published with its files and its configuration.
+
+    Parameters
+    ----------
+    run : Run
+        What is to be made.
+    engines : collection of str, optional
+        The kinds of engine by which a volume may have been deconvolved; by default those that the configuration allows.
+
+    Returns
+    -------
+    Backlog
+        Nothing has been written, and of the TIFF files only their sizes and times are known.
+    """
+    records = {key: read_record(run.results, key) for key in run.list_keys()}
+    psfs = {channel: find_psf_state(run, channel) for channel in run.channels}
+    volumes: dict[VolumeKey, str] = {}
+    for key, record in records.items():  # a raw volume comes before its result
+        if key.kind == "raw":
+            reason = _explain_files(run, key, record) or explain_raw(run, key, record)
+        elif volumes.get(key.raw) == CHANGED_TIFF:
+            reason = CHANGED_TIFF
+        else:
+            reason = explain_result(run, key, record, records[key.raw], psfs[key.channel], engines)
+        if reason is None:
+            reason = _explain_shards(run, key, record)
+        if reason is not None:
+            volumes[key] = reason
+    done = {key: record for key, record in records.items() if record and key not in volumes}
+    publication = "volumes are to be done" if volumes else explain_publication(run, done)
+    return Backlog(
+        volumes=volumes,
+        psfs=[channel for channel, psf in psfs.items() if not psf.is_current],
+        publication=publication,
+        inventory=not _is_inventory_current(run),
+        report=bool(publication) or not is_report_current(run, done),
+    )
+
+
+def _is_inventory_current(run: Run) -> bool:
+    table = format_inventory(run.acquisition, lambda path: run.file_stats[path][0]).encode()
+    return run.results.inventory.is_file() and run.results.inventory.read_bytes() == table
+
+
+def _explain_files(run: Run, key: VolumeKey, record: Record | None) -> str:
+    """Say how the files of a raw volume differ, by path, size and time, from those of its record; empty if not."""
+    if not record or record["status"] != "done":
+        return ""
+    return explain_sources(record["sources"], run.describe_sources(key.channel, key.timepoint))
+
+
+def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
+    """Say why a raw volume is to be done although its files may be those of its record; None if it is not."""
+    if (reason := _explain_state(record)) is not None or not record:
+        return reason
+    tiles = run.list_volume_tiles(key.channel, key.timepoint)
+    inputs = list_raw_inputs(tiles, record["sources"], run.layouts["raw"])
+    return None if record["fingerprint"] == digest_json(inputs) else explain_inputs(record, inputs)
+
+
+def explain_result(
+    run: Run, key: VolumeKey, record: Record | None, raw: Record | None, psf: PsfState, engines: Collection[str] = ()
+) -> str | None:
+    """Say why a result is to be done; None if its record is what this run would write.
+
+    What is not known yet, a raw volume or a PSF that is to be made anew, is taken to come out as it was.
+    """
+    if (reason := _explain_state(record)) is not None or not record:
+        return reason
+    if psf.change:
+        return psf.change
+    if not raw or "source" not in raw:
+        raw = record
+    digest = psf.digest or record.get("psf", "")
+    engine = record.get("settings", {}).get("engine", "")
+    engines = engines or list_engines(run)
+    settings = {
+        **run.settings,
+        "engine": engine if engine in engines else next(iter(engines)),
+        "background": run.settings["background"][key.channel],
+    }
+    inputs = list_result_inputs(raw, digest, settings, run.layouts["result"])
+    return None if record["fingerprint"] == digest_json(inputs) else explain_inputs(record, inputs)
+
+
+def list_engines(run: Run) -> tuple[str, ...]:
+    """Return the kinds of engine that the configuration allows."""
+    engine = run.config["deconvolution"]["engine"]
+    return AUTO_ENGINES if engine == "auto" else (engine,)
+
+
+def _explain_state(record: Record | None) -> str | None:
+    if not record:
+        return NEW
+    return "it could not be done before" if record["status"] == "failed" else None
+
+
+def _explain_shards(run: Run, key: VolumeKey, record: Record | None) -> str | None:
+    if record and shards_exist(record["shards"], partial(run.results.shard, key)):
+        return None
+    return f"its {key.kind} shard is missing or damaged"

@@ -1,0 +1,71 @@
+"""Why a volume is done again, in a few words: what its record says, against what this run would do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lightsheet.store import Record
+
+CHANGED_TIFF = "its TIFF changed"
+
+
+def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> str:
+    """Say how the files of a volume differ from those that its record names; empty if they do not."""
+    old = [{key: value for key, value in source.items() if key != "blake3"} for source in old]
+    if old == new:
+        return ""
+    if not new:
+        return "its file is missing now"
+    if not old:
+        return "its file has come"
+    if [source["bytes"] for source in old] != [source["bytes"] for source in new]:
+        return CHANGED_TIFF
+    if [source["path"] for source in old] != [source["path"] for source in new]:
+        return "its TIFF has another path"
+    if [source["mtime_ns"] for source in old] != [source["mtime_ns"] for source in new]:
+        return "its TIFF has another date"
+    return "it has other pages of its TIFF"
+
+
+def explain_inputs(record: Record, inputs: Mapping[str, Any]) -> str:
+    """Say how the inputs of a volume differ from those that its record names, when the fingerprints differ."""
+    if not record.keys() >= inputs.keys():
+        return "an earlier version of the workflow made it"
+    return ", ".join(_list_differences(record, inputs)) or "its record was damaged"
+
+
+def explain_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say which settings differ, like `iterations 10 -> 4`; empty if none does."""
+    return ", ".join(
+        f"{key} {_write_value(old.get(key))} -> {_write_value(new.get(key))}"
+        for key in new
+        if old.get(key) != new.get(key)
+    )
+
+
+def _list_differences(record: Record, inputs: Mapping[str, Any]) -> Iterator[str]:
+    if record["source"] != inputs["source"]:
+        yield CHANGED_TIFF
+    for key in ("ingest", "algorithm"):
+        if record.get(key) != inputs.get(key):
+            yield f"{key} version {record[key]} -> {inputs[key]}"
+    if record.get("psf") != inputs.get("psf"):
+        yield "its PSF changed"
+    if settings := explain_settings(record.get("settings", {}), inputs.get("settings", {})):
+        yield settings
+    old, new = record["layout"], inputs["layout"]
+    if old["codec"] != new["codec"]:
+        yield f"codec {_write_value(old['codec'])} -> {_write_value(new['codec'])}"
+    if old["levels"] != new["levels"]:
+        shapes = [tuple(layout["levels"][0][0]) for layout in (old, new)]
+        yield "shape {} -> {}".format(*shapes) if shapes[0] != shapes[1] else "its pyramid or chunks changed"
+    if "settings" not in inputs and old["dtype"] != new["dtype"]:
+        yield f"dtype {old['dtype']} -> {new['dtype']}"
+
+
+def _write_value(value: Any) -> str:
+    """Write a setting in a sentence: a codec as `blosc(clevel 1, cname zstd)`, another mapping as `x 0.1, y 0.1`."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    if "name" in value:
+        return f"{value['name']}({_write_value(value.get('configuration', {}))})"
+    return ", ".join(f"{key} {_write_value(item)}" for key, item in sorted(value.items()))

@@ -1,0 +1,57 @@
+"""Whether the PSFs used are those that this run would prepare."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightsheet.psf import list_psf_inputs
+from lightsheet.run.differences import explain_settings
+from lightsheet.run.run import Run
+from lightsheet.system import digest_sha256, read_json
+
+NAMES = {"psf_voxel_size": "psf.voxel_size", "background": "psf.background"}
+"""Configuration keys of settings that have another name in `Run.psf_settings`."""
+
+
+class PsfState(NamedTuple):
+    """What is known of the PSF used for a channel."""
+
+    is_current: bool  # whether its three files are there, of the present image and settings
+    change: str  # why volumes that it deconvolved are to be done again; empty if they are not
+    digest: str | None  # of the PSF, None if it must be prepared first
+
+
+def find_psf_state(run: Run, channel: str) -> PsfState:
+    """Compare a channel's PSF with its image, by size and time, and with the settings."""
+    facts = read_json(run.results.psf(channel, ".json"))
+    if not isinstance(facts, dict) or "inputs" not in facts:
+        return PsfState(False, "", None)
+    path = Path(run.find_psf_file(channel))
+    inputs = list_psf_inputs(path, **run.psf_settings)
+    change = _explain_change(path, facts, inputs)
+    is_current = facts["inputs"] == inputs and all(
+        _has_digest(run.results.psf(channel, suffix), digest) for suffix, digest in facts["files"].items()
+    )
+    return PsfState(is_current, change, None if change else facts["sha256"])
+
+
+def read_psf_state(run: Run, channel: str) -> PsfState:
+    """Return the PSF that was prepared for a channel, whatever has become of its image since."""
+    facts = read_json(run.results.psf(channel, ".json")) or {}
+    return PsfState(bool(facts), "", facts.get("sha256"))
+
+
+def _explain_change(path: Path, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    old = facts["inputs"]
+    if old["version"] != inputs["version"]:
+        return f"psf version {old['version']} -> {inputs['version']}"
+    settings = [{NAMES.get(key, key): value for key, value in s.items()} for s in (old["settings"], inputs["settings"])]
+    if reason := explain_settings(*settings):
+        return reason
+    if old["file"] == inputs["file"] or digest_sha256(path) == facts["source"]["sha256"]:
+        return ""
+    return "its PSF changed"
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    return path.is_file() and digest_sha256(path) == digest

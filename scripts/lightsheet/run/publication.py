@@ -1,0 +1,99 @@
+"""Whether what is published is of the present records: stores, provenance and report name their publication."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from lightsheet.run.run import Run
+from lightsheet.store import Record, VolumeKey, name_measured_psf, shard_path, shards_exist
+from lightsheet.system import digest_json, read_json
+
+HEAD_BYTES = 4096  # of the report, which names its publication at its beginning
+
+
+def identify_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
+    """Return the digest of all that a publication shows: the shards of every volume, and its axes and names.
+
+    Parameters
+    ----------
+    run : Run
+    records : mapping, of all volumes, raw and result
+    """
+    acquisition = run.acquisition
+    content = {
+        "name": run.results.name,
+        "wavelengths": [[channel, acquisition.wavelengths[channel]] for channel in run.channels],
+        "voxel_size": dict(run.config["voxel_size"]),
+        "seconds": acquisition.seconds,
+        "volumes": [
+            [*key, records[key]["fingerprint"], [shard["blake3"] for shard in records[key]["shards"]]]
+            for key in run.list_keys()
+        ],
+    }
+    return digest_json(content)
+
+
+def explain_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
+    """Say why the stores and the provenance must be published again; empty if they are whole and of these records."""
+    identity = identify_publication(run, records)
+    return next(_list_faults(run, records, identity), "")
+
+
+def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -> Iterator[str]:
+    results = run.results
+    stores = {results.store: "result", **{results.raw_store(channel): "raw" for channel in run.channels}}
+    for store, kind in stores.items():
+        if read_identity(store) != identity:
+            yield f"{store.name} is of other volumes" if store.exists() else f"{store.name} is missing"
+        for level in range(len(run.layouts[kind].levels)):
+            if not (store / str(level) / "zarr.json").is_file():
+                yield f"{store.name} is damaged"
+    for key, record in records.items():
+        if key.kind == "raw":
+            locate = partial(_locate_shard, results.raw_store(key.channel), (key.timepoint,))
+        else:
+            locate = partial(_locate_shard, results.store, (key.timepoint, run.channels.index(key.channel)))
+        if not shards_exist(record["shards"], locate):
+            yield f"the shard of {key} in {store.name} is missing or damaged"
+    yield from _list_faults_of_crate(run, identity)
+
+
+def read_identity(store: Path) -> str:
+    """Return what `identify_publication` returned for a published store; empty if it does not say."""
+    try:
+        return str(read_json(store / "zarr.json")["attributes"]["lightsheet"]["publication"])
+    except (KeyError, TypeError):
+        return ""
+
+
+def _locate_shard(store: Path, index: tuple[int, ...], level: int) -> Path:
+    return shard_path(store, level, index)
+
+
+def _list_faults_of_crate(run: Run, identity: str) -> Iterator[str]:
+    """Yield what is missing of the provenance, or has another size than the crate says."""
+    results = run.results
+    crate = read_json(results.crate)
+    graph: list[dict[str, Any]] = crate.get("@graph", []) if isinstance(crate, dict) else []
+    if not any(entity.get("value") == identity for entity in graph):
+        yield f"{results.crate.name} is of other volumes" if graph else f"{results.crate.name} is missing or damaged"
+    sizes = {unquote(entity["@id"]): entity["contentSize"] for entity in graph if "contentSize" in entity}
+    for name in sizes.keys() | {name_measured_psf(channel) for channel in run.channels}:
+        try:
+            size = str((results.folder / name).stat().st_size)
+        except OSError:
+            yield f"{name} is missing"
+        else:
+            if size != sizes.get(name):
+                yield f"{name} is not the one that {results.crate.name} describes"
+
+
+def is_report_current(run: Run, records: Mapping[VolumeKey, Record]) -> bool:
+    """Tell whether the report is of these records."""
+    try:
+        with run.results.report.open("rb") as file:
+            return identify_publication(run, records).encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
