@@ -52,10 +52,10 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
 
 
 def _describe_repetitions(backlog: Backlog) -> list[str]:
-    """Say how many volumes are done again for which reason; a volume counts once, raw and result."""
+    """Say how many volumes are done again for which reason; a volume counts once, by its result if that has one."""
     reasons: dict[VolumeKey, str] = {}
     for key, reason in backlog.volumes.items():
-        reasons.setdefault(key.raw, reason)
+        reasons[key.raw] = reason or reasons.get(key.raw, NEW)
     counts = Counter(reason for reason in reasons.values() if reason != NEW)
     parts = [
         f"{count} volume{'s' if count > 1 else ''} again: {reason.replace('its ', 'their ') if count > 1 else reason}"
