@@ -1,9 +1,17 @@
+import itertools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lightsheet.cluster import jobqueue, section
 from lightsheet.system.errors import InputError
+from tests.support.fake_commands import command
 
 
 @pytest.fixture
@@ -33,6 +41,10 @@ def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
         ("jobqueue: {big: {cores: many}}", "section big: invalid literal for int.*'many'"),
         ("jobqueue: {big: {cores: 4, memory: lots}}", "section big: Could not interpret 'lots'"),
         ("jobqueue: {big: {cores: 4}}\nlightsheet: {wait-for-workers: 5 mins}", "section big: .*mins"),
+        (
+            "jobqueue: {big: {scheduler-options: {protocol: tcp, security: null, jupyter: true}}}",
+            "section big: scheduler-options may not hold jupyter, protocol, security: all connections have TLS",
+        ),
         ("jobqueue: {small: {}}", "has no section 'big'; it may be one of local, small"),
         ("{}", "has no section 'big'; it may be one of local$"),
     ],
@@ -49,9 +61,91 @@ def test_a_missing_file_is_named(file: Path) -> None:
         section.read_section("cpu")
 
 
-def test_a_folder_with_a_blank_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="with a blank in its name; rename it"):
-        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path / "my logs", 10**9)
+FAKE_PYTHON = """#!{python}
+import json, os, sys
+json.dump([sys.argv[1:], os.environ["PYTHONPATH"]], open({answer!r}, "w"))
+"""
+
+
+OPTIONS = [
+    *("--name", "--nthreads", "--memory-limit", "--no-nanny", "--death-timeout", "--no-dashboard", "--lifetime"),
+    *("--lifetime-stagger", "--memory-limit", "--dashboard-address", "--tls-ca-file", "--tls-cert", "--tls-key"),
+    "--protocol",
+]
+"""Of a worker, after the scheduler's address; each has a value but those that begin with `--no-`."""
+
+
+def submit_and_run(folder: Path, commands: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str], str]:
+    """Submit a worker whose log, code and interpreter lie in a folder; return the script, and what it has done."""
+    (folder / "bin").mkdir(parents=True)
+    answer, script = commands / "answer.json", commands / "script.sh"
+    command(folder / "bin", "python", "")
+    (folder / "bin" / "python").write_text(FAKE_PYTHON.format(python=sys.executable, answer=str(answer)))
+    command(commands, "sbatch", f'echo "Welcome to Stampede3"; cp "$1" {script}; echo "Submitted batch job 519605"')
+    command(commands, "scancel", "true")
+    monkeypatch.setattr(sys, "executable", str(folder / "bin" / "python"))
+    monkeypatch.setattr(jobqueue, "SCRIPTS", folder / "scripts")
+    monkeypatch.setenv("PYTHONPATH", "/site/modules")
+    cpu = section.read_section("cpu")
+    with jobqueue.start_scheduler(cpu, "ls-test", folder / "logs", 10**9) as cluster:
+        jobqueue.set_job_options(cluster, cpu, 10**9, 100, 10)
+        assert jobqueue.update_jobs(cluster, submit=["worker-0"]) == ""
+        assert cluster.workers["worker-0"].job_id == "519605", "not the 3 of the site's greeting"
+        subprocess.run(["bash", script], check=True, cwd=commands)
+    arguments, path = json.loads(answer.read_text())
+    return script.read_text(), arguments, path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "R&D (old) O'Neill; `touch x`",
+        'a$(touch x)b "quoted" #5 !! ~',
+        "100%j %% \ttab *?[a] {b,c} < > |",
+        "-µm 細胞 ",
+    ],
+)
+def test_no_part_of_a_path_is_anything_but_a_name_to_the_shell(
+    name: str, tmp_path: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    script, arguments, path = submit_and_run(folder, commands, monkeypatch)
+    options = dict(itertools.pairwise(arguments))
+    keys = [Path(options[option]) for option in ("--tls-ca-file", "--tls-cert", "--tls-key")]
+    assert arguments[:2] == ["-m", "distributed.cli.dask_worker"]
+    assert {key.parent.parent for key in keys} == {folder / "logs"}
+    assert [word for word in arguments[3:] if word.startswith("-")] == OPTIONS
+    assert len(arguments) == 3 + 2 * len(OPTIONS) - sum(option.startswith("--no-") for option in OPTIONS)
+    assert path == f"{folder / 'scripts'}:/site/modules"
+    assert not (commands / "x").exists(), "a part of the name was run as a command"
+    (log,) = re.findall("^#SBATCH -e (.*)", script, re.MULTILINE)
+    assert shlex.split(log) == [str(folder / "logs" / "ls-test").replace("%", "%%") + "-%J.err"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("back\\slash", "a folder with a backslash or a line break in its name; rename it"),
+        ("two\nlines", "a folder with a backslash or a line break in its name; rename it"),
+        (os.fsdecode(b"\xb5m"), "cannot have a path that is not UTF-8; rename the folder"),
+    ],
+)
+def test_a_folder_whose_name_sbatch_cannot_take_is_refused(name: str, sentence: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=sentence),
+        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path / name, 10**9),
+    ):
+        pass
+    assert not (tmp_path / name).exists()
+
+
+def test_code_in_a_folder_with_a_colon_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobqueue, "SCRIPTS", tmp_path / "a:b")
+    with (
+        pytest.raises(InputError, match="cannot have code in a folder with a colon"),
+        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path, 10**9),
+    ):
+        pass
 
 
 def test_memory_is_rounded_up() -> None:

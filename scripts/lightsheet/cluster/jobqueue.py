@@ -3,51 +3,80 @@
 import os
 import re
 import shlex
-import shutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dask
 from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 from distributed.core import Status
 from distributed.security import Security
 
+from lightsheet.cluster.privacy import DASHBOARD, choose_dashboard, create_key_files
 from lightsheet.cluster.section import SCRIPTS, Section
 from lightsheet.system import InputError
 
 
-def start_scheduler(section: Section, name: str, folder: Path, memory: int) -> SLURMCluster:
+@contextmanager
+def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Iterator[SLURMCluster]:
     """Start a Dask scheduler in this process; its workers will be SLURM jobs called `name`, none is submitted yet.
 
-    `folder`, which all nodes see, gets the jobs' logs, and the TLS keys without which no process can talk to ours.
+    The folder `logs`, which all nodes see, gets the jobs' logs, and for the time of the block the TLS keys without
+    which no process can talk to ours.
     """
-    if " " in str(folder):  # the job scripts of dask-jobqueue do not quote it
-        raise InputError(
-            f"{folder}: SLURM's workers cannot have their logs in a folder with a blank in its name; rename it"
-        )
-    keys = folder / ".keys" / name
-    shutil.rmtree(keys, ignore_errors=True)  # of a coordinator that was killed
-    keys.mkdir(parents=True, mode=0o700)
+    logs = logs.absolute()
+    _refuse_unusable_paths(logs)
     settings = dask.config.get(f"jobqueue.{section.name}")
-    return SLURMCluster(
-        name="worker",
-        config_name=section.name,
-        job_name=name,
-        job_cls=_Job,  # type: ignore[arg-type]
-        memory=format_memory(memory),
-        silence_logs="critical",  # `SlurmWorkers` logs how workers end
-        nanny=False,  # a dead worker shall be a dead job, with a state that says why
-        log_directory=str(folder),
-        security=Security.temporary(),
-        shared_temp_directory=str(keys),
-        scheduler_options={"dashboard_address": ":0", **settings["scheduler-options"]},
-        job_script_prologue=[
-            f"export PYTHONPATH={shlex.quote(str(SCRIPTS))}${{PYTHONPATH:+:$PYTHONPATH}}",
-            *settings["job-script-prologue"],
-        ],
-        # Requeued, a worker would come back beside its replacement.
-        job_extra_directives=["--no-requeue", *settings["job-extra-directives"]],
-    )
+    options = settings["scheduler-options"]
+    with (
+        create_key_files(logs, name) as security,
+        SLURMCluster(
+            name="worker",
+            config_name=section.name,
+            job_name=name,
+            job_cls=_Job,  # type: ignore[arg-type]
+            memory=format_memory(memory),
+            silence_logs="critical",  # `SlurmWorkers` logs how workers end
+            nanny=False,  # a dead worker shall be a dead job, with a state that says why
+            protocol="tls://",
+            security=security,
+            python=settings["python"] or shlex.quote(sys.executable),
+            scheduler_options={**options, "dashboard_address": choose_dashboard(options.get("dashboard_address"))},
+            job_script_prologue=[
+                f'export PYTHONPATH={shlex.quote(str(SCRIPTS))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+                *settings["job-script-prologue"],
+            ],
+            worker_extra_args=settings["worker-extra-args"],
+            job_extra_directives=[
+                f"-o {_quote_pattern(logs / name)}-%J.out",
+                f"-e {_quote_pattern(logs / name)}-%J.err",
+                "--no-requeue",  # a worker would come back beside its replacement
+                *settings["job-extra-directives"],
+            ],
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def _quote_pattern(path: Path) -> str:
+    """Write a path for an option of sbatch that would replace what follows a `%`."""
+    return shlex.quote(str(path).replace("%", "%%"))
+
+
+def _refuse_unusable_paths(logs: Path) -> None:
+    """Refuse names that no quotes help."""
+    for path in (logs, SCRIPTS, Path(sys.executable)):
+        if os.fsencode(path) != str(path).encode(errors="replace"):
+            raise InputError(f"{str(path)!r}: SLURM's workers cannot have a path that is not UTF-8; rename the folder")
+    if {"\\", "\n", "\r"} & {*str(logs)}:
+        raise InputError(
+            f"{str(logs)!r}: SLURM's workers cannot have logs in a folder with a backslash or a line break in its name"
+            "; rename it"
+        )
+    if os.pathsep in str(SCRIPTS):
+        raise InputError(f"{SCRIPTS}: SLURM's workers cannot have code in a folder with a colon in its name; rename it")
 
 
 def set_job_options(cluster: SLURMCluster, section: Section, memory: int, lifetime: float, stagger: float) -> None:
@@ -74,7 +103,7 @@ def update_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: It
 
     try:
         cluster.sync(correct)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         return " ".join(re.findall("^sbatch: error: (.*)", str(error), re.MULTILINE)) or str(error)
     return ""
 
@@ -85,17 +114,30 @@ def format_memory(count: int) -> str:
 
 
 class _Job(SLURMJob):
-    """A job that inherits no option of the job that submits it."""
+    """A job that inherits no option of the job that submits it, and whose id is read wherever sbatch prints it."""
 
-    # SBATCH_* would silently override the script, SLURM_* describe another job; SLURM_CONF says where SLURM is.
-    submit_command = " ".join(
-        ["env", *(f"-u {key}" for key in os.environ if re.match("SBATCH_|SLURM_(?!CONF$)", key)), "sbatch"]
+    # SBATCH_* would silently override the script, SLURM_* describe another job; some say where SLURM is.
+    submit_command = shlex.join(
+        [
+            "env",
+            *(word for key in os.environ if re.match("SBATCH_|SLURM_(?!CONF$|CLUSTERS$)", key) for word in ("-u", key)),
+            "sbatch",
+        ]
     )
+    job_id_regexp = r"Submitted batch job (?P<job_id>\d+)"
+
+    def __init__(self, *arguments: Any, security: Security, worker_extra_args: Sequence[str], **options: Any) -> None:
+        """Name the key files quoted, which dask-jobqueue would not do, and keep the worker from listening besides."""
+        keys = security.get_tls_config_for_role("worker")
+        words = ["--no-dashboard", *worker_extra_args, "--dashboard-address", DASHBOARD]
+        for kind in ("ca_file", "cert", "key"):
+            words += [f"--tls-{kind.replace('_', '-')}", shlex.quote(keys[kind])]
+        super().__init__(*arguments, worker_extra_args=words, **options)  # type: ignore[no-untyped-call]
 
     async def start(self) -> None:
         """Submit; a refused job counts as ended, or the cluster could not be closed."""
         try:
             await super().start()  # type: ignore[no-untyped-call]
-        except RuntimeError:
+        except (RuntimeError, ValueError):
             self.status = Status.failed
             raise

@@ -12,6 +12,9 @@ from dask.utils import parse_bytes, parse_timedelta
 from lightsheet.cluster.slurm import JOBQUEUE, parse_walltime
 from lightsheet.system import InputError
 
+RESERVED = {"protocol", "security", "jupyter"}
+"""Options of the scheduler by which anybody could have it run code; dask-jobqueue would let a section choose them."""
+
 SCRIPTS = Path(__file__).parents[2]
 
 
@@ -40,12 +43,14 @@ def read_section(name: str) -> Section:
     if name not in sections:
         names = ", ".join(["local", *sections])
         raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {names}")
-    keys = {**_read_defaults(), **sections[name], "processes": 1}
+    keys = {**_read_defaults(), **sections[name], "processes": 1, "log-directory": None}
     dask.config.set({f"jobqueue.{name}": keys})
     walltime = keys["walltime"]
     try:
         if not isinstance(walltime, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
             raise ValueError(f'walltime {walltime} must stand in quotes: "12:00:00"')
+        if reserved := RESERVED & {*keys["scheduler-options"]}:
+            raise ValueError(f"scheduler-options may not hold {', '.join(sorted(reserved))}: all connections have TLS")
         return Section(
             name,
             int(keys["cores"]),

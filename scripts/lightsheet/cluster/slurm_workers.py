@@ -16,6 +16,7 @@ from distributed import Client, KilledWorker
 
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
 from lightsheet.cluster.jobqueue import set_job_options, start_scheduler, update_jobs
+from lightsheet.cluster.privacy import describe_dashboard
 from lightsheet.cluster.section import Section, choose_lifetime
 from lightsheet.cluster.slurm import (
     WAITING,
@@ -51,7 +52,7 @@ def start_slurm_workers(section: Section, request: WorkerRequest, memory: int, e
     memory = section.memory or memory
     with start_scheduler(section, name, logs, memory) as cluster, Client(cluster) as client:
         logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, logs)
-        logger.info("Dask dashboard at %s", cluster.dashboard_link)
+        logger.info("%s", describe_dashboard(cluster))
         try:
             yield SlurmWorkers(client, cluster, section, request, number, memory, engine)
         finally:

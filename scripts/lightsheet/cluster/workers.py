@@ -8,8 +8,10 @@ from pathlib import Path
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
 from lightsheet.cluster.dispatch import WorkerLoss, WorkerPool, list_free_slots
+from lightsheet.cluster.privacy import DASHBOARD, describe_dashboard
 from lightsheet.cluster.section import read_section
 from lightsheet.deconvolution import count_slots, resolve_engine
 from lightsheet.system import logger
@@ -72,12 +74,17 @@ def _start_local_workers(request: WorkerRequest, slots: int) -> Iterator["LocalW
     # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
     with (
         LocalCluster(
-            n_workers=request.number, threads_per_worker=slots, memory_limit=0, dashboard_address=":0", silence_logs=40
+            n_workers=request.number,
+            threads_per_worker=slots,
+            memory_limit=0,
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=DASHBOARD,
+            silence_logs=40,
         ) as cluster,
         Client(cluster) as client,
     ):
-        host, dashboard = os.uname().nodename, cluster.dashboard_link
-        logger.info("%d Dask worker(s) on %s; dashboard at %s", request.number, host, dashboard)
+        logger.info("%d Dask worker(s) on %s; %s", request.number, os.uname().nodename, describe_dashboard(cluster))
         yield LocalWorkers(client, slots)
 
 

@@ -31,6 +31,7 @@ from .log import (
     logger as logger,
     name_subject as name_subject,
 )
+from .loopback import LOOPBACK as LOOPBACK, format_tunnel as format_tunnel
 from .machine import (
     Allocate as Allocate,
     allocate_on_disk as allocate_on_disk,

@@ -12,9 +12,8 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from lightsheet.system import InputError
+from lightsheet.system import LOOPBACK, InputError
 
-HOST = "127.0.0.1"
 DESCRIPTION = "view.json"
 
 
@@ -42,11 +41,11 @@ def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | N
     if port not in range(1 << 16):
         raise InputError(f"--port {port} is none: ports are numbers from 1 to 65535")
     try:
-        listener = socket.create_server((HOST, port))
+        listener = socket.create_server((LOOPBACK, port))
     except OSError as error:
         raise InputError(f"--port {port} cannot be had ({error}); name another, or none for a free one") from error
     secret = secrets.token_urlsafe(9)
-    url = f"http://{HOST}:{listener.getsockname()[1]}/{secret}"
+    url = f"http://{LOOPBACK}:{listener.getsockname()[1]}/{secret}"
     description = [(f"/{secret}/{DESCRIPTION}", _Description, {"describe": lambda: describe(url)})] if describe else []
     files = (f"/{secret}/(.*)", _File, {"path": str(folder.absolute())})
     application = Application([*description, files], log_function=lambda _: None)  # a viewer asks hundreds of times

@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from lightsheet.store import PublishedChannel, PublishedImage, Results, read_image
-from lightsheet.viewing.server import DESCRIPTION, HOST
+from lightsheet.system import format_tunnel
+from lightsheet.viewing.server import DESCRIPTION
 
 NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
 
@@ -37,7 +38,7 @@ Neuroglancer without the internet (needs: pip install neuroglancer):
 napari (needs: pip install "napari[all]" napari-ome-zarr):
   {napari}
 A browser on another computer than {host}: run this there first, then open the link there.
-  ssh -N -L {port}:{loopback}:{port} {host}
+  {tunnel}
 """
 
 
@@ -54,8 +55,7 @@ def describe_viewers(results: Results, url: str) -> str:
         program=shlex.quote(PROGRAM.format(url=f"{url}/{DESCRIPTION}")),
         napari=shlex.join(["napari", "--plugin", "napari-ome-zarr", *stores]),
         host=socket.gethostname(),
-        port=urlsplit(url).port,
-        loopback=HOST,
+        tunnel=format_tunnel(urlsplit(url).port or 0),
     )
 
 
