@@ -14,14 +14,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-import zarr
 
 from lightsheet.deconvolution import Method, check_method, gpu
 from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import Crate, VolumeRow, check_file, read_crate
 from lightsheet.psf import prepare_psf
 from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic, read_stack
-from lightsheet.store import Results, shard_path
+from lightsheet.store import Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
 TOLERANCE = 1e-5
@@ -154,8 +153,14 @@ def read_result(crate: Crate, row: VolumeRow) -> np.ndarray:
 
 def read_published_volume(store: Path, index: tuple[int, ...], digest: str) -> np.ndarray:
     """Read a volume (z, y, x) at full resolution; InputError unless its shard is there and has this BLAKE3 digest."""
-    check_file(shard_path(store, 0, index), digest, REMAKE, digest_blake3)
-    return np.asarray(zarr.open_array(store / "0", mode="r")[index])
+    path = shard_path(store, 0, index)
+    check_file(path, digest, REMAKE, digest_blake3)
+    try:
+        return open_shard(path, store / "0")[:, :]
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{path} {error}; {REMAKE}") from error
 
 
 def measure_relative_l2(volume: np.ndarray, reference: np.ndarray) -> float:

@@ -3,8 +3,6 @@ from .ngff import (
     NGFF_VERSION as NGFF_VERSION,
     describe_channels as describe_channels,
     describe_multiscales as describe_multiscales,
-    list_colours as list_colours,
-    read_ome as read_ome,
 )
 from .paths import (
     CONFIG_FILE as CONFIG_FILE,
@@ -26,6 +24,7 @@ from .published_image import (
     PublishedChannel as PublishedChannel,
     PublishedImage as PublishedImage,
     find_finished as find_finished,
+    read_channel_image as read_channel_image,
     read_image as read_image,
 )
 from .pyramid import Shape as Shape, choose_chunk as choose_chunk, downsample as downsample
@@ -43,6 +42,7 @@ from .shard import find_fault as find_fault, iterate_chunks as iterate_chunks, w
 from .shard_codec import Codec as Codec, complete_codec as complete_codec
 from .volumes import (
     StoreLayout as StoreLayout,
+    open_shard as open_shard,
     read_volume as read_volume,
     write_volume as write_volume,
 )

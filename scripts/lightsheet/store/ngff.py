@@ -1,11 +1,9 @@
 """OME-NGFF 0.5 metadata of a store: axes, scales, channel names, colours, contrast windows."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lightsheet.store.pyramid import Level
-from lightsheet.system import InputError, read_json
 
 NGFF_VERSION = "0.5"
 
@@ -78,16 +76,3 @@ def describe_channels(
 def _widen(low: float, high: float) -> float:
     """Return the end of a range, or one beyond its start where all values are equal; 1 may be lost in a large value."""
     return high if high > low else low + max(1.0, abs(low))
-
-
-def read_ome(store: Path) -> Any:
-    """Read the attribute `ome` of a published store; InputError if it is not published."""
-    group = read_json(store / "zarr.json")
-    if group is None:
-        raise InputError(f"{store} is not there: run the same command again, stores are published last")
-    return group["attributes"]["ome"]
-
-
-def list_colours(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Return per channel, in the order of the store, its colour as RRGGBB."""
-    return {channel["label"]: channel["color"] for channel in attributes["omero"]["channels"]}

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
-from lightsheet.store.ngff import list_colours, read_ome
+from lightsheet.store.metadata import list_channels, read_array_metadata, read_group_attributes, refuse_metadata
 from lightsheet.store.paths import Results, shard_path
 from lightsheet.store.pyramid import Level
 from lightsheet.store.shard import iterate_chunks
 from lightsheet.store.volumes import open_shard
-from lightsheet.system import PART, InputError, read_json
+from lightsheet.system import PART, InputError, check_path
 
 SUFFIX = ".ome.zarr"
 
@@ -74,8 +73,12 @@ class PublishedImage:
             raise InputError(f"{shard} is missing; run the workflow again to make it anew")
         try:
             source = open_shard(shard, channel.store / str(number))
+            if source.shape != self.levels[number].shape or source.dtype != self.dtype:
+                refuse_metadata(channel.store / str(number), "its volumes are not like those of the other channels")
             for planes, rows in iterate_chunks(shape, (depth, shape[1] if whole_planes else height)):
                 yield (planes, rows), source[planes, rows]
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(f"{shard} {error}; remove it and run the workflow again to make it anew") from error
 
@@ -85,6 +88,7 @@ def find_finished(folder: Path) -> Results:
 
     InputError if the folder does not hold the published store of exactly one run.
     """
+    check_path(folder)
     folder = folder.absolute()
     stores = [place.parent.name for place in folder.glob(f"*{SUFFIX}/zarr.json")]
     names = [name.removesuffix(SUFFIX) for name in stores if not name.startswith(PART)]
@@ -98,38 +102,56 @@ def find_finished(folder: Path) -> Results:
 
 
 def read_image(results: Results, kind: str) -> PublishedImage:
-    """Read the metadata of the `raw` or `result` stores, but no voxel; InputError if one is not published."""
-    ome = read_ome(results.store)
+    """Read the metadata of the `raw` or `result` stores, but no voxel; InputError if one is absent or damaged."""
+    attributes = read_group_attributes(results.store)
+    omero = list_channels(results.store, attributes)
     if kind == "result":
-        channels = tuple(
-            PublishedChannel(omero, results.store, (c,)) for c, omero in enumerate(ome["omero"]["channels"])
-        )
-    else:
-        stores = [results.raw_store(name) for name in list_colours(ome)]
-        channels = tuple(PublishedChannel(read_ome(store)["omero"]["channels"][0], store, ()) for store in stores)
-    holes = [hole for channel in channels for hole in _read_extra(channel.store).get("missing", ())]
+        channels = [PublishedChannel(channel, results.store, (c,)) for c, channel in enumerate(omero)]
+        return _make_image(results, channels, [attributes])
+    stores = [results.raw_store(channel["label"]) for channel in omero]
+    contents = [read_group_attributes(store) for store in stores]
+    pairs = zip(stores, contents, strict=True)
+    channels = [PublishedChannel(list_channels(store, content)[0], store, ()) for store, content in pairs]
+    return _make_image(results, channels, contents)
+
+
+def read_channel_image(results: Results, kind: str, name: str) -> PublishedImage:
+    """Read the metadata of one channel, without colour and contrast; InputError if its store is absent or damaged."""
+    store = results.store if kind == "result" else results.raw_store(name)
+    attributes = read_group_attributes(store)
+    index: tuple[int, ...] = ()
+    if kind == "result":
+        labels = [channel["label"] for channel in list_channels(store, attributes)]
+        if name not in labels:
+            refuse_metadata(store, f"it has no channel {name}")
+        index = (labels.index(name),)
+    return _make_image(results, [PublishedChannel({"label": name}, store, index)], [attributes])
+
+
+def _make_image(results: Results, channels: list[PublishedChannel], attributes: list[Any]) -> PublishedImage:
+    holes = [hole for content in attributes for hole in content["lightsheet"].get("missing", ())]
     missing = frozenset((hole["channel"], hole["timepoint"]) for hole in holes)
-    return PublishedImage(results.name, channels, **_read_axes(channels[0].store), missing=missing)
+    axes = _read_axes(channels[0].store, attributes[0])
+    return PublishedImage(results.name, tuple(channels), **axes, missing=missing)
 
 
-def _read_axes(store: Path) -> dict[str, Any]:
+def _read_axes(store: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `PublishedImage` that all channels have in common."""
-    multiscales = read_ome(store)["multiscales"][0]
+    multiscales = attributes["ome"]["multiscales"][0]
     scales = [level["coordinateTransformations"][0]["scale"] for level in multiscales["datasets"]]
-    arrays: list[Any] = [zarr.open_array(store / level["path"], mode="r") for level in multiscales["datasets"]]
+    arrays = [read_array_metadata(store / level["path"]) for level in multiscales["datasets"]]
     levels = []
     for array, scale in zip(arrays, scales, strict=True):
-        z, y, x = (round(size / finest) for size, finest in zip(scale[-3:], scales[0][-3:], strict=True))
-        levels.append(Level(array.shape[-3:], array.chunks[-3:], (z, y, x)))
+        z, y, x = (max(1, round(size / finest)) for size, finest in zip(scale[-3:], scales[0][-3:], strict=True))
+        levels.append(Level(array.shape, array.chunk, (z, y, x)))
+    timepoints = arrays[0].leading[0]
+    seconds = attributes["lightsheet"].get("seconds") or [None] * timepoints
+    if len(seconds) != timepoints:
+        refuse_metadata(store, f"it has the times of {len(seconds)} timepoints, its arrays have {timepoints}")
     return {
         "levels": tuple(levels),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
         "dtype": arrays[0].dtype,
         "interval": scales[0][0] if "unit" in multiscales["axes"][0] else None,
-        "seconds": tuple(_read_extra(store).get("seconds") or [None] * arrays[0].shape[0]),
+        "seconds": tuple(seconds),
     }
-
-
-def _read_extra(store: Path) -> Any:
-    """Read the attribute `lightsheet` of a store; those of earlier versions have none."""
-    return read_json(store / "zarr.json")["attributes"].get("lightsheet", {})

@@ -37,8 +37,8 @@ def plan_levels(shape: Shape, voxel_size: Mapping[str, float]) -> tuple[Level, .
     plan = [Level(shape, choose_chunk(shape), factor)]
     while max(shape) > COARSEST:
         step = _choose_step(shape, factor, voxel_size)
-        shape = _make_shape(-(-n // s) for n, s in zip(shape, step, strict=True))
-        factor = _make_shape(f * s for f, s in zip(factor, step, strict=True))
+        shape = make_shape(-(-n // s) for n, s in zip(shape, step, strict=True))
+        factor = make_shape(f * s for f, s in zip(factor, step, strict=True))
         plan.append(Level(shape, choose_chunk(shape), factor))
     return tuple(plan)
 
@@ -47,7 +47,7 @@ def _choose_step(shape: Shape, factor: Shape, voxel_size: Mapping[str, float]) -
     """Return by how much the next level is coarser along (z, y, x): 2 or 1."""
     size = [voxel_size[axis] * f for axis, f in zip("zyx", factor, strict=True)]
     finest = min(s for s, n in zip(size, shape, strict=True) if n > 1)
-    return _make_shape(2 if n > 1 and s < 2 * finest else 1 for s, n in zip(size, shape, strict=True))
+    return make_shape(2 if n > 1 and s < 2 * finest else 1 for s, n in zip(size, shape, strict=True))
 
 
 @lru_cache
@@ -64,7 +64,7 @@ def choose_chunk(shape: Shape) -> Shape:
         return by_axis + 2 * too_large
 
     choices = product(*([d for d in range(1, n + 1) if n % d == 0] for n in shape))
-    return min((_make_shape(choice) for choice in choices), key=distance)
+    return min((make_shape(choice) for choice in choices), key=distance)
 
 
 class CoarserLevel:
@@ -131,6 +131,7 @@ def _add_pairs(plane: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(first + second, 0, axis)
 
 
-def _make_shape(values: Iterable[int]) -> Shape:
+def make_shape(values: Iterable[int]) -> Shape:
+    """Return three numbers as a shape (z, y, x)."""
     z, y, x = values
     return (z, y, x)

@@ -7,6 +7,7 @@ the end; in the tests zarr-python, TensorStore and Neuroglancer read it.
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from lightsheet.store.shard_codec import (
     INDEX_DTYPE,
     Codec,
     append_crc,
+    check_claim,
     decode_chunk,
     make_compressor,
     read_chunk,
@@ -107,8 +109,8 @@ def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
         return "differs from the digest in its record: it was damaged or changed on the disk"
     try:
         with path.open("rb") as file:
-            for place in read_index(file, chunks):
-                read_chunk(file, *place)
+            for offset, length in read_index(file, chunks).tolist():
+                read_chunk(file, offset, length)
     except ValueError as error:
         return str(error)
     return None
@@ -121,23 +123,26 @@ class Shard:
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], chunk: tuple[int, ...], dtype: Any, codec: Codec) -> None:
+        _check_division(shape, chunk)
         self.shape, self.dtype = shape, np.dtype(dtype)
         self.chunk, self._path, self._codec = chunk, path, make_compressor(codec)
-        self._places = list(iterate_chunks(shape, chunk))
+        self._grid = tuple(n // c for n, c in zip(shape, chunk, strict=True))
         with path.open("rb") as file:
-            self._index = read_index(file, len(self._places))
+            check_claim(file, math.prod(shape) * self.dtype.itemsize, math.prod(chunk) * self.dtype.itemsize)
+            self._index = read_index(file, math.prod(self._grid))
 
     def __getitem__(self, region: tuple[slice, slice], /) -> np.ndarray:
         """Read and decode the chunks of a band."""
         spans = [slice(*s.indices(n)) for s, n in zip((*region, slice(None)), self.shape, strict=True)]
         band = np.empty([span.stop - span.start for span in spans], self.dtype)
         chunk = np.empty(self.chunk, self.dtype)
+        touched = (range(s.start // c, -(-s.stop // c)) for s, c in zip(spans, self.chunk, strict=True))
         with self._path.open("rb") as file:
-            for place, (offset, length) in zip(self._places, self._index, strict=True):
+            for corner in itertools.product(*touched):
+                place = [slice(i * c, (i + 1) * c) for i, c in zip(corner, self.chunk, strict=True)]
                 lows = [max(span.start, p.start) for span, p in zip(spans, place, strict=True)]
                 highs = [min(span.stop, p.stop) for span, p in zip(spans, place, strict=True)]
-                if any(low >= high for low, high in zip(lows, highs, strict=True)):
-                    continue
+                offset, length = self._index[np.ravel_multi_index(corner, self._grid)].tolist()
                 decode_chunk(self._codec, read_chunk(file, offset, length), chunk)
                 band[_shift(lows, highs, spans)] = chunk[_shift(lows, highs, place)]
         return band

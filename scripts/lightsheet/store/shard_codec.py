@@ -3,7 +3,6 @@
 A damaged file always raises a `ValueError`: no byte reaches a codec before its crc32c is checked.
 """
 
-import itertools
 import os
 import zlib
 from typing import Any, BinaryIO
@@ -25,6 +24,20 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 CRC_BYTES = 4
 INDEX_DTYPE = np.dtype("<u8")
+LEAST_CHUNK = CRC_BYTES + 1
+"""Bytes of an inner chunk with its checksum: no codec makes nothing of something."""
+
+CHUNK_MARGIN = 1000
+"""Bytes that a codec, the checksum and the place in the index may add to what cannot be compressed."""
+
+MOST_EXPANSION = 1 << 16
+"""A volume has at most so many times the bytes of its shard: Zstandard, the densest, stores 128 KiB in 4 bytes."""
+
+MOST_CHUNK_BYTES = 2**31 - 1
+"""Blosc's own limit."""
+
+MOST_CHUNKS = 1 << 22
+"""More than ten times what `choose_chunk` makes of a volume of 2 TB."""
 
 
 def complete_codec(codec: Codec) -> Codec:
@@ -51,16 +64,27 @@ def append_crc(content: bytes) -> tuple[bytes, bytes]:
     return content, int(google_crc32c.value(content)).to_bytes(CRC_BYTES, "little")
 
 
-def read_index(file: BinaryIO, chunks: int) -> list[tuple[int, int]]:
+def check_claim(file: BinaryIO, volume: int, chunk: int) -> None:
+    """Refuse a shard that is too small for a volume of so many bytes, or too large, before memory is taken for it."""
+    size = os.fstat(file.fileno()).st_size
+    chunks = volume // chunk
+    is_normal = chunk <= MOST_CHUNK_BYTES and chunks <= MOST_CHUNKS
+    if not (is_normal and volume // MOST_EXPANSION <= size <= 2 * volume + CHUNK_MARGIN * chunks):
+        raise ValueError(f"has a size, {size} bytes, that no volume as its zarr.json describes it comes to")
+
+
+def read_index(file: BinaryIO, chunks: int) -> np.ndarray:
     """Return offset and length of every inner chunk; chunks follow one another from the first byte without gaps."""
     length = chunks * 2 * INDEX_DTYPE.itemsize + CRC_BYTES
     start = os.fstat(file.fileno()).st_size - length
-    content = _strip_crc(os.pread(file.fileno(), length, start)) if start >= 0 else None
+    content = _strip_crc(os.pread(file.fileno(), length, start)) if start >= chunks * LEAST_CHUNK else None
     if content is not None:
-        places = [(offset, size) for offset, size in np.frombuffer(content, INDEX_DTYPE).reshape(chunks, 2).tolist()]
-        ends = itertools.accumulate((size for _, size in places), initial=0)
-        if [*(offset for offset, _ in places), start] == list(ends):
-            return places
+        index = np.frombuffer(content, INDEX_DTYPE).reshape(chunks, 2)
+        offsets, lengths = index.T
+        if (index <= start).all() and (lengths >= LEAST_CHUNK).all():  # or the sums might overflow
+            ends = np.append(offsets[1:], np.array(start, INDEX_DTYPE))
+            if offsets[0] == 0 and (offsets + lengths == ends).all():
+                return index
     raise ValueError("has a damaged shard index")
 
 
@@ -92,5 +116,7 @@ def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
 
 def _strip_crc(content: bytes) -> memoryview | None:
     """Return the content before the crc32c, or None if the checksum differs."""
+    if len(content) < LEAST_CHUNK:
+        return None
     body, crc = memoryview(content)[:-CRC_BYTES], content[-CRC_BYTES:]
     return body if int(google_crc32c.value(bytes(body))) == int.from_bytes(crc, "little") else None

@@ -19,13 +19,14 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.registry import get_codec_class
 from zarr.storage import MemoryStore
 
+from lightsheet.store.metadata import MOST_TIMEPOINTS, read_array_metadata
 from lightsheet.store.paths import shard_path
 from lightsheet.store.pyramid import CoarserLevel, Level, plan_levels
 from lightsheet.store.shard import Shard, iterate_chunks, write_shard
 from lightsheet.store.shard_codec import complete_codec
 from lightsheet.system import Allocate, BandSource, InputError, read_json, wait_until_visible, write_json
 
-OPEN_ENDED = 1_000_000
+OPEN_ENDED = MOST_TIMEPOINTS
 """Length of the time axis of an array of the work area; it holds the timepoints that have a record."""
 
 PLANES = 8
@@ -148,12 +149,12 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
 
 
 def open_shard(shard: Path, array: Path) -> Shard:
-    """Open a shard by the metadata of its array, in the work area or a published store; errors as for `Shard`."""
-    metadata = json.loads((array / "zarr.json").read_text(encoding="utf-8"))
-    leading = len(metadata["shape"]) - 3
-    sharding = metadata["codecs"][0]["configuration"]
-    shape, chunk = metadata["shape"][leading:], sharding["chunk_shape"][leading:]
-    return Shard(shard, tuple(shape), tuple(chunk), metadata["data_type"], sharding["codecs"][1])
+    """Open a shard by the metadata of its array, in the work area or a published store.
+
+    Errors as for `Shard`; InputError if the metadata is damaged.
+    """
+    metadata = read_array_metadata(array)
+    return Shard(shard, metadata.shape, metadata.chunk, metadata.dtype, metadata.codec)
 
 
 def make_hole(layout: StoreLayout) -> np.ndarray:

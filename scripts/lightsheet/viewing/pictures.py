@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
-import zarr
 from scipy import ndimage
 
-from lightsheet.store import Results, VolumeKey, list_colours, read_ome
+from lightsheet.store import Results, VolumeKey, read_channel_image
 
 LONG_SIDE = 512
 """Pixels along the longest side of a picture: what a screen shows two of, side by side."""
@@ -73,20 +72,17 @@ def project_volume(results: Results, key: VolumeKey, background: float = 0, scal
     The values are those that are stored, less `background`, by `scale`. An axis whose voxels are longer than a pixel is
     interpolated linearly.
     """
-    store = results.store if key.kind == "result" else results.raw_store(key.channel)
-    attributes = read_ome(store)
-    index: tuple[int, ...] = (key.timepoint,)
-    if key.kind == "result":
-        index += (list(list_colours(attributes)).index(key.channel),)
-    for level in attributes["multiscales"][0]["datasets"]:
-        array = zarr.open_array(store / level["path"], mode="r")
-        voxel_size = level["coordinateTransformations"][0]["scale"][-3:]
-        extent = np.multiply(array.shape[-3:], voxel_size)
+    image = read_channel_image(results, key.kind, key.channel)
+    for number, level in enumerate(image.levels):  # noqa: B007 (the last one is read)
+        voxel_size = [image.voxel_size[axis] * factor for axis, factor in zip("zyx", level.factor, strict=True)]
+        extent = np.multiply(level.shape, voxel_size)
         if max(extent) / min(voxel_size) <= LONG_SIDE:
             break
     pixel = max(min(voxel_size), max(extent) / LONG_SIDE)
     z, y, x = (max(1, round(length / pixel)) for length in extent)
-    volume = np.asarray(array[index], np.float32)
+    volume = np.empty(level.shape, np.float32)
+    for region, band in image.read_bands(image.channels[0], key.timepoint, number):
+        volume[region] = band
     planes = ((volume.max(axis=0), (y, x)), (volume.max(axis=1), (z, x)), (volume.max(axis=2).T, (y, z)))
     xy, xz, yz = ((_resize(plane, shape) - background) / scale for plane, shape in planes)
     return Projections(xy, xz, yz, pixel)
