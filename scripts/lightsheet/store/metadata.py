@@ -29,7 +29,7 @@ EXTENT: Schema = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 AXES: Schema = {"type": "array", "minItems": 4, "maxItems": 5, "items": EXTENT}
 
 
-def _describe_object(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
+def _describe_object(*optional: str, **properties: Schema) -> Schema:
     return {"type": "object", "required": [*(properties.keys() - optional)], "properties": properties}
 
 
@@ -42,7 +42,7 @@ def _describe_list(*items: Schema) -> Schema:
 
 
 BYTES = _describe_object(
-    optional=("configuration",),
+    "configuration",
     name={"const": "bytes"},
     configuration={"type": "object", "properties": {"endian": {"const": "little"}}},
 )
@@ -81,16 +81,17 @@ MULTISCALE = _describe_object(
 )
 HOLE = _describe_object(channel={"type": "string"}, timepoint={"type": "integer"})
 EXTRA = _describe_object(
-    optional=("seconds", "missing"),
+    "seconds",
+    "missing",
     seconds={"type": ["array", "null"], "items": {**NUMBER, "type": ["number", "null"]}},
     missing={"type": "array", "items": HOLE},
 )
 OME = _describe_object(
-    optional=("omero",),  # which raw stores can do without
+    "omero",  # which raw stores can do without
     multiscales={"type": "array", "minItems": 1, "prefixItems": [MULTISCALE]},
     omero=_describe_object(channels={"type": "array", "items": CHANNEL}),
 )
-ATTRIBUTES = _describe_object(optional=("lightsheet",), ome=OME, lightsheet=EXTRA)  # earlier versions wrote no such
+ATTRIBUTES = _describe_object("lightsheet", ome=OME, lightsheet=EXTRA)  # earlier versions wrote no such
 GROUP = _describe_object(attributes=ATTRIBUTES)
 
 
