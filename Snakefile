@@ -1,6 +1,7 @@
 """A folder of light-sheet TIFF stacks becomes one deconvolved OME-Zarr with its provenance."""
 
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -20,6 +21,7 @@ from lightsheet.run import (
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     guard_execution,
+    list_disk_errors,
     list_failures,
     prepare_clean_end,
     read_engines,
@@ -91,7 +93,11 @@ onsuccess:
 
 
 onerror:
-    for failure in [*list_failed_volumes(run), *list_failures(log)]:
+    for failure in [
+        *list_failed_volumes(run),
+        *list_failures(log),
+        *list_disk_errors(log, [run.results.folder, Path()]),
+    ]:
         logger.error(failure)
     logger.error(
         f"Logs are in {RESULTS}/logs. What was done is kept: the same command goes on from here."

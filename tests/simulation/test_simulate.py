@@ -1,3 +1,5 @@
+import errno
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +15,7 @@ from lightsheet.cli import main
 from lightsheet.simulation import simulate as sim
 from lightsheet.simulation.optics import blur_photons, model_image_psf
 from lightsheet.simulation.scene import CHANNELS, draw_scene
-from lightsheet.system.errors import InputError
+from lightsheet.system.errors import DiskError, InputError
 
 SHAPE = (12, 40, 36)
 SMALL = ["--shape", "4", "12", "10", "--psf-shape", "21", "16", "16", "--timepoints", "1", "--channels", "1"]
@@ -193,6 +195,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_voxel_size_needs_its_three_axes(tmp_path):
     with pytest.raises(InputError, match="voxel_size"):
         sim.simulate_acquisition(tmp_path, voxel_size={"z": 0.3, "y": 0.1})
+
+
+def test_a_stack_that_cannot_be_flushed_does_not_appear(tmp_path, monkeypatch):
+    def refuse(_handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DiskError, match="input/output error"):
+        run_series(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_too_small_a_disk_is_noticed_before_anything_is_written(tmp_path, monkeypatch):

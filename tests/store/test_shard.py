@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ from hypothesis import given, strategies as st
 
 from lightsheet.store import shard
 from lightsheet.system import files
+from lightsheet.system.errors import DiskError
+from tests.support.small_disk import mount_thin, unmount
 
 BLOSC = {"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"}}
 VOLUME = np.random.default_rng(0).poisson(100, (6, 8, 10)).astype(np.uint16)
@@ -65,3 +68,20 @@ def test_the_index_lists_every_inner_chunk(tmp_path_factory, grid: tuple[int, ..
     path = tmp_path_factory.mktemp("index") / "a"
     file = shard.write_shard(path, np.ones(shape, np.uint8), chunk, {"name": "zstd"}, 2)
     assert shard.find_fault(path, math.prod(grid), file.bytes, file.blake3) is None
+
+
+@pytest.fixture
+def thin_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that says that it has room, and learns only while it writes out that it has none."""
+    disk = tmp_path / "disk"
+    mount_thin(disk, 8_000, 100)
+    yield disk
+    unmount(disk)
+    unmount(tmp_path / "behind")
+
+
+def test_what_a_disk_took_and_could_not_keep_does_not_appear(thin_disk: Path) -> None:
+    volume = np.random.default_rng(0).integers(0, 65536, (16, 512, 1024), np.uint16)
+    with pytest.raises(DiskError, match=f"cannot be written, because the disk at {thin_disk}"):
+        shard.write_shard(thin_disk / "a", volume, (16, 128, 128), {"name": "blosc"}, 1)
+    assert [path.name for path in thin_disk.iterdir()] == ["lost+found"]

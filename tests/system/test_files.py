@@ -104,7 +104,7 @@ def test_a_folder_whose_flush_fails_is_an_error(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (errno.ENOSPC, r"the disk at /\S* is full \(.* free\): make room there"),
+        (errno.ENOSPC, r"the disk at /\S* is full \(.* free without it\): make room there"),
         (errno.EDQUOT, r"your quota on the disk at /\S* is used up: remove files of yours there"),
         (errno.EFBIG, r"the disk at /\S* takes no file of that size: name a folder on another"),
         (errno.EROFS, r"the disk at /\S* is read-only: have it looked after"),

@@ -1,5 +1,6 @@
 """What the exports have in common: the choice, the refusals, that all is whole or absent. Pixels: test_export_*.py."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import zarr
 from lightsheet import cli
 from lightsheet.store import published_image
 from lightsheet.store.paths import shard_path
-from lightsheet.system.errors import InputError
+from lightsheet.system.errors import DiskError, InputError
 from lightsheet.viewing import export
 from tests.support import published_run
 from tests.support.published_run import CHANNELS, Run
@@ -125,6 +126,19 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
     assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
     (path,) = export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("form", export.FORMATS)
+def test_a_copy_that_cannot_be_flushed_does_not_appear(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def refuse(_handle: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DiskError, match=r"cannot be written, because your quota on the disk at .* is used up"):
+        export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.workflow.failures import list_failures
+from lightsheet.workflow.failures import list_disk_errors, list_failures
+from tests.support.small_disk import mount_memory, unmount
 
 STARTED = """
 [Sat Nov 21 10:20:11 2026]
@@ -108,3 +109,28 @@ def test_what_sbatch_refused_is_quoted(tmp_path: Path) -> None:
 
 def test_jobs_on_this_machine_have_spoken_for_themselves(tmp_path: Path) -> None:
     assert failures(tmp_path, LOCAL) == []
+
+
+def test_a_full_disk_is_told_at_the_end_once(tmp_path: Path) -> None:
+    block = "[Sat Nov 21 10:21:40 2026]\nError in rule {rule}:\n    message: None\n    log: {log} (check log file(s))\n"
+    blocks = [block.format(rule=rule, log=tmp_path / f"{rule}.log") for rule in ("psf", "ingest", "inventory", "pilot")]
+    (tmp_path / "snakemake.log").write_text("".join(blocks))
+    line = "2026-11-21 10:20:11 ERROR a cannot be written, because the disk at / is full (5.0 kB free without it)\n"
+    for rule in ("psf", "ingest"):
+        (tmp_path / f"{rule}.log").write_text(line)
+    (tmp_path / "inventory.log").write_text(f"{line}2026-11-21 10:25:11 ERROR a.tif: is cut off\n")  # room was made
+    assert list_disk_errors([str(tmp_path / "snakemake.log")], [tmp_path]) == [line[26:-1]]
+    for rule in ("psf", "ingest"):
+        (tmp_path / f"{rule}.log").unlink()
+    assert list_disk_errors([str(tmp_path / "snakemake.log")], [tmp_path]) == []
+
+
+def test_a_disk_that_is_full_to_the_last_byte_is_found_by_a_trial(tmp_path: Path) -> None:
+    """As when Snakemake itself could not write, or a job's log lacks its end."""
+    mount_memory(tmp_path / "disk", 100)
+    try:
+        (sentence,) = list_disk_errors([], [tmp_path, tmp_path / "disk" / "results", tmp_path / "disk"])
+        assert f"because the disk at {tmp_path}/disk is full" in sentence
+        assert list((tmp_path / "disk").iterdir()) == []
+    finally:
+        unmount(tmp_path / "disk")

@@ -1,13 +1,15 @@
 """Dask workers for the volumes of one job: processes on this machine, or SLURM jobs. Only this file knows which."""
 
+import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.security import Security
 
 from lightsheet.cluster.dispatch import WorkerLoss, WorkerPool, list_free_slots
@@ -66,7 +68,21 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
         workers = start_slurm_workers(read_section(request.kind), request, memory, engine)
     with dask.config.set(settings), workers as pool:
         pool.client.forward_logging(logger.name)
+        pool.client.register_plugin(QuietRefusals())
         yield pool
+
+
+class QuietRefusals(WorkerPlugin):
+    """Keeps a worker's traceback out of its log where a sentence says all: the coordinator logs that."""
+
+    def setup(self, worker: object) -> None:  # noqa: ARG002 (as Dask calls it)
+        """Filter the worker's own log."""
+        logging.getLogger("distributed.worker").addFilter(_is_no_refusal)
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not (text.startswith("Compute Failed") and re.search(r"Exception: .(Input|Disk)Error\(", text))
 
 
 @contextmanager

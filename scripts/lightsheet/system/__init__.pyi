@@ -2,6 +2,7 @@ from .bands import BandSource as BandSource, count_joint_rows as count_joint_row
 from .disk import (
     describe_disk_error as describe_disk_error,
     find_existing_parent as find_existing_parent,
+    list_full_disks as list_full_disks,
     name_disk as name_disk,
     read_free_bytes as read_free_bytes,
 )

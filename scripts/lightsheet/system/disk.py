@@ -3,12 +3,15 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lightsheet.system.errors import DiskError
 from lightsheet.system.text import format_size
+
+MB = 10**6
 
 REMEDIES = {
     errno.ENOSPC: "make room there",
@@ -60,6 +63,22 @@ def describe_disk_error(error: OSError, path: Path | None = None) -> str | None:
     )
 
 
+def list_full_disks(folders: Iterable[Path]) -> list[str]:
+    """Return a sentence for each disk below some folders that does not take another MB."""
+    sentences = {}
+    for folder in map(find_existing_parent, folders):
+        try:
+            with name_disk(folder), tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(MB))
+                file.flush()
+                os.fsync(file.fileno())
+        except DiskError as error:
+            sentences[find_mount(folder)] = str(error)
+        except OSError:  # another fault than this function is asked about
+            continue
+    return list(sentences.values())
+
+
 def find_mount(path: Path) -> Path:
     """Return the folder at which the disk under a path is mounted."""
     folder = find_existing_parent(path).resolve()
@@ -72,8 +91,8 @@ def _describe_room(path: Path | None) -> str:
         room = os.statvfs(find_existing_parent(path)) if path else None
         if room and room.f_files and not room.f_favail:
             return "it can hold no further file, however small"
-        if room:
-            return f"{format_size(room.f_bavail * room.f_frsize)} free"
+        if room:  # the file that did not fit is removed by now
+            return f"{format_size(room.f_bavail * room.f_frsize)} free without it"
     return "no space left"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightsheet.cluster import SlurmJob, recognise_memory_kill
+from lightsheet.system import list_full_disks
 
 STARTED = re.compile(r"^rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 FAILED = re.compile(r"^Error in rule \w+:\n((?: {4}.*\n|.*\n(?= {4}))+)", re.MULTILINE)
@@ -40,6 +41,19 @@ def list_failures(logs: Iterable[str]) -> list[str]:
     finished = set(FINISHED.findall(text))
     sentences = (_describe(attempts) for job, attempts in _read_attempts(text).items() if job not in finished)
     return [sentence for sentence in sentences if sentence]
+
+
+def list_disk_errors(logs: Iterable[str], folders: Iterable[Path]) -> list[str]:
+    """Return what jobs on this machine said of disks that take no more; or else what a trial of the `folders` says.
+
+    `logs` are the log files that Snakemake names when a run ends. A job's log may lack its end for the same reason.
+    """
+    text = "".join(Path(log).read_text(errors="replace") for log in logs)
+    details = [dict(DETAIL.findall(block)) for block in FAILED.findall(text)]
+    names = {detail["log"].split(" (")[0] for detail in details if "log" in detail}
+    errors = [ERROR.findall(Path(name).read_text(errors="replace")) for name in sorted(names) if Path(name).is_file()]
+    lasts = dict.fromkeys(lines[-1] for lines in errors if lines and "the disk at " in lines[-1])
+    return list(lasts) or list_full_disks(folders)
 
 
 def _read_attempts(text: str) -> dict[str, list[_Attempt]]:
