@@ -17,9 +17,6 @@ from tests.support.project import Project, finish_small_run
 from tests.support.shared_folder import make_once
 from tests.support.slurm_project import SlurmProject
 
-PLACE = "R&D (old) $(id) O'Neill 100%j"
-"""Where projects lie in these tests, as people name folders; not a letter of it is for a shell or for SLURM to read."""
-
 
 @contextmanager
 def running(request: pytest.FixtureRequest, accounting: bool = False) -> Iterator[Cluster]:
@@ -130,9 +127,11 @@ def fresh(_local_run: Project, slurm: Cluster, tmp_path: Path) -> Iterator[Slurm
 
 
 @pytest.fixture
-def project(_local_run: Project, slurm: Cluster, tmp_path: Path) -> Iterator[SlurmProject]:
-    """The same acquisition, ingested; nothing deconvolved yet."""
-    project = SlurmProject(tmp_path / PLACE, slurm, _local_run.digests())
+def project(
+    request: pytest.FixtureRequest, _local_run: Project, slurm: Cluster, tmp_path: Path
+) -> Iterator[SlurmProject]:
+    """The same acquisition, ingested; nothing deconvolved yet. It lies in a folder of the name that a module says."""
+    project = SlurmProject(tmp_path / request.module.PLACE, slurm, _local_run.digests())
     shutil.copytree(_local_run.folder, project.folder)
     done = ["records/result", "work/result", "small.ome.zarr", "raw", "provenance", "report.html"]
     for place in [*done, *(f"work/manifests/{name}.json" for name in ("deconvolve.t0000", "consolidate"))]:

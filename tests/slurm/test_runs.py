@@ -20,6 +20,9 @@ from tests.support.slurm_project import PROFILE, SlurmProject
 
 pytestmark = pytest.mark.slurm
 
+PLACE = "R&D (old) O'Neill"
+"""The projects' folder, as people name folders: nothing of it is for a shell or for SLURM to read."""
+
 
 @pytest.fixture
 def checkout(fresh: SlurmProject) -> SlurmProject:

@@ -15,6 +15,9 @@ from tests.support.slurm_project import SECTIONS, SlurmProject
 
 pytestmark = pytest.mark.slurm
 
+PLACE = "R&D (old) $(id) O'Neill 100%j"
+"""The projects' folder, as people name folders: nothing of it is for a shell or for SLURM to read."""
+
 
 def busy(project: SlurmProject, running: subprocess.Popen[bytes]) -> Any:
     """Wait until a volume is done and another in the middle; return a worker's job."""

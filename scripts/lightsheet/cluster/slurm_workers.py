@@ -17,27 +17,18 @@ from distributed import Client, KilledWorker
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
 from lightsheet.cluster.jobqueue import set_job_options, start_scheduler, update_jobs
 from lightsheet.cluster.privacy import describe_dashboard
+from lightsheet.cluster.queue_watch import PAUSE_SECONDS, QueueWatch
 from lightsheet.cluster.section import Section, choose_lifetime
-from lightsheet.cluster.slurm import (
-    WAITING,
-    NoAnswerError,
-    SlurmJob,
-    cancel_jobs,
-    list_jobs,
-    recall_job,
-    recognise_memory_kill,
-)
+from lightsheet.cluster.slurm import SlurmJob, cancel_jobs, recall_job, recognise_memory_kill
 from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
 from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
 
-QUERY_SECONDS = (1.0, 60.0)
-"""Pause between two questions to SLURM: after something has happened, and the longest while nothing does."""
-
 TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
 """What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
 
+REFILLS = 2  # so often in a row, for each worker, one that came to nothing before it was ready is replaced
 SUBMIT_LIMIT = 20  # jobs at a time: hundreds of sbatch at one moment would be a burden to the controller
 
 
@@ -73,12 +64,13 @@ class SlurmWorkers:
     workers: list[SlurmWorker] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # why workers proved unfit
     volume_seconds: float = 0.0  # of the slowest volume
-    queue_reason: str = ""  # why jobs are pending
+    failures: int = 0  # workers that came to nothing since the last one became ready
     last_contact: float = field(default_factory=time.monotonic)  # with any worker, monotonic seconds
-    query_time: float = 0.0  # when to ask SLURM about the jobs again, monotonic seconds
-    query_pause: float = QUERY_SECONDS[0]
     submit_time: float = 0.0  # before it, sbatch is not tried again
     count: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.queue = QueueWatch(self.request.name)
 
     def list_connected(self) -> set[str]:
         """Return the addresses of all workers that are connected."""
@@ -86,9 +78,8 @@ class SlurmWorkers:
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
-        connected = self.list_connected()
-        fit = [w.address for w in self._list_living() if w.address and w.address in connected and self._is_fit(w)]
-        return list_free_slots(fit, count_slots(self.engine), busy)
+        fit = {worker.address for worker in self._list_living() if self._is_fit(worker)}
+        return list_free_slots(sorted(fit & self.list_connected()), count_slots(self.engine), busy)
 
     def record_duration(self, address: str, seconds: float) -> None:
         """Learn how long a volume took."""
@@ -99,13 +90,13 @@ class SlurmWorkers:
         """Say how the worker that was at `address` ended; None until SLURM knows."""
         worker = self._find_worker(address)
         loss = worker.judge_loss()
-        self._query_soon()
+        self.queue.ask_soon()
         if loss and not worker.end:
             self._release([worker])
         return loss
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:
-        """Try new workers, release idle ones, find out who ended, submit jobs for those that are missing.
+        """Try new workers, release idle ones, find out who ended or hangs, submit jobs for those that are missing.
 
         Raises
         ------
@@ -114,8 +105,9 @@ class SlurmWorkers:
         """
         self._try_new_workers()
         self._release_idle(volumes, busy)
-        if time.monotonic() > self.query_time:
+        if self.queue.is_due:
             self._query_slurm()
+        self._give_up_hanging()
         missing = min(self.number, volumes) - sum(not worker.is_released for worker in self._list_living())
         if missing > 0 and time.monotonic() > self.submit_time:
             self._submit(missing)
@@ -146,7 +138,7 @@ class SlurmWorkers:
                 worker.start_trial(self.client, addresses[worker.name], self.engine, lifetime)
             elif worker.trial and worker.trial.done():
                 if worker.trial.status == "finished":
-                    worker.is_ready = True
+                    worker.is_ready, self.failures = True, 0
                     logger.info("worker %s, job %s, is ready", worker.name, worker.job_id)
                 elif not isinstance(error := worker.trial.exception(), KilledWorker):
                     self._reject(worker, error)
@@ -154,18 +146,17 @@ class SlurmWorkers:
 
     def _reject(self, worker: SlurmWorker, error: BaseException | None) -> None:
         """Do without a worker whose trial failed; another one would fail as well."""
-        self.number -= 1
-        place = f" on {worker.node}" if worker.node else ""
-        self.faults.append(f"job {worker.job_id}{place}: {error}")
+        self._do_without(f"{worker.place}: {error}")
         logger.warning("a worker is not used, and not replaced: %s", self.faults[-1])
         self._release([worker])
 
     def _release(self, workers: Collection[SlurmWorker]) -> None:
         """Have dask-jobqueue cancel the jobs of workers; their end will be no news."""
-        if workers := [worker for worker in workers if not worker.is_released]:
-            for worker in workers:
-                worker.is_released = True
-            update_jobs(self.cluster, cancel=[worker.name for worker in workers])
+        names = [worker.name for worker in workers if not worker.is_released]
+        for worker in workers:
+            worker.is_released = True
+        if names:
+            update_jobs(self.cluster, cancel=names)
 
     def _release_idle(self, volumes: int, busy: Sequence[str]) -> None:
         """Release idle workers that are nearly at their walltime, short of memory, or more than volumes are left."""
@@ -176,39 +167,53 @@ class SlurmWorkers:
 
     def _query_slurm(self) -> None:
         """Ask SLURM about the jobs: which ended, and why others wait."""
-        self.query_time = time.monotonic() + self.query_pause
-        self.query_pause = min(2 * self.query_pause, QUERY_SECONDS[1])
-        try:
-            jobs = {job.id: job for job in list_jobs(self.request.name)}
-        except NoAnswerError as error:
-            logger.warning("%s", error)
+        connected = self.list_connected()
+        if (jobs := self.queue.ask()) is None:
             return
         for worker in self._list_living():
             job = jobs.get(worker.job_id) or recall_job(worker.job_id)
-            worker.node = job.node
-            if job.is_over:
+            if job.state == "UNKNOWN" and worker.address in connected:
+                continue  # it answers, so it lives
+            if worker.note_job(job):
                 self._judge_end(worker, job)
-        waiting = [job for job in jobs.values() if job.state in WAITING]
-        reasons = ", ".join(sorted({job.reason for job in waiting}))
-        if reasons and reasons != self.queue_reason:
-            self.queue_reason = reasons
-            logger.info("%d worker job(s) wait in the queue; squeue's reason: %s", len(waiting), reasons)
+            elif worker.doubts:
+                self.queue.ask_soon()
+
+    def _give_up_hanging(self) -> None:
+        """Release workers that have been of no use for too long though their jobs run, so that others replace them."""
+        connected = self.list_connected()
+        for worker in self._list_living():
+            if not worker.is_released and worker.find_hang(worker.address in connected):
+                logger.warning("a worker is given up: %s; log: %s", worker.hang, worker.log)
+                self._release([worker])
+                if not worker.is_ready:
+                    self._count_failure(worker.hang)
+
+    def _count_failure(self, fault: str) -> None:
+        """Count a worker that came to nothing; it is replaced, unless that happens again and again."""
+        self.failures += 1
+        if self.failures > REFILLS * self.request.number:
+            self._do_without(fault)
+
+    def _do_without(self, fault: str) -> None:
+        self.number, self.faults = self.number - 1, [*self.faults, fault]
 
     def _judge_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
         """Judge how a job ended: whether it is replaced, and with how much memory."""
         worker.end = recognise_memory_kill(job, worker.log)
-        self._query_soon()
+        self.queue.ask_soon()
         update_jobs(self.cluster, cancel=[worker.name])
         if worker.is_released:
             return
         logger.warning("a worker ended: %s", worker.describe_end())
         if worker.end.state == "OUT_OF_MEMORY" and worker.memory == self.memory:
             self.memory *= 2
-            before, after = format_size(worker.memory), format_size(self.memory)
-            logger.warning("its --mem was %s; workers get %s from now on", before, after)
+            sizes = format_size(worker.memory), format_size(self.memory)
+            logger.warning("its --mem was %s; workers get %s from now on", *sizes)
+        elif not worker.is_ready and worker.end.state == "UNKNOWN":  # which is no proof that it was unfit
+            self._count_failure(worker.describe_end())
         elif not worker.is_ready and worker.end.state not in EXTERNAL_ENDS:
-            self.number -= 1
-            self.faults.append(f"{worker.end.words}, before it could take a volume; log: {worker.log}")
+            self._do_without(f"{worker.end.words}, before it could take a volume; log: {worker.log}")
 
     def _submit(self, missing: int) -> None:
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
@@ -217,7 +222,7 @@ class SlurmWorkers:
         names = [f"worker-{next(self.count)}" for _ in range(min(missing, SUBMIT_LIMIT))]
         refusal = update_jobs(self.cluster, submit=names)
         jobs = {name: job.job_id for name in names if (job := self.cluster.workers.get(name)) and job.job_id}
-        self._query_soon()
+        self.queue.ask_soon()
         for name, job_id in jobs.items():
             log = self.request.logs / f"{self.request.name}-{job_id}.err"
             self.workers.append(SlurmWorker(name, job_id, self.memory, log))
@@ -225,12 +230,11 @@ class SlurmWorkers:
             logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
         if refusal:
             update_jobs(self.cluster, cancel=set(names) - set(jobs))
-            self.submit_time = time.monotonic() + QUERY_SECONDS[1]
+            self.submit_time = time.monotonic() + PAUSE_SECONDS[1]
             logger.warning("sbatch refused a worker: %s", refusal)
             if not TEMPORARY.search(refusal) and not self._list_living():
-                raise InputError(
-                    f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}"
-                )
+                place = f"section {self.section.name} of jobqueue.yaml"
+                raise InputError(f"SLURM refuses the workers of {place}: {refusal}")
 
     def _refuse_endless_wait(self) -> None:
         if self.number <= 0:
@@ -238,12 +242,8 @@ class SlurmWorkers:
         if any(worker.address for worker in self._list_living()):
             self.last_contact = time.monotonic()
         elif time.monotonic() - self.last_contact > self.section.patience:
-            reason = f"squeue's reason: {self.queue_reason}" if self.queue_reason else "sbatch has accepted none"
+            reason = f"squeue's reason: {self.queue.reason}" if self.queue.reason else "sbatch has accepted none"
             raise InputError(
                 f"no worker of section {self.section.name} has come in {format_duration(self.section.patience)} "
                 f"({reason}); run the same command again later, or change the section's partition in jobqueue.yaml"
             )
-
-    def _query_soon(self) -> None:
-        self.query_pause = QUERY_SECONDS[0]
-        self.query_time = min(self.query_time, time.monotonic() + self.query_pause)

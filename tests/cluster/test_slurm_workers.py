@@ -1,0 +1,191 @@
+"""Workers that hang or are lost are replaced: scheduler, queue and clock in memory; `tests/slurm` has real ones."""
+
+from collections.abc import Collection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from distributed import KilledWorker
+
+from lightsheet.cluster import queue_watch, slurm_worker, slurm_workers
+from lightsheet.cluster.section import Section
+from lightsheet.cluster.slurm import SlurmJob
+from lightsheet.cluster.slurm_workers import SlurmWorkers
+from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.system.errors import InputError
+
+STEP = 5.0  # seconds of the clock between two looks at the workers
+
+
+class Site:
+    """A SLURM and a Dask scheduler, whose clock goes on at each look; `submitted` and `cancelled` name workers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.now, self.submitted, self.cancelled = 1000.0, list[str](), list[str]()
+        self.states: dict[str, str] = {}  # of jobs, as squeue says; those that are absent it does not know
+        self.trial = SimpleNamespace(done=lambda: False, status="finished", exception=lambda: None)
+        self.scheduler, self.workers = SimpleNamespace(workers={}), dict[str, Any]()
+        for module in (queue_watch, slurm_worker, slurm_workers):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(slurm_workers, "update_jobs", self.update_jobs)
+        monkeypatch.setattr(slurm_workers, "set_job_options", lambda *_: None)
+        monkeypatch.setattr(slurm_workers, "recall_job", lambda job: SlurmJob(job, "UNKNOWN"))
+        monkeypatch.setattr(queue_watch, "list_jobs", self.list_jobs)
+        section = Section("cpu", 8, False, None, 4 * 3600, 12 * 3600)
+        request = WorkerRequest("cpu", number, 1, "ls-test", Path("logs"))
+        client: Any = SimpleNamespace(submit=lambda *_, **__: self.trial)
+        self.pool = SlurmWorkers(client, self, section, request, number, 10**9, "cpu")  # type: ignore[arg-type]
+
+    def update_jobs(self, _cluster: Any, *, cancel: Collection[str] = (), submit: Collection[str] = ()) -> str:
+        for name in submit:
+            job = str(100 + len(self.submitted))
+            self.workers[name] = SimpleNamespace(job_id=job)
+            self.submitted.append(name)
+            self.states[job] = "RUNNING"
+        for name in cancel:
+            self.cancelled.append(name)
+            self.states[self.workers[name].job_id] = "CANCELLED"
+        return ""
+
+    def list_jobs(self, name: str) -> list[SlurmJob]:
+        return [SlurmJob(job, state, "", "n1", name) for job, state in self.states.items()]
+
+    def connect(self, name: str) -> None:
+        self.scheduler.workers[name] = SimpleNamespace(name=name, address=f"tls://{name}")
+
+    def finish_trials(self) -> None:
+        self.trial.done = lambda: True
+
+    def wait(self, seconds: float, busy: Collection[str] = ()) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += STEP
+            self.pool.maintain(self.pool.request.number, list(busy))
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+    """One worker, whose job runs."""
+    site = Site(monkeypatch, 1)
+    site.wait(STEP)
+    assert site.submitted == ["worker-0"]
+    return site
+
+
+def test_a_worker_that_hangs_in_its_trial_is_replaced(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.connect("worker-0")
+    site.wait(slurm_worker.TRIAL_SECONDS)
+    assert not site.cancelled
+    site.wait(3 * STEP)
+    assert (site.cancelled[0], site.submitted) == ("worker-0", ["worker-0", "worker-1"])
+    assert site.pool.number == 1, "a node that is sick says nothing of the others"
+    assert "job 100 on n1: the worker has not ended its trial of the engine for 10 min (RUNNING)" in caplog.text
+
+
+def test_a_worker_that_never_connects_is_replaced(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.wait(slurm_worker.CONNECT_SECONDS)
+    assert not site.cancelled
+    site.wait(3 * STEP)
+    assert site.submitted == ["worker-0", "worker-1"]
+    assert "the worker has not connected for 10 min" in caplog.text
+
+
+def test_a_job_that_waits_in_the_queue_is_waited_for(site: Site) -> None:
+    site.states["100"] = "PENDING"
+    site.wait(3 * slurm_worker.CONNECT_SECONDS)
+    assert not site.cancelled
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_a_worker_that_is_lost_without_a_volume_is_replaced(is_ready: bool, site: Site) -> None:
+    site.connect("worker-0")
+    site.wait(STEP)
+    site.finish_trials()
+    if is_ready:
+        site.wait(STEP)
+        assert site.pool.list_free([]) == ["tls://worker-0"]
+    else:
+        site.trial.status, site.trial.exception = "error", lambda: KilledWorker("trial", None, 0)
+    site.scheduler.workers.clear()
+    site.wait(slurm_worker.LOST_SECONDS)
+    assert not site.cancelled
+    site.wait(3 * STEP)
+    assert site.submitted == ["worker-0", "worker-1"]
+    assert site.pool.number == 1
+
+
+def test_a_volume_whose_worker_hangs_is_suspected_even_when_its_job_was_cancelled_for_that(site: Site) -> None:
+    site.connect("worker-0")
+    site.wait(STEP)
+    site.finish_trials()
+    site.wait(STEP)
+    site.scheduler.workers.clear()
+    assert site.pool.explain_loss("tls://worker-0") is None
+    site.wait(slurm_worker.LOST_SECONDS + 30, busy=["tls://worker-0"])
+    loss = site.pool.explain_loss("tls://worker-0")
+    assert loss
+    assert loss.volume_suspected
+    assert "job 100 on n1: the worker does not answer for 60 s" in loss.reason
+
+
+def test_a_volume_of_a_suspended_job_is_not_suspected(site: Site) -> None:
+    site.connect("worker-0")
+    site.states["100"] = "SUSPENDED"
+    site.wait(120)
+    site.scheduler.workers.clear()
+    site.wait(slurm_worker.LOST_SECONDS + 2 * STEP)
+    loss = site.pool.explain_loss("tls://worker-0")
+    assert loss
+    assert not loss.volume_suspected
+
+
+def test_workers_that_come_to_nothing_again_and_again_end_the_run(site: Site) -> None:
+    with pytest.raises(InputError, match="no worker is left; job 102 on n1: the worker has not connected"):
+        site.wait(5 * slurm_worker.CONNECT_SECONDS)
+    assert len(site.submitted) == 1 + slurm_workers.REFILLS
+
+
+def test_one_worker_that_becomes_ready_makes_up_for_those_that_did_not(site: Site) -> None:
+    site.wait(2.1 * slurm_worker.CONNECT_SECONDS)
+    assert site.pool.failures == 2
+    site.connect(site.submitted[-1])
+    site.finish_trials()
+    site.wait(2 * STEP)
+    assert (site.pool.failures, site.pool.number) == (0, 1)
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_an_answer_of_squeue_without_the_job_is_no_death(is_connected: bool, site: Site) -> None:
+    if is_connected:
+        site.connect("worker-0")
+        site.wait(STEP)
+        site.finish_trials()
+    site.states.clear()
+    site.pool.queue.ask_soon()
+    site.wait(STEP)
+    site.states["100"] = "RUNNING"
+    site.wait(60)
+    assert (site.submitted, site.cancelled, site.pool.number) == (["worker-0"], [], 1)
+
+
+def test_a_job_that_slurm_does_not_know_for_a_while_has_ended(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.connect("worker-0")
+    site.wait(STEP)
+    site.finish_trials()
+    site.wait(STEP)
+    site.scheduler.workers.clear()
+    site.states.clear()
+    site.pool.queue.ask_soon()
+    site.wait(6 * STEP)
+    assert site.submitted == ["worker-0", "worker-1"]
+    assert "it is not known how it ended (UNKNOWN)" in caplog.text
+
+
+def test_a_connected_worker_lives_whatever_slurm_says(site: Site) -> None:
+    site.connect("worker-0")
+    site.wait(STEP)
+    site.finish_trials()
+    site.states.clear()
+    site.wait(600)
+    assert not site.cancelled
