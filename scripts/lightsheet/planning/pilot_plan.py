@@ -77,10 +77,9 @@ def _choose_volume(run: Run, channel: str, timepoint: int) -> list[Any]:
     last = run.acquisition.timepoints - 1
     if timepoint > last:
         raise InputError(f"config key pilot.timepoint: there is no timepoint {timepoint}; give 0 to {last}")
-    recorded = (t for t in range(last + 1) if (channel, t) not in run.acquisition.holes)
+    recorded = [volume.timepoint for volume in run.acquisition.volumes if volume.channel == channel and volume.tiles]
     nearest = min(recorded, key=lambda t: abs(t - timepoint))
-    block = next(block for block, timepoints in run.blocks.items() if nearest in timepoints)
-    return [nearest, dict(run.list_tiles(channel, block))[nearest]]
+    return [nearest, run.list_volume_tiles(channel, nearest)]
 
 
 def _choose_region(crop: Mapping[str, list[int]], volume: tuple[int, ...]) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """What one job does: the volumes of a block whose records do not hold, and what its manifest says at the end.
 
 A volume that cannot be done stops only itself: the others are done before the job fails, and a rerun does no
-more than what is missing. A manifest has the fingerprint of each volume, by `CHANNEL/TIMEPOINT`.
+more than what is missing.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ from lightsheet.store import (
     VolumeKey,
     is_done,
     make_failure,
+    make_manifest,
     read_record,
     write_hole,
 )
@@ -28,7 +29,6 @@ from lightsheet.system import (
     DiskError,
     InputError,
     Progress,
-    digest_json,
     logger,
     read_json,
     wait_until_visible,
@@ -38,7 +38,7 @@ from lightsheet.system import (
 
 def ingest_block(
     results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Ingest a block of one channel; return the content of its manifest.
 
     Parameters
@@ -53,9 +53,9 @@ def ingest_block(
     InputError
         Names each file that could not be ingested.
     """
-    progress, manifest, errors = Progress(f"ingest {channel}", len(tiles)), {}, []
+    progress, keys, errors = Progress(f"ingest {channel}", len(tiles)), [], []
     for timepoint, volume_tiles in tiles:
-        key = VolumeKey("raw", channel, timepoint)
+        keys.append(key := VolumeKey("raw", channel, timepoint))
         old = read_record(results, key)
         try:
             record = ingest_volume(results, key, volume_tiles, layout, threads)
@@ -67,9 +67,8 @@ def ingest_block(
             continue
         is_old = old and record["finished"] == old["finished"]
         progress.step(f"timepoint {timepoint} {'was there' if is_old else 'written'}")
-        manifest[f"{channel}/{timepoint}"] = record["fingerprint"]
     _raise_failures(errors, len(tiles), "ingested")
-    return manifest
+    return make_manifest(results, keys)
 
 
 def deconvolve_block(
@@ -80,7 +79,7 @@ def deconvolve_block(
     layout: StoreLayout,
     workers: WorkerRequest,
     attempt: int = 1,
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Deconvolve a block, all timepoints of all channels, on Dask workers; return the content of its manifest.
 
     Parameters
@@ -118,7 +117,7 @@ def deconvolve_block(
     if todo:
         errors += _run_tasks(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
     _raise_failures(errors, len(tasks), "deconvolved")
-    return {f"{key.channel}/{key.timepoint}": digest_json(task["inputs"]) for key, task in tasks.items()}
+    return make_manifest(results, tasks)
 
 
 def _plan_tasks(

@@ -7,15 +7,16 @@ setting or the algorithm has changed, or that an earlier command failed.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import AUTO_ENGINES
 from lightsheet.processing import list_raw_inputs, list_result_inputs
 from lightsheet.run.differences import CHANGED_TIFF, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
-from lightsheet.run.publication import explain_publication, is_report_current
+from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
 from lightsheet.run.run import Run
-from lightsheet.store import Record, VolumeKey, read_record, shards_exist
+from lightsheet.store import Record, VolumeKey, read_records, shards_exist
 from lightsheet.system import digest_json
 
 NEW = ""
@@ -52,7 +53,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
     Backlog
         Nothing has been written, and of the TIFF files only their sizes and times are known.
     """
-    records = {key: read_record(run.results, key) for key in run.list_keys()}
+    records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
     psfs = {channel: find_psf_state(run, channel) for channel in run.channels}
     volumes: dict[VolumeKey, str] = {}
     for key, record in records.items():  # a raw volume comes before its result
@@ -67,13 +68,14 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
         if reason is not None:
             volumes[key] = reason
     done = {key: record for key, record in records.items() if record and key not in volumes}
-    publication = "volumes are to be done" if volumes else explain_publication(run, done)
+    identity = "" if volumes else identify_publication(run, done)
+    publication = explain_publication(run, done, identity) if identity else "volumes are to be done"
     return Backlog(
         volumes=volumes,
         psfs=[channel for channel, psf in psfs.items() if not psf.is_current],
         publication=publication,
         inventory=not _is_inventory_current(run),
-        report=bool(publication) or not is_report_current(run, done),
+        report=bool(publication) or not is_report_current(run, identity),
     )
 
 

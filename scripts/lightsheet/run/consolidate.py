@@ -21,7 +21,7 @@ from lightsheet.store import (
     describe_multiscales,
     find_fault,
     publish_store,
-    read_record,
+    read_records,
 )
 from lightsheet.system import (
     PART,
@@ -86,7 +86,8 @@ def _read_all_records(run: Run) -> dict[VolumeKey, Record]:
     records: dict[VolumeKey, Record] = {}
 
     def find_missing() -> list[str]:
-        records.update((key, record) for key in run.list_keys() if (record := read_record(run.results, key)))
+        latest = read_records(run.results, run.list_keys(), ())
+        records.update((key, record) for key, record in latest.items() if record)
         psfs = {channel: read_psf_state(run, channel) for channel in run.channels}
         return [str(key) for key in run.list_keys() if not _is_current(run, key, records, psfs)]
 

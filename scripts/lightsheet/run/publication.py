@@ -35,9 +35,11 @@ def identify_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
     return digest_json(content)
 
 
-def explain_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
-    """Say why the stores and the provenance must be published again; empty if they are whole and of these records."""
-    identity = identify_publication(run, records)
+def explain_publication(run: Run, records: Mapping[VolumeKey, Record], identity: str) -> str:
+    """Say why the stores and the provenance must be published again; empty if they are whole and of these records.
+
+    `identity` is what `identify_publication` returned.
+    """
     return next(_list_faults(run, records, identity), "")
 
 
@@ -90,10 +92,10 @@ def _list_faults_of_crate(run: Run, identity: str) -> Iterator[str]:
                 yield f"{name} is not the one that {results.crate.name} describes"
 
 
-def is_report_current(run: Run, records: Mapping[VolumeKey, Record]) -> bool:
-    """Tell whether the report is of these records."""
+def is_report_current(run: Run, identity: str) -> bool:
+    """Tell whether the report is of the publication of this identity."""
     try:
         with run.results.report.open("rb") as file:
-            return identify_publication(run, records).encode() in file.read(HEAD_BYTES)
+            return identity.encode() in file.read(HEAD_BYTES)
     except OSError:
         return False

@@ -19,7 +19,7 @@ def name_measured_psf(channel: str) -> str:
 
 def shard_path(store: Path, level: int, index: Sequence[int]) -> Path:
     """Return the file of the volume at `index`, (t,) or (t, c), at one pyramid level of a store."""
-    return store.joinpath(str(level), "c", *map(str, index), "0", "0", "0")
+    return store / f"{level}/c/{'/'.join(map(str, index))}/0/0/0"
 
 
 class VolumeKey(NamedTuple):
@@ -112,7 +112,7 @@ class Results:
 
     def work(self, kind: str, channel: str) -> Path:
         """Return where jobs write shards: Zarr arrays (t, z, y, x), one a pyramid level."""
-        return self.folder / "work" / kind / channel
+        return self.folder / f"work/{kind}/{channel}"
 
     def shard(self, key: VolumeKey, level: int) -> Path:
         """Return the shard of one volume at one pyramid level in the work area."""
@@ -120,7 +120,7 @@ class Results:
 
     def record(self, key: VolumeKey) -> Path:
         """Return the record of one volume."""
-        return self.folder / "records" / key.kind / key.channel / f"t{key.timepoint:04d}.json"
+        return self.folder / f"records/{key.kind}/{key.channel}/t{key.timepoint:04d}.json"
 
     def manifest(self, name: str) -> Path:
         """Return the small JSON file that Snakemake sees as a job's output."""
