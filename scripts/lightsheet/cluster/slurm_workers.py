@@ -78,7 +78,7 @@ class SlurmWorkers:
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
-        fit = {worker.address for worker in self._list_living() if self._is_fit(worker)}
+        fit = {w.address for w in self._list_living() if w.address and self._is_fit(w)}
         return list_free_slots(sorted(fit & self.list_connected()), count_slots(self.engine), busy)
 
     def record_duration(self, address: str, seconds: float) -> None:

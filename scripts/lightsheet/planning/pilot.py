@@ -46,9 +46,9 @@ def run_pilot(
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
     plan = {**plan, "methods": select_distinct(methods)}
-    psf = max((describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]), key=prod)
+    psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
-    needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods)
+    needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods for psf in psfs)
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
         start = time.monotonic()
@@ -66,7 +66,7 @@ def run_pilot(
         "cores": workers.cores,
         **{key: run[key] for key in ("host", "slurm_job")},
         "shape": list(shape),
-        "psf_shape": list(psf),
+        "psf_shape": list(max(psfs, key=prod)),
         **{key: plan[key] for key in ("dtype", "volume", "region", "voxel_size")},
         "start_seconds": {"job": round(age, 3), "workers": round(worker_seconds, 3)},
         "channels": channels,

@@ -173,8 +173,8 @@ def _run_tasks(todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerReque
     tasks = {key.label: {**task, "threads": workers.cores, "memory": share} for key, task in todo.items()}
     any_task = next(iter(todo.values()))
     settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
-    psf_shape = max(describe_stack(task["psf"])[0] for task in todo.values())
-    memory = estimate_memory(shape, psf_shape, settings["engine"], settings["acceleration"])
+    psfs = [describe_stack(path)[0] for path in {task["psf"] for task in todo.values()}]
+    memory = max(estimate_memory(shape, psf, settings["engine"], settings["acceleration"]) for psf in psfs)
     errors = []
     with start_workers(workers, settings["engine"], memory) as pool:
         for label, error in map_volumes(pool, deconvolve_volume, tasks, "deconvolve"):
