@@ -12,10 +12,12 @@ min_version("9.0")
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
 from lightsheet.planning import describe_outcome, list_sources, plan_layouts, plan_pilot
 from lightsheet.run import (
+    check_copies,
     find_backlog,
     list_failed_volumes,
     list_outputs,
     prepare_run,
+    repair_stores,
     summarise_run,
 )
 from lightsheet.system import InputError
@@ -83,6 +85,9 @@ def force_inventory(wildcards):
 
 onstart:
     run.record_files()
+    if not {"pilot", "plan"} & set(sys.argv):
+        check_copies(run)
+    repair_stores(run)
     prepare_clean_end(workflow, jobs)
 
 

@@ -19,5 +19,10 @@ from .progress import (
     list_outputs as list_outputs,
     summarise_run as summarise_run,
 )
-from .publication import identify_publication as identify_publication, read_identity as read_identity
+from .publication import (
+    identify_publication as identify_publication,
+    read_identity as read_identity,
+    repair_stores as repair_stores,
+)
+from .room import check_copies as check_copies
 from .run import KINDS as KINDS, Run as Run

@@ -1,13 +1,12 @@
 """What a run says before and after its work: what is made and what is done again, whether it fits, and what failed."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 from lightsheet.run.backlog import NEW, Backlog
+from lightsheet.run.room import check_folder, count_bytes_due
 from lightsheet.run.run import Run
 from lightsheet.store import VolumeKey, read_record
-from lightsheet.system import InputError, find_existing_parent, format_size, read_free_bytes
+from lightsheet.system import format_size
 
 
 def list_outputs(run: Run, backlog: Backlog) -> set[str]:
@@ -40,13 +39,13 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
 
     InputError if its folder cannot be written, or its disk cannot hold it.
     """
-    needed = sum(run.layouts[key.kind].count_volume_bytes() for key in run.list_keys() if backlog.has(key))
-    _check_disk(run.results.folder, needed)
+    needed = count_bytes_due(run, backlog)
+    check_folder(run, needed)
     z, y, x = run.shape
     summary = (
         f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
         f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
-        f"still to be written: at most {format_size(needed)} into {run.results.folder}"
+        f"still to be written: at most {format_size(needed)} of volumes into {run.results.folder}"
     )
     return "\n".join([summary, *_describe_repetitions(backlog)])
 
@@ -64,20 +63,3 @@ def _describe_repetitions(backlog: Backlog) -> list[str]:
     if backlog.publication and not backlog.volumes:
         parts.append(f"to be published: {backlog.publication}")
     return ["; ".join(parts)] if parts else []
-
-
-def _check_disk(results: Path, needed: int) -> None:
-    """Refuse a folder that cannot be made, or whose disk has less than so many bytes free."""
-    folder = find_existing_parent(results)
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(
-            f"config key output.folder: {results} cannot be made, because {folder} is not a folder "
-            "that you may write to"
-        )
-    free = read_free_bytes(results)
-    if needed > free:
-        raise InputError(
-            f"{results} needs up to {format_size(needed)} more (raw and result volumes with their "
-            f"pyramids, not compressed), but its disk has {format_size(free)} free: make room, or name another "
-            "disk in output.folder"
-        )

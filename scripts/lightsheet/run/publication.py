@@ -7,10 +7,23 @@ from typing import Any
 from urllib.parse import unquote
 
 from lightsheet.run.run import Run
-from lightsheet.store import Record, VolumeKey, name_measured_psf, shard_path, shards_exist
+from lightsheet.store import Record, VolumeKey, name_measured_psf, repair_store, shard_path, shards_exist
 from lightsheet.system import digest_json, read_json
 
 HEAD_BYTES = 4096  # of the report, which names its publication at its beginning
+
+
+def list_stores(run: Run) -> dict[Path, list[VolumeKey]]:
+    """Return the stores in the order of their publication, and the volumes of each."""
+    keys = run.list_keys()
+    raw = {run.results.raw_store(c): [k for k in keys if k.kind == "raw" and k.channel == c] for c in run.channels}
+    return {**raw, run.results.store: [key for key in keys if key.kind == "result"]}
+
+
+def repair_stores(run: Run) -> None:
+    """Put right what a killed publication left, so that readers have a store while this run works."""
+    for store in list_stores(run):
+        repair_store(store)
 
 
 def identify_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:

@@ -75,12 +75,17 @@ class Results:
     @property
     def files(self) -> Path:
         """Names of the TIFFs that the present run began with; others may arrive meanwhile."""
-        return self.folder / "work" / "files.json"
+        return self.work_area / "files.json"
 
     @property
     def lock(self) -> Path:
         """Who works in this folder."""
-        return self.folder / "work" / "lock.json"
+        return self.work_area / "lock.json"
+
+    @property
+    def work_area(self) -> Path:
+        """What jobs leave for each other."""
+        return self.folder / "work"
 
     @property
     def inventory(self) -> Path:
@@ -124,4 +129,4 @@ class Results:
 
     def manifest(self, name: str) -> Path:
         """Return the small JSON file that Snakemake sees as a job's output."""
-        return self.folder / "work" / "manifests" / f"{name}.json"
+        return self.work_area / "manifests" / f"{name}.json"

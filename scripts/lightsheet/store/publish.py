@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import zarr
-
 from lightsheet.store.paths import shard_path
 from lightsheet.store.volumes import StoreLayout, write_array_metadata
 from lightsheet.system import (
@@ -18,6 +16,7 @@ from lightsheet.system import (
     PROGRESS_SECONDS,
     InputError,
     Progress,
+    find_existing_parent,
     logger,
     make_part_name,
     name_disk,
@@ -130,13 +129,13 @@ def _copy(source: Path, target: Path) -> None:
 def makes_links(work: Path, place: Path) -> bool:
     """Tell whether shards can be hard-linked from a work area to a store, by linking an empty file for a moment.
 
-    Where they cannot, `publish_store` copies: the volumes then need room a second time. Folders are made if need be.
+    Where they cannot, `publish_store` copies: the volumes then need room a second time. Of folders that are not there
+    those above them are tried.
     """
-    source, target = make_part_name(work / "link"), make_part_name(place)
+    source = make_part_name(find_existing_parent(work) / "link")
+    target = make_part_name(find_existing_parent(place.parent) / place.name)
     try:
         with name_disk(target):
-            for path in (source, target):
-                path.parent.mkdir(parents=True, exist_ok=True)
             source.touch()
             os.link(source, target)
     except OSError as error:
@@ -152,6 +151,7 @@ def makes_links(work: Path, place: Path) -> bool:
 def _validate(store: Path) -> None:
     """Check the metadata with the two validators of the field; neither reads shards."""
     import yaozarrs
+    import zarr
     from ome_zarr_models import open_ome_zarr
 
     # A copy of the metadata, because fsspec (inside yaozarrs) takes brackets in the store's path for a pattern.
