@@ -29,6 +29,7 @@ from lightsheet.workflow import (
     read_engines,
     read_jobs,
     read_place,
+    refuse_shell_names,
 )
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
@@ -40,6 +41,8 @@ if not workflow.overwrite_configfiles:
 try:
     run = prepare_run(config, in_job=not workflow.is_main_process)
     jobs = read_jobs(run, workflow)
+    if workflow.is_main_process:
+        refuse_shell_names(run, workflow)
     pilot_plan = plan_pilot(run)
 except InputError as error:
     raise WorkflowError(str(error)) from None
