@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.deconvolution import CHOICES, ENGINES
-from lightsheet.system import InputError, check_path, count_cores, escape_lines, escape_name, find_name_fault, read_json
+from lightsheet.system import (
+    InputError,
+    PrintableFormatter,
+    check_path,
+    count_cores,
+    escape_lines,
+    escape_name,
+    find_name_fault,
+    read_json,
+)
 
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
 
@@ -55,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = vars(build_parser().parse_args(argv))
     name, command = options.pop("name_of_command"), options.pop("command")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         check_arguments(options.values())
         code: int = command(**options)

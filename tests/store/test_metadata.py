@@ -72,12 +72,12 @@ def _replace(path: Path, content: bytes) -> Iterator[None]:
         path.write_bytes(true)
 
 
-def _list_places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def list_places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the keys that lead to each value of some JSON."""
     yield place
     pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in pairs:
-        yield from _list_places(value, (*place, key))
+        yield from list_places(value, (*place, key))
 
 
 def _change(path: Path, place: tuple[Any, ...], change: Callable[[Any, Any], None]) -> bytes:
@@ -235,7 +235,7 @@ def test_any_change_of_an_array_is_a_sentence_or_harmless(
     run: Run, array: Path, data: st.DataObject, value: Any, is_deleted: bool
 ) -> None:
     path = array / "zarr.json"
-    place = data.draw(st.sampled_from(list(_list_places(json.loads(path.read_text())))))
+    place = data.draw(st.sampled_from(list(list_places(json.loads(path.read_text())))))
     with _replace(path, _change(path, place, _delete if is_deleted else _set(value))), _little(), suppress(InputError):
         image = published_image.read_image(run.results, "result")
         assert sum(band.size for _, band in image.read_bands(image.channels[0], 0, 0)) == np.prod(SHAPE)
@@ -247,7 +247,7 @@ def test_any_change_of_a_group_is_a_sentence_or_harmless(
     run: Run, data: st.DataObject, value: Any, is_deleted: bool, kind: str
 ) -> None:
     path = (run.results.store if kind == "result" else run.results.raw_store("CamA_ch0_488nm")) / "zarr.json"
-    place = data.draw(st.sampled_from(list(_list_places(json.loads(path.read_text())))))
+    place = data.draw(st.sampled_from(list(list_places(json.loads(path.read_text())))))
     with _replace(path, _change(path, place, _delete if is_deleted else _set(value))), _little(), suppress(InputError):
         json.dumps(viewer.describe_state(run.results, "http://a"), allow_nan=False).encode()
         viewer.describe_viewers(run.results, "http://a:1").encode()

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.provenance.reader import Crate, VolumeRow, read_crate
+from lightsheet.provenance.reader import Crate, read_crate
 from lightsheet.provenance.software import list_differences
 from lightsheet.provenance.verify import TOLERANCE, find_index, measure_relative_l2, read_result
+from lightsheet.provenance.volume_table import VolumeRow
 from lightsheet.store import shard_path
 from lightsheet.system import InputError, Progress, logger
 

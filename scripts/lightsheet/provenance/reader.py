@@ -1,8 +1,6 @@
 """What the provenance of a finished run says, each of its files proven to be the one that was written."""
 
-import csv
-import io
-import sys
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,63 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
+from lightsheet.provenance.software import UNKNOWN
+from lightsheet.provenance.volume_table import CHANNEL, VolumeRow, read_table
 from lightsheet.store import CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE, Results, name_measured_psf
-from lightsheet.system import InputError, digest_sha256, read_json
+from lightsheet.system import InputError, check_path, digest_sha256, read_json
 
 REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
 
-VolumeRow = dict[str, str]  # one volume as `provenance/volumes.csv` describes it
+TEXT = {"type": "string"}
+TEXTS = ("@id", "name", "version", "softwareVersion", "value", "sha256", "startTime", "endTime")
+REFERENCES = {"type": "array", "items": {"type": "object", "required": ["@id"], "properties": {"@id": TEXT}}}
+ENTITY = {
+    "type": "object",
+    "required": ["@id", "@type"],
+    "properties": {**dict.fromkeys(TEXTS, TEXT), "object": REFERENCES},
+}
+GRAPH = {
+    "type": "object",
+    "required": ["@graph"],
+    "properties": {"@graph": {"type": "array", "items": ENTITY}},
+}
+"""What of a crate is read, as JSON schema."""
+
+SIZE = {"type": "number", "minimum": 1e-6, "maximum": 1e6}
+VOXEL = {"type": "object", "required": [*"zyx"], "properties": dict.fromkeys("zyx", SIZE)}
+OFFSET = {"anyOf": [{"type": "number", "minimum": -1e9, "maximum": 1e9}, {"const": "auto"}]}
+FILES = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": rf"\A{CHANNEL}\Z"}}
+SECTION = {"type": "object"}
+CONFIG = {
+    "type": "object",
+    "required": ["name", "input", "voxel_size", "psf", "deconvolution", "output"],
+    "properties": {
+        "name": {"type": "string", "pattern": r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z"},
+        "input": SECTION,
+        "voxel_size": VOXEL,
+        "psf": {
+            "type": "object",
+            "required": ["files", "voxel_size", "background"],
+            "properties": {"files": FILES, "voxel_size": VOXEL, "background": OFFSET},
+        },
+        "deconvolution": SECTION,
+        "output": SECTION,
+    },
+}
+"""What every version of the workflow wrote into the configuration of a crate, as JSON schema."""
+
+
+DEEPEST = 20  # levels of a configuration
+STARTS = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+ENDS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
 @dataclass(frozen=True)
@@ -35,7 +83,11 @@ class Graph:
     def versions(self) -> dict[str, str]:
         """What `list_versions` returned."""
         programs = (entity for entity in self.entities.values() if entity["@type"] == "SoftwareApplication")
-        return {entity["name"]: entity["softwareVersion"] for entity in programs if "softwareVersion" in entity}
+        return {
+            entity["name"]: entity["softwareVersion"]
+            for entity in programs
+            if {"name", "softwareVersion"} <= entity.keys()
+        }
 
     @property
     def times(self) -> tuple[str, str]:
@@ -60,14 +112,17 @@ class Crate(Graph):
     @property
     def acquisition(self) -> Path:
         """The folder that the run took its files from."""
-        inputs = (self.entities[reference["@id"]] for reference in self.entities["#run"]["object"])
-        uri = next(entity["@id"] for entity in inputs if entity["@type"] == "Dataset")
-        return Path(url2pathname(urlsplit(uri).path))
+        references = self.entities.get("#run", {}).get("object", ())
+        inputs = (self.entities.get(reference["@id"], {}) for reference in references)
+        uris = [entity["@id"] for entity in inputs if entity.get("@type") == "Dataset"]
+        if not uris:
+            raise InputError(f"{Results(self.folder).crate} does not say where the raw files were; say it with --raw")
+        return Path(url2pathname(urlsplit(uris[0]).path))
 
     @property
     def software(self) -> dict[str, str]:
         """What `stamp_software` returned."""
-        return {"code": self.entities["#code"]["value"], **self.versions}
+        return {"code": self.entities.get("#code", {}).get("value", UNKNOWN), **self.versions}
 
     def measured_psf(self, channel: str) -> Path:
         """Return the image from which a channel's PSF was prepared."""
@@ -88,13 +143,13 @@ def read_crate(folder: Path) -> Crate:
     InputError
         If there is none, or a file is missing or not the one that was written.
     """
+    check_path(folder)
     folder = folder.resolve()
     entities = read_graph(folder).entities
     for name in (CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE):
         check_file(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)
-    config, table = ((folder / name).read_text(encoding="utf-8") for name in (CONFIG_FILE, VOLUMES_FILE))
-    csv.field_size_limit(sys.maxsize)  # 131072 characters are the names of a thousand planes, as some volumes have
-    return Crate(entities, folder, yaml.safe_load(config), list(csv.DictReader(io.StringIO(table))))
+    config, table = folder / CONFIG_FILE, folder / VOLUMES_FILE
+    return Crate(entities, folder, _read_config(config), read_table(table, _read_text(table), REWRITE))
 
 
 def read_graph(folder: Path) -> Graph:
@@ -102,14 +157,50 @@ def read_graph(folder: Path) -> Graph:
     path = Results(folder).crate
     content = read_json(path)
     if content is None:
+        if path.exists():
+            raise InputError(f"{path} is no JSON; {REWRITE}")
         raise InputError(
             f"{path}: there is no provenance here; name the folder of a finished run, such as "
             "results/demo, or run the workflow to its end"
         )
+    _check_schema(content, GRAPH, path, "no RO-Crate")
+    return Graph({entity["@id"]: entity for entity in content["@graph"]})
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Read the configuration of a crate; InputError if it is not one that any version of the workflow wrote."""
+    config = parse_yaml(path, _read_text(path))
+    _check_schema(config, CONFIG, path, "no configuration of this workflow")
+    sizes = [*config["voxel_size"].values(), *config["psf"]["voxel_size"].values(), config["psf"]["background"]]
+    if any(isinstance(size, float) and math.isnan(size) for size in sizes):  # which JSON schema takes for a number
+        raise InputError(f"{path} is no configuration of this workflow; {REWRITE}")
+    return dict(config)
+
+
+def parse_yaml(path: Path, text: str) -> Any:
+    """Parse YAML as this workflow writes it; InputError if it is none, nests deeply, or has aliases."""
+    depth = 0
     try:
-        return Graph({entity["@id"]: entity for entity in content["@graph"]})
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is no RO-Crate; {REWRITE}") from error
+        for token in yaml.scan(text, yaml.SafeLoader):
+            depth += isinstance(token, STARTS) - isinstance(token, ENDS)
+            if depth > DEEPEST or isinstance(token, yaml.AliasToken):
+                raise ValueError("aliases or depth")
+        return yaml.safe_load(text)
+    except Exception as error:  # PyYAML's own, and whatever its constructors of dates and numbers raise
+        raise InputError(f"{path} is no YAML of this workflow; {REWRITE}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text; {REWRITE}") from error
+
+
+def _check_schema(content: Any, schema: Mapping[str, Any], path: Path, problem: str) -> None:
+    """Refuse what lacks something that is read here, or has it of another type."""
+    if fault := best_match(Draft202012Validator(schema).iter_errors(content)):
+        raise InputError(f"{path} is {problem}; {REWRITE} (see {fault.json_path[:100]} in it)")
 
 
 def check_file(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = digest_sha256) -> None:

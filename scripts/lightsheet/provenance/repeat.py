@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from lightsheet.provenance.reader import Crate
 from lightsheet.provenance.software import UNKNOWN, list_differences, stamp_software
-from lightsheet.store import REQUIREMENTS_FILE
+from lightsheet.run import check_config
+from lightsheet.store import CONFIG_FILE, REQUIREMENTS_FILE
 from lightsheet.system import InputError
 
 FOLDER_PLACEHOLDER = "repeated"
@@ -28,7 +29,7 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If a raw file or a PSF is missing, or a PSF is not the one that was used.
+        If a raw file or a PSF is missing, a PSF is not the one that was used, or this version has no such settings.
     """
     if not acquisition.is_dir():
         raise InputError(f"{acquisition}: there is no such folder; name the one with the raw files of the acquisition")
@@ -44,7 +45,11 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     config["psf"]["files"] = {channel: str(crate.measured_psf(channel)) for channel in config["psf"]["files"]}
     config["deconvolution"]["engine"] = Counter(row["engine"] for row in crate.rows).most_common(1)[0][0]
     config["output"]["folder"] = FOLDER_PLACEHOLDER
-    return config
+    try:
+        return check_config(config)
+    except InputError as error:
+        path = crate.folder / CONFIG_FILE
+        raise InputError(f"{path} is not one that this version of the workflow can repeat:\n{error}") from error
 
 
 def list_remarks(crate: Crate, repository: Path) -> list[str]:

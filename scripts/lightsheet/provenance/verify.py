@@ -3,7 +3,6 @@
 Nothing of `records/` and `work/` is read: only the crate, the files of the acquisition, and the published stores.
 """
 
-import json
 import math
 import random
 import re
@@ -14,17 +13,35 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
-from lightsheet.deconvolution import Method, check_method, gpu
+from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, gpu
 from lightsheet.processing import deconvolve_pixels
-from lightsheet.provenance.reader import Crate, VolumeRow, check_file, read_crate
+from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
+from lightsheet.provenance.volume_table import VolumeRow, parse_settings
 from lightsheet.psf import prepare_psf
 from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic, read_stack
-from lightsheet.store import Results, open_shard, shard_path
+from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
 TOLERANCE = 1e-5
 """Relative L2 by which engines, or versions of their libraries, may differ."""
+
+SETTINGS = {
+    "type": "object",
+    "required": ["engine", "iterations", "boundary", "acceleration", "background", "dtype", "scale"],
+    "properties": {
+        "engine": {"enum": [*ENGINES]},
+        "iterations": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"const": "auto"}]},
+        "boundary": {"enum": [*CHOICES["boundary"]]},
+        "acceleration": {"enum": [*CHOICES["acceleration"]]},
+        "background": {"anyOf": [{"type": "number", "minimum": -1e300, "maximum": 1e300}, {"const": "auto"}]},
+        "dtype": {"enum": ["float32", "uint16"]},
+        "scale": {"type": "number", "minimum": 1e-300, "maximum": 1e300},
+    },
+}
+"""What `deconvolve_pixels` takes, as JSON schema."""
 
 RESTORE = (
     "put the original back to verify this result (or say with --raw where it is), or run the workflow again to use the "
@@ -65,6 +82,8 @@ def verify_volumes(
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
     crate = read_crate(folder)
     recorded = [row for row in crate.rows if not row["missing"]]
+    if not recorded:
+        raise InputError(f"{folder}: no volume of it was recorded, so there is none to verify")
     seed = random.randrange(2**32) if seed is None else seed
     rows = random.Random(seed).sample(recorded, min(volumes, len(recorded)))
     rows.sort(key=find_index)
@@ -79,7 +98,7 @@ def verify_volumes(
 
 
 def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str | None, threads: int) -> dict[str, Any]:
-    settings = json.loads(row["settings"])
+    settings = _read_settings(crate, row)
     settings["engine"] = engine = _choose_engine(settings, engine)
     raw = _read_raw(crate, row, acquisition)
     path, sizes, bead = crate.measured_psf(row["channel"]), crate.config["voxel_size"], crate.config["psf"]
@@ -100,15 +119,25 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
     }
 
 
+def _read_settings(crate: Crate, row: VolumeRow) -> dict[str, Any]:
+    """Return how a volume was computed, in full and of the right types."""
+    path = crate.folder / VOLUMES_FILE
+    settings = parse_settings(row, path, REWRITE)
+    if fault := best_match(Draft202012Validator(SETTINGS).iter_errors(settings)):
+        raise InputError(
+            f"{path}: the settings of {row['channel']} t{row['timepoint']} are none of this version, see "
+            f"{fault.json_path[:100]}; verify it with the version of the workflow that made it"
+        )
+    return settings
+
+
 def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
     """Choose what shall make a volume again."""
     recorded: str = settings["engine"]
     engine = request or ("cpu" if recorded == "gpu" and not gpu.is_available() else recorded)
-    if engine != recorded:
-        if "skimage" in (engine, recorded):
-            raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
-        method = {name: settings[name] for name in ("iterations", "boundary", "acceleration")}
-        check_method(Method(**method), engine)
+    if engine != recorded and "skimage" in (engine, recorded):
+        raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
+    check_method(Method(**{name: settings[name] for name in ("iterations", "boundary", "acceleration")}), engine)
     return engine
 
 
@@ -134,7 +163,12 @@ def _read_raw(crate: Crate, row: VolumeRow, acquisition: Path) -> np.ndarray:
 def _list_tiles(row: VolumeRow, acquisition: Path) -> Tiles:
     """Return the tiles of a volume as `open_mosaic` takes them."""
     tiles: dict[tuple[int, ...], list[tuple[str, PageRange]]] = {}
-    for tile, source, pages in zip(row["tiles"].split(), row["sources"].split(), row["pages"].split(), strict=True):
+    columns = [row[name].split() for name in ("tiles", "sources", "pages")]
+    if not columns[0] or len({len(column) for column in [*columns, row["sources_blake3"].split()]}) > 1:
+        raise InputError(
+            f"{VOLUMES_FILE}: tiles, sources and pages of {row['channel']} t{row['timepoint']} do not fit; {REWRITE}"
+        )
+    for tile, source, pages in zip(*columns, strict=True):
         position = tuple(int(number) for number in re.findall(r"\d+", tile))
         page_range = None if pages == "all" else tuple(map(int, pages.split(":")))
         tiles.setdefault(position, []).append((str(acquisition / unquote(source)), page_range))
@@ -168,6 +202,8 @@ def measure_relative_l2(volume: np.ndarray, reference: np.ndarray) -> float:
 
     Integers differ by one count where rounding turns a difference that is far smaller; so one count is free.
     """
+    if volume.shape != reference.shape:
+        return math.inf
     error = light = 0.0
     for plane, reference_plane in zip(volume, reference, strict=True):  # in float64 a volume takes twice the memory
         difference = np.abs(np.subtract(plane, reference_plane, dtype=np.float64))

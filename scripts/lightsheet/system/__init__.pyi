@@ -27,6 +27,7 @@ from .files import (
 )
 from .log import (
     PROGRESS_SECONDS as PROGRESS_SECONDS,
+    PrintableFormatter as PrintableFormatter,
     Progress as Progress,
     log_job as log_job,
     logger as logger,

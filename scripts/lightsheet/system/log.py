@@ -24,10 +24,11 @@ PROGRESS_SECONDS = 30.0
 _subject: ContextVar[str] = ContextVar("subject", default="")
 
 
-class _Formatter(logging.Formatter):
+class PrintableFormatter(logging.Formatter):
     """Escapes what a name of a file could do to a log: no file holds bytes that are not UTF-8."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format a record, several lines of it too."""
         return escape_lines(super().format(record))
 
 
@@ -101,7 +102,7 @@ def _open_log(path: Path) -> _LogFile:
 
 
 def _add_handler(handler: logging.Handler) -> None:
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger.addHandler(handler)
 
 

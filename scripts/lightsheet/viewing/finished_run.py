@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from lightsheet.acquisition import find_interval, is_irregular, measure_steps
-from lightsheet.provenance import Graph, read_graph
+from lightsheet.provenance import Graph, parse_yaml, read_graph
 from lightsheet.store import CONFIG_FILE, Record, Results, VolumeKey
 from lightsheet.system import InputError, read_json
 
@@ -95,6 +94,9 @@ def read_origin(results: Results) -> Origin:
     except InputError:  # `verify` says what is wrong with it; the page shows the rest
         graph = Graph({})
     path = results.folder / CONFIG_FILE
-    config = path.read_text(encoding="utf-8") if path.exists() else ""
-    per_job = ((yaml.safe_load(config) or {}).get("deconvolution") or {}).get("timepoints_per_job")
+    config = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    try:
+        per_job = parse_yaml(path, config)["deconvolution"]["timepoints_per_job"]
+    except (InputError, LookupError, TypeError):
+        per_job = None
     return Origin(graph, config, per_job)
