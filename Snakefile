@@ -87,11 +87,11 @@ def force_inventory(wildcards):
 
 
 onstart:
+    prepare_clean_end(workflow, jobs)
     run.record_files()
     if not {"pilot", "plan"} & set(sys.argv):
         check_copies(run)
     repair_stores(run)
-    prepare_clean_end(workflow, jobs)
 
 
 onsuccess:

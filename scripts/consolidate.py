@@ -5,10 +5,12 @@ from pathlib import Path
 
 from lightsheet.provenance import write_crate
 from lightsheet.run import check_shards, publish_stores, remove_unfinished, write_manifest
+from lightsheet.store import end_with_run
 from lightsheet.system import log_job
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
+        end_with_run()
         run = snakemake.params.run
         remove_unfinished(run.results)
         records = check_shards(run, snakemake.threads)

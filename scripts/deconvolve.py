@@ -4,10 +4,12 @@ from pathlib import Path
 
 from lightsheet.cluster import WorkerRequest, label_jobs
 from lightsheet.processing import deconvolve_block
+from lightsheet.store import end_with_run
 from lightsheet.system import log_job, write_json
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
+        end_with_run()
         manifest = deconvolve_block(
             snakemake.params.results,
             snakemake.params.channels,

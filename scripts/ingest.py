@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from lightsheet.processing import ingest_block
+from lightsheet.store import end_with_run
 from lightsheet.system import log_job, write_json
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
+        end_with_run()
         manifest = ingest_block(
             snakemake.params.results,
             snakemake.wildcards.channel,

@@ -2,11 +2,13 @@
 
 from lightsheet.cluster import WorkerRequest, label_jobs
 from lightsheet.planning import measure_job_age, run_pilot
+from lightsheet.store import end_with_run
 from lightsheet.system import log_job
 
 if __name__ == "__main__":
     age = measure_job_age()
     with log_job(snakemake.log[0]):
+        end_with_run()
         run_pilot(
             snakemake.params.results,
             snakemake.params.plan,

@@ -131,14 +131,12 @@ def test_a_terminated_run_leaves_no_job(project: SlurmProject) -> None:
     stop(project, running, signal.SIGTERM)
 
 
-def test_a_killed_run_goes_on_after_its_lock_is_removed(project: SlurmProject) -> None:
+def test_the_same_command_goes_on_after_a_kill(project: SlurmProject) -> None:
     running = project.with_profile()
     job = coordinator(project)
     freeze_workers(project)
     project.kill(running)
     assert project.jobs_left(), "a kill leaves jobs"
-    assert "unlock" in project.fail(*PROFILE)
-    project.succeed("--unlock")
     project.finish(project.with_profile())
     assert project.cluster.job(job).state == "CANCELLED", "the coordinator that was left would have gone on beside"
 
@@ -191,6 +189,9 @@ def head(project: SlurmProject) -> int:
 def test_the_head_job_continues_after_its_time_limit(checkout: SlurmProject) -> None:
     job = head(checkout)
     coordinator(checkout)
+    refusal = checkout.fail()  # on the login node
+    assert "another run works in this results folder" in refusal
+    assert f"SLURM job {job}" in refusal
     checkout.cluster.command("scancel", "--batch", "--signal=USR1", str(job))
     checkout.cluster.wait_until(lambda: checkout.cluster.job(job).restarts == 1, 60, "requeued")
     assert checkout.cluster.wait_for_end(job, 240).state == "COMPLETED"

@@ -187,6 +187,5 @@ def test_a_killed_run_leaves_workers_that_the_next_one_cancels(project: SlurmPro
     assert left, "pending jobs outlive a kill"
     for node in ("c1", "c2"):
         project.cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
-    project.succeed("--unlock")
     project.finish(project.workers_from("cpu"))
     assert {project.cluster.job(job.id).state for job in left} == {"CANCELLED"}

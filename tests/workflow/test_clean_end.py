@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lightsheet.cluster import slurm
+from lightsheet.store import Results
 from lightsheet.workflow import clean_end
 from tests.support.fake_commands import command
 
@@ -99,9 +100,18 @@ def test_with_nohup_a_lost_terminal_ends_nothing(place: Path) -> None:
 def test_a_run_without_slurm_jobs_never_asks_slurm(place: Path) -> None:
     command(place, "squeue", "touch asked")
     before = signal.getsignal(signal.SIGTERM)
-    clean_end.prepare_clean_end(SimpleNamespace(local_exec=True), SimpleNamespace(dask_cluster="local"))  # type: ignore[arg-type]
+    run = SimpleNamespace(results=Results(Path("results/a")))
+    clean_end.prepare_clean_end(SimpleNamespace(local_exec=True), SimpleNamespace(dask_cluster="local", run=run))  # type: ignore[arg-type]
     assert not (place / "asked").exists()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_run_without_slurm_jobs_cancels_those_of_an_earlier_run(place: Path) -> None:
+    queue(place, f"{slurm.label_jobs(Path('results/a'))}-t0000")
+    Path("results/a/logs/workers").mkdir(parents=True)
+    run = SimpleNamespace(results=Results(Path("results/a")))
+    clean_end.prepare_clean_end(SimpleNamespace(local_exec=True), SimpleNamespace(dask_cluster="local", run=run))  # type: ignore[arg-type]
+    assert (place / "queue").read_text() == ""
 
 
 def profile(folder: Path) -> Path:

@@ -173,8 +173,10 @@ def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple
 def remove_unfinished(results: Results) -> None:
     """Remove the unfinished files that killed jobs left, a pilot's too; no job runs any more when this is called."""
     shutil.rmtree(results.folder / "work" / "pilot", ignore_errors=True)
-    for folder in (results.folder / "work", results.folder / "records"):
-        for part in folder.rglob(f"{PART}*"):
+    parts = [part for name in ("work", "records") for part in (results.folder / name).rglob(f"{PART}*")]
+    parts += [part for name in (".", "provenance", "psf") for part in (results.folder / name).glob(f"{PART}*")]
+    for part in parts:
+        if part.is_file():  # publication sees to its folders
             part.unlink()
 
 

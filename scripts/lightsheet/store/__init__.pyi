@@ -1,4 +1,5 @@
 from .lock import hold_lock as hold_lock
+from .lock_watch import RUNS as RUNS, end_with_run as end_with_run
 from .manifest import make_manifest as make_manifest, read_records as read_records
 from .ngff import (
     NGFF_VERSION as NGFF_VERSION,

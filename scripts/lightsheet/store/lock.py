@@ -25,6 +25,12 @@ POLL_SECONDS = 1.0
 RIVAL_SECONDS = 0.05  # between two looks at a lock that another process is taking over
 LONGEST_BYTES = 65536  # of a lock
 
+CHECK_SECONDS = 5.0
+"""Between two looks by which a job learns that its run has lost the lock."""
+
+HANDOVER_SECONDS = 3 * CHECK_SECONDS
+"""After which no job of a dead run of another host or user works any more; its own user ends those of this host."""
+
 
 class Look(NamedTuple):
     """A lock at one moment: who holds it (None if that cannot be read), and when it was renewed."""
@@ -35,7 +41,7 @@ class Look(NamedTuple):
 
 
 @contextmanager
-def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[None]:
+def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[str]:
     """Hold a lock during the block.
 
     Parameters
@@ -43,6 +49,10 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[None]:
     path : Path, the lock's file; its folder is made if need be
     end_run : callable, called with a sentence, on another thread, if the lock is lost to another process, as it is when
         this one is suspended for more than `DEAD_SECONDS`
+
+    Yields
+    ------
+    str, the token of the lock, which is new each time
 
     Raises
     ------
@@ -63,7 +73,7 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[None]:
     over = threading.Event()
     threading.Thread(target=_keep, args=(path, holder, over, end_run), daemon=True).start()
     try:
-        yield
+        yield holder.token
     finally:
         over.set()
         _release(path, holder)
@@ -83,8 +93,8 @@ def _refuse(path: Path, rival: Look) -> str:
     )
 
 
-def _look_at(path: Path) -> Look | None:
-    """Read a lock; None if there is none. To open a file makes NFS ask the server for its time."""
+def look_at(path: Path) -> Look | None:
+    """Return what a lock says; None if there is none. To open a file makes NFS ask the server for its time."""
     text = b""
     try:
         with path.open("rb") as file:
@@ -107,13 +117,13 @@ def _take(path: Path, holder: Holder) -> Look | None:
         with _write_draft(path, holder) as draft:
             if _place(draft, path):
                 return None
-        look = _look_at(path)
+        look = look_at(path)
         if look is None:
             continue
         if look.token == holder.token:
             return None  # placed, although NFS said otherwise
         if not _is_dead(path, look):
-            look = _look_at(path)
+            look = look_at(path)
             if look:
                 return look
             continue
@@ -122,15 +132,23 @@ def _take(path: Path, holder: Holder) -> Look | None:
             time.sleep(RIVAL_SECONDS)
             continue
         try:
-            again = _look_at(path)
+            again = look_at(path)
             if again and again.token == look.token:
                 with _write_draft(path, holder) as draft:
                     draft.replace(path)
-                if look.holder:
-                    logger.info("took over the lock of a run that is dead: %s", look.holder)
+                _hand_over(look.holder, holder)
                 return None
         finally:
             right.unlink(missing_ok=True)
+
+
+def _hand_over(before: Holder | None, holder: Holder) -> None:
+    """Wait for the end of a dead run's jobs that this process cannot end."""
+    if before is None:
+        return
+    logger.warning("took over the lock of a run that is dead: %s", before)
+    if (before.machine, before.user) != (holder.machine, holder.user):
+        time.sleep(HANDOVER_SECONDS)
 
 
 def _name_scratch(path: Path) -> Path:
@@ -192,7 +210,7 @@ def _is_dead(path: Path, look: Look) -> bool:
                 format_duration(wait),
             )
         time.sleep(POLL_SECONDS)
-        again = _look_at(path)
+        again = look_at(path)
         if again is None or again.token != look.token or again.seconds != look.seconds:
             return False
 
@@ -226,7 +244,7 @@ def _keep(path: Path, holder: Holder, over: threading.Event, end_run: Callable[[
             logger.warning("%s: the lock of this run could not be renewed (%s)", path, error.strerror or error)
             continue
         if not kept and not over.is_set():
-            rival = _look_at(path)
+            rival = look_at(path)
             end_run(
                 f"{path.parent.parent}: this run had not renewed its lock for "
                 f"{format_duration(time.time() - renewed)}, as if it were dead, and another run has taken it over "
@@ -254,6 +272,6 @@ def _renew(path: Path, holder: Holder, age: float) -> bool:
 def _release(path: Path, holder: Holder) -> None:
     """Remove a lock, if it is the holder's."""
     with suppress(OSError):
-        look = _look_at(path)
+        look = look_at(path)
         if look and look.token == holder.token:
             path.unlink()

@@ -36,11 +36,13 @@ SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
 
 def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
     """Prepare Snakemake's `workflow` before its first job, when it holds the lock and has something to do."""
-    if workflow.local_exec and jobs.dask_cluster == "local":
-        return  # where there is no cluster, SLURM's commands may take a minute to say so
-    label = label_jobs(jobs.run.results.folder)
-    if ids := cancel_jobs(label, LEAVE_SECONDS):
+    results, is_local = jobs.run.results, workflow.local_exec and jobs.dask_cluster == "local"
+    label, logs = label_jobs(results.folder), [results.folder / "logs" / name for name in ("slurm", "workers")]
+    # Without a cluster, SLURM's commands may take a minute to say so. An earlier run may have used one nevertheless.
+    if (not is_local or any(log.exists() for log in logs)) and (ids := cancel_jobs(label, LEAVE_SECONDS)):
         logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(ids)}")
+    if is_local:
+        return
     atexit.register(cancel_jobs, label)
     _sweep_upon_cancel(workflow.scheduler, label)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job would ignore it
@@ -50,7 +52,7 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
     if path := find_jobqueue_file():
         os.environ.setdefault(JOBQUEUE, str(path))
     if hasattr(workflow.executor_settings, "jobname_prefix"):
-        prepare_plugin(workflow.scheduler._executor, label, jobs.run.results.folder / "logs" / "slurm")
+        prepare_plugin(workflow.scheduler._executor, label, logs[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signals are handled)

@@ -13,11 +13,8 @@ from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import label_jobs
-from lightsheet.store import Results, hold_lock
+from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError
-
-FOLDERS = "LIGHTSHEET_RUN"
-"""Environment variable by which the processes of a run say in which results folder they work."""
 
 LEAVE_SECONDS = 10.0
 """After which a process that was asked to end is killed."""
@@ -46,10 +43,12 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
                 workflow.execution_settings.lock = False  # it would only warn of locks, a dead run's too
                 find_work()
                 return execute(executor_plugin=executor_plugin, **arguments)
-            with hold_lock(results.lock, _end_run), _mark_processes(results.folder):
+            with hold_lock(results.lock, _end_run) as token:
+                end_orphans(os.path.realpath(results.folder))
                 free_files(results.folder)
                 find_work()
-                return execute(executor_plugin=executor_plugin, **arguments)
+                with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
+                    return execute(executor_plugin=executor_plugin, **arguments)
         except InputError as error:
             raise WorkflowError(str(error)) from None
 
@@ -57,16 +56,14 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
 
 
 @contextmanager
-def _mark_processes(folder: Path) -> Iterator[None]:
-    """End the processes of killed runs in a folder, and mark those that this one starts."""
-    place = os.path.realpath(folder)
-    end_orphans(place)
-    before = os.environ.get(FOLDERS, "")  # of a run that this one is a job of
-    os.environ[FOLDERS] = f"{before}\n{place}".strip()
+def _mark_processes(run: str) -> Iterator[None]:
+    """Let each process that is started in the block say to which run it belongs."""
+    before = os.environ.get(RUNS, "")  # of a run that this one is a job of
+    os.environ[RUNS] = f"{before}\n{run}".strip()
     try:
         yield
     finally:
-        os.environ[FOLDERS] = before
+        os.environ[RUNS] = before
 
 
 def end_orphans(place: str) -> None:
@@ -79,9 +76,7 @@ def end_orphans(place: str) -> None:
     orphans = [
         process
         for process in psutil.process_iter(["environ"])
-        if place in ((environ := process.info["environ"]) or {}).get(FOLDERS, "").split("\n")
-        and environ.get("SLURM_JOB_ID") == os.environ.get("SLURM_JOB_ID")
-        and process.pid not in spared
+        if process.pid not in spared and _works_in(place, process.info["environ"] or {})
     ]
     if not orphans:
         return
@@ -91,6 +86,12 @@ def end_orphans(place: str) -> None:
             f"{place}: processes of an earlier, killed run still work in this results folder and cannot be ended: "
             f"{' '.join(str(process.pid) for process in alive)}. End them, and then type the same command again"
         )
+
+
+def _works_in(place: str, environment: dict[str, str]) -> bool:
+    """Tell by its environment whether a process belongs to a run in a folder, and to no SLURM job but this one."""
+    folders = [line.partition(" ")[2] for line in environment.get(RUNS, "").split("\n")]
+    return place in folders and environment.get("SLURM_JOB_ID") == os.environ.get("SLURM_JOB_ID")
 
 
 def end_processes(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -107,8 +108,8 @@ def end_processes(processes: list[psutil.Process]) -> list[psutil.Process]:
 def _end_run(sentence: str) -> None:
     """End this run at once, because another one works in its folder: not a byte more may be written.
 
-    So Snakemake is not asked to end. The other run has cancelled the SLURM jobs of this one, under whose names its own
-    are now.
+    So Snakemake is not asked to end. SLURM jobs of this run end by themselves (see `end_with_run`): to cancel them by
+    their names would hit the other one's.
     """
     print(f"\n{sentence}", file=sys.stderr, flush=True)
     end_processes(psutil.Process().children(recursive=True))

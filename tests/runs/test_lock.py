@@ -1,0 +1,80 @@
+"""Two runs in one results folder, and what `kill -9` of Snakemake alone leaves."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+import zarr
+
+from lightsheet.store import RUNS
+from tests.support.project import Project
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Project:
+    """The smallest run that has every rule, nothing done yet."""
+    project = Project(tmp_path / "a")
+    project.simulate(timepoints=2, shape=(8, 24, 20), channels=1)
+    project.configure_one_channel(deconvolution={"iterations": 3})
+    return project
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert condition()
+
+
+def list_processes(project: Project) -> set[int]:
+    """Return the processes that runs in the project's results folder started."""
+    return {
+        process.pid
+        for process in psutil.process_iter(["environ"])
+        if str(project.results) in (process.info["environ"] or {}).get(RUNS, "")
+    }
+
+
+def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told(tiny: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "b")
+    other.folder.mkdir()
+    (tmp_path / "link").symlink_to(tiny.folder)
+    config = yaml.safe_load((tiny.folder / "my.yaml").read_text())
+    config["input"]["folder"] = str(tiny.folder / "data")
+    config["output"] = {"folder": str(tmp_path / "link" / "results")}
+    (other.folder / "my.yaml").write_text(yaml.safe_dump(config))
+
+    running = tiny.start("consolidate")
+    wait_for((tiny.results / "work" / "lock.json").exists)
+    refusal = other.fail()
+    assert "another run works in this results folder" in refusal
+    assert f"process {running.pid}, in {tiny.folder}" in refusal
+    assert "Job stats" in other.succeed("-n"), "a dry run needs no lock"
+    assert running.wait(120) == 0, (tiny.folder / "run.log").read_text()
+    movie = zarr.open_array(tiny.results / "small.ome.zarr" / "0", mode="r")
+    assert all(movie[t, 0].max() == tiny.record("result", 0, t)["statistics"]["max"] > 0 for t in range(2))
+    assert not (tiny.results / "work" / "lock.json").exists()
+
+
+def test_what_a_killed_snakemake_leaves_is_ended_and_the_same_command_goes_on(tiny: Project) -> None:
+    tiny.configure_one_channel(deconvolution={"iterations": 10000})
+    running = tiny.start("consolidate")
+    wait_for(lambda: "volumes are to be deconvolved" in (tiny.folder / "run.log").read_text())
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    left = list_processes(tiny)
+    assert left, "Snakemake's jobs outlive it"
+    assert list((tiny.folder / ".snakemake" / "locks").glob("*.lock"))
+    tiny.configure_one_channel(deconvolution={"iterations": 3})
+    log = tiny.succeed("consolidate")
+    assert "took over the lock of a run that is dead" in log
+    assert not left & set(psutil.pids())
+    assert tiny.record("result", 0, 1)["statistics"]["max"] > 0
+    assert not list((tiny.folder / ".snakemake").rglob("*.lock"))

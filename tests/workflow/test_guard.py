@@ -1,0 +1,136 @@
+"""What Snakemake may execute, and what a killed run leaves it."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from snakemake.exceptions import WorkflowError
+
+from lightsheet.cluster import label_jobs
+from lightsheet.store import RUNS, Results, hold_lock
+from lightsheet.workflow.guard import end_orphans, free_files, guard_execution
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
+    """A results folder in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(RUNS, raising=False)
+    return Results(Path("results/a"))
+
+
+def prepare_workflow(results: Results, main: bool = True) -> SimpleNamespace:
+    """Return a guarded workflow whose execution writes down what holds meanwhile."""
+    workflow = SimpleNamespace(
+        is_main_process=main,
+        dag_settings=SimpleNamespace(force_incomplete=False),
+        execution_settings=SimpleNamespace(lock=True),
+        seen={},
+    )
+
+    def look() -> None:
+        workflow.seen = {"planned under lock": results.lock.exists()}
+
+    def execute(executor_plugin: Any, targets: str) -> str:  # noqa: ARG001 (Snakemake passes it)
+        workflow.seen |= {"locked": results.lock.exists(), "run": os.environ.get(RUNS, "")}
+        return targets
+
+    workflow.execute = execute
+    guard_execution(workflow, results, look)
+    return workflow
+
+
+def executor(dry: bool) -> SimpleNamespace:
+    return SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry))
+
+
+def test_snakemake_executes_under_the_lock_and_marks_its_processes(results: Results) -> None:
+    workflow = prepare_workflow(results)
+    assert workflow.execute(executor_plugin=executor(dry=False), targets="all") == "all"
+    assert workflow.seen["planned under lock"]
+    assert workflow.seen["locked"]
+    assert workflow.seen["run"].endswith(f" {results.folder.absolute()}")
+    assert workflow.dag_settings.force_incomplete
+    assert workflow.execution_settings.lock, "Snakemake still locks what is not in the results folder"
+    assert not results.lock.exists()
+    assert not os.environ[RUNS]
+
+
+def test_a_second_run_is_refused_and_a_dry_one_is_not(results: Results) -> None:
+    workflow = prepare_workflow(results)
+    with hold_lock(results.lock, print):
+        with pytest.raises(WorkflowError, match="another run works in this results folder"):
+            workflow.execute(executor_plugin=executor(dry=False), targets="all")
+        assert workflow.execute(executor_plugin=executor(dry=True), targets="all") == "all"
+
+
+def test_a_dry_run_and_a_job_take_no_lock(results: Results) -> None:
+    workflow = prepare_workflow(results)
+    workflow.execute(executor_plugin=executor(dry=True), targets="all")
+    assert not workflow.seen["locked"]
+    assert workflow.dag_settings.force_incomplete, "it plans what a run would do"
+    job = prepare_workflow(results, main=False)
+    job.execute(executor_plugin=executor(dry=False), targets="all")
+    assert not job.seen["locked"]
+    assert not results.folder.exists()
+
+
+def write_locks(**files: list[str]) -> Path:
+    folder = Path(".snakemake/locks")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in files.items():
+        (folder / f"0.{name}.lock").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def test_files_of_a_killed_run_are_freed_by_whichever_path(results: Results) -> None:
+    free_files(results.folder)  # as the killed run did, before it locked its files
+    inside, outside = "results/a/work/manifests/x.json", "results/ab/report.html"
+    folder = write_locks(output=[inside, f"link/{Path(inside).name}"], input=[outside, str(Path(inside).absolute())])
+    Path(inside).parent.mkdir(parents=True)
+    Path("link").symlink_to(Path(inside).parent)
+    free_files(results.folder)
+    assert (folder / "0.input.lock").read_text() == f"{outside}\n"
+    assert not (folder / "0.output.lock").exists()
+
+
+def test_locks_that_no_run_of_this_folder_wrote_are_heeded(results: Results) -> None:
+    files = ["results/a/report.html"]
+    folder = write_locks(output=files)
+    (folder / f"{label_jobs(Path('results/b'))}.mark").touch()
+    free_files(results.folder)
+    assert (folder / "0.output.lock").read_text().split() == files
+
+
+@pytest.fixture
+def processes(results: Results) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Processes that killed runs left: of this folder (one ignores SIGTERM), of another, of a SLURM job."""
+    place = str(results.folder.absolute())
+    environments = {
+        "orphan": {RUNS: f"0123 /elsewhere\n4567 {place}"},
+        "other": {RUNS: f"4567 {place}b"},
+        "job": {RUNS: f"4567 {place}", "SLURM_JOB_ID": "7"},
+    }
+    running = {
+        name: subprocess.Popen(["sleep", "60"], env={**os.environ, **environment})
+        for name, environment in environments.items()
+    }
+    yield running
+    for process in running.values():
+        process.kill()
+        process.wait()
+
+
+def test_processes_of_a_killed_run_are_ended_and_no_others(
+    results: Results, processes: dict[str, subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    end_orphans(str(results.folder.absolute()))
+    assert processes["orphan"].poll() is not None or not psutil.pid_exists(processes["orphan"].pid)
+    assert processes["other"].poll() is None
+    assert processes["job"].poll() is None
