@@ -16,7 +16,7 @@ from lightsheet.store.paths import shard_path
 from tests.support import minislurm
 from tests.support.minislurm import Cluster
 from tests.support.project import CHANNELS, ROOT
-from tests.support.slurm_project import PROFILE, SlurmProject
+from tests.support.slurm_project import SlurmProject
 
 pytestmark = pytest.mark.slurm
 
