@@ -10,7 +10,12 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
-from lightsheet.planning import describe_outcome, list_sources, plan_layouts, plan_pilot
+from lightsheet.planning import (
+    describe_outcome,
+    is_pilot_current,
+    plan_layouts,
+    plan_pilot,
+)
 from lightsheet.run import (
     check_copies,
     find_backlog,
@@ -59,6 +64,8 @@ def find_work():
     """Find out what is to be done, and say it."""
     backlog = find_backlog(run, read_engines(run, workflow, jobs))
     outputs_due.update(list_outputs(run, backlog))
+    if not is_pilot_current(run.results, pilot_plan):
+        outputs_due.add(str(run.results.pilot_page))
     # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.
     if not {"pilot", "plan"} & set(sys.argv):
         logger.info(summarise_run(run, backlog))
@@ -70,7 +77,11 @@ guard_execution(workflow, run.results, find_work)
 
 
 def force_due(wildcards):
-    """Force the jobs that the records ask for: Snakemake itself sees only manifests, and when they were written."""
+    """Force the jobs that the records ask for.
+
+    No rule has TIFFs or PSF images among its inputs: Snakemake would compare their dates, which may lie, and fail jobs
+    whose inputs are from the future. It sees only manifests, and when they were written.
+    """
     workflow.dag.forcefiles.update(outputs_due)
     return []
 
@@ -162,7 +173,6 @@ rule inventory:
 rule psf:
     input:
         force_due,
-        image=lambda wildcards: run.find_psf_file(wildcards.channel),
     output:
         tif=f"{RESULTS}/psf/{{channel}}.tif",
         png=report(
@@ -178,14 +188,13 @@ rule psf:
     conda:
         "envs/lightsheet.yaml"
     params:
-        **run.psf_settings,
+        image=lambda wildcards: run.find_psf_file(wildcards.channel),
+        settings=run.psf_settings,
     script:
         "scripts/psf.py"
 
 
 rule ingest:
-    input:
-        lambda wildcards: run.list_sources(wildcards.channel, wildcards.block),
     output:
         run.name_ingest_manifest("{channel}", "{block}"),
     log:
@@ -271,7 +280,7 @@ rule report:
 
 rule pilot:
     input:
-        sources=list_sources(pilot_plan),
+        force_due,
         psfs=expand(rules.psf.output.tif, channel=run.channels),
     output:
         page=f"{RESULTS}/pilot.html",

@@ -29,5 +29,6 @@ def prepare_psf(
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
-        files = map(Path, (snakemake.input.image, snakemake.output.tif, snakemake.output.png, snakemake.output.json))
-        prepare_psf(*files, **dict(snakemake.params.items()))
+        output = snakemake.output
+        files = map(Path, (snakemake.params.image, output.tif, output.png, output.json))
+        prepare_psf(*files, **snakemake.params.settings)

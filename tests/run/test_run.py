@@ -183,4 +183,4 @@ def test_a_damaged_raw_volume_fails_alone_on_the_workers(run: Run) -> None:
     assert files.read_json(run.results.record(VolumeKey("result", CHANNEL, 1)))["status"] == "done"
     (failure,) = list_failed_volumes(run)
     assert failure.startswith(f"result {CHANNEL} timepoint 0: ")
-    assert failure.endswith("will be ingested anew")
+    assert failure.endswith("is ingested anew")

@@ -94,7 +94,7 @@ def test_a_damaged_shard_is_an_error(tmp_path: Path, where: int) -> None:
     content = bytearray(shard.read_bytes())
     content[where] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(InputError, match=r"has a damaged .* delete it"):
+    with pytest.raises(InputError, match=r"has a damaged .* run the same command again"):
         volumes.read_volume(tmp_path, 0)
 
 

@@ -2,7 +2,7 @@ from .imaginary_run import imagine_run as imagine_run
 from .pilot import measure_job_age as measure_job_age, run_pilot as run_pilot
 from .pilot_plan import (
     describe_outcome as describe_outcome,
-    list_sources as list_sources,
+    is_pilot_current as is_pilot_current,
     plan_layouts as plan_layouts,
     plan_pilot as plan_pilot,
 )

@@ -18,7 +18,7 @@ from lightsheet.planning.trials import Trials
 from lightsheet.processing import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
-from lightsheet.system import InputError, logger, write_json
+from lightsheet.system import InputError, digest_json, logger, write_json
 
 
 def run_pilot(
@@ -28,8 +28,9 @@ def run_pilot(
 
     `pilot.json` holds `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was deconvolved
     the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and `psf_shape`, the
-    largest one's; `start_seconds` of the `job` and its `workers`; and per channel the `timepoint`, `ingest` and
-    `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and the numbers of its `runs`.
+    largest one's; the digest of the `plan`; `start_seconds` of the `job` and its `workers`; and per channel the
+    `timepoint`, `ingest` and `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and
+    the numbers of its `runs`.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ def run_pilot(
     InputError
         If something could not be measured.
     """
+    fingerprint = digest_json(plan)
     workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
     plan = {**plan, "methods": select_distinct(methods)}
@@ -69,6 +71,7 @@ def run_pilot(
         "psf_shape": list(max(psfs, key=prod)),
         **{key: plan[key] for key in ("dtype", "volume", "region", "voxel_size")},
         "start_seconds": {"job": round(age, 3), "workers": round(worker_seconds, 3)},
+        "plan": fingerprint,
         "channels": channels,
     }
     write_pilot_page(results.pilot_page, results.name, numbers, pictures)

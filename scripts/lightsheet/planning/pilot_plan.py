@@ -7,15 +7,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lightsheet.deconvolution import ALGORITHM_VERSION
 from lightsheet.run import Run, list_pilot_methods
 from lightsheet.store import Results, StoreLayout
-from lightsheet.system import InputError, read_json
+from lightsheet.system import InputError, digest_json, read_json
 
 
 def plan_pilot(run: Run) -> dict[str, Any]:
     """Say what the pilot of a run measures, in what Snakemake can compare with an earlier pilot.
 
-    `channels`: per name the timepoint and the tiles of its volume; `volume`: shape (z, y, x) of that; `region`: start
+    `channels`: per name the timepoint and the tiles of its volume; `sources`: likewise its files, with size and time;
+    `algorithm`: its version; `volume`: shape (z, y, x) of that; `region`: start
     and stop along z, y and x of what is deconvolved of it; `dtype`; `voxel_size` (micrometre); `methods`: settings as
     `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: volumes that the workers of a
     job of the run have.
@@ -27,8 +29,11 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     ]
     for method in settings:
         del method["iterations"]
+    volumes = {channel: _choose_volume(run, channel, pilot["timepoint"]) for channel in run.channels}
     return {
-        "channels": {channel: _choose_volume(run, channel, pilot["timepoint"]) for channel in run.channels},
+        "channels": volumes,
+        "sources": {channel: run.describe_sources(channel, timepoint) for channel, (timepoint, _) in volumes.items()},
+        "algorithm": ALGORITHM_VERSION,
         "volume": list(run.shape),
         "region": _choose_region(pilot["crop"], run.shape),
         "dtype": run.dtype,
@@ -37,6 +42,12 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         "iterations": sorted({*pilot["iterations"], *([iterations] if iterations != "auto" else [])}),
         "at_a_time": max(map(len, run.blocks.values())) * len(run.channels),
     }
+
+
+def is_pilot_current(results: Results, plan: Mapping[str, Any]) -> bool:
+    """Tell whether a finished pilot is of this plan, whatever Snakemake remembers and the files' dates are."""
+    numbers = read_json(results.pilot)
+    return isinstance(numbers, dict) and numbers.get("plan") == digest_json(plan)
 
 
 def select_distinct(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -48,12 +59,6 @@ def plan_layouts(run: Run) -> dict[str, StoreLayout]:
     """Return the layout of raw and of result volumes of the pilot: the run's own, or those of the crop."""
     z, y, x = (stop - start for start, stop in _choose_region(run.config["pilot"]["crop"], run.shape))
     return dataclasses.replace(run, shape=(z, y, x)).layouts
-
-
-def list_sources(plan: Mapping[str, Any]) -> list[str]:
-    """Return the files that the pilot reads, from what `plan_pilot` returned."""
-    tiles = (tile for _, tiles in plan["channels"].values() for tile in tiles)
-    return list(dict.fromkeys(path for _, pieces in tiles for path, _ in pieces))
 
 
 def name_method(settings: Mapping[str, Any]) -> str:

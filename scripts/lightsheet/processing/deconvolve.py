@@ -42,7 +42,7 @@ from lightsheet.store import (
     time_stage,
     write_volume,
 )
-from lightsheet.system import Allocate, allocate_on_disk, name_subject, write_json
+from lightsheet.system import Allocate, DamagedVolumeError, allocate_on_disk, name_subject, write_json
 
 
 def deconvolve_volume(
@@ -88,8 +88,12 @@ def deconvolve_volume(
     psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
     block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_available_memory())
     allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
-    with time_stage(seconds, "read"):
-        raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate)
+    try:
+        with time_stage(seconds, "read"):
+            raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate)
+    except DamagedVolumeError:
+        results.record(key.raw).unlink(missing_ok=True)  # so that the next run ingests it again
+        raise
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
         result, statistics = deconvolve_pixels(raw, psf_used, settings, threads, block, allocate)
         statistics |= assess_result(raw, result, psf_used, statistics["background"], find_stored_per_count(settings))

@@ -12,7 +12,7 @@ from pathlib import Path
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import AUTO_ENGINES
 from lightsheet.processing import list_raw_inputs, list_result_inputs
-from lightsheet.run.differences import CHANGED_TIFF, explain_inputs, explain_sources
+from lightsheet.run.differences import CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
 from lightsheet.run.run import Run
@@ -88,7 +88,7 @@ def _explain_files(run: Run, key: VolumeKey, record: Record | None) -> str:
     """Say how the files of a raw volume differ, by path, size and time, from those of its record; empty if not."""
     if not record or record["status"] != "done":
         return ""
-    return explain_sources(record["sources"], run.describe_sources(key.channel, key.timepoint))
+    return explain_sources(record.get("sources", []), run.describe_sources(key.channel, key.timepoint))
 
 
 def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
@@ -96,7 +96,7 @@ def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
     if (reason := _explain_state(record)) is not None or not record:
         return reason
     tiles = run.list_volume_tiles(key.channel, key.timepoint)
-    inputs = list_raw_inputs(tiles, record["sources"], run.layouts["raw"])
+    inputs = list_raw_inputs(tiles, record.get("sources", []), run.layouts["raw"])
     return None if record["fingerprint"] == digest_json(inputs) else explain_inputs(record, inputs)
 
 
@@ -111,6 +111,8 @@ def explain_result(
         return reason
     if psf.change:
         return psf.change
+    if "algorithm" not in record:
+        return EARLIER_VERSION
     if not raw or "source" not in raw:
         raw = record
     digest = psf.digest or record.get("psf", "")

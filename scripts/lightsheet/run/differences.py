@@ -6,6 +6,7 @@ from typing import Any
 from lightsheet.store import Record
 
 CHANGED_TIFF = "its TIFF changed"
+EARLIER_VERSION = "an earlier version of the workflow made it"
 
 
 def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> str:
@@ -29,7 +30,7 @@ def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
 def explain_inputs(record: Record, inputs: Mapping[str, Any]) -> str:
     """Say how the inputs of a volume differ from those that its record names, when the fingerprints differ."""
     if not record.keys() >= inputs.keys():
-        return "an earlier version of the workflow made it"
+        return EARLIER_VERSION
     return ", ".join(_list_differences(record, inputs)) or "its record was damaged"
 
 

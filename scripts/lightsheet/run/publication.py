@@ -63,7 +63,7 @@ def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -
         if read_identity(store) != identity:
             yield f"{store.name} is of other volumes" if store.exists() else f"{store.name} is missing"
         for level in range(len(run.layouts[kind].levels)):
-            if not (store / str(level) / "zarr.json").is_file():
+            if not read_json(store / str(level) / "zarr.json"):
                 yield f"{store.name} is damaged"
     for key, record in records.items():
         if key.kind == "raw":

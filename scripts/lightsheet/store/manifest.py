@@ -66,6 +66,6 @@ def _list_stats(folder: Path) -> dict[str, Stat]:
     try:
         with os.scandir(folder) as entries:
             stats = {entry.name: entry.stat() for entry in entries}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}

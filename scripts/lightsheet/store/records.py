@@ -20,11 +20,15 @@ from lightsheet.system import digest_json, read_json
 
 Record = dict[str, Any]
 
+FIELDS = {"done": {"fingerprint", "shards", "seconds"}, "failed": {"error"}}
+"""What every record has, by its status."""
+
 
 def read_record(results: Results, key: VolumeKey) -> Record | None:
     """Read the record of a volume; None if there is none, or what is there is no record."""
     record = read_json(results.record(key))
-    return record if isinstance(record, dict) and record.get("status") in ("done", "failed") else None
+    fields = FIELDS.get(str(record.get("status"))) if isinstance(record, dict) else None
+    return record if fields and record.keys() >= fields else None
 
 
 def is_done(record: Record | None, inputs: Mapping[str, Any], results: Results, key: VolumeKey) -> bool:

@@ -24,7 +24,15 @@ from lightsheet.store.paths import shard_path
 from lightsheet.store.pyramid import CoarserLevel, Level, plan_levels
 from lightsheet.store.shard import Shard, iterate_chunks, write_shard
 from lightsheet.store.shard_codec import complete_codec
-from lightsheet.system import Allocate, BandSource, InputError, read_json, wait_until_visible, write_json
+from lightsheet.system import (
+    Allocate,
+    BandSource,
+    DamagedVolumeError,
+    InputError,
+    read_json,
+    wait_until_visible,
+    write_json,
+)
 
 OPEN_ENDED = MOST_TIMEPOINTS
 """Length of the time axis of an array of the work area; it holds the timepoints that have a record."""
@@ -124,12 +132,12 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
 
     Raises
     ------
-    InputError
+    DamagedVolumeError
         If the shard is missing (Zarr itself would read zeros) or damaged.
     """
     shard = shard_path(work, 0, (timepoint,))
     if wait_until_visible(lambda: [] if shard.exists() else [shard], shard.parent):
-        raise InputError(f"{shard} is missing; run the same command again, and its volume will be ingested anew")
+        raise DamagedVolumeError(f"{shard} is missing; run the same command again, and its volume is ingested anew")
     try:
         source = open_shard(shard, work / "0")
         volume = allocate(source.shape, source.dtype)
@@ -142,8 +150,8 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
     except InputError:  # no room for the array
         raise
     except ValueError as error:
-        raise InputError(
-            f"{shard} {error}; delete it and run the same command again: its volume will be ingested anew"
+        raise DamagedVolumeError(
+            f"{shard} {error}; run the same command again, and its volume is ingested anew"
         ) from error
     return volume
 

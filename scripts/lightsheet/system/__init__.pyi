@@ -6,7 +6,7 @@ from .disk import (
     name_disk as name_disk,
     read_free_bytes as read_free_bytes,
 )
-from .errors import DiskError as DiskError, InputError as InputError
+from .errors import DamagedVolumeError as DamagedVolumeError, DiskError as DiskError, InputError as InputError
 from .escapes import UNPRINTABLE as UNPRINTABLE, escape_lines as escape_lines, escape_name as escape_name
 from .files import (
     PART as PART,

@@ -13,6 +13,10 @@ class InputError(ValueError):
         super().__init__(escape_lines(message))
 
 
+class DamagedVolumeError(InputError):
+    """A volume that was written before cannot be read: it must be made again."""
+
+
 class DiskError(OSError, InputError):
     """A disk takes no more, so that no volume can be written: work stops, and no volume is to blame."""
 

@@ -1,0 +1,211 @@
+"""What is to be done, and why: every change of what decides the pixels is noticed, whatever the dates of files."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tifffile
+
+from lightsheet.run.backlog import NEW, find_backlog
+from lightsheet.run.progress import list_outputs, summarise_run
+from lightsheet.run.publication import read_identity
+from lightsheet.run.run import Run
+from lightsheet.store.paths import VolumeKey, shard_path
+from lightsheet.system import files, read_json, write_json
+from tests.support import tiny_run
+
+CHANNEL = "CamA_ch0_488nm"
+RAW, RESULT = VolumeKey("raw", CHANNEL, 0), VolumeKey("result", CHANNEL, 0)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run in a folder that tests copy, so that it has relative paths."""
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run = tiny_run.make(Path())
+        files.write_text(run.results.report, f'<meta name="publication" content="{read_identity(run.results.store)}">')
+    return folder
+
+
+@pytest.fixture
+def run(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tiny_run.prepare(Path())
+
+
+def reasons(**sections: dict[str, Any]) -> dict[VolumeKey, str]:
+    return dict(find_backlog(tiny_run.prepare(Path(), **sections)).volumes)
+
+
+def summary(**sections: dict[str, Any]) -> str:
+    run = tiny_run.prepare(Path(), **sections)
+    return summarise_run(run, find_backlog(run)).partition("\n")[2]
+
+
+def due(run: Run) -> set[str]:
+    return {Path(output).name.removesuffix(".json") for output in list_outputs(run, find_backlog(run))}
+
+
+def test_of_a_finished_run_nothing_is_due(run: Run) -> None:
+    assert due(run) == set()
+    assert summary() == ""
+
+
+def first_tiff(run: Run) -> Path:
+    return Path(run.list_sources(CHANNEL, run.find_block(0))[0])
+
+
+def replace_older(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"more")
+    os.utime(path, (1e9, 1e9))
+
+
+def replace_at_the_same_time(path: Path) -> None:
+    stat = path.stat()
+    path.write_bytes(path.read_bytes() + b"more")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("replace", [replace_older, replace_at_the_same_time])
+def test_a_tiff_of_another_size_is_another_whatever_its_date(run: Run, replace: Callable[[Path], None]) -> None:
+    replace(first_tiff(run))
+    assert reasons() == dict.fromkeys([RAW, RESULT], "its TIFF changed")
+    assert summary() == "1 volume again: its TIFF changed"
+
+
+def test_a_tiff_with_an_older_date_is_looked_at(run: Run) -> None:
+    os.utime(first_tiff(run), (1e9, 1e9))
+    assert reasons() == {RAW: "its TIFF has another date"}, "whether its result is due, the digest will tell"
+
+
+@pytest.mark.usefixtures("run")
+def test_a_setting_that_changed_is_named_with_its_values() -> None:
+    changed = {"deconvolution": {"iterations": 4, "background": {CHANNEL: "auto", "CamA_ch1_560nm": 90}}}
+    assert summary(**changed) == (
+        "2 volumes again: iterations 2 -> 4; 2 volumes again: iterations 2 -> 4, background auto -> 90"
+    )
+
+
+@pytest.mark.usefixtures("run")
+def test_the_codec_is_named_and_redoes_raw_and_result() -> None:
+    text = summary(output={"codec": {"name": "zstd", "configuration": {"level": 3}}})
+    assert text.startswith("4 volumes again: codec blosc(")
+    assert text.endswith("-> zstd(level 3)")
+
+
+@pytest.mark.usefixtures("run")
+def test_another_version_of_the_algorithm_redoes_all_of_a_movie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightsheet.processing.fingerprint.ALGORITHM_VERSION", 99)
+    assert summary() == "4 volumes again: algorithm version 2 -> 99"
+
+
+@pytest.mark.usefixtures("run")
+def test_another_kind_of_engine_redoes_all() -> None:
+    automatic = tiny_run.prepare(Path(), deconvolution={"engine": "auto"})
+    assert not find_backlog(automatic, ("cpu",)).volumes
+    assert not find_backlog(automatic).volumes, "where the workers are is not known: either kind is taken"
+    assert set(find_backlog(automatic, ("gpu",)).volumes.values()) == {"engine cpu -> gpu"}
+
+
+def test_another_version_of_a_library_redoes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numpy.__version__", "99")
+    assert due(run) == set()
+
+
+@pytest.mark.parametrize("seconds", [1e9, 2e9])
+def test_another_psf_is_noticed_whatever_its_date(run: Run, seconds: float) -> None:
+    path = Path(run.find_psf_file(CHANNEL))
+    tifffile.imwrite(path, tifffile.imread(path)[::-1])
+    os.utime(path, (seconds, seconds))
+    assert summary() == "2 volumes again: their PSF changed"
+    assert f"{CHANNEL}.tif" in due(run)
+
+
+def test_a_psf_with_another_date_alone_redoes_no_volume(run: Run) -> None:
+    os.utime(run.find_psf_file(CHANNEL))
+    assert not reasons()
+    assert due(run) == {f"{CHANNEL}.tif"}
+
+
+@pytest.mark.usefixtures("run")
+def test_settings_of_the_psf_are_named() -> None:
+    assert summary(psf={"background": 3}) == "4 volumes again: psf.background auto -> 3"
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".json"])
+def test_a_psf_that_was_damaged_or_lost_is_prepared_again(run: Run, suffix: str) -> None:
+    path = run.results.psf(CHANNEL, suffix)
+    content = path.read_bytes()
+    for damage in (content[:-9], None):
+        path.write_bytes(damage) if damage else path.unlink()
+        assert f"{CHANNEL}.tif" in due(run)
+
+
+def test_a_volume_that_failed_before_is_tried_again(run: Run) -> None:
+    write_json(run.results.record(RAW), {"status": "failed", "error": "cut off"})
+    assert reasons() == {RAW: "it could not be done before"}
+    assert due(run) == {f"ingest.{CHANNEL}.t0000", "consolidate", "report.html"}, "manifests or not"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"status": "done"}', b'{"status": 3}', b"\xff\xfe", b"null"])
+def test_what_is_no_record_counts_as_none(run: Run, content: bytes) -> None:
+    run.results.record(RESULT).write_bytes(content)
+    assert reasons() == {RESULT: NEW}
+
+
+def test_a_record_of_an_earlier_version_is_not_taken_for_one_of_today(run: Run) -> None:
+    path = run.results.record(RESULT)
+    record = read_json(path)
+    del record["algorithm"]
+    write_json(path, {**record, "fingerprint": "of an earlier version"})
+    assert summary() == "1 volume again: an earlier version of the workflow made it"
+
+
+@pytest.mark.parametrize("content", [b"", b"short", None])
+def test_a_published_shard_that_is_missing_empty_or_short_is_published_again(run: Run, content: bytes | None) -> None:
+    for shard in (shard_path(run.results.store, 0, (1, 1)), shard_path(run.results.raw_store(CHANNEL), 0, (1,))):
+        before = shard.read_bytes()
+        shard.unlink()  # a copy, as without hard links
+        if content is not None:
+            shard.write_bytes(content)
+        assert due(run) == {"consolidate", "report.html"}
+        assert "to be published: the shard of" in summary()
+        shard.unlink(missing_ok=True)
+        shard.write_bytes(before)
+    assert due(run) == set()
+
+
+def test_what_is_of_another_publication_is_made_again(run: Run) -> None:
+    """A kill can come between any two of the stores, the provenance and the report."""
+    results = run.results
+    store = files.read_json(results.store / "zarr.json")
+    for path, outputs in {
+        results.store / "zarr.json": {"consolidate", "report.html"},
+        results.raw_store(CHANNEL) / "zarr.json": {"consolidate", "report.html"},
+        results.crate: {"consolidate", "report.html"},
+        results.folder / "provenance" / "volumes.csv": {"consolidate", "report.html"},
+        results.store / "0" / "zarr.json": {"consolidate", "report.html"},
+        results.report: {"report.html"},
+        results.inventory: {"consolidate", "inventory.csv", "report.html"},
+    }.items():
+        content = path.read_text()
+        identity = store["attributes"]["lightsheet"]["publication"]
+        path.write_text(content.replace(identity, "f" * 64) if identity in content else "")
+        assert due(run) == outputs, path
+        path.unlink()
+        assert due(run) == outputs, path
+        path.write_text(content)
+    assert due(run) == set()
+
+
+@pytest.mark.usefixtures("run")
+def test_a_timepoint_that_is_gone_is_published_again() -> None:
+    for path in Path("my data").glob("*stack0001*"):
+        path.unlink()
+    assert due(tiny_run.prepare(Path())) == {"consolidate", "inventory.csv", "report.html"}
