@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.16.3")  # the first whose resources can be read here
 
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
 from lightsheet.planning import (
@@ -27,15 +27,21 @@ from lightsheet.run import (
 )
 from lightsheet.system import InputError
 from lightsheet.workflow import (
+    check_parsing,
+    check_start,
+    force_files,
     guard_execution,
     list_disk_errors,
     list_failures,
+    list_targets,
     prepare_clean_end,
     read_engines,
     read_jobs,
     read_place,
     refuse_shell_names,
 )
+
+check_parsing(workflow)
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
 if not workflow.overwrite_configfiles:
@@ -82,7 +88,7 @@ def force_due(wildcards):
     No rule has TIFFs or PSF images among its inputs: Snakemake would compare their dates, which may lie, and fail jobs
     whose inputs are from the future. It sees only manifests, and when they were written.
     """
-    workflow.dag.forcefiles.update(outputs_due)
+    force_files(workflow, outputs_due)
     return []
 
 
@@ -92,12 +98,13 @@ def list_manifests(wildcards):
 
 def force_inventory(wildcards):
     """Print the inventory each time that it is the target, although its file is there."""
-    if "inventory" in [rule.name for rule in workflow.dag.targetrules]:
-        workflow.dag.forcefiles.add(f"{RESULTS}/inventory.csv")
+    if "inventory" in list_targets(workflow):
+        force_files(workflow, {f"{RESULTS}/inventory.csv"})
     return force_due(wildcards)
 
 
 onstart:
+    check_start(workflow)
     prepare_clean_end(workflow, jobs)
     run.record_files()
     if not {"pilot", "plan"} & set(sys.argv):
@@ -106,7 +113,7 @@ onstart:
 
 
 onsuccess:
-    if "pilot" in [rule.name for rule in workflow.dag.targetrules]:
+    if "pilot" in list_targets(workflow):
         for line in describe_outcome(run.results):
             logger.info(line)
 

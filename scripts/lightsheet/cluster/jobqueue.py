@@ -16,7 +16,12 @@ from distributed.security import Security
 
 from lightsheet.cluster.privacy import DASHBOARD, choose_dashboard, create_key_files
 from lightsheet.cluster.section import SCRIPTS, Section
-from lightsheet.system import InputError
+from lightsheet.system import InputError, explain_missing_part, find_missing_parts
+
+PARTS = ("worker_spec", "new_spec", "scheduler_info", "_correct_state", "sync")
+"""What is used of Dask's cluster that no documentation promises."""
+
+TRIED = "2026.8"  # the series of distributed
 
 
 @contextmanager
@@ -57,6 +62,8 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Ite
             ],
         ) as cluster,
     ):
+        if missing := find_missing_parts(cluster, PARTS):
+            raise InputError(explain_missing_part("distributed", f"SLURMCluster.{missing[0]}", TRIED))
         yield cluster
 
 

@@ -1,0 +1,117 @@
+"""What of Snakemake and its SLURM plugin is used that no documentation promises, looked up before it is relied on.
+
+An attribute that a newer Snakemake calls otherwise would be assigned, or asked after, without effect: a run would say
+that nothing is to be done, or leave its jobs in SLURM's queue.
+"""
+
+from collections.abc import Collection, Mapping
+from functools import reduce
+from importlib import import_module
+from typing import Any
+
+from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
+
+from lightsheet.system import explain_missing_part, find_missing_parts
+
+Parts = Mapping[str, tuple[str, ...]]
+"""Names of attributes by the dotted path of what has them."""
+
+SNAKEMAKE = "snakemake", "9.27"
+PLUGIN = "snakemake-executor-plugin-slurm", "2.8"
+
+WORKFLOW: Parts = {
+    "workflow": (
+        *("is_main_process", "overwrite_configfiles", "main_snakefile", "nodes", "cores", "local_exec", "execute"),
+        *("dag", "resource_settings", "dag_settings", "execution_settings", "executor_settings"),
+    ),
+    "workflow.resource_settings": ("default_resources", "overwrite_resources", "overwrite_threads"),
+}
+"""There when the Snakefile is parsed."""
+
+SETTINGS = {
+    "workflow.dag_settings": ("snakemake.settings.types", "DAGSettings", ("force_incomplete",)),
+    "workflow.execution_settings": ("snakemake.settings.types", "ExecutionSettings", ("lock",)),
+    "executor_plugin.common_settings": (
+        "snakemake_interface_executor_plugins.settings",
+        "CommonSettings",
+        ("dryrun_exec",),
+    ),
+}
+"""There later, but their modules and classes are known when the Snakefile is parsed."""
+
+DAG: Parts = {"workflow.dag": ("forcefiles", "targetrules")}
+"""There when Snakemake plans jobs."""
+
+SCHEDULER: Parts = {
+    "workflow": ("scheduler",),
+    "workflow.scheduler": ("_executor", "_local_executor"),
+    "workflow.scheduler._executor": ("cancel", "shutdown"),
+}
+"""There before the first job."""
+
+EXECUTOR: Parts = {
+    "workflow.scheduler._executor": (
+        *("workflow", "run_uuid", "slurm_logdir", "wait", "sleep", "next_seconds_between_status_checks"),
+        *("check_active_jobs", "report_job_success", "report_job_error"),
+    ),
+    "workflow.executor_settings": ("jobname_prefix", "logdir", "init_seconds_before_status_checks"),
+}
+"""There before the first job if the SLURM plugin submits jobs."""
+
+
+def check_parsing(workflow: Any) -> None:
+    """Refuse a Snakemake that lacks what is used when the Snakefile is parsed.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    """
+    _check(workflow, WORKFLOW, *SNAKEMAKE)
+    for path, (module, name, names) in SETTINGS.items():
+        settings = getattr(import_module(module), name, None)  # imported here, as Snakemake has done that already
+        _refuse_missing(settings, names, path, *SNAKEMAKE)
+
+
+def check_start(workflow: Any) -> None:
+    """Refuse a Snakemake, or its SLURM plugin, that lacks what is used from its first job on.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it when it starts
+    """
+    _check(workflow, SCHEDULER, *SNAKEMAKE)
+    if type(workflow.scheduler._executor).__module__.partition(".")[0] == PLUGIN[0].replace("-", "_"):
+        _check(workflow, EXECUTOR, *PLUGIN)
+
+
+def force_files(workflow: Any, files: Collection[str]) -> None:
+    """Make Snakemake run the jobs of some outputs, whatever it thinks of them; called while it plans jobs.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    files : collection of str, the outputs
+    """
+    _check(workflow, DAG, *SNAKEMAKE)
+    workflow.dag.forcefiles.update(files)
+
+
+def list_targets(workflow: Any) -> list[str]:
+    """Name the rules that are to be made; called while Snakemake plans jobs, or later.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    """
+    _check(workflow, DAG, *SNAKEMAKE)
+    return [rule.name for rule in workflow.dag.targetrules]
+
+
+def _check(workflow: Any, parts: Parts, package: str, series: str) -> None:
+    for path, names in parts.items():
+        _refuse_missing(reduce(getattr, path.split(".")[1:], workflow), names, path, package, series)
+
+
+def _refuse_missing(thing: Any, names: tuple[str, ...], path: str, package: str, series: str) -> None:
+    if missing := find_missing_parts(thing, names):
+        raise WorkflowError(explain_missing_part(package, f"{path}.{missing[0]}", series))
