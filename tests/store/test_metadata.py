@@ -18,7 +18,7 @@ from lightsheet.store import published_image, volumes
 from lightsheet.store.metadata import read_array_metadata
 from lightsheet.store.paths import shard_path
 from lightsheet.store.shard import Shard
-from lightsheet.system.errors import InputError
+from lightsheet.system.errors import DamagedVolumeError, InputError
 from lightsheet.viewing import viewer
 from tests.support import examples, published_run
 from tests.support.published_run import Run
@@ -176,6 +176,18 @@ def test_a_file_too_large_for_metadata_is_not_read(array: Path) -> None:
 def test_a_missing_array_is_named(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"0/zarr\.json is damaged \(it cannot be read, No such file"):
         volumes.open_shard(shard_path(run.results.store, 0, (0, 0)), tmp_path / "0")
+
+
+def test_damaged_metadata_of_a_work_area_is_written_anew_with_the_volume(tmp_path: Path) -> None:
+    volume = np.ones(SHAPE, np.uint16)
+    layout = volumes.StoreLayout.plan(SHAPE, published_run.VOXEL, "uint16", {"name": "zstd"})
+    volumes.write_volume(tmp_path, 0, volume, layout, 1)
+    for content in (b"{", (tmp_path / "0" / "zarr.json").read_bytes().replace(b"24", b"2400000000")):
+        (tmp_path / "0" / "zarr.json").write_bytes(content)
+        with _little(), pytest.raises(DamagedVolumeError, match="run the "):
+            volumes.read_volume(tmp_path, 0)
+        volumes.write_volume(tmp_path, 0, volume, layout, 1)
+        np.testing.assert_array_equal(volumes.read_volume(tmp_path, 0), volume)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from lightsheet.store.pyramid import Shape, make_shape
-from lightsheet.system import InputError
+from lightsheet.system import DamagedVolumeError, InputError
 
 MOST_BYTES = 16 << 20
 """Of a `zarr.json`; the longest, of a movie of 100,000 timepoints, has 2 MB."""
@@ -170,6 +170,6 @@ def _read(path: Path, kind: str) -> Any:
 def refuse_metadata(folder: Path, reason: str) -> NoReturn:
     """Refuse the `zarr.json` in a folder."""
     store = folder.parent if folder.name.isdecimal() else folder
-    raise InputError(
+    raise DamagedVolumeError(
         f"{folder / 'zarr.json'} is damaged ({reason}); remove {store} and run the workflow again to make it anew"
     )
