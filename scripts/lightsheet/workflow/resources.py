@@ -3,8 +3,7 @@
 import os
 from typing import Any
 
-from lightsheet.cluster import JOBQUEUE, read_section
-from lightsheet.deconvolution import resolve_engine
+from lightsheet.cluster import JOBQUEUE
 from lightsheet.run import RULES, SLURM_CORES, Jobs, Run, list_engines
 from lightsheet.system import InputError
 from lightsheet.workflow.clean_end import find_jobqueue_file
@@ -37,6 +36,9 @@ def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     jobs : Jobs, from `read_jobs`
     """
+    from lightsheet.cluster import read_section  # Dask and SciPy, which no job needs that parses the Snakefile
+    from lightsheet.deconvolution import resolve_engine
+
     is_local = jobs.dask_cluster == "local"
     if run.config["deconvolution"]["engine"] != "auto" or (is_local and workflow.nodes is not None):
         return list_engines(run)  # the nodes of local workers may have a GPU or not
