@@ -5,6 +5,7 @@ import stat
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lightsheet.system import disk, files
@@ -124,6 +125,14 @@ def test_the_sentence_survives_the_way_from_a_worker(tmp_path: Path) -> None:
     arrived = pickle.loads(pickle.dumps(caught.value))
     assert isinstance(arrived, DiskError)
     assert str(arrived) == str(caught.value)
+
+
+def test_an_array_of_which_the_disk_took_a_part_is_a_sentence(tmp_path: Path) -> None:
+    """NumPy says so without a number of the error."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with pytest.raises(DiskError, match="is full"), disk.name_disk(tmp_path), Path("/dev/full").open("wb") as file:
+        np.zeros(10**6).tofile(file)
 
 
 def test_another_error_is_none_of_the_disks(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lightsheet.store.lock_holder import Holder, describe_this_process, is_gone, parse_holder
-from lightsheet.system import InputError, format_duration, logger
+from lightsheet.system import InputError, describe_disk_error, format_duration, logger
 
 RENEW_SECONDS = 30.0
 QUIET_SECONDS = 90.0  # since the last renewal of a lock that is surely held: other nodes see its time up to 60 s late
@@ -64,9 +64,8 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         rival = _take(path, holder)
     except OSError as error:
-        raise InputError(
-            f"{path}: the results folder cannot be locked for this run ({error.strerror or error})"
-        ) from error
+        sentence = f"{path}: the results folder cannot be locked for this run ({error.strerror or error})"
+        raise InputError(describe_disk_error(error, path) or sentence) from error
     if rival:
         raise InputError(_refuse(path, rival))
     _remove_scratch(path)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,9 @@ REMEDIES = {
     errno.EIO: "have it looked after, for what it holds may be damaged",
 }
 """What helps against each error of a disk; another error of the operating system is none of the disk's."""
+
+SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written")
+"""How NumPy says that a disk took only a part of an array, without a number of the error."""
 
 
 @contextmanager
@@ -46,7 +50,8 @@ def describe_disk_error(error: OSError, path: Path | None = None) -> str | None:
     -------
     str, a sentence; None if the disk is not to blame
     """
-    if error.errno not in REMEDIES:
+    number = errno.ENOSPC if SHORT_WRITE.match(str(error)) else error.errno
+    if number not in REMEDIES:
         return None
     name = path or (Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None)
     disk = f"the disk at {find_mount(name)}" if name else "a disk"
@@ -58,7 +63,7 @@ def describe_disk_error(error: OSError, path: Path | None = None) -> str | None:
         errno.EIO: f"{disk} reports an input/output error",
     }
     return (
-        f"{name or 'a file'} cannot be written, because {reasons[error.errno]}: {REMEDIES[error.errno]}, "
+        f"{name or 'a file'} cannot be written, because {reasons[number]}: {REMEDIES[number]}, "
         "and run the same command again; what was finished is kept"
     )
 

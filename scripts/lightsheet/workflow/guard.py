@@ -1,5 +1,6 @@
 """One run at a time in a results folder, whatever a killed one left: its processes here, and Snakemake's own locks."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
-from lightsheet.system import InputError
+from lightsheet.system import InputError, describe_disk_error
 
 LEAVE_SECONDS = 10.0
 """After which a process that was asked to end is killed."""
@@ -31,6 +32,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
     results : Results, of the run
     find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
     """
+    logging.raiseExceptions = False  # on a full disk each line of Snakemake's own log would be a traceback
     if not workflow.is_main_process:
         return
     execute: Callable[..., Any] = workflow.execute
@@ -51,6 +53,10 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
                     return execute(executor_plugin=executor_plugin, **arguments)
         except InputError as error:
             raise WorkflowError(str(error)) from None
+        except OSError as error:  # of Snakemake's own files
+            if sentence := describe_disk_error(error):
+                raise WorkflowError(sentence) from None
+            raise
 
     workflow.execute = execute_alone
 
