@@ -38,14 +38,14 @@ def test_another_user_of_the_machine_gets_no_answer_from_local_workers(tmp_path:
         listeners = list_listeners()
         assert len(listeners) >= 4, "a scheduler, its dashboard, a nanny and a worker listen"
         assert {host for host, _ in listeners} == {"127.0.0.1"}
-        assert attack(port for _, port in listeners) == ""
+        assert attack(listeners) == ""
 
 
 @pytest.mark.slow
 @as_root
 def test_the_intruder_of_these_tests_would_be_answered_without_keys() -> None:
     with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
-        assert "'type': 'Scheduler'" in attack([cluster.scheduler.port])
+        assert "'type': 'Scheduler'" in attack([("127.0.0.1", cluster.scheduler.port)])
 
 
 def test_keys_are_the_users_alone_and_gone_at_the_end(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lightsheet.store.paths import shard_path
+from tests.support.intruder import attack, list_listeners
 from tests.support.project import CHANNELS
 from tests.support.slurm_project import SECTIONS, SlurmProject
 
@@ -26,14 +28,22 @@ def busy(project: SlurmProject, running: subprocess.Popen[bytes]) -> Any:
     return project.cluster.wait_until(project.worker_jobs, 20, "a running worker")[-1]
 
 
+def list_keys(project: SlurmProject) -> list[Path]:
+    return list((project.results / "logs" / "workers").glob(".keys*"))
+
+
 def test_lost_workers_are_replaced_in_the_same_run(project: SlurmProject) -> None:
     running = project.workers_from("cpu")
     cancelled = busy(project, running)
     before = {path: path.read_text() for path in project.done()}
     project.cluster.command("scancel", str(cancelled.id))
     killed = next(job for job in project.worker_jobs() if job.id != cancelled.id)
+    listeners = list_listeners(running.pid, *project.cluster.pids_of(killed.id))
+    assert len(listeners) >= 4, "a scheduler, its dashboard, a worker and its pages that tell of its health"
+    assert attack(listeners) == "", "another user was answered"
     project.cluster.signal(killed.id, signal.SIGKILL)
     log = project.finish(running)
+    assert not list_keys(project)
     assert f"job {cancelled.id} on {cancelled.node}: it was cancelled (CANCELLED)" in log
     assert f"job {killed.id} on {killed.node}: it ended with an error (FAILED)" in log
     assert "Dask dashboard at http://" in log
@@ -164,9 +174,11 @@ def test_a_queue_without_end_is_said_with_its_reason_and_given_up(project: Slurm
 def test_a_stopped_run_leaves_no_worker(project: SlurmProject) -> None:
     running = project.workers_from("cpu")
     busy(project, running)
+    assert list_keys(project)
     os.kill(running.pid, signal.SIGTERM)
     project.assert_no_job_is_left(60)
     assert running.wait(60) != 0
+    assert not list_keys(project)
 
 
 def test_workers_whose_coordinator_was_killed_leave_by_themselves(project: SlurmProject) -> None:
@@ -188,4 +200,5 @@ def test_a_killed_run_leaves_workers_that_the_next_one_cancels(project: SlurmPro
     for node in ("c1", "c2"):
         project.cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
     project.finish(project.workers_from("cpu"))
+    assert not list_keys(project), "those of the killed one too"
     assert {project.cluster.job(job.id).state for job in left} == {"CANCELLED"}

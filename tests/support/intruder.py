@@ -7,6 +7,9 @@ from collections.abc import Iterable
 import psutil
 
 NOBODY = 65534
+SECONDS = 1.0  # an answer on this machine takes milliseconds
+
+Address = tuple[str, int]
 
 ATTACK = """
 import asyncio, os, sys
@@ -14,14 +17,26 @@ from distributed.comm import connect
 from distributed.security import Security
 import distributed.comm.tcp, socket, encodings.idna
 
-async def is_answered(address, security):
+async def ask_dask(address, security):
     comm = await connect(address, timeout=SECONDS, **security.get_connection_args("client"))
     await comm.write({"op": "identity", "reply": True})
     print(address, await comm.read(), flush=True)
 
-async def attack(ports):
-    attempts = {"tcp": Security(require_encryption=False), "tls": Security.temporary()}
-    calls = [is_answered(f"{scheme}://127.0.0.1:{port}", attempts[scheme]) for port in ports for scheme in attempts]
+async def ask_http(host, port):
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    answer = await reader.read(100)
+    if answer.startswith(b"HTTP"):
+        print("http", host, port, answer, flush=True)
+
+async def attack(addresses):
+    calls = []
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        for scheme, security in {"tcp": Security(require_encryption=False), "tls": Security.temporary()}.items():
+            calls.append(ask_dask(f"{scheme}://{address}", security))
+        if host != "127.0.0.1":  # where dashboards may listen
+            calls.append(ask_http(host, port))
     await asyncio.wait(map(asyncio.ensure_future, calls), timeout=SECONDS)
     os._exit(0)
 
@@ -32,23 +47,17 @@ os.setuid(USER)
 asyncio.run(attack(sys.argv[1:]))
 """
 
-SECONDS = 1.0  # an answer on this machine takes milliseconds
+
+def list_listeners(*pids: int) -> list[Address]:
+    """Return where processes (this one) and their children listen: hosts and ports, of IPv4."""
+    parents = [psutil.Process(pid) for pid in pids or (None,)]
+    processes = {process for parent in parents for process in [parent, *parent.children(recursive=True)]}
+    connections = [connection for process in processes for connection in process.net_connections("tcp4")]
+    return [(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN]
 
 
-def list_listeners(process: psutil.Process | None = None) -> list[tuple[str, int]]:
-    """Return where a process (this one) and its children listen: hosts and ports."""
-    process = process or psutil.Process()
-    processes = [process, *process.children(recursive=True)]
-    return [
-        (c.laddr.ip, c.laddr.port)
-        for p in processes
-        for c in p.net_connections("tcp")
-        if c.status == psutil.CONN_LISTEN
-    ]
-
-
-def attack(ports: Iterable[int]) -> str:
-    """Return what Dask's processes at some ports answered to another user; only root can be one."""
+def attack(addresses: Iterable[Address]) -> str:
+    """Return what was answered to another user at some addresses, of which there are some; only root can be one."""
     program = ATTACK.replace("USER", str(NOBODY)).replace("SECONDS", str(SECONDS))
-    command = [sys.executable, "-c", program, *map(str, ports)]
+    command = [sys.executable, "-c", program, *(f"{host}:{port}" for host, port in addresses)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout

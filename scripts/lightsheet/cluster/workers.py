@@ -18,6 +18,9 @@ from lightsheet.cluster.section import read_section
 from lightsheet.deconvolution import count_slots, resolve_engine
 from lightsheet.system import logger
 
+SILENT_SECONDS = 300.0
+"""A worker that hangs, so that it sends no heartbeat, counts as lost after this time; a local one is started anew."""
+
 
 @dataclass(frozen=True)
 class WorkerRequest:
@@ -58,7 +61,11 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
     WorkerPool, for `map_volumes`
     """
     # `dispatch` decides what a lost worker means; Dask would cancel its job before SLURM could say how it ended.
-    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "1 day"}
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.deploy.lost-worker-timeout": "1 day",
+        "distributed.scheduler.worker-ttl": f"{SILENT_SECONDS} s",
+    }
     workers: AbstractContextManager[WorkerPool]
     if request.kind == "local":
         workers = _start_local_workers(request, count_slots(engine))
