@@ -68,6 +68,40 @@ sys.exit(max(os.waitpid(child, 0)[1] for child in children) != 0)
 """
 
 
+MEMBERS = """
+import json, os, sys
+from pathlib import Path
+from lightsheet.store import lock as module
+from lightsheet.system.errors import InputError
+
+module.HANDOVER_SECONDS = 0
+lock = Path("small/work/lock.json")
+os.umask(0o002)
+for user, dies in ((60001, False), (60002, True), (60003, True)):
+    if not os.fork():
+        os.setgroups([])
+        os.setgid(60000)
+        os.setuid(user)
+        with module.hold_lock(lock, print) as token:
+            if os.fork():
+                os.wait()
+            else:
+                os.setuid(user)
+                try:
+                    with module.hold_lock(lock, print):
+                        print("two at once")
+                except InputError as error:
+                    print(error)
+                os._exit(0)
+            sys.stdout.flush()
+            if dies:
+                os._exit(0)
+        os._exit(0)
+    os.wait()
+"""
+"""Members of a group run one after the other in a folder of the group; each tries twice at once, and two are killed."""
+
+
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     return tmp_path / "small" / "work" / "lock.json"
@@ -280,3 +314,25 @@ def test_of_many_processes_one_at_a_time_takes_a_dead_lock(tmp_path: Path) -> No
     )
     assert (ended.returncode, "Error(" in ended.stderr) == (0, False), ended.stderr[-2000:]
     assert len((tmp_path / "turns").read_text().split()) == 30
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be several users")
+def test_a_member_of_a_group_takes_the_lock_of_another_that_is_dead(tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
+    (tmp_path / "small").mkdir()
+    os.chown(tmp_path / "small", 60001, 60000)
+    (tmp_path / "small").chmod(0o2770)
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    ended = subprocess.run(
+        [sys.executable, "-u", "-c", MEMBERS],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Error" not in ended.stderr, ended.stderr
+    sentences = [line for line in ended.stdout.splitlines() if "another run works" in line]
+    assert [f"user 6000{n}" in sentence for n, sentence in enumerate(sentences, 1)] == [True] * 3, ended.stdout
+    assert "took over the lock of a run that is dead: user 60002" in ended.stderr
+    assert "two at once" not in ended.stdout

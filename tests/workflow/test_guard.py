@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,25 @@ from snakemake.exceptions import WorkflowError
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
+from lightsheet.workflow import guard
 from lightsheet.workflow.guard import end_orphans, free_files, guard_execution
+
+SUSPENDED = """
+import subprocess, sys, time
+from pathlib import Path
+from lightsheet.store import hold_lock, lock
+from lightsheet.store.lock_holder import describe_this_process
+from lightsheet.workflow import guard
+
+lock.RENEW_SECONDS = 0.05
+path = Path("results/a/work/lock.json")
+with hold_lock(path, guard._end_run):
+    child = subprocess.Popen(["sleep", "60"])
+    Path("child").write_text(str(child.pid))
+    path.write_text(describe_this_process().to_json())
+    time.sleep(30)
+"""
+"""A run that finds another one's lock in the place of its own, as after a suspension."""
 
 
 @pytest.fixture
@@ -134,3 +153,21 @@ def test_processes_of_a_killed_run_are_ended_and_no_others(
     assert processes["orphan"].poll() is not None or not psutil.pid_exists(processes["orphan"].pid)
     assert processes["other"].poll() is None
     assert processes["job"].poll() is None
+
+
+@pytest.mark.slow
+def test_a_run_that_lost_its_lock_ends_at_once_with_its_processes(results: Results) -> None:
+    scripts = str(Path(guard.__file__).parents[2])
+    ended = subprocess.run(
+        [sys.executable, "-c", SUSPENDED],
+        env={**os.environ, "PYTHONPATH": scripts},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "another run has taken it over" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not psutil.pid_exists(int(Path("child").read_text()))
+    assert results.lock.exists(), "it is the other run's"

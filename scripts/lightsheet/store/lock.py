@@ -257,7 +257,7 @@ def _renew(path: Path, holder: Holder, age: float) -> bool:
     """Set the time of a lock; False if it is no longer the holder's. One that somebody removed by hand is put back."""
     try:
         with path.open("rb") as file:
-            if holder.token.encode() not in file.read():
+            if parse_holder(file.read(LONGEST_BYTES)) != holder:
                 return False
             os.utime(file.fileno())  # never by its path, where another lock may stand by now
             return True
