@@ -99,6 +99,15 @@ def test_a_name_that_cannot_be_written_down_is_a_sentence_and_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "content", ['{"channels": 3}', '{"channels": {}}', '{"channels": {"a": []}}', "[1]", '"channels"']
+)
+def test_a_damaged_pilot_is_a_sentence_and_2(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pilot.json").write_text(content)
+    assert cli.main(["plan", "--pilot", str(tmp_path / "pilot.json")]) == 2
+    assert "pilot.json" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/a"), MemoryError()])
 def test_what_the_system_refuses_is_a_sentence_and_2(
     error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

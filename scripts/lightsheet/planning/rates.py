@@ -13,6 +13,7 @@ from lightsheet.planning.place import Place
 from lightsheet.planning.workload import Work
 from lightsheet.run import KINDS
 from lightsheet.store import Shape
+from lightsheet.system import InputError
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
@@ -88,6 +89,15 @@ def choose_rates(work: Work, place: Place, pilot: Mapping[str, Any] | None) -> R
     """Take the pilot's measurements if it tried the run's method, else the built-in ones."""
     if not pilot:
         return scale_builtin_rates(work, place.engine, "there is no pilot")
+    try:
+        return _choose_pilot(work, place, pilot)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            "pilot.json is damaged, or of another version; run `snakemake pilot` to measure anew"
+        ) from error
+
+
+def _choose_pilot(work: Work, place: Place, pilot: Mapping[str, Any]) -> Rates:
     method = {"engine": place.engine, **{key: work.method[key] for key in ("boundary", "acceleration")}}
     channels = pilot["channels"].values()
     methods = [m for channel in channels for m in channel["methods"] if method.items() <= m["settings"].items()]
