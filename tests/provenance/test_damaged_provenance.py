@@ -24,8 +24,8 @@ from lightsheet import cli
 from lightsheet.provenance import verify
 from lightsheet.run.run import Run
 from lightsheet.store.paths import CONFIG_FILE, REQUIREMENTS_FILE, VOLUMES_FILE
-from tests.store.test_metadata import a_value, list_places
 from tests.support import examples, tiny_run
+from tests.support.json_values import a_value, list_places
 
 CRATE = "ro-crate-metadata.json"
 FILES = (CRATE, CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE)

@@ -21,21 +21,12 @@ from lightsheet.store.shard import Shard
 from lightsheet.system.errors import DamagedVolumeError, InputError
 from lightsheet.viewing import viewer
 from tests.support import examples, published_run
+from tests.support.json_values import a_value, list_places
 from tests.support.published_run import Run
 
 SHAPE = (4, 16, 24)
 MOST_MEMORY, MOST_SECONDS = 10e6, 2.0
 FUZZ = examples.take(1, HealthCheck.too_slow)
-
-a_value: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-2, 2)
-    | st.sampled_from([0, 2**31, 2**63, 10**30, 10**400, -(10**9), 1.5, 3.0, 1e308, float("nan"), float("inf")])
-    | st.sampled_from(["", "..", "/etc", "a\nb", "\ud800", "float16", "blosc", "object", "0" * 300]),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +61,6 @@ def _replace(path: Path, content: bytes) -> Iterator[None]:
         yield
     finally:
         path.write_bytes(true)
-
-
-def list_places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the keys that lead to each value of some JSON."""
-    yield place
-    pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in pairs:
-        yield from list_places(value, (*place, key))
 
 
 def _change(path: Path, place: tuple[Any, ...], change: Callable[[Any, Any], None]) -> bytes:
