@@ -54,7 +54,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
         except InputError as error:
             raise WorkflowError(str(error)) from None
         except OSError as error:  # of Snakemake's own files
-            if sentence := describe_disk_error(error):
+            if sentence := describe_disk_error(error, None if error.filename else Path(".snakemake")):
                 raise WorkflowError(sentence) from None
             raise
 
