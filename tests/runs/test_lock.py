@@ -52,7 +52,7 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told(tiny: Project, 
     (other.folder / "my.yaml").write_text(yaml.safe_dump(config))
 
     running = tiny.start("consolidate")
-    wait_for((tiny.results / "work" / "lock.json").exists)
+    wait_for((tiny.results / "lock.json").exists)
     refusal = other.fail()
     assert "another run works in this results folder" in refusal
     assert f"process {running.pid}, in {tiny.folder}" in refusal
@@ -60,7 +60,7 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told(tiny: Project, 
     assert running.wait(120) == 0, (tiny.folder / "run.log").read_text()
     movie = zarr.open_array(tiny.results / "small.ome.zarr" / "0", mode="r")
     assert all(movie[t, 0].max() == tiny.record("result", 0, t)["statistics"]["max"] > 0 for t in range(2))
-    assert not (tiny.results / "work" / "lock.json").exists()
+    assert not (tiny.results / "lock.json").exists()
 
 
 def test_what_a_killed_snakemake_leaves_is_ended_and_the_same_command_goes_on(tiny: Project) -> None:

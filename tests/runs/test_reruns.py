@@ -49,12 +49,12 @@ UNUSUAL: dict[str, Callable[[Path, np.ndarray], Any]] = {
 
 
 def test_changed_and_new_files_cost_their_own_volumes(project: Project) -> None:
-    """One file has other pixels, a timepoint is new, four have the same pixels in another format, one another date."""
+    """One file has other pixels, four are stored in another way, a timepoint is new, one file has another date."""
     result, store, written = project.finished("result"), project.digests(), times(project)
     files = project.tiffs()
-    changed = tifffile.imread(files[1])
-    changed[5, 20, 20] += 500
-    tifffile.imwrite(files[1], changed)
+    pixels = tifffile.imread(files[1])
+    pixels[5, 20, 20] += 500
+    tifffile.imwrite(files[1], pixels)
     for path, write in zip([files[0], *files[3:]], UNUSUAL.values(), strict=True):
         write(path, tifffile.imread(path))
     os.utime(files[2])
@@ -67,12 +67,13 @@ def test_changed_and_new_files_cost_their_own_volumes(project: Project) -> None:
 
     project.succeed()
 
-    again = ["CamA_ch0_488nm/t0001", "CamA_ch0_488nm/t0003", "CamA_ch1_560nm/t0003"]
-    assert redone(result, project.finished("result")) == again
+    changed = [f"{CHANNELS[number // 3]}/t{number % 3:04d}" for number in (0, 1, 3, 4, 5)]
+    assert redone(result, project.finished("result")) == sorted([*changed, *(f"{c}/t0003" for c in CHANNELS)])
     rewritten = {name for name, when in written.items() if times(project)[name] != when}
     assert rewritten == {
-        "work/result/CamA_ch0_488nm/0/c/1/0/0/0",
-        *(f"work/raw/{CHANNELS[number // 3]}/0/c/{number % 3}/0/0/0" for number in (0, 1, 3, 4, 5)),
+        f"work/{kind}/{CHANNELS[number // 3]}/0/c/{number % 3}/0/0/0"
+        for kind in ("raw", "result")
+        for number in (0, 1, 3, 4, 5)
     }, "the one with another date is not"
     different = [name for name, digest in project.digests().items() if store.get(name) != digest]
     assert "raw/CamA_ch0_488nm.ome.zarr/0/c/1/0/0/0" in different
@@ -119,13 +120,14 @@ def remove(path: Path) -> None:
 def test_each_deletion_is_noticed(project: Project) -> None:
     """Of what no rule declares as its output; Snakemake sees the rest."""
     shards = {"ingest.CamA_ch1_560nm.t0000": ("raw", 1, 2), "deconvolve.t0000": ("result", 0, 0)}
-    lost = {str(shard(project, *key)): manifest for manifest, key in shards.items()}
-    lost |= dict.fromkeys(PUBLISHED, "consolidate")
+    published = {"consolidate", "report"}
+    lost = {str(shard(project, *key)): {manifest, *published} for manifest, key in shards.items()}
+    lost |= dict.fromkeys(PUBLISHED, published)
     assert project.lost() == set()
-    for name, manifest in lost.items():
+    for name, outputs in lost.items():
         path = project.results / name
         path.rename(project.folder / "aside")
-        assert project.lost() == {manifest}, name
+        assert project.lost() == outputs, name
         (project.folder / "aside").rename(path)
 
 

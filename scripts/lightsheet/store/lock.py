@@ -86,7 +86,7 @@ def _refuse(path: Path, rival: Look) -> str:
     else:
         who = f"{path} was renewed a moment ago, but does not say by whom. Wait until that run ends"
     return (
-        f"{path.parent.parent}: another run works in this results folder: {who}, or give this run another name or "
+        f"{path.parent}: another run works in this results folder: {who}, or give this run another name or "
         f"output.folder. If that run is dead, nothing has to be unlocked: {format_duration(DEAD_SECONDS)} after its "
         "death at the latest the same command goes on"
     )
@@ -203,7 +203,7 @@ def _is_dead(path: Path, look: Look) -> bool:
             wait = max(WATCH_SECONDS, DEAD_SECONDS - max(age, 0))
             logger.warning(
                 "%s: the lock of %s was last renewed %s ago: this run starts in %s, unless the other one is alive",
-                path.parent.parent,
+                path.parent,
                 look.holder or "another run",
                 format_duration(abs(age)),
                 format_duration(wait),
@@ -245,7 +245,7 @@ def _keep(path: Path, holder: Holder, over: threading.Event, end_run: Callable[[
         if not kept and not over.is_set():
             rival = look_at(path)
             end_run(
-                f"{path.parent.parent}: this run had not renewed its lock for "
+                f"{path.parent}: this run had not renewed its lock for "
                 f"{format_duration(time.time() - renewed)}, as if it were dead, and another run has taken it over "
                 f"({rival.holder if rival else 'which has ended'}): this one ends"
             )

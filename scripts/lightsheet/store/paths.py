@@ -80,7 +80,7 @@ class Results:
     @property
     def lock(self) -> Path:
         """Who works in this folder."""
-        return self.work_area / "lock.json"
+        return self.folder / "lock.json"
 
     @property
     def work_area(self) -> Path:
