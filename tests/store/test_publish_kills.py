@@ -33,6 +33,7 @@ class Disk:
         self.count, self.last = 0, 10**9
         for name in STEPS:
             patch.setattr(os, name, self.make_step(getattr(os, name)))
+        patch.setattr(os, "fsync", self.make_step(lambda _handle: None))  # a busy disk would take minutes for all
         if not can_link:
             patch.setattr(os, "link", self.make_step(refuse_link))
         exchange = files._exchange if can_exchange else lambda _a, _b: False
