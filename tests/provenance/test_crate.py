@@ -13,8 +13,10 @@ import zarr
 
 from lightsheet.provenance import software
 from lightsheet.provenance.crate import write_crate
+from lightsheet.run.publication import read_identity
 from lightsheet.run.run import Run
-from lightsheet.system import read_json
+from lightsheet.store.paths import VolumeKey
+from lightsheet.system import read_json, write_json
 from lightsheet.system.errors import InputError
 from tests.support import roc, tiny_run
 
@@ -140,6 +142,26 @@ def test_crate_names_no_person(run: Run) -> None:
     graph = entities(run)
     assert not [entity for entity in graph.values() if "Person" in entity["@type"]]
     assert "agent" not in graph["#run"]
+
+
+def test_a_movie_that_mixes_versions_says_so(run: Run) -> None:
+    assert "several engines" not in entities(run)["#run"]["description"]
+    path = run.results.record(VolumeKey("result", run.channels[0], 0))
+    content = path.read_text()
+    write_json(path, {**json.loads(content), "engine": "cpu 2 (numpy 9.9)"})
+    try:
+        rewrite(run)
+        assert "3 by cpu 2 (numpy" in entities(run)["#run"]["description"]
+        assert "1 by cpu 2 (numpy 9.9)" in entities(run)["#run"]["description"]
+    finally:
+        path.write_text(content)
+        rewrite(run)
+
+
+def test_crate_and_stores_name_the_same_publication(run: Run) -> None:
+    identity = entities(run)["./"]["identifier"]["@id"]
+    for store in (run.results.store, *map(run.results.raw_store, run.channels)):
+        assert entities(run)[identity]["value"] == read_identity(store)
 
 
 def test_same_run_gives_same_bytes(run: Run) -> None:

@@ -161,6 +161,16 @@ def test_the_head_says_what_the_run_holds(page: Page) -> None:
         assert fact in text
 
 
+def test_a_movie_that_mixes_versions_says_so(tmp_path: Path, page: Page) -> None:
+    assert "A mixture" not in page.text
+    results = make(tmp_path, timepoints=2)
+    for t, version in enumerate(("14.1", "14.2")):
+        path = results.record(VolumeKey("result", OTHER, t))
+        write_json(path, {**read_json(path), "engine": f"gpu 2 (cupy {version})"})
+    report.write_report(results, tmp_path / "report.html")
+    assert "1 by gpu 2 (cupy 14.1), 1 by gpu 2 (cupy 14.2)" in Page(tmp_path / "report.html").text
+
+
 def test_settings_stand_once_or_per_channel(page: Page) -> None:
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert rows["iterations"] == "12"
