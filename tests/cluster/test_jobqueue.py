@@ -68,7 +68,8 @@ json.dump([sys.argv[1:], os.environ["PYTHONPATH"]], open({answer!r}, "w"))
 
 
 OPTIONS = [
-    *("--name", "--nthreads", "--memory-limit", "--no-nanny", "--death-timeout", "--no-dashboard", "--lifetime"),
+    *("--name", "--nthreads", "--memory-limit", "--no-nanny", "--death-timeout", "--local-directory"),
+    *("--no-dashboard", "--lifetime"),
     *("--lifetime-stagger", "--memory-limit", "--dashboard-address", "--tls-ca-file", "--tls-cert", "--tls-key"),
     "--protocol",
 ]
@@ -86,6 +87,7 @@ def submit_and_run(folder: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "executable", str(folder / "bin" / "python"))
     monkeypatch.setattr(jobqueue, "SCRIPTS", folder / "scripts")
     monkeypatch.setenv("PYTHONPATH", "/site/modules")
+    monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
     cpu = section.read_section("cpu")
     with jobqueue.start_scheduler(cpu, "ls-test", folder / "logs", 10**9) as cluster:
         jobqueue.set_job_options(cluster, cpu, 10**9, 100, 10)
@@ -111,6 +113,8 @@ def test_no_part_of_a_path_is_anything_but_a_name_to_the_shell(
     folder = tmp_path / name
     script, arguments, path = submit_and_run(folder, commands, monkeypatch)
     options = dict(itertools.pairwise(arguments))
+    assert Path(options["--local-directory"]).parent == folder / "tmp"
+    assert not list((folder / "tmp").iterdir()), "left in a place for temporary files"
     keys = [Path(options[option]) for option in ("--tls-ca-file", "--tls-cert", "--tls-key")]
     assert arguments[:2] == ["-m", "distributed.cli.dask_worker"]
     assert {key.parent.parent for key in keys} == {folder / "logs"}

@@ -41,6 +41,29 @@ def test_another_user_of_the_machine_gets_no_answer_from_local_workers(tmp_path:
         assert attack(listeners) == ""
 
 
+def list_import_folders() -> list[str]:
+    return sys.path
+
+
+@pytest.mark.slow
+def test_no_module_is_imported_from_a_folder_that_somebody_else_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = tmp_path / "dask-scratch-space"  # Dask would use it, as it can write there
+    trap.mkdir()
+    trap.chmod(0o777)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = set(sys.path)
+    with workers.start_workers(WorkerRequest("local", 1, 1, "ls-test", tmp_path), "cpu", 0) as pool:
+        folders = {*sys.path, *pool.client.submit(list_import_folders).result()} - before
+        (scratch,) = [path for path in tmp_path.iterdir() if path.name.startswith("lightsheet-")]
+        assert scratch.stat().st_mode & 0o777 == 0o700
+        assert any(Path(folder).is_relative_to(scratch) for folder in folders)
+        assert not any(Path(folder).is_relative_to(trap) for folder in folders)
+    assert not scratch.exists()
+
+
 @pytest.mark.slow
 @as_root
 def test_the_intruder_of_these_tests_would_be_answered_without_keys() -> None:

@@ -52,7 +52,9 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Ite
             job_script_prologue=[
                 f'export PYTHONPATH={shlex.quote(str(SCRIPTS))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
                 *settings["job-script-prologue"],
+                *_make_scratch(settings["local-directory"] or '"${TMPDIR:-/tmp}"'),
             ],
+            local_directory='"$scratch"',
             worker_extra_args=settings["worker-extra-args"],
             job_extra_directives=[
                 f"-o {_quote_pattern(logs / name)}-%J.out",
@@ -65,6 +67,14 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Ite
         if missing := find_missing_parts(cluster, PARTS):
             raise InputError(explain_missing_part("distributed", f"SLURMCluster.{missing[0]}", TRIED))
         yield cluster
+
+
+def _make_scratch(place: str) -> list[str]:
+    """Return the lines that make Dask a folder of its own: it imports modules from there. `place` is the shell's."""
+    return [
+        f"scratch=$(umask 077 && mkdir -p {place} && mktemp -d {place}/lightsheet-XXXXXXXX) || exit 1",
+        """trap 'rm -rf -- "$scratch"' EXIT""",
+    ]
 
 
 def _quote_pattern(path: Path) -> str:

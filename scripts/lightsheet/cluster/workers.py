@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin
@@ -73,7 +74,12 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
         from lightsheet.cluster.slurm_workers import start_slurm_workers
 
         workers = start_slurm_workers(read_section(request.kind), request, memory, engine)
-    with dask.config.set(settings), workers as pool:
+    # Dask imports modules from its folder for temporary files, which in /tmp anybody may have made before us.
+    with (
+        TemporaryDirectory(prefix="lightsheet-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set({**settings, "temporary-directory": scratch}),
+        workers as pool,
+    ):
         pool.client.forward_logging(logger.name)
         pool.client.register_plugin(QuietRefusals())
         yield pool
