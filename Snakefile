@@ -1,7 +1,6 @@
 """A folder of light-sheet TIFF stacks becomes one deconvolved OME-Zarr with its provenance."""
 
 import sys
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -16,29 +15,19 @@ from lightsheet.planning import (
     plan_layouts,
     plan_pilot,
 )
-from lightsheet.run import (
-    check_copies,
-    find_backlog,
-    list_failed_volumes,
-    list_outputs,
-    prepare_run,
-    repair_stores,
-    summarise_run,
-)
+from lightsheet.run import prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     check_parsing,
-    check_start,
+    explain_failure,
+    find_due_outputs,
     force_files,
     guard_execution,
-    list_disk_errors,
-    list_failures,
     list_targets,
-    prepare_clean_end,
-    read_engines,
     read_jobs,
     read_place,
     refuse_shell_names,
+    start_run,
 )
 
 check_parsing(workflow)
@@ -63,20 +52,13 @@ report: "report/workflow.rst"
 
 
 RESULTS = str(run.results.folder)
-outputs_due = set()
+due = set()
 
 
 def find_work():
-    """Find out what is to be done, and say it."""
-    backlog = find_backlog(run, read_engines(run, workflow, jobs))
-    outputs_due.update(list_outputs(run, backlog))
+    due.update(find_due_outputs(jobs, workflow, sys.argv))
     if not is_pilot_current(run.results, pilot_plan):
-        outputs_due.add(str(run.results.pilot_page))
-    # The plan reports a disk that is too small instead of refusing it, and the pilot needs little of it.
-    if not {"pilot", "plan"} & set(sys.argv):
-        logger.info(summarise_run(run, backlog))
-    if run.acquisition.waiting_files:
-        logger.info(run.acquisition.waiting_remark)
+        due.add(str(run.results.pilot_page))
 
 
 guard_execution(workflow, run.results, find_work)
@@ -88,7 +70,7 @@ def force_due(wildcards):
     No rule has TIFFs or PSF images among its inputs: Snakemake would compare their dates, which may lie, and fail jobs
     whose inputs are from the future. It sees only manifests, and when they were written.
     """
-    force_files(workflow, outputs_due)
+    force_files(workflow, due)
     return []
 
 
@@ -104,12 +86,7 @@ def force_inventory(wildcards):
 
 
 onstart:
-    check_start(workflow)
-    prepare_clean_end(workflow, jobs)
-    run.record_files()
-    if not {"pilot", "plan"} & set(sys.argv):
-        check_copies(run)
-    repair_stores(run)
+    start_run(jobs, workflow)
 
 
 onsuccess:
@@ -119,15 +96,7 @@ onsuccess:
 
 
 onerror:
-    for failure in [
-        *list_failed_volumes(run),
-        *list_failures(log),
-        *list_disk_errors(log, [run.results.folder, Path()]),
-    ]:
-        logger.error(failure)
-    logger.error(
-        f"Logs are in {RESULTS}/logs. What was done is kept: the same command goes on from here."
-    )
+    explain_failure(jobs, log)
 
 
 wildcard_constraints:

@@ -46,7 +46,8 @@ peak = {"bytes": 0}
 threading.Thread(target=watch, daemon=True).start()
 layout = StoreLayout.plan(shape, voxel, settings["dtype"], codec)
 results, psf = Results(Path(folder) / "results"), Path(folder) / "psf.tif"
-record = deconvolve_volume(results, VolumeKey("result", "ch0", 0), psf, settings, layout, {"settings": settings}, threads, limit)
+inputs = {"settings": settings}
+record = deconvolve_volume(results, VolumeKey("result", "ch0", 0), psf, settings, layout, inputs, threads, limit)
 print(json.dumps([peak["bytes"], record]))
 """
 

@@ -18,7 +18,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from lightsheet.workflow import prepare_clean_end
+from lightsheet.workflow.clean_end import prepare_clean_end
 
 results = Path("results/a").absolute()
 executor = SimpleNamespace(cancel=lambda: time.sleep(0.3))

@@ -25,7 +25,7 @@ from lightsheet.store.lock_holder import describe_this_process
 from lightsheet.workflow import guard
 
 lock.RENEW_SECONDS = 0.05
-path = Path("results/a/work/lock.json")
+path = Path("results/a/lock.json")
 with hold_lock(path, guard._end_run):
     child = subprocess.Popen(["sleep", "60"])
     Path("child").write_text(str(child.pid))

@@ -6,6 +6,7 @@ from .consolidate import (
     remove_unfinished as remove_unfinished,
     write_manifest as write_manifest,
 )
+from .disk import check_copies as check_copies
 from .jobs import (
     MB as MB,
     RULES as RULES,
@@ -24,5 +25,4 @@ from .publication import (
     read_identity as read_identity,
     repair_stores as repair_stores,
 )
-from .room import check_copies as check_copies
 from .run import KINDS as KINDS, Run as Run

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lightsheet.run.backlog import NEW, Backlog
-from lightsheet.run.room import check_folder, count_bytes_due
+from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
 from lightsheet.store import VolumeKey, read_record
 from lightsheet.system import format_size

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from lightsheet.run.disk import check_copies
 from lightsheet.run.prepare import prepare_run
-from lightsheet.run.room import check_copies
 from lightsheet.run.run import Run
 from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import InputError

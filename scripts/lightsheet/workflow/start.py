@@ -1,0 +1,78 @@
+"""The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its failure."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import logger  # type: ignore[import-untyped]
+
+from lightsheet.run import (
+    Jobs,
+    check_copies,
+    find_backlog,
+    list_failed_volumes,
+    list_outputs,
+    repair_stores,
+    summarise_run,
+)
+from lightsheet.workflow.clean_end import prepare_clean_end
+from lightsheet.workflow.failures import list_disk_errors, list_failures
+from lightsheet.workflow.parts import check_start, list_targets
+from lightsheet.workflow.resources import read_engines
+
+FORESIGHT = {"pilot", "plan"}
+"""Targets that need little of a disk which is too small for the run: the plan says so instead of being refused."""
+
+
+def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[str]:
+    """Find out which declared outputs are to be made, and say what the run makes, and what it does again and why.
+
+    Parameters
+    ----------
+    jobs : Jobs, of the run
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    targets : iterable of str, the command line: at this moment Snakemake does not know its targets
+
+    Raises
+    ------
+    InputError
+        If the results folder cannot be written, or its disk cannot hold the run.
+    """
+    run = jobs.run
+    backlog = find_backlog(run, read_engines(run, workflow, jobs))
+    if FORESIGHT.isdisjoint(targets):
+        logger.info(summarise_run(run, backlog))
+    if run.acquisition.waiting_files:
+        logger.info(run.acquisition.waiting_remark)
+    return list_outputs(run, backlog)
+
+
+def start_run(jobs: Jobs, workflow: Any) -> None:
+    """Prepare a run before its first job.
+
+    Parameters
+    ----------
+    jobs : Jobs, of the run
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    """
+    check_start(workflow)
+    prepare_clean_end(workflow, jobs)
+    jobs.run.record_files()
+    if FORESIGHT.isdisjoint(list_targets(workflow)):
+        check_copies(jobs.run)
+    repair_stores(jobs.run)
+
+
+def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
+    """Log why a run failed: volumes, SLURM jobs, disks; and how to go on.
+
+    Parameters
+    ----------
+    jobs : Jobs, of the run
+    logs : iterable of str, the log files that Snakemake names when a run ends
+    """
+    run, logs = jobs.run, list(logs)
+    disks = list_disk_errors(logs, [run.results.folder, Path()])
+    for failure in [*list_failed_volumes(run), *list_failures(logs), *disks]:
+        logger.error(failure)
+    logger.error(f"Logs are in {run.results.folder}/logs. What was done is kept: the same command goes on from here.")
