@@ -75,7 +75,7 @@ from lightsheet.store import lock as module
 from lightsheet.system.errors import InputError
 
 module.HANDOVER_SECONDS = 0
-lock = Path("small/work/lock.json")
+lock = Path("small/lock.json")
 os.umask(0o002)
 for user, dies in ((60001, False), (60002, True), (60003, True)):
     if not os.fork():
@@ -104,7 +104,7 @@ for user, dies in ((60001, False), (60002, True), (60003, True)):
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
-    return tmp_path / "small" / "lock.json"
+    return tmp_path / "results" / "small" / "lock.json"
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def assert_is_taken(lock: Path) -> None:
         assert look
         assert look.token == token
         assert list(lock.parent.iterdir()) == [lock], "a process may be killed at any moment and leave nothing for long"
-    assert list(lock.parent.iterdir()) == []
+    assert not lock.exists()
 
 
 @contextlib.contextmanager
@@ -158,10 +158,22 @@ def test_a_second_run_is_told_who_is_at_work(lock: Path, monkeypatch: pytest.Mon
     assert "scancel 4711" in sentence
 
 
+def test_a_lock_leaves_no_folder_in_which_nothing_was_made(lock: Path, tmp_path: Path) -> None:
+    with hold_lock(lock, print):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with hold_lock(lock, print):
+        (lock.parent / "report.html").touch()
+    assert [path.name for path in lock.parent.iterdir()] == ["report.html"]
+
+
 def test_two_paths_to_a_folder_are_one_lock(lock: Path, tmp_path: Path) -> None:
     with hold_lock(lock, print):
-        (tmp_path / "link").symlink_to(tmp_path / "small")
-        with pytest.raises(InputError, match="another run"), hold_lock(tmp_path / "link" / "lock.json", print):
+        (tmp_path / "link").symlink_to(tmp_path / "results")
+        with (
+            pytest.raises(InputError, match="another run"),
+            hold_lock(tmp_path / "link" / "small" / "lock.json", print),
+        ):
             pass
 
 
@@ -244,8 +256,9 @@ def test_a_lock_works_without_hard_links(lock: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(lock: Path) -> None:
+    lock.parent.parent.mkdir()
     lock.parent.touch()
-    with pytest.raises(InputError, match="cannot be locked"), hold_lock(lock, print):
+    with pytest.raises(InputError, match=r"config key output\.folder: a run has to write into"), hold_lock(lock, print):
         pass
 
 

@@ -24,6 +24,7 @@ WATCH_SECONDS = 40.0  # in which no renewal may come before a lock counts as dea
 POLL_SECONDS = 1.0
 RIVAL_SECONDS = 0.05  # between two looks at a lock that another process is taking over
 LONGEST_BYTES = 65536  # of a lock
+ATTEMPTS = 10
 
 CHECK_SECONDS = 5.0
 """Between two looks by which a job learns that its run has lost the lock."""
@@ -59,12 +60,11 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[str]:
     InputError
         Names who holds it, or says why the folder cannot be written.
     """
-    holder = describe_this_process()
+    holder, new_folders = describe_this_process(), [folder for folder in path.parents if not folder.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         rival = _take(path, holder)
     except OSError as error:
-        sentence = f"{path}: the results folder cannot be locked for this run ({error.strerror or error})"
+        sentence = f"config key output.folder: a run has to write into {path.parent}, and cannot ({error})"
         raise InputError(describe_disk_error(error, path) or sentence) from error
     if rival:
         raise InputError(_refuse(path, rival))
@@ -76,6 +76,9 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[str]:
     finally:
         over.set()
         _release(path, holder)
+        with suppress(OSError):
+            for folder in new_folders:
+                folder.rmdir()  # of a run that was refused before it made anything
 
 
 def _refuse(path: Path, rival: Look) -> str:
@@ -160,7 +163,14 @@ def _write_draft(path: Path, holder: Holder) -> Iterator[Path]:
     """Yield a file with the lock's content, in its folder; it is removed at the end of the block."""
     draft = _name_scratch(path)
     try:
-        draft.write_text(holder.to_json(), encoding="utf-8")
+        for attempts_left in reversed(range(ATTEMPTS)):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_text(holder.to_json(), encoding="utf-8")
+                break
+            except FileNotFoundError:  # another process removed the folder, which was empty
+                if not attempts_left:
+                    raise
         with suppress(OSError):
             draft.chmod(0o644)  # the folder says who may come here; all of them must be able to read it
         yield draft
