@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -101,20 +102,20 @@ def test_a_killed_coordinators_keys_are_removed_by_the_next_of_its_name_alone(tm
 
 @pytest.mark.slow
 @as_root
-def test_a_second_member_of_a_group_can_run_in_the_same_folder(tmp_path: Path) -> None:
-    for folder in [tmp_path, *tmp_path.parents[:2]]:
-        folder.chmod(0o755)
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    os.chown(logs, 1001, 1000)
-    logs.chmod(0o2775)
-    ends = [
-        subprocess.run([sys.executable, "-c", MEMBER, user, logs, end], check=False, cwd="/").returncode
-        for user, end in (("1001", "killed"), ("1002", "well"))
-    ]
-    assert ends == [-signal.SIGKILL, 0]
-    (left,) = logs.iterdir()
-    assert left.stat().st_uid == 1001, "what the first has left is the first's to remove"
+def test_a_second_member_of_a_group_can_run_in_the_same_folder() -> None:
+    with TemporaryDirectory() as name:
+        logs = Path(name, "logs")
+        logs.mkdir()
+        os.chown(logs, 1001, 1000)
+        logs.chmod(0o2775)
+        Path(name).chmod(0o755)
+        ends = [
+            subprocess.run([sys.executable, "-c", MEMBER, user, logs, end], check=False, cwd="/").returncode
+            for user, end in (("1001", "killed"), ("1002", "well"))
+        ]
+        assert ends == [-signal.SIGKILL, 0]
+        (left,) = logs.iterdir()
+        assert left.stat().st_uid == 1001, "what the first has left is the first's to remove"
 
 
 def test_a_file_system_without_permissions_is_no_place_for_keys(
