@@ -70,11 +70,13 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[str]:
         raise InputError(_refuse(path, rival))
     _remove_scratch(path)
     over = threading.Event()
-    threading.Thread(target=_keep, args=(path, holder, over, end_run), daemon=True).start()
+    keeper = threading.Thread(target=_keep, args=(path, holder, over, end_run), daemon=True)
+    keeper.start()
     try:
         yield holder.token
     finally:
         over.set()
+        keeper.join(CHECK_SECONDS)  # or it might miss the lock, and put it back
         _release(path, holder)
         with suppress(OSError):
             for folder in new_folders:
