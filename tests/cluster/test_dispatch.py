@@ -113,6 +113,12 @@ def test_a_volume_is_given_up_after_three_exceptions_and_the_others_are_done() -
     assert [name for name, _ in pool.submissions].count("bad") == 3
 
 
+def test_what_a_sentence_says_is_not_tried_again() -> None:
+    errors, pool = run({"bad": [InputError("it is damaged")], "good": [None]})
+    assert str(errors["bad"]) == "it is damaged"
+    assert [name for name, _ in pool.submissions] == ["bad", "good"]
+
+
 def test_after_a_full_disk_those_in_flight_end_and_no_volume_is_begun() -> None:
     pool = FakePool({"first": [DiskError("full")], "second": [ValueError()], "third": [None], "fourth": [None]})
     volumes = dispatch.map_volumes(pool, print, {name: {"name": name} for name in pool.answers}, "work")  # type: ignore[arg-type]

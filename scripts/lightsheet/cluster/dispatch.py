@@ -61,8 +61,8 @@ def map_volumes(
 ) -> Iterator[tuple[str, BaseException | None]]:
     """Call `function` once for each volume, on the workers of a pool.
 
-    A volume is given up after three failures: an exception, or a worker that died of it (not one that was cancelled,
-    preempted, or lost with its node). A full disk is no volume's failure: no other volume is begun.
+    A volume is given up after an `InputError`, or after three other failures: an exception, or a worker that died of it
+    (not one that was cancelled, preempted, or lost with its node).
 
     Parameters
     ----------
@@ -152,6 +152,8 @@ class _Dispatch:
             elif isinstance(error, DiskError):
                 self.disk_error = error
                 self.waiting.clear()  # they would meet the same disk
+            elif isinstance(error, InputError):  # the next try would say the same
+                yield volume.name, error
             elif error and not isinstance(error, KilledWorker):
                 self.failures[volume.name].append(error)
                 yield from self.retry_or_give_up(volume.name)

@@ -95,7 +95,7 @@ class QuietRefusals(WorkerPlugin):
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    return not (text.startswith("Compute Failed") and re.search(r"Exception: .(Input|Disk)Error\(", text))
+    return not (text.startswith("Compute Failed") and re.search(r"Exception: .(Input|Disk|DamagedVolume)Error\(", text))
 
 
 @contextmanager
