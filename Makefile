@@ -15,7 +15,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help install install-dev install-gpu demo picture check lint test fuzz test-install trial lock
+.PHONY: help install install-dev install-gpu demo picture check lint test chaos fuzz test-install trial lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -82,6 +82,11 @@ lint: install-dev  ## format, lint and types alone
 
 test: install-dev  ## every test, with the library's coverage
 	$(BIN)/python -m pytest --numprocesses=4 --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+
+N ?= 20
+JOBS ?= 2
+chaos: install-dev  ## kill, fill and damage small runs in N=20 ways drawn at random (or CELL=name), and type the command again
+	$(BIN)/python -m tests.support.chaos --number $(N) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(CELL)
 
 fuzz: install-dev  ## property and fuzz tests, with a hundred times as many examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --numprocesses=auto

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Project:
 
     def configure_one_channel(self, **sections: Any) -> None:
         """Write my.yaml for an acquisition of which data/ holds the first channel alone, all of it one block."""
-        psf = {"files": {CHANNELS[0]: PSFS[CHANNELS[0]]}}
+        psf = {"files": {CHANNELS[0]: PSFS[CHANNELS[0]]}, **sections.pop("psf", {})}
         deconvolution = {"timepoints_per_job": 100, **sections.pop("deconvolution", {})}
         self.configure(psf=psf, deconvolution=deconvolution, **sections)
 
@@ -95,13 +96,19 @@ class Project:
             *("--cores", "2", *arguments, "--configfile", "my.yaml"),
         ]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
+            self.command(*arguments),
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
-    def succeed(self, *arguments: str) -> str:
-        ended = self.run(*arguments)
+    def succeed(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        ended = self.run(*arguments, environment=environment)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout + ended.stderr
 
