@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,9 @@ from snakemake.exceptions import WorkflowError
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
+from lightsheet.system import write_text
 from lightsheet.workflow import guard
-from lightsheet.workflow.guard import end_orphans, free_files, guard_execution
+from lightsheet.workflow.guard import date_back, end_orphans, free_files, guard_execution
 
 SUSPENDED = """
 import subprocess, sys, time
@@ -116,6 +118,26 @@ def test_files_of_a_killed_run_are_freed_by_whichever_path(results: Results) -> 
     free_files(results.folder)
     assert (folder / "0.input.lock").read_text() == f"{outside}\n"
     assert not (folder / "0.output.lock").exists()
+
+
+def test_results_from_the_future_are_dated_as_of_now_in_the_order_of_their_jobs(results: Results) -> None:
+    """Snakemake fails a job whose input is younger than its new output: the clock was set right between two runs."""
+    order = [
+        results.psf("ch0", ".tif"),
+        *map(results.manifest, ("ingest.ch0.t0000", "deconvolve.t0000")),
+        results.report,
+    ]
+    for age, path in enumerate(reversed(order)):
+        write_text(path, "")
+        os.utime(path, (2e9 + age, 2e9 + age))
+    old = results.inventory
+    write_text(old, "")
+    os.utime(old, (1e9, 1e9))
+    date_back(results)
+    times = [path.stat().st_mtime for path in order]
+    assert times == sorted(times)
+    assert times[-1] <= time.time()
+    assert old.stat().st_mtime == 1e9
 
 
 def test_locks_that_no_run_of_this_folder_wrote_are_heeded(results: Results) -> None:
