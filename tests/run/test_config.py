@@ -1,4 +1,5 @@
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ def test_defaults_are_filled_in_at_every_depth_and_the_users_mapping_is_left_alo
     assert checked["deconvolution"]["boundary"] == "extended"
     assert checked["input"]["pattern"] == "lattice"
     assert checked["output"]["codec"]["configuration"]["cname"] == "zstd"
+
+
+def test_a_whole_number_is_the_same_with_a_point() -> None:
+    text = """{"deconvolution": {"iterations": 10.0, "background": {"ch0": 1e2}, "timepoints_per_job": 2.0},
+        "pilot": {"crop": {"z": [0, 5.0]}}, "output": {"codec": {"name": "gzip", "configuration": {"level": 3.0}}}}"""
+    sections = [{**SHORTEST, **json.loads(t)} for t in (text, text.replace(".0", "").replace("1e2", "100"))]
+    first, second = [json.dumps(config.check_config(section)) for section in sections]
+    assert first == second
+    assert ".5" in json.dumps(config.check_config({**SHORTEST, "deconvolution": {"background": 0.5}}))
 
 
 @pytest.mark.parametrize(

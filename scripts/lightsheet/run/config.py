@@ -24,6 +24,9 @@ TYPES = {
 }
 """JSON schema's types in a user's words."""
 
+EXACT = 2.0**53
+"""Below it each whole number is a float of its own."""
+
 BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
 
 
@@ -43,6 +46,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         Has one line per mistake: the key, what is wrong with it, what it may be.
     """
+    config = _write_whole_numbers(config)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
@@ -116,6 +120,15 @@ def _describe_error(error: ValidationError) -> Iterator[str]:
         case _:
             expected = schema.get("description", "")
             yield (f"{prefix}: {value!r} is not {expected}" if expected else f"{prefix}: {error.message}")
+
+
+def _write_whole_numbers(value: Any) -> Any:
+    """Return a configuration with 100 for 100.0, at every depth: the same number must have the same digest."""
+    if isinstance(value, Mapping):
+        return {name: _write_whole_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_write_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
 
 
 def _list_numbers(key: str, value: Any) -> Iterator[tuple[str, float]]:

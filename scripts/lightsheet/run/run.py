@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.processing import describe_piece
+from lightsheet.processing import describe_piece, find_stored_per_count
 from lightsheet.sources import PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
@@ -71,7 +71,8 @@ class Run:
         return {
             **{key: section[key] for key in ("engine", "iterations", "boundary", "acceleration")},
             "background": {channel: per_channel[channel] for channel in self.channels},
-            **{key: self.config["output"][key] for key in ("dtype", "scale")},
+            "dtype": self.config["output"]["dtype"],
+            "scale": find_stored_per_count(self.config["output"]),
         }
 
     @property
