@@ -14,7 +14,7 @@ from lightsheet.run.progress import list_outputs, summarise_run
 from lightsheet.run.publication import read_identity
 from lightsheet.run.run import Run
 from lightsheet.store.paths import VolumeKey, shard_path
-from lightsheet.system import files, read_json, write_json
+from lightsheet.system import InputError, files, read_json, write_json
 from tests.support import tiny_run
 
 CHANNEL = "CamA_ch0_488nm"
@@ -100,6 +100,12 @@ def test_the_codec_is_named_and_redoes_raw_and_result() -> None:
 
 
 @pytest.mark.usefixtures("run")
+def test_what_changes_no_pixel_redoes_nothing() -> None:
+    assert not reasons(output={"scale": 2}), "it is for uint16"
+    assert not reasons(deconvolution={"iterations": 2.0})
+
+
+@pytest.mark.usefixtures("run")
 def test_another_version_of_the_algorithm_redoes_all_of_a_movie(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightsheet.processing.fingerprint.ALGORITHM_VERSION", 99)
     assert summary() == "4 volumes again: algorithm version 2 -> 99"
@@ -123,6 +129,15 @@ def test_another_psf_is_noticed_whatever_its_date(run: Run, seconds: float) -> N
     path = Path(run.find_psf_file(CHANNEL))
     tifffile.imwrite(path, tifffile.imread(path)[::-1])
     os.utime(path, (seconds, seconds))
+    assert summary() == "2 volumes again: their PSF changed"
+    assert f"{CHANNEL}.tif" in due(run)
+
+
+def test_another_psf_of_the_same_size_and_date_is_noticed(run: Run) -> None:
+    path = Path(run.find_psf_file(CHANNEL))
+    stat, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-9] + bytes(reversed(content[-9:])))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert summary() == "2 volumes again: their PSF changed"
     assert f"{CHANNEL}.tif" in due(run)
 
@@ -159,6 +174,37 @@ def test_what_is_no_record_counts_as_none(run: Run, content: bytes) -> None:
     assert reasons() == {RESULT: NEW}
 
 
+@pytest.mark.parametrize("target", ["nowhere", "t0000.json"])
+def test_a_record_that_cannot_be_opened_hides_no_other(run: Run, target: str) -> None:
+    """A link to nothing or to itself; `-n` meets files that the run, which it does not wait for, has just removed."""
+    path = run.results.record(RESULT)
+    path.unlink()
+    path.symlink_to(target)
+    assert reasons() == {RESULT: NEW}
+
+
+def test_a_folder_of_records_that_cannot_be_read_is_told(run: Run) -> None:
+    folder = run.results.record(RESULT).parent
+    shutil.rmtree(folder)
+    folder.symlink_to(folder.name)
+    with pytest.raises(InputError, match="records/result/CamA_ch0_488nm: cannot be read"):
+        find_backlog(run)
+
+
+def test_a_damaged_list_of_files_is_none(run: Run) -> None:
+    write_json(run.results.files, {"a": 1})
+    assert reasons() == {}
+
+
+@pytest.mark.parametrize("content", [{"a": 1}, [], {"shape": [9, 2, 6, 20, 24]}])
+def test_a_store_with_other_metadata_is_published_again(run: Run, content: Any) -> None:
+    for store in (run.results.store, run.results.raw_store(CHANNEL)):
+        before = (store / "0" / "zarr.json").read_text()
+        write_json(store / "0" / "zarr.json", content)
+        assert summary() == f"to be published: {store.name} is damaged"
+        (store / "0" / "zarr.json").write_text(before)
+
+
 def test_a_record_of_an_earlier_version_is_not_taken_for_one_of_today(run: Run) -> None:
     path = run.results.record(RESULT)
     record = read_json(path)
@@ -175,7 +221,9 @@ def test_a_published_shard_that_is_missing_empty_or_short_is_published_again(run
         if content is not None:
             shard.write_bytes(content)
         assert due(run) == {"consolidate", "report.html"}
-        assert "to be published: the shard of" in summary()
+        store = next(parent.name for parent in shard.parents if parent.suffix == ".zarr")
+        assert summary().startswith("to be published: the shard of")
+        assert summary().endswith(f"in {store} is missing or damaged")
         shard.unlink(missing_ok=True)
         shard.write_bytes(before)
     assert due(run) == set()

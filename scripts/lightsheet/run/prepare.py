@@ -39,7 +39,9 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     results = Results(Path(config["output"]["folder"]) / config["name"])
     for path in (results.folder, Path(section["folder"])):
         check_path(path)
-    files = read_json(results.files) or {"names": None, "waiting": ()}
+    files = read_json(results.files)
+    if not isinstance(files, dict) or not files.keys() >= {"names", "waiting"}:
+        files = {"names": None, "waiting": ()}
     acquisition = discover(
         section["folder"],
         section["pattern"],

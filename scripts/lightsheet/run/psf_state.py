@@ -22,15 +22,17 @@ class PsfState(NamedTuple):
 
 
 def find_psf_state(run: Run, channel: str) -> PsfState:
-    """Compare a channel's PSF with its image, by size and time, and with the settings."""
+    """Compare a channel's PSF with its image, by its digest, as archives keep dates, and with the settings."""
     facts = read_json(run.results.psf(channel, ".json"))
-    if not isinstance(facts, dict) or "inputs" not in facts:
+    if not isinstance(facts, dict) or not facts.keys() >= {"inputs", "files", "source", "sha256"}:
         return PsfState(False, "", None)
     path = Path(run.find_psf_file(channel))
     inputs = list_psf_inputs(path, **run.psf_settings)
     change = _explain_change(path, facts, inputs)
-    is_current = facts["inputs"] == inputs and all(
-        _has_digest(run.results.psf(channel, suffix), digest) for suffix, digest in facts["files"].items()
+    is_current = (
+        not change
+        and facts["inputs"] == inputs
+        and all(_has_digest(run.results.psf(channel, suffix), digest) for suffix, digest in facts["files"].items())
     )
     return PsfState(is_current, change, None if change else facts["sha256"])
 
@@ -48,9 +50,7 @@ def _explain_change(path: Path, facts: Mapping[str, Any], inputs: Mapping[str, A
     settings = [{NAMES.get(key, key): value for key, value in s.items()} for s in (old["settings"], inputs["settings"])]
     if reason := explain_settings(*settings):
         return reason
-    if old["file"] == inputs["file"] or digest_sha256(path) == facts["source"]["sha256"]:
-        return ""
-    return "its PSF changed"
+    return "" if _has_digest(path, facts["source"]["sha256"]) else "its PSF changed"
 
 
 def _has_digest(path: Path, digest: str) -> bool:

@@ -59,18 +59,18 @@ def explain_publication(run: Run, records: Mapping[VolumeKey, Record], identity:
 def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -> Iterator[str]:
     results = run.results
     stores = {results.store: "result", **{results.raw_store(channel): "raw" for channel in run.channels}}
+    extents = {"raw": [run.acquisition.timepoints], "result": [run.acquisition.timepoints, len(run.channels)]}
     for store, kind in stores.items():
         if read_identity(store) != identity:
             yield f"{store.name} is of other volumes" if store.exists() else f"{store.name} is missing"
-        for level in range(len(run.layouts[kind].levels)):
-            if not read_json(store / str(level) / "zarr.json"):
+        for number, level in enumerate(run.layouts[kind].levels):
+            if not _has_shape(store / str(number), [*extents[kind], *level.shape]):
                 yield f"{store.name} is damaged"
     for key, record in records.items():
-        if key.kind == "raw":
-            locate = partial(_locate_shard, results.raw_store(key.channel), (key.timepoint,))
-        else:
-            locate = partial(_locate_shard, results.store, (key.timepoint, run.channels.index(key.channel)))
-        if not shards_exist(record["shards"], locate):
+        is_raw = key.kind == "raw"
+        store = results.raw_store(key.channel) if is_raw else results.store
+        index = (key.timepoint,) if is_raw else (key.timepoint, run.channels.index(key.channel))
+        if not shards_exist(record["shards"], partial(_locate_shard, store, index)):
             yield f"the shard of {key} in {store.name} is missing or damaged"
     yield from _list_faults_of_crate(run, identity)
 
@@ -81,6 +81,11 @@ def read_identity(store: Path) -> str:
         return str(read_json(store / "zarr.json")["attributes"]["lightsheet"]["publication"])
     except (KeyError, TypeError):
         return ""
+
+
+def _has_shape(array: Path, shape: list[int]) -> bool:
+    metadata = read_json(array / "zarr.json")
+    return isinstance(metadata, dict) and metadata.get("shape") == shape
 
 
 def _locate_shard(store: Path, index: tuple[int, ...], level: int) -> Path:

@@ -4,6 +4,7 @@ A copy counts only while the record's file has the size and time that it had whe
 missing, or of an earlier run: the records are then read one by one.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.records import Record, read_record
-from lightsheet.system import read_json
+from lightsheet.system import InputError, read_json
 
 Stat = list[int]
 """Size in bytes and time of modification in ns of a record's file."""
+
+NO_FILE = {errno.ENOENT, errno.ELOOP}
+"""How a name of a listing turns out to be no file: another process has removed it, or it is a link to nothing."""
 
 
 def make_manifest(results: Results, keys: Iterable[VolumeKey]) -> dict[str, Any]:
@@ -63,9 +67,19 @@ def read_records(
 
 def _list_stats(folder: Path) -> dict[str, Stat]:
     """Return the size and time of each file of a folder; over NFS a listing brings them along."""
+    stats: dict[str, Stat] = {}
     try:
         with os.scandir(folder) as entries:
-            stats = {entry.name: entry.stat() for entry in entries}
+            for entry in entries:
+                try:
+                    stat = entry.stat()
+                except OSError as error:
+                    if error.errno not in NO_FILE:
+                        raise
+                else:
+                    stats[entry.name] = [stat.st_size, stat.st_mtime_ns]
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
+    return stats
