@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -87,13 +88,12 @@ def test_a_volume_that_cannot_be_done_is_reported_alone(project: SlurmProject) -
     content[100] ^= 255
     raw.write_bytes(content)
     log = project.fail_in(project.workers_from("cpu"))
-    assert log.count(f"{CHANNELS[1]} timepoint 1: try") == 2
+    assert f"{CHANNELS[1]} timepoint 1: try" not in log, "the next try would say the same"
     assert "1 of 6 volumes could not be deconvolved" in log
     assert f"{raw.relative_to(project.folder)} has a damaged inner chunk" in log
     assert len(project.done()) == 6
     assert [path.stem for path in project.done() if '"failed"' in path.read_text()] == ["t0001"]
     assert not project.results.joinpath("small.ome.zarr").exists(), "consolidation has refused"
-    raw.unlink()
     project.finish(project.workers_from("cpu"))
 
 
@@ -115,7 +115,8 @@ def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: Slurm
     (project.folder / "deadly" / "sitecustomize.py").write_text(
         DEADLY.format(shard=str(raw.relative_to(project.folder)))
     )
-    project.offer(cpu={"job-script-prologue": [f"export PYTHONPATH={project.folder}/deadly:$PYTHONPATH"]})
+    deadly = shlex.quote(str(project.folder / "deadly"))
+    project.offer(cpu={"job-script-prologue": [f"export PYTHONPATH={deadly}:$PYTHONPATH"]})
     log = project.fail_in(project.workers_from("cpu"))
     deaths = re.findall(
         rf"{CHANNELS[0]} timepoint 2: (?:try \d of 3 failed: )?job (\d+) on c\d: it ended with an error", log
