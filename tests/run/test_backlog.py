@@ -205,6 +205,40 @@ def test_a_store_with_other_metadata_is_published_again(run: Run, content: Any) 
         (store / "0" / "zarr.json").write_text(before)
 
 
+NO_VALUES: list[Any] = [None, 5, "x", [1], {"a": 1}]
+
+
+@pytest.mark.parametrize("value", NO_VALUES)
+def test_a_record_with_an_impossible_field_counts_as_none(run: Run, value: Any) -> None:
+    for key, field in [
+        (RAW, "sources"),
+        (RAW, "shards"),
+        (RESULT, "shards"),
+        (RESULT, "settings"),
+        (RESULT, "seconds"),
+    ]:
+        path = run.results.record(key)
+        text = path.read_text()
+        write_json(path, {**read_json(path), field: value})
+        fits = isinstance(value, dict) and field in ("settings", "seconds")
+        assert reasons() == ({} if fits else {key: NEW}), field
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("value", NO_VALUES)
+@pytest.mark.parametrize("field", ["inputs", "files", "source"])
+def test_a_psf_with_impossible_facts_is_prepared_again(run: Run, field: str, value: Any) -> None:
+    path = run.results.psf(CHANNEL, ".json")
+    write_json(path, {**read_json(path), field: value})
+    assert f"{CHANNEL}.tif" in due(run)
+
+
+@pytest.mark.parametrize("graph", [*NO_VALUES, [{"contentSize": "3"}]])
+def test_an_impossible_crate_is_written_again(run: Run, graph: Any) -> None:
+    write_json(run.results.crate, {"@graph": graph})
+    assert due(run) == {"consolidate", "report.html"}
+
+
 def test_a_record_of_an_earlier_version_is_not_taken_for_one_of_today(run: Run) -> None:
     path = run.results.record(RESULT)
     record = read_json(path)

@@ -113,7 +113,7 @@ def explain_result(
         return psf.change
     if "algorithm" not in record:
         return EARLIER_VERSION
-    if not raw or "source" not in raw:
+    if not raw or not raw.keys() >= {"source", "ingest"}:
         raw = record
     digest = psf.digest or record.get("psf", "")
     engine = record.get("settings", {}).get("engine", "")

@@ -13,6 +13,10 @@ NAMES = {"psf_voxel_size": "psf.voxel_size", "background": "psf.background"}
 """Configuration keys of settings that have another name in `Run.psf_settings`."""
 
 
+FIELDS = {"inputs": {"file", "settings", "version"}, "files": {".tif", ".png"}, "source": {"sha256"}}
+"""What the sections of a PSF's facts have."""
+
+
 class PsfState(NamedTuple):
     """What is known of the PSF used for a channel."""
 
@@ -24,7 +28,7 @@ class PsfState(NamedTuple):
 def find_psf_state(run: Run, channel: str) -> PsfState:
     """Compare a channel's PSF with its image, by its digest, as archives keep dates, and with the settings."""
     facts = read_json(run.results.psf(channel, ".json"))
-    if not isinstance(facts, dict) or not facts.keys() >= {"inputs", "files", "source", "sha256"}:
+    if not _is_whole(facts):
         return PsfState(False, "", None)
     path = Path(run.find_psf_file(channel))
     inputs = list_psf_inputs(path, **run.psf_settings)
@@ -35,6 +39,19 @@ def find_psf_state(run: Run, channel: str) -> PsfState:
         and all(_has_digest(run.results.psf(channel, suffix), digest) for suffix, digest in facts["files"].items())
     )
     return PsfState(is_current, change, None if change else facts["sha256"])
+
+
+def _is_whole(facts: Any) -> bool:
+    """Tell whether a PSF's facts hold what is compared here."""
+    return (
+        isinstance(facts, dict)
+        and all(
+            isinstance(facts.get(section), dict) and facts[section].keys() >= fields
+            for section, fields in FIELDS.items()
+        )
+        and isinstance(facts["inputs"]["settings"], dict)
+        and isinstance(facts.get("sha256"), str)
+    )
 
 
 def read_psf_state(run: Run, channel: str) -> PsfState:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from lightsheet.run.run import Run
@@ -96,10 +95,11 @@ def _list_faults_of_crate(run: Run, identity: str) -> Iterator[str]:
     """Yield what is missing of the provenance, or has another size than the crate says."""
     results = run.results
     crate = read_json(results.crate)
-    graph: list[dict[str, Any]] = crate.get("@graph", []) if isinstance(crate, dict) else []
+    graph = crate.get("@graph", ()) if isinstance(crate, dict) else ()
+    graph = [entity for entity in graph if isinstance(entity, dict)] if isinstance(graph, list) else []
     if not any(entity.get("value") == identity for entity in graph):
         yield f"{results.crate.name} is of other volumes" if graph else f"{results.crate.name} is missing or damaged"
-    sizes = {unquote(entity["@id"]): entity["contentSize"] for entity in graph if "contentSize" in entity}
+    sizes = {unquote(str(entity.get("@id"))): entity["contentSize"] for entity in graph if "contentSize" in entity}
     for name in sizes.keys() | {name_measured_psf(channel) for channel in run.channels}:
         try:
             size = str((results.folder / name).stat().st_size)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.store.paths import Results, VolumeKey
-from lightsheet.store.records import Record, read_record
+from lightsheet.store.records import Record, is_record, read_record
 from lightsheet.system import InputError, read_json
 
 Stat = list[int]
@@ -58,7 +58,7 @@ def read_records(
         if path.parent not in stats:
             stats[path.parent] = _list_stats(path.parent)
         stat, copy = stats[path.parent].get(path.name), copies.get(str(key))
-        if stat and isinstance(copy, dict) and copy.get("stat") == stat:
+        if stat and isinstance(copy, dict) and copy.get("stat") == stat and is_record(copy.get("record")):
             records[key] = copy["record"]
         else:
             records[key] = read_record(results, key) if stat else None

@@ -23,12 +23,28 @@ Record = dict[str, Any]
 FIELDS = {"done": {"fingerprint", "shards", "seconds"}, "failed": {"error"}}
 """What every record has, by its status."""
 
+SHARD_FIELDS = {"level", "bytes", "blake3"}
+
+TYPES = {"shards": list, "sources": list, "seconds": dict, "settings": dict, "layout": dict, "error": str}
+"""Of what a record has."""
+
 
 def read_record(results: Results, key: VolumeKey) -> Record | None:
     """Read the record of a volume; None if there is none, or what is there is no record."""
     record = read_json(results.record(key))
-    fields = FIELDS.get(str(record.get("status"))) if isinstance(record, dict) else None
-    return record if fields and record.keys() >= fields else None
+    return record if is_record(record) else None
+
+
+def is_record(content: Any) -> bool:
+    """Tell whether JSON is a record, and not what a damaged disk or an editor made of it."""
+    fields = FIELDS.get(str(content.get("status"))) if isinstance(content, dict) else None
+    return bool(
+        fields
+        and content.keys() >= fields
+        and all(isinstance(content[name], kind) for name, kind in TYPES.items() if name in content)
+        and all(isinstance(shard, dict) and shard.keys() >= SHARD_FIELDS for shard in content.get("shards", ()))
+        and all(isinstance(source, dict) for source in content.get("sources", ()))
+    )
 
 
 def is_done(record: Record | None, inputs: Mapping[str, Any], results: Results, key: VolumeKey) -> bool:
