@@ -15,15 +15,15 @@ DAMAGES = ("damage", "damage-same-date")
 
 NAME = re.compile(
     r"(?P<place>\w+):(?P<deed>[a-z-]+)(?:@(?P<event>[a-z]+)(?P<ordinal>\d+))?(?:@(?P<seconds>[\d.]+)s)?"
-    r"/(?P<change>[a-z-]+)(?:\+(?P<injury>\w+):(?P<result>[a-z-]+))?"
+    r"/(?P<change>[a-z-]+)(?:\+(?P<injury>\w+):(?P<result>[a-z-]+))?(?:~(?P<disk>nfs|smb))?"
 )
 
 
 class Cell(NamedTuple):
-    """PLACE:DEED@MOMENT/CHANGE+INJURY:RESULT.
+    """PLACE:DEED@MOMENT/CHANGE+INJURY:RESULT~DISK.
 
     PLACE is a rule, `worker`, or `run` for a fault that comes from outside after so many seconds. The deeds are those
-    of chaos_fault, and `damage` and `damage-same-date` of an input file.
+    of chaos_fault, and `damage` and `damage-same-date` of an input file; DISK is one of chaos_fault's.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Cell(NamedTuple):
     change: str
     injury: str | None
     result: str | None
+    disk: str | None
 
 
 def parse_cell(name: str) -> Cell:
@@ -63,7 +64,15 @@ def draw_cell(random: random.Random, operations: Mapping[str, Counter[str]], sec
         fault = f"run:{random.choice(OUTSIDE)}@{random.uniform(0, seconds):.2f}s"
     else:
         fault = f"{random.choice(('ingest', 'psf'))}:{random.choice(DAMAGES)}"
+    return f"{fault}/{_draw_changes(random)}{random.choices(('', '~nfs', '~smb'), (8, 1, 1))[0]}"
+
+
+def _draw_changes(random: random.Random) -> str:
+    """Draw what is changed: the run, the results of a run that has nothing to do, or both."""
+    if random.random() < 0.6:
+        return random.choice(sorted(CHANGES))
     injury = random.choice(sorted(APPLICABLE))
-    injured = f"+{injury}:{random.choice(APPLICABLE[injury])}"
-    change = random.choice(sorted(CHANGES))
-    return f"{fault}/" + random.choices((change, f"nothing{injured}", f"{change}{injured}"), (6, 3, 1))[0]
+    changes = [name for name, change in CHANGES.items() if "consolidate" in change.places]
+    is_seen = injury != "flipped"  # by other jobs than consolidation
+    change = "nothing" if is_seen and random.random() < 0.75 else random.choice(changes)
+    return f"{change}+{injury}:{random.choice(APPLICABLE[injury])}"

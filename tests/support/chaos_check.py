@@ -12,7 +12,7 @@ import yaozarrs
 import zarr
 
 from lightsheet.store.paths import shard_path
-from lightsheet.system import files
+from lightsheet.system import PART, files
 from tests.support.chaos_changes import CHANNEL, SHAPE
 from tests.support.project import Project
 
@@ -98,3 +98,9 @@ def find_lie(project: Project) -> str | None:
     if html.escape(config.strip()) not in (project.results / "report.html").read_text():
         return "the report is not of this configuration"
     return None
+
+
+def find_leftover(project: Project) -> str | None:
+    """Name an unfinished file or folder that a killed job left."""
+    leftovers = sorted(project.results.rglob(f"{PART}*"))
+    return f"{leftovers[0].relative_to(project.folder)} is left" if leftovers else None

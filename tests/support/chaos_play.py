@@ -13,7 +13,7 @@ import psutil
 
 from tests.support.chaos_cell import Cell
 from tests.support.chaos_changes import CHANGES, INJURIES, RESULTS, SHAPE, TIMEPOINTS, TRIGGERS, Change, change_project
-from tests.support.chaos_check import find_difference, find_half_store, watch_readers
+from tests.support.chaos_check import find_difference, find_half_store, find_leftover, watch_readers
 from tests.support.project import ROOT, Project, redone
 from tests.support.shared_folder import fill_once
 
@@ -78,7 +78,8 @@ class Play:
 
     def type_command(self, fault: str = "", seconds: float | None = None) -> tuple[int, str]:
         """Type the command; a fault waits in it, or it is hit from outside after so many seconds."""
-        environment = {**use_faults(self.token, fault), **self.change.environment}
+        disk = {"CHAOS_DISK": self.cell.disk} if self.cell.disk else {}
+        environment = {**use_faults(self.token, fault), **self.change.environment, **disk}
         log = self.project.folder / f"command{len(self.groups) + 1}.log"
         with log.open("wb") as file:
             running = subprocess.Popen(
@@ -147,6 +148,8 @@ class Play:
         if self.token.exists():
             self.token.unlink()
             self.story[-1] += f" ({NOT_HIT})"
+        elif deed == "full" and code and "is full" not in output:
+            return "no sentence says that the disk is full"
         return self.judge(code, output if deed == "full" else "")
 
     def _meet_damage(self) -> str | None:
@@ -177,10 +180,10 @@ class Play:
 
     @property
     def hurts_store(self) -> bool:
-        """Whether readers find a damaged store from the beginning, or none."""
+        """Whether readers find a damaged store from the beginning, or none, if only while two are swapped."""
         is_triggered = self.cell.place == "consolidate" and not self.change.places
         is_injured = RESULTS.get(self.cell.result or "", "").startswith(("raw/", "small.ome.zarr"))
-        return is_triggered or is_injured or self.cell.change == "afresh"
+        return is_triggered or is_injured or self.cell.change == "afresh" or bool(self.cell.disk)
 
     def succeed(self) -> str | None:
         """Type the command until it succeeds."""
@@ -209,7 +212,7 @@ class Play:
             return "not every volume was done again"
         if "Nothing to be done" not in self.type_command()[1]:
             return "another command has something to do"
-        return None
+        return find_leftover(self.project)
 
 
 def play_cell(cell: Cell, stage: Stage, folder: Path) -> tuple[str | None, str]:

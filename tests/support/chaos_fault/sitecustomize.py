@@ -4,6 +4,9 @@ CHAOS_FAULT says which: "PLACE DEED EVENT ORDINAL", such as `consolidate kill re
 is killed as it is about to rename a file the second time. PLACE is a rule, or `worker`: a process that the script of
 deconvolve starts. CHAOS_TOKEN is a file that the fault uses up, so that it strikes once. With the deed `record` each
 operation of every script is written to a file beside the token instead, and nothing else happens.
+
+CHAOS_ALGORITHM is another version of the algorithm. CHAOS_DISK is `nfs` for a file system that cannot exchange two
+names, or `smb` for one that has no hard links either.
 """
 
 import errno
@@ -137,6 +140,21 @@ class Upgrade(MetaPathFinder):
         return spec
 
 
+def hide_exchange(event: str, arguments: tuple[Any, ...]) -> None:
+    """Let the C library have no renameat2."""
+    if event == "ctypes.dlsym" and arguments[1] == "renameat2":
+        raise AttributeError(arguments[1])
+
+
+def refuse_link(*_arguments: Any, **_options: Any) -> None:
+    """Fail as where there are no hard links."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+if "CHAOS_DISK" in os.environ:
+    sys.addaudithook(hide_exchange)
+    if os.environ["CHAOS_DISK"] == "smb":
+        os.link = refuse_link
 if "CHAOS_ALGORITHM" in os.environ:
     sys.meta_path.insert(0, Upgrade())
 if "CHAOS_FAULT" in os.environ:
