@@ -1,5 +1,7 @@
 """What is to be done, and why: every change of what decides the pixels is noticed, whatever the dates of files."""
 
+import errno
+import io
 import os
 import shutil
 from collections.abc import Callable
@@ -188,6 +190,23 @@ def test_a_folder_of_records_that_cannot_be_read_is_told(run: Run) -> None:
     shutil.rmtree(folder)
     folder.symlink_to(folder.name)
     with pytest.raises(InputError, match="records/result/CamA_ch0_488nm: cannot be read"):
+        find_backlog(run)
+
+
+@pytest.mark.parametrize(
+    "name", ["results/tiny/psf/CamA_ch0_488nm.tif", "results/tiny/inventory.csv", "my data/488.tif"]
+)
+def test_a_file_without_permission_to_read_it_is_told(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, as tests may be run by, would be let in."""
+    opening = io.open
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> Any:
+        if str(path) == name:
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        return opening(path, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", refuse)
+    with pytest.raises(InputError, match=f"{name}: cannot be read"):
         find_backlog(run)
 
 

@@ -17,7 +17,7 @@ from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
 from lightsheet.run.run import Run
 from lightsheet.store import Record, VolumeKey, read_records, shards_exist
-from lightsheet.system import digest_json
+from lightsheet.system import InputError, digest_json
 
 NEW = ""
 """The reason of a volume that was never done."""
@@ -81,7 +81,11 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
 
 def _is_inventory_current(run: Run) -> bool:
     table = format_inventory(run.acquisition, lambda path: run.file_stats[path][0]).encode()
-    return run.results.inventory.is_file() and run.results.inventory.read_bytes() == table
+    path = run.results.inventory
+    try:
+        return path.is_file() and path.read_bytes() == table
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _explain_files(run: Run, key: VolumeKey, record: Record | None) -> str:

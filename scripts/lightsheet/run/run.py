@@ -89,11 +89,15 @@ class Run:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
         name = Path(self.config["psf"]["files"][channel]).expanduser()
         path = self.acquisition.folder / name
-        if not name.exists() and not path.exists():
+        try:
+            existing = next((place for place in (name, path) if place.exists()), None)
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        if existing is None:
             raise InputError(
                 f"config key psf.files.{channel}: there is no file {name}, neither as it stands nor as {path}"
             )
-        return str(name if name.exists() else path)
+        return str(existing)
 
     @cached_property
     def _volumes(self) -> dict[tuple[str, int], Volume]:
