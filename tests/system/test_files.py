@@ -12,6 +12,17 @@ from lightsheet.system import disk, files
 from lightsheet.system.errors import DiskError, InputError
 
 
+def test_a_folder_in_the_place_of_a_file_and_the_reverse_are_told(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="folder: a folder stands in the place of this file"):
+        files.write_text(tmp_path / "folder", "text")
+    for place in ("file/a", "file/a/b"):
+        with pytest.raises(InputError, match="file: a file stands in the place of this folder"):
+            files.write_text(tmp_path / place, "text")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     files.write_json(path, {"b": 1})

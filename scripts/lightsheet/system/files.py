@@ -49,9 +49,11 @@ def write_whole(path: Path) -> Iterator[Path]:
     ------
     DiskError
         If the disk takes no more, in the block or here.
+    InputError
+        If a folder is in the place of the file, or a file in that of its folder.
     """
     with name_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f"{PART}{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         part = Path(name)
@@ -61,11 +63,23 @@ def write_whole(path: Path) -> Iterator[Path]:
             os.umask(umask)
             part.chmod(0o666 & ~umask)
             flush(part)
-            part.replace(path)
+            try:
+                part.replace(path)
+            except IsADirectoryError:
+                raise InputError(f"{path}: a folder stands in the place of this file; remove it") from None
             flush(path.parent)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; InputError if a file is in its place, or in that of one above."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(place for place in (path, *path.parents) if place.is_symlink() or place.exists())
+        raise InputError(f"{file}: a file stands in the place of this folder; remove it") from None
 
 
 def write_text(path: Path, text: str) -> None:
