@@ -166,7 +166,8 @@ def test_a_psf_that_was_damaged_or_lost_is_prepared_again(run: Run, suffix: str)
 
 def test_a_volume_that_failed_before_is_tried_again(run: Run) -> None:
     write_json(run.results.record(RAW), {"status": "failed", "error": "cut off"})
-    assert reasons() == {RAW: "it could not be done before"}
+    assert reasons() == {RAW: "its last attempt failed"}
+    assert summary() == "1 volume again: its last attempt failed"
     assert due(run) == {f"ingest.{CHANNEL}.t0000", "consolidate", "report.html"}, "manifests or not"
 
 

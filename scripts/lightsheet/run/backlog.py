@@ -140,7 +140,7 @@ def list_engines(run: Run) -> tuple[str, ...]:
 def _explain_state(record: Record | None) -> str | None:
     if not record:
         return NEW
-    return "it could not be done before" if record["status"] == "failed" else None
+    return "its last attempt failed" if record["status"] == "failed" else None
 
 
 def _explain_shards(run: Run, key: VolumeKey, record: Record | None) -> str | None:

@@ -24,7 +24,7 @@ def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
         return "its TIFF has another path"
     if [source["mtime_ns"] for source in old] != [source["mtime_ns"] for source in new]:
         return "its TIFF has another date"
-    return "it has other pages of its TIFF"
+    return "its pages in the TIFF are others"
 
 
 def explain_inputs(record: Record, inputs: Mapping[str, Any]) -> str:
