@@ -84,6 +84,7 @@ def test_a_tiff_of_another_size_is_another_whatever_its_date(run: Run, replace: 
 def test_a_tiff_with_an_older_date_is_looked_at(run: Run) -> None:
     os.utime(first_tiff(run), (1e9, 1e9))
     assert reasons() == {RAW: "its TIFF has another date"}, "whether its result is due, the digest will tell"
+    assert summary() == "1 volume read again: its TIFF has another date"
 
 
 @pytest.mark.usefixtures("run")

@@ -135,6 +135,15 @@ def publish_stores(run: Run, records: Records) -> None:
     attributes = _describe_store(run, "result", results.name, run.channels, records, identity)
     publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
+    _warn_of_strays(run)
+
+
+def _warn_of_strays(run: Run) -> None:
+    """Name raw stores of channels that a run no longer has; they may be the last copy of their pixels, and stay."""
+    stores = set(map(run.results.raw_store, run.channels))
+    for store in sorted(set(run.results.store.parent.glob("raw/*.ome.zarr")) - stores):
+        if not store.name.startswith(PART):
+            logger.warning("%s is of a channel that this run does not have: it stays, and is not in the crate", store)
 
 
 def _describe_store(

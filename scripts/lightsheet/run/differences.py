@@ -6,6 +6,8 @@ from typing import Any
 from lightsheet.store import Record
 
 CHANGED_TIFF = "its TIFF changed"
+OTHER_PATH = "its TIFF has another path"
+OTHER_DATE = "its TIFF has another date"
 EARLIER_VERSION = "an earlier version of the workflow made it"
 
 
@@ -21,9 +23,9 @@ def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
     if [source["bytes"] for source in old] != [source["bytes"] for source in new]:
         return CHANGED_TIFF
     if [source["path"] for source in old] != [source["path"] for source in new]:
-        return "its TIFF has another path"
+        return OTHER_PATH
     if [source["mtime_ns"] for source in old] != [source["mtime_ns"] for source in new]:
-        return "its TIFF has another date"
+        return OTHER_DATE
     return "its pages in the TIFF are others"
 
 
