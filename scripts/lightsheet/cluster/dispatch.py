@@ -62,8 +62,8 @@ def map_volumes(
     """Call `function` once for each volume, on the workers of a pool.
 
     A volume is given up after an `InputError`, or after three other failures: an exception, or a worker that died of it
-    (not one that was cancelled, preempted, or lost with its node). A full disk is no volume's failure: no other volume is
-    begun.
+    (not one that was cancelled, preempted, or lost with its node). A full disk is no volume's failure: no other volume
+    is begun.
 
     Parameters
     ----------
