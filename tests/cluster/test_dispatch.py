@@ -1,5 +1,7 @@
 """Which volume goes where, and how often, when workers are lost: a pool and a client in memory, no processes."""
 
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -38,7 +40,7 @@ class FakePool:
     """Two workers; `answers` says per volume what happens at each try."""
 
     def __init__(self, answers: dict[str, list[Answer]], slots: int = 1) -> None:
-        self.client, self.slots = self, slots
+        self.client, self.slots, self.news = self, slots, threading.Event()
         self.flights: dict[str, list[Future]] = defaultdict(list)
         self.answers = {name: list(tries) for name, tries in answers.items()}
         self.submissions: list[tuple[str, str]] = []
@@ -157,3 +159,19 @@ def test_dasks_own_verdict_on_a_dead_worker_is_a_loss_not_a_failure() -> None:
     pool.ends = {"w0": "FAILED"}
     ended = list(dispatch.map_volumes(pool, print, {"v": {"name": "v"}}, "work"))  # type: ignore[arg-type]
     assert ended == [("v", None)]
+
+
+def test_a_worker_is_given_a_volume_when_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "POLL_SECONDS", 60.0)
+    pool = FakePool({"volume": [None]})
+    monkeypatch.setattr(pool, "list_free", lambda _: ["w0"] if arrived.is_set() else [])
+    arrived = threading.Event()
+
+    def arrive() -> None:
+        arrived.set()
+        pool.news.set()
+
+    threading.Timer(0.1, arrive).start()
+    start = time.monotonic()
+    assert dict(dispatch.map_volumes(pool, print, {"volume": {"name": "volume"}}, "work")) == {"volume": None}
+    assert time.monotonic() - start < 30

@@ -70,7 +70,15 @@ json.dump([sys.argv[1:], os.environ["PYTHONPATH"]], open({answer!r}, "w"))
 OPTIONS = [
     *("--name", "--nthreads", "--memory-limit", "--no-nanny", "--death-timeout", "--local-directory"),
     *("--no-dashboard", "--lifetime"),
-    *("--lifetime-stagger", "--memory-limit", "--dashboard-address", "--tls-ca-file", "--tls-cert", "--tls-key"),
+    *(
+        "--lifetime-stagger",
+        "--memory-limit",
+        "--dashboard-address",
+        "--worker-class",
+        "--tls-ca-file",
+        "--tls-cert",
+        "--tls-key",
+    ),
     "--protocol",
 ]
 """Of a worker, after the scheduler's address; each has a value but those that begin with `--no-`."""

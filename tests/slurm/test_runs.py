@@ -66,7 +66,9 @@ def test_a_run_from_the_projects_root_and_its_rerun(checkout: SlurmProject) -> N
         in (checkout.results / "logs" / "consolidate.log").read_text()
     )
     jobs = [job for job in checkout.cluster.jobs() if job.name.startswith(checkout.label)]
-    assert {job.state for job in jobs} <= {"COMPLETED", "CANCELLED"}, "cancelled are workers that were no longer needed"
+    assert {job.state for job in jobs} <= {"COMPLETED", "CANCELLED"}, (
+        "cancelled are workers that nobody needed when they began"
+    )
     assert {job.comment.split("_wildcards")[0] for job in jobs} >= {
         "rule_ingest",
         "rule_deconvolve",

@@ -196,7 +196,11 @@ class Cluster:
 
     def kill_leftovers(self) -> None:
         """Kill what ended jobs left running, which a cluster without cgroups does not do."""
-        self._kill_all(lambda: _marked(f"SLURM_CLUSTER_NAME={self.name}"))
+        self._kill_all(self.job_processes)
+
+    def job_processes(self) -> list[psutil.Process]:
+        """List the processes that jobs have started, also of those that have ended."""
+        return _marked(f"SLURM_CLUSTER_NAME={self.name}")
 
     def crash(self, node: str) -> None:
         """Kill a node's slurmd, its job steps and all their processes, as a power cut would."""

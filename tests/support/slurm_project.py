@@ -118,14 +118,18 @@ class SlurmProject(Project):
         self.assert_no_job_is_left(20)
         return self.log
 
-    def worker_jobs(self, state: str = "RUNNING") -> list[Job]:
-        return [job for job in self.cluster.jobs(state=state) if job.name.startswith(f"{self.label}-")]
+    def worker_jobs(self, state: str | None = "RUNNING") -> list[Job]:
+        """List the workers' jobs in a state, or in any."""
+        jobs = self.cluster.jobs() if state is None else self.cluster.jobs(state=state)
+        return [job for job in jobs if job.name.startswith(f"{self.label}-")]
 
     def jobs_left(self) -> list[Job]:
         return [job for job in self.cluster.queued() if job.name.startswith(self.label)]
 
     def assert_no_job_is_left(self, seconds: float) -> None:
+        """Wait until all jobs have ended, and seconds later their processes: on this cluster nothing kills those."""
         self.cluster.wait_until(lambda: not self.jobs_left(), seconds, "no job of the run in the queue")
+        self.cluster.wait_until(lambda: not self.cluster.job_processes(), 8, "no process of an ended job")
 
     def done(self) -> list[Path]:
         """Records of the volumes that are deconvolved."""

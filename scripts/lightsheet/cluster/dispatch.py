@@ -34,6 +34,8 @@ class WorkerPool(Protocol):
     """Dask workers, wherever they run; `busy` holds a worker's address for each volume in flight."""
 
     client: Client
+    news: threading.Event
+    """Set when a worker has come, or can take volumes: `maintain` is called soon."""
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:
         """Replace lost workers, while so many volumes are not done."""
@@ -110,7 +112,7 @@ class _Dispatch:
         self.failures: dict[str, list[BaseException]] = defaultdict(list)
         self.disk_error: DiskError | None = None
         self.progress: Progress | None = None  # counts from when the first worker is there
-        self.volume_ended, self.last_log = threading.Event(), time.monotonic()
+        self.last_log = time.monotonic()
 
     def run(self) -> Iterator[tuple[str, BaseException | None]]:
         while self.in_flight or ((self.waiting or self.lost) and not self.disk_error):
@@ -120,8 +122,8 @@ class _Dispatch:
                 if self.waiting and self.may_share(self.waiting[0], address):
                     self.in_flight.append(self.hand_out(self.waiting.popleft(), address))
             self.log_count()
-            self.volume_ended.wait(POLL_SECONDS)
-            self.volume_ended.clear()
+            self.pool.news.wait(POLL_SECONDS)
+            self.pool.news.clear()
             yield from self.collect_ended()
             yield from self.handle_lost_workers()
         if self.disk_error:
@@ -136,7 +138,7 @@ class _Dispatch:
         self.progress = self.progress or Progress(self.action, len(self.tasks))
         call = partial(self.function, **self.tasks[name])  # Dask takes some keywords, like `key`, for its own
         future = self.pool.client.submit(call, pure=False, workers=[address], allow_other_workers=False)
-        future.add_done_callback(lambda _future: self.volume_ended.set())
+        future.add_done_callback(lambda _future: self.pool.news.set())
         return _Assignment(name, address, future)
 
     def collect_ended(self) -> Iterator[tuple[str, BaseException | None]]:

@@ -4,13 +4,14 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dask
 from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+from distributed import Scheduler, SchedulerPlugin
 from distributed.core import Status
 from distributed.security import Security
 
@@ -20,6 +21,11 @@ from lightsheet.system import InputError, explain_missing_part, find_missing_par
 
 PARTS = ("worker_spec", "new_spec", "scheduler_info", "_correct_state", "sync")
 """What is used of Dask's cluster that no documentation promises."""
+
+WORKER_CLASS = "lightsheet.cluster.worker_process.MortalWorker"
+
+CLOSE_SECONDS = 20.0
+"""So long the end of a coordinator may be held up by the end of its scheduler."""
 
 TRIED = "2026.8"  # the series of distributed
 
@@ -35,9 +41,8 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Ite
     _refuse_unusable_paths(logs)
     settings = dask.config.get(f"jobqueue.{section.name}")
     options = settings["scheduler-options"]
-    with (
-        create_key_files(logs, name) as security,
-        SLURMCluster(
+    with create_key_files(logs, name) as security:
+        cluster = SLURMCluster(
             name="worker",
             config_name=section.name,
             job_name=name,
@@ -62,11 +67,14 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Ite
                 "--no-requeue",  # a worker would come back beside its replacement
                 *settings["job-extra-directives"],
             ],
-        ) as cluster,
-    ):
-        if missing := find_missing_parts(cluster, PARTS):
-            raise InputError(explain_missing_part("distributed", f"SLURMCluster.{missing[0]}", TRIED))
-        yield cluster
+        )
+        try:
+            if missing := find_missing_parts(cluster, PARTS):
+                raise InputError(explain_missing_part("distributed", f"SLURMCluster.{missing[0]}", TRIED))
+            yield cluster
+        finally:
+            with suppress(TimeoutError):  # a busy controller may answer no scancel
+                cluster.close(timeout=CLOSE_SECONDS)
 
 
 def _make_scratch(place: str) -> list[str]:
@@ -125,6 +133,35 @@ def update_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: It
     return ""
 
 
+def tell_arrivals(cluster: SLURMCluster, function: Callable[[], None]) -> None:
+    """Have a function called when a worker has connected, in the scheduler's thread."""
+
+    class Arrivals(SchedulerPlugin):
+        def add_worker(self, scheduler: Scheduler, worker: str) -> None:  # noqa: ARG002 (as Dask calls it)
+            function()
+
+    assert cluster.scheduler
+    cluster.scheduler.add_plugin(Arrivals(), name="lightsheet-arrivals")
+
+
+def close_workers(cluster: SLURMCluster, addresses: Iterable[str]) -> None:
+    """Ask workers to end, without a wait: their jobs then end by themselves."""
+
+    async def close() -> None:
+        assert cluster.scheduler
+        for address in addresses:
+            cluster.scheduler.close_worker(address)
+
+    cluster.sync(close)
+
+
+def forget_jobs(cluster: SLURMCluster, names: Iterable[str]) -> None:
+    """Keep dask-jobqueue from cancelling the jobs of some workers: they have ended, or others cancel them."""
+    for name in names:
+        if job := cluster.workers.get(name):
+            job.job_id = None
+
+
 def format_memory(count: int) -> str:
     """Return a number of bytes as dask-jobqueue reads it, rounded up to MiB."""
     return f"{-(-count // 2**20)}MiB"
@@ -146,7 +183,7 @@ class _Job(SLURMJob):
     def __init__(self, *arguments: Any, security: Security, worker_extra_args: Sequence[str], **options: Any) -> None:
         """Name the key files quoted, which dask-jobqueue would not do, and keep the worker from listening besides."""
         keys = security.get_tls_config_for_role("worker")
-        words = ["--no-dashboard", *worker_extra_args, "--dashboard-address", DASHBOARD]
+        words = ["--no-dashboard", *worker_extra_args, "--dashboard-address", DASHBOARD, "--worker-class", WORKER_CLASS]
         for kind in ("ca_file", "cert", "key"):
             words += [f"--tls-{kind.replace('_', '-')}", shlex.quote(keys[kind])]
         super().__init__(*arguments, worker_extra_args=words, **options)  # type: ignore[no-untyped-call]

@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +67,12 @@ class SlurmJob:
     def words(self) -> str:
         """How the job ended: `job 12 on c1: its node failed (NODE_FAIL)`."""
         place = f" on {self.node}" if self.node else ""
-        return f"job {self.id}{place}: {WORDS.get(self.state, 'it is not known how it ended')} ({self.state})"
+        return f"job {self.id}{place}: {self.cause}"
+
+    @property
+    def cause(self) -> str:
+        """How the job ended, without its name."""
+        return f"{WORDS.get(self.state, 'it is not known how it ended')} ({self.state})"
 
 
 def label_jobs(results: Path) -> str:
@@ -130,13 +137,27 @@ def cancel_jobs(name: str, seconds: float = 0) -> list[str]:
         ids = _list_queued(name)
         if ids:
             logger.info("cancelling %d SLURM job(s) of this run: %s", len(ids), " ".join(ids))
-            _call("scancel", "--quiet", *ids)
+        cancel_ids(ids)
         end = time.monotonic() + seconds
         while time.monotonic() < end and _list_queued(name):
             time.sleep(0.5)
     except NoAnswerError as error:
         logger.warning("jobs of this run may be left in the queue under names like %s*: %s", name, error)
     return ids
+
+
+def cancel_ids(ids: Sequence[str]) -> None:
+    """Cancel jobs, whatever their state; `NoAnswerError` if SLURM does not answer."""
+    if ids:
+        _call("scancel", "--quiet", *ids)
+
+
+def wait_for_ends(name: str, seconds: float) -> None:
+    """Wait until no job of a name runs any more, for so many seconds at most, or until SLURM does not answer."""
+    end = time.monotonic() + seconds
+    with suppress(NoAnswerError):
+        while time.monotonic() < end and any(job.state in ALIVE - {"COMPLETING"} for job in list_jobs(name)):
+            time.sleep(0.5)
 
 
 def _list_queued(name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,9 @@ TRIAL_SECONDS = 600.0
 
 LOST_SECONDS = 60.0
 """A worker that has lost its connection, though SLURM says that its job runs, is given up after this time."""
+
+CLOSE_SECONDS = 10.0
+"""A worker that was asked to end, and whose job has not ended after this time, is cancelled."""
 
 DOUBT_SECONDS = 10.0
 """So long SLURM must not have known a job before that is taken for its end: a controller may restart."""
@@ -50,7 +54,8 @@ class SlurmWorker:
     lost_time: float | None = None  # when it was missed first
     doubts: list[float] = field(default_factory=list)  # when SLURM did not know the job, since it last did
     hang: str = ""  # why it was given up, though its job ran
-    is_released: bool = False  # its job was cancelled by us
+    is_released: bool = False  # its end is wanted and no news
+    dismiss_time: float | None = None  # when it was asked to end
     end: SlurmJob | None = None  # the job once it has ended, with the cause that SLURM or else its log says
 
     @property
@@ -58,12 +63,15 @@ class SlurmWorker:
         """The job, and its node once that is known: `job 12 on c1`."""
         return f"job {self.job_id}" + (f" on {self.node}" if self.node else "")
 
-    def start_trial(self, client: Client, address: str, engine: str, lifetime: float) -> None:
+    def start_trial(
+        self, client: Client, address: str, engine: str, lifetime: float, when_done: Callable[[], None]
+    ) -> None:
         """Try the engine on a worker that has connected: its node may lack a GPU, or half of the software."""
         self.address = address
         self.trial_time = time.monotonic()
         self.retire_time = time.monotonic() + lifetime * random.uniform(0.9, 1)
         self.trial = client.submit(try_engine, engine, pure=False, workers=[address], allow_other_workers=False)
+        self.trial.add_done_callback(lambda _trial: when_done())
 
     def has_time(self, seconds: float) -> bool:
         """Tell whether a volume of so many seconds ends in time; the first one is tried whatever time is left."""
@@ -79,6 +87,11 @@ class SlurmWorker:
         self.doubts.append(time.monotonic())
         return len(self.doubts) >= MOST_DOUBTS and self.doubts[-1] - self.doubts[0] >= DOUBT_SECONDS
 
+    @property
+    def clings(self) -> bool:
+        """Whether its job should have ended by itself by now, and has not."""
+        return self.dismiss_time is not None and time.monotonic() - self.dismiss_time > CLOSE_SECONDS
+
     def find_hang(self, is_connected: bool) -> bool:
         """Tell whether the worker has been of no use for too long, though its job runs."""
         is_lost = self.address is not None and not is_connected
@@ -89,14 +102,14 @@ class SlurmWorker:
             (None if self.address else self.run_time, CONNECT_SECONDS, "has not connected"),
         ):
             if start is not None and time.monotonic() - start > seconds:
-                self.hang = f"{self.place}: the worker {words} for {format_duration(seconds)} ({self.state})"
+                self.hang = f"the worker {words} for {format_duration(seconds)} ({self.state})"
                 return True
         return False
 
     def judge_loss(self) -> WorkerLoss | None:
         """Say why a worker does not answer, and whether its volume may be the cause; None until that is known."""
         if self.hang:
-            return WorkerLoss(self.hang, volume_suspected=self.state != "SUSPENDED")
+            return WorkerLoss(f"{self.place}: {self.hang}", volume_suspected=self.state != "SUSPENDED")
         if self.end:
             return WorkerLoss(self.describe_end(), self.end.state not in EXTERNAL_ENDS)
         return None

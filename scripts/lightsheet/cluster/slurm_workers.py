@@ -5,17 +5,25 @@ nor how long a volume takes.
 """
 
 import itertools
-import re
+import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, KilledWorker
 
+from lightsheet.cluster.dismissal import cancel_workers, dismiss_workers, end_workers
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
-from lightsheet.cluster.jobqueue import set_job_options, start_scheduler, update_jobs
+from lightsheet.cluster.faults import PERMANENT, TEMPORARY, Fault, describe_faults, has_spread
+from lightsheet.cluster.jobqueue import (
+    forget_jobs,
+    set_job_options,
+    start_scheduler,
+    tell_arrivals,
+    update_jobs,
+)
 from lightsheet.cluster.privacy import describe_dashboard
 from lightsheet.cluster.queue_watch import PAUSE_SECONDS, QueueWatch
 from lightsheet.cluster.section import Section, choose_lifetime
@@ -24,9 +32,6 @@ from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
 from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
-
-TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
-"""What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
 
 REFILLS = 2  # so often in a row, for each worker, one that came to nothing before it was ready is replaced
 SUBMIT_LIMIT = 20  # jobs at a time: hundreds of sbatch at one moment would be a burden to the controller
@@ -44,10 +49,15 @@ def start_slurm_workers(section: Section, request: WorkerRequest, memory: int, e
     with start_scheduler(section, name, logs, memory) as cluster, Client(cluster) as client:
         logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, logs)
         logger.info("%s", describe_dashboard(cluster))
+        pool = SlurmWorkers(client, cluster, section, request, number, memory, engine)
+        tell_arrivals(cluster, pool.news.set)
         try:
-            yield SlurmWorkers(client, cluster, section, request, number, memory, engine)
-        finally:
-            cancel_jobs(name)  # first of all: if SLURM is ending this job, it kills us soon
+            yield pool
+            end_workers(cluster, pool.list_living(), name)
+        finally:  # first of all: if SLURM is ending this job, it kills us soon
+            submitted = list(cluster.workers)
+            cancel_jobs(name)
+            forget_jobs(cluster, submitted)
 
 
 @dataclass
@@ -62,12 +72,14 @@ class SlurmWorkers:
     memory: int  # bytes that the next job asks for
     engine: str
     workers: list[SlurmWorker] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)  # why workers proved unfit
+    faults: list[Fault] = field(default_factory=list)  # why workers proved unfit
+    refusal: str = ""  # what sbatch said last, if it refused a job
     volume_seconds: float = 0.0  # of the slowest volume
     failures: int = 0  # workers that came to nothing since the last one became ready
     last_contact: float = field(default_factory=time.monotonic)  # with any worker, monotonic seconds
     submit_time: float = 0.0  # before it, sbatch is not tried again
     count: Iterator[int] = field(default_factory=itertools.count)
+    news: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.queue = QueueWatch(self.request.name)
@@ -78,7 +90,7 @@ class SlurmWorkers:
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
-        fit = {w.address for w in self._list_living() if w.address and self._is_fit(w)}
+        fit = {w.address for w in self.list_living() if w.address and self._is_fit(w)}
         return list_free_slots(sorted(fit & self.list_connected()), count_slots(self.engine), busy)
 
     def record_duration(self, address: str, seconds: float) -> None:
@@ -92,7 +104,7 @@ class SlurmWorkers:
         loss = worker.judge_loss()
         self.queue.ask_soon()
         if loss and not worker.end:
-            self._release([worker])
+            cancel_workers(self.cluster, [worker])
         return loss
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:
@@ -108,7 +120,7 @@ class SlurmWorkers:
         if self.queue.is_due:
             self._query_slurm()
         self._give_up_hanging()
-        missing = min(self.number, volumes) - sum(not worker.is_released for worker in self._list_living())
+        missing = min(self.number, volumes) - sum(not worker.is_released for worker in self.list_living())
         if missing > 0 and time.monotonic() > self.submit_time:
             self._submit(missing)
         self._refuse_endless_wait()
@@ -118,7 +130,8 @@ class SlurmWorkers:
         assert self.cluster.scheduler
         return {worker.name: worker.address for worker in list(self.cluster.scheduler.workers.values())}
 
-    def _list_living(self) -> list[SlurmWorker]:
+    def list_living(self) -> list[SlurmWorker]:
+        """Return the workers whose jobs have not ended, as far as SLURM has said."""
         return [worker for worker in self.workers if not worker.end]
 
     def _find_worker(self, address: str) -> SlurmWorker:
@@ -133,9 +146,9 @@ class SlurmWorkers:
     def _try_new_workers(self) -> None:
         addresses = self._list_addresses()
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
-        for worker in self._list_living():
+        for worker in self.list_living():
             if worker.address is None and worker.name in addresses:
-                worker.start_trial(self.client, addresses[worker.name], self.engine, lifetime)
+                worker.start_trial(self.client, addresses[worker.name], self.engine, lifetime, self.news.set)
             elif worker.trial and worker.trial.done():
                 if worker.trial.status == "finished":
                     worker.is_ready, self.failures = True, 0
@@ -146,31 +159,27 @@ class SlurmWorkers:
 
     def _reject(self, worker: SlurmWorker, error: BaseException | None) -> None:
         """Do without a worker whose trial failed; another one would fail as well."""
-        self._do_without(f"{worker.place}: {error}")
-        logger.warning("a worker is not used, and not replaced: %s", self.faults[-1])
-        self._release([worker])
-
-    def _release(self, workers: Collection[SlurmWorker]) -> None:
-        """Have dask-jobqueue cancel the jobs of workers; their end will be no news."""
-        names = [worker.name for worker in workers if not worker.is_released]
-        for worker in workers:
-            worker.is_released = True
-        if names:
-            update_jobs(self.cluster, cancel=names)
+        if not worker.node:
+            self._query_slurm()
+        self._do_without(worker, str(error))
+        dismiss_workers(self.cluster, [worker])
+        self.queue.ask_soon()
 
     def _release_idle(self, volumes: int, busy: Sequence[str]) -> None:
         """Release idle workers that are nearly at their walltime, short of memory, or more than volumes are left."""
-        idle = [w for w in self._list_living() if w.is_ready and not w.is_released and w.address not in busy]
+        idle = [w for w in self.list_living() if w.is_ready and not w.is_released and w.address not in busy]
         unfit = [worker for worker in idle if not self._is_fit(worker)]
         surplus = max(0, len(idle) - (volumes - len(busy)) - len(unfit))
-        self._release(unfit + [worker for worker in idle if worker not in unfit][:surplus])
+        if leaving := unfit + [worker for worker in idle if worker not in unfit][:surplus]:
+            dismiss_workers(self.cluster, leaving)
+            self.queue.ask_soon()
 
     def _query_slurm(self) -> None:
         """Ask SLURM about the jobs: which ended, and why others wait."""
         connected = self.list_connected()
         if (jobs := self.queue.ask()) is None:
             return
-        for worker in self._list_living():
+        for worker in self.list_living():
             job = jobs.get(worker.job_id) or recall_job(worker.job_id)
             if job.state == "UNKNOWN" and worker.address in connected:
                 continue  # it answers, so it lives
@@ -182,26 +191,34 @@ class SlurmWorkers:
     def _give_up_hanging(self) -> None:
         """Release workers that have been of no use for too long though their jobs run, so that others replace them."""
         connected = self.list_connected()
-        for worker in self._list_living():
+        cancel_workers(self.cluster, [worker for worker in self.list_living() if worker.clings])
+        for worker in self.list_living():
             if not worker.is_released and worker.find_hang(worker.address in connected):
-                logger.warning("a worker is given up: %s; log: %s", worker.hang, worker.log)
-                self._release([worker])
+                logger.warning("a worker is given up: %s: %s; log: %s", worker.place, worker.hang, worker.log)
+                cancel_workers(self.cluster, [worker])
                 if not worker.is_ready:
-                    self._count_failure(worker.hang)
+                    self._count_failure(worker, worker.hang)
 
-    def _count_failure(self, fault: str) -> None:
+    def _count_failure(self, worker: SlurmWorker, reason: str) -> None:
         """Count a worker that came to nothing; it is replaced, unless that happens again and again."""
         self.failures += 1
         if self.failures > REFILLS * self.request.number:
-            self._do_without(fault)
+            self._do_without(worker, reason)
 
-    def _do_without(self, fault: str) -> None:
-        self.number, self.faults = self.number - 1, [*self.faults, fault]
+    def _do_without(self, worker: SlurmWorker, reason: str) -> None:
+        """Have one worker less; none, if no worker was ever fit and what is wrong is so on more than one node."""
+        is_new = reason not in {fault.reason for fault in self.faults}
+        self.faults.append(Fault(worker.place, worker.node, reason, str(worker.log)))
+        was_any_ready = any(worker.is_ready for worker in self.workers)
+        self.number = 0 if has_spread(self.faults) and not was_any_ready else self.number - 1
+        if is_new and self.number > 0:  # else the run ends with these words
+            logger.warning("a worker is not used, and not replaced: %s", describe_faults(self.faults[-1:]))
 
     def _judge_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
         """Judge how a job ended: whether it is replaced, and with how much memory."""
         worker.end = recognise_memory_kill(job, worker.log)
         self.queue.ask_soon()
+        forget_jobs(self.cluster, [worker.name])
         update_jobs(self.cluster, cancel=[worker.name])
         if worker.is_released:
             return
@@ -211,18 +228,21 @@ class SlurmWorkers:
             sizes = format_size(worker.memory), format_size(self.memory)
             logger.warning("its --mem was %s; workers get %s from now on", *sizes)
         elif not worker.is_ready and worker.end.state == "UNKNOWN":  # which is no proof that it was unfit
-            self._count_failure(worker.describe_end())
+            self._count_failure(worker, worker.end.cause)
         elif not worker.is_ready and worker.end.state not in EXTERNAL_ENDS:
-            self._do_without(f"{worker.end.words}, before it could take a volume; log: {worker.log}")
+            self._do_without(worker, f"{worker.end.cause}, before it could take a volume")
 
     def _submit(self, missing: int) -> None:
+        """Submit workers' jobs; of the first ones a single one, with which sbatch may refuse them all."""
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         margin = self.section.walltime - lifetime
         set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4)
-        names = [f"worker-{next(self.count)}" for _ in range(min(missing, SUBMIT_LIMIT))]
+        limit = SUBMIT_LIMIT if self.workers else 1
+        names = [f"worker-{next(self.count)}" for _ in range(min(missing, limit))]
         refusal = update_jobs(self.cluster, submit=names)
         jobs = {name: job.job_id for name in names if (job := self.cluster.workers.get(name)) and job.job_id}
         self.queue.ask_soon()
+        self.news.set()
         for name, job_id in jobs.items():
             log = self.request.logs / f"{self.request.name}-{job_id}.err"
             self.workers.append(SlurmWorker(name, job_id, self.memory, log))
@@ -230,16 +250,26 @@ class SlurmWorkers:
             logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
         if refusal:
             update_jobs(self.cluster, cancel=set(names) - set(jobs))
-            self.submit_time = time.monotonic() + PAUSE_SECONDS[1]
+            self._note_refusal(refusal)
+        else:
+            self.refusal = ""
+
+    def _note_refusal(self, refusal: str) -> None:
+        """Try again later, unless sbatch will never take such a job; end the run then if it has no worker."""
+        self.submit_time = time.monotonic() + PAUSE_SECONDS[1]
+        left = [worker for worker in self.list_living() if not worker.is_released]
+        if not left and not TEMPORARY.search(refusal):
+            raise InputError(f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}")
+        if PERMANENT.search(refusal):
+            self.number = len(left)
+        if refusal != self.refusal:
             logger.warning("sbatch refused a worker: %s", refusal)
-            if not TEMPORARY.search(refusal) and not self._list_living():
-                place = f"section {self.section.name} of jobqueue.yaml"
-                raise InputError(f"SLURM refuses the workers of {place}: {refusal}")
+        self.refusal = refusal
 
     def _refuse_endless_wait(self) -> None:
         if self.number <= 0:
-            raise InputError("no worker is left; " + "; ".join(self.faults))
-        if any(worker.address for worker in self._list_living()):
+            raise InputError("no worker is left; " + describe_faults(self.faults))
+        if any(worker.address for worker in self.list_living()):
             self.last_contact = time.monotonic()
         elif time.monotonic() - self.last_contact > self.section.patience:
             reason = f"squeue's reason: {self.queue.reason}" if self.queue.reason else "sbatch has accepted none"

@@ -3,9 +3,10 @@
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -123,6 +124,7 @@ class LocalWorkers:
 
     client: Client
     slots: int
+    news: threading.Event = field(default_factory=threading.Event)
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:
         """Leave it to the nannies."""

@@ -94,7 +94,7 @@ class _SteadyPool:
     """A pool that keeps all its workers while a pilot is between one kind of work and the next."""
 
     def __init__(self, pool: WorkerPool, number: int) -> None:
-        self._pool, self._number, self.client = pool, number, pool.client
+        self._pool, self._number, self.client, self.news = pool, number, pool.client, pool.news
         self.list_connected, self.list_free = pool.list_connected, pool.list_free
         self.explain_loss, self.record_duration = pool.explain_loss, pool.record_duration
 

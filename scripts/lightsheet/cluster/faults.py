@@ -1,0 +1,38 @@
+"""Why workers proved unfit or were refused, and when that holds for all others as well."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
+"""What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
+
+PERMANENT = re.compile("invalid|not permitted|not available(?! now)|not be satisfied|unrecognized", re.IGNORECASE)
+"""What sbatch says of a job that it will never take, as it is."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one worker is not used, and not replaced."""
+
+    place: str  # its job, and the node
+    node: str
+    reason: str
+    log: str = ""
+
+
+def describe_faults(faults: Sequence[Fault]) -> str:
+    """Say what was wrong where: each reason once, with all its jobs and the first one's log."""
+    reasons = dict.fromkeys(fault.reason for fault in faults)
+    return "; ".join(_describe([fault for fault in faults if fault.reason == reason]) for reason in reasons)
+
+
+def _describe(faults: Sequence[Fault]) -> str:
+    places = ", ".join(fault.place for fault in faults)
+    return f"{places}: {faults[0].reason}" + (f"; log: {faults[0].log}" if faults[0].log else "")
+
+
+def has_spread(faults: Sequence[Fault]) -> bool:
+    """Tell whether the latest fault was that of another node before: it lies in what all nodes have in common."""
+    latest = faults[-1]
+    return any(fault.reason == latest.reason and fault.node != latest.node for fault in faults)

@@ -1,0 +1,37 @@
+"""The process of a SLURM job's worker, which Dask's own command starts (`--worker-class`), and its certain end."""
+
+import faulthandler
+import os
+import signal
+from typing import Any, Self
+
+from distributed import Worker
+
+END_SECONDS = 3.0
+"""So long the process of a worker that closes may take to end by itself."""
+
+
+class MortalWorker(Worker):
+    """A Dask worker whose process ends with it: at once upon SIGTERM, else some seconds after the worker closes.
+
+    Dask's command answers SIGTERM by having asyncio cancel all tasks, also the one that closes the worker, and waits
+    for ever for others that wait for it to be closed; before that, for 30 s, for the volume in the worker's hands. Not
+    all sites kill what an ended job leaves behind. What dies here is on no disk, or is done again.
+    """
+
+    _is_ending = False
+
+    async def start_unsafe(self) -> Self:
+        """Start, and leave SIGTERM, which Dask's command has caught by now, to the kernel."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        await super().start_unsafe()  # type: ignore[no-untyped-call]
+        return self
+
+    async def close(self, **options: Any) -> str | None:  # type: ignore[override]
+        """Close without a wait for a volume, which nobody wants any more; the process may take seconds for its end."""
+        if not self._is_ending:
+            self._is_ending = True
+            # A thread of C's, which needs no lock of Python's: a volume may hold that.
+            nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY))
+            faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=nowhere)
+        return await super().close(**{**options, "executor_wait": False})
