@@ -35,7 +35,7 @@ def read_section(name: str) -> Section:
 
     `InputError` says so if there is no such file or section, or a key cannot be used.
     """
-    path = Path(os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
+    path = find_sections_file()
     if not path.is_file():
         raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {JOBQUEUE}")
     (content,) = dask.config.collect_yaml([str(path)])
@@ -61,6 +61,11 @@ def read_section(name: str) -> Section:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
+
+
+def find_sections_file() -> Path:
+    """Return the jobqueue.yaml in use, which may be missing."""
+    return Path(os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
 
 
 def _read_defaults() -> dict[str, Any]:

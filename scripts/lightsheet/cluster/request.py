@@ -1,0 +1,222 @@
+"""What the jobs of one kind ask of SLURM: the options that sbatch will get, and what they mean in cores and bytes."""
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import dask
+
+from lightsheet.cluster.section import Section, find_sections_file
+from lightsheet.cluster.slurm import parse_walltime
+from lightsheet.system import format_size
+
+UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+"""Of sbatch's memory, in MiB."""
+
+RULE_OPTIONS = {
+    "slurm_account": "-A",
+    "slurm_partition": "-p",
+    "clusters": "--clusters",
+    "runtime": "-t",
+    "constraint": "-C",
+    "qos": "--qos",
+    "mem_mb": "--mem",
+    "nodes": "--nodes",
+    "gres": "--gres",
+}
+"""Options of sbatch by the resource from which Snakemake's SLURM plugin makes them."""
+
+SITE_RESOURCES = {*RULE_OPTIONS, "mem_mb_per_cpu", "cpus_per_task", "slurm_extra"} - {"runtime", "mem_mb"}
+"""Resources that a profile's defaults may say of all rules; these say how long they run, and in how much memory."""
+
+RULE_KEYS = {
+    "account": "slurm_account",
+    "partition": "slurm_partition",
+    "time": "runtime",
+    "memory": "mem_mb",
+    "cores": "set-threads",
+    "gpus": "gres",
+    "constraint": "constraint",
+    "qos": "qos",
+    "other": "slurm_extra",
+}
+SECTION_KEYS = {
+    "account": "account",
+    "partition": "queue",
+    "time": "walltime",
+    "memory": "memory",
+    "cores": "cores",
+    "gpus": "job-extra-directives",
+    "constraint": "job-extra-directives",
+    "qos": "job-extra-directives",
+    "other": "job-extra-directives",
+}
+"""The keys that a person changes, by what is wrong with a request."""
+
+
+class Amounts(NamedTuple):
+    """What one job asks for; None or 0: nothing is known of it."""
+
+    partitions: tuple[str, ...]  # none: the default one
+    account: str
+    qos: str
+    cores: int
+    memory: float  # MiB
+    gpus: int
+    seconds: float
+    whole_node: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """The jobs of one kind: a rule, or the workers of a section of jobqueue.yaml."""
+
+    owner: str  # `rule ingest`, `workers`
+    file: str  # where a person changes the keys
+    keys: Mapping[str, str]  # the keys by what is wrong
+    words: tuple[str, ...]  # options of sbatch
+    is_worker: bool = False
+
+    @cached_property
+    def amounts(self) -> Amounts:
+        """What the options mean; those that repeat an earlier one replace it, as sbatch reads them."""
+        options, _ = PARSER.parse_known_args(self.words)
+        tasks = _count(options.ntasks, 1)
+        cores = tasks * _count(options.cpus_per_task, 1)
+        memory = cores * read_memory(options.mem_per_cpu) if options.mem_per_cpu else read_memory(options.mem)
+        gpus = [count_gpus(options.gres), *(_count_last(text) for text in (options.gpus, options.gpus_per_node))]
+        try:
+            seconds = float(parse_walltime(options.time or ""))
+        except ValueError:
+            seconds = 0.0
+        partitions = tuple(filter(None, (options.partition or "").split(",")))
+        return Amounts(
+            partitions,
+            *(options.account or "", options.qos or "", cores, memory, max(gpus), seconds),
+            options.exclusive is not False,
+        )
+
+    def describe(self, kind: str) -> str:
+        """Name the key and the file to change, and whose request it is."""
+        return f"change `{self.keys[kind]}` in {self.file}"
+
+
+def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: int) -> Request:
+    """Return the request of a rule's jobs, as Snakemake's SLURM plugin would make it.
+
+    Parameters
+    ----------
+    rule : str, its name
+    file : str, the profile, for sentences
+    resources : mapping, the rule's resources that are known, by their names
+    threads : int, cores of a job
+    """
+    known = {key: value for key, value in resources.items() if value not in (None, "") and "<TBD>" not in str(value)}
+    if "slurm_account" in known:  # the plugin takes the first of several
+        known["slurm_account"] = re.split(r"[,\s]+", str(known["slurm_account"]).strip())[0]
+    if "mem_mb_per_cpu" in known:
+        known.pop("mem_mb", None)
+    words = [word for key, option in RULE_OPTIONS.items() if key in known for word in (option, str(known[key]))]
+    if "mem_mb_per_cpu" in known:
+        words += ["--mem-per-cpu", str(known["mem_mb_per_cpu"])]
+    cores = int(known.get("cpus_per_task", threads))
+    words += ["--ntasks=1"] * ("gpu" not in str(known.get("gres", ""))) + [f"--cpus-per-task={cores}"] * (cores > 0)
+    extra = _split(str(known.get("slurm_extra", "")))
+    return Request(f"rule {rule}", file, RULE_KEYS, (*words, *extra))
+
+
+def request_workers(section: Section, memory: int) -> Request:
+    """Return the request of a section's workers, as dask-jobqueue would make it.
+
+    Parameters
+    ----------
+    section : Section, from `read_section`
+    memory : int, bytes that a job asks for unless the section says
+    """
+    keys = dask.config.get(f"jobqueue.{section.name}")
+    mib = -(-(section.memory or memory) // 2**20)
+    size = f"{mib}M" if mib < 10 * 1024 else f"{-(-mib // 1024)}G"  # as dask-jobqueue rounds it
+    lines = [
+        *([f"-p {keys['queue']}"] if keys.get("queue") else []),
+        *([f"-A {keys['account']}"] if keys.get("account") else []),
+        "-n 1",
+        f"--cpus-per-task={keys.get('job-cpu') or section.cores}",
+        f"--mem={keys.get('job-mem') or size}",
+        f"-t {keys['walltime']}",
+    ]
+    skip = keys.get("job-directives-skip") or []
+    lines = [line for line in lines if not any(word in f"#SBATCH {line}" for word in skip)]
+    words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split(line)]
+    file = f"section {section.name} of {find_sections_file()}"
+    return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True)
+
+
+def choose_environment(environment: Mapping[str, str], is_worker: bool) -> dict[str, str]:
+    """Return the variables with which a request's sbatch is called: none that describe the job we may be in.
+
+    The workers' sbatch gets no SBATCH_* either (see `jobqueue`).
+    """
+    away = re.compile(f"SLURM_(?!CONF$|CLUSTERS$)|SINFO_{'|SBATCH_' if is_worker else ''}")
+    return {key: value for key, value in environment.items() if not away.match(key)}
+
+
+def join_owners(requests: Iterable[Request]) -> str:
+    """Name those who make some requests: `rules ingest, consolidate`, `workers`."""
+    owners = dict.fromkeys(request.owner for request in requests)
+    rules = [owner.removeprefix("rule ") for owner in owners if owner.startswith("rule ")]
+    others = [owner for owner in owners if not owner.startswith("rule ")]
+    return ", ".join([*([f"rule{'s' * (len(rules) > 1)} {', '.join(rules)}"] if rules else []), *others])
+
+
+def format_amount(kind: str, amount: float) -> str:
+    """Write an amount of cores, memory (MiB) or GPUs."""
+    if kind == "memory":
+        return f"{format_size(amount * 2**20)} of memory"
+    name = {"cores": "core", "gpus": "GPU"}[kind]
+    return f"{amount:.0f} {name}{'s' * (amount != 1)}"
+
+
+def _split(text: str) -> list[str]:
+    """Split options as a shell does; none of those that it could not read."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return []
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for names in ("-p --partition", "-A --account", "-q --qos", "-n --ntasks", "-c --cpus-per-task", "--mem"):
+        parser.add_argument(*names.split())
+    for names in ("--mem-per-cpu", "-t --time", "--gres", "-G --gpus", "--gpus-per-node"):
+        parser.add_argument(*names.split())
+    parser.add_argument("--exclusive", nargs="?", default=False)
+    return parser
+
+
+PARSER = _make_parser()
+
+
+def _count(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default
+
+
+def _count_last(text: str | None) -> int:
+    """Return the number at the end of `4` or `a100:4`."""
+    return _count((text or "").rpartition(":")[2], 0)
+
+
+def count_gpus(gres: str | None) -> int:
+    """Count the GPUs of a list such as `gpu:a100:2(S:0-1),nvme:1`."""
+    parts = re.findall(r"(?:^|,)(?:gres[:/])?gpu(?::[^:,()]+)??(?::(\d+))?(?=[,(]|$)", gres or "")
+    return sum(int(number or 1) for number in parts)
+
+
+def read_memory(text: str | None) -> float:
+    """Return the MiB of `4000`, `4G`, `4GiB`; 0 if it is something else, or all that a node has."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)i?B?[cn]?", text or "", re.IGNORECASE)
+    return float(match[1]) * UNITS[match[2].upper() or "M"] if match else 0.0

@@ -1,0 +1,139 @@
+"""How many workers can run at a time beside their coordinators: on the nodes of a partition, and within limits."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lightsheet.cluster.limits import Accounting, Limit
+from lightsheet.cluster.request import Amounts, Request, format_amount
+from lightsheet.cluster.site import Node, Partition, Site
+
+
+class Team(NamedTuple):
+    """The jobs of `deconvolve`: so many coordinators at a time, each of which waits for its workers."""
+
+    worker: Request
+    coordinator: Request | None  # None: it runs here, outside SLURM
+    coordinators: int
+
+
+class Room(NamedTuple):
+    """The most workers at a time, and what bounds them, as the subject of a sentence."""
+
+    workers: float
+    cause: str
+    is_certain: bool = True  # False: jobs might share cores
+
+
+class Job(NamedTuple):
+    """What a job takes of a node, or the whole of it."""
+
+    needs: Node
+    whole: bool
+
+
+def find_room(
+    site: Site, accounting: Accounting, team: Team, only_usable: bool = False, is_worst: bool = False
+) -> Room:
+    """Return the room for workers, which is infinite where nothing is known.
+
+    With `only_usable`, on the nodes that take jobs at this moment, else on all nodes. Coordinators sit where they cost
+    the fewest workers their place; if `is_worst`, where they cost the most.
+    """
+    rooms = [_find_room_on_nodes(site, team, only_usable, is_worst), *_list_rooms_in_limits(site, accounting, team)]
+    return min(rooms, key=lambda room: room.workers)
+
+
+def _find_room_on_nodes(site: Site, team: Team, only_usable: bool, is_worst: bool) -> Room:
+    partitions, coordinators = site.list_partitions(team.worker.amounts), 0
+    if not partitions:
+        return Room(math.inf, "")
+    coordinator = team.coordinator.amounts if team.coordinator else None
+    if coordinator and len(partitions) == 1 and site.list_partitions(coordinator) == partitions:
+        coordinators = team.coordinators  # elsewhere they take no worker's place
+    workers = 0
+    for partition in partitions:
+        nodes = partition.usable_nodes if only_usable else partition.nodes
+        worker = _make_job(site, partition, team.worker.amounts)
+        if coordinator and coordinators:
+            nodes = _seat(nodes, coordinators, _make_job(site, partition, coordinator), worker, is_worst)
+        workers += sum(count_fits(node, worker) for node in nodes)
+    names = ", ".join(partition.name for partition in partitions)
+    nodes_cores = " + ".join(_list_sizes(partitions, only_usable))
+    return Room(
+        workers,
+        f"partition {names} ({nodes_cores})",
+        all(partition.is_described and not partition.is_shared for partition in partitions),
+    )
+
+
+def _list_sizes(partitions: list[Partition], only_usable: bool) -> Iterator[str]:
+    for partition in partitions:
+        nodes = partition.usable_nodes if only_usable else partition.nodes
+        for cores in sorted({node.cores for node in nodes}, reverse=True):
+            number = sum(node.cores == cores for node in nodes)
+            yield f"{number} node{'s' * (number != 1)} of {format_amount('cores', cores)}"
+
+
+def _seat(nodes: list[Node], number: int, coordinator: Job, worker: Job, is_worst: bool) -> list[Node]:
+    """Return what is left of nodes beside some coordinators."""
+    left, choose = list(nodes), max if is_worst else min
+
+    def count_loss(index: int) -> int:
+        return count_fits(left[index], worker) - count_fits(_take(left[index], coordinator), worker)
+
+    for _ in range(number):
+        seats = [index for index, node in enumerate(left) if count_fits(node, coordinator)]
+        if not seats:
+            break
+        seat = choose(seats, key=count_loss)
+        left[seat] = _take(left[seat], coordinator)
+    return left
+
+
+def _make_job(site: Site, partition: Partition, amounts: Amounts) -> Job:
+    memory = amounts.memory if site.counts_memory else 0
+    whole = partition.whole_nodes or site.has_whole_nodes or amounts.whole_node
+    return Job(Node(amounts.cores, memory, amounts.gpus), whole)
+
+
+def count_fits(node: Node, job: Job) -> int:
+    """Count the jobs that a node has room for."""
+    fits = min(math.floor(there / need) for there, need in zip(node, job.needs, strict=True) if need)
+    return min(fits, 1) if job.whole else fits
+
+
+def _take(node: Node, job: Job) -> Node:
+    if job.whole:
+        return Node(0, 0, 0)
+    return Node(node.cores - job.needs.cores, node.memory - job.needs.memory, node.gpus - job.needs.gpus)
+
+
+def _list_rooms_in_limits(site: Site, accounting: Accounting, team: Team) -> Iterator[Room]:
+    limits = list_limits(site, accounting, team.worker)
+    others = list_limits(site, accounting, team.coordinator) if team.coordinator else []
+    for limit in limits:
+        left = limit.amount
+        if team.coordinator and limit.key in {other.key for other in others}:
+            left -= team.coordinators * _measure(team.coordinator, limit)
+        if need := _measure(team.worker, limit):
+            amount = format_limit(limit)
+            yield Room(max(0, math.floor(left / need)), f"{limit.name} ({amount})")
+
+
+def list_limits(site: Site, accounting: Accounting, request: Request) -> list[Limit]:
+    """Return the limits that bear on a request."""
+    qos = next((partition.qos for partition in site.list_partitions(request.amounts)), "")
+    return accounting.list_limits(request.amounts, qos)
+
+
+def format_limit(limit: Limit) -> str:
+    """Write how much a limit allows at a time."""
+    if limit.kind.endswith("jobs"):
+        return f"{limit.amount:.0f} {limit.kind if limit.amount != 1 else limit.kind.removesuffix('s')}"
+    return format_amount(limit.kind, limit.amount)
+
+
+def _measure(request: Request, limit: Limit) -> float:
+    """Return how much of what is limited one job takes."""
+    return 1 if limit.kind.endswith("jobs") else float(getattr(request.amounts, limit.kind))

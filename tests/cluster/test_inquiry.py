@@ -1,0 +1,258 @@
+"""What is said of a cluster's answers: certain reasons end a run, doubtful ones are said, odd ones are passed over."""
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lightsheet.cluster import inquiry, questions
+from lightsheet.cluster.inquiry import Inquiry, ask_slurm
+from lightsheet.cluster.questions import Answer
+from lightsheet.cluster.request import SECTION_KEYS, Request, request_rule
+from lightsheet.cluster.room import Team
+from tests.support.fake_cluster import ACCOUNTS, PARTITIONS, QOS, SETTINGS, SINFO, USER, refuse, write_cluster
+from tests.support.fake_commands import command
+
+
+def rule(name: str = "ingest", cores: int = 1, **resources: str) -> Request:
+    resources = {"slurm_partition": "cpu", "mem_mb": "1000", "runtime": "60", **resources}
+    return request_rule(name, "config.yaml", resources, cores)
+
+
+def worker(cores: int, *words: str) -> Request:
+    words = ("-p", "cpu", "-n", "1", f"--cpus-per-task={cores}", "--mem=1000M", "-t", "60", *words)
+    return Request("workers", "section cpu of jobqueue.yaml", SECTION_KEYS, words, is_worker=True)
+
+
+def ask(*requests: Request, coordinators: int = 1) -> Inquiry:
+    """Ask about rules and, if one is among them, workers beside coordinators of the first rule."""
+    workers = [request for request in requests if request.is_worker]
+    return ask_slurm(requests, Team(workers[0], requests[0], coordinators) if workers else None)
+
+
+def test_a_cluster_that_takes_all_is_asked_once_for_each_kind_of_job(commands: Path) -> None:
+    write_cluster(commands)
+    ingest, consolidate = rule(cores=2), rule("consolidate", cores=2)
+    assert ask(rule("deconvolve"), ingest, consolidate, worker(2)) == Inquiry([], [], [], 5)
+    trials = (commands / "trials").read_text().splitlines()
+    assert len(trials) == 3, "two rules ask for the same"
+    assert all(trial.startswith("--test-only ") for trial in trials)
+
+
+@pytest.mark.parametrize(
+    ("words", "request_", "sentence"),
+    [
+        (
+            "sbatch: error: invalid partition specified: moon\nallocation failure: Invalid partition name specified",
+            rule(slurm_partition="moon"),
+            "SLURM has no partition `moon`: change `slurm_partition` in config.yaml; it has cpu, gpu (rule ingest)",
+        ),
+        (
+            "allocation failure: Invalid account or account/partition combination specified",
+            rule(slurm_account="rich"),
+            "SLURM takes no jobs of account `rich` from you here: change `slurm_account` in config.yaml; yours: lab "
+            "(rule ingest)",
+        ),
+        (
+            "allocation failure: Invalid qos specification",
+            worker(1, "--qos=day"),
+            "SLURM refuses the jobs (Invalid qos specification): change `job-extra-directives` in section cpu of "
+            "jobqueue.yaml (workers)",
+        ),
+        (
+            "sbatch: error: QOSMaxWallDurationPerJobLimit\nallocation failure: Job violates accounting/QOS policy (x)",
+            rule(),
+            "SLURM refuses the jobs (QOSMaxWallDurationPerJobLimit): change `runtime` in config.yaml (rule ingest)",
+        ),
+        (
+            "allocation failure: Requested node configuration is not available",
+            worker(9),
+            "a job that wants 9 cores can never start, as the largest node of partition `cpu` has 8 cores: change "
+            "`cores` in section cpu of jobqueue.yaml (workers)",
+        ),
+        (
+            "allocation failure: Requested node configuration is not available",
+            worker(1, "--gres=gpu:1"),
+            "a job that wants 1 GPU can never start, as the largest node of partition `cpu` has 0 GPUs: change "
+            "`job-extra-directives` in section cpu of jobqueue.yaml (workers)",
+        ),
+    ],
+)
+def test_what_can_never_run_is_one_sentence(commands: Path, words: str, request_: Request, sentence: str) -> None:
+    write_cluster(commands, refuse(words))
+    assert ask_slurm([request_], None).refusals == [sentence]
+    assert ask_slurm([request_] * 3, None).refusals == [sentence], "once"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "sbatch: error: Unable to contact slurm controller (connect failure)",
+        "sbatch: error: lua: Requesting memory by node is not supported. Use --mem-per-cpu.",
+        "sbatch: error: AssocMaxSubmitJobLimit\nallocation failure: Job violates accounting/QOS policy (job limit)",
+        "sbatch: error: AssocGrpCPUMinutesLimit\nallocation failure: Job violates accounting/QOS policy (job limit)",
+        "allocation failure: Requested node configuration is not available",  # a maintenance is near
+        "allocation failure: Required node not available (down, drained or reserved)",
+        "",
+    ],
+)
+def test_what_may_pass_is_said_and_refuses_no_run(commands: Path, words: str) -> None:
+    write_cluster(commands, refuse(words))
+    answer = ask(rule("deconvolve"), worker(4))
+    assert answer.refusals == []
+    assert len(answer.remarks) == 1
+    assert "that may pass (rule deconvolve, workers)" in answer.remarks[0]
+
+
+def test_a_job_longer_than_its_partition_allows_would_wait_for_ever(commands: Path) -> None:
+    write_cluster(commands)
+    sentence = "jobs that may take longer than the 24.0 h of partition `cpu` can never start: change `runtime` in "
+    long = [rule(runtime="2880"), rule("consolidate", runtime="5000")]
+    assert ask(*long).refusals == [f"{sentence}config.yaml (rules ingest, consolidate)"]
+    write_cluster(commands, refuse("sbatch: error: Requested time limit is invalid (missing or exceeds some limit)"))
+    assert ask(*long).refusals == [f"{sentence}config.yaml (rules ingest, consolidate)"]
+    write_cluster(commands, qos=QOS + "endless|||||||PartitionTimeLimit\n")
+    assert ask(rule(runtime="2880")).refusals == []
+    command(commands, "sacctmgr", "echo 'Access denied' >&2; exit 1")
+    assert ask(rule(runtime="2880")).refusals == [], "a QOS might allow it"
+
+
+@pytest.mark.parametrize(
+    ("user", "accounts", "qos", "cause"),
+    [
+        ("mini|lab|me|||1|||||", ACCOUNTS, QOS, "MaxJobs of user me in account lab (1 job)"),
+        ("mini|lab|me||||1||||", ACCOUNTS, QOS, "MaxSubmit of user me in account lab (1 submitted job)"),
+        (USER, "mini|lab|||root|||||cpu=4|", QOS, "GrpTRES=cpu of account lab (4 cores)"),
+        (USER, "mini|lab|||top||||||\nmini|top||||||||cpu=4|", QOS, "GrpTRES=cpu of account top (4 cores)"),
+        (USER, ACCOUNTS, "normal|1||||||", "MaxJobsPU of QOS normal (1 job)"),
+        (USER, ACCOUNTS, "normal|||mem=1500M||||", "MaxTRESPU=mem of QOS normal (1.6 GB of memory)"),
+        (
+            "mini|lab|me||||||||night",
+            ACCOUNTS,
+            "normal|||||||\nnight|||cpu=4||||",
+            "MaxTRESPU=cpu of QOS night (4 cores)",
+        ),
+    ],
+)
+def test_a_limit_without_room_for_a_worker_beside_its_coordinator(
+    commands: Path, user: str, accounts: str, qos: str, cause: str
+) -> None:
+    texts = {"associations": f"{user}\n", "accounts": f"{accounts}\n", "qos": f"{qos}\n"}
+    write_cluster(commands, **texts)
+    (sentence,) = ask(rule("deconvolve"), worker(4)).refusals
+    assert f"can run beside its coordinator of 1 core, 1.0 GB of memory: {cause} leaves no room" in sentence
+    write_cluster(commands, **texts, settings=SETTINGS.replace("associations,limits", "none"))
+    assert ask(rule("deconvolve"), worker(4)).refusals == [], "nobody enforces it"
+
+
+def test_a_limit_of_the_qos_stands_before_that_of_the_account(commands: Path) -> None:
+    write_cluster(commands, associations="mini|lab|me|||1|||||\n", qos="normal|9||||||\n")
+    assert ask(rule("deconvolve"), worker(4)) == Inquiry([], [], [], 2)
+
+
+def test_one_node_has_no_room_for_a_worker_of_its_size_beside_a_coordinator(commands: Path) -> None:
+    one = "cpu*|up|infinite|1|8|16000|(null)|idle\n"
+    write_cluster(commands, nodes=one)
+    (sentence,) = ask(rule("deconvolve"), worker(8)).refusals
+    assert (
+        "partition cpu (1 node of 8 cores) leaves no room; change `cores` in section cpu of jobqueue.yaml" in sentence
+    )
+    assert ask(rule("deconvolve"), worker(7)) == Inquiry([], [], [], 1)
+    assert ask(rule("deconvolve", slurm_partition="gpu"), worker(8)).workers == 1, "the coordinator is elsewhere"
+    write_cluster(commands, nodes=one, partitions=PARTITIONS.replace("OverSubscribe=NO", "OverSubscribe=FORCE:4"))
+    answer = ask(rule("deconvolve"), worker(8))
+    assert not answer.refusals, "jobs may share cores"
+    assert len(answer.remarks) == 1
+
+
+def test_coordinators_that_may_leave_no_room_are_said(commands: Path) -> None:
+    write_cluster(commands)
+    answer = ask(rule("deconvolve"), worker(4), coordinators=12)
+    assert not answer.refusals
+    assert answer.remarks[0].startswith("12 `deconvolve` jobs at a time may wait for workers for ever: partition cpu ")
+    assert ask(rule("deconvolve"), worker(4), coordinators=2) == Inquiry([], [], [], 2)
+    assert ask(rule("deconvolve"), worker(4), coordinators=6).remarks, "five on one node, and one on the other"
+    assert ask(rule("deconvolve"), worker(8)).remarks[0].startswith("1 `deconvolve` job at a time"), "on the large node"
+
+
+def test_nodes_that_are_down_count_for_what_may_be_and_not_for_what_is(commands: Path) -> None:
+    write_cluster(commands, nodes=SINFO.replace("idle", "drained").replace("mixed", "down*"))
+    answer = ask(rule("deconvolve"), worker(4))
+    assert (answer.refusals, answer.workers) == ([], 0)
+    assert "nodes of its partition are down or drained" in answer.remarks[0]
+
+
+def test_whole_nodes_have_room_for_one_job_each(commands: Path) -> None:
+    write_cluster(commands, partitions=PARTITIONS.replace("OverSubscribe=NO", "OverSubscribe=EXCLUSIVE"))
+    assert ask(rule("deconvolve"), worker(2)).workers == 1
+    write_cluster(commands, settings=SETTINGS.replace("cons_tres", "linear"))
+    assert ask(rule("deconvolve"), worker(2)).workers == 1
+
+
+def test_several_clusters_and_banners_are_passed_over(commands: Path) -> None:
+    banner = "Welcome to Stampede3 | since 2024\n--> Verifying...OK\n"
+    write_cluster(commands, nodes=banner + SINFO, partitions=banner + PARTITIONS, settings=banner + SETTINGS)
+    assert ask(rule("deconvolve"), worker(2)) == Inquiry([], [], [], 5)
+    write_cluster(commands, nodes=f"CLUSTER: a\n{SINFO}CLUSTER: b\n{SINFO}")
+    assert ask(rule("deconvolve"), worker(9)) == Inquiry([], [], [], math.inf)
+
+
+def test_commands_that_are_missing_forbidden_or_silent_are_said_and_refuse_nothing(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "SECONDS", 0.5)
+    command(commands, "sinfo", "exec sleep 20")
+    command(commands, "sacctmgr", "echo 'sacctmgr: error: Access denied' >&2; exit 1")
+    command(commands, "scontrol", "")
+    (commands / "scontrol").chmod(0)
+    (commands / "sleep").symlink_to("/bin/sleep")
+    monkeypatch.setenv("PATH", str(commands))
+    start = time.monotonic()
+    answer = ask(rule("deconvolve"), worker(9), coordinators=99)
+    assert time.monotonic() - start < 5
+    assert (answer.refusals, answer.remarks, answer.workers) == ([], [], math.inf)
+    (doubt,) = answer.doubts
+    assert "its nodes (sinfo: no answer in 0 s)" in doubt
+    assert "the limits of your account (sacctmgr: Access denied)" in doubt
+    assert "whether it would take the jobs (sbatch: there is no such command here)" in doubt
+
+
+def test_a_cluster_without_accounting_has_no_limits_to_ask_for(commands: Path) -> None:
+    write_cluster(commands, settings=SETTINGS.replace("slurmdbd", "none"))
+    command(commands, "sacctmgr", "echo 'You are not running a supported accounting_storage plugin' >&2; exit 1")
+    assert ask(rule("deconvolve"), worker(2)) == Inquiry([], [], [], 5)
+
+
+def test_an_inquiry_is_not_about_the_job_that_it_is_made_in(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cluster(commands, f"env > {commands}/environment_$$; exit 0")
+    for name in ("SLURM_MEM_PER_NODE", "SBATCH_ACCOUNT", "SLURM_CLUSTERS"):
+        monkeypatch.setenv(name, "7")
+    ask(rule("deconvolve"))
+    ask_slurm([worker(2)], None)
+    texts = [path.read_text() for path in commands.glob("environment_*")]
+    assert sorted("SBATCH_ACCOUNT=7" in text for text in texts) == [False, True], "the workers' sbatch gets none"
+    assert not any("SLURM_MEM_PER_NODE" in text for text in texts)
+    assert all("SLURM_CLUSTERS=7" in text for text in texts)
+
+
+LINES = st.lists(st.sampled_from([*(SINFO + PARTITIONS + SETTINGS + USER + ACCOUNTS + QOS).splitlines(), "x|y", ""]))
+TEXT = st.one_of(LINES.map("\n".join), st.text())
+ANSWERS = st.builds(Answer, st.sampled_from([0, 0, 0, 1, None]), TEXT, TEXT)
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(questions.COMMANDS, ANSWERS)),
+    st.lists(st.builds(Answer, st.sampled_from([1, None]), TEXT, TEXT), min_size=2, max_size=2),
+    st.integers(0, 99),
+)
+def test_whatever_the_commands_print_is_no_reason_but_a_limit_that_is_enforced(
+    answers: dict[str, Answer], trials: list[Answer], coordinators: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inquiry, "ask_site", lambda: answers)
+        patch.setattr(inquiry, "try_requests", lambda requests: trials[: len(requests)])
+        answer = ask(rule("deconvolve"), worker(1), coordinators=coordinators)
+    assert answer.refusals == []
