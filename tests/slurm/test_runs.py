@@ -181,6 +181,18 @@ def test_a_coordinator_at_its_time_limit_ends_its_workers_and_the_next_one_goes_
     project.finish(running, seconds=240)
 
 
+def test_what_slurm_can_never_run_ends_a_run_before_its_first_job(project: SlurmProject) -> None:
+    project.offer(cpu={"cores": 9})
+    log = project.fail_in(project.with_profile("--set-resources", "deconvolve:slurm_partition=moon"), seconds=60)
+    profile = ROOT / "profiles" / "slurm" / "config.yaml"
+    assert f"SLURM has no partition `moon`: change `slurm_partition` in {profile} or on the command line" in log
+    size = "a job that wants 9 cores can never start, as the largest node of partition `cpu` has 8 cores"
+    section = f"section cpu of {project.folder / 'jobqueue.yaml'}"
+    assert f"{size}: change `cores` in {section} (workers)" in log
+    assert log.count("`moon`") == 1
+    assert [job for job in project.cluster.jobs() if job.name.startswith(project.label)] == []
+
+
 def head(project: SlurmProject) -> int:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**project.environment, "PATH": path}
@@ -225,6 +237,10 @@ def test_a_run_that_fails_ends_with_a_triage_where_there_is_accounting(
     slurm_with_accounting: Cluster, project: SlurmProject
 ) -> None:
     project.cluster = slurm_with_accounting
+    log = project.fail_in(project.with_profile("--set-resources", "deconvolve:slurm_account=nobodys"), seconds=60)
+    assert "SLURM takes no jobs of account `nobodys` from you here: change `slurm_account` in " in log
+    assert "; yours: root (rule deconvolve)" in log
+    assert log.count("`nobodys`") == 1
     project.offer(cpu={"job-script-prologue": ["exit 3"]})
     log = project.fail_in(project.with_profile("--retries", "0"))
     assert "deconvolve block=t0000: SLURM job" in log

@@ -159,9 +159,10 @@ def test_a_gpu_is_asked_of_slurm_for_each_worker(project: SlurmProject) -> None:
     project.finish(running)
 
 
-def test_what_sbatch_refuses_is_said_at_once(project: SlurmProject) -> None:
+def test_what_sbatch_refuses_is_said_before_the_first_job(project: SlurmProject) -> None:
     log = project.fail_in(project.workers_from("nowhere"))
-    assert "SLURM refuses the workers of section nowhere of jobqueue.yaml: invalid partition specified: moon" in log
+    assert "SLURM has no partition `moon`: change `queue` in section nowhere of " in log
+    assert "rule deconvolve:" not in log
 
 
 def test_a_queue_without_end_is_said_with_its_reason_and_given_up(project: SlurmProject) -> None:

@@ -47,6 +47,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd_port}
 AccountingStoragePass={folder}/munge/socket
 AccountingStorageTRES=gres/gpu
+AccountingStorageEnforce=associations,limits
 """
 # How a job that takes more memory than it asked for ends: the kernel kills it, and it is OUT_OF_MEMORY, as on most
 # clusters; or, where memory cannot be limited, SLURM looks each second and kills it, and it is FAILED.

@@ -8,6 +8,7 @@ from .consolidate import (
 )
 from .disk import check_copies as check_copies
 from .jobs import (
+    COORDINATORS as COORDINATORS,
     MB as MB,
     RULES as RULES,
     SLURM_CORES as SLURM_CORES,
@@ -26,3 +27,4 @@ from .publication import (
     repair_stores as repair_stores,
 )
 from .run import KINDS as KINDS, Run as Run
+from .slurm_requests import request_jobs as request_jobs, request_team as request_team

@@ -97,12 +97,14 @@ def _sweep(label: str) -> None:
 
 
 def find_jobqueue_file() -> Path | None:
-    """Return the jobqueue.yaml beside the profile in use, found as Snakemake finds it; None if there is none."""
+    """Return the jobqueue.yaml beside the profile in use; None if there is none."""
+    return next((path for folder in list_profiles() if (path := folder / "jobqueue.yaml").is_file()), None)
+
+
+def list_profiles() -> list[Path]:
+    """Return the folders of the profiles in use, found as Snakemake finds them, the one that counts most first."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--profile", action="append")
     profiles = parser.parse_known_args()[0].profile or [os.environ.get("SNAKEMAKE_PROFILE") or "none"]
-    for profile in reversed(profiles):
-        folders = get_profile_dir(profile)
-        if folders and (path := Path(folders[0], "jobqueue.yaml")).is_file():
-            return path.absolute()
-    return None
+    folders = [get_profile_dir(profile) for profile in reversed(profiles)]
+    return [Path(folder[0]).absolute() for folder in folders if folder]

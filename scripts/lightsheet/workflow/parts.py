@@ -39,7 +39,7 @@ SETTINGS = {
 }
 """There later, but their modules and classes are known when the Snakefile is parsed."""
 
-DAG: Parts = {"workflow.dag": ("forcefiles", "targetrules")}
+DAG: Parts = {"workflow.dag": ("forcefiles", "targetrules", "needrun_jobs")}
 """There when Snakemake plans jobs."""
 
 SCHEDULER: Parts = {

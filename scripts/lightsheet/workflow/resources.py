@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
-from lightsheet.cluster import JOBQUEUE
+from lightsheet.cluster import JOBQUEUE, SITE_RESOURCES
 from lightsheet.run import RULES, SLURM_CORES, Jobs, Run, list_engines
 from lightsheet.system import InputError
-from lightsheet.workflow.clean_end import find_jobqueue_file
+from lightsheet.workflow.clean_end import find_jobqueue_file, list_profiles
 
 
 def read_jobs(run: Run, workflow: Any) -> Jobs:
@@ -62,18 +62,25 @@ def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
     """
     settings = workflow.resource_settings
     default, threads = settings.default_resources or {}, settings.overwrite_threads
-    partition = {"slurm_partition": default["slurm_partition"]} if "slurm_partition" in default else {}
-    resources = {rule: {**partition, **settings.overwrite_resources.get(rule, {})} for rule in RULES}
+    site = {key: value for key, value in default.items() if key in SITE_RESOURCES}
+    resources = {rule: {**site, **settings.overwrite_resources.get(rule, {})} for rule in RULES}
     return {
         "cluster": jobs.dask_cluster,
         "workers": jobs.dask_workers,
         "cores": jobs.cores,
         "slurm_jobs": workflow.nodes,
+        "profile": name_profile(),
         "threads": {rule: int(n) for rule in RULES if (n := str(_unwrap(threads.get(rule)))).isdecimal()},
         "resources": {
             rule: {key: str(_unwrap(value)) for key, value in values.items()} for rule, values in resources.items()
         },
     }
+
+
+def name_profile() -> str:
+    """Name the file of the profile in use, for sentences on what to change."""
+    files = (folder / "config.yaml" for folder in list_profiles())
+    return next((str(file) for file in files if file.is_file()), "the profile")
 
 
 def _read_resource(workflow: Any, name: str, default: str | int) -> str | int:

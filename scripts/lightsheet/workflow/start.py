@@ -16,6 +16,7 @@ from lightsheet.run import (
     summarise_run,
 )
 from lightsheet.workflow.clean_end import prepare_clean_end
+from lightsheet.workflow.cluster_check import check_cluster
 from lightsheet.workflow.failures import list_disk_errors, list_failures
 from lightsheet.workflow.parts import check_start, list_targets
 from lightsheet.workflow.resources import read_engines
@@ -54,9 +55,15 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     ----------
     jobs : Jobs, of the run
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
+
+    Raises
+    ------
+    InputError
+        If SLURM can never run its jobs, or a copy of the results is not one.
     """
     check_start(workflow)
     prepare_clean_end(workflow, jobs)
+    check_cluster(workflow, jobs)
     jobs.run.record_files()
     if FORESIGHT.isdisjoint(list_targets(workflow)):
         check_copies(jobs.run)

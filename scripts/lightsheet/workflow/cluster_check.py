@@ -1,0 +1,54 @@
+"""Before the first job: whether SLURM can run the jobs of a run at all, which it says of each one too late."""
+
+import os
+from typing import Any
+
+from snakemake.logging import logger  # type: ignore[import-untyped]
+
+from lightsheet.cluster import Request, ask_slurm, request_rule
+from lightsheet.run import COORDINATORS, Jobs, request_team
+from lightsheet.system import InputError
+from lightsheet.workflow.resources import name_profile
+
+
+def check_cluster(workflow: Any, jobs: Jobs) -> None:
+    """Refuse a run whose jobs or workers SLURM would never run, and log what may go wrong; without SLURM, do nothing.
+
+    Only what SLURM itself says is a reason; what it does not answer is none.
+    """
+    due = list(workflow.dag.needrun_jobs())
+    coordinators = sum(job.rule.name in COORDINATORS for job in due)
+    requests = request_due_jobs(workflow, due)
+    team = None
+    if coordinators:
+        at_a_time = min(coordinators, workflow.nodes or coordinators)
+        coordinator = next((requests[rule] for rule in COORDINATORS if rule in requests), None)
+        team = request_team(jobs, coordinator, at_a_time)
+    if not requests and not team:
+        return
+    inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team)
+    for doubt in inquiry.doubts:
+        logger.info(doubt)
+    for remark in inquiry.remarks:
+        logger.warning(f"Warning: {remark}")
+    if inquiry.refusals:
+        raise InputError("\n".join(inquiry.refusals))
+
+
+def request_due_jobs(workflow: Any, due: list[Any]) -> dict[str, Request]:
+    """Return by rule the requests of the jobs that SLURM is to run; those of one rule are alike."""
+    settings, requests = workflow.executor_settings, dict[str, Request]()
+    if not hasattr(settings, "jobname_prefix"):  # jobs run here
+        return requests
+    file = f"{name_profile()} or on the command line"
+    has_partitions = getattr(settings, "partition_config", None) or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS")
+    for job in due:
+        if job.is_local or job.rule.name in requests:
+            continue
+        resources = dict(job.resources.items())
+        if has_partitions and not resources.get("slurm_partition"):
+            continue  # the plugin chooses one for each job
+        if qos := getattr(settings, "qos", None):
+            resources["qos"] = qos
+        requests[job.rule.name] = request_rule(job.rule.name, file, resources, job.threads)
+    return requests

@@ -1,0 +1,100 @@
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lightsheet.run.jobs import Jobs
+from lightsheet.run.run import Run
+from lightsheet.system.errors import InputError
+from lightsheet.workflow import cluster_check
+from lightsheet.workflow.cluster_check import check_cluster
+from tests.support import tiny_run
+from tests.support.fake_cluster import refuse, write_cluster
+from tests.support.fake_commands import command
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    tiny_run.simulate(tmp_path / "my data")
+    return tiny_run.prepare(tmp_path)
+
+
+def job(rule: str, is_local: bool = False, **resources: Any) -> Any:
+    resources = {"slurm_partition": "cpu", "mem_mb": 1000, "runtime": 60, **resources}
+    return SimpleNamespace(rule=SimpleNamespace(name=rule), is_local=is_local, resources=resources, threads=1)
+
+
+def workflow(*jobs: Any, nodes: int | None = 100) -> Any:
+    """A workflow whose jobs SLURM runs, at most `nodes` at a time, or this machine if that is None."""
+    settings = SimpleNamespace(jobname_prefix="") if nodes else None
+    dag = SimpleNamespace(needrun_jobs=lambda: iter(jobs))
+    return SimpleNamespace(dag=dag, executor_settings=settings, nodes=nodes)
+
+
+def forbid(folder: Path) -> None:
+    for name in ("sinfo", "scontrol", "sacctmgr", "sbatch"):
+        command(folder, name, f"touch {folder}/called")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cluster", "nodes"),
+    [
+        ([job("ingest"), job("deconvolve")], "local", None),
+        ([job("plan", is_local=True)], "cpu", 100),
+        ([job("ingest")], "cpu", None),  # no workers are to come
+        ([], "cpu", 100),
+    ],
+)
+def test_nothing_is_asked_where_no_job_goes_to_slurm(
+    run: Run, commands: Path, jobs: list[Any], cluster: str, nodes: int | None
+) -> None:
+    forbid(commands)
+    check_cluster(workflow(*jobs, nodes=nodes), Jobs(run, cluster, 4, 4))
+    assert not (commands / "called").exists()
+
+
+def test_a_run_that_slurm_can_never_run_is_refused_in_a_sentence(run: Run, commands: Path) -> None:
+    write_cluster(commands, refuse("allocation failure: Invalid account or account/partition combination specified"))
+    jobs = [job("ingest", slurm_account="rich, poor"), job("deconvolve"), job("report", is_local=True)]
+    with pytest.raises(InputError) as error:
+        check_cluster(workflow(*jobs), Jobs(run, "local", 4, 4))
+    named, default = str(error.value).split("\n")
+    assert "of account `rich` from you here: change `slurm_account` in " in named
+    assert "that name no account from you here: change `slurm_account` in " in default
+    assert default.endswith("(rule deconvolve)")
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    lines: list[str] = []
+    logger = SimpleNamespace(info=lines.append, warning=lines.append)
+    monkeypatch.setattr(cluster_check, "logger", logger)
+    return lines
+
+
+def test_coordinators_are_those_that_run_at_a_time(run: Run, commands: Path, log: list[str]) -> None:
+    write_cluster(commands, nodes="cpu*|up|infinite|3|8|16000|(null)|idle\n")
+    blocks = [job("deconvolve")] * 30
+    check_cluster(workflow(*blocks, nodes=2), Jobs(run, "cpu", 4, 4))
+    assert log == []
+    check_cluster(workflow(*blocks, nodes=3), Jobs(run, "cpu", 4, 4))
+    assert log[0].startswith("Warning: 3 `deconvolve` jobs at a time may wait for workers for ever: partition cpu ")
+
+
+def test_what_could_not_be_asked_is_said_and_the_run_goes_on(run: Run, commands: Path, log: list[str]) -> None:
+    for name in ("sinfo", "scontrol", "sacctmgr", "sbatch"):
+        command(commands, name, "echo 'slurm_load: error: Unable to contact slurm controller' >&2; exit 1")
+    check_cluster(workflow(job("deconvolve")), Jobs(run, "cpu", 4, 4))
+    assert len(log) == 2
+    assert "SLURM could not be asked about its nodes, its partitions, the limits of your account" in log[0]
+    assert "sbatch would not take jobs now (Unable to contact slurm controller); that may pass" in log[1]
+
+
+def test_partitions_that_the_plugin_chooses_are_not_guessed(run: Run, commands: Path) -> None:
+    forbid(commands)
+    chosen = workflow(job("ingest", slurm_partition=""))
+    chosen.executor_settings.partition_config = Path("partitions.yaml")
+    check_cluster(chosen, Jobs(run, "local", 1, 4))
+    assert not (commands / "called").exists()
