@@ -1,8 +1,10 @@
 """What of a plan does not fit, and what to change; and what the plan leaves out."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lightsheet.cluster import Inquiry
 from lightsheet.planning.place import Place
 from lightsheet.planning.rates import compute_speedup
 from lightsheet.planning.schedule import Schedule
@@ -12,15 +14,23 @@ VOLUMES_A_WORKER = 3
 """With fewer, a worker waits in the queue and starts for little."""
 
 
-def advise(plan: Mapping[str, Any], schedule: Schedule) -> list[str]:
-    """Say in sentences what a person should know about a plan."""
+def advise(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry | None) -> list[str]:
+    """Say in sentences what a person should know about a plan; `inquiry` is what SLURM says, if it was asked."""
     return [
+        *(_report_inquiry(inquiry) if inquiry else []),
         *schedule.rates.remarks,
         *_check_disk(plan),
         *_check_memory(plan, schedule.place),
         *_check_time_limits(plan, schedule),
-        *_check_workers(plan, schedule),
+        *_check_workers(plan, schedule, inquiry),
     ]
+
+
+def _report_inquiry(inquiry: Inquiry) -> Iterator[str]:
+    for refusal in inquiry.refusals:
+        yield f"The run will be refused: {refusal}."
+    for sentence in (*inquiry.remarks, *inquiry.doubts):
+        yield f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _check_disk(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -83,7 +93,7 @@ def _check_time_limits(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[
             )
 
 
-def _check_workers(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[str]:
+def _check_workers(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry | None) -> Iterator[str]:
     place, cores, measured_cores = schedule.place, schedule.place.worker.cores, schedule.rates.cores
     if cores != measured_cores:
         yield (
@@ -108,7 +118,13 @@ def _check_workers(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[str]
             "deconvolution.timepoints_per_job they would wait in the queue less often."
         )
     workers = plan["workers_at_a_time"]
-    yield (
-        f"Up to {workers} workers, {workers * cores} cores, are asked for at a time; on a partition with fewer they "
-        "wait for each other, and it takes so much longer."
-    )
+    if inquiry and 0 < inquiry.workers < math.inf:
+        yield (
+            f"SLURM has room for {inquiry.workers:.0f} workers at a time while nobody else uses it; these times are "
+            f"for {workers}, {workers * cores} cores."
+        )
+    elif not inquiry or inquiry.workers:
+        yield (
+            f"Up to {workers} workers, {workers * cores} cores, are asked for at a time; on a partition with fewer "
+            "they wait for each other, and it takes so much longer."
+        )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import dask
 import yaml
 
-from lightsheet.cluster import read_section
+from lightsheet.cluster import SITE_RESOURCES, read_section
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run
 from lightsheet.system import InputError, count_cores, find_memory_limit
@@ -56,8 +56,8 @@ def read_profile(folder: Path) -> dict[str, Any]:
     profile = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     keys = ("default-resources", "set-resources", "set-threads")
     default, of_rules, threads = (profile.get(key) or {} for key in keys)
-    partition = {key: default[key] for key in default if key == "slurm_partition"}
-    resources = {rule: partition | (of_rules.get(rule) or {}) for rule in RULES}
+    site = {key: default[key] for key in default if key in SITE_RESOURCES}
+    resources = {rule: site | (of_rules.get(rule) or {}) for rule in RULES}
     workers = default | (of_rules.get("deconvolve") or {})
     slurm = profile.get("executor") == "slurm"
     return {

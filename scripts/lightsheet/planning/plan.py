@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightsheet.cluster import Inquiry
 from lightsheet.deconvolution import Method, gpu
 from lightsheet.planning.advice import advise
+from lightsheet.planning.inquiry import inquire, limit_workers
 from lightsheet.planning.job_simulation import count_concurrent
 from lightsheet.planning.place import Share, describe_place
 from lightsheet.planning.plan_text import format_plan
@@ -36,12 +38,16 @@ def plan_run(
         If jobqueue.yaml cannot be used.
     """
     work, site = find_work(run), describe_place(run, place)
-    plan = make_plan(Schedule(work, site, choose_rates(work, site, pilot)), disk)
+    schedule, inquiry = Schedule(work, site, choose_rates(work, site, pilot)), None
+    if disk and schedule.tasks:  # not of a run that is imagined
+        inquiry = inquire(schedule, place)
+        schedule = limit_workers(schedule, inquiry)
+    plan = make_plan(schedule, disk, inquiry)
     return format_plan(plan), plan
 
 
-def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
-    """Return all that a plan says, in seconds and bytes."""
+def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = None) -> dict[str, Any]:
+    """Return all that a plan says, in seconds and bytes; `inquiry` is what SLURM says, if it was asked."""
     work, place, rates, run = schedule.work, schedule.place, schedule.rates, schedule.work.run
     method = {key: work.method[key] for key in ("boundary", "acceleration")}
     memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"])
@@ -79,7 +85,7 @@ def make_plan(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
         "worker_memory_bytes": memory,
         "gpu_memory_bytes": gpu_memory,
     }
-    return {**plan, "remarks": advise(plan, schedule) if rules else []}
+    return {**plan, "remarks": advise(plan, schedule, inquiry) if rules else []}
 
 
 def _list_rules(schedule: Schedule, worker_memory: int) -> list[dict[str, Any]]:
