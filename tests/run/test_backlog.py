@@ -133,6 +133,7 @@ def test_another_psf_is_noticed_whatever_its_date(run: Run, seconds: float) -> N
     tifffile.imwrite(path, tifffile.imread(path)[::-1])
     os.utime(path, (seconds, seconds))
     assert summary() == "2 volumes again: their PSF changed"
+    assert "2 volumes again: their PSF changed, iterations 2 -> 3" in summary(deconvolution={"iterations": 3})
     assert f"{CHANNEL}.tif" in due(run)
 
 
@@ -142,6 +143,7 @@ def test_another_psf_of_the_same_size_and_date_is_noticed(run: Run) -> None:
     path.write_bytes(content[:-9] + bytes(reversed(content[-9:])))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert summary() == "2 volumes again: their PSF changed"
+    assert "2 volumes again: their PSF changed, iterations 2 -> 3" in summary(deconvolution={"iterations": 3})
     assert f"{CHANNEL}.tif" in due(run)
 
 

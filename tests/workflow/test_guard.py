@@ -52,12 +52,14 @@ def prepare_workflow(results: Results, main: bool = True) -> SimpleNamespace:
         dag_settings=SimpleNamespace(force_incomplete=False),
         execution_settings=SimpleNamespace(lock=True),
         seen={},
+        _prepare_dag=lambda **options: workflow.seen.update(options),
     )
 
     def look() -> None:
         workflow.seen = {"planned under lock": results.lock.exists()}
 
     def execute(executor_plugin: Any, targets: str) -> str:  # noqa: ARG001 (Snakemake passes it)
+        workflow._prepare_dag(lock_warn_only=True)
         workflow.seen |= {"locked": results.lock.exists(), "run": os.environ.get(RUNS, "")}
         return targets
 
@@ -94,6 +96,7 @@ def test_a_dry_run_and_a_job_take_no_lock(results: Results) -> None:
     workflow = prepare_workflow(results)
     workflow.execute(executor_plugin=executor(dry=True), targets="all")
     assert not workflow.seen["locked"]
+    assert not workflow.seen["lock_warn_only"], "nor does it say that something is to be unlocked"
     assert workflow.dag_settings.force_incomplete, "it plans what a run would do"
     job = prepare_workflow(results, main=False)
     job.execute(executor_plugin=executor(dry=False), targets="all")

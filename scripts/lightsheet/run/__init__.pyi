@@ -4,6 +4,7 @@ from .consolidate import (
     check_shards as check_shards,
     publish_stores as publish_stores,
     remove_unfinished as remove_unfinished,
+    remove_unfinished_pages as remove_unfinished_pages,
     write_manifest as write_manifest,
 )
 from .disk import check_copies as check_copies

@@ -113,8 +113,6 @@ def explain_result(
     """
     if (reason := _explain_state(record)) is not None or not record:
         return reason
-    if psf.change:
-        return psf.change
     if "algorithm" not in record:
         return EARLIER_VERSION
     if not raw or not raw.keys() >= {"source", "ingest"}:
@@ -128,7 +126,10 @@ def explain_result(
         "background": run.settings["background"][key.channel],
     }
     inputs = list_result_inputs(raw, digest, settings, run.layouts["result"])
-    return None if record["fingerprint"] == digest_json(inputs) else explain_inputs(record, inputs)
+    reasons = [psf.change] if psf.change else []
+    if record["fingerprint"] != digest_json(inputs):
+        reasons.append(explain_inputs(record, inputs))
+    return ", ".join(reasons) or None
 
 
 def list_engines(run: Run) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The end of a run: every volume proven to be there and whole, then the stores published."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
@@ -182,11 +182,21 @@ def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple
 def remove_unfinished(results: Results) -> None:
     """Remove the unfinished files that killed jobs left, a pilot's too; no job runs any more when this is called."""
     shutil.rmtree(results.folder / "work" / "pilot", ignore_errors=True)
-    parts = [part for name in ("work", "records") for part in (results.folder / name).rglob(f"{PART}*")]
-    parts += [part for name in (".", "provenance", "psf") for part in (results.folder / name).glob(f"{PART}*")]
-    for part in parts:
-        if part.is_file():  # publication sees to its folders
-            part.unlink()
+    for name in ("work", "records"):
+        _remove_files((results.folder / name).rglob(f"{PART}*"))
+    remove_unfinished_pages(results)
+
+
+def remove_unfinished_pages(results: Results) -> None:
+    """Remove the unfinished files beside what people read, which are few; `remove_unfinished` walks through all."""
+    for name in (".", "provenance", "psf"):
+        _remove_files((results.folder / name).glob(f"{PART}*"))
+
+
+def _remove_files(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        if path.is_file():  # publication sees to its folders
+            path.unlink(missing_ok=True)
 
 
 def write_manifest(records: Records, path: Path) -> None:

@@ -43,7 +43,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
         workflow.dag_settings.force_incomplete = True
         try:
             if executor_plugin.common_settings.dryrun_exec:
-                workflow.execution_settings.lock = False  # it would only warn of locks, a dead run's too
+                _heed_no_lock(workflow)
                 find_work()
                 return execute(executor_plugin=executor_plugin, **arguments)
             with hold_lock(results.lock, _end_run) as token:
@@ -61,6 +61,13 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
             raise
 
     workflow.execute = execute_alone
+
+
+def _heed_no_lock(workflow: Any) -> None:
+    """Let a dry run say nothing of Snakemake's own locks: a dead run's would make a user unlock by hand."""
+    prepare: Callable[..., None] = workflow._prepare_dag
+    workflow.execution_settings.lock = False
+    workflow._prepare_dag = lambda **options: prepare(**{**options, "lock_warn_only": False})
 
 
 @contextmanager

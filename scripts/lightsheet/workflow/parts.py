@@ -21,7 +21,16 @@ PLUGIN = "snakemake-executor-plugin-slurm", "2.8"
 
 WORKFLOW: Parts = {
     "workflow": (
-        *("is_main_process", "overwrite_configfiles", "main_snakefile", "nodes", "cores", "local_exec", "execute"),
+        *(
+            "is_main_process",
+            "overwrite_configfiles",
+            "main_snakefile",
+            "nodes",
+            "cores",
+            "local_exec",
+            "execute",
+            "_prepare_dag",
+        ),
         *("dag", "resource_settings", "dag_settings", "execution_settings", "executor_settings"),
     ),
     "workflow.resource_settings": ("default_resources", "overwrite_resources", "overwrite_threads"),

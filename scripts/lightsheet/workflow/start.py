@@ -12,6 +12,7 @@ from lightsheet.run import (
     find_backlog,
     list_failed_volumes,
     list_outputs,
+    remove_unfinished_pages,
     repair_stores,
     summarise_run,
 )
@@ -67,6 +68,7 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     jobs.run.record_files()
     if FORESIGHT.isdisjoint(list_targets(workflow)):
         check_copies(jobs.run)
+    remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
 
 
