@@ -12,7 +12,7 @@ from lightsheet.cluster.inquiry import Inquiry, ask_slurm
 from lightsheet.cluster.questions import Answer
 from lightsheet.cluster.request import SECTION_KEYS, Request, request_rule
 from lightsheet.cluster.room import Team
-from tests.support.fake_cluster import ACCOUNTS, PARTITIONS, QOS, SETTINGS, SINFO, USER, refuse, write_cluster
+from tests.support.fake_cluster import ACCOUNTS, PARTITIONS, QOS, SETTINGS, SINFO, USER, accept, refuse, write_cluster
 from tests.support.fake_commands import command
 
 
@@ -123,14 +123,15 @@ def test_a_job_longer_than_its_partition_allows_would_wait_for_ever(commands: Pa
 @pytest.mark.parametrize(
     ("user", "accounts", "qos", "cause"),
     [
-        ("mini|lab|me|||1|||||", ACCOUNTS, QOS, "MaxJobs of user me in account lab (1 job)"),
-        ("mini|lab|me||||1||||", ACCOUNTS, QOS, "MaxSubmit of user me in account lab (1 submitted job)"),
-        (USER, "mini|lab|||root|||||cpu=4|", QOS, "GrpTRES=cpu of account lab (4 cores)"),
-        (USER, "mini|lab|||top||||||\nmini|top||||||||cpu=4|", QOS, "GrpTRES=cpu of account top (4 cores)"),
+        ("mini|lab|me|||1||||||", ACCOUNTS, QOS, "MaxJobs of user me in account lab (1 job)"),
+        ("mini|lab|me||||||||night|", ACCOUNTS, "night|||cpu=4||||", "MaxTRESPU=cpu of QOS night (4 cores)"),
+        ("mini|lab|me||||1|||||", ACCOUNTS, QOS, "MaxSubmit of user me in account lab (1 submitted job)"),
+        (USER, "mini|lab|||root|||||cpu=4||", QOS, "GrpTRES=cpu of account lab (4 cores)"),
+        (USER, "mini|lab|||top|||||||\nmini|top||||||||cpu=4||", QOS, "GrpTRES=cpu of account top (4 cores)"),
         (USER, ACCOUNTS, "normal|1||||||", "MaxJobsPU of QOS normal (1 job)"),
         (USER, ACCOUNTS, "normal|||mem=1500M||||", "MaxTRESPU=mem of QOS normal (1.6 GB of memory)"),
         (
-            "mini|lab|me||||||||night",
+            "mini|lab|me||||||||normal,night|night",
             ACCOUNTS,
             "normal|||||||\nnight|||cpu=4||||",
             "MaxTRESPU=cpu of QOS night (4 cores)",
@@ -149,8 +150,21 @@ def test_a_limit_without_room_for_a_worker_beside_its_coordinator(
 
 
 def test_a_limit_of_the_qos_stands_before_that_of_the_account(commands: Path) -> None:
-    write_cluster(commands, associations="mini|lab|me|||1|||||\n", qos="normal|9||||||\n")
+    write_cluster(commands, associations="mini|lab|me|||1||||||\n", qos="normal|9||||||\n")
     assert ask(rule("deconvolve"), worker(4)) == Inquiry([], [], [], 2)
+
+
+def test_a_site_that_chooses_partitions_itself_is_not_foreseen(commands: Path) -> None:
+    write_cluster(commands, accept("gpu"))
+    assert ask(rule("deconvolve", runtime="2880"), worker(8)) == Inquiry([], [], [], math.inf)
+
+
+def test_a_partitions_qos_stands_before_the_jobs_unless_this_says_otherwise(commands: Path) -> None:
+    partitions = PARTITIONS.replace("QoS=N/A", "QoS=part")
+    write_cluster(commands, partitions=partitions, qos="normal|9||||||\npart|4||||||\n")
+    assert ask(rule("deconvolve"), worker(1)).workers == 3
+    write_cluster(commands, partitions=partitions, qos="normal|9||||||OverPartQOS\npart|4||||||\n")
+    assert ask(rule("deconvolve"), worker(1)).workers == 8
 
 
 def test_one_node_has_no_room_for_a_worker_of_its_size_beside_a_coordinator(commands: Path) -> None:
@@ -227,7 +241,7 @@ def test_a_cluster_without_accounting_has_no_limits_to_ask_for(commands: Path) -
 
 
 def test_an_inquiry_is_not_about_the_job_that_it_is_made_in(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cluster(commands, f"env > {commands}/environment_$$; exit 0")
+    write_cluster(commands, f"env > {commands}/environment_$$")
     for name in ("SLURM_MEM_PER_NODE", "SBATCH_ACCOUNT", "SLURM_CLUSTERS"):
         monkeypatch.setenv(name, "7")
     ask(rule("deconvolve"))

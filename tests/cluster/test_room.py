@@ -19,12 +19,12 @@ def list_seatings(nodes: list[Node], number: int, coordinator: Job) -> list[list
     """List what is left of nodes for each way to seat so many coordinators."""
     seatings = []
     for places in itertools.combinations_with_replacement(range(len(nodes)), number):
-        taken = [places.count(index) for index in range(len(nodes))]
-        if all(count_fits(node, coordinator) >= n for node, n in zip(nodes, taken, strict=True)):
+        numbers = [places.count(index) for index in range(len(nodes))]
+        if all(count_fits(node, coordinator) >= n for node, n in zip(nodes, numbers, strict=True)):
             needs = coordinator.needs
             left = [
-                Node(*(there - n * need for there, need in zip(node, needs, strict=True)))
-                for node, n in zip(nodes, taken, strict=True)
+                Node(*(amount - n * need for amount, need in zip(node, needs, strict=True)))
+                for node, n in zip(nodes, numbers, strict=True)
             ]
             seatings.append(left)
     return seatings

@@ -14,12 +14,18 @@ ClusterName             = mini
 SelectType              = select/cons_tres
 SelectTypeParameters    = CR_CORE_MEMORY
 """
-USER = "mini|lab|me||||||||\nother|lab|me|||1|||||\n"
-ACCOUNTS = "mini|root|||||||||\nmini|lab|||root|||||cpu=64|\n"
+USER = "mini|lab|me|||||||||\nother|lab|me|||1||||||\n"
+ACCOUNTS = "mini|root||||||||||\nmini|lab|||root|||||cpu=64||\n"
 QOS = "normal|||||||\nnight|20|||||cpu=100|DenyOnLimit\n"
 
 
-def write_cluster(folder: Path, sbatch: str = "exit 0", **texts: str) -> None:
+def accept(partition: str = "cpu") -> str:
+    """Return the script of an sbatch that takes each job."""
+    start = f"sbatch: Job 7 to start at 2026-11-28T22:11:50 using 1 processors on nodes c1 in partition {partition}"
+    return f"echo '{start}' >&2"
+
+
+def write_cluster(folder: Path, sbatch: str = accept(), **texts: str) -> None:
     """Write commands that answer as a cluster of two nodes in `cpu` and one in `gpu` would."""
     texts = {"nodes": SINFO, "partitions": PARTITIONS, "settings": SETTINGS, **texts}
     texts = {"user": "lab\n", "associations": USER, "accounts": ACCOUNTS, "qos": QOS, **texts}

@@ -78,7 +78,8 @@ def test_coordinators_are_those_that_run_at_a_time(run: Run, commands: Path, log
     write_cluster(commands, nodes="cpu*|up|infinite|3|8|16000|(null)|idle\n")
     blocks = [job("deconvolve")] * 30
     check_cluster(workflow(*blocks, nodes=2), Jobs(run, "cpu", 4, 4))
-    assert log == []
+    assert log == ["SLURM has room for 2 of 8 workers at a time."]
+    log.clear()
     check_cluster(workflow(*blocks, nodes=3), Jobs(run, "cpu", 4, 4))
     assert log[0].startswith("Warning: 3 `deconvolve` jobs at a time may wait for workers for ever: partition cpu ")
 
@@ -94,7 +95,7 @@ def test_what_could_not_be_asked_is_said_and_the_run_goes_on(run: Run, commands:
 
 def test_partitions_that_the_plugin_chooses_are_not_guessed(run: Run, commands: Path) -> None:
     forbid(commands)
-    chosen = workflow(job("ingest", slurm_partition=""))
-    chosen.executor_settings.partition_config = Path("partitions.yaml")
-    check_cluster(chosen, Jobs(run, "local", 1, 4))
+    site = workflow(job("ingest", slurm_partition=""))
+    site.executor_settings.partition_config = Path("partitions.yaml")
+    check_cluster(site, Jobs(run, "local", 1, 4))
     assert not (commands / "called").exists()

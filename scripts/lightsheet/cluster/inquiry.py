@@ -10,7 +10,7 @@ from lightsheet.cluster.limits import Accounting, read_accounting
 from lightsheet.cluster.questions import COMMANDS, Answer, ask_site, shorten, try_requests
 from lightsheet.cluster.request import Request, format_amount, join_owners
 from lightsheet.cluster.room import Team, find_room
-from lightsheet.cluster.site import Site, read_site
+from lightsheet.cluster.site import Partition, Site, read_site
 from lightsheet.system import format_duration
 
 REFUSALS = {
@@ -71,7 +71,9 @@ def ask_slurm(requests: Sequence[Request], team: Team | None) -> Inquiry:
         elif trial.code:
             doubts.add(f"sbatch would not take jobs now ({shorten(trial.errors)}); that may pass", request)
     silence = _describe_silence(answers, trials, site)
-    if not team or faults:
+    places = [partition.name for request in requests for partition in site.list_partitions(request.amounts)]
+    is_moved = any(trial.partition not in {"", *places} for trial in trials)
+    if not team or faults or is_moved:  # a site that chooses partitions itself cannot be foreseen
         return Inquiry(faults.format(), doubts.format(), silence, math.inf)
     refusals, remarks, workers = _judge_room(site, accounting, team)
     return Inquiry(refusals, [*doubts.format(), *remarks], silence, workers)
@@ -91,7 +93,8 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
     """Say why jobs of a request can never run; nothing unless that is certain."""
     amounts, words = request.amounts, shorten(trial.errors)
     if trial.code == 0:
-        return _find_excess_time(request, site, accounting)
+        partition = site.partitions.get(trial.partition)
+        return _find_excess_time(request, [partition], accounting) if partition else ""
     if trial.code is None:
         return ""
     kind = next((kind for kind, pattern in REFUSALS.items() if re.search(pattern, words)), "")
@@ -102,18 +105,17 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
         what = f"of account {_quote([amounts.account])}" if amounts.account else "that name no account"
         yours = f"; yours: {', '.join(accounting.names)}" if accounting.names else ""
         return f"SLURM takes no jobs {what} from you here: {request.describe(kind)}{yours}"
-    if kind != "time" and kind:
+    sentence, partitions = "", site.list_partitions(amounts)
+    if kind == "time" or TOO_LARGE.search(words):
+        sentence = _find_excess_time(request, partitions, accounting) or _find_excess_size(request, partitions)
+    if kind and not sentence:
         return f"SLURM refuses the jobs ({words}): {request.describe(kind)}"
-    if sentence := _find_excess_time(request, site, accounting):
-        return sentence
-    if kind:
-        return f"SLURM refuses the jobs ({words}): {request.describe(kind)}"
-    return _find_excess_size(request, site) if TOO_LARGE.search(words) else ""
+    return sentence
 
 
-def _find_excess_time(request: Request, site: Site, accounting: Accounting) -> str:
+def _find_excess_time(request: Request, partitions: Sequence[Partition], accounting: Accounting) -> str:
     """Say that jobs are longer than their partition allows: sbatch may take them, and they wait for ever."""
-    partitions, seconds = site.list_partitions(request.amounts), request.amounts.seconds
+    seconds = request.amounts.seconds
     limit = max((partition.limit for partition in partitions), default=math.inf)
     if accounting.may_exceed_time or seconds <= limit:
         return ""
@@ -124,9 +126,8 @@ def _find_excess_time(request: Request, site: Site, accounting: Accounting) -> s
     )
 
 
-def _find_excess_size(request: Request, site: Site) -> str:
+def _find_excess_size(request: Request, partitions: Sequence[Partition]) -> str:
     """Say that jobs are larger than any node of their partition, if that is why sbatch refuses them."""
-    partitions = site.list_partitions(request.amounts)
     names = _quote([partition.name for partition in partitions])
     for kind in ("cores", "gpus", "memory"):
         amount = getattr(request.amounts, kind)
@@ -146,9 +147,12 @@ def _judge_room(site: Site, accounting: Accounting, team: Team) -> tuple[list[st
     worker = f"worker of {_describe_size(team.worker)}"
     if least.workers < 1:
         beside = f" beside its coordinator of {_describe_size(team.coordinator)}" if team.coordinator else ""
+        remedy = "use an account or QOS that allows more"
+        if not least.kind.endswith("jobs"):
+            remedy = team.worker.describe(least.kind)
         sentence = (
-            f"no {worker} can run{beside}: {least.cause} leaves no room; {team.worker.describe('cores')}, or set "
-            "dask_cluster: local in the profile, which needs no jobs for workers"
+            f"no {worker} can run{beside}: {least.cause} leaves no room; {remedy}, or set dask_cluster: local in the "
+            "profile, which needs no jobs for workers"
         )
         return ([sentence], [], 0) if least.is_certain else ([], [sentence], 0)
     room = find_room(site, accounting, team, is_worst=True)

@@ -58,8 +58,11 @@ class Accounting:
         rows = [row for row in self.user if row["Account"].lower() == account]
         rows = [row for row in rows if row["Partition"] in {"", *amounts.partitions}]
         row = max(rows, key=lambda row: len(row["Partition"]), default={})
-        # "normal" is SLURM's own default, on all clusters where nobody changed it
-        for name in dict.fromkeys((partition_qos, amounts.qos or row.get("DefaultQOS", "") or "normal")):
+        job_qos = amounts.qos or _choose_qos(row)
+        names = (partition_qos, job_qos)
+        if "OverPartQOS" in self.qos.get(job_qos, {}).get("Flags", ""):
+            names = (job_qos, partition_qos)
+        for name in dict.fromkeys(names):
             if name in self.qos:
                 yield "QOS", name, self.qos[name]
         if row:
@@ -72,9 +75,17 @@ class Accounting:
             account = row["ParentName"].lower()
 
 
+def _choose_qos(row: Row) -> str:
+    """Return the QOS of jobs that name none: the default, the only one, or SLURM's own."""
+    if name := row.get("DefaultQOS", ""):
+        return name
+    names = row.get("QOS", "").split(",")
+    return names[0] if len(names) == 1 and names[0] else "normal"
+
+
 def read_accounting(answers: Mapping[str, Answer], site: Site) -> Accounting:
     """Make sense of what sacctmgr printed; lines that are none of its rows are passed over."""
-    enforced = {"limits", "all"} & {*site.settings.get("AccountingStorageEnforce", "").lower().split(",")}
+    has_limits = {"limits", "all"} & {*site.settings.get("AccountingStorageEnforce", "").lower().split(",")}
     cluster = site.settings.get("ClusterName", "")
     rows = {
         name: [row for row in _read_rows(answers[name], ASSOCIATION) if row["Cluster"] == cluster]
@@ -84,7 +95,7 @@ def read_accounting(answers: Mapping[str, Answer], site: Site) -> Accounting:
     qos = {row["Name"]: row for row in _read_rows(answers["qos"], QOS)}
     is_known = answers["qos"].code == 0 or "none" in site.settings.get("AccountingStorageType", "")
     may_exceed_time = not is_known or any("PartitionTimeLimit" in row["Flags"] for row in qos.values())
-    if not enforced:
+    if not has_limits:
         return Accounting("", rows["associations"], {}, {}, may_exceed_time)
     return Accounting(
         defaults[-1] if defaults else "",

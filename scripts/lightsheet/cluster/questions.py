@@ -13,7 +13,7 @@ from lightsheet.cluster.request import Request, choose_environment
 SECONDS = 6.0
 """After which no answer is awaited: a controller may be busy, and the run shall begin."""
 
-ASSOCIATION = "Cluster,Account,User,Partition,ParentName,MaxJobs,MaxSubmit,GrpJobs,GrpSubmit,GrpTRES,DefaultQOS"
+ASSOCIATION = "Cluster,Account,User,Partition,ParentName,MaxJobs,MaxSubmit,GrpJobs,GrpSubmit,GrpTRES,QOS,DefaultQOS"
 QOS = "Name,MaxJobsPU,MaxSubmitPU,MaxTRESPU,GrpJobs,GrpSubmit,GrpTRES,Flags"
 _SACCTMGR = ("sacctmgr", "--noheader", "--parsable2", "show")
 
@@ -34,6 +34,11 @@ class Answer(NamedTuple):
     code: int | None
     text: str
     errors: str = ""
+
+    @property
+    def partition(self) -> str:
+        """The partition in which sbatch would start a job: a site may choose another than the one asked for."""
+        return next(iter(re.findall(r" to start at .* in partition (\S+)$", self.errors, re.MULTILINE)), "")
 
 
 def ask_site() -> dict[str, Answer]:

@@ -112,20 +112,20 @@ def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: in
     ----------
     rule : str, its name
     file : str, the profile, for sentences
-    resources : mapping, the rule's resources that are known, by their names
+    resources : mapping, the rule's resources as far as they are known, by their names
     threads : int, cores of a job
     """
-    known = {key: value for key, value in resources.items() if value not in (None, "") and "<TBD>" not in str(value)}
-    if "slurm_account" in known:  # the plugin takes the first of several
-        known["slurm_account"] = re.split(r"[,\s]+", str(known["slurm_account"]).strip())[0]
-    if "mem_mb_per_cpu" in known:
-        known.pop("mem_mb", None)
-    words = [word for key, option in RULE_OPTIONS.items() if key in known for word in (option, str(known[key]))]
-    if "mem_mb_per_cpu" in known:
-        words += ["--mem-per-cpu", str(known["mem_mb_per_cpu"])]
-    cores = int(known.get("cpus_per_task", threads))
-    words += ["--ntasks=1"] * ("gpu" not in str(known.get("gres", ""))) + [f"--cpus-per-task={cores}"] * (cores > 0)
-    extra = _split(str(known.get("slurm_extra", "")))
+    values = {key: value for key, value in resources.items() if value not in (None, "") and "<TBD>" not in str(value)}
+    if "slurm_account" in values:  # the plugin takes the first of several
+        values["slurm_account"] = re.split(r"[,\s]+", str(values["slurm_account"]).strip())[0]
+    if "mem_mb_per_cpu" in values:
+        values.pop("mem_mb", None)
+    words = [word for key, option in RULE_OPTIONS.items() if key in values for word in (option, str(values[key]))]
+    if "mem_mb_per_cpu" in values:
+        words += ["--mem-per-cpu", str(values["mem_mb_per_cpu"])]
+    cores = int(values.get("cpus_per_task", threads))
+    words += ["--ntasks=1"] * ("gpu" not in str(values.get("gres", ""))) + [f"--cpus-per-task={cores}"] * (cores > 0)
+    extra = _split(str(values.get("slurm_extra", "")))
     return Request(f"rule {rule}", file, RULE_KEYS, (*words, *extra))
 
 

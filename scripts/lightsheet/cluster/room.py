@@ -22,6 +22,7 @@ class Room(NamedTuple):
 
     workers: float
     cause: str
+    kind: str = "cores"  # of what there is too little: cores, memory, gpus, jobs, submitted jobs
     is_certain: bool = True  # False: jobs might share cores
 
 
@@ -63,7 +64,7 @@ def _find_room_on_nodes(site: Site, team: Team, only_usable: bool, is_worst: boo
     return Room(
         workers,
         f"partition {names} ({nodes_cores})",
-        all(partition.is_described and not partition.is_shared for partition in partitions),
+        is_certain=all(partition.is_described and not partition.is_shared for partition in partitions),
     )
 
 
@@ -77,18 +78,18 @@ def _list_sizes(partitions: list[Partition], only_usable: bool) -> Iterator[str]
 
 def _seat(nodes: list[Node], number: int, coordinator: Job, worker: Job, is_worst: bool) -> list[Node]:
     """Return what is left of nodes beside some coordinators."""
-    left, choose = list(nodes), max if is_worst else min
+    rest, choose = list(nodes), max if is_worst else min
 
     def count_loss(index: int) -> int:
-        return count_fits(left[index], worker) - count_fits(_take(left[index], coordinator), worker)
+        return count_fits(rest[index], worker) - count_fits(_take(rest[index], coordinator), worker)
 
     for _ in range(number):
-        seats = [index for index, node in enumerate(left) if count_fits(node, coordinator)]
+        seats = [index for index, node in enumerate(rest) if count_fits(node, coordinator)]
         if not seats:
             break
         seat = choose(seats, key=count_loss)
-        left[seat] = _take(left[seat], coordinator)
-    return left
+        rest[seat] = _take(rest[seat], coordinator)
+    return rest
 
 
 def _make_job(site: Site, partition: Partition, amounts: Amounts) -> Job:
@@ -99,7 +100,7 @@ def _make_job(site: Site, partition: Partition, amounts: Amounts) -> Job:
 
 def count_fits(node: Node, job: Job) -> int:
     """Count the jobs that a node has room for."""
-    fits = min(math.floor(there / need) for there, need in zip(node, job.needs, strict=True) if need)
+    fits = min(math.floor(amount / need) for amount, need in zip(node, job.needs, strict=True) if need)
     return min(fits, 1) if job.whole else fits
 
 
@@ -111,14 +112,14 @@ def _take(node: Node, job: Job) -> Node:
 
 def _list_rooms_in_limits(site: Site, accounting: Accounting, team: Team) -> Iterator[Room]:
     limits = list_limits(site, accounting, team.worker)
-    others = list_limits(site, accounting, team.coordinator) if team.coordinator else []
+    coordinators = list_limits(site, accounting, team.coordinator) if team.coordinator else []
     for limit in limits:
-        left = limit.amount
-        if team.coordinator and limit.key in {other.key for other in others}:
-            left -= team.coordinators * _measure(team.coordinator, limit)
+        rest = limit.amount
+        if team.coordinator and limit.key in {shared.key for shared in coordinators}:
+            rest -= team.coordinators * _measure(team.coordinator, limit)
         if need := _measure(team.worker, limit):
             amount = format_limit(limit)
-            yield Room(max(0, math.floor(left / need)), f"{limit.name} ({amount})")
+            yield Room(max(0, math.floor(rest / need)), f"{limit.name} ({amount})", limit.kind)
 
 
 def list_limits(site: Site, accounting: Accounting, request: Request) -> list[Limit]:

@@ -58,12 +58,12 @@ def request_jobs(jobs: Jobs, rule: str, file: str, resources: Mapping[str, Any],
     resources : mapping, what the profile and the command line say of it, as text; an expression is left out
     threads : int, cores of a job
     """
-    known = {key: text for key, value in resources.items() if (text := _read_text(value))}
-    minutes = int(known["runtime"]) if known.get("runtime", "").isdecimal() else jobs.plan_runtime(rule)
+    values = {key: text for key, value in resources.items() if (text := _read_text(value))}
+    minutes = int(values["runtime"]) if values.get("runtime", "").isdecimal() else jobs.plan_runtime(rule)
     memory = jobs.plan_memory(rule)(None, 1)
-    if known.get("mem_mb", "").isdecimal():
-        memory = int(known["mem_mb"])
-    return request_rule(rule, file, {**known, "runtime": minutes, "mem_mb": memory}, threads)
+    if values.get("mem_mb", "").isdecimal():
+        memory = int(values["mem_mb"])
+    return request_rule(rule, file, {**values, "runtime": minutes, "mem_mb": memory}, threads)
 
 
 def _read_text(value: Any) -> str:

@@ -21,12 +21,14 @@ def check_cluster(workflow: Any, jobs: Jobs) -> None:
     requests = request_due_jobs(workflow, due)
     team = None
     if coordinators:
-        at_a_time = min(coordinators, workflow.nodes or coordinators)
         coordinator = next((requests[rule] for rule in COORDINATORS if rule in requests), None)
-        team = request_team(jobs, coordinator, at_a_time)
+        team = request_team(jobs, coordinator, min(coordinators, workflow.nodes or coordinators))
     if not requests and not team:
         return
     inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team)
+    number = jobs.dask_workers * team.coordinators if team else 0
+    if 0 < inquiry.workers < number:
+        logger.info(f"SLURM has room for {inquiry.workers:.0f} of {number} workers at a time.")
     for doubt in inquiry.doubts:
         logger.info(doubt)
     for remark in inquiry.remarks:
