@@ -30,7 +30,7 @@ CELLS = [
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     folder = find_shared_base(tmp_path_factory) / "chaos"
     folder.mkdir(exist_ok=True)
-    return Stage(folder)
+    return Stage(folder, is_quick=True)
 
 
 @pytest.mark.parametrize("name", CELLS)
