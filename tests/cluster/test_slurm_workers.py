@@ -250,7 +250,9 @@ def test_what_is_wrong_on_two_nodes_ends_the_run_and_is_said_once(
         site.connect(name)
     site.wait(STEP)
     fail_trials(site, "engine: gpu needs CuPy")
-    with pytest.raises(InputError, match=r"^no worker is left; job 100 on n0, job 103 on n3: engine: gpu needs CuPy;"):
+    with pytest.raises(
+        InputError, match=r"^no worker is left; job 100 on n0, job 103 on n3: engine: gpu needs CuPy;.*help\)$"
+    ):
         site.wait(3 * STEP)
     assert caplog.text.count("engine: gpu needs CuPy") == 1
     assert len(site.submitted) == 8
@@ -273,7 +275,9 @@ def test_a_sick_node_is_said_once_and_ends_no_run(
 def test_a_refusal_for_good_is_met_once(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(monkeypatch, 50)
     site.refusal = "invalid partition specified: moon"
-    with pytest.raises(InputError, match=r"SLURM refuses the workers of section cpu of jobqueue.yaml: invalid part"):
+    with pytest.raises(
+        InputError, match=r"SLURM refuses the workers of section cpu of jobqueue.yaml: invalid part.*help\)$"
+    ):
         site.wait(STEP)
     assert site.attempts == 1
 

@@ -18,6 +18,7 @@ def executor(**settings: Any) -> Any:
         slurm_logdir="elsewhere",
         next_seconds_between_status_checks=180,
         check_active_jobs=None,
+        report_job_error=None,
         wait=True,
     )
 
@@ -93,3 +94,23 @@ def test_a_job_that_squeue_has_forgotten_is_settled_with_or_without_accounting(
 def test_a_job_that_lives_or_of_which_slurm_says_nothing_is_waited_for(commands: Path, squeue: str) -> None:
     command(commands, "squeue", squeue)
     assert Plugin().ask(2 * slurm_plugin.MOST_DOUBTS) == []
+
+
+@pytest.mark.parametrize(
+    ("log", "attempt"),
+    [
+        ("INFO start\nERROR no worker is left; no GPU (no other try would help)\n", 3),
+        ("ERROR no worker is left; no GPU (no other try would help)\nINFO start again\nERROR the node is sick\n", 1),
+        (None, 1),
+    ],
+)
+def test_a_job_that_says_so_is_not_tried_again(log: str | None, attempt: int, tmp_path: Path) -> None:
+    path = tmp_path / "deconvolve.log"
+    if log is not None:
+        path.write_text(log)
+    reports: list[Any] = []
+    plugin = SimpleNamespace(report_job_error=lambda info, msg: reports.append((info.job.attempt, msg)))
+    slurm_plugin.spare_vain_tries(plugin)
+    job = SimpleNamespace(log=[str(path)], attempt=1, restart_times=2)
+    plugin.report_job_error(SimpleNamespace(job=job), msg="failed")  # type: ignore[call-arg]
+    assert reports == [(attempt, "failed")]

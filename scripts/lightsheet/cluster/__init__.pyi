@@ -1,4 +1,5 @@
 from .dispatch import WorkerPool as WorkerPool, map_volumes as map_volumes
+from .faults import FINAL as FINAL
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
 from .request import (
     SITE_RESOURCES as SITE_RESOURCES,

@@ -10,6 +10,9 @@ TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|Submit
 PERMANENT = re.compile("invalid|not permitted|not available(?! now)|not be satisfied|unrecognized", re.IGNORECASE)
 """What sbatch says of a job that it will never take, as it is."""
 
+FINAL = "(no other try would help)"
+"""The end of a coordinator's last sentence, after which Snakemake does not try the job again."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -19,12 +22,19 @@ class Fault:
     node: str
     reason: str
     log: str = ""
+    is_final: bool = False  # it does not pass with time
 
 
 def describe_faults(faults: Sequence[Fault]) -> str:
     """Say what was wrong where: each reason once, with all its jobs and the first one's log."""
     reasons = dict.fromkeys(fault.reason for fault in faults)
     return "; ".join(_describe([fault for fault in faults if fault.reason == reason]) for reason in reasons)
+
+
+def explain_end(faults: Sequence[Fault]) -> str:
+    """Say why no worker is left."""
+    end = f" {FINAL}" if all(fault.is_final for fault in faults) else ""
+    return f"no worker is left; {describe_faults(faults)}{end}"
 
 
 def _describe(faults: Sequence[Fault]) -> str:

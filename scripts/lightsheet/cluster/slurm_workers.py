@@ -16,7 +16,7 @@ from distributed import Client, KilledWorker
 
 from lightsheet.cluster.dismissal import cancel_workers, dismiss_workers, end_workers
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
-from lightsheet.cluster.faults import PERMANENT, TEMPORARY, Fault, describe_faults, has_spread
+from lightsheet.cluster.faults import FINAL, PERMANENT, TEMPORARY, Fault, describe_faults, explain_end, has_spread
 from lightsheet.cluster.jobqueue import (
     forget_jobs,
     set_job_options,
@@ -161,7 +161,7 @@ class SlurmWorkers:
         """Do without a worker whose trial failed; another one would fail as well."""
         if not worker.node:
             self._query_slurm()
-        self._do_without(worker, str(error))
+        self._do_without(worker, str(error), is_final=isinstance(error, InputError))
         dismiss_workers(self.cluster, [worker])
         self.queue.ask_soon()
 
@@ -205,10 +205,10 @@ class SlurmWorkers:
         if self.failures > REFILLS * self.request.number:
             self._do_without(worker, reason)
 
-    def _do_without(self, worker: SlurmWorker, reason: str) -> None:
+    def _do_without(self, worker: SlurmWorker, reason: str, is_final: bool = False) -> None:
         """Have one worker less; none, if no worker was ever fit and what is wrong is so on more than one node."""
         is_new = reason not in {fault.reason for fault in self.faults}
-        self.faults.append(Fault(worker.place, worker.node, reason, str(worker.log)))
+        self.faults.append(Fault(worker.place, worker.node, reason, str(worker.log), is_final))
         was_any_ready = any(worker.is_ready for worker in self.workers)
         self.number = 0 if has_spread(self.faults) and not was_any_ready else self.number - 1
         if is_new and self.number > 0:  # else the run ends with these words
@@ -259,7 +259,11 @@ class SlurmWorkers:
         self.submit_time = time.monotonic() + PAUSE_SECONDS[1]
         left = [worker for worker in self.list_living() if not worker.is_released]
         if not left and not TEMPORARY.search(refusal):
-            raise InputError(f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}")
+            place, end = (
+                f"section {self.section.name} of jobqueue.yaml",
+                f" {FINAL}" if PERMANENT.search(refusal) else "",
+            )
+            raise InputError(f"SLURM refuses the workers of {place}: {refusal}{end}")
         if PERMANENT.search(refusal):
             self.number = len(left)
         if refusal != self.refusal:
@@ -268,7 +272,7 @@ class SlurmWorkers:
 
     def _refuse_endless_wait(self) -> None:
         if self.number <= 0:
-            raise InputError("no worker is left; " + describe_faults(self.faults))
+            raise InputError(explain_end(self.faults))
         if any(worker.address for worker in self.list_living()):
             self.last_contact = time.monotonic()
         elif time.monotonic() - self.last_contact > self.section.patience:

@@ -1,4 +1,4 @@
-"""Corrections to Snakemake's SLURM plugin (2.8), set on its executor: names, how often it asks, jobs it overlooks."""
+"""Corrections to Snakemake's SLURM plugin (2.8), set on its executor: names, how often it asks, which jobs it tries."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
-from lightsheet.cluster import NoAnswerError, SlurmJob, list_jobs, recall_job
+from lightsheet.cluster import FINAL, NoAnswerError, SlurmJob, list_jobs, recall_job
 
 CHECK_SECONDS = 0.5
 MOST_DOUBTS = 3  # how often in a row a job must be over before the plugin is believed to have missed it
@@ -25,6 +25,7 @@ def prepare_plugin(executor: Any, label: str, logs: Path) -> None:
         executor.slurm_logdir = logs.absolute()
     limit_poll_interval(executor, 3 * settings.init_seconds_before_status_checks)
     watch_jobs(executor)
+    spare_vain_tries(executor)
 
 
 def limit_poll_interval(executor: Any, longest: float) -> None:
@@ -65,6 +66,26 @@ def watch_jobs(executor: Any) -> None:
                 yield info
 
     executor.check_active_jobs = check
+
+
+def spare_vain_tries(executor: Any) -> None:
+    """Let a job whose log says so fail for good, whatever `retries` are left."""
+    report_job_error = executor.report_job_error
+
+    def report(info: Any, **options: Any) -> None:
+        if any(_read_last_line(Path(log)).endswith(FINAL) for log in info.job.log):
+            info.job.attempt = max(info.job.attempt, info.job.restart_times + 1)
+        report_job_error(info, **options)
+
+    executor.report_job_error = report
+
+
+def _read_last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
 
 
 def _list_ended(name: str, ids: Collection[str]) -> dict[str, SlurmJob]:
