@@ -17,6 +17,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError, describe_disk_error
+from lightsheet.workflow.signals import answer_signals_aside
 
 LEAVE_SECONDS = 10.0
 """After which a process that was asked to end is killed."""
@@ -33,6 +34,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
     results : Results, of the run
     find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
     """
+    answer_signals_aside()
     logging.raiseExceptions = False  # on a full disk each line of Snakemake's own log would be a traceback
     if not workflow.is_main_process:
         return

@@ -45,6 +45,7 @@ SETTINGS = {
         "CommonSettings",
         ("dryrun_exec",),
     ),
+    "workflow.scheduler": ("snakemake.scheduling.job_scheduler", "JobScheduler", ("exit_gracefully",)),
 }
 """There later, but their modules and classes are known when the Snakefile is parsed."""
 
