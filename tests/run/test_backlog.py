@@ -83,8 +83,11 @@ def test_a_tiff_of_another_size_is_another_whatever_its_date(run: Run, replace: 
 
 def test_a_tiff_with_an_older_date_is_looked_at(run: Run) -> None:
     os.utime(first_tiff(run), (1e9, 1e9))
-    assert reasons() == {RAW: "its TIFF has another date"}, "whether its result is due, the digest will tell"
-    assert summary() == "1 volume read again: its TIFF has another date"
+    assert reasons() == {RAW: "its TIFF changed its date"}, "whether its result is due, the digest will tell"
+    assert summary() == "1 volume again: its TIFF changed its date"
+    assert summary(deconvolution={"iterations": 4}) == (
+        "3 volumes again: iterations 2 -> 4; 1 volume again: its TIFF changed its date, iterations 2 -> 4"
+    )
 
 
 @pytest.mark.usefixtures("run")

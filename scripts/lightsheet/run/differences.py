@@ -6,13 +6,14 @@ from typing import Any
 from lightsheet.store import Record
 
 CHANGED_TIFF = "its TIFF changed"
-OTHER_PATH = "its TIFF has another path"
-OTHER_DATE = "its TIFF has another date"
 EARLIER_VERSION = "an earlier version of the workflow made it"
 
 
 def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> str:
-    """Say how the files of a volume differ from those that its record names; empty if they do not."""
+    """Say how the files of a volume differ from those that its record names; empty if they do not.
+
+    A file whose path or date alone has changed is read again, and its volume done again if its digest differs.
+    """
     old = [{key: value for key, value in source.items() if key != "blake3"} for source in old]
     if old == new:
         return ""
@@ -23,9 +24,9 @@ def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
     if [source["bytes"] for source in old] != [source["bytes"] for source in new]:
         return CHANGED_TIFF
     if [source["path"] for source in old] != [source["path"] for source in new]:
-        return OTHER_PATH
+        return f"{CHANGED_TIFF} its path"
     if [source["mtime_ns"] for source in old] != [source["mtime_ns"] for source in new]:
-        return OTHER_DATE
+        return f"{CHANGED_TIFF} its date"
     return "its pages in the TIFF are others"
 
 

@@ -3,7 +3,6 @@
 from collections import Counter
 
 from lightsheet.run.backlog import NEW, Backlog
-from lightsheet.run.differences import OTHER_DATE, OTHER_PATH
 from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
 from lightsheet.store import VolumeKey, read_record
@@ -52,19 +51,15 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
 
 
 def _describe_repetitions(backlog: Backlog) -> list[str]:
-    """Say how many volumes are done again for which reason; a volume counts once, by its result if that has one.
-
-    A TIFF with another path or date is read again; if its digest is the same, its volume is not written again.
-    """
-    reasons: dict[VolumeKey, str] = {}
+    """Say how many volumes are done again for which reasons; a volume counts once, raw and result."""
+    reasons: dict[VolumeKey, list[str]] = {}
     for key, reason in backlog.volumes.items():
-        reasons[key.raw] = reason or reasons.get(key.raw, NEW)
-    counts = Counter(reason for reason in reasons.values() if reason != NEW)
+        known = reasons.setdefault(key.raw, [])
+        known += [reason] if reason not in (NEW, *known) else []
     parts = []
-    for reason, count in counts.most_common():
-        action = "read again" if reason in (OTHER_PATH, OTHER_DATE) else "again"
+    for reason, count in Counter(", ".join(known) for known in reasons.values() if known).most_common():
         number = f"{count} volume{'s' if count > 1 else ''}"
-        parts.append(f"{number} {action}: {reason.replace('its ', 'their ') if count > 1 else reason}")
+        parts.append(f"{number} again: {reason.replace('its ', 'their ') if count > 1 else reason}")
     if backlog.publication and not backlog.volumes:
         parts.append(f"to be published: {backlog.publication}")
     return ["; ".join(parts)] if parts else []
