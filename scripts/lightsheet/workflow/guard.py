@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import psutil
@@ -16,7 +17,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
-from lightsheet.system import InputError, describe_disk_error
+from lightsheet.system import InputError, describe_disk_error, list_full_disks
 from lightsheet.workflow.signals import answer_signals_aside
 
 LEAVE_SECONDS = 10.0
@@ -58,11 +59,17 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
         except InputError as error:
             raise WorkflowError(str(error)) from None
         except OSError as error:  # of Snakemake's own files
-            if sentence := describe_disk_error(error, None if error.filename else Path(".snakemake")):
-                raise WorkflowError(sentence) from None
+            if sentence := describe_disk_error(error):
+                full = [] if error.filename else list_full_disks(list_folders(results))
+                raise WorkflowError("\n".join(full) or sentence) from None
             raise
 
     workflow.execute = execute_alone
+
+
+def list_folders(results: Results) -> list[Path]:
+    """Return folders on all disks on which Snakemake and its jobs write: a full one may be any of them."""
+    return [results.folder, Path(), Path(os.environ.get("TMPDIR") or gettempdir())]
 
 
 def _heed_no_lock(workflow: Any) -> None:

@@ -1,7 +1,6 @@
 """The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its failure."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
@@ -19,6 +18,7 @@ from lightsheet.run import (
 from lightsheet.workflow.clean_end import prepare_clean_end
 from lightsheet.workflow.cluster_check import check_cluster
 from lightsheet.workflow.failures import list_disk_errors, list_failures
+from lightsheet.workflow.guard import list_folders
 from lightsheet.workflow.parts import check_start, list_targets
 from lightsheet.workflow.resources import read_engines
 
@@ -81,7 +81,7 @@ def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
     logs : iterable of str, the log files that Snakemake names when a run ends
     """
     run, logs = jobs.run, list(logs)
-    disks = list_disk_errors(logs, [run.results.folder, Path()])
+    disks = list_disk_errors(logs, list_folders(run.results))
     for failure in [*list_failed_volumes(run), *list_failures(logs), *disks]:
         logger.error(failure)
     logger.error(f"Logs are in {run.results.folder}/logs. What was done is kept: the same command goes on from here.")

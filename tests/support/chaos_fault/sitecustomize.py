@@ -74,11 +74,11 @@ class Fault:
             elif self.event in (event, "op"):
                 self.left -= 1
                 if self.left == 0:
-                    self.strike()
+                    self.strike(event)
         finally:
             self.is_busy = False
 
-    def strike(self) -> None:
+    def strike(self, event: str) -> None:
         """Do the deed, unless another process has done it."""
         try:
             self.token.unlink()
@@ -88,7 +88,9 @@ class Fault:
             raise RuntimeError("a fault of the chaos test")
         if self.deed == "full":
             self.is_disk_full = True
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if event in WRITING:  # to remove a file needs no room
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return
         name, _, whom = self.deed.partition("-")
         if whom == "tree":
             os.killpg(os.getpgrp(), SIGNALS[name])
