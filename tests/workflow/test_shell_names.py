@@ -68,3 +68,12 @@ def test_a_python_that_a_shell_would_not_find_is_refused(
     monkeypatch.setattr(sys, "executable", f"/home/{folder}/.venv/bin/python")
     with pytest.raises(InputError, match="hands the path of Python to a shell as it stands"):
         refuse_shell_names(run, workflow(slurm))
+
+
+@pytest.mark.parametrize("folder", ["müller", "Пётр", "細胞"])
+@pytest.mark.parametrize("slurm", [False, True])
+def test_letters_of_all_languages_are_letters_to_a_shell(
+    folder: str, slurm: bool, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", f"/home/{folder}/.venv/bin/python")
+    refuse_shell_names(run, workflow(slurm))

@@ -1,5 +1,6 @@
 """Paths that Snakemake would hand to a shell as more than names: refused before the first job."""
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ def refuse_shell_names(run: Run, workflow: Any) -> None:
     run : Run, whose files they are
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
-    if shlex.quote(sys.executable) != sys.executable:
+    python = re.sub("[^\0-\x7f]", "x", sys.executable)  # what is not ASCII is no more than a letter to a shell
+    if shlex.quote(python) != python:
         raise InputError(
             f"{sys.executable!r}: Snakemake hands the path of Python to a shell as it stands; only letters, digits and "
             "._-/+@%=:, may be in it; rename the folder, or make .venv elsewhere"
