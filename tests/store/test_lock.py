@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -67,6 +68,7 @@ for _ in range(30):
 sys.exit(max(os.waitpid(child, 0)[1] for child in children) != 0)
 """
 
+INFINITE = re.sub('"process": [0-9]+', '"process": 1e999', describe_this_process().to_json()).encode()
 
 MEMBERS = """
 import json, os, sys
@@ -234,7 +236,7 @@ def test_a_lock_that_is_renewed_after_a_jump_of_the_clock_is_alive(lock: Path, a
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("text", [b"", b"\xff\x00", b"[]", b"{}", b"[" * 9000, "../../../precious"])
+@pytest.mark.parametrize("text", [b"", b"\xff\x00", b"[]", b"{}", b"[" * 9000, INFINITE, "../../../precious"])
 def test_a_lock_that_says_nothing_counts_by_its_age(lock: Path, text: bytes | str) -> None:
     leave(lock)
     content = text if isinstance(text, bytes) else replace(describe_this_process(), token=text).to_json().encode()
@@ -293,6 +295,16 @@ def test_a_lock_that_was_removed_by_hand_is_put_back(lock: Path) -> None:
         lock.unlink()
         wait_for(lock.exists)
     assert (lock.exists(), sentences) == (False, [])
+
+
+def test_a_number_that_no_process_has_is_no_life(lock: Path) -> None:
+    leave(lock, process=10**30)
+    assert_is_taken(lock)
+
+
+def test_a_lock_forges_no_lines_of_a_log(lock: Path) -> None:
+    leave(lock, folder="a\n\x1b[2J\ud800")
+    assert r"a\n\x1b[2J\ud800" in refusal(lock)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -123,6 +123,16 @@ def test_files_of_a_killed_run_are_freed_by_whichever_path(results: Results) -> 
     assert not (folder / "0.output.lock").exists()
 
 
+def test_locks_of_runs_in_other_folders_are_not_touched_and_may_vanish(results: Results) -> None:
+    """They may be another member's of the group, or end at this moment."""
+    free_files(results.folder)
+    folder = write_locks(output=["results/ab/report.html"])
+    (folder / "0.input.lock").symlink_to("vanished")
+    os.utime(folder / "0.output.lock", (0, 0))
+    free_files(results.folder)
+    assert (folder / "0.output.lock").stat().st_mtime == 0
+
+
 def test_results_from_the_future_are_dated_as_of_now_in_the_order_of_their_jobs(results: Results) -> None:
     """Snakemake fails a job whose input is younger than its new output: the clock was set right between two runs."""
     order = [

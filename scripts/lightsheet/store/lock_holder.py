@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lightsheet.system import escape_name
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -28,7 +30,9 @@ class Holder:
     def __str__(self) -> str:
         """Say who it is, for a sentence."""
         job = f", SLURM job {self.job}" if self.job else ""
-        return f"user {self.user}, host {self.host}, process {self.process}{job}, in {self.folder}, since {self.since}"
+        return escape_name(
+            f"user {self.user}, host {self.host}, process {self.process}{job}, in {self.folder}, since {self.since}"
+        )
 
     def to_json(self) -> str:
         """Return the content of a lock."""
@@ -57,7 +61,7 @@ def parse_holder(text: bytes) -> Holder | None:
     try:
         content = json.loads(text)
         holder = Holder(**{field.name: field.type(content[field.name]) for field in fields(Holder)})  # type: ignore[operator]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return holder if re.fullmatch("[0-9a-f]{32}", holder.token) else None
 
@@ -70,7 +74,7 @@ def is_gone(holder: Holder) -> bool:
         return False
     try:
         os.kill(holder.process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
         pass  # another user's

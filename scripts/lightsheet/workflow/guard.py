@@ -155,12 +155,13 @@ def free_files(folder: Path) -> None:
 
     if mark.exists():
         for lock in SNAKEMAKE_LOCKS.glob("*.lock"):
-            files = lock.read_text().splitlines()
-            others = [file for file in files if not is_inside(Path(file).parent)]
-            if others:
-                lock.write_text("\n".join(others) + "\n")
-            else:
-                lock.unlink()
+            with suppress(FileNotFoundError):  # another folder's run ends at this moment
+                files = lock.read_text().splitlines()
+                others = [file for file in files if not is_inside(Path(file).parent)]
+                if not others:
+                    lock.unlink()
+                elif others != files:
+                    lock.write_text("\n".join(others) + "\n")
     SNAKEMAKE_LOCKS.mkdir(parents=True, exist_ok=True)
     mark.touch()
 
