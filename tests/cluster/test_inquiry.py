@@ -270,3 +270,83 @@ def test_whatever_the_commands_print_is_no_reason_but_a_limit_that_is_enforced(
         patch.setattr(inquiry, "try_requests", lambda requests: trials[: len(requests)])
         answer = ask(rule("deconvolve"), worker(1), coordinators=coordinators)
     assert answer.refusals == []
+
+
+def test_nodes_that_sinfo_hides_may_be_large(commands: Path) -> None:
+    """As it does of a cloud's nodes that are powered down, unless `PrivateData` says otherwise."""
+    small = "cpu*|up|infinite|1|2|8000|(null)|idle\n"
+    hidden = PARTITIONS.replace("PartitionName=cpu", "PartitionName=cpu TotalCPUs=66 TotalNodes=3")
+    write_cluster(commands, nodes=small)
+    assert ask(rule("deconvolve"), worker(16)).refusals
+    for nodes in (small, "cpu*|up|infinite|0|0|0||n/a\n"):
+        write_cluster(commands, nodes=nodes, partitions=hidden)
+        assert ask(rule("deconvolve"), worker(16)) == Inquiry([], [], [], 3), "of the account's 64 cores"
+    write_cluster(commands, refuse("allocation failure: Requested node configuration is not available"), nodes=small)
+    assert ask(rule(cores=16)).refusals
+    (commands / "partitions").write_text(hidden)
+    assert not ask(rule(cores=16)).refusals
+
+
+def test_a_job_for_any_of_several_partitions_may_take_the_time_of_the_longest(commands: Path) -> None:
+    write_cluster(commands)
+    assert ask(rule(slurm_partition="cpu", runtime="2880")).refusals
+    assert ask(rule(slurm_partition="cpu,gpu", runtime="2880")).refusals == []
+    assert ask(rule(slurm_partition="cpu,hidden", runtime="2880")).refusals == []
+    assert ask(rule(runtime="2880", slurm_extra="--time-min=60")).refusals == [], "it may be shortened"
+
+
+@pytest.mark.parametrize("place", ["--clusters=far", "-M far", "SLURM_CLUSTERS=near,far", "SBATCH_CLUSTERS=far"])
+def test_another_cluster_is_not_judged_by_this_one(commands: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    write_cluster(commands)
+    words, _, clusters = place.partition("=")
+    if words.endswith("_CLUSTERS"):
+        monkeypatch.setenv(words, clusters)
+    extra = {} if words.endswith("_CLUSTERS") else {"slurm_extra": place}
+    answer = ask(rule("deconvolve", runtime="2880", **extra), worker(16))
+    assert answer == Inquiry([], [], [], math.inf)
+
+
+@pytest.mark.parametrize("key", ["cluster", "clusters", "slurm_cluster"])
+def test_a_rules_cluster_is_named_in_the_question(commands: Path, key: str) -> None:
+    write_cluster(commands)
+    assert ask(rule(runtime="2880", **{key: "far"})).refusals == []
+    assert "--clusters far" in (commands / "trials").read_text()
+
+
+def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cluster(commands, settings=SETTINGS + "JobSubmitPlugins        = lua\n", qos="normal|1||||||\n")
+    answer = ask(rule("deconvolve", runtime="2880"), worker(4))
+    assert answer.refusals == []
+    assert any("leaves no room" in remark for remark in answer.remarks)
+    assert any("can never start" in remark for remark in answer.remarks)
+    write_cluster(commands, settings=SETTINGS + "JobSubmitPlugins        = (null)\n", qos="normal|1||||||\n")
+    assert ask(rule("deconvolve"), worker(4)).refusals
+    monkeypatch.setenv("SBATCH_QOS", "night")
+    assert ask(rule("deconvolve"), worker(4)).refusals == []
+
+
+def test_an_account_that_snakemakes_plugin_will_guess(commands: Path) -> None:
+    write_cluster(commands, refuse("allocation failure: Invalid account or account/partition combination specified"))
+    assert ask(rule()).refusals, "this user has no other"
+    (commands / "associations").write_text("mini|lab|me|||||||||\nmini|rich|me|||||||||\n")
+    assert ask(rule()).refusals == []
+    assert ask(worker(1)).refusals, "nobody guesses one for these"
+
+
+def test_a_user_without_a_name(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cluster(commands)
+    monkeypatch.setattr(questions.os, "getuid", lambda: 2**31 - 7)
+    assert ask(rule()) == Inquiry([], [], [], math.inf)
+
+
+def test_an_option_without_its_value(commands: Path) -> None:
+    write_cluster(commands, refuse("sbatch: option requires an argument -- 'p'"))
+    assert "option requires an argument" in ask(rule(slurm_extra="-p")).refusals[0]
+
+
+def test_a_cluster_of_thousands_of_nodes(commands: Path) -> None:
+    nodes = "".join(f"cpu*|up|infinite|1000|{cores}|256000|(null)|idle\n" for cores in (48, 64, 96, 128, 192))
+    write_cluster(commands, nodes=nodes, accounts="")
+    start = time.monotonic()
+    assert ask(rule("deconvolve"), worker(8), coordinators=500).workers > 60_000
+    assert time.monotonic() - start < 3

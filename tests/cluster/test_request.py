@@ -27,6 +27,7 @@ def test_options_are_read_as_sbatch_reads_them() -> None:
     assert read("-c", "8", "--cpus-per-task", "2").cores == 2, "the last one counts"
     assert read("-c", "8", "--mem-per-cpu=2G").memory == 16384
     assert read("--exclusive").whole_node
+    assert not read("--exclusive=user").whole_node
     assert read("--no-such-option", "-t", "UNLIMITED") == Amounts((), "", "", 1, 0, 0, 0, False)
 
 
@@ -127,6 +128,7 @@ def header() -> Callable[[int], list[str]]:
         *(st.integers(1, 10**7), st.integers(0, 16)),
         st.integers(1, 10**5).map(lambda minutes: 60.0 * minutes),
         st.just(False),
+        st.just(""),
     )
 )
 def test_a_rules_request_holds_what_its_resources_say(amounts: Amounts) -> None:

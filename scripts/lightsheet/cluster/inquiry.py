@@ -1,6 +1,7 @@
 """Ask SLURM before a run whether its jobs can start: what cannot ends the run, what is doubtful is said."""
 
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from lightsheet.cluster.limits import Accounting, read_accounting
 from lightsheet.cluster.questions import COMMANDS, Answer, ask_site, shorten, try_requests
-from lightsheet.cluster.request import Request, format_amount, join_owners
+from lightsheet.cluster.request import Request, format_amount, join_owners, names_clusters
 from lightsheet.cluster.room import Team, find_room
 from lightsheet.cluster.site import Partition, Site, read_site
 from lightsheet.system import format_duration
@@ -63,11 +64,17 @@ def ask_slurm(requests: Sequence[Request], team: Team | None) -> Inquiry:
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(try_requests, requests)
         answers, trials = ask_site(), future.result()
+    if names_clusters(requests, os.environ):  # about which this one's commands say nothing
+        answers = dict.fromkeys(answers, Answer(0, ""))
     site = read_site(answers)
+    is_certain = not (site.changes_jobs or any(name.startswith("SBATCH_") for name in os.environ))
     accounting, faults, doubts = read_accounting(answers, site), _Sentences(), _Sentences()
     for request, trial in zip(requests, trials, strict=True):
-        if fault := _find_fault(request, trial, site, accounting):
+        fault = _find_fault(request, trial, site, accounting)
+        if fault and (is_certain or (trial.code and _find_kind(trial))):
             faults.add(fault, request)
+        elif fault:
+            doubts.add(f"unless this site or a variable SBATCH_* changes them, {fault}", request)
         elif trial.code:
             doubts.add(f"sbatch would not take jobs now ({shorten(trial.errors)}); that may pass", request)
     silence = _describe_silence(answers, trials, site)
@@ -75,7 +82,7 @@ def ask_slurm(requests: Sequence[Request], team: Team | None) -> Inquiry:
     is_moved = any(trial.partition not in {"", *places} for trial in trials)
     if not team or faults or is_moved:  # a site that chooses partitions itself cannot be foreseen
         return Inquiry(faults.format(), doubts.format(), silence, math.inf)
-    refusals, remarks, workers = _judge_room(site, accounting, team)
+    refusals, remarks, workers = _judge_room(site, accounting, team, is_certain)
     return Inquiry(refusals, [*doubts.format(), *remarks], silence, workers)
 
 
@@ -93,11 +100,15 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
     """Say why jobs of a request can never run; nothing unless that is certain."""
     amounts, words = request.amounts, shorten(trial.errors)
     if trial.code == 0:
+        if trial.partition in amounts.partitions:  # of several, a job waits for any
+            return _find_excess_time(request, site.list_partitions(amounts), accounting)
         partition = site.partitions.get(trial.partition)
         return _find_excess_time(request, [partition], accounting) if partition else ""
     if trial.code is None:
         return ""
-    kind = next((kind for kind, pattern in REFUSALS.items() if re.search(pattern, words)), "")
+    kind = _find_kind(trial)
+    if kind == "account" and not (amounts.account or request.is_worker or len(accounting.names) == 1):
+        return ""  # Snakemake's plugin guesses one, which may be another than the default
     if kind == "partition" and (missing := [name for name in amounts.partitions if name not in site.partitions]):
         has = f"; it has {', '.join(site.partitions)}" if site.partitions else ""
         return f"SLURM has no partition {_quote(missing)}: {request.describe(kind)}{has}"
@@ -111,6 +122,12 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
     if kind and not sentence:
         return f"SLURM refuses the jobs ({words}): {request.describe(kind)}"
     return sentence
+
+
+def _find_kind(trial: Answer) -> str:
+    """Return what is wrong with a request that sbatch will never take; nothing if it does not say so."""
+    words = shorten(trial.errors)
+    return next((kind for kind, pattern in REFUSALS.items() if re.search(pattern, words)), "")
 
 
 def _find_excess_time(request: Request, partitions: Sequence[Partition], accounting: Accounting) -> str:
@@ -140,7 +157,7 @@ def _find_excess_size(request: Request, partitions: Sequence[Partition]) -> str:
     return ""
 
 
-def _judge_room(site: Site, accounting: Accounting, team: Team) -> tuple[list[str], list[str], float]:
+def _judge_room(site: Site, accounting: Accounting, team: Team, is_certain: bool) -> tuple[list[str], list[str], float]:
     """Say why the workers cannot run beside their coordinators, or may not; and how many can at a time."""
     single = team._replace(coordinators=min(1, team.coordinators))
     least = find_room(site, accounting, single)
@@ -154,7 +171,7 @@ def _judge_room(site: Site, accounting: Accounting, team: Team) -> tuple[list[st
             f"no {worker} can run{beside}: {least.cause} leaves no room; {remedy}, or set dask_cluster: local in the "
             "profile, which needs no jobs for workers"
         )
-        return ([sentence], [], 0) if least.is_certain else ([], [sentence], 0)
+        return ([sentence], [], 0) if is_certain and least.is_certain else ([], [sentence], 0)
     room = find_room(site, accounting, team, is_worst=True)
     if room.workers < 1:
         number = f"{team.coordinators} `deconvolve` job{'s' * (team.coordinators != 1)}"

@@ -43,12 +43,19 @@ class Answer(NamedTuple):
 
 def ask_site() -> dict[str, Answer]:
     """Ask for nodes and partitions, and for the limits of this user."""
-    user = pwd.getpwuid(os.getuid()).pw_name
+    user = _find_user()
     commands = {name: [word.format(user=user) for word in words] for name, words in COMMANDS.items()}
     environment = choose_environment(os.environ, is_worker=False)
     with ThreadPoolExecutor(len(commands)) as pool:
         answers = pool.map(lambda command: _call(command, environment), commands.values())
     return dict(zip(commands, answers, strict=True))
+
+
+def _find_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container: accounting then knows nothing of this number
+        return str(os.getuid())
 
 
 def try_requests(requests: Sequence[Request]) -> list[Answer]:

@@ -21,6 +21,8 @@ RULE_OPTIONS = {
     "slurm_account": "-A",
     "slurm_partition": "-p",
     "clusters": "--clusters",
+    "slurm_cluster": "--clusters",
+    "cluster": "--clusters",
     "runtime": "-t",
     "constraint": "-C",
     "qos": "--qos",
@@ -69,6 +71,7 @@ class Amounts(NamedTuple):
     gpus: int
     seconds: float
     whole_node: bool
+    clusters: str = ""  # others than this one
 
 
 @dataclass(frozen=True)
@@ -84,20 +87,24 @@ class Request:
     @cached_property
     def amounts(self) -> Amounts:
         """What the options mean; those that repeat an earlier one replace it, as sbatch reads them."""
-        options, _ = PARSER.parse_known_args(self.words)
+        try:
+            options, _ = PARSER.parse_known_args(self.words)
+        except argparse.ArgumentError:  # an option without its value, of which sbatch will tell
+            options = PARSER.parse_args([])
         tasks = _count(options.ntasks, 1)
-        cores = tasks * _count(options.cpus_per_task, 1)
+        cores = max(1, tasks * _count(options.cpus_per_task, 1))
         memory = cores * read_memory(options.mem_per_cpu) if options.mem_per_cpu else read_memory(options.mem)
         gpus = [count_gpus(options.gres), *(_count_last(text) for text in (options.gpus, options.gpus_per_node))]
         try:
-            seconds = float(parse_walltime(options.time or ""))
+            seconds = float(parse_walltime(options.time_min or options.time or ""))
         except ValueError:
             seconds = 0.0
         partitions = tuple(filter(None, (options.partition or "").split(",")))
         return Amounts(
             partitions,
             *(options.account or "", options.qos or "", cores, memory, max(gpus), seconds),
-            options.exclusive is not False,
+            options.exclusive is None,  # `--exclusive=user` lets a user's jobs share a node
+            options.clusters or "",
         )
 
     def describe(self, kind: str) -> str:
@@ -116,6 +123,9 @@ def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: in
     threads : int, cores of a job
     """
     values = {key: value for key, value in resources.items() if value not in (None, "") and "<TBD>" not in str(value)}
+    for key in ("runtime", "mem_mb", "mem_mb_per_cpu"):  # of which the plugin leaves out a 0
+        if str(values.get(key)) == "0":
+            del values[key]
     if "slurm_account" in values:  # the plugin takes the first of several
         values["slurm_account"] = re.split(r"[,\s]+", str(values["slurm_account"]).strip())[0]
     if "mem_mb_per_cpu" in values:
@@ -164,6 +174,13 @@ def choose_environment(environment: Mapping[str, str], is_worker: bool) -> dict[
     return {key: value for key, value in environment.items() if not away.match(key)}
 
 
+def names_clusters(requests: Iterable[Request], environment: Mapping[str, str]) -> bool:
+    """Tell whether jobs may go to another cluster than the one whose commands are here."""
+    others = environment.get("SLURM_CLUSTERS", "")
+    is_plural = "," in others or others.lower() == "all"
+    return is_plural or "SBATCH_CLUSTERS" in environment or any(request.amounts.clusters for request in requests)
+
+
 def join_owners(requests: Iterable[Request]) -> str:
     """Name those who make some requests: `rules ingest, consolidate`, `workers`."""
     owners = dict.fromkeys(request.owner for request in requests)
@@ -192,7 +209,15 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for names in ("-p --partition", "-A --account", "-q --qos", "-n --ntasks", "-c --cpus-per-task", "--mem"):
         parser.add_argument(*names.split())
-    for names in ("--mem-per-cpu", "-t --time", "--gres", "-G --gpus", "--gpus-per-node"):
+    for names in (
+        "-M --clusters --cluster",
+        "--mem-per-cpu",
+        "-t --time",
+        "--time-min",
+        "--gres",
+        "-G --gpus",
+        "--gpus-per-node",
+    ):
         parser.add_argument(*names.split())
     parser.add_argument("--exclusive", nargs="?", default=False)
     return parser

@@ -1,6 +1,7 @@
 """How many workers can run at a time beside their coordinators: on the nodes of a partition, and within limits."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def find_room(
 
 def _find_room_on_nodes(site: Site, team: Team, only_usable: bool, is_worst: bool) -> Room:
     partitions, coordinators = site.list_partitions(team.worker.amounts), 0
-    if not partitions:
+    if not all(partition.nodes for partition in partitions) or not partitions:
         return Room(math.inf, "")
     coordinator = team.coordinator.amounts if team.coordinator else None
     if coordinator and len(partitions) == 1 and site.list_partitions(coordinator) == partitions:
@@ -77,19 +78,21 @@ def _list_sizes(partitions: list[Partition], only_usable: bool) -> Iterator[str]
 
 
 def _seat(nodes: list[Node], number: int, coordinator: Job, worker: Job, is_worst: bool) -> list[Node]:
-    """Return what is left of nodes beside some coordinators."""
-    rest, choose = list(nodes), max if is_worst else min
+    """Return what is left of nodes beside some coordinators; thousands of nodes are of few kinds."""
+    rest, choose = Counter(nodes), max if is_worst else min
 
-    def count_loss(index: int) -> int:
-        return count_fits(rest[index], worker) - count_fits(_take(rest[index], coordinator), worker)
+    def rank_loss(node: Node) -> tuple[int, bool, int]:
+        fits = count_fits(node, worker)
+        return fits - count_fits(_take(node, coordinator), worker), fits > 0, -node.cores
 
     for _ in range(number):
-        seats = [index for index, node in enumerate(rest) if count_fits(node, coordinator)]
+        seats = [node for node, count in rest.items() if count and count_fits(node, coordinator)]
         if not seats:
             break
-        seat = choose(seats, key=count_loss)
-        rest[seat] = _take(rest[seat], coordinator)
-    return rest
+        seat = choose(seats, key=rank_loss)
+        rest[seat] -= 1
+        rest[_take(seat, coordinator)] += 1
+    return list(rest.elements())
 
 
 def _make_job(site: Site, partition: Partition, amounts: Amounts) -> Job:

@@ -25,7 +25,7 @@ class Node(NamedTuple):
 
 @dataclass
 class Partition:
-    """A partition; `nodes` holds all of its nodes, `usable_nodes` those that take jobs at this moment."""
+    """A partition; `nodes` holds all of its nodes, `usable_nodes` those that take jobs now; none: not known."""
 
     name: str
     is_default: bool = False
@@ -61,6 +61,12 @@ class Site:
         return "MEMORY" in self.settings.get("SelectTypeParameters", "").upper()
 
     @property
+    def changes_jobs(self) -> bool:
+        """Whether the site's own filters may give a job another partition, QOS or time than it asks for."""
+        names = ",".join(self.settings.get(key, "") for key in ("JobSubmitPlugins", "CliFilterPlugins"))
+        return bool({*re.findall(r"\w+", names)} - {"null", "require_timelimit", "throttle"})
+
+    @property
     def has_whole_nodes(self) -> bool:
         """Whether every job has its nodes for itself."""
         return "linear" in self.settings.get("SelectType", "")
@@ -79,6 +85,9 @@ def read_site(answers: Mapping[str, Answer]) -> Site:
             partition.is_described = True
             partition.whole_nodes = share == "EXCLUSIVE"
             partition.is_shared = share.startswith(("FORCE", "YES"))
+            if int(words.get("TotalNodes", "0") or 0) > len(partition.nodes):
+                # sinfo hides cloud nodes that are powered down: how large those are is not known
+                partition.nodes, partition.usable_nodes = [], []
             partition.qos = words.get("QoS", "N/A").replace("N/A", "")
     return site
 
