@@ -1,4 +1,5 @@
 import asyncio
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,3 +115,19 @@ def test_a_job_that_says_so_is_not_tried_again(log: str | None, attempt: int, tm
     job = SimpleNamespace(log=[str(path)], attempt=1, restart_times=2)
     plugin.report_job_error(SimpleNamespace(job=job), msg="failed")  # type: ignore[call-arg]
     assert reports == [(attempt, "failed")]
+
+
+def test_the_last_words_of_an_earlier_run_spare_no_try(tmp_path: Path) -> None:
+    """A job that its node takes away before Python begins leaves the log as it was."""
+    path = tmp_path / "deconvolve.log"
+    path.write_text("ERROR no worker is left; no GPU (no other try would help)\n")
+    os.utime(path, (time.time() - 600,) * 2)
+    attempts: list[int] = []
+    plugin = SimpleNamespace(report_job_error=lambda info: attempts.append(info.job.attempt))
+    slurm_plugin.spare_vain_tries(plugin)
+    info = SimpleNamespace(job=SimpleNamespace(log=[str(path)], attempt=1, restart_times=2))
+    plugin.report_job_error(info)
+    with path.open("a") as log:
+        log.write("ERROR no worker is left; no GPU (no other try would help)\n")
+    plugin.report_job_error(info)
+    assert attempts == [1, 3]

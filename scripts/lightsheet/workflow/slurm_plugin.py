@@ -10,6 +10,7 @@ from typing import Any
 from lightsheet.cluster import FINAL, NoAnswerError, SlurmJob, list_jobs, recall_job
 
 CHECK_SECONDS = 0.5
+CLOCK_SECONDS = 60.0  # by which the clocks of machines may differ
 MOST_DOUBTS = 3  # how often in a row a job must be over before the plugin is believed to have missed it
 
 
@@ -69,19 +70,22 @@ def watch_jobs(executor: Any) -> None:
 
 
 def spare_vain_tries(executor: Any) -> None:
-    """Let a job whose log says so fail for good, whatever `retries` are left."""
-    report_job_error = executor.report_job_error
+    """Let a job whose log says so fail for good, whatever `retries` are left; an earlier run's last words are none."""
+    report_job_error, start = executor.report_job_error, time.time() - CLOCK_SECONDS
 
     def report(info: Any, **options: Any) -> None:
-        if any(_read_last_line(Path(log)).endswith(FINAL) for log in info.job.log):
+        if any(_read_last_line(Path(log), start).endswith(FINAL) for log in info.job.log):
             info.job.attempt = max(info.job.attempt, info.job.restart_times + 1)
         report_job_error(info, **options)
 
     executor.report_job_error = report
 
 
-def _read_last_line(log: Path) -> str:
+def _read_last_line(log: Path, start: float) -> str:
+    """Return the last line of a log that has grown since a time, in seconds since 1970."""
     try:
+        if log.stat().st_mtime < start:
+            return ""
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
