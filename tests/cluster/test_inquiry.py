@@ -276,8 +276,6 @@ def test_nodes_that_sinfo_hides_may_be_large(commands: Path) -> None:
     """As it does of a cloud's nodes that are powered down, unless `PrivateData` says otherwise."""
     small = "cpu*|up|infinite|1|2|8000|(null)|idle\n"
     hidden = PARTITIONS.replace("PartitionName=cpu", "PartitionName=cpu TotalCPUs=66 TotalNodes=3")
-    write_cluster(commands, nodes=small)
-    assert ask(rule("deconvolve"), worker(16)).refusals
     for nodes in (small, "cpu*|up|infinite|0|0|0||n/a\n"):
         write_cluster(commands, nodes=nodes, partitions=hidden)
         assert ask(rule("deconvolve"), worker(16)) == Inquiry([], [], [], 3), "of the account's 64 cores"
@@ -331,6 +329,13 @@ def test_an_account_that_snakemakes_plugin_will_guess(commands: Path) -> None:
     (commands / "associations").write_text("mini|lab|me|||||||||\nmini|rich|me|||||||||\n")
     assert ask(rule()).refusals == []
     assert ask(worker(1)).refusals, "nobody guesses one for these"
+
+
+def test_sbatch_knows_more_of_nodes_than_sinfo_prints(commands: Path) -> None:
+    write_cluster(commands)
+    answer = ask(rule("deconvolve"), worker(2, "--gres=gpu:1"))
+    assert answer.refusals == [], "it took the job"
+    assert len(answer.remarks) == 1
 
 
 def test_a_user_without_a_name(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:

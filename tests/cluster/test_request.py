@@ -38,6 +38,8 @@ def test_options_are_read_as_sbatch_reads_them() -> None:
         (["--gres=gpu:2"], 2),
         (["--gres=nvme:4,gpu:a100:3(S:0-1)"], 3),
         (["--gres=gpu:a100"], 1),
+        (["--gres=gpu:(null):4(S:0-1)"], 4),
+        (["--gres=gpu:a100:no_consume:2,shard:8"], 2),
         (["--gres=gpumem:4"], 0),
         (["-G", "2"], 2),
         (["--gpus-per-node=h100:4"], 4),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lightsheet.cluster.limits import Accounting, read_accounting
 from lightsheet.cluster.questions import COMMANDS, Answer, ask_site, shorten, try_requests
 from lightsheet.cluster.request import Request, format_amount, join_owners, names_clusters
-from lightsheet.cluster.room import Team, find_room
+from lightsheet.cluster.room import Team, find_room, has_node_for
 from lightsheet.cluster.site import Partition, Site, read_site
 from lightsheet.system import format_duration
 
@@ -161,6 +161,7 @@ def _judge_room(site: Site, accounting: Accounting, team: Team, is_certain: bool
     """Say why the workers cannot run beside their coordinators, or may not; and how many can at a time."""
     single = team._replace(coordinators=min(1, team.coordinators))
     least = find_room(site, accounting, single)
+    is_certain = is_certain and has_node_for(site, team)  # else sbatch, which took such a job, knows more of nodes
     worker = f"worker of {_describe_size(team.worker)}"
     if least.workers < 1:
         beside = f" beside its coordinator of {_describe_size(team.coordinator)}" if team.coordinator else ""

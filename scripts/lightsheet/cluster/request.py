@@ -236,9 +236,9 @@ def _count_last(text: str | None) -> int:
 
 
 def count_gpus(gres: str | None) -> int:
-    """Count the GPUs of a list such as `gpu:a100:2(S:0-1),nvme:1`."""
-    parts = re.findall(r"(?:^|,)(?:gres[:/])?gpu(?::[^:,()]+)??(?::(\d+))?(?=[,(]|$)", gres or "")
-    return sum(int(number or 1) for number in parts)
+    """Count the GPUs of a list such as `gpu:a100:2(S:0-1),nvme:1`; some versions write `gpu:(null):2`."""
+    kinds = re.findall(r"(?:^|,)(?:gres[:/])?gpu((?::(?:\(null\)|[^:,()]+))*)(?=[,(]|$)", gres or "")
+    return sum(_count(kind.rpartition(":")[2], 1) for kind in kinds)
 
 
 def read_memory(text: str | None) -> float:

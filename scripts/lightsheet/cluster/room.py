@@ -46,6 +46,11 @@ def find_room(
     return min(rooms, key=lambda room: room.workers)
 
 
+def has_node_for(site: Site, team: Team) -> bool:
+    """Tell whether a worker that has the nodes for itself seems to have room; what sbatch says counts more."""
+    return _find_room_on_nodes(site, team._replace(coordinators=0), only_usable=False, is_worst=False).workers >= 1
+
+
 def _find_room_on_nodes(site: Site, team: Team, only_usable: bool, is_worst: bool) -> Room:
     partitions, coordinators = site.list_partitions(team.worker.amounts), 0
     if not all(partition.nodes for partition in partitions) or not partitions:
