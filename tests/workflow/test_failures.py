@@ -111,7 +111,10 @@ def test_jobs_on_this_machine_have_spoken_for_themselves(tmp_path: Path) -> None
     assert failures(tmp_path, LOCAL) == []
 
 
-def test_a_full_disk_is_told_at_the_end_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["new", "mouse (old)"])
+def test_a_full_disk_is_told_at_the_end_once(folder: str, tmp_path: Path) -> None:
+    tmp_path /= folder
+    tmp_path.mkdir()
     block = "[Sat Nov 21 10:21:40 2026]\nError in rule {rule}:\n    message: None\n    log: {log} (check log file(s))\n"
     blocks = [block.format(rule=rule, log=tmp_path / f"{rule}.log") for rule in ("psf", "ingest", "inventory", "pilot")]
     (tmp_path / "snakemake.log").write_text("".join(blocks))

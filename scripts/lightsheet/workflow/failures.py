@@ -50,7 +50,7 @@ def list_disk_errors(logs: Iterable[str], folders: Iterable[Path]) -> list[str]:
     """
     text = "".join(Path(log).read_text(errors="replace") for log in logs)
     details = [dict(DETAIL.findall(block)) for block in FAILED.findall(text)]
-    names = {detail["log"].split(" (")[0] for detail in details if "log" in detail}
+    names = {detail["log"].rpartition(" (")[0] for detail in details if "log" in detail}
     errors = [ERROR.findall(Path(name).read_text(errors="replace")) for name in sorted(names) if Path(name).is_file()]
     lasts = dict.fromkeys(lines[-1] for lines in errors if lines and "the disk at " in lines[-1])
     return list(lasts) or list_full_disks(folders)
