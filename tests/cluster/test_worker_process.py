@@ -54,8 +54,13 @@ class Coordinator:
 
 
 @pytest.fixture
-def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
-    options = ["--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
+def options() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path, options: list[str]) -> Iterator[Coordinator]:
+    options = [*options, "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
     options += ["--worker-class", jobqueue.WORKER_CLASS]
     with (
         LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster,
@@ -99,3 +104,10 @@ def test_a_worker_that_is_terminated_while_it_closes_ends_at_once(coordinator: C
     time.sleep(0.5)
     coordinator.worker.send_signal(signal.SIGTERM)
     assert coordinator.worker.wait(1) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("options", [["--lifetime", "2 s"]])
+def test_a_worker_whose_lifetime_ends_does_its_volume_first(coordinator: Coordinator) -> None:
+    future = coordinator.client.submit(compute_in_threads, 4, str(coordinator.trace), pure=False)
+    assert future.result(timeout=30) is None
+    assert coordinator.worker.wait(END_SECONDS + 5) == 0

@@ -1,5 +1,6 @@
 """The process of a SLURM job's worker, which Dask's own command starts (`--worker-class`), and its certain end."""
 
+import asyncio
 import faulthandler
 import os
 import signal
@@ -9,6 +10,9 @@ from distributed import Worker
 
 END_SECONDS = 3.0
 """So long the process of a worker that closes may take to end by itself."""
+
+PAUSE_SECONDS = 0.5
+"""Between two looks at whether the last volume is done."""
 
 
 class MortalWorker(Worker):
@@ -26,6 +30,15 @@ class MortalWorker(Worker):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         await super().start_unsafe()  # type: ignore[no-untyped-call]
         return self
+
+    async def close_gracefully(self, restart: bool | None = None, reason: str = "worker-close-gracefully") -> None:
+        """Close at the end of its `--lifetime`, but not before the volumes in its hands are done.
+
+        Dask would drop them. One that takes longer than the job is ended by SLURM, whose words then say so.
+        """
+        while self.state.executing:
+            await asyncio.sleep(PAUSE_SECONDS)
+        await super().close_gracefully(restart, reason)
 
     async def close(self, **options: Any) -> str | None:  # type: ignore[override]
         """Close without a wait for a volume, which nobody wants any more; the process may take seconds for its end."""
