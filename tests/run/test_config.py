@@ -65,6 +65,7 @@ def test_a_whole_number_is_the_same_with_a_point() -> None:
         ({"voxel_size": {"y": 0.1, "x": 0.1, "t": 1}}, "voxel_size.t is unknown"),
         ({"voxel_size": {"z": float("nan"), "y": 1, "x": 1}}, "key voxel_size.z: nan is not a number to compute with"),
         ({"name": "a b"}, "key name: 'a b' is not letters, digits"),
+        ({"name": 201 * "a"}, "at most 200"),
         ({"deconvolution": {"engine": "itk"}}, "key deconvolution.boundary: engine itk has no 'extended'"),
         ({"output": 3}, "key output: 3 is not a section with keys"),
         ({"psf": {"files": {}, "voxel_size": SHORTEST["voxel_size"]}}, "key psf.files"),
