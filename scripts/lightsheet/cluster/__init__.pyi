@@ -2,12 +2,12 @@ from .dispatch import WorkerPool as WorkerPool, map_volumes as map_volumes
 from .faults import FINAL as FINAL
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
 from .request import (
-    SITE_RESOURCES as SITE_RESOURCES,
     Request as Request,
     request_rule as request_rule,
     request_workers as request_workers,
 )
 from .room import Team as Team
+from .rule_options import SITE_RESOURCES as SITE_RESOURCES
 from .section import choose_lifetime as choose_lifetime, read_section as read_section
 from .slurm import (
     JOBQUEUE as JOBQUEUE,

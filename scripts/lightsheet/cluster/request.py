@@ -10,30 +10,13 @@ from typing import Any, NamedTuple
 
 import dask
 
+from lightsheet.cluster.rule_options import RULE_OPTIONS
 from lightsheet.cluster.section import Section, find_sections_file
 from lightsheet.cluster.slurm import parse_walltime
 from lightsheet.system import format_size
 
 UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 """Of sbatch's memory, in MiB."""
-
-RULE_OPTIONS = {
-    "slurm_account": "-A",
-    "slurm_partition": "-p",
-    "clusters": "--clusters",
-    "slurm_cluster": "--clusters",
-    "cluster": "--clusters",
-    "runtime": "-t",
-    "constraint": "-C",
-    "qos": "--qos",
-    "mem_mb": "--mem",
-    "nodes": "--nodes",
-    "gres": "--gres",
-}
-"""Options of sbatch by the resource from which Snakemake's SLURM plugin makes them."""
-
-SITE_RESOURCES = {*RULE_OPTIONS, "mem_mb_per_cpu", "cpus_per_task", "slurm_extra"} - {"runtime", "mem_mb"}
-"""Resources that a profile's defaults may say of all rules; these say how long they run, and in how much memory."""
 
 RULE_KEYS = {
     "account": "slurm_account",

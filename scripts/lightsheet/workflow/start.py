@@ -16,7 +16,6 @@ from lightsheet.run import (
     summarise_run,
 )
 from lightsheet.workflow.clean_end import prepare_clean_end
-from lightsheet.workflow.cluster_check import check_cluster
 from lightsheet.workflow.failures import list_disk_errors, list_failures
 from lightsheet.workflow.guard import list_folders
 from lightsheet.workflow.parts import check_start, list_targets
@@ -62,6 +61,8 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     InputError
         If SLURM can never run its jobs, or a copy of the results is not one.
     """
+    from lightsheet.workflow.cluster_check import check_cluster  # Dask
+
     check_start(workflow)
     prepare_clean_end(workflow, jobs)
     check_cluster(workflow, jobs)
