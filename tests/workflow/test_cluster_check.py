@@ -99,3 +99,11 @@ def test_partitions_that_the_plugin_chooses_are_not_guessed(run: Run, commands: 
     site.executor_settings.partition_config = Path("partitions.yaml")
     check_cluster(site, Jobs(run, "local", 1, 4))
     assert not (commands / "called").exists()
+
+
+def test_a_reservation_of_the_command_line_is_part_of_the_question(run: Run, commands: Path) -> None:
+    write_cluster(commands)
+    site = workflow(job("ingest", slurm_extra="--nice=5"))
+    site.executor_settings.reservation = "course"
+    check_cluster(site, Jobs(run, "local", 1, 4))
+    assert "--reservation=course --nice=5" in (commands / "trials").read_text()

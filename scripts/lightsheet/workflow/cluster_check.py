@@ -1,6 +1,7 @@
 """Before the first job: whether SLURM can run the jobs of a run at all, which it says of each one too late."""
 
 import os
+import shlex
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
@@ -52,5 +53,7 @@ def request_due_jobs(workflow: Any, due: list[Any]) -> dict[str, Request]:
             continue  # the plugin chooses one for each job
         if qos := getattr(settings, "qos", None):
             resources["qos"] = qos
+        if reservation := getattr(settings, "reservation", None):
+            resources["slurm_extra"] = f"--reservation={shlex.quote(reservation)} {resources.get('slurm_extra') or ''}"
         requests[job.rule.name] = request_rule(job.rule.name, file, resources, job.threads)
     return requests
