@@ -95,7 +95,7 @@ SECTIONS = {
     "default": "{queue: cpu, cores: 8, walltime: '04:00:00'}",
     "all": "{queue: cpu, account: lab, cores: 8, memory: 64GiB, walltime: '1-00', job-cpu: 4, job-mem: 3G}",
     "extra": "{cores: 1, walltime: '30', job-directives-skip: ['--mem'],"
-    " job-extra-directives: ['--mem-per-cpu=2G', '--gres=gpu:1']}",
+    " job-extra-directives: ['--mem-per-cpu=2G', '--gres=gpu:1 # the small ones']}",
 }
 
 
@@ -108,7 +108,9 @@ def test_the_workers_request_is_dask_jobqueues(
     memory = 12345678901
     content = read_section("big")
     lines = header(content.memory or memory)
-    assert list(request_workers(content, memory).words) == [word for line in lines for word in shlex.split(line)]
+    assert list(request_workers(content, memory).words) == [
+        word for line in lines for word in shlex.split(line, comments=True)
+    ]
 
 
 @pytest.fixture

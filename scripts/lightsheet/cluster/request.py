@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import dask
@@ -143,7 +144,7 @@ def request_workers(section: Section, memory: int) -> Request:
     ]
     skip = keys.get("job-directives-skip") or []
     lines = [line for line in lines if not any(word in f"#SBATCH {line}" for word in skip)]
-    words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split(line)]
+    words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split_directive(line)]
     file = f"section {section.name} of {find_sections_file()}"
     return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True)
 
@@ -178,6 +179,11 @@ def format_amount(kind: str, amount: float) -> str:
         return f"{format_size(amount * 2**20)} of memory"
     name = {"cores": "core", "gpus": "GPU"}[kind]
     return f"{amount:.0f} {name}{'s' * (amount != 1)}"
+
+
+def _split_directive(line: str) -> list[str]:
+    """Split the options of a `#SBATCH` line, after which a comment may stand."""
+    return list(takewhile(lambda word: not word.startswith("#"), _split(line)))
 
 
 def _split(text: str) -> list[str]:
