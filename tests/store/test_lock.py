@@ -257,6 +257,17 @@ def test_a_lock_works_without_hard_links(lock: Path, monkeypatch: pytest.MonkeyP
     assert_is_taken(lock)
 
 
+def test_a_link_or_a_pipe_in_the_place_of_a_lock_makes_nobody_wait(lock: Path) -> None:
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"lock\.json"), hold_lock(lock, print):
+        pass
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(InputError, match="does not say by whom"), hold_lock(lock, print):
+        pass
+
+
 def test_a_folder_that_cannot_be_written_is_a_sentence(lock: Path) -> None:
     lock.parent.parent.mkdir()
     lock.parent.touch()

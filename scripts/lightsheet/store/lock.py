@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from lightsheet.store.lock_holder import Holder, describe_this_process, is_gone, parse_holder
 from lightsheet.system import InputError, describe_disk_error, format_duration, logger
@@ -97,11 +97,16 @@ def _refuse(path: Path, rival: Look) -> str:
     )
 
 
+def _open_lock(path: Path) -> BinaryIO:
+    """Open a lock to read it; a link in its place, perhaps to nowhere, is an error, and a pipe makes nobody wait."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
+
+
 def look_at(path: Path) -> Look | None:
     """Return what a lock says; None if there is none. To open a file makes NFS ask the server for its time."""
     text = b""
     try:
-        with path.open("rb") as file:
+        with _open_lock(path) as file:
             text, status = file.read(LONGEST_BYTES), os.fstat(file.fileno())
     except FileNotFoundError:
         return None
@@ -268,7 +273,7 @@ def _keep(path: Path, holder: Holder, over: threading.Event, end_run: Callable[[
 def _renew(path: Path, holder: Holder, age: float) -> bool:
     """Set the time of a lock; False if it is no longer the holder's. One that somebody removed by hand is put back."""
     try:
-        with path.open("rb") as file:
+        with _open_lock(path) as file:
             if parse_holder(file.read(LONGEST_BYTES)) != holder:
                 return False
             os.utime(file.fileno())  # never by its path, where another lock may stand by now
