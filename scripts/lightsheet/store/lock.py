@@ -260,7 +260,9 @@ def _keep(path: Path, holder: Holder, over: threading.Event, end_run: Callable[[
             logger.warning("%s: the lock of this run could not be renewed (%s)", path, error.strerror or error)
             continue
         if not kept and not over.is_set():
-            rival = look_at(path)
+            rival = None
+            with suppress(OSError):
+                rival = look_at(path)
             end_run(
                 f"{path.parent}: this run had not renewed its lock for "
                 f"{format_duration(time.time() - renewed)}, as if it were dead, and another run has taken it over "
