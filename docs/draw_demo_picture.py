@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightsheet.store import Results, VolumeKey, list_colours, read_ome
+from lightsheet.store import Results, VolumeKey, read_image
 from lightsheet.system import write_whole
 from lightsheet.viewing.pictures import choose_scale_bar, project_volume
 
@@ -31,11 +31,11 @@ def draw_before_after(results: Results, path: Path, timepoint: int = 0) -> None:
 def merge_channels(results: Results, kind: str, timepoint: int) -> tuple[np.ndarray, float]:
     """Add up the channels' xy projections in their colours: (y, x, 3) from 0 to 1, and the pixel in micrometre."""
     merged: Any = 0.0
-    for channel, colour in list_colours(read_ome(results.store)).items():
-        xy, xz, _, pixel = project_volume(results, VolumeKey(kind, channel, timepoint))
+    for channel in read_image(results, "result").channels:
+        xy, xz, _, pixel = project_volume(results, VolumeKey(kind, channel.name, timepoint))
         low, high = np.percentile(np.concatenate([xy.ravel(), xz.ravel()]), WINDOW)
         grey = np.clip((xy - low) / ((high - low) or 1), 0, 1)
-        merged = merged + grey[..., None] * (np.frombuffer(bytes.fromhex(colour), np.uint8) / 255)
+        merged = merged + grey[..., None] * (np.frombuffer(bytes.fromhex(channel.colour), np.uint8) / 255)
     return np.clip(merged, 0, 1), pixel
 
 

@@ -11,6 +11,8 @@ from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
 from tests.support import tiny_run
 
+pytestmark = pytest.mark.slow
+
 OTHER: dict[str, object] = {"iterations": 3, "background": 1000}
 
 

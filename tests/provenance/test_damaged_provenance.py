@@ -27,6 +27,8 @@ from lightsheet.store.paths import CONFIG_FILE, REQUIREMENTS_FILE, VOLUMES_FILE
 from tests.support import examples, tiny_run
 from tests.support.json_values import a_value, list_places
 
+pytestmark = pytest.mark.slow
+
 CRATE = "ro-crate-metadata.json"
 FILES = (CRATE, CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE)
 FUZZ = examples.take(0.25, HealthCheck.too_slow, HealthCheck.function_scoped_fixture)

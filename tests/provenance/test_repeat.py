@@ -11,6 +11,8 @@ from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
 from tests.support import tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Run:

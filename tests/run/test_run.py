@@ -25,6 +25,8 @@ from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files, read_json, write_json
 from lightsheet.system.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CONFIG: dict[str, Any] = {
     "name": "a",
     "input": {"folder": "data"},

@@ -16,6 +16,8 @@ from lightsheet.store.paths import shard_path
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.system import files
 
+pytestmark = pytest.mark.slow
+
 LAYOUT = StoreLayout.plan((2, 4, 4), {"z": 0.3, "y": 0.1, "x": 0.1}, "uint16", {"name": "blosc"})
 STEPS = ("mkdir", "rmdir", "rename", "replace", "link", "unlink", "fsync")
 

@@ -109,8 +109,9 @@ def test_what_goes_fast_is_told_now_and_then_and_at_the_end(tmp_path: Path, monk
 
 
 def test_a_name_that_is_not_utf8_is_logged_and_forges_no_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(log.logger, "propagate", False)  # pytest's own log would send the name to its main process
     with log.log_job(tmp_path / "a.log"):
         log.logger.info("left out: %s", "G\udcb5\x1b[2J\rERROR")
     text = (tmp_path / "a.log").read_text(encoding="utf-8")

@@ -66,7 +66,7 @@ def write_whole(path: Path) -> Iterator[Path]:
             try:
                 part.replace(path)
             except IsADirectoryError:
-                raise InputError(f"{path}: a folder stands in the place of this file; remove it") from None
+                raise InputError(f"{path}: a folder stands in the place of this file; move it away") from None
             flush(path.parent)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         file = next(place for place in (path, *path.parents) if place.is_symlink() or place.exists())
-        raise InputError(f"{file}: a file stands in the place of this folder; remove it") from None
+        raise InputError(f"{file}: a file stands in the place of this folder; move it away") from None
 
 
 def write_text(path: Path, text: str) -> None:
