@@ -1,5 +1,7 @@
 """What several test files share."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,14 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of commands in SLURM's place; `tests/slurm` asks the real ones."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def forget_scheduler() -> Iterator[None]:
+    """Let no test inherit Dask's scheduler from one whose cluster was killed before its client could be closed."""
+    yield
+    if "dask" in sys.modules:
+        sys.modules["dask"].config.config.pop("scheduler", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
