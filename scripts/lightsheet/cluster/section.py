@@ -29,6 +29,10 @@ class Section:
     walltime: float  # seconds
     patience: float  # seconds to wait without any worker
 
+    def choose_engine(self, setting: str) -> str:
+        """Return the engine that a setting means on these workers; `auto` goes by whether they ask for a GPU."""
+        return ("gpu" if self.gpu else "cpu") if setting == "auto" else setting
+
 
 def read_section(name: str) -> Section:
     """Read a section of jobqueue.yaml, and put it where dask-jobqueue looks for it.

@@ -44,7 +44,7 @@ class WorkerRequest:
     def choose_engine(self, setting: str) -> str:
         """Return the engine that an `engine` setting means on these workers, from which this machine may differ."""
         if setting == "auto" and self.kind != "local":
-            return "gpu" if read_section(self.kind).gpu else "cpu"
+            return read_section(self.kind).choose_engine(setting)
         return resolve_engine(setting)
 
 

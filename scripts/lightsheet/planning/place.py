@@ -101,6 +101,4 @@ def _describe_worker(engine: str, cluster: str, workers: int, job: Share) -> tup
         return Share(max(1, job.cores // workers), memory, job.partition), resolve_engine(engine)
     section = read_section(cluster)
     queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or DEFAULT_PARTITION)
-    if engine == "auto":
-        engine = "gpu" if section.gpu else "cpu"
-    return Share(section.cores, section.memory, queue, section.walltime), engine
+    return Share(section.cores, section.memory, queue, section.walltime), section.choose_engine(engine)

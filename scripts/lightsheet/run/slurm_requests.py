@@ -29,22 +29,19 @@ def request_team(jobs: Jobs, coordinator: Request | None, coordinators: int) -> 
     if jobs.dask_cluster == "local":
         return None
     section = read_section(jobs.dask_cluster)
-    worker = request_workers(section, estimate_least_memory(jobs.run, section.gpu))
+    engine = section.choose_engine(jobs.run.config["deconvolution"]["engine"])
+    worker = request_workers(section, estimate_least_memory(jobs.run, engine))
     return Team(worker, coordinator, coordinators)
 
 
-def estimate_least_memory(run: Run, use_gpu: bool) -> int:
+def estimate_least_memory(run: Run, engine: str) -> int:
     """Return the bytes that a worker asks for at least: how large a PSF is after cropping is known when it is there."""
     from lightsheet.processing import estimate_memory  # SciPy
 
-    settings = run.config["deconvolution"]
-    engine = settings["engine"]
-    if engine == "auto":
-        engine = "gpu" if use_gpu else "cpu"
     psfs = [read_json(run.results.psf(channel, ".json")) for channel in run.channels]
     shapes = [psf["shape"] for psf in psfs if psf]
     largest = np.max([(1, 1, 1), *shapes], axis=0).tolist()
-    return estimate_memory(run.shape, largest, engine, settings["acceleration"])
+    return estimate_memory(run.shape, largest, engine, run.config["deconvolution"]["acceleration"])
 
 
 def request_jobs(jobs: Jobs, rule: str, file: str, resources: Mapping[str, Any], threads: int) -> Request:

@@ -49,8 +49,7 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
-    if path := find_jobqueue_file():
-        os.environ.setdefault(JOBQUEUE, str(path))
+    use_jobqueue_file()
     if hasattr(workflow.executor_settings, "jobname_prefix"):
         prepare_plugin(workflow.scheduler._executor, label, logs[0])
 
@@ -94,6 +93,12 @@ def _sweep(label: str) -> None:
     while True:
         cancel_jobs(label)
         time.sleep(SWEEP_SECONDS)
+
+
+def use_jobqueue_file() -> None:
+    """Let this process and its jobs use the jobqueue.yaml beside the profile, unless the environment names another."""
+    if path := find_jobqueue_file():
+        os.environ.setdefault(JOBQUEUE, str(path))
 
 
 def find_jobqueue_file() -> Path | None:

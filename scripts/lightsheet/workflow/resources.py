@@ -1,12 +1,11 @@
 """Resources as Snakemake's command line and profile give them: where Dask workers run; cores, memory, time of jobs."""
 
-import os
 from typing import Any
 
-from lightsheet.cluster import JOBQUEUE, SITE_RESOURCES
+from lightsheet.cluster import SITE_RESOURCES
 from lightsheet.run import RULES, SLURM_CORES, Jobs, Run, list_engines
 from lightsheet.system import InputError
-from lightsheet.workflow.clean_end import find_jobqueue_file, list_profiles
+from lightsheet.workflow.clean_end import list_profiles, use_jobqueue_file
 
 
 def read_jobs(run: Run, workflow: Any) -> Jobs:
@@ -44,10 +43,9 @@ def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
         return list_engines(run)  # the nodes of local workers may have a GPU or not
     if is_local:
         return (resolve_engine("auto"),)
-    if path := find_jobqueue_file():
-        os.environ.setdefault(JOBQUEUE, str(path))
+    use_jobqueue_file()
     try:
-        return ("gpu" if read_section(jobs.dask_cluster).gpu else "cpu",)
+        return (read_section(jobs.dask_cluster).choose_engine("auto"),)
     except InputError:  # of jobqueue.yaml, which the job says that needs it
         return list_engines(run)
 
