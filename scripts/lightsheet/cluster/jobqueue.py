@@ -17,6 +17,7 @@ from distributed.security import Security
 
 from lightsheet.cluster.privacy import DASHBOARD, choose_dashboard, create_key_files
 from lightsheet.cluster.section import SCRIPTS, Section
+from lightsheet.cluster.slurm import OUTER_JOB
 from lightsheet.system import InputError, explain_missing_part, find_missing_parts
 
 PARTS = ("worker_spec", "new_spec", "scheduler_info", "_correct_state", "sync")
@@ -174,7 +175,7 @@ class _Job(SLURMJob):
     submit_command = shlex.join(
         [
             "env",
-            *(word for key in os.environ if re.match("SBATCH_|SLURM_(?!CONF$|CLUSTERS$)", key) for word in ("-u", key)),
+            *(word for key in os.environ if re.match(f"SBATCH_|{OUTER_JOB}", key) for word in ("-u", key)),
             "sbatch",
         ]
     )

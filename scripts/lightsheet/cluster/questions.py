@@ -1,7 +1,6 @@
 """Questions to SLURM's commands before a run: all at once, each for some seconds at most, and none needs a job."""
 
 import os
-import pwd
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from lightsheet.cluster.request import Request, choose_environment
+from lightsheet.system import name_user
 
 SECONDS = 6.0
 """After which no answer is awaited: a controller may be busy, and the run shall begin."""
@@ -43,19 +43,12 @@ class Answer(NamedTuple):
 
 def ask_site() -> dict[str, Answer]:
     """Ask for nodes and partitions, and for the limits of this user."""
-    user = _find_user()
+    user = name_user()
     commands = {name: [word.format(user=user) for word in words] for name, words in COMMANDS.items()}
     environment = choose_environment(os.environ, is_worker=False)
     with ThreadPoolExecutor(len(commands)) as pool:
         answers = pool.map(lambda command: _call(command, environment), commands.values())
     return dict(zip(commands, answers, strict=True))
-
-
-def _find_user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # in a container: accounting then knows nothing of this number
-        return str(os.getuid())
 
 
 def try_requests(requests: Sequence[Request]) -> list[Answer]:

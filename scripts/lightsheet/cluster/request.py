@@ -13,7 +13,7 @@ import dask
 
 from lightsheet.cluster.rule_options import RULE_OPTIONS
 from lightsheet.cluster.section import Section, find_sections_file
-from lightsheet.cluster.slurm import parse_walltime
+from lightsheet.cluster.slurm import OUTER_JOB, parse_walltime
 from lightsheet.system import format_size
 
 UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
@@ -154,7 +154,7 @@ def choose_environment(environment: Mapping[str, str], is_worker: bool) -> dict[
 
     The workers' sbatch gets no SBATCH_* either (see `jobqueue`).
     """
-    away = re.compile(f"SLURM_(?!CONF$|CLUSTERS$)|SINFO_{'|SBATCH_' if is_worker else ''}")
+    away = re.compile(f"{OUTER_JOB}|SINFO_{'|SBATCH_' if is_worker else ''}")
     return {key: value for key, value in environment.items() if not away.match(key)}
 
 

@@ -19,6 +19,9 @@ from lightsheet.system import logger
 JOBQUEUE = "LIGHTSHEET_JOBQUEUE"
 """Environment variable by which a job finds the jobqueue.yaml of the profile in use."""
 
+OUTER_JOB = r"SLURM_(?!CONF$|CLUSTERS$)"
+"""Pattern of environment variables that describe the job in which a process runs; the others say where SLURM is."""
+
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 ALIVE = {*WAITING, "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 

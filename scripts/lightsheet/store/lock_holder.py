@@ -2,14 +2,13 @@
 
 import json
 import os
-import pwd
 import re
 import uuid
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lightsheet.system import escape_name
+from lightsheet.system import escape_name, name_user
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def describe_this_process() -> Holder:
     process = os.getpid()
     return Holder(
         token=uuid.uuid4().hex,
-        user=_name_user(),
+        user=name_user(),
         host=os.uname().nodename,
         process=process,
         start=_read_start(process),
@@ -80,14 +79,6 @@ def is_gone(holder: Holder) -> bool:
         pass  # another user's
     start = _read_start(holder.process)
     return start != 0 and start != holder.start  # some machines hide the processes of others
-
-
-def _name_user() -> str:
-    """Return the user's name, or the number where a container knows no name."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _count_restarts() -> int:

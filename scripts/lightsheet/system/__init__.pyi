@@ -39,6 +39,7 @@ from .machine import (
     allocate_on_disk as allocate_on_disk,
     count_cores as count_cores,
     find_memory_limit as find_memory_limit,
+    name_user as name_user,
 )
 from .names import RENAME as RENAME, check_path as check_path, find_name_fault as find_name_fault
 from .parts import explain_missing_part as explain_missing_part, find_missing_parts as find_missing_parts

@@ -1,6 +1,7 @@
 """Memory and cores that this process may use, and arrays on the disk for what does not fit into the memory."""
 
 import os
+import pwd
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,14 @@ PROCESS_CGROUP = Path("/proc/self/cgroup")
 def count_cores() -> int:
     """Count the cores that this process may use, which on a cluster are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def name_user() -> str:
+    """Return the name of this process's user, or the number where a container knows no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def find_memory_limit() -> int:
