@@ -8,7 +8,7 @@ import numpy as np
 
 from lightsheet.run import Run, estimate_psf_shape, find_backlog
 from lightsheet.store import Shape, VolumeKey
-from lightsheet.system import read_json, stat_file
+from lightsheet.system import read_json
 
 
 class Block(NamedTuple):
@@ -63,12 +63,11 @@ def find_work(run: Run) -> Work:
             results += sum(backlog.has(VolumeKey("result", channel, t)) for t in timepoints)
             ingest.append(count_if_job(raw, run.name_ingest_manifest(channel, block)))
         blocks.append(Block(tuple(ingest), count_if_job(results, run.name_deconvolve_manifest(block))))
-    paths = {piece.path for volume in run.acquisition.volumes for piece in volume.pieces}  # none if it is imagined
     uncompressed = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
     return Work(
         run=run,
         psf_shape=_find_psf_shape(run),
-        tiff_bytes=sum(stat_file(path).st_size for path in paths) or uncompressed,
+        tiff_bytes=sum(size for size, _ in run.file_stats.values()) or uncompressed,  # no files if it is imagined
         blocks=tuple(blocks),
         psfs=len(backlog.psfs),
         inventory=backlog.inventory,

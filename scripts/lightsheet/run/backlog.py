@@ -17,7 +17,7 @@ from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
 from lightsheet.run.run import Run
 from lightsheet.store import Record, VolumeKey, read_records, shards_exist
-from lightsheet.system import InputError, digest_json
+from lightsheet.system import digest_json, name_unreadable
 
 NEW = ""
 """The reason of a volume that was never done."""
@@ -28,6 +28,7 @@ class Backlog:
     """What is still to be done, and why."""
 
     volumes: Mapping[VolumeKey, str]  # raw and result volumes, with the reason; `NEW` if they were never done
+    done: Mapping[VolumeKey, Record]  # the records of the others
     psfs: Collection[str]  # channels whose PSF is to be prepared
     publication: str  # why the stores and the provenance are to be published; empty if they are of these records
     inventory: bool  # whether it is to be written
@@ -72,6 +73,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
     publication = explain_publication(run, done, identity) if identity else "volumes are to be done"
     return Backlog(
         volumes=volumes,
+        done=done,
         psfs=[channel for channel, psf in psfs.items() if not psf.is_current],
         publication=publication,
         inventory=not _is_inventory_current(run),
@@ -81,11 +83,8 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
 
 def _is_inventory_current(run: Run) -> bool:
     table = format_inventory(run.acquisition, lambda path: run.file_stats[path][0]).encode()
-    path = run.results.inventory
-    try:
-        return path.is_file() and path.read_bytes() == table
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    with name_unreadable(run.results.inventory):
+        return run.results.inventory.is_file() and run.results.inventory.read_bytes() == table
 
 
 def _explain_files(run: Run, key: VolumeKey, record: Record | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from lightsheet.run.backlog import Backlog, find_backlog
 from lightsheet.run.publication import list_stores
 from lightsheet.run.run import Run
-from lightsheet.store import VolumeKey, makes_links, read_record
+from lightsheet.store import VolumeKey, makes_links
 from lightsheet.system import InputError, find_existing_parent, format_size, logger, read_free_bytes
 
 
@@ -68,10 +68,9 @@ def _count_copies(run: Run, backlog: Backlog) -> int:
 
 
 def _measure_volume(run: Run, backlog: Backlog, key: VolumeKey) -> int:
-    record = None if backlog.has(key) else read_record(run.results, key)
-    if not record:
+    if backlog.has(key):
         return run.layouts[key.kind].count_volume_bytes()
-    return sum(shard["bytes"] for shard in record["shards"])
+    return sum(shard["bytes"] for shard in backlog.done[key]["shards"])
 
 
 def _measure_folder(folder: Path) -> int:

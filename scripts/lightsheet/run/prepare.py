@@ -55,14 +55,13 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
         acquisition = replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"])))
     paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
     stats = {path: ((stat := stat_file(path)).st_size, stat.st_mtime_ns) for path in paths}
-    sizes = {path: size for path, (size, _) in stats.items()}
-    tile = _find_typical_tile(acquisition, sizes)
+    tile = _find_typical_tile(acquisition, stats)
     metadata = read_metadata(tile.pieces[0].path)
     acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
     check_channels(config, acquisition.channels)
     lattice_settings = read_lattice_settings(acquisition.folder)
     config["voxel_size"] = decide_voxel_size(config.get("voxel_size"), metadata, lattice_settings)
-    with open_stack(_find_typical_tile(acquisition, sizes).pieces) as stack:
+    with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
     run = Run(config, acquisition, (z, y, x), dtype.name, stats)
@@ -78,8 +77,8 @@ def _refuse_braces(run: Run) -> None:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
-def _find_typical_tile(acquisition: Acquisition, sizes: Mapping[Path, int]) -> Tile:
+def _find_typical_tile(acquisition: Acquisition, stats: Mapping[Path, tuple[int, int]]) -> Tile:
     """Return a tile of the most common size in bytes, so that one file of another size is not taken for the rule."""
     tiles = [tile for volume in acquisition.volumes for tile in volume.tiles]
-    totals = [sum(sizes[piece.path] for piece in tile.pieces) for tile in tiles]
+    totals = [sum(stats[piece.path][0] for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]

@@ -1,11 +1,12 @@
 """What a run says before and after its work: what is made and what is done again, whether it fits, and what failed."""
 
 from collections import Counter
+from pathlib import Path
 
 from lightsheet.run.backlog import NEW, Backlog
 from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
-from lightsheet.store import VolumeKey, read_record
+from lightsheet.store import VolumeKey, read_records
 from lightsheet.system import format_size
 
 
@@ -30,7 +31,7 @@ def list_outputs(run: Run, backlog: Backlog) -> set[str]:
 
 def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
-    records = {key: read_record(run.results, key) for key in run.list_keys()}
+    records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
     return [f"{key}: {r['error']}" for key, r in records.items() if r and r["status"] == "failed"]
 
 

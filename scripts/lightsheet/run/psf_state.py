@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from lightsheet.psf import list_psf_inputs
 from lightsheet.run.differences import explain_settings
 from lightsheet.run.run import Run
-from lightsheet.system import InputError, digest_sha256, read_json
+from lightsheet.system import digest_sha256, name_unreadable, read_json
 
 NAMES = {"psf_voxel_size": "psf.voxel_size", "background": "psf.background"}
 """Configuration keys of settings that have another name in `Run.psf_settings`."""
@@ -71,7 +71,5 @@ def _explain_change(path: Path, facts: Mapping[str, Any], inputs: Mapping[str, A
 
 
 def _has_digest(path: Path, digest: str) -> bool:
-    try:
+    with name_unreadable(path):
         return path.is_file() and digest_sha256(path) == digest
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -10,7 +10,7 @@ import numpy as np
 from blake3 import blake3
 
 from lightsheet.sources.tiff_stack import count_pages, open_stack
-from lightsheet.system import BandSource, InputError, count_joint_rows, digest_blake3
+from lightsheet.system import BandSource, InputError, count_joint_rows, digest_blake3, name_unreadable
 
 PageRange = Sequence[int] | None
 """Start, stop and step of a range of a file's pages, and how many the file has, if known; None for all of them."""
@@ -108,10 +108,8 @@ def digest_source(path: str | Path, pages: PageRange) -> str:
         If the file cannot be read.
     """
     if pages is None:
-        try:
+        with name_unreadable(path):
             return digest_blake3(Path(path))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     digest = blake3()
     with open_stack([(Path(path), range(*pages[:3]))]) as stack:
         for z in range(stack.shape[0]):

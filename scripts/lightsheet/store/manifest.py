@@ -12,7 +12,7 @@ from typing import Any
 
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.records import Record, is_record, read_record
-from lightsheet.system import InputError, read_json
+from lightsheet.system import name_unreadable, read_json
 
 Stat = list[int]
 """Size in bytes and time of modification in ns of a record's file."""
@@ -67,19 +67,21 @@ def read_records(
 
 def _list_stats(folder: Path) -> dict[str, Stat]:
     """Return the size and time of each file of a folder; over NFS a listing brings them along."""
-    stats: dict[str, Stat] = {}
+    with name_unreadable(folder):
+        try:
+            with os.scandir(folder) as entries:
+                stats = {entry.name: _read_stat(entry) for entry in entries}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+    return {name: stat for name, stat in stats.items() if stat}
+
+
+def _read_stat(entry: os.DirEntry[str]) -> Stat | None:
+    """Return the size and time of a file in a listing; None if it turns out to be none."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    stat = entry.stat()
-                except OSError as error:
-                    if error.errno not in NO_FILE:
-                        raise
-                else:
-                    stats[entry.name] = [stat.st_size, stat.st_mtime_ns]
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+        stat = entry.stat()
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
-    return stats
+        if error.errno not in NO_FILE:
+            raise
+        return None
+    return [stat.st_size, stat.st_mtime_ns]

@@ -67,12 +67,6 @@ class Results:
         return self.folder / "ro-crate-metadata.json"
 
     @property
-    def provenance(self) -> list[Path]:
-        """Every file of the provenance."""
-        names = (README_FILE, CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE)
-        return [self.crate, *(self.folder / name for name in names)]
-
-    @property
     def files(self) -> Path:
         """Names of the TIFFs that the present run began with; others may arrive meanwhile."""
         return self.work_area / "files.json"

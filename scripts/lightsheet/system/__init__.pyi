@@ -16,6 +16,7 @@ from .files import (
     digest_sha256 as digest_sha256,
     flush as flush,
     make_part_name as make_part_name,
+    name_unreadable as name_unreadable,
     read_json as read_json,
     repair_swap as repair_swap,
     stat_file as stat_file,

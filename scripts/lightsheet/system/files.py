@@ -93,14 +93,22 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; None if it is absent or not JSON (as a power cut may leave it)."""
+@contextmanager
+def name_unreadable(path: Path | str) -> Iterator[None]:
+    """Turn an error of the system, met in the block, into an InputError that says that `path` cannot be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
-        return None
+        yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; None if it is absent or not JSON (as a power cut may leave it)."""
+    with name_unreadable(path):
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+            return None
 
 
 def wait_until_visible(list_missing: Callable[[], list[T]], *folders: Path) -> list[T]:
@@ -149,10 +157,8 @@ def begin_writeback(file: BinaryIO) -> None:
 
 def stat_file(path: Path) -> os.stat_result:
     """Return the status of a user's file; InputError with its name if it cannot be read."""
-    try:
+    with name_unreadable(path):
         return path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def digest_sha256(path: Path) -> str:

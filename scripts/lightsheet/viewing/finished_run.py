@@ -75,7 +75,7 @@ def measure_time_axis(seconds: Sequence[float | None]) -> TimeAxis:
 
 def read_wavelengths(results: Results) -> dict[str, str]:
     """Return per channel its wavelength in nm, empty if unknown."""
-    with (results.folder / "inventory.csv").open(newline="", encoding="utf-8") as table:
+    with results.inventory.open(newline="", encoding="utf-8") as table:
         return {row["channel"]: row["wavelength_nm"] for row in csv.DictReader(table)}
 
 
