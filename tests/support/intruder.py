@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import psutil
 
 NOBODY = 65534
-SECONDS = 1.0  # an answer on this machine takes milliseconds
+SECONDS = 3.0  # an answer on this machine takes milliseconds, or a second if it is busy
 
 Address = tuple[str, int]
 
