@@ -42,6 +42,7 @@ from .records import (
 )
 from .shard import find_fault as find_fault, iterate_chunks as iterate_chunks, write_shard as write_shard
 from .shard_codec import Codec as Codec, complete_codec as complete_codec
+from .status import BlockStatus as BlockStatus, read_statuses as read_statuses, write_status as write_status
 from .volumes import (
     StoreLayout as StoreLayout,
     open_shard as open_shard,

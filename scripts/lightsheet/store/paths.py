@@ -124,3 +124,7 @@ class Results:
     def manifest(self, name: str) -> Path:
         """Return the small JSON file that Snakemake sees as a job's output."""
         return self.work_area / "manifests" / f"{name}.json"
+
+    def status(self, block: str) -> Path:
+        """Return where the coordinator of a block says how far it is."""
+        return self.work_area / "status" / f"{block}.json"

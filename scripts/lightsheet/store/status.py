@@ -1,0 +1,62 @@
+"""What the coordinator of a block says of its volumes and workers while it lives, for those who watch the run."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lightsheet.store.paths import Results
+from lightsheet.system import InputError, make_part_name, read_json
+
+STALE_SECONDS = 60.0
+"""After which a status tells nothing any more: a coordinator that lives writes a new one every 15 s."""
+
+
+@dataclass(frozen=True)
+class BlockStatus:
+    """A block of volumes at one moment; `volumes` are all of it, `done` counts those that were done before."""
+
+    block: str
+    time: float  # seconds since 1970
+    job_id: str  # of the coordinator; empty outside of SLURM
+    volumes: int
+    done: int
+    failed: int
+    in_flight: int
+    waiting: int
+    volumes_per_second: float | None  # None: not known yet
+    seconds_left: float | None
+    workers: int  # that are connected
+    workers_waiting: int  # jobs that have no worker yet
+    reason: str  # why they wait, as squeue says
+
+
+def write_status(path: Path, status: BlockStatus) -> None:
+    """Write a status whole, or not at all: it is news, and no run fails because it cannot be told.
+
+    Parameters
+    ----------
+    path : Path, `Results.status` of the block; its folder is made if need be
+    status : BlockStatus
+    """
+    part = make_part_name(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(json.dumps(asdict(status)), encoding="utf-8")
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def read_statuses(results: Results) -> list[BlockStatus]:
+    """Return what coordinators said of their blocks in the last minute, by the blocks' names."""
+    now, statuses = time.time(), list[BlockStatus]()
+    for path in sorted(results.status("any").parent.glob("[!.]*.json")):
+        try:
+            statuses.append(BlockStatus(**read_json(path)))
+        except (InputError, TypeError):  # gone, or of another version
+            continue
+    return [status for status in statuses if now - status.time <= STALE_SECONDS]
