@@ -10,6 +10,7 @@ import pytest
 from tests.slurm.conftest import User
 from tests.support import minislurm
 from tests.support.minislurm import Cluster
+from tests.support.minislurm_machine import kernel_limits_memory
 
 pytestmark = pytest.mark.slurm
 
@@ -72,7 +73,7 @@ def test_a_job_that_takes_too_much_memory_is_killed(slurm: Cluster, tmp_path: Pa
     job = slurm.submit("--mem=100", "--output=out.txt", f"--wrap={sys.executable} -c '{code}'", cwd=tmp_path)
     ended = slurm.wait_for_end(job, 30)
     said = (tmp_path / "out.txt").read_text()
-    if minislurm.kernel_limits_memory():
+    if kernel_limits_memory():
         assert ended.state == "OUT_OF_MEMORY"
         assert "oom-kill event" in said
     else:

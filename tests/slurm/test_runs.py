@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lightsheet.store.paths import shard_path
-from tests.support import minislurm
 from tests.support.minislurm import Cluster
+from tests.support.minislurm_machine import wait_until
 from tests.support.project import CHANNELS, ROOT
 from tests.support.slurm_project import SlurmProject
 
@@ -42,13 +42,11 @@ def hide_until_missed(project: SlurmProject) -> threading.Thread:
     log = project.results / "logs" / "consolidate.log"
 
     def hide() -> None:
-        minislurm.wait_until((project.results / "work" / "manifests" / "deconvolve.t0000.json").exists, 120, "manifest")
+        wait_until((project.results / "work" / "manifests" / "deconvolve.t0000.json").exists, 120, "manifest")
         for path in (record, shard):
             path.rename(path.with_name("hidden"))
         with contextlib.suppress(TimeoutError):
-            minislurm.wait_until(
-                lambda: log.exists() and "waiting for the file system" in log.read_text(), 60, "noticed"
-            )
+            wait_until(lambda: log.exists() and "waiting for the file system" in log.read_text(), 60, "noticed")
         for path in (record, shard):
             path.with_name("hidden").rename(path)
 

@@ -21,7 +21,7 @@ from lightsheet.store.pyramid import Level
 from lightsheet.viewing import server
 from lightsheet.viewing.viewer import describe_state
 from tests.support import published_run
-from tests.support.minislurm import install
+from tests.support.minislurm_machine import install
 from tests.support.published_run import INTERVAL, VOXEL
 
 SHAPE = (96, 200, 260)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.support.minislurm import install
+from tests.support.minislurm_machine import install
 
 QUIET = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run", "--disable-gpu")
 OFFLINE = ("--host-resolver-rules=MAP * ~NOTFOUND", "--allow-file-access-from-files")
