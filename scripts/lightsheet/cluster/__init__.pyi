@@ -9,6 +9,12 @@ from .request import (
 from .room import Team as Team
 from .rule_options import SITE_RESOURCES as SITE_RESOURCES
 from .section import choose_lifetime as choose_lifetime, read_section as read_section
+from .shared_queue import (
+    Queue as Queue,
+    ask_queue as ask_queue,
+    forget_queue as forget_queue,
+    read_queue as read_queue,
+)
 from .slurm import (
     JOBQUEUE as JOBQUEUE,
     NoAnswerError as NoAnswerError,

@@ -82,6 +82,11 @@ class Results:
         return self.folder / "work"
 
     @property
+    def queue(self) -> Path:
+        """What squeue last said of the run's SLURM jobs."""
+        return self.work_area / "queue.json"
+
+    @property
     def inventory(self) -> Path:
         """The table of the acquisition's files."""
         return self.folder / "inventory.csv"

@@ -23,6 +23,7 @@ from .files import (
     swap_folders as swap_folders,
     wait_until_visible as wait_until_visible,
     write_json as write_json,
+    write_news as write_news,
     write_text as write_text,
     write_whole as write_whole,
 )

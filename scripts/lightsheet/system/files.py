@@ -88,6 +88,16 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def write_news(path: Path, content: Any) -> None:
+    """Write a JSON file whole that is soon written again: it is not flushed to disk, and a power cut may take it."""
+    part = make_part_name(path)
+    try:
+        part.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole, keys sorted, so that equal content gives equal bytes."""
     write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
