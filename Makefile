@@ -15,7 +15,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help install install-dev install-gpu demo picture check lint test chaos fuzz test-install trial lock
+.PHONY: help install install-dev install-gpu demo picture check lint test chaos matrix fuzz test-install trial lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -87,6 +87,9 @@ N ?= 20
 JOBS ?= 2
 chaos: install-dev  ## kill, fill and damage small runs in N=20 ways drawn at random (or CELL=name), and type the command again
 	$(BIN)/python -m tests.support.chaos --number $(N) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(CELL)
+
+matrix: install-dev  ## the shipped profile on a SLURM of this machine, with clusters of many shapes (or CASE=name), as root
+	$(BIN)/python -m tests.support.matrix $(CASE)
 
 fuzz: install-dev  ## property and fuzz tests, with a hundred times as many examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --numprocesses=auto

@@ -45,6 +45,7 @@ class Job:
     partition: str
     user: str
     node: str
+    cpus: int
     restarts: int
     name: str
     comment: str
@@ -113,7 +114,7 @@ class Cluster(Daemons):
 
     def jobs(self, **wanted: Any) -> list[Job]:
         """List the jobs of the last five minutes, of those the ones with these values, like `state="RUNNING"`."""
-        columns = "JobID:|,State:|,Reason:|,Partition:|,UserName:|,NodeList:|,RestartCnt:|,Name:|,Comment:|"
+        columns = "JobID:|,State:|,Reason:|,Partition:|,UserName:|,NodeList:|,NumCPUs:|,RestartCnt:|,Name:|,Comment:|"
         lines = self.command("squeue", "--noheader", "--states=all", f"--Format={columns}").splitlines()
         jobs = [_job(line) for line in lines]
         return [job for job in jobs if all(getattr(job, key) == value for key, value in wanted.items())]
