@@ -42,6 +42,15 @@ def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(commands: 
     assert (commands / "cancelled").read_text() == "--quiet 12 13 18\n"
 
 
+def test_jobs_may_end_by_themselves_before_a_sweep(commands: Path) -> None:
+    ending = f"sed -i /^12/d {commands}/queue"  # one job is about to end
+    (commands / "queue").write_text("12|RUNNING|None|c1|ls-a-1\n13|RUNNING|None|c1|ls-a-1\n")
+    command(commands, "squeue", f"cat {commands}/queue; {ending}")
+    command(commands, "scancel", f"echo $@ > {commands}/cancelled")
+    assert slurm.cancel_jobs("ls-a-1", patience=0.1) == ["13"]
+    assert (commands / "cancelled").read_text() == "--quiet 13\n"
+
+
 def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
     command(commands, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(slurm.NoAnswerError, match="Unable to contact"):

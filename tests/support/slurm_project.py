@@ -55,8 +55,6 @@ class SlurmProject(Project):
     def command(self, *arguments: str) -> list[str]:
         """Return the command of a run: on this machine's cores, or as a profile says."""
         command = super().command(*arguments)
-        if "--profile" in arguments:
-            command += ["--slurm-init-seconds-before-status-checks", "1"]  # tests have no time
         unwanted = ["--cores"] if "--profile" in arguments else []
         if (self.folder / "Snakefile").exists():
             unwanted.append("--snakefile")

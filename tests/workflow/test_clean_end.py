@@ -18,14 +18,17 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
+from lightsheet.store import Results
+from lightsheet.workflow import clean_end
 from lightsheet.workflow.clean_end import prepare_clean_end
 
+clean_end.PATIENCE_SECONDS = 0.2
 results = Path("results/a").absolute()
 executor = SimpleNamespace(cancel=lambda: time.sleep(0.3))
 workflow = SimpleNamespace(
     local_exec=False, executor_settings=None, scheduler=SimpleNamespace(_executor=executor, _local_executor=None)
 )
-run = SimpleNamespace(results=SimpleNamespace(folder=results))
+run = SimpleNamespace(results=Results(results))
 prepare_clean_end(workflow, SimpleNamespace(dask_cluster="cpu", run=run))
 Path("ready").touch()
 try:

@@ -1,5 +1,5 @@
 from .dispatch import WorkerPool as WorkerPool, map_volumes as map_volumes
-from .faults import FINAL as FINAL
+from .faults import FINAL as FINAL, PERMANENT as PERMANENT, TEMPORARY as TEMPORARY
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
 from .request import (
     Request as Request,
@@ -19,6 +19,7 @@ from .slurm import (
     JOBQUEUE as JOBQUEUE,
     NoAnswerError as NoAnswerError,
     SlurmJob as SlurmJob,
+    cancel_ids as cancel_ids,
     cancel_jobs as cancel_jobs,
     label_jobs as label_jobs,
     list_jobs as list_jobs,

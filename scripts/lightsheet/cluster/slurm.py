@@ -123,13 +123,14 @@ def recognise_memory_kill(job: SlurmJob, log: Path) -> SlurmJob:
     return replace(job, state="OUT_OF_MEMORY") if MEMORY_KILL.search(end) else job
 
 
-def cancel_jobs(name: str, seconds: float = 0) -> list[str]:
+def cancel_jobs(name: str, seconds: float = 0, patience: float = 0) -> list[str]:
     """Cancel a run's jobs, running or pending.
 
     Parameters
     ----------
     name : str, of the jobs, or what stands in their names before a `-` or `_` (see `list_jobs`)
     seconds : float, the longest wait until they have left the queue
+    patience : float, seconds in which they may end by themselves
 
     Returns
     -------
@@ -138,11 +139,14 @@ def cancel_jobs(name: str, seconds: float = 0) -> list[str]:
     ids: list[str] = []
     try:
         ids = _list_queued(name)
+        if ids and patience:
+            time.sleep(patience)
+            ids = _list_queued(name)
         if ids:
             logger.info("cancelling %d SLURM job(s) of this run: %s", len(ids), " ".join(ids))
         cancel_ids(ids)
         end = time.monotonic() + seconds
-        while time.monotonic() < end and _list_queued(name):
+        while ids and time.monotonic() < end and _list_queued(name):
             time.sleep(0.5)
     except NoAnswerError as error:
         logger.warning("jobs of this run may be left in the queue under names like %s*: %s", name, error)

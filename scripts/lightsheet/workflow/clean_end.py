@@ -21,13 +21,14 @@ import psutil
 from snakemake.cli import get_profile_dir  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.cluster import JOBQUEUE, cancel_jobs, label_jobs
+from lightsheet.cluster import JOBQUEUE, cancel_jobs, forget_queue, label_jobs
 from lightsheet.run import Jobs
 from lightsheet.workflow.slurm_plugin import prepare_plugin
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # they end a run as Ctrl-C does
 SWEEP_SECONDS = 2.0
 LEAVE_SECONDS = 30.0
+PATIENCE_SECONDS = 3.0  # in which jobs end by themselves that have nothing more to do
 GRACE_SECONDS = 5.0  # Ctrl-C in a terminal reaches jobs on this machine too; later than that they are terminated
 
 SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"
@@ -43,7 +44,8 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
         logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(ids)}")
     if is_local:
         return
-    atexit.register(cancel_jobs, label)
+    forget_queue(results.queue)
+    atexit.register(cancel_jobs, label, patience=PATIENCE_SECONDS)
     _sweep_upon_cancel(workflow.scheduler, label)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job would ignore it
     for number in SIGNALS:
@@ -51,7 +53,7 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
             signal.signal(number, _interrupt)
     use_jobqueue_file()
     if hasattr(workflow.executor_settings, "jobname_prefix"):
-        prepare_plugin(workflow.scheduler._executor, label, logs[0])
+        prepare_plugin(workflow.scheduler._executor, label, logs[0], results.queue)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signals are handled)

@@ -61,10 +61,16 @@ SCHEDULER: Parts = {
 
 EXECUTOR: Parts = {
     "workflow.scheduler._executor": (
-        *("workflow", "run_uuid", "slurm_logdir", "wait", "sleep", "next_seconds_between_status_checks"),
-        *("check_active_jobs", "report_job_success", "report_job_error"),
+        *("workflow", "run_uuid", "slurm_logdir", "array_jobs", "wait", "sleep", "run_job", "check_active_jobs"),
+        *("report_job_submission", "report_job_success", "report_job_error", "_report_job_error_threadsafe"),
+        *("additional_general_args", "get_python_executable", "get_job_args"),
     ),
-    "workflow.executor_settings": ("jobname_prefix", "logdir", "init_seconds_before_status_checks"),
+    "workflow.executor_settings": (
+        "jobname_prefix",
+        "logdir",
+        "keep_successful_logs",
+        "init_seconds_before_status_checks",
+    ),
 }
 """There before the first job if the SLURM plugin submits jobs."""
 

@@ -1,0 +1,169 @@
+"""How Snakemake hears of the end of its SLURM jobs: from their outputs within seconds, of failures from the queue.
+
+Its plugin would ask squeue, and later than that. The main process looks once a second whether what a job is to make is
+there, and anew; the queue that all processes of the run share tells of the jobs that end without it.
+"""
+
+import asyncio
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from lightsheet.cluster import Queue, SlurmJob, ask_queue, recall_job
+
+CHECK_SECONDS = 1.0
+STEP_SECONDS = 0.25  # within which a check's pause ends with the run
+
+SETTLE_SECONDS = 2.0
+"""How long after its output the end of a job is waited for that its log does not tell."""
+
+DONE = b"1 of 1 steps (100%) done"
+FAILED = b"Exiting because a job execution failed"
+"""What Snakemake writes into the log of a job at its end."""
+
+RETURNING = {"BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "REVOKED", "UNKNOWN"}
+"""States after which SLURM may have a job wait again, as if it had not begun."""
+
+MOST_DOUBTS = 3
+"""How often in a row squeue must say so before such a job is believed to be over."""
+
+Identity = tuple[int, int, int]
+
+
+class JobWatch:
+    """The jobs that Snakemake's SLURM plugin has submitted.
+
+    All methods but `refresh` are called by the plugin's threads; none waits for a controller that does not answer.
+    """
+
+    def __init__(self, executor: Any, path: Path, label: str) -> None:
+        self.executor, self.path, self.label = executor, path, label
+        self.queue: Queue | None = None  # the latest answer
+        self.ids = set[str]()  # of all jobs submitted by this run
+        self.before: dict[Any, list[Identity | None]] = {}  # of outputs, when a job was submitted, by Snakemake's id
+        self.heard = -math.inf  # when squeue was asked whose answer was used last
+        self.since: dict[str, float] = {}  # when a job was seen first
+        self.changed: dict[str, float] = {}  # when a job's outputs were there first
+        self.doubts = Counter[str]()
+        self.thread: Thread | None = None
+
+    def start(self) -> None:
+        """Put this watch in the place of the plugin's questions to SLURM."""
+        run_job, report_submission = self.executor.run_job, self.executor.report_job_submission
+
+        def run(job: Any) -> None:
+            self.before[job.jobid] = [_identify(path) for path in _list_outputs(job)]
+            run_job(job)
+
+        def report(info: Any, *arguments: Any, **options: Any) -> None:
+            self.ids.add(info.external_jobid)
+            report_submission(info, *arguments, **options)
+
+        self.executor.run_job, self.executor.report_job_submission = run, report
+        self.executor.check_active_jobs, self.executor.sleep = self.check, self.pause
+
+    async def pause(self) -> None:
+        """Wait until the next check, or until the run ends."""
+        end = time.monotonic() + CHECK_SECONDS
+        while self.executor.wait and time.monotonic() < end:
+            await asyncio.sleep(STEP_SECONDS)
+
+    async def check(self, infos: list[Any]) -> AsyncIterator[Any]:
+        """Report to Snakemake the jobs that have ended, and yield the others."""
+        if not infos:
+            return
+        self.refresh()
+        queue, jobs = self._hear()
+        for folder in {path.parent for info in infos for path in _list_outputs(info.job)}:
+            with suppress(OSError):
+                list(folder.iterdir())  # makes NFS ask the server
+        for info in infos:
+            self.since.setdefault(info.external_jobid, time.monotonic())
+            if self._has_output(info):
+                self._report_success(info)
+            elif not queue or not await self._is_over(info, jobs, queue.time):
+                yield info
+
+    def refresh(self) -> None:
+        """Ask for the queue, in a thread: a busy controller may take a minute to answer."""
+        if not self.thread or not self.thread.is_alive():
+            self.thread = Thread(target=self._ask, daemon=True)
+            self.thread.start()
+
+    def _ask(self) -> None:
+        self.queue = ask_queue(self.path, self.label)
+
+    def _hear(self) -> tuple[Queue | None, dict[str, SlurmJob]]:
+        """Return the queue, with its jobs by their ids, once after each answer of squeue."""
+        queue = self.queue
+        if not queue or queue.jobs is None or queue.time < self.heard + CHECK_SECONDS:
+            return None, {}
+        self.heard = queue.time
+        return queue, {job.id: job for job in queue.jobs}
+
+    def _has_output(self, info: Any) -> bool:
+        """Tell whether a job has made all its outputs, and has ended or is about to."""
+        now = [_identify(path) for path in _list_outputs(info.job)]
+        before = self.before.get(info.job.jobid, now)
+        if not now or not all(identity and identity != old for identity, old in zip(now, before, strict=True)):
+            self.changed.pop(info.external_jobid, None)
+            return False
+        start = self.changed.setdefault(info.external_jobid, time.monotonic())
+        end = _read_end(info.aux["slurm_logfile"])
+        return DONE in end or (FAILED not in end and time.monotonic() > start + SETTLE_SECONDS)
+
+    async def _is_over(self, info: Any, jobs: dict[str, SlurmJob], asked_at: float) -> bool:
+        """Report the end of a job of which the queue says that it is over, or which it has forgotten."""
+        number = info.external_jobid
+        job = jobs.get(number)
+        if not job and asked_at < self.since[number]:
+            return False
+        job = job or SlurmJob(number, "UNKNOWN")
+        self.doubts[number] = self.doubts[number] + 1 if job.is_over else 0
+        if not job.is_over or (job.state in RETURNING and self.doubts[number] < MOST_DOUBTS):
+            return False
+        if job.state == "UNKNOWN":
+            job = await asyncio.to_thread(recall_job, number)
+            if job.state != "UNKNOWN" and not job.is_over:
+                return False
+        if job.state == "COMPLETED":
+            self._report_success(info)
+        else:  # in the plugin's words, which `list_failures` reads
+            message = f"SLURM-job '{number}' failed, SLURM status is: '{job.state}'. "
+            self.executor.report_job_error(info, msg=message, aux_logs=[str(info.aux["slurm_logfile"])])
+        return True
+
+    def _report_success(self, info: Any) -> None:
+        self.executor.report_job_success(info)
+        if not self.executor.workflow.executor_settings.keep_successful_logs:
+            with suppress(OSError):
+                info.aux["slurm_logfile"].unlink()
+
+
+def _list_outputs(job: Any) -> list[Path]:
+    """Return what a job is to make; nothing of a group of jobs, whose end the queue tells."""
+    return [] if job.is_group() else [Path(path) for path in job.output]
+
+
+def _identify(path: Path) -> Identity | None:
+    """Return what changes when a file is made again; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _read_end(log: Path) -> bytes:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 2000))
+            return file.read()
+    except OSError:
+        return b""
