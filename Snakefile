@@ -101,7 +101,6 @@ onerror:
 
 wildcard_constraints:
     channel="|".join(map(re.escape, run.channels)),
-    block="|".join(run.blocks),
 
 
 localrules:
@@ -138,9 +137,8 @@ rule inventory:
         volumes=run.describe_volume(),
         # Snakemake compares builtin types only.
         tiles=[
-            run.list_tiles(channel, block)
+            run.list_tiles(channel, range(run.acquisition.timepoints))
             for channel in run.channels
-            for block in run.blocks
         ],
     script:
         "scripts/inventory.py"
@@ -175,6 +173,8 @@ rule ingest:
         run.name_ingest_manifest("{channel}", "{block}"),
     log:
         f"{RESULTS}/logs/ingest.{{channel}}.{{block}}.log",
+    wildcard_constraints:
+        block="|".join(run.ingest_blocks),
     conda:
         "envs/lightsheet.yaml"
     threads: 2
@@ -183,7 +183,9 @@ rule ingest:
         runtime=jobs.plan_runtime("ingest"),
     params:
         results=run.results,
-        tiles=lambda wildcards: run.list_tiles(wildcards.channel, wildcards.block),
+        tiles=lambda wildcards: run.list_tiles(
+            wildcards.channel, run.ingest_blocks[wildcards.block]
+        ),
         layout=run.layouts["raw"],
     script:
         "scripts/ingest.py"
@@ -191,12 +193,14 @@ rule ingest:
 
 rule deconvolve:
     input:
-        manifests=expand(rules.ingest.output, channel=run.channels, allow_missing=True),
+        manifests=lambda wildcards: run.list_ingest_manifests(wildcards.block),
         psfs=expand(rules.psf.output.tif, channel=run.channels),
     output:
         run.name_deconvolve_manifest("{block}"),
     log:
         f"{RESULTS}/logs/deconvolve.{{block}}.log",
+    wildcard_constraints:
+        block="|".join(run.blocks),
     conda:
         "envs/lightsheet.yaml"
     threads: jobs.choose_threads("deconvolve")
@@ -209,7 +213,7 @@ rule deconvolve:
     params:
         results=run.results,
         channels=run.channels,
-        timepoints=lambda wildcards: list(run.blocks[wildcards.block]),
+        timepoints=lambda wildcards: run.blocks[wildcards.block],
         settings=run.settings,
         layout=run.layouts["result"],
     script:

@@ -60,7 +60,7 @@ def test_of_a_finished_run_nothing_is_due(run: Run) -> None:
 
 
 def first_tiff(run: Run) -> Path:
-    return Path(run.list_sources(CHANNEL, run.find_block(0))[0])
+    return Path(run.list_sources(CHANNEL)[0])
 
 
 def replace_older(path: Path) -> None:

@@ -59,8 +59,8 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         paths = [run.results.psf(CHANNEL, suffix) for suffix in (".tif", ".png", ".json")]
         psf.prepare_psf(Path(run.find_psf_file(CHANNEL)), *paths, **run.psf_settings)
         inventory.inventory(run.acquisition, run.describe_volume(), run.results.folder / "inventory.csv")
+        ingest_block(run, "t0000")
         for block in run.blocks:
-            ingest_block(run, block)
             deconvolve_block(run, block)
     return run.results.folder
 
@@ -73,7 +73,7 @@ def run(folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def ingest_block(run: Run, block: str) -> None:
-    tiles = run.list_tiles(CHANNEL, block)
+    tiles = run.list_tiles(CHANNEL, run.ingest_blocks[block])
     done = blocks.ingest_block(run.results, CHANNEL, tiles, run.layouts["raw"], 2)
     files.write_json(Path(run.name_ingest_manifest(CHANNEL, block)), done)
 
@@ -114,7 +114,7 @@ def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("kind", ["raw", "result"])
 def test_lost_shards_and_records_are_found(run: Run, kind: str) -> None:
-    job = f"ingest.{CHANNEL}.t0002" if kind == "raw" else "deconvolve.t0002"
+    job = f"ingest.{CHANNEL}.t0000" if kind == "raw" else "deconvolve.t0002"
     outputs = {job, "consolidate", "report"}
     shard = run.results.shard(VolumeKey(kind, CHANNEL, 2), 0)
     shard.rename(shard.with_name("aside"))

@@ -71,10 +71,9 @@ def finish(run: Run) -> None:
         digests = {suffix: files.digest_sha256(results.psf(channel, suffix)) for suffix in (".tif", ".png")}
         inputs = list_psf_inputs(path, **run.psf_settings)
         files.write_json(results.psf(channel, ".json"), {**facts, "inputs": inputs, "files": digests})
-        for block in run.blocks:
-            for t, tiles in run.list_tiles(channel, block):
-                key = VolumeKey("raw", channel, t)
-                done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1)
+        for t, tiles in run.list_tiles(channel, range(run.acquisition.timepoints)):
+            key = VolumeKey("raw", channel, t)
+            done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1)
     for channel in run.channels:
         own = {**run.settings, "background": run.settings["background"][channel]}
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]

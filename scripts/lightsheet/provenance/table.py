@@ -61,11 +61,12 @@ COLUMNS = {
 
 def format_table(run: Run, records: Mapping[VolumeKey, Record]) -> str:
     """Describe every deconvolved volume as comma-separated values under a header; what is not known is empty."""
-    tiles = {(c, t): volume for c in run.channels for block in run.blocks for t, volume in run.list_tiles(c, block)}
+    times = range(run.acquisition.timepoints)
+    tiles = {(channel, t): run.list_volume_tiles(channel, t) for channel in run.channels for t in times}
     stream = io.StringIO()
     table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     table.writeheader()
-    for t, channel in product(range(run.acquisition.timepoints), run.channels):
+    for t, channel in product(times, run.channels):
         raw, result = (records[VolumeKey(kind, channel, t)] for kind in ("raw", "result"))
         table.writerow(
             {

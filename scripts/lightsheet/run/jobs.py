@@ -84,7 +84,7 @@ class Jobs:
             return DAY_MINUTES  # workers wait in the queue, and the job waits for them
         raw, result = (self.run.layouts[kind].count_volume_bytes() for kind in ("raw", "result"))
         if rule == "ingest":
-            size = max(map(len, self.run.blocks.values())) * raw
+            size = max(map(len, self.run.ingest_blocks.values())) * raw
         else:
             size = len(self.run.acquisition.volumes) * (raw + result)
         return 60 + math.ceil(size / SLOW_DISK / 60)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.acquisition import Acquisition, Tile, discover, unfold_hyperstack
+from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
 from lightsheet.sources import decide_voxel_size, open_stack, read_lattice_settings, read_metadata
@@ -23,7 +24,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     Parameters
     ----------
     settings : mapping, the configuration as the user wrote it
-    in_job : bool, for a job of a run: it must see the files that the run began with, and others may have arrived
+    in_job : bool, for a job of a run: it must see the files that the run began with, and its blocks; others may have
+        arrived
 
     Returns
     -------
@@ -64,14 +66,14 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
-    run = Run(config, acquisition, (z, y, x), dtype.name, stats)
+    run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job))
     _refuse_braces(run)
     return run
 
 
 def _refuse_braces(run: Run) -> None:
     """Refuse paths that Snakemake would take for patterns."""
-    sources = [path for channel in run.channels for block in run.blocks for path in run.list_sources(channel, block)]
+    sources = [path for channel in run.channels for path in run.list_sources(channel)]
     for path in (str(run.results.folder), *map(run.find_psf_file, run.channels), *sources):
         if "{" in path or "}" in path:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")

@@ -15,11 +15,7 @@ def list_outputs(run: Run, backlog: Backlog) -> set[str]:
 
     By itself Snakemake would do so only for what it remembers or sees by the dates of files.
     """
-    outputs = set()
-    for key in backlog.volumes:
-        block = run.find_block(key.timepoint)
-        raw = key.kind == "raw"
-        outputs.add(run.name_ingest_manifest(key.channel, block) if raw else run.name_deconvolve_manifest(block))
+    outputs = {run.find_manifest(key) for key in backlog.volumes}
     outputs |= {str(run.results.psf(channel, ".tif")) for channel in backlog.psfs}
     due = {
         run.results.manifest("consolidate"): bool(backlog.publication),

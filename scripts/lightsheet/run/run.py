@@ -1,24 +1,23 @@
 """One run of the workflow: its volumes and blocks, their sources and settings, and the manifests of its jobs."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.processing import describe_piece, find_stored_per_count
+from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.sources import PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
 KINDS = ("raw", "result")
-
-
-def name_block(start: int) -> str:
-    """Return the name of the block whose first timepoint is `start`."""
-    return f"t{start:04d}"
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Run:
     shape: tuple[int, int, int]  # (z, y, x) of a volume, its tiles assembled
     dtype: str  # of the raw volumes
     file_stats: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)  # bytes and mtime in ns
+    written_sizes: BlockSizes | None = None  # of blocks, by the first run in this folder
 
     @cached_property
     def results(self) -> Results:
@@ -42,15 +42,28 @@ class Run:
         return self.acquisition.channels
 
     @cached_property
-    def blocks(self) -> dict[str, range]:
-        """Timepoints of each block, by the block's name."""
-        size, end = self.config["deconvolution"]["timepoints_per_job"], self.acquisition.timepoints
-        return {name_block(start): range(start, min(start + size, end)) for start in range(0, end, size)}
+    def chosen_sizes(self) -> BlockSizes:
+        """Timepoints of a job where the configuration does not say: as written down, so that no later run sees others.
 
-    def find_block(self, timepoint: int) -> str:
-        """Return the name of a timepoint's block."""
+        Neither the size of its volumes, nor their number, nor another version of the workflow can change them.
+        """
+        volume_bytes = math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        return self.written_sizes or choose_sizes(volume_bytes, len(self.channels), self.acquisition.timepoints)
+
+    @property
+    def _deconvolve_size(self) -> int | None:
         size = self.config["deconvolution"]["timepoints_per_job"]
-        return name_block(timepoint // size * size)
+        return self.chosen_sizes.deconvolve if size == "auto" else size
+
+    @cached_property
+    def ingest_blocks(self) -> dict[str, range]:
+        """Timepoints of each ingest job of a channel, by the block's name."""
+        return cut_timepoints(self.acquisition.timepoints, self.chosen_sizes.ingest)
+
+    @cached_property
+    def blocks(self) -> dict[str, range]:
+        """Timepoints of each deconvolve job, by the block's name."""
+        return cut_timepoints(self.acquisition.timepoints, self._deconvolve_size)
 
     @cached_property
     def layouts(self) -> dict[str, StoreLayout]:
@@ -103,17 +116,17 @@ class Run:
     def _volumes(self) -> dict[tuple[str, int], Volume]:
         return {(volume.channel, volume.timepoint): volume for volume in self.acquisition.volumes}
 
-    def list_sources(self, channel: str, block: str) -> list[str]:
-        """Return the TIFF files of a channel's block."""
-        volumes = (self._volumes[channel, t] for t in self.blocks[block])
+    def list_sources(self, channel: str) -> list[str]:
+        """Return the TIFF files of a channel."""
+        volumes = (self._volumes[channel, t] for t in range(self.acquisition.timepoints))
         return list(dict.fromkeys(str(piece.path) for volume in volumes for piece in volume.pieces))
 
-    def list_tiles(self, channel: str, block: str) -> list[tuple[int, Tiles]]:
-        """Return per timepoint of a block the tiles of its volume, none of a missing one.
+    def list_tiles(self, channel: str, timepoints: Iterable[int]) -> list[tuple[int, Tiles]]:
+        """Return per timepoint the tiles of a channel's volume, none of a missing one.
 
         In builtin types, so that Snakemake can compare them with those of an earlier run.
         """
-        return [(t, self.list_volume_tiles(channel, t)) for t in self.blocks[block]]
+        return [(t, self.list_volume_tiles(channel, t)) for t in timepoints]
 
     def list_volume_tiles(self, channel: str, timepoint: int) -> Tiles:
         """Return the tiles of a volume, none of a missing one."""
@@ -151,9 +164,23 @@ class Run:
         """Return the declared output of a deconvolve job."""
         return str(self.results.manifest(f"deconvolve.{block}"))
 
+    def find_manifest(self, key: VolumeKey) -> str:
+        """Return the declared output of the job that makes a volume."""
+        if key.kind == "raw":
+            return self.name_ingest_manifest(key.channel, find_block(key.timepoint, self.chosen_sizes.ingest))
+        return self.name_deconvolve_manifest(find_block(key.timepoint, self._deconvolve_size))
+
+    def list_ingest_manifests(self, block: str) -> list[str]:
+        """Return the declared outputs of the ingest jobs whose volumes a deconvolve job needs."""
+        size, timepoints = self.chosen_sizes.ingest, self.blocks[block]
+        starts = range(timepoints.start // size * size, timepoints.stop, size)
+        return [self.name_ingest_manifest(channel, name_block(start)) for channel in self.channels for start in starts]
+
     def list_manifests(self) -> list[str]:
         """Return the declared outputs of all ingest and deconvolve jobs."""
-        ingest = [self.name_ingest_manifest(channel, block) for channel in self.channels for block in self.blocks]
+        ingest = [
+            self.name_ingest_manifest(channel, block) for channel in self.channels for block in self.ingest_blocks
+        ]
         return ingest + [self.name_deconvolve_manifest(block) for block in self.blocks]
 
     def describe_volume(self) -> str:
@@ -165,3 +192,7 @@ class Run:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
         acquisition = self.acquisition
         write_json(self.results.files, {"names": acquisition.tiff_names, "waiting": acquisition.waiting_files})
+
+    def record_blocks(self) -> None:
+        """Write down into which blocks this run is cut, for its jobs and for later runs."""
+        write_sizes(self.results.blocks, self.chosen_sizes)

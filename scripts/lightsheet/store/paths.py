@@ -72,6 +72,11 @@ class Results:
         return self.work_area / "files.json"
 
     @property
+    def blocks(self) -> Path:
+        """How many timepoints a job of this folder's runs handles."""
+        return self.work_area / "blocks.json"
+
+    @property
     def lock(self) -> Path:
         """Who works in this folder."""
         return self.folder / "lock.json"

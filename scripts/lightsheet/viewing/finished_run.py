@@ -84,7 +84,7 @@ class Origin(NamedTuple):
 
     graph: Graph  # commit, times and software
     config: str  # the configuration, defaults filled in, as YAML
-    timepoints_per_job: int | None  # as configured
+    timepoints_per_job: int | str | None  # as configured
 
 
 def read_origin(results: Results) -> Origin:

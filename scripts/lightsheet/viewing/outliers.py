@@ -120,7 +120,7 @@ def choose_strongest(trends: Sequence[Trend], count: int) -> list[int]:
 
 
 def list_outliers(
-    results: Results, trends: Mapping[str, Sequence[Trend]], timepoints_per_job: int | None
+    results: Results, trends: Mapping[str, Sequence[Trend]], timepoints_per_job: int | str | None
 ) -> list[dict[str, Any]]:
     """List the outliers in order of time; `trends` are those of each channel, one for each of `MEASURES`."""
     timepoints = sorted({t for channel in trends for trend in trends[channel] for t in trend.outliers})
@@ -146,10 +146,10 @@ def list_outliers(
     ]
 
 
-def _link_log(results: Results, timepoint: int, timepoints_per_job: int | None) -> str | None:
+def _link_log(results: Results, timepoint: int, timepoints_per_job: int | str | None) -> str | None:
     """Return where the log of the job that made a timepoint is, from the results folder, if it exists."""
     if not timepoints_per_job:
         return None
-    start = timepoint - timepoint % timepoints_per_job
+    start = timepoint - timepoint % timepoints_per_job if isinstance(timepoints_per_job, int) else 0
     log = Path("logs") / f"deconvolve.t{start:04d}.log"
     return log.as_posix() if (results.folder / log).exists() else None

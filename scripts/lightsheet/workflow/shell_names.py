@@ -53,5 +53,4 @@ def _list_job_paths(run: Run, workflow: Any) -> Iterator[str]:
     yield from (str(run.acquisition.folder), *map(str, run.config["psf"]["files"].values()))
     for channel in run.channels:
         yield channel
-        for block in run.blocks:
-            yield from run.list_sources(channel, block)
+        yield from run.list_sources(channel)

@@ -67,6 +67,7 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     prepare_clean_end(workflow, jobs)
     check_cluster(workflow, jobs)
     jobs.run.record_files()
+    jobs.run.record_blocks()
     if FORESIGHT.isdisjoint(list_targets(workflow)):
         check_copies(jobs.run)
     remove_unfinished_pages(jobs.run.results)
