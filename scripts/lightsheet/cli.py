@@ -124,6 +124,11 @@ def _positive(text: str) -> int:
     return number
 
 
+def _auto_or_positive(text: str) -> int | str:
+    """Read `auto`, or a number that is at least 1."""
+    return text if text == "auto" else _positive(text)
+
+
 def _add_view(commands: Any) -> None:
     add = _add_command(commands, view)
     add("folder", type=Path, help="of a finished run, such as results/demo")
@@ -249,7 +254,7 @@ def _add_plan(commands: Any) -> None:
     add("--engine", default="auto", help=f"auto, cpu, gpu, itk or skimage {default}")
     for key in ("boundary", "acceleration"):
         add(f"--{key}", choices=CHOICES[key], default=CHOICES[key][0], help=default)
-    add("--timepoints-per-job", type=_positive, default=1, help=f"as in the configuration {default}")
+    add("--timepoints-per-job", type=_auto_or_positive, default="auto", help=f"as in the configuration {default}")
     add("--output-dtype", default="float32", help=f"of the result: float32 or uint16 {default}")
     add("--profile", type=Path, help="folder of a profile, such as profiles/slurm (default: on this machine)")
     add("--cluster", help="where workers are: local, or a section of jobqueue.yaml (default: as the profile says)")

@@ -58,15 +58,10 @@ def test_among_jobs_that_can_start_a_smaller_one_fills_the_gap() -> None:
     assert job_simulation.simulate_jobs(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
 
 
-def test_the_end_of_a_slurm_job_is_seen_when_snakemake_looks() -> None:
-    def away(name: str, seconds: float, *after: str) -> Task:
-        return Task(name, "ingest", seconds, 1, after, in_slurm=True)
-
-    # looks at 10 (a), 20, 40 (b), 50, 70 (c), 80, 100, 130 (d); what runs here is over when it is
-    tasks = [away("a", 2), away("b", 12, "a"), away("c", 25, "b"), away("d", 31, "c"), Task("e", "report", 5, 1, ["d"])]
-    assert job_simulation.simulate_jobs(tasks, 9) == {
-        **{"a": (0, 10), "b": (10, 40), "c": (40, 70), "d": (70, 130), "e": (130, 135)},
-    }
+def test_the_end_of_a_slurm_job_is_seen_a_moment_later() -> None:
+    tasks = [Task("a", "ingest", 2, in_slurm=True), Task("b", "report", 5, 1, ["a"])]
+    notice = job_simulation.NOTICE_SECONDS
+    assert job_simulation.simulate_jobs(tasks, 9) == {"a": (0, 2 + notice), "b": (2 + notice, 7 + notice)}
 
 
 @pytest.mark.parametrize(
@@ -139,9 +134,9 @@ def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path)
     assert jobs == {
         "inventory": 1,
         "psf": 3,
-        "ingest": 597,
-        "deconvolve": 199,
-        "workers": 199,
+        "ingest": 3 * 17,
+        "deconvolve": 1,
+        "workers": 1,
         "consolidate": 1,
         "report": 1,
     }
@@ -210,31 +205,34 @@ def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path) -> None:
     work, place = reference(tmp_path, *SMALL)
     foreseen = Schedule(work, *simple(place))
     fixed = schedule.JOB_SECONDS
-    jobs = 2 * (fixed["ingest"] + 1) + 2 * (fixed["deconvolve"] + 3.0 + 10) + fixed["consolidate"] + fixed["report"]
+    jobs = fixed["ingest"] + 2 + fixed["deconvolve"] + 3.0 + 2 * 10 + fixed["consolidate"] + fixed["report"]
     first = fixed["psf"] + schedule.HEAD_SECONDS  # beside the inventory
     volumes = 2 * sum(schedule.VOLUME_SECONDS.values()) + 2 * 28 * 60 * 76 * schedule.PICTURE_SECONDS
     assert foreseen.seconds == pytest.approx(first + jobs + volumes)
 
 
-def test_slurm_runs_blocks_side_by_side_but_no_more_jobs_than_the_profile_says(tmp_path: Path) -> None:
+def test_slurm_has_one_coordinator_at_a_time_and_no_more_workers_than_volumes(tmp_path: Path) -> None:
     profile = str(ROOT / "profiles" / "slurm")
-    many = [*SMALL, "--profile", profile, "--timepoints", "4"]
+    many = [*SMALL, "--profile", profile, "--timepoints", "6", "--timepoints-per-job", "3", "--workers", "4"]
     work, place = reference(tmp_path, *many)
     assert (place.slurm_jobs, place.workers, place.worker.cores, place.cluster) == (100, 4, 8, "cpu")
     assert {rule: share.partition for rule, share in place.shares.items()} == dict.fromkeys(
         ("ingest", "deconvolve", "consolidate", "workers"), "cpu"
     )
     shares = {**place.shares, "workers": place.worker._replace(cores=2)}
-    wide = make_plan(Schedule(work, *simple(place, shares=shares)), None)
-    narrow = make_plan(Schedule(work, *simple(place, shares=shares, slurm_jobs=1)), None)
-    # an ingest job of 6.1 s, and a deconvolve job of 19.4 s, which Snakemake sees at 10 and 30 s
-    assert wide["stages"]["deconvolve"] == pytest.approx((10, 40))
-    assert narrow["stages"]["deconvolve"][1] == pytest.approx(4 * 40)
-    assert (wide["workers_at_a_time"], narrow["workers_at_a_time"]) == (4, 1)
+    counted = make_plan(Schedule(work, *simple(place, shares=shares)), None)
+    notice, start = job_simulation.NOTICE_SECONDS, schedule.LAUNCH_SECONDS
+    ingest = schedule.JOB_SECONDS["ingest"] + start + 6 + notice
+    deconvolve = schedule.JOB_SECONDS["deconvolve"] + start + 3 + 10 + notice
+    assert counted["stages"]["deconvolve"] == pytest.approx((ingest, ingest + 2 * deconvolve))
+    assert counted["workers_at_a_time"] == 3
 
 
 def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work, place = reference(tmp_path, "--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "9")
+    work, place = reference(
+        *(tmp_path, "--profile", str(ROOT / "profiles" / "slurm")),
+        *("--timepoints-per-job", "9", "--workers", "10"),
+    )
     tight = place._replace(
         shares={
             **place.shares,
@@ -248,7 +246,8 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypat
     assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in text
     assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in text
     assert "A job of ingest takes" in text
-    assert "lower deconvolution.timepoints_per_job" in text
+    assert "raise its `runtime` in the profile" in text
+    assert "A block has 27 volumes for up to 10 workers" in text
     assert "The disk of results has 1.0 GB free, and 727.8 GB are to be written" in text
     assert "How long jobs wait in SLURM's queue is not known" in text
 
@@ -274,11 +273,13 @@ def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) 
 def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     tiny_run.simulate(tmp_path / "my data")
     run = tiny_run.prepare(tmp_path)
-    assert workload.find_work(run).blocks == (Block((1, 1), 2),) * 2
+    work = workload.find_work(run)
+    ingest = [run.name_ingest_manifest(channel, "t0000") for channel in run.channels]
+    assert (work.ingest, work.blocks) == (dict.fromkeys(ingest, 2), (Block(4, tuple(ingest)),))
     tiny_run.finish(run)
     (run.results.folder / "report.html").write_text(read_identity(run.results.store))
     done = workload.find_work(run)
-    assert done.blocks == (Block((None, None), None),) * 2
+    assert (done.ingest, done.blocks) == ({}, ())
     assert (done.publish, done.psfs, done.report) == (False, 0, False)
     place = place_module.describe_place(run, place_module.describe_machine(2))
     idle = make_plan(Schedule(done, place, choose_rates(done, place, None)), None)
@@ -291,13 +292,13 @@ def test_other_iterations_and_a_lost_shard_are_planned_again(tmp_path: Path) -> 
     config: dict[str, Any] = copy.deepcopy(dict(run.config))
     config["deconvolution"]["iterations"] = 3
     changed = workload.find_work(dataclasses.replace(run, config=config))
-    assert [block.deconvolve for block in changed.blocks] == [2, 2]
+    assert [block.volumes for block in changed.blocks] == [4]
     assert changed.count_due("raw") == 0
     channel = run.channels[1]
     (run.results.work("raw", channel) / "0" / "c" / "1" / "0" / "0" / "0").unlink()
     work = workload.find_work(run)
-    assert [block.ingest for block in work.blocks] == [(0, 0), (0, 1)]
-    assert [block.deconvolve for block in work.blocks] == [0, 1]
+    assert list(work.ingest.values()) == [0, 1], "of one channel the manifest is missing alone"
+    assert [block.volumes for block in work.blocks] == [1]
 
 
 def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixture[str]) -> None:

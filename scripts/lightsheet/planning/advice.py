@@ -84,12 +84,10 @@ def _check_time_limits(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[
                 f"volume(s) of {format_duration(volume_seconds)}: raise `walltime` in {section}, or workers are "
                 "replaced all the time."
             )
-        elif name != "workers" and seconds > limit:
-            smaller = name in ("ingest", "deconvolve")
-            change = "lower deconvolution.timepoints_per_job" if smaller else "raise its `runtime` in the profile"
+        elif name not in ("workers", "deconvolve") and seconds > limit:  # a coordinator goes on in another job
             yield (
                 f"A job of {name} takes {format_duration(seconds)}, and is ended after {format_duration(limit)}; what "
-                f"it has done is kept, but better {change}."
+                "it has done is kept, but better raise its `runtime` in the profile."
             )
 
 
@@ -107,15 +105,10 @@ def _check_workers(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry
     sizes = schedule.block_sizes
     if not has_worker_jobs or not sizes:
         return
-    if max(sizes) < place.workers:
+    if len(sizes) > 1 and max(sizes) < VOLUMES_A_WORKER * place.workers:
         yield (
-            f"A block has {max(sizes)} volumes and could have {place.workers} workers: raise "
-            "deconvolution.timepoints_per_job, or lower dask_workers."
-        )
-    elif max(sizes) < VOLUMES_A_WORKER * place.workers and len(sizes) > 1:
-        yield (
-            f"A block has {max(sizes)} volumes for {place.workers} workers: with a larger "
-            "deconvolution.timepoints_per_job they would wait in the queue less often."
+            f"A block has {max(sizes)} volumes for up to {place.workers} workers, and the next one begins when it is "
+            "done, with new workers: `timepoints_per_job: auto` would keep them for the whole run."
         )
     workers = plan["workers_at_a_time"]
     if inquiry and 0 < inquiry.workers < math.inf:

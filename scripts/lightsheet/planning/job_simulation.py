@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-FIRST_POLL, LAST_POLL = 10.0, 30.0
-"""Seconds between two looks at SLURM's queue: the first after an ended job was noticed, and at most; while no job has
-ended they grow by `FIRST_POLL` each time. As in `profiles/slurm`, see `lightsheet.workflow.slurm_plugin`."""
+NOTICE_SECONDS = 1.0
+"""From the end of a SLURM job until Snakemake has noticed it, see `lightsheet.workflow.slurm_plugin`."""
 
 
 class Task(NamedTuple):
@@ -29,7 +28,7 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
     """
     waiting, times = list(tasks), dict[str, tuple[float, float]]()
     running: list[tuple[float, str, float, Task]] = []
-    free, now, done, next_poll, interval = slots, 0.0, set[str](), FIRST_POLL, FIRST_POLL
+    free, now, done = slots, 0.0, set[str]()
     while waiting or running:
         for task in list(waiting):
             if not free:
@@ -37,15 +36,9 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
             if min(task.slots, slots) <= free and done.issuperset(task.after):
                 waiting.remove(task)
                 free -= min(task.slots, slots)
-                heapq.heappush(running, (now + task.seconds, task.name, now, task))
-        end, *_, task = running[0]
-        if task.in_slurm:
-            while next_poll < end:
-                interval = min(interval + FIRST_POLL, LAST_POLL)
-                next_poll += interval
-            end, interval = next_poll, FIRST_POLL  # that is when Snakemake notices it
-            next_poll += interval
-        now = max(now, end)
+                end = now + task.seconds + NOTICE_SECONDS * task.in_slurm
+                heapq.heappush(running, (end, task.name, now, task))
+        now = running[0][0]
         while running and running[0][0] <= now:
             _, name, start, task = heapq.heappop(running)
             times[name] = (start, now)

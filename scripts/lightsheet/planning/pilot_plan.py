@@ -4,6 +4,7 @@ Nothing here reads pixels, because it runs whenever the Snakefile is parsed.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,8 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     `channels`: per name the timepoint and the tiles of its volume; `sources`: likewise its files, with size and time;
     `algorithm`: its version; `volume`: shape (z, y, x) of that; `region`: start
     and stop along z, y and x of what is deconvolved of it; `dtype`; `voxel_size` (micrometre); `methods`: settings as
-    `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: volumes that the workers of a
-    job of the run have.
+    `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: workers
+    that have something to do, of those that a job of the run would have.
     """
     pilot, iterations = run.config["pilot"], run.config["deconvolution"]["iterations"]
     settings = [
@@ -30,6 +31,9 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     for method in settings:
         del method["iterations"]
     volumes = {channel: _choose_volume(run, channel, pilot["timepoint"]) for channel in run.channels}
+    methods = select_distinct(settings)
+    trials = sorted({*pilot["iterations"], *([iterations] if iterations != "auto" else [])})
+    busy = math.ceil(sum(trials) / max(trials)) * len(methods) * len(volumes)  # while the longest trial lasts
     return {
         "channels": volumes,
         "sources": {channel: run.describe_sources(channel, timepoint) for channel, (timepoint, _) in volumes.items()},
@@ -38,9 +42,9 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         "region": _choose_region(pilot["crop"], run.shape),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
-        "methods": select_distinct(settings),
-        "iterations": sorted({*pilot["iterations"], *([iterations] if iterations != "auto" else [])}),
-        "at_a_time": max(map(len, run.blocks.values())) * len(run.channels),
+        "methods": methods,
+        "iterations": trials,
+        "at_a_time": min(busy, max(map(len, run.blocks.values())) * len(run.channels)),
     }
 
 

@@ -39,7 +39,7 @@ class Schedule:
     @property
     def block_sizes(self) -> list[int]:
         """Volumes of each block that are to be deconvolved."""
-        return [block.deconvolve for block in self.work.blocks if block.deconvolve]
+        return [block.volumes for block in self.work.blocks if block.volumes]
 
     @property
     def ingest_seconds(self) -> float:
@@ -71,21 +71,22 @@ class Schedule:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """The jobs that are to run, and what each waits for; those of one block after those of another."""
+        """The jobs that are to run, and what each waits for: a coordinator for the one before it, too."""
         tasks = [self._make_task("inventory")] if self.work.inventory else []
         psfs = [self._make_task("psf", f" {number}") for number in range(self.work.psfs)]
         tasks += psfs
+        ingests = {
+            manifest: self._make_task("ingest", f" {manifest}", volumes * self.ingest_seconds)
+            for manifest, volumes in self.work.ingest.items()
+        }
+        tasks += ingests.values()
+        coordinators: list[Task] = []
         for number, block in enumerate(self.work.blocks):
-            ingests = [
-                self._make_task("ingest", f" {number} {channel}", volumes * self.ingest_seconds)
-                for channel, volumes in enumerate(block.ingest)
-                if volumes is not None
-            ]
-            tasks += ingests
-            if block.deconvolve is not None:
-                after = [task.name for task in [*psfs, *ingests]]
-                seconds = self.estimate_workers_seconds(block.deconvolve)
-                tasks.append(self._make_task("deconvolve", f" {number}", seconds, after))
+            after = [*psfs, *(ingests[manifest] for manifest in block.after), *coordinators[-1:]]
+            seconds = self.estimate_workers_seconds(block.volumes)
+            names = [task.name for task in after]
+            coordinators.append(self._make_task("deconvolve", f" {number}", seconds, names))
+        tasks += coordinators
         others = [task.name for task in tasks]
         if self.work.publish:
             speedup = compute_speedup(self.place.shares["consolidate"].cores, 1)

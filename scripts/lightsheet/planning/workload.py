@@ -1,21 +1,23 @@
-"""What a run still has to do, counted in volumes: per block to ingest and to deconvolve."""
+"""What a run still has to do, counted in volumes: per job of ingest and of deconvolve."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lightsheet.run import Run, estimate_psf_shape, find_backlog
-from lightsheet.store import Shape, VolumeKey
+from lightsheet.store import Shape
 from lightsheet.system import read_json
 
 
 class Block(NamedTuple):
-    """Volumes that the jobs of one block still have to do: `ingest` has one job a channel; None: no such job."""
+    """What a deconvolve job still has to do, and for which ingest jobs it waits, by manifest."""
 
-    ingest: tuple[int | None, ...]
-    deconvolve: int | None
+    volumes: int
+    after: tuple[str, ...]
 
 
 class Work(NamedTuple):
@@ -24,6 +26,7 @@ class Work(NamedTuple):
     run: Run
     psf_shape: Shape
     tiff_bytes: int
+    ingest: Mapping[str, int]  # volumes of each job, by manifest
     blocks: tuple[Block, ...]
     psfs: int
     inventory: bool
@@ -43,31 +46,34 @@ class Work(NamedTuple):
     def count_due(self, kind: str) -> int:
         """Count the raw or result volumes that are still to be made."""
         if kind == "raw":
-            return sum(volumes or 0 for block in self.blocks for volumes in block.ingest)
-        return sum(block.deconvolve or 0 for block in self.blocks)
+            return sum(self.ingest.values())
+        return sum(block.volumes for block in self.blocks)
 
 
 def find_work(run: Run) -> Work:
     """Count what is to be done, as the Snakefile finds it."""
-    backlog = find_backlog(run)
+    backlog, volumes = find_backlog(run), Counter[str]()
+    for key in run.list_keys():
+        volumes[run.find_manifest(key)] += key in backlog.volumes if key.kind == "raw" else backlog.has(key)
 
-    def count_if_job(volumes: int, manifest: str) -> int | None:
+    def has_job(manifest: str) -> bool:
         """Of a job whose manifest is missing, Snakemake makes that, if anything that needs it is to be made."""
-        return volumes if volumes or (backlog.publication and not Path(manifest).exists()) else None
+        return bool(volumes[manifest] or (backlog.publication and not Path(manifest).exists()))
 
-    blocks = []
-    for block, timepoints in run.blocks.items():
-        ingest, results = [], 0
-        for channel in run.channels:
-            raw = sum(VolumeKey("raw", channel, t) in backlog.volumes for t in timepoints)
-            results += sum(backlog.has(VolumeKey("result", channel, t)) for t in timepoints)
-            ingest.append(count_if_job(raw, run.name_ingest_manifest(channel, block)))
-        blocks.append(Block(tuple(ingest), count_if_job(results, run.name_deconvolve_manifest(block))))
+    deconvolve = {run.name_deconvolve_manifest(block): block for block in run.blocks}
+    ingest = {manifest: volumes[manifest] for manifest in run.list_manifests() if manifest not in deconvolve}
+    ingest = {manifest: number for manifest, number in ingest.items() if has_job(manifest)}
+    blocks = [
+        Block(volumes[manifest], tuple(job for job in run.list_ingest_manifests(block) if job in ingest))
+        for manifest, block in deconvolve.items()
+        if has_job(manifest)
+    ]
     uncompressed = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
     return Work(
         run=run,
         psf_shape=_find_psf_shape(run),
         tiff_bytes=sum(size for size, _ in run.file_stats.values()) or uncompressed,  # no files if it is imagined
+        ingest=ingest,
         blocks=tuple(blocks),
         psfs=len(backlog.psfs),
         inventory=backlog.inventory,
