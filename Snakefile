@@ -209,6 +209,7 @@ rule deconvolve:
         runtime=jobs.plan_runtime("deconvolve"),
         dask_cluster=jobs.dask_cluster,
         dask_workers=jobs.dask_workers,
+        coordinators=1,
         attempt=lambda wildcards, attempt: attempt,
     params:
         results=run.results,
@@ -275,6 +276,7 @@ rule pilot:
         runtime=jobs.plan_runtime("pilot"),
         dask_cluster=jobs.dask_cluster,
         dask_workers=jobs.dask_workers,
+        coordinators=1,
     params:
         results=run.results,
         plan=pilot_plan,

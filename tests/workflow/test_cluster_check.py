@@ -30,7 +30,9 @@ def workflow(*jobs: Any, nodes: int | None = 100) -> Any:
     """A workflow whose jobs SLURM runs, at most `nodes` at a time, or this machine if that is None."""
     settings = SimpleNamespace(jobname_prefix="") if nodes else None
     dag = SimpleNamespace(needrun_jobs=lambda: iter(jobs))
-    return SimpleNamespace(dag=dag, executor_settings=settings, nodes=nodes)
+    bounds = {"_nodes": nodes} if nodes else {}
+    scheduler = SimpleNamespace(global_resources={**bounds}, resources={**bounds})
+    return SimpleNamespace(dag=dag, executor_settings=settings, nodes=nodes, scheduler=scheduler)
 
 
 def forbid(folder: Path) -> None:
@@ -76,12 +78,34 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_coordinators_are_those_that_run_at_a_time(run: Run, commands: Path, log: list[str]) -> None:
     write_cluster(commands, nodes="cpu*|up|infinite|3|8|16000|(null)|idle\n")
-    blocks = [job("deconvolve")] * 30
-    check_cluster(workflow(*blocks, nodes=2), Jobs(run, "cpu", 4, 4))
-    assert log == ["SLURM has room for 2 of 8 workers at a time."]
-    log.clear()
-    check_cluster(workflow(*blocks, nodes=3), Jobs(run, "cpu", 4, 4))
+    blocks = workflow(*[job("deconvolve")] * 30, nodes=4)
+    check_cluster(blocks, Jobs(run, "cpu", 4, 4))
+    assert log == ["SLURM has room for 2 of 4 workers at a time."]
+    assert blocks.scheduler.resources["coordinators"] == 1
+    for number in (2, 3):
+        log.clear()
+        blocks.scheduler.global_resources["coordinators"] = blocks.scheduler.resources["coordinators"] = number
+        check_cluster(blocks, Jobs(run, "cpu", 4, 4))
+        assert blocks.scheduler.resources["coordinators"] == number
     assert log[0].startswith("Warning: 3 `deconvolve` jobs at a time may wait for workers for ever: partition cpu ")
+
+
+@pytest.mark.parametrize(
+    ("qos", "jobs", "most"),
+    [
+        ("normal||20|||||\n", ["ingest", "deconvolve"], 19),  # one is left for a worker
+        ("normal||20|||||\n", ["ingest"], 20),
+        ("normal||1000|||||\n", ["ingest"], 100),
+        ("normal|||||||\n", ["ingest", "deconvolve"], 100),
+    ],
+)
+def test_no_more_jobs_wait_in_the_queue_than_slurm_takes(
+    run: Run, commands: Path, qos: str, jobs: list[str], most: int
+) -> None:
+    write_cluster(commands, qos=qos)
+    site = workflow(*map(job, jobs))
+    check_cluster(site, Jobs(run, "cpu", 1, 4))
+    assert (site.scheduler.resources["_nodes"], site.scheduler.global_resources["_nodes"]) == (most, most)
 
 
 def test_what_could_not_be_asked_is_said_and_the_run_goes_on(run: Run, commands: Path, log: list[str]) -> None:

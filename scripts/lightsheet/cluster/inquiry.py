@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lightsheet.cluster.limits import Accounting, read_accounting
 from lightsheet.cluster.questions import COMMANDS, Answer, ask_site, shorten, try_requests
 from lightsheet.cluster.request import Request, format_amount, join_owners, names_clusters
-from lightsheet.cluster.room import Team, find_room, has_node_for
+from lightsheet.cluster.room import Team, find_room, has_node_for, list_limits
 from lightsheet.cluster.site import Partition, Site, read_site
 from lightsheet.system import format_duration
 
@@ -43,6 +43,7 @@ class Inquiry(NamedTuple):
     remarks: list[str]  # what a person should know
     doubts: list[str]  # what could not be asked
     workers: float  # the most at a time; infinite where it is not known
+    jobs: float = math.inf  # the most that the user may have in the queue, running or waiting; likewise
 
 
 SUBJECTS = {
@@ -80,10 +81,14 @@ def ask_slurm(requests: Sequence[Request], team: Team | None) -> Inquiry:
     silence = _describe_silence(answers, trials, site)
     places = [partition.name for request in requests for partition in site.list_partitions(request.amounts)]
     is_moved = any(trial.partition not in {"", *places} for trial in trials)
-    if not team or faults or is_moved:  # a site that chooses partitions itself cannot be foreseen
+    if is_moved:  # a site that chooses partitions itself cannot be foreseen
         return Inquiry(faults.format(), doubts.format(), silence, math.inf)
+    limits = [limit for request in requests for limit in list_limits(site, accounting, request)]
+    jobs = min((limit.amount for limit in limits if limit.kind == "submitted jobs"), default=math.inf)
+    if not team or faults:
+        return Inquiry(faults.format(), doubts.format(), silence, math.inf, jobs)
     refusals, remarks, workers = _judge_room(site, accounting, team, is_certain)
-    return Inquiry(refusals, [*doubts.format(), *remarks], silence, workers)
+    return Inquiry(refusals, [*doubts.format(), *remarks], silence, workers, jobs)
 
 
 class _Sentences(dict[str, list[Request]]):

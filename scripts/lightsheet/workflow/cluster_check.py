@@ -9,7 +9,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.cluster import Request, ask_slurm, request_rule
 from lightsheet.run import COORDINATORS, Jobs, request_team
 from lightsheet.system import InputError
-from lightsheet.workflow.resources import name_profile
+from lightsheet.workflow.resources import bound_coordinators, bound_jobs, name_profile
 
 
 def check_cluster(workflow: Any, jobs: Jobs) -> None:
@@ -23,10 +23,11 @@ def check_cluster(workflow: Any, jobs: Jobs) -> None:
     team = None
     if coordinators:
         coordinator = next((requests[rule] for rule in COORDINATORS if rule in requests), None)
-        team = request_team(jobs, coordinator, min(coordinators, workflow.nodes or coordinators))
+        team = request_team(jobs, coordinator, min(coordinators, bound_coordinators(workflow, jobs)))
     if not requests and not team:
         return
     inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team)
+    bound_jobs(workflow, inquiry.jobs - (1 if team else 0))
     number = jobs.dask_workers * team.coordinators if team else 0
     if 0 < inquiry.workers < number:
         logger.info(f"SLURM has room for {inquiry.workers:.0f} of {number} workers at a time.")

@@ -54,7 +54,7 @@ DAG: Parts = {"workflow.dag": ("forcefiles", "targetrules", "needrun_jobs")}
 
 SCHEDULER: Parts = {
     "workflow": ("scheduler",),
-    "workflow.scheduler": ("_executor", "_local_executor"),
+    "workflow.scheduler": ("_executor", "_local_executor", "global_resources", "resources"),
     "workflow.scheduler._executor": ("cancel", "shutdown"),
 }
 """There before the first job."""

@@ -1,5 +1,6 @@
 """Resources as Snakemake's command line and profile give them: where Dask workers run; cores, memory, time of jobs."""
 
+import sys
 from typing import Any
 
 from lightsheet.cluster import SITE_RESOURCES
@@ -73,6 +74,27 @@ def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:
             rule: {key: str(_unwrap(value)) for key, value in values.items()} for rule, values in resources.items()
         },
     }
+
+
+def bound_coordinators(workflow: Any, jobs: Jobs) -> int:
+    """Let Snakemake run one coordinator of SLURM workers at a time, or as many as the user says; return how many.
+
+    Each holds a core and waits for workers: many could fill the nodes that these need, and none would come.
+    `--resources coordinators=3` says otherwise.
+    """
+    scheduler = workflow.scheduler
+    if jobs.dask_cluster != "local":
+        for resources in (scheduler.global_resources, scheduler.resources):
+            resources.setdefault("coordinators", 1)
+    return int(min(scheduler.global_resources.get("coordinators", sys.maxsize), workflow.nodes or sys.maxsize))
+
+
+def bound_jobs(workflow: Any, number: float) -> None:
+    """Let Snakemake have at most so many jobs in SLURM's queue at a time."""
+    scheduler = workflow.scheduler
+    if number < scheduler.global_resources.get("_nodes", 0):
+        for resources in (scheduler.global_resources, scheduler.resources):
+            resources["_nodes"] = max(1, int(number))
 
 
 def name_profile() -> str:
