@@ -39,7 +39,7 @@ class Plugin:
 
     def submit(self, is_group: bool = False) -> None:
         output = [str(self.folder / "manifests" / "ingest.json")]
-        self.run_job(SimpleNamespace(jobid=3, output=output, is_group=lambda: is_group))
+        self.run_job(SimpleNamespace(jobid=3, name="ingest", output=output, is_group=lambda: is_group))
         self.report_job_submission(self.info)
 
     def write(self, text: str = "{}") -> None:

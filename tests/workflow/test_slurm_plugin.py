@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lightsheet.store import Results
 from lightsheet.workflow import slurm_plugin
 
 
@@ -25,10 +26,10 @@ def make_executor(**settings: Any) -> Any:
     )
 
 
-def test_jobs_are_named_after_the_run_and_their_logs_unless_the_user_named_those(tmp_path: Path) -> None:
+def test_jobs_are_named_after_the_run_and_their_logs_unless_the_user_named_those() -> None:
     default, customised = make_executor(), make_executor(logdir="mine")
     for plugin in (default, customised):
-        slurm_plugin.prepare_plugin(plugin, "ls-a-1", Path("results/a/logs/slurm"), tmp_path / "queue.json")
+        slurm_plugin.prepare_plugin(plugin, "ls-a-1", Results(Path("results/a")), {})
     assert (default.run_uuid, default.slurm_logdir) == ("ls-a-1_1234", Path("results/a/logs/slurm").absolute())
     assert (customised.run_uuid, customised.slurm_logdir) == ("ls-a-1_1234", "elsewhere")
     assert default.array_jobs == set()

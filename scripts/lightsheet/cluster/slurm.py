@@ -67,6 +67,11 @@ class SlurmJob:
         return self.state not in ALIVE
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the job has not begun, or not again."""
+        return self.state in WAITING
+
+    @property
     def words(self) -> str:
         """How the job ended: `job 12 on c1: its node failed (NODE_FAIL)`."""
         place = f" on {self.node}" if self.node else ""

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
@@ -53,7 +54,8 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
             signal.signal(number, _interrupt)
     use_jobqueue_file()
     if hasattr(workflow.executor_settings, "jobname_prefix"):
-        prepare_plugin(workflow.scheduler._executor, label, logs[0], results.queue)
+        due = Counter(job.name for job in workflow.dag.needrun_jobs() if not job.is_local)
+        prepare_plugin(workflow.scheduler._executor, label, results, due)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signals are handled)

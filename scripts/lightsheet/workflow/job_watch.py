@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -52,6 +52,9 @@ class JobWatch:
         self.changed: dict[str, float] = {}  # when a job's outputs were there first
         self.doubts = Counter[str]()
         self.thread: Thread | None = None
+        self.rules: dict[str, str] = {}  # of the jobs that have not ended, by SLURM's id
+        self.ended = Counter[str]()  # jobs that succeeded, by rule
+        self.tell: Callable[[JobWatch], None] | None = None  # called after each look at the jobs
 
     def start(self) -> None:
         """Put this watch in the place of the plugin's questions to SLURM."""
@@ -83,12 +86,15 @@ class JobWatch:
         for folder in {path.parent for info in infos for path in _list_outputs(info.job)}:
             with suppress(OSError):
                 list(folder.iterdir())  # makes NFS ask the server
+        self.rules = {info.external_jobid: info.job.name for info in infos}
         for info in infos:
             self.since.setdefault(info.external_jobid, time.monotonic())
             if self._has_output(info):
                 self._report_success(info)
             elif not queue or not await self._is_over(info, jobs, queue.time):
                 yield info
+        if self.tell:
+            self.tell(self)
 
     def refresh(self) -> None:
         """Ask for the queue, in a thread: a busy controller may take a minute to answer."""
@@ -135,15 +141,22 @@ class JobWatch:
         if job.state == "COMPLETED":
             self._report_success(info)
         else:  # in the plugin's words, which `list_failures` reads
+            self._forget(info)
             message = f"SLURM-job '{number}' failed, SLURM status is: '{job.state}'. "
             self.executor.report_job_error(info, msg=message, aux_logs=[str(info.aux["slurm_logfile"])])
         return True
 
     def _report_success(self, info: Any) -> None:
+        self._forget(info)
+        self.ended[info.job.name] += 1
         self.executor.report_job_success(info)
         if not self.executor.workflow.executor_settings.keep_successful_logs:
             with suppress(OSError):
                 info.aux["slurm_logfile"].unlink()
+
+    def _forget(self, info: Any) -> None:
+        for known in (self.rules, self.since, self.changed, self.doubts):
+            known.pop(info.external_jobid, None)
 
 
 def _list_outputs(job: Any) -> list[Path]:

@@ -1,13 +1,16 @@
 """Corrections to Snakemake's SLURM plugin (2.8), set on its executor: names, what jobs run, which jobs it tries."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import FINAL
+from lightsheet.store import Results
 from lightsheet.workflow.job_watch import JobWatch
+from lightsheet.workflow.progress_line import ProgressLine
 from lightsheet.workflow.resubmission import retry_refused_jobs
 
 CLOCK_SECONDS = 60.0  # by which the clocks of machines may differ
@@ -19,22 +22,23 @@ def hasten_first_check(settings: Any) -> None:
         settings.init_seconds_before_status_checks = 1
 
 
-def prepare_plugin(executor: Any, label: str, logs: Path, queue: Path) -> None:
+def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[str, int]) -> None:
     """Correct the plugin before it submits its first job.
 
-    Jobs' names begin with `label`, and their logs go to `logs` unless the user said otherwise. The file `queue` has
-    what squeue last said of the run.
+    Jobs' names begin with `label`, and their logs go to the results folder unless the user said otherwise. `totals` are
+    the jobs to be done, by rule.
     """
     settings = executor.workflow.executor_settings
     executor.run_uuid = f"{label}_{executor.run_uuid}"
     if not settings.logdir:
-        executor.slurm_logdir = logs.absolute()
+        executor.slurm_logdir = (results.folder / "logs" / "slurm").absolute()
     if executor.array_jobs:
         logger.warning("Warning: array jobs are not used here; every job is submitted by itself.")
         executor.array_jobs = set()
     run_rules_directly(executor)
     spare_vain_tries(executor)
-    watch = JobWatch(executor, queue, label)
+    watch = JobWatch(executor, results.queue, label)
+    watch.tell = ProgressLine(results, label, totals).tell
     watch.start()
     retry_refused_jobs(executor, watch)
 

@@ -1,0 +1,103 @@
+"""What a SLURM run says of itself while it works: a line at each change, and else one each half minute at most.
+
+The coordinators say of their blocks how far they are, squeue which jobs run and why others wait.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from snakemake.logging import logger  # type: ignore[import-untyped]
+
+from lightsheet.cluster import SlurmJob
+from lightsheet.store import BlockStatus, Results, read_statuses
+from lightsheet.system import format_duration
+from lightsheet.workflow.job_watch import JobWatch
+
+PAUSE_SECONDS = 30.0
+CHANGE_SECONDS = 2.0
+"""Between two lines at least: while volumes are done, and when jobs, workers or failures have changed."""
+
+STARVING_SECONDS = 20.0
+STARVING = "this run's own jobs hold the cores that its workers wait for"
+
+
+class ProgressLine:
+    """The line of a run whose jobs' names begin with `label`; `totals` are its jobs to be done, by rule."""
+
+    def __init__(self, results: Results, label: str, totals: Mapping[str, int]) -> None:
+        self.results, self.label, self.totals = results, label, totals
+        self.text, self.state, self.time = "", "", 0.0  # as they were said last
+        self.starving_since: float | None = None
+
+    def tell(self, watch: JobWatch) -> None:
+        """Log how far the run is, if that is news."""
+        with suppress(Exception):  # no run shall fail because of what it says of itself
+            jobs = watch.queue.jobs if watch.queue else []
+            statuses = read_statuses(self.results)
+            text = " | ".join(self._describe(watch, jobs, statuses))
+            workers = [(s.block, s.failed, s.workers, s.workers_waiting, s.reason) for s in statuses]
+            state = repr((watch.rules, watch.ended, [(job.id, job.state) for job in jobs or []], workers))
+            pause = PAUSE_SECONDS if state == self.state else CHANGE_SECONDS
+            if text not in ("", self.text) and time.monotonic() > self.time + pause:
+                self.text, self.state, self.time = text, state, time.monotonic()
+                logger.info(text)
+
+    def _describe(
+        self, watch: JobWatch, jobs: Sequence[SlurmJob] | None, statuses: Sequence[BlockStatus]
+    ) -> Iterator[str]:
+        """Yield the parts of the line."""
+        queue = {job.id: job for job in jobs or []}
+        for rule in dict.fromkeys(watch.rules.values()):
+            ids = [number for number, name in watch.rules.items() if name == rule]
+            begun = [number for number in ids if not (number in queue and queue[number].is_waiting)]
+            blocks = [status for status in statuses if status.job_id in begun]
+            total = self.totals.get(rule, 1)
+            if total > 1 or not blocks:
+                yield f"{rule}: {describe_jobs(total, watch.ended[rule], ids, queue)}"
+            for status in blocks:
+                yield f"{rule}{f' {status.block}' if total > 1 else ''}: {describe_block(status)}"
+        if jobs is None:
+            yield "squeue does not answer"
+        elif watch.rules and self._starves(jobs):
+            yield STARVING
+
+    def _starves(self, jobs: Sequence[SlurmJob]) -> bool:
+        """Tell whether, for some time, all workers have waited while more jobs than a coordinator run."""
+        workers = [job for job in jobs if job.name.startswith(f"{self.label}-") and not job.is_over]
+        others = [job for job in jobs if job.name.startswith(f"{self.label}_") and not (job.is_over or job.is_waiting)]
+        if not workers or len(others) < 2 or not all(job.is_waiting for job in workers):
+            self.starving_since = None
+            return False
+        self.starving_since = self.starving_since or time.monotonic()
+        return time.monotonic() > self.starving_since + STARVING_SECONDS
+
+
+def describe_jobs(total: int, ended: int, ids: Sequence[str], queue: Mapping[str, SlurmJob]) -> str:
+    """Describe a rule's jobs: `3 of 8 jobs done, 2 run, 3 wait (Priority)`; `ids` are those that have not ended."""
+    waiting = [queue[number] for number in ids if number in queue and queue[number].is_waiting]
+    running = len([number for number in ids if number in queue]) - len(waiting)
+    reasons = f"({', '.join(sorted({job.reason for job in waiting}))})"
+    parts = [f"{ended} of {total} jobs done"] if total > 1 else []
+    parts += [f"{running} run{'s' * (running == 1)}"] if running else []
+    parts += [f"{len(waiting)} wait{'s' * (len(waiting) == 1)} {reasons}"] if waiting else []
+    submitted = len(ids) - running - len(waiting)
+    parts += [f"{submitted} submitted"] if submitted else []
+    return ", ".join(parts)
+
+
+def describe_block(status: BlockStatus) -> str:
+    """Describe a block: `12 of 24 volumes, 4 in flight, 8 to do; 3.2 volumes per minute, 3 min left; 4 workers`."""
+    volumes = [f"{status.done} of {status.volumes} volumes", f"{status.in_flight} in flight", f"{status.waiting} to do"]
+    volumes += [f"{status.failed} failed"] if status.failed else []
+    rate = [_format_rate(status.volumes_per_second)] if status.volumes_per_second else []
+    rate += [f"{format_duration(status.seconds_left)} left"] if status.seconds_left is not None else []
+    workers = [f"{status.workers} worker{'s' * (status.workers != 1)}"]
+    if number := status.workers_waiting:
+        workers.append(f"{number} wait{'s' * (number == 1)}{f' ({status.reason})' if status.reason else ''}")
+    return "; ".join(", ".join(part) for part in (volumes, rate, workers) if part)
+
+
+def _format_rate(per_second: float) -> str:
+    number, unit = (per_second * 60, "minute") if per_second * 60 >= 1 else (per_second * 3600, "hour")
+    return f"{number:.{int(number < 10)}f} volumes per {unit}"
