@@ -65,8 +65,11 @@ def ingest_block(
             errors.append(f"{key.label}: {error}")
             logger.error("%s", errors[-1])
             continue
-        is_old = old and record["finished"] == old["finished"]
-        progress.step(f"timepoint {timepoint} {'was there' if is_old else 'written'}")
+        if old and record["finished"] == old["finished"]:
+            progress.total -= 1
+        else:
+            progress.step(f"timepoint {timepoint} written")
+    logger.info("%d of %d volumes were written", progress.done, len(tiles))
     _raise_failures(errors, len(tiles), "ingested")
     return make_manifest(results, keys)
 
