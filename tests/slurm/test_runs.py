@@ -217,7 +217,7 @@ def test_a_cancelled_head_job_leaves_nothing(checkout: SlurmProject) -> None:
     coordinator(checkout)
     checkout.cluster.command("scancel", str(job))
     checkout.assert_no_job_is_left(60)
-    assert checkout.cluster.job(job).state == "CANCELLED"
+    assert checkout.cluster.wait_for_end(job, 30).state == "CANCELLED"
 
 
 def test_volumes_inside_the_job_itself_with_a_gpu_that_snakemake_asks_for(project: SlurmProject) -> None:

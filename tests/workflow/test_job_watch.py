@@ -172,7 +172,25 @@ def test_one_answer_is_one_doubt_and_knows_nothing_of_later_jobs(plugin: Plugin)
         assert plugin.check() == []
 
 
-def test_a_controller_that_does_not_answer_holds_nothing_up(commands: Path, plugin: Plugin) -> None:
+def test_squeue_is_not_asked_of_jobs_that_are_about_to_start_unless_more_and_more_are(
+    commands: Path, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(commands, "squeue", f"touch {commands}/called")
+    plugin.submit()
+    plugin.check()
+    assert not (commands / "called").exists()
+    monkeypatch.setattr(job_watch, "LONGEST_SECONDS", 0)
+    plugin.check()
+    end = time.monotonic() + 5
+    while not (commands / "called").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_controller_that_does_not_answer_holds_nothing_up(
+    commands: Path, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_watch, "START_SECONDS", 0)
     command(commands, "squeue", "sleep 2")
     plugin.submit()
     plugin.check()

@@ -77,6 +77,8 @@ def _sweep_upon_cancel(scheduler: Any, label: str) -> None:
 
     def sweep_and_cancel() -> None:
         _ignore([signal.SIGINT, *SIGNALS])
+        atexit.unregister(cancel_jobs)  # which would be patient with jobs that are cancelled already
+        atexit.register(cancel_jobs, label)
         threading.Thread(target=_sweep, args=(label,), daemon=True).start()
         cancel()
         if local:

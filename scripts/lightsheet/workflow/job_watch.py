@@ -20,6 +20,9 @@ from lightsheet.cluster import Queue, SlurmJob, ask_queue, recall_job
 CHECK_SECONDS = 1.0
 STEP_SECONDS = 0.25  # within which a check's pause ends with the run
 
+START_SECONDS, LONGEST_SECONDS = 3.0, 15.0
+"""How long squeue is not asked after a job's submission, unless that goes on for so long."""
+
 SETTLE_SECONDS = 2.0
 """How long after its output the end of a job is waited for that its log does not tell."""
 
@@ -47,7 +50,7 @@ class JobWatch:
         self.queue: Queue | None = None  # the latest answer
         self.ids = set[str]()  # of all jobs submitted by this run
         self.before: dict[Any, list[Identity | None]] = {}  # of outputs, when a job was submitted, by Snakemake's id
-        self.heard = -math.inf  # when squeue was asked whose answer was used last
+        self.heard = time.monotonic()  # when squeue was asked whose answer was used last
         self.since: dict[str, float] = {}  # when a job was seen first
         self.changed: dict[str, float] = {}  # when a job's outputs were there first
         self.doubts = Counter[str]()
@@ -81,14 +84,16 @@ class JobWatch:
         """Report to Snakemake the jobs that have ended, and yield the others."""
         if not infos:
             return
-        self.refresh()
+        for info in infos:
+            self.since.setdefault(info.external_jobid, time.monotonic())
+        if not self._expects_starts():
+            self.refresh()
         queue, jobs = self._hear()
         for folder in {path.parent for info in infos for path in _list_outputs(info.job)}:
             with suppress(OSError):
                 list(folder.iterdir())  # makes NFS ask the server
         self.rules = {info.external_jobid: info.job.name for info in infos}
         for info in infos:
-            self.since.setdefault(info.external_jobid, time.monotonic())
             if self._has_output(info):
                 self._report_success(info)
             elif not queue or not await self._is_over(info, jobs, queue.time):
@@ -104,6 +109,12 @@ class JobWatch:
 
     def _ask(self) -> None:
         self.queue = ask_queue(self.path, self.label)
+
+    def _expects_starts(self) -> bool:
+        """Tell whether jobs were submitted a moment ago, of which squeue would say only that they wait."""
+        now = time.monotonic()
+        latest = max(self.since.values(), default=-math.inf)
+        return now < latest + START_SECONDS and now < self.heard + LONGEST_SECONDS
 
     def _hear(self) -> tuple[Queue | None, dict[str, SlurmJob]]:
         """Return the queue, with its jobs by their ids, once after each answer of squeue."""
