@@ -44,10 +44,10 @@ def test_a_job_runs_its_rule_itself_with_its_own_threads_and_in_place_of_the_she
 
 
 def test_the_plugin_looks_after_its_first_job_soon_and_other_executors_have_no_such_setting() -> None:
-    settings = SimpleNamespace(init_seconds_before_status_checks=40)
-    slurm_plugin.hasten_first_check(settings)
-    assert settings.init_seconds_before_status_checks == 1
-    slurm_plugin.hasten_first_check(None)
+    settings = SimpleNamespace(init_seconds_before_status_checks=40, status_command="sacct")
+    slurm_plugin.prepare_settings(settings)
+    assert settings == SimpleNamespace(init_seconds_before_status_checks=1, status_command=None)
+    slurm_plugin.prepare_settings(None)
 
 
 @pytest.mark.parametrize(

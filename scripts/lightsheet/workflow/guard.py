@@ -19,7 +19,7 @@ from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError, describe_disk_error, list_full_disks
 from lightsheet.workflow.signals import answer_signals_aside
-from lightsheet.workflow.slurm_plugin import hasten_first_check
+from lightsheet.workflow.slurm_plugin import prepare_settings
 
 LEAVE_SECONDS = 10.0
 """After which a process that was asked to end is killed."""
@@ -45,7 +45,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
     def execute_alone(executor_plugin: Any, **arguments: Any) -> Any:
         # Under a lock nobody else is at the files that a killed run left unfinished: their jobs run again.
         workflow.dag_settings.force_incomplete = True
-        hasten_first_check(arguments.get("executor_settings"))
+        prepare_settings(arguments.get("executor_settings"))
         try:
             if executor_plugin.common_settings.dryrun_exec:
                 _heed_no_lock(workflow)

@@ -16,10 +16,14 @@ from lightsheet.workflow.resubmission import retry_refused_jobs
 CLOCK_SECONDS = 60.0  # by which the clocks of machines may differ
 
 
-def hasten_first_check(settings: Any) -> None:
-    """Let the plugin look after its first job soon: its own first pause cannot be changed once it has begun."""
+def prepare_settings(settings: Any) -> None:
+    """Change settings of the plugin, if it is that, of which it makes use when Snakemake makes it.
+
+    It looks after its first job soon, and gives no advice on commands with which it does not ask SLURM here.
+    """
     if hasattr(settings, "init_seconds_before_status_checks"):
         settings.init_seconds_before_status_checks = 1
+        settings.status_command = None
 
 
 def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[str, int]) -> None:
