@@ -177,7 +177,7 @@ rule ingest:
         block="|".join(run.ingest_blocks),
     conda:
         "envs/lightsheet.yaml"
-    threads: 2
+    threads: jobs.plan_threads("ingest")
     resources:
         mem_mb=jobs.plan_memory("ingest"),
         runtime=jobs.plan_runtime("ingest"),
@@ -203,7 +203,7 @@ rule deconvolve:
         block="|".join(run.blocks),
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.choose_threads("deconvolve")
+    threads: jobs.plan_threads("deconvolve")
     resources:
         mem_mb=jobs.plan_memory("deconvolve"),
         runtime=jobs.plan_runtime("deconvolve"),
@@ -231,7 +231,7 @@ rule consolidate:
         f"{RESULTS}/logs/consolidate.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.choose_threads("consolidate")
+    threads: jobs.plan_threads("consolidate")
     resources:
         mem_mb=jobs.plan_memory("consolidate"),
         runtime=jobs.plan_runtime("consolidate"),
@@ -270,7 +270,7 @@ rule pilot:
         f"{RESULTS}/logs/pilot.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.choose_threads("pilot")
+    threads: jobs.plan_threads("pilot")
     resources:
         mem_mb=jobs.plan_memory("pilot"),
         runtime=jobs.plan_runtime("pilot"),
@@ -305,7 +305,7 @@ rule verify:
         f"{RESULTS}/logs/verify.log",
     conda:
         "envs/lightsheet.yaml"
-    threads: jobs.choose_threads("verify")
+    threads: jobs.plan_threads("verify")
     resources:
         mem_mb=jobs.plan_memory("verify"),
         runtime=jobs.plan_runtime("verify"),

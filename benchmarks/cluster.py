@@ -38,8 +38,9 @@ NOTHING = """
 import os, re, resource, sys, time
 from pathlib import Path
 from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
+from lightsheet.store import Results
 
-asked = WorkerRequest("cpu", 4, 1, "ls-benchmark", Path("logs"))
+asked = WorkerRequest("cpu", 4, 1, Results(Path("benchmark")), "t0000")
 with start_workers(asked, "cpu", 0) as pool:
     while len(pool.list_free([])) < 4:
         pool.maintain(4, [])

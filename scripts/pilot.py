@@ -1,6 +1,6 @@
 """Try iterations and methods on one volume of each channel, measure what they take, and draw a sheet to choose from."""
 
-from lightsheet.cluster import WorkerRequest, label_jobs
+from lightsheet.cluster import WorkerRequest
 from lightsheet.planning import measure_job_age, run_pilot
 from lightsheet.store import end_with_run
 from lightsheet.system import log_job
@@ -17,8 +17,8 @@ if __name__ == "__main__":
                 snakemake.resources.dask_cluster,
                 snakemake.resources.dask_workers,
                 snakemake.threads,
-                f"{label_jobs(snakemake.params.results.folder)}-pilot",
-                snakemake.params.results.folder / "logs" / "workers",
+                snakemake.params.results,
+                "pilot",
             ),
             age,
         )

@@ -11,7 +11,8 @@ import pytest
 from distributed import KilledWorker
 
 from lightsheet.cluster import dispatch
-from lightsheet.cluster.dispatch import WorkerLoss
+from lightsheet.cluster.dispatch import VolumeCount, WorkerLoss
+from lightsheet.cluster.walltime import OutOfTimeError, Walltime
 from lightsheet.system.errors import DiskError, InputError
 
 Answer = BaseException | str | None
@@ -70,6 +71,9 @@ class FakePool:
 
     def list_connected(self) -> set[str]:
         return self.workers
+
+    def count_workers(self) -> tuple[int, int, str]:
+        return len(self.workers), 0, ""
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         self.flights.clear()
@@ -175,3 +179,65 @@ def test_a_worker_is_given_a_volume_when_it_has_come(monkeypatch: pytest.MonkeyP
     start = time.monotonic()
     assert dict(dispatch.map_volumes(pool, print, {"volume": {"name": "volume"}}, "work")) == {"volume": None}
     assert time.monotonic() - start < 30
+
+
+class Clock(Walltime):
+    """A walltime that is near after so many looks, and over after so many."""
+
+    def __init__(self, near: int, over: int) -> None:
+        super().__init__(0.0, 0.0)
+        self.__dict__.update(near=near, over=over, looks=0)
+
+    def is_near(self, volume_seconds: float) -> bool:
+        self.__dict__["looks"] += 1
+        return bool(volume_seconds >= 0 and self.__dict__["looks"] > self.__dict__["near"])
+
+    def is_over(self) -> bool:
+        self.__dict__["looks"] += 1
+        return bool(self.__dict__["looks"] > self.__dict__["over"])
+
+
+def end_early(answers: dict[str, list[Answer]], clock: Clock) -> tuple[dict[str, Any], FakePool, int]:
+    """Return the volumes that ended before the walltime, the pool, and how many the end itself counts."""
+    pool, ended = FakePool(answers), {}
+    volumes = dispatch.map_volumes(pool, print, {name: {"name": name} for name in answers}, "work", clock)  # type: ignore[arg-type]
+    try:
+        ended.update(volumes)
+    except OutOfTimeError as error:
+        return ended, pool, error.done
+    raise AssertionError("it did not end early")
+
+
+def test_near_the_walltime_those_in_flight_end_and_no_volume_is_begun() -> None:
+    ended, pool, done = end_early({f"v{n}": [None] for n in range(9)}, Clock(near=1, over=99))
+    assert ended == dict.fromkeys(["v0", "v1", "v2", "v3"])
+    assert (done, len(pool.submissions)) == (4, 4)
+
+
+def test_a_volume_that_fails_near_the_walltime_is_left_to_the_next_life() -> None:
+    ended, pool, done = end_early({"bad": [ValueError("1")], "good": [None], "late": [None]}, Clock(near=0, over=99))
+    assert ended == {"good": None}, "one failure of three is no verdict"
+    assert (done, len(pool.submissions)) == (1, 2)
+
+
+def test_a_volume_that_takes_longer_than_the_walltime_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Future, "done", lambda self: self.answer is None)
+    slow = Answer  # its future never ends
+    pool_answers: dict[str, list[Any]] = {"slow": [slow], "quick": [None], "late": [None]}
+    ended, _, done = end_early(pool_answers, Clock(near=0, over=5))
+    assert (ended, done) == ({"quick": None}, 1)
+
+
+def test_a_walltime_that_ends_after_the_last_volume_has_begun_ends_nothing() -> None:
+    pool = FakePool({"a": [None], "b": [None]})
+    volumes = dispatch.map_volumes(pool, print, {"a": {"name": "a"}, "b": {"name": "b"}}, "work", Clock(0, 99))  # type: ignore[arg-type]
+    assert dict(volumes) == {"a": None, "b": None}
+
+
+def test_what_is_told_adds_up_to_all_volumes() -> None:
+    pool, counts = FakePool({f"v{n}": [None] for n in range(4)} | {"bad": [InputError("x")]}), list[VolumeCount]()
+    tasks = {name: {"name": name} for name in pool.answers}
+    list(dispatch.map_volumes(pool, print, tasks, "work", tell=counts.append))  # type: ignore[arg-type]
+    assert {sum(count[:4]) for count in counts} == {5}
+    assert [count.done for count in counts] == sorted(count.done for count in counts)
+    assert (counts[0].in_flight, counts[0].workers) == (2, 2)

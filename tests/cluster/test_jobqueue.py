@@ -22,8 +22,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_profiles_own_sections_are_read() -> None:
     cpu, gpu = section.read_section("cpu"), section.read_section("gpu")
-    assert (cpu.cores, cpu.gpu, cpu.memory, cpu.walltime, cpu.patience) == (8, False, None, 14400, 43200)
-    assert gpu.gpu
+    assert (cpu.cores, cpu.gpu, cpu.memory, cpu.walltime, cpu.patience) == (None, False, None, 14400, 43200)
+    assert (gpu.cores, gpu.gpu) == (4, True)
 
 
 def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
@@ -97,7 +97,7 @@ def submit_and_run(folder: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PYTHONPATH", "/site/modules")
     monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
     cpu = section.read_section("cpu")
-    with jobqueue.start_scheduler(cpu, "ls-test", folder / "logs", 10**9) as cluster:
+    with jobqueue.start_scheduler(cpu, "ls-test", folder / "logs", 10**9, 8) as cluster:
         jobqueue.set_job_options(cluster, cpu, 10**9, 100, 10)
         assert jobqueue.update_jobs(cluster, submit=["worker-0"]) == ""
         assert cluster.workers["worker-0"].job_id == "519605", "not the 3 of the site's greeting"
@@ -145,7 +145,7 @@ def test_no_part_of_a_path_is_anything_but_a_name_to_the_shell(
 def test_a_folder_whose_name_sbatch_cannot_take_is_refused(name: str, sentence: str, tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match=sentence),
-        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path / name, 10**9),
+        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path / name, 10**9, 8),
     ):
         pass
     assert not (tmp_path / name).exists()
@@ -155,7 +155,7 @@ def test_code_in_a_folder_with_a_colon_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(jobqueue, "SCRIPTS", tmp_path / "a:b")
     with (
         pytest.raises(InputError, match="cannot have code in a folder with a colon"),
-        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path, 10**9),
+        jobqueue.start_scheduler(section.read_section("cpu"), "ls-test", tmp_path, 10**9, 8),
     ):
         pass
 

@@ -14,6 +14,7 @@ from distributed import LocalCluster
 
 from lightsheet.cluster import privacy, workers
 from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.store import Results
 from lightsheet.system.errors import InputError
 from tests.support.intruder import attack, list_listeners
 
@@ -26,7 +27,7 @@ from lightsheet.cluster import jobqueue, section
 section = section.read_section("cpu")
 os.setgroups([1000]); os.setgid(1000); os.setuid(int(sys.argv[1])); os.umask(0o002); os.environ["HOME"] = "/tmp"
 if __name__ == "__main__":
-    with jobqueue.start_scheduler(section, "ls-demo-1-t0000", Path(sys.argv[2]), 10**9):
+    with jobqueue.start_scheduler(section, "ls-demo-1-t0000", Path(sys.argv[2]), 10**9, 1):
         if sys.argv[3] == "killed":
             os.kill(os.getpid(), 9)
 """
@@ -35,7 +36,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 @as_root
 def test_another_user_of_the_machine_gets_no_answer_from_local_workers(tmp_path: Path) -> None:
-    with workers.start_workers(WorkerRequest("local", 1, 1, "ls-test", tmp_path), "cpu", 0):
+    with workers.start_workers(WorkerRequest("local", 1, 1, Results(tmp_path), "t0000"), "cpu", 0):
         listeners = list_listeners()
         assert len(listeners) >= 4, "a scheduler, its dashboard, a nanny and a worker listen"
         assert {host for host, _ in listeners} == {"127.0.0.1"}
@@ -56,7 +57,7 @@ def test_no_module_is_imported_from_a_folder_that_somebody_else_made(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     before = set(sys.path)
-    with workers.start_workers(WorkerRequest("local", 1, 1, "ls-test", tmp_path), "cpu", 0) as pool:
+    with workers.start_workers(WorkerRequest("local", 1, 1, Results(tmp_path), "t0000"), "cpu", 0) as pool:
         folders = {*sys.path, *pool.client.submit(list_import_folders).result()} - before
         (scratch,) = [path for path in tmp_path.iterdir() if path.name.startswith("lightsheet-")]
         assert scratch.stat().st_mode & 0o777 == 0o700

@@ -108,7 +108,7 @@ def test_the_workers_request_is_dask_jobqueues(
     memory = 12345678901
     content = read_section("big")
     lines = header(content.memory or memory)
-    assert list(request_workers(content, memory).words) == [
+    assert list(request_workers(content, memory, 5).words) == [
         word for line in lines for word in shlex.split(line, comments=True)
     ]
 

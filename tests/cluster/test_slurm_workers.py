@@ -11,9 +11,11 @@ from distributed import KilledWorker
 
 from lightsheet.cluster import dismissal, queue_watch, slurm_worker, slurm_workers
 from lightsheet.cluster.section import Section
+from lightsheet.cluster.shared_queue import Queue
 from lightsheet.cluster.slurm import SlurmJob
 from lightsheet.cluster.slurm_workers import SlurmWorkers
 from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.store import Results
 from lightsheet.system.errors import InputError
 
 STEP = 5.0  # seconds of the clock between two looks at the workers
@@ -42,9 +44,9 @@ class Site:
         monkeypatch.setattr(slurm_workers, "forget_jobs", lambda _, names: self.ended.update(names))
         monkeypatch.setattr(slurm_workers, "set_job_options", lambda *_: None)
         monkeypatch.setattr(slurm_workers, "recall_job", lambda job: SlurmJob(job, "UNKNOWN"))
-        monkeypatch.setattr(queue_watch, "list_jobs", self.list_jobs)
+        monkeypatch.setattr(queue_watch, "ask_queue", self.ask_queue)
         section = Section("cpu", 8, False, None, 4 * 3600, 12 * 3600)
-        request = WorkerRequest("cpu", number, 1, "ls-test", Path("logs"))
+        request = WorkerRequest("cpu", number, 1, Results(Path("small")), "t0000")
         client: Any = SimpleNamespace(submit=lambda *_, **__: self.trial)
         self.pool = SlurmWorkers(client, self, section, request, number, 10**9, "cpu")  # type: ignore[arg-type]
 
@@ -61,11 +63,13 @@ class Site:
         self.attempts += len([*submit])
         return self.refusal if submit else ""
 
-    def list_jobs(self, name: str) -> list[SlurmJob]:
-        return [SlurmJob(job, state, "", self.nodes.get(job, "n1"), name) for job, state in self.states.items()]
+    def ask_queue(self, _path: Path, _label: str) -> Queue:
+        name = self.pool.request.name
+        jobs = [SlurmJob(job, state, "", self.nodes.get(job, "n1"), name) for job, state in self.states.items()]
+        return Queue(jobs, self.now, self.now)
 
     def connect(self, name: str) -> None:
-        self.scheduler.workers[name] = SimpleNamespace(name=name, address=f"tls://{name}")
+        self.scheduler.workers[name] = SimpleNamespace(name=name, address=f"tls://{name}", extra={})
 
     def finish_trials(self) -> None:
         self.trial.done = lambda: True
@@ -309,3 +313,38 @@ def test_a_busy_controller_is_asked_again_and_said_once(
     site.refusal = ""
     site.wait(90)
     assert len(site.submitted) == 1
+
+
+LIMIT = "AssocMaxSubmitJobLimit Batch job submission failed: Job violates accounting/QOS policy (job submit limit, ...)"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_full_queue_of_the_user_is_waited_for_and_said_once(
+    number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site(monkeypatch, 4)
+    if number:
+        site.wait(STEP)
+        make_ready(site, "worker-0")
+        site.cancelled, site.submitted[1:] = [], []
+    before, site.refusal = site.attempts, LIMIT
+    site.pool.workers[number:] = []
+    site.wait(3600, busy=["tls://worker-0"])
+    assert site.pool.number == 4
+    assert site.pool.count_workers()[2] == LIMIT
+    assert 50 < site.attempts - before < 70, "one sbatch a minute"
+    site.refusal = ""
+    site.wait(90, busy=["tls://worker-0"])
+    assert len(site.pool.list_living()) == 4
+    site.pool.number, site.refusal = 5, LIMIT
+    site.pool.request = replace(site.pool.request, number=5)
+    site.wait(600, busy=["tls://worker-0"])
+    assert caplog.text.count("AssocMaxSubmitJobLimit") == 1
+
+
+def test_an_answer_from_before_a_job_was_submitted_says_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(monkeypatch, 1)
+    monkeypatch.setattr(queue_watch, "ask_queue", lambda *_: Queue([], site.now - 1000, site.now))
+    site.wait(600)
+    assert (site.submitted, site.cancelled) == (["worker-0"], [])
+    assert not site.pool.workers[0].doubts

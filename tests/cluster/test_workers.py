@@ -6,6 +6,7 @@ import pytest
 
 from lightsheet.cluster import dispatch, workers
 from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.store import Results
 from lightsheet.system import log
 from lightsheet.system.errors import InputError
 
@@ -25,7 +26,7 @@ def die_once(path: str) -> None:
 
 
 def request(kind: str, number: int = 2) -> WorkerRequest:
-    return WorkerRequest(kind, number, 4, "ls-test", Path("logs"))
+    return WorkerRequest(kind, number, 4, Results(Path("small")), "t0000")
 
 
 def test_volumes_are_done_in_other_processes_and_a_failed_one_leaves_the_others(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ def place(**changes: Any) -> dict[str, Any]:
 def test_a_plan_says_how_many_workers_there_is_room_for(run: Run, commands: Path) -> None:
     write_cluster(commands, nodes="cpu*|up|infinite|3|8|16000|(null)|idle\n")
     text, plan = plan_run(run, place(), None, run.results.folder)
-    assert "SLURM has room for 2 workers at a time while nobody else uses it; these times are for 2" in text
+    assert "SLURM has room for 3 workers at a time while nobody else uses it; these times are for 3" in text
     trials = (commands / "trials").read_text()
     assert "--mail-user=me" in trials
     assert "attempt" not in trials, "an expression that only Snakemake can evaluate"
-    assert "--cpus-per-task=8" in trials
-    assert plan["workers_at_a_time"] == 2
+    assert "--cpus-per-task=7" in trials, "beside the coordinator"
+    assert plan["workers_at_a_time"] == 3
 
 
 def test_a_plan_says_what_would_be_refused(run: Run, commands: Path) -> None:

@@ -79,7 +79,7 @@ def ingest_block(run: Run, block: str) -> None:
 
 
 def deconvolve_block(run: Run, block: str) -> None:
-    request = workers.WorkerRequest("local", 1, 2, "ls-test", run.results.folder / "logs")
+    request = workers.WorkerRequest("local", 1, 2, run.results, block)
     volumes = list(run.channels), list(run.blocks[block])
     done = blocks.deconvolve_block(run.results, *volumes, run.settings, run.layouts["result"], request)
     files.write_json(Path(run.name_deconvolve_manifest(block)), done)

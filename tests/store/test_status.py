@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightsheet.store import BlockStatus, Results, read_statuses, write_status
 
-STATUS = BlockStatus("t0000-t0011", time.time(), "17", 24, 3, 1, 2, 18, 0.5, 36.0, 2, 6, "Resources")
+STATUS = BlockStatus("t0000-t0011", time.time() + 3600, "17", 24, 3, 1, 2, 18, 0.5, 36.0, 2, 6, "Resources")
 
 
 def test_a_status_is_read_as_it_was_written_and_the_latest_counts(tmp_path: Path) -> None:

@@ -76,11 +76,15 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return lines
 
 
-def test_coordinators_are_those_that_run_at_a_time(run: Run, commands: Path, log: list[str]) -> None:
+def test_coordinators_are_those_that_run_at_a_time(
+    run: Run, commands: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (commands / "jobqueue.yaml").write_text("jobqueue: {cpu: {queue: cpu, cores: 8, walltime: '04:00:00'}}")
+    monkeypatch.setenv("LIGHTSHEET_JOBQUEUE", str(commands / "jobqueue.yaml"))
     write_cluster(commands, nodes="cpu*|up|infinite|3|8|16000|(null)|idle\n")
     blocks = workflow(*[job("deconvolve")] * 30, nodes=4)
     check_cluster(blocks, Jobs(run, "cpu", 4, 4))
-    assert log == ["SLURM has room for 2 of 4 workers at a time."]
+    assert log == ["SLURM has room for 2 of 4 workers of 8 cores at a time."]
     assert blocks.scheduler.resources["coordinators"] == 1
     for number in (2, 3):
         log.clear()

@@ -1,8 +1,11 @@
-from .dispatch import WorkerPool as WorkerPool, map_volumes as map_volumes
+from .dispatch import VolumeCount as VolumeCount, WorkerPool as WorkerPool, map_volumes as map_volumes
 from .faults import FINAL as FINAL, PERMANENT as PERMANENT, TEMPORARY as TEMPORARY
+from .fit import MOST_CORES as MOST_CORES
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
+from .questions import Answer as Answer, ask_site as ask_site
 from .request import (
     Request as Request,
+    format_amount as format_amount,
     request_rule as request_rule,
     request_workers as request_workers,
 )
@@ -26,4 +29,16 @@ from .slurm import (
     recall_job as recall_job,
     recognise_memory_kill as recognise_memory_kill,
 )
-from .workers import WorkerRequest as WorkerRequest, start_workers as start_workers
+from .survey import Fit as Fit, find_most_cores as find_most_cores, fit_workers as fit_workers
+from .walltime import (
+    HEAD_JOB as HEAD_JOB,
+    OutOfTimeError as OutOfTimeError,
+    Walltime as Walltime,
+    find_walltime as find_walltime,
+    put_back as put_back,
+)
+from .workers import (
+    WorkerRequest as WorkerRequest,
+    fit_request as fit_request,
+    start_workers as start_workers,
+)

@@ -7,8 +7,26 @@ from contextlib import suppress
 from dask_jobqueue.slurm import SLURMCluster
 
 from lightsheet.cluster.jobqueue import close_workers, update_jobs
-from lightsheet.cluster.slurm import NoAnswerError, cancel_ids, wait_for_ends
+from lightsheet.cluster.shared_queue import ask_queue
+from lightsheet.cluster.slurm import NoAnswerError, cancel_ids
 from lightsheet.cluster.slurm_worker import CLOSE_SECONDS, SlurmWorker
+from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.system import logger
+
+POLL_SECONDS = 0.1
+
+END_SECONDS = 1.5
+"""So long the processes of workers that have left may take to end, before the coordinator does."""
+
+
+def cancel_left(request: WorkerRequest) -> None:
+    """Cancel the workers of a coordinator that was killed, as far as the run's queue knows of them."""
+    queue = ask_queue(request.results.queue, request.label)
+    ids = [job.id for job in (queue.jobs if queue else None) or () if job.name == request.name and not job.is_over]
+    if ids:
+        logger.info("cancelling %d worker(s) of an earlier coordinator: %s", len(ids), " ".join(ids))
+    with suppress(NoAnswerError):
+        cancel_ids(ids)
 
 
 def dismiss_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> None:
@@ -26,15 +44,28 @@ def cancel_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> Non
         update_jobs(cluster, cancel=[worker.name for worker in workers])
 
 
-def end_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker], name: str) -> None:
-    """Cancel jobs that have no worker yet, ask the others to end, and wait some seconds for those of this `name`."""
-    assert cluster.scheduler
-    addresses = {worker.name: worker.address for worker in list(cluster.scheduler.workers.values())}
-    with suppress(NoAnswerError):
-        cancel_ids([worker.job_id for worker in workers if worker.name not in addresses and not worker.is_released])
+def end_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> None:
+    """Cancel jobs that have no worker yet, ask the others to end, and cancel after some seconds those that do not."""
+    addresses = list_addresses(cluster)
+    _cancel([worker for worker in workers if worker.name not in addresses and not worker.dismiss_time])
     connected = [worker for worker in workers if worker.name in addresses]
     for worker in connected:
         worker.address = addresses[worker.name]
     dismiss_workers(cluster, connected)
+    end = time.monotonic() + CLOSE_SECONDS
+    while time.monotonic() < end and any(worker.name in list_addresses(cluster) for worker in workers):
+        time.sleep(POLL_SECONDS)
     if any(worker.dismiss_time for worker in workers):
-        wait_for_ends(name, CLOSE_SECONDS)
+        time.sleep(END_SECONDS)
+    _cancel([worker for worker in connected if worker.name in list_addresses(cluster)])
+
+
+def list_addresses(cluster: SLURMCluster) -> dict[str, str]:
+    """Return the address of each connected worker, by name; the scheduler lives in this process."""
+    assert cluster.scheduler
+    return {worker.name: worker.address for worker in list(cluster.scheduler.workers.values())}
+
+
+def _cancel(workers: Sequence[SlurmWorker]) -> None:
+    with suppress(NoAnswerError):
+        cancel_ids([worker.job_id for worker in workers])

@@ -11,10 +11,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from distributed import Client, Future, KilledWorker
 
+from lightsheet.cluster.walltime import OutOfTimeError, Walltime
 from lightsheet.system import DiskError, InputError, Progress, logger
 
 TRIES = 3
@@ -30,6 +31,19 @@ class WorkerLoss:
     volume_suspected: bool
 
 
+class VolumeCount(NamedTuple):
+    """Where the volumes of one coordinator are, and its workers; `reason` is why jobs wait, as squeue says."""
+
+    done: int
+    failed: int
+    in_flight: int
+    waiting: int
+    seconds: float  # since the first one was handed out
+    workers: int
+    workers_waiting: int
+    reason: str
+
+
 class WorkerPool(Protocol):
     """Dask workers, wherever they run; `busy` holds a worker's address for each volume in flight."""
 
@@ -42,6 +56,9 @@ class WorkerPool(Protocol):
 
     def list_connected(self) -> Collection[str]:
         """Return the addresses of all workers that are connected."""
+
+    def count_workers(self) -> tuple[int, int, str]:
+        """Return how many are connected, how many jobs have no worker yet, and why these wait."""
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return the addresses of workers that can take a volume now, each as often as it can take one more."""
@@ -59,7 +76,12 @@ def list_free_slots(addresses: Collection[str], slots: int, busy: Sequence[str])
 
 
 def map_volumes(
-    pool: WorkerPool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], action: str
+    pool: WorkerPool,
+    function: Callable[..., Any],
+    tasks: Mapping[str, Mapping[str, Any]],
+    action: str,
+    walltime: Walltime | None = None,
+    tell: Callable[[VolumeCount], None] | None = None,
 ) -> Iterator[tuple[str, BaseException | None]]:
     """Call `function` once for each volume, on the workers of a pool.
 
@@ -77,6 +99,10 @@ def map_volumes(
         Keyword arguments by the volume's name.
     action : str
         What is done to volumes, for the log.
+    walltime : Walltime or None
+        Of this process, from `find_walltime`: near its end no volume is begun.
+    tell : callable or None
+        Called with the present count of volumes and workers, every second or so.
 
     Yields
     ------
@@ -87,8 +113,10 @@ def map_volumes(
     ------
     DiskError
         When a disk took no more, and the volumes in flight have ended.
+    OutOfTimeError
+        When the walltime is near, and volumes are left; those in flight have ended, if there was time for them.
     """
-    yield from _Dispatch(pool, function, tasks, action).run()
+    yield from _Dispatch(pool, function, tasks, action, walltime, tell).run()
 
 
 @dataclass
@@ -105,29 +133,59 @@ class _Dispatch:
     """The volumes that are not done: waiting, in flight, or lost with a worker until it is known how that ended."""
 
     def __init__(
-        self, pool: WorkerPool, function: Callable[..., Any], tasks: Mapping[str, Mapping[str, Any]], action: str
+        self,
+        pool: WorkerPool,
+        function: Callable[..., Any],
+        tasks: Mapping[str, Mapping[str, Any]],
+        action: str,
+        walltime: Walltime | None = None,
+        tell: Callable[[VolumeCount], None] | None = None,
     ) -> None:
         self.pool, self.function, self.tasks, self.action = pool, function, tasks, action
+        self.walltime, self.tell = walltime, tell
         self.waiting, self.in_flight, self.lost = deque(tasks), list[_Assignment](), list[_Assignment]()
         self.failures: dict[str, list[BaseException]] = defaultdict(list)
         self.disk_error: DiskError | None = None
+        self.is_out_of_time = False
+        self.failed, self.volume_seconds = 0, 0.0  # of the slowest volume
         self.progress: Progress | None = None  # counts from when the first worker is there
         self.last_log = time.monotonic()
 
     def run(self) -> Iterator[tuple[str, BaseException | None]]:
-        while self.in_flight or ((self.waiting or self.lost) and not self.disk_error):
+        while self.has_more:
             busy = [volume.address for volume in self.in_flight]
             self.pool.maintain(len(self.waiting) + len(self.in_flight) + len(self.lost), busy)
             for address in self.pool.list_free(busy):
                 if self.waiting and self.may_share(self.waiting[0], address):
                     self.in_flight.append(self.hand_out(self.waiting.popleft(), address))
-            self.log_count()
+            self.tell_count()
             self.pool.news.wait(POLL_SECONDS)
             self.pool.news.clear()
             yield from self.collect_ended()
             yield from self.handle_lost_workers()
+            self.watch_walltime()
         if self.disk_error:
             raise self.disk_error
+        if self.is_out_of_time:
+            raise OutOfTimeError(self.progress.done if self.progress else 0)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a volume is to be done, or awaited."""
+        if self.is_out_of_time and self.walltime and self.walltime.is_over():
+            return False
+        is_ending = self.disk_error or self.is_out_of_time
+        return bool(self.in_flight or ((self.waiting or self.lost) and not is_ending))
+
+    def watch_walltime(self) -> None:
+        """Begin no more volumes near the end of this process."""
+        if self.walltime and (self.waiting or self.lost) and self.walltime.is_near(self.volume_seconds):
+            if not self.is_out_of_time:
+                logger.info(
+                    "%s: the walltime is near, no more volumes are begun; %s", self.action, self.count_volumes()
+                )
+            self.is_out_of_time = True
+            self.waiting.clear()
 
     def may_share(self, name: str, address: str) -> bool:
         """Keep a volume that failed apart from others: if it killed its worker, they would be suspected too."""
@@ -148,7 +206,9 @@ class _Dispatch:
             self.in_flight.remove(volume)
             error = volume.future.exception() if volume.future.status == "error" else None
             if volume.future.status == "finished":
-                self.pool.record_duration(volume.address, time.monotonic() - volume.start)
+                seconds = time.monotonic() - volume.start
+                self.volume_seconds = max(self.volume_seconds, seconds)
+                self.pool.record_duration(volume.address, seconds)
                 assert self.progress
                 self.progress.step(f"{volume.name}; {self.count_volumes()}")
                 yield volume.name, None
@@ -156,6 +216,7 @@ class _Dispatch:
                 self.disk_error = error
                 self.waiting.clear()  # they would meet the same disk
             elif isinstance(error, InputError):  # the next try would say the same
+                self.failed += 1
                 yield volume.name, error
             elif error and not isinstance(error, KilledWorker):
                 self.failures[volume.name].append(error)
@@ -179,6 +240,7 @@ class _Dispatch:
         """Put a volume back to the end of the line, or yield it with its last failure."""
         failures = self.failures[name]
         if len(failures) >= TRIES:
+            self.failed += 1
             yield name, failures[-1]
             return
         if self.disk_error:
@@ -187,12 +249,18 @@ class _Dispatch:
         if failures:
             logger.warning("%s: try %d of %d failed: %s", name, len(failures), TRIES, failures[-1])
 
-    def log_count(self) -> None:
-        """Log once a minute, so that a user sees progress while volumes take longer or workers are awaited."""
+    def tell_count(self) -> None:
+        """Tell the count, and log it once a minute: volumes may take longer, and workers may have to be awaited."""
+        done, seconds = (self.progress.done, time.monotonic() - self.progress.start) if self.progress else (0, 0.0)
+        waiting = len(self.waiting) + len(self.lost)
+        workers, missing, reason = self.pool.count_workers()
+        if self.tell:
+            self.tell(VolumeCount(done, self.failed, len(self.in_flight), waiting, seconds, workers, missing, reason))
         if time.monotonic() - self.last_log > LOG_SECONDS:
             self.last_log = time.monotonic()
-            done = self.progress.done if self.progress else 0
-            logger.info("%s: %d of %d done; %s", self.action, done, len(self.tasks), self.count_volumes())
+            jobs = f", {missing} job(s) without one ({reason or 'no reason known'})" if missing else ""
+            text = f"{done} of {len(self.tasks)} done; {self.count_volumes()}; {workers} worker(s){jobs}"
+            logger.info("%s: %s", self.action, text)
 
     def count_volumes(self) -> str:
         return f"{len(self.in_flight)} in flight, {len(self.waiting) + len(self.lost)} to do"

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from lightsheet.cluster.limits import Accounting, read_accounting
+from lightsheet.cluster.limits import Accounting
 from lightsheet.cluster.questions import COMMANDS, Answer, ask_site, shorten, try_requests
-from lightsheet.cluster.request import Request, format_amount, join_owners, names_clusters
+from lightsheet.cluster.request import Request, format_amount, join_owners
 from lightsheet.cluster.room import Team, find_room, has_node_for, list_limits
-from lightsheet.cluster.site import Partition, Site, read_site
+from lightsheet.cluster.site import Partition, Site
+from lightsheet.cluster.survey import read_survey
 from lightsheet.system import format_duration
 
 REFUSALS = {
@@ -54,22 +55,21 @@ SUBJECTS = {
 }
 
 
-def ask_slurm(requests: Sequence[Request], team: Team | None) -> Inquiry:
+def ask_slurm(requests: Sequence[Request], team: Team | None, answers: Mapping[str, Answer] | None = None) -> Inquiry:
     """Ask SLURM about a run's jobs; it takes some seconds at most, and submits none.
 
     Parameters
     ----------
     requests : sequence of Request, one for each kind of job, the workers' included
     team : Team or None, the coordinators and their workers, if these are SLURM jobs
+    answers : mapping or None, from `ask_site`, if it has been asked already
     """
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(try_requests, requests)
-        answers, trials = ask_site(), future.result()
-    if names_clusters(requests, os.environ):  # about which this one's commands say nothing
-        answers = dict.fromkeys(answers, Answer(0, ""))
-    site = read_site(answers)
+        answers, trials = answers or ask_site(), future.result()
+    answers, site, accounting = read_survey(answers, requests)
     is_certain = not (site.changes_jobs or any(name.startswith("SBATCH_") for name in os.environ))
-    accounting, faults, doubts = read_accounting(answers, site), _Sentences(), _Sentences()
+    faults, doubts = _Sentences(), _Sentences()
     for request, trial in zip(requests, trials, strict=True):
         fault = _find_fault(request, trial, site, accounting)
         if fault and (is_certain or (trial.code and _find_kind(trial))):

@@ -32,7 +32,7 @@ TRIED = "2026.8"  # the series of distributed
 
 
 @contextmanager
-def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Iterator[SLURMCluster]:
+def start_scheduler(section: Section, name: str, logs: Path, memory: int, cores: int) -> Iterator[SLURMCluster]:
     """Start a Dask scheduler in this process; its workers will be SLURM jobs called `name`, none is submitted yet.
 
     The folder `logs`, which all nodes see, gets the jobs' logs, and for the time of the block the TLS keys without
@@ -48,6 +48,7 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int) -> Ite
             config_name=section.name,
             job_name=name,
             job_cls=_Job,  # type: ignore[arg-type]
+            cores=cores,
             memory=format_memory(memory),
             silence_logs="critical",  # `SlurmWorkers` logs how workers end
             nanny=False,  # a dead worker shall be a dead job, with a state that says why

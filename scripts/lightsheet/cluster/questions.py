@@ -17,8 +17,10 @@ ASSOCIATION = "Cluster,Account,User,Partition,ParentName,MaxJobs,MaxSubmit,GrpJo
 QOS = "Name,MaxJobsPU,MaxSubmitPU,MaxTRESPU,GrpJobs,GrpSubmit,GrpTRES,Flags"
 _SACCTMGR = ("sacctmgr", "--noheader", "--parsable2", "show")
 
+NODE = "Partition Available Time Nodes CPUs Memory Gres StateLong CPUsState AllocMem GresUsed SocketCoreThread"
+
 COMMANDS = {
-    "nodes": ("sinfo", "--noheader", "--exact", "--format=%P|%a|%l|%D|%c|%m|%G|%T"),
+    "nodes": ("sinfo", "--noheader", "--exact", "--Node", f"--Format={','.join(f'{word}:|' for word in NODE.split())}"),
     "partitions": ("scontrol", "--oneliner", "show", "partition"),
     "settings": ("scontrol", "show", "config"),
     "user": (*_SACCTMGR, "user", "{user}", "format=DefaultAccount"),

@@ -1,6 +1,7 @@
 """What the jobs of one kind ask of SLURM: the options that sbatch will get, and what they mean in cores and bytes."""
 
 import argparse
+import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -123,13 +124,14 @@ def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: in
     return Request(f"rule {rule}", file, RULE_KEYS, (*words, *extra))
 
 
-def request_workers(section: Section, memory: int) -> Request:
+def request_workers(section: Section, memory: int, cores: int) -> Request:
     """Return the request of a section's workers, as dask-jobqueue would make it.
 
     Parameters
     ----------
     section : Section, from `read_section`
     memory : int, bytes that a job asks for unless the section says
+    cores : int, of a job unless the section says
     """
     keys = dask.config.get(f"jobqueue.{section.name}")
     mib = -(-(section.memory or memory) // 2**20)
@@ -138,7 +140,7 @@ def request_workers(section: Section, memory: int) -> Request:
         *([f"-p {keys['queue']}"] if keys.get("queue") else []),
         *([f"-A {keys['account']}"] if keys.get("account") else []),
         "-n 1",
-        f"--cpus-per-task={keys.get('job-cpu') or section.cores}",
+        f"--cpus-per-task={keys.get('job-cpu') or section.cores or cores}",
         f"--mem={keys.get('job-mem') or size}",
         f"-t {keys['walltime']}",
     ]
@@ -147,6 +149,17 @@ def request_workers(section: Section, memory: int) -> Request:
     words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split_directive(line)]
     file = f"section {section.name} of {find_sections_file()}"
     return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True)
+
+
+def request_this_job() -> Request | None:
+    """Return the request of the SLURM job in which this process runs, as its variables say; None outside of one."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return None
+    options = {"-p": "SLURM_JOB_PARTITION", "-A": "SLURM_JOB_ACCOUNT", "--qos": "SLURM_JOB_QOS"}
+    words = [word for option, name in options.items() if name in os.environ for word in (option, os.environ[name])]
+    words += [f"--cpus-per-task={os.environ.get('SLURM_CPUS_ON_NODE', 1)}"]
+    words += [f"--mem={os.environ.get('SLURM_MEM_PER_NODE', 0)}M"]
+    return Request("this job", "", RULE_KEYS, tuple(words))
 
 
 def choose_environment(environment: Mapping[str, str], is_worker: bool) -> dict[str, str]:

@@ -52,18 +52,14 @@ def has_node_for(site: Site, team: Team) -> bool:
 
 
 def _find_room_on_nodes(site: Site, team: Team, only_usable: bool, is_worst: bool) -> Room:
-    partitions, coordinators = site.list_partitions(team.worker.amounts), 0
+    partitions = site.list_partitions(team.worker.amounts)
     if not all(partition.nodes for partition in partitions) or not partitions:
         return Room(math.inf, "")
-    coordinator = team.coordinator.amounts if team.coordinator else None
-    if coordinator and len(partitions) == 1 and site.list_partitions(coordinator) == partitions:
-        coordinators = team.coordinators  # elsewhere they take no worker's place
     workers = 0
     for partition in partitions:
         nodes = partition.usable_nodes if only_usable else partition.nodes
-        worker = _make_job(site, partition, team.worker.amounts)
-        if coordinator and coordinators:
-            nodes = _seat(nodes, coordinators, _make_job(site, partition, coordinator), worker, is_worst)
+        nodes = seat_coordinators(site, team, partition, nodes, is_worst)
+        worker = make_job(site, partition, team.worker.amounts)
         workers += sum(count_fits(node, worker) for node in nodes)
     names = ", ".join(partition.name for partition in partitions)
     nodes_cores = " + ".join(_list_sizes(partitions, only_usable))
@@ -80,6 +76,15 @@ def _list_sizes(partitions: list[Partition], only_usable: bool) -> Iterator[str]
         for cores in sorted({node.cores for node in nodes}, reverse=True):
             number = sum(node.cores == cores for node in nodes)
             yield f"{number} node{'s' * (number != 1)} of {format_amount('cores', cores)}"
+
+
+def seat_coordinators(site: Site, team: Team, partition: Partition, nodes: list[Node], is_worst: bool) -> list[Node]:
+    """Return what the coordinators leave of nodes of the workers' partition: all, if they are elsewhere."""
+    coordinator = team.coordinator.amounts if team.coordinator else None
+    if not coordinator or not team.coordinators or site.list_partitions(coordinator) != [partition]:
+        return nodes
+    worker = make_job(site, partition, team.worker.amounts)
+    return _seat(nodes, team.coordinators, make_job(site, partition, coordinator), worker, is_worst)
 
 
 def _seat(nodes: list[Node], number: int, coordinator: Job, worker: Job, is_worst: bool) -> list[Node]:
@@ -100,10 +105,13 @@ def _seat(nodes: list[Node], number: int, coordinator: Job, worker: Job, is_wors
     return list(rest.elements())
 
 
-def _make_job(site: Site, partition: Partition, amounts: Amounts) -> Job:
+def make_job(site: Site, partition: Partition, amounts: Amounts) -> Job:
+    """Return what a job takes of a partition's nodes, which may be more cores than it asks for."""
     memory = amounts.memory if site.counts_memory else 0
     whole = partition.whole_nodes or site.has_whole_nodes or amounts.whole_node
-    return Job(Node(amounts.cores, memory, amounts.gpus), whole)
+    cores = max(amounts.cores, math.ceil(amounts.memory / partition.core_memory))
+    cores = -(-cores // partition.threads) * partition.threads
+    return Job(Node(cores, memory, amounts.gpus), whole)
 
 
 def count_fits(node: Node, job: Job) -> int:
@@ -119,15 +127,19 @@ def _take(node: Node, job: Job) -> Node:
 
 
 def _list_rooms_in_limits(site: Site, accounting: Accounting, team: Team) -> Iterator[Room]:
-    limits = list_limits(site, accounting, team.worker)
+    for limit, rest in list_rests(site, accounting, team):
+        if need := measure(team.worker, limit):
+            yield Room(max(0, math.floor(rest / need)), f"{limit.name} ({format_limit(limit)})", limit.kind)
+
+
+def list_rests(site: Site, accounting: Accounting, team: Team) -> Iterator[tuple[Limit, float]]:
+    """Yield the limits on workers' jobs, and how much the coordinators leave of each."""
     coordinators = list_limits(site, accounting, team.coordinator) if team.coordinator else []
-    for limit in limits:
+    for limit in list_limits(site, accounting, team.worker):
         rest = limit.amount
         if team.coordinator and limit.key in {shared.key for shared in coordinators}:
-            rest -= team.coordinators * _measure(team.coordinator, limit)
-        if need := _measure(team.worker, limit):
-            amount = format_limit(limit)
-            yield Room(max(0, math.floor(rest / need)), f"{limit.name} ({amount})", limit.kind)
+            rest -= team.coordinators * measure(team.coordinator, limit)
+        yield limit, rest
 
 
 def list_limits(site: Site, accounting: Accounting, request: Request) -> list[Limit]:
@@ -143,6 +155,6 @@ def format_limit(limit: Limit) -> str:
     return format_amount(limit.kind, limit.amount)
 
 
-def _measure(request: Request, limit: Limit) -> float:
+def measure(request: Request, limit: Limit) -> float:
     """Return how much of what is limited one job takes."""
     return 1 if limit.kind.endswith("jobs") else float(getattr(request.amounts, limit.kind))

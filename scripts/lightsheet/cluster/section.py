@@ -23,7 +23,7 @@ class Section:
     """The keys of a section that this workflow itself uses; dask-jobqueue reads the others."""
 
     name: str
-    cores: int
+    cores: int | None  # of a worker; None: what fits the nodes, see `fit_workers`
     gpu: bool  # whether its jobs ask for one
     memory: int | None  # bytes
     walltime: float  # seconds
@@ -57,7 +57,7 @@ def read_section(name: str) -> Section:
             raise ValueError(f"scheduler-options may not hold {', '.join(sorted(reserved))}: all connections have TLS")
         return Section(
             name,
-            int(keys["cores"]),
+            _read_cores(keys["cores"]),
             any("gpu" in directive for directive in keys["job-extra-directives"]),
             parse_bytes(keys["memory"]) if keys["memory"] else None,
             parse_walltime(walltime),
@@ -65,6 +65,14 @@ def read_section(name: str) -> Section:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
+
+
+def _read_cores(value: Any) -> int | None:
+    if value is None:
+        return None
+    if (cores := int(value)) < 1:
+        raise ValueError(f"cores {value!r} must be a number from 1, or null, which means as many as fit the nodes")
+    return cores
 
 
 def find_sections_file() -> Path:

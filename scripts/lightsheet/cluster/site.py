@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,9 +11,16 @@ from lightsheet.cluster.questions import Answer
 from lightsheet.cluster.request import Amounts, count_gpus
 from lightsheet.cluster.slurm import parse_walltime
 
-NODES = re.compile(r"([^|]+)\|\w+\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|([^|]*)\|([^|]*)")
+NODES = re.compile(
+    r"([^|]+)\|\w+\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|([^|]*)\|([^|]*)"
+    r"(?:\|(\d+)/(\d+)/\d+/\d+\|(\d+)\|([^|]*)\|(\d+):(\d+):(\d+)\|)?"
+)
 UNUSABLE = ("down", "drain", "fail", "unk", "inval", "power_down", "powering_down", "perfctrs", "block", "error")
 """How the states of nodes begin that take no jobs; a star at the end says that a node does not answer."""
+
+
+RESERVED = ("reserved", "maint")
+"""How the states of nodes begin whose idle cores are not for everybody."""
 
 
 class Node(NamedTuple):
@@ -32,6 +40,9 @@ class Partition:
     limit: float = math.inf  # seconds of a job
     nodes: list[Node] = field(default_factory=list)
     usable_nodes: list[Node] = field(default_factory=list)
+    idle_parts: list[Node] = field(default_factory=list)  # what jobs leave of each usable node, of whole_nodes all
+    threads: int = 1  # of a core, which a job has for itself: it takes a multiple
+    core_memory: float = math.inf  # MiB; a job that wants more for a core gets more cores
     qos: str = ""
     whole_nodes: bool = False  # each job has its nodes for itself
     is_shared: bool = False  # jobs may have the same cores
@@ -87,9 +98,22 @@ def read_site(answers: Mapping[str, Answer]) -> Site:
             partition.is_shared = share.startswith(("FORCE", "YES"))
             if int(words.get("TotalNodes", "0") or 0) > len(partition.nodes):
                 # sinfo hides cloud nodes that are powered down: how large those are is not known
-                partition.nodes, partition.usable_nodes = [], []
+                partition.nodes, partition.usable_nodes, partition.idle_parts = [], [], []
             partition.qos = words.get("QoS", "N/A").replace("N/A", "")
+            _limit_jobs(partition, words, site.settings)
     return site
+
+
+def _limit_jobs(partition: Partition, words: Mapping[str, str], settings: Mapping[str, str]) -> None:
+    """Note how much of a node a partition's jobs may have."""
+    limits = (words.get("MaxMemPerCPU", ""), settings.get("MaxMemPerCPU", ""))
+    partition.core_memory = min((float(limit) for limit in limits if limit.isdecimal()), default=math.inf) or math.inf
+    cores, memory = words.get("MaxCPUsPerNode", ""), words.get("MaxMemPerNode", "")
+    for nodes in (partition.nodes, partition.usable_nodes, partition.idle_parts):
+        if cores.isdecimal() and int(cores):
+            nodes[:] = [node._replace(cores=min(node.cores, int(cores))) for node in nodes]
+        if memory.isdecimal() and int(memory):
+            nodes[:] = [node._replace(memory=min(node.memory, float(memory))) for node in nodes]
 
 
 def _get_text(answers: Mapping[str, Answer], name: str) -> str:
@@ -97,19 +121,32 @@ def _get_text(answers: Mapping[str, Answer], name: str) -> str:
 
 
 def _read_nodes(text: str) -> dict[str, Partition]:
-    """Read sinfo's lines, one for nodes of a partition that are alike."""
+    """Read sinfo's lines, one for each node of a partition; of ten thousand nodes most are alike."""
     partitions: dict[str, Partition] = {}
-    for line in text.split("\n"):
-        if not (match := NODES.fullmatch(line.rstrip())):
-            continue
-        name, limit, number, cores, memory, gres, state = match.groups()
-        partition = partitions.setdefault(name.rstrip("*"), Partition(name.rstrip("*"), name.endswith("*")))
-        try:
-            partition.limit = float(parse_walltime(limit))
-        except ValueError:  # "infinite"
-            partition.limit = math.inf
-        nodes = int(number) * [Node(int(cores), float(memory), count_gpus(gres))]
-        partition.nodes += nodes
-        if not (state.startswith(UNUSABLE) or state.endswith("*")):
-            partition.usable_nodes += nodes
+    for line, number in Counter(line.rstrip() for line in text.split("\n")).items():
+        if match := NODES.fullmatch(line):
+            name, limit, count, cores, memory, gres, state, *parts = match.groups()
+            partition = partitions.setdefault(name.rstrip("*"), Partition(name.rstrip("*"), name.endswith("*")))
+            try:
+                partition.limit = float(parse_walltime(limit))
+            except ValueError:  # "infinite"
+                partition.limit = math.inf
+            node = Node(int(cores), float(memory), count_gpus(gres))
+            _add_nodes(partition, number * int(count), node, state, parts)
     return partitions
+
+
+def _add_nodes(partition: Partition, number: int, node: Node, state: str, parts: list[str | None]) -> None:
+    """Add nodes that are alike; `parts` are what is in use of each, and its sockets, cores and threads, if known."""
+    partition.nodes += number * [node]
+    if state.startswith(UNUSABLE) or state.endswith("*"):
+        return
+    partition.usable_nodes += number * [node]
+    if parts[0] is None:
+        return
+    _, idle, memory, gpus, sockets, cores, threads = (part or "0" for part in parts)
+    if not state.startswith(RESERVED):
+        rest = Node(int(idle), node.memory - float(memory), node.gpus - count_gpus(gpus))
+        partition.idle_parts += number * [rest]
+    if int(sockets) * int(cores) * int(threads) == node.cores:  # else each of SLURM's CPUs is a core
+        partition.threads = max(partition.threads, int(threads))

@@ -10,7 +10,6 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,6 +127,16 @@ def recognise_memory_kill(job: SlurmJob, log: Path) -> SlurmJob:
     return replace(job, state="OUT_OF_MEMORY") if MEMORY_KILL.search(end) else job
 
 
+def ask_time_left(job_id: str) -> tuple[int, int]:
+    """Return the seconds that a job may still run, and those of its time limit; ValueError if it has none."""
+    answer = _call("squeue", "--noheader", f"--job={job_id}", "--format=%L|%l")
+    rows = re.findall(r"^([^|\s]+)\|([^|\s]+)$", answer, re.MULTILINE)
+    if not rows:
+        raise ValueError(f"squeue does not know job {job_id}")
+    left, limit = (parse_walltime(text) for text in rows[-1])
+    return left, limit
+
+
 def cancel_jobs(name: str, seconds: float = 0, patience: float = 0) -> list[str]:
     """Cancel a run's jobs, running or pending.
 
@@ -162,14 +171,6 @@ def cancel_ids(ids: Sequence[str]) -> None:
     """Cancel jobs, whatever their state; `NoAnswerError` if SLURM does not answer."""
     if ids:
         _call("scancel", "--quiet", *ids)
-
-
-def wait_for_ends(name: str, seconds: float) -> None:
-    """Wait until no job of a name runs any more, for so many seconds at most, or until SLURM does not answer."""
-    end = time.monotonic() + seconds
-    with suppress(NoAnswerError):
-        while time.monotonic() < end and any(job.state in ALIVE - {"COMPLETING"} for job in list_jobs(name)):
-            time.sleep(0.5)
 
 
 def _list_queued(name: str) -> list[str]:

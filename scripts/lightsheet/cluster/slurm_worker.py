@@ -42,6 +42,7 @@ class SlurmWorker:
     job_id: str
     memory: int  # bytes that the job asked for
     log: Path
+    submit_time: float = 0.0  # before which SLURM did not know the job
     node: str = ""
     state: str = "UNKNOWN"  # of the job, as SLURM said last
     address: str | None = None  # once it has connected to the scheduler
@@ -64,10 +65,10 @@ class SlurmWorker:
         return f"job {self.job_id}" + (f" on {self.node}" if self.node else "")
 
     def start_trial(
-        self, client: Client, address: str, engine: str, lifetime: float, when_done: Callable[[], None]
+        self, client: Client, address: str, node: str, engine: str, lifetime: float, when_done: Callable[[], None]
     ) -> None:
         """Try the engine on a worker that has connected: its node may lack a GPU, or half of the software."""
-        self.address = address
+        self.address, self.node = address, self.node or node
         self.trial_time = time.monotonic()
         self.retire_time = time.monotonic() + lifetime * random.uniform(0.9, 1)
         self.trial = client.submit(try_engine, engine, pure=False, workers=[address], allow_other_workers=False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, KilledWorker
 
-from lightsheet.cluster.dismissal import cancel_workers, dismiss_workers, end_workers
+from lightsheet.cluster.dismissal import cancel_left, cancel_workers, dismiss_workers, end_workers, list_addresses
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
 from lightsheet.cluster.faults import FINAL, PERMANENT, TEMPORARY, Fault, describe_faults, explain_end, has_spread
 from lightsheet.cluster.jobqueue import (
@@ -25,7 +25,7 @@ from lightsheet.cluster.jobqueue import (
     update_jobs,
 )
 from lightsheet.cluster.privacy import describe_dashboard
-from lightsheet.cluster.queue_watch import PAUSE_SECONDS, QueueWatch
+from lightsheet.cluster.queue_watch import QueueWatch
 from lightsheet.cluster.section import Section, choose_lifetime
 from lightsheet.cluster.slurm import SlurmJob, cancel_jobs, recall_job, recognise_memory_kill
 from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
@@ -34,6 +34,7 @@ from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
 
 REFILLS = 2  # so often in a row, for each worker, one that came to nothing before it was ready is replaced
+REFUSAL_SECONDS = 60.0  # after a refusal, until sbatch is tried again
 SUBMIT_LIMIT = 20  # jobs at a time: hundreds of sbatch at one moment would be a burden to the controller
 
 
@@ -44,20 +45,21 @@ def start_slurm_workers(section: Section, request: WorkerRequest, memory: int, e
     The jobs ask for `memory` (bytes) at first, unless the section says.
     """
     number, name, logs = request.number, request.name, request.logs
-    cancel_jobs(name)  # of a coordinator that was killed
+    cancel_left(request)
     memory = section.memory or memory
-    with start_scheduler(section, name, logs, memory) as cluster, Client(cluster) as client:
-        logger.info("up to %d workers, jobs %s of section %s; their logs are in %s", number, name, section.name, logs)
+    with start_scheduler(section, name, logs, memory, request.cores) as cluster, Client(cluster) as client:
+        logger.info("the workers' jobs are called %s; their logs are in %s", name, logs)
         logger.info("%s", describe_dashboard(cluster))
         pool = SlurmWorkers(client, cluster, section, request, number, memory, engine)
         tell_arrivals(cluster, pool.news.set)
         try:
             yield pool
-            end_workers(cluster, pool.list_living(), name)
-        finally:  # first of all: if SLURM is ending this job, it kills us soon
-            submitted = list(cluster.workers)
+            end_workers(cluster, pool.list_living())
+        except BaseException:  # first of all: if SLURM is ending this job, it kills us soon
             cancel_jobs(name)
-            forget_jobs(cluster, submitted)
+            raise
+        finally:
+            forget_jobs(cluster, list(cluster.workers))
 
 
 @dataclass
@@ -74,6 +76,7 @@ class SlurmWorkers:
     workers: list[SlurmWorker] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)  # why workers proved unfit
     refusal: str = ""  # what sbatch said last, if it refused a job
+    refusals: set[str] = field(default_factory=set)  # all that it said so far
     volume_seconds: float = 0.0  # of the slowest volume
     failures: int = 0  # workers that came to nothing since the last one became ready
     last_contact: float = field(default_factory=time.monotonic)  # with any worker, monotonic seconds
@@ -82,11 +85,17 @@ class SlurmWorkers:
     news: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.queue = QueueWatch(self.request.name)
+        request = self.request
+        self.queue = QueueWatch(request.results.queue, request.label, request.name)
 
     def list_connected(self) -> set[str]:
         """Return the addresses of all workers that are connected."""
-        return set(self._list_addresses().values())
+        return set(list_addresses(self.cluster).values())
+
+    def count_workers(self) -> tuple[int, int, str]:
+        """Count those that are connected, and jobs that have no worker yet, with squeue's reason."""
+        waiting = sum(worker.address is None and not worker.is_released for worker in self.list_living())
+        return len(self.list_connected()), waiting, self.queue.reason or self.refusal
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
@@ -125,11 +134,6 @@ class SlurmWorkers:
             self._submit(missing)
         self._refuse_endless_wait()
 
-    def _list_addresses(self) -> dict[str, str]:
-        """Return the address of each connected worker, by name; the scheduler lives in this process."""
-        assert self.cluster.scheduler
-        return {worker.name: worker.address for worker in list(self.cluster.scheduler.workers.values())}
-
     def list_living(self) -> list[SlurmWorker]:
         """Return the workers whose jobs have not ended, as far as SLURM has said."""
         return [worker for worker in self.workers if not worker.end]
@@ -144,11 +148,13 @@ class SlurmWorkers:
         return worker.is_ready and not worker.is_released and has_memory and worker.has_time(self.volume_seconds)
 
     def _try_new_workers(self) -> None:
-        addresses = self._list_addresses()
+        assert self.cluster.scheduler
+        connected = {worker.name: worker for worker in list(self.cluster.scheduler.workers.values())}
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         for worker in self.list_living():
-            if worker.address is None and worker.name in addresses:
-                worker.start_trial(self.client, addresses[worker.name], self.engine, lifetime, self.news.set)
+            if worker.address is None and (process := connected.get(worker.name)):
+                place = process.address, str(process.extra.get("node", ""))
+                worker.start_trial(self.client, *place, self.engine, lifetime, self.news.set)
             elif worker.trial and worker.trial.done():
                 if worker.trial.status == "finished":
                     worker.is_ready, self.failures = True, 0
@@ -177,9 +183,12 @@ class SlurmWorkers:
     def _query_slurm(self) -> None:
         """Ask SLURM about the jobs: which ended, and why others wait."""
         connected = self.list_connected()
-        if (jobs := self.queue.ask()) is None:
+        if (queue := self.queue.ask()) is None:
             return
+        jobs = {job.id: job for job in queue.jobs or ()}
         for worker in self.list_living():
+            if worker.submit_time > queue.time and worker.job_id not in jobs:
+                continue
             job = jobs.get(worker.job_id) or recall_job(worker.job_id)
             if job.state == "UNKNOWN" and worker.address in connected:
                 continue  # it answers, so it lives
@@ -237,7 +246,7 @@ class SlurmWorkers:
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         margin = self.section.walltime - lifetime
         set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4)
-        limit = SUBMIT_LIMIT if self.workers else 1
+        limit = SUBMIT_LIMIT if self.workers and not self.refusal else 1
         names = [f"worker-{next(self.count)}" for _ in range(min(missing, limit))]
         refusal = update_jobs(self.cluster, submit=names)
         jobs = {name: job.job_id for name in names if (job := self.cluster.workers.get(name)) and job.job_id}
@@ -245,7 +254,7 @@ class SlurmWorkers:
         self.news.set()
         for name, job_id in jobs.items():
             log = self.request.logs / f"{self.request.name}-{job_id}.err"
-            self.workers.append(SlurmWorker(name, job_id, self.memory, log))
+            self.workers.append(SlurmWorker(name, job_id, self.memory, log, time.monotonic()))
         if jobs:
             logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
         if refusal:
@@ -256,7 +265,7 @@ class SlurmWorkers:
 
     def _note_refusal(self, refusal: str) -> None:
         """Try again later, unless sbatch will never take such a job; end the run then if it has no worker."""
-        self.submit_time = time.monotonic() + PAUSE_SECONDS[1]
+        self.submit_time = time.monotonic() + REFUSAL_SECONDS
         left = [worker for worker in self.list_living() if not worker.is_released]
         if not left and not TEMPORARY.search(refusal):
             place, end = (
@@ -266,8 +275,9 @@ class SlurmWorkers:
             raise InputError(f"SLURM refuses the workers of {place}: {refusal}{end}")
         if PERMANENT.search(refusal):
             self.number = len(left)
-        if refusal != self.refusal:
+        if refusal not in self.refusals:
             logger.warning("sbatch refused a worker: %s", refusal)
+        self.refusals.add(refusal)
         self.refusal = refusal
 
     def _refuse_endless_wait(self) -> None:

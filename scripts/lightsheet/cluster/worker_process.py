@@ -31,6 +31,10 @@ class MortalWorker(Worker):
         await super().start_unsafe()  # type: ignore[no-untyped-call]
         return self
 
+    async def get_startup_information(self) -> dict[str, Any]:
+        """Tell the coordinator which node this is, of which squeue may not have heard yet."""
+        return {**await super().get_startup_information(), "node": os.environ.get("SLURMD_NODENAME", "")}  # type: ignore[no-untyped-call]
+
     async def close_gracefully(self, restart: bool | None = None, reason: str = "worker-close-gracefully") -> None:
         """Close at the end of its `--lifetime`, but not before the volumes in its hands are done.
 

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +15,15 @@ from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.security import Security
 
 from lightsheet.cluster.dispatch import WorkerLoss, WorkerPool, list_free_slots
+from lightsheet.cluster.fit import MOST_CORES
 from lightsheet.cluster.privacy import DASHBOARD, describe_dashboard
+from lightsheet.cluster.questions import ask_site
+from lightsheet.cluster.request import request_this_job
 from lightsheet.cluster.section import read_section
+from lightsheet.cluster.slurm import label_jobs
+from lightsheet.cluster.survey import fit_workers
 from lightsheet.deconvolution import count_slots, resolve_engine
+from lightsheet.store import Results
 from lightsheet.system import logger
 
 SILENT_SECONDS = 300.0
@@ -30,22 +36,60 @@ class WorkerRequest:
 
     kind: str  # `local`: processes on this machine, in this job's own allocation; else a section of jobqueue.yaml
     number: int  # at most; a worker uses its cores inside one volume, and with a GPU has others in hand meanwhile
-    threads: int  # cores that workers on this machine share; for others the section of jobqueue.yaml says
-    name: str  # of the workers' SLURM jobs; no two coordinators may use one at a time
-    logs: Path  # folder for the workers' logs, seen by all nodes
+    threads: int  # cores that workers on this machine share
+    results: Results  # of the run; its folder is seen by all nodes
+    block: str  # what they work on; no two coordinators may work on one at a time
+    fitted_cores: int = 0  # of each SLURM job, where the section of jobqueue.yaml leaves that to the cluster
+
+    @property
+    def label(self) -> str:
+        """What the names of the run's SLURM jobs begin with."""
+        return label_jobs(self.results.folder)
+
+    @property
+    def name(self) -> str:
+        """The name of the workers' SLURM jobs."""
+        return f"{self.label}-{self.block}"
+
+    @property
+    def logs(self) -> Path:
+        """Folder for the workers' logs."""
+        return self.results.folder / "logs" / "workers"
 
     @property
     def cores(self) -> int:
         """How many cores one worker uses inside a volume."""
         if self.kind == "local":
             return max(1, self.threads // self.number)
-        return read_section(self.kind).cores
+        return self.fitted_cores or read_section(self.kind).cores or MOST_CORES
 
     def choose_engine(self, setting: str) -> str:
         """Return the engine that an `engine` setting means on these workers, from which this machine may differ."""
         if setting == "auto" and self.kind != "local":
             return read_section(self.kind).choose_engine(setting)
         return resolve_engine(setting)
+
+
+def fit_request(request: WorkerRequest, memory: int, volumes: int) -> WorkerRequest:
+    """Return a request for no more workers than there are volumes and room, and for as many cores as fit the nodes.
+
+    SLURM is asked, if workers are its jobs: of what the whole cluster has, as the jobs of others end, but cores that
+    are idle now say how large a worker is. One worker is always left: its reason to wait is squeue's to tell.
+
+    Parameters
+    ----------
+    request : WorkerRequest, of the coordinator that runs in this process
+    memory : int, bytes that a volume needs
+    volumes : int, to be done
+    """
+    number = min(request.number, volumes)
+    if request.kind == "local":
+        return replace(request, number=max(1, min(number, request.threads)))
+    section = read_section(request.kind)
+    fit = fit_workers(section, memory, ask_site(), request_this_job(), number, is_seated=True)
+    number = int(max(1, min(number, fit.workers)))
+    logger.info("up to %d workers of %d cores each, of section %s", number, fit.cores, section.name)
+    return replace(request, number=number, fitted_cores=fit.cores)
 
 
 @contextmanager
@@ -132,6 +176,10 @@ class LocalWorkers:
     def list_connected(self) -> set[str]:
         """Return the addresses of all workers that are connected."""
         return set(self.client.nthreads())
+
+    def count_workers(self) -> tuple[int, int, str]:
+        """Count those that are connected; no other is waited for."""
+        return len(self.list_connected()), 0, ""
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers by their free slots."""

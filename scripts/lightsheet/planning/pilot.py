@@ -1,6 +1,5 @@
 """The pilot: what iterations and methods make of one volume of each channel on the workers that a run would have."""
 
-import dataclasses
 import os
 import shutil
 import time
@@ -11,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from lightsheet.cluster import WorkerPool, WorkerRequest, map_volumes, start_workers
+from lightsheet.cluster import WorkerPool, WorkerRequest, fit_request, map_volumes, start_workers
 from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
@@ -45,12 +44,12 @@ def run_pilot(
         If something could not be measured.
     """
     fingerprint = digest_json(plan)
-    workers = dataclasses.replace(workers, number=min(workers.number, plan["at_a_time"]))
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
     needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods for psf in psfs)
+    workers = fit_request(workers, needed, plan["at_a_time"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
         start = time.monotonic()
@@ -96,6 +95,7 @@ class _SteadyPool:
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool, self._number, self.client, self.news = pool, number, pool.client, pool.news
         self.list_connected, self.list_free = pool.list_connected, pool.list_free
+        self.count_workers = pool.count_workers
         self.explain_loss, self.record_duration = pool.explain_loss, pool.record_duration
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:

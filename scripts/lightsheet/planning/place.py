@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import dask
 import yaml
 
-from lightsheet.cluster import SITE_RESOURCES, read_section
+from lightsheet.cluster import MOST_CORES, SITE_RESOURCES, read_section
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run
 from lightsheet.system import InputError, count_cores, find_memory_limit
 
 THIS_MACHINE = "this machine"
 DEFAULT_PARTITION = "the default partition"
-INGEST_CORES = 2
-"""As in the Snakefile."""
 
 
 class Share(NamedTuple):
@@ -80,8 +78,8 @@ def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
     cluster, workers, cores, slurm_jobs = (place[key] for key in ("cluster", "workers", "cores", "slurm_jobs"))
     jobs, shares = Jobs(run, cluster, workers, cores), {}
     for rule in RULES:
-        number = place["threads"].get(rule, INGEST_CORES if rule == "ingest" else jobs.choose_threads(rule))
-        memory = jobs.plan_memory(rule)(None, 1) * MB
+        number = place["threads"].get(rule, jobs.choose_threads(rule))
+        memory = jobs.plan_memory(rule)(None, 1, number) * MB
         if slurm_jobs:
             resources = place["resources"].get(rule, {})
             minutes = resources.get("runtime", "")
@@ -90,6 +88,8 @@ def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
         else:
             shares[rule] = Share(min(number, cores), memory)
     engine = run.config["deconvolution"]["engine"]
+    if cluster == "local":
+        workers = min(workers, shares["deconvolve"].cores)
     shares["workers"], engine = _describe_worker(engine, cluster, workers, shares["deconvolve"])
     return Place(slurm_jobs, cores, cluster, workers, engine, shares)
 
@@ -101,4 +101,4 @@ def _describe_worker(engine: str, cluster: str, workers: int, job: Share) -> tup
         return Share(max(1, job.cores // workers), memory, job.partition), resolve_engine(engine)
     section = read_section(cluster)
     queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or DEFAULT_PARTITION)
-    return Share(section.cores, section.memory, queue, section.walltime), section.choose_engine(engine)
+    return Share(section.cores or MOST_CORES, section.memory, queue, section.walltime), section.choose_engine(engine)

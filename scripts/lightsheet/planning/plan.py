@@ -8,7 +8,7 @@ from typing import Any
 from lightsheet.cluster import Inquiry
 from lightsheet.deconvolution import Method, gpu
 from lightsheet.planning.advice import advise
-from lightsheet.planning.inquiry import inquire, limit_workers
+from lightsheet.planning.inquiry import inquire
 from lightsheet.planning.job_simulation import count_concurrent
 from lightsheet.planning.place import Share, describe_place
 from lightsheet.planning.plan_text import format_plan
@@ -40,8 +40,7 @@ def plan_run(
     work, site = find_work(run), describe_place(run, place)
     schedule, inquiry = Schedule(work, site, choose_rates(work, site, pilot)), None
     if disk and schedule.tasks:  # not of a run that is imagined
-        inquiry = inquire(schedule, place)
-        schedule = limit_workers(schedule, inquiry)
+        schedule, inquiry = inquire(schedule, place)
     plan = make_plan(schedule, disk, inquiry)
     return format_plan(plan), plan
 

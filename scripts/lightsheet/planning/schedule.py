@@ -9,10 +9,10 @@ from functools import cached_property
 from lightsheet.cluster import choose_lifetime
 from lightsheet.deconvolution import count_slots
 from lightsheet.planning.job_simulation import Task, simulate_jobs, simulate_workers
-from lightsheet.planning.place import INGEST_CORES, Place
+from lightsheet.planning.place import Place
 from lightsheet.planning.rates import LAUNCH_SECONDS, Rates, compute_speedup
 from lightsheet.planning.workload import Work
-from lightsheet.run import KINDS
+from lightsheet.run import INGEST_CORES, KINDS
 from lightsheet.viewing import EVEN_PICTURES, LONG_SIDE, OUTLIER_PICTURES
 
 HEAD_SECONDS = 3.6

@@ -9,7 +9,7 @@ import numpy as np
 
 from lightsheet.planning.measure import keep_measurement, measure_deconvolution, measure_ingest, suggest_iterations
 from lightsheet.planning.pilot_plan import name_method
-from lightsheet.planning.place import INGEST_CORES
+from lightsheet.run import INGEST_CORES
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import wait_until_visible
 

@@ -4,11 +4,19 @@ A volume that cannot be done stops only itself: the others are done before the j
 more than what is missing.
 """
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lightsheet.cluster import WorkerRequest, map_volumes, start_workers
+from lightsheet.cluster import (
+    OutOfTimeError,
+    VolumeCount,
+    WorkerRequest,
+    find_walltime,
+    fit_request,
+    map_volumes,
+    start_workers,
+)
+from lightsheet.processing.block_status import tell_status
 from lightsheet.processing.deconvolve import deconvolve_volume
 from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.ingest import ingest_volume
@@ -98,6 +106,8 @@ def deconvolve_block(
     ------
     InputError
         Names each volume that could not be deconvolved.
+    OutOfTimeError
+        If this job's walltime is near, and volumes are left.
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     tasks = _plan_tasks(results, channels, timepoints, settings, layout)
@@ -118,7 +128,9 @@ def deconvolve_block(
                 results.record(key).unlink()  # the failure was of an earlier run
     logger.info("%d of %d volumes are to be deconvolved", len(todo), len(tasks))
     if todo:
-        errors += _run_tasks(todo, dataclasses.replace(workers, number=min(workers.number, len(todo))))
+        done = len(tasks) - len(todo) - len(errors)
+        with tell_status(results, workers.block, len(tasks), done, len(errors)) as tell:
+            errors += _run_tasks(todo, workers, tell)
     _raise_failures(errors, len(tasks), "deconvolved")
     return make_manifest(results, tasks)
 
@@ -168,23 +180,31 @@ def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Seq
     return done
 
 
-def _run_tasks(todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerRequest) -> list[str]:
+def _run_tasks(
+    todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerRequest, tell: Callable[[VolumeCount], None]
+) -> list[str]:
     """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
-    # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
-    share = find_available_memory() // workers.number if workers.kind == "local" else None
-    keys = {key.label: key for key in todo}
-    tasks = {key.label: {**task, "threads": workers.cores, "memory": share} for key, task in todo.items()}
     any_task = next(iter(todo.values()))
     settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
     psfs = [describe_stack(path)[0] for path in {task["psf"] for task in todo.values()}]
     memory = max(estimate_memory(shape, psf, settings["engine"], settings["acceleration"]) for psf in psfs)
-    errors = []
+    workers = fit_request(workers, memory, len(todo))
+    # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
+    share = find_available_memory() // workers.number if workers.kind == "local" else None
+    keys = {key.label: key for key in todo}
+    tasks = {key.label: {**task, "threads": workers.cores, "memory": share} for key, task in todo.items()}
+    errors, end = [], None
     with start_workers(workers, settings["engine"], memory) as pool:
-        for label, error in map_volumes(pool, deconvolve_volume, tasks, "deconvolve"):
-            if error:
-                errors.append(f"{label}: {error}")
-                logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
-                write_json(any_task["results"].record(keys[label]), make_failure(str(error)))
+        try:
+            for label, error in map_volumes(pool, deconvolve_volume, tasks, "deconvolve", find_walltime(), tell):
+                if error:
+                    errors.append(f"{label}: {error}")
+                    logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
+                    write_json(any_task["results"].record(keys[label]), make_failure(str(error)))
+        except OutOfTimeError as error:  # workers are to leave as at any other end
+            end = error
+    if end:
+        raise end
     return errors
 
 

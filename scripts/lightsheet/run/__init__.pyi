@@ -10,6 +10,7 @@ from .consolidate import (
 from .disk import check_copies as check_copies
 from .jobs import (
     COORDINATORS as COORDINATORS,
+    INGEST_CORES as INGEST_CORES,
     MB as MB,
     RULES as RULES,
     SLURM_CORES as SLURM_CORES,

@@ -1,11 +1,11 @@
 """Cores, memory and time that the jobs of a run ask for."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,12 @@ from lightsheet.run.run import Run
 from lightsheet.sources import describe_stack
 from lightsheet.system import InputError
 
+if TYPE_CHECKING:
+    from lightsheet.cluster import Answer
+
 RULES = ("ingest", "deconvolve", "consolidate")  # whose jobs `snakemake plan` foresees
 COORDINATORS = ("deconvolve", "pilot")  # rules whose work Dask workers do
+INGEST_CORES = 2
 SLURM_CORES = 4  # of a SLURM job that can use many; `--set-threads` says otherwise
 
 MB = 10**6
@@ -34,26 +38,45 @@ class Jobs:
 
     run: Run
     dask_cluster: str  # where the workers of `deconvolve` are: `local`, or a section of jobqueue.yaml
-    dask_workers: int  # how many each of its jobs has
+    dask_workers: int  # the most that each of its jobs has
     cores: int  # that one job may use
+    partitions: Mapping[str, str] = field(default_factory=dict)  # SLURM's, of rules whose jobs are for its nodes
 
     def choose_threads(self, rule: str) -> int:
         """Return the cores of a job."""
-        return 1 if self._is_coordinator(rule) else self.cores
+        if self._is_coordinator(rule):
+            return 1
+        cores = INGEST_CORES if rule == "ingest" else self.cores
+        if rule in self.partitions:
+            from lightsheet.cluster import find_most_cores  # Dask, which no job needs that parses the Snakefile
+
+            cores = int(min(cores, find_most_cores(self.answers, self.partitions[rule])))
+        return max(1, cores)
+
+    def plan_threads(self, rule: str) -> Callable[[Any], int]:
+        """Return the function of Snakemake's `threads`: SLURM is asked for its nodes when there are jobs for them."""
+        return lambda wildcards: self.choose_threads(rule)  # noqa: ARG005 (Snakemake passes it)
+
+    @cached_property
+    def answers(self) -> "Mapping[str, Answer]":
+        """What SLURM's commands say of the cluster, asked once."""
+        from lightsheet.cluster import ask_site
+
+        return ask_site()
 
     def _is_coordinator(self, rule: str) -> bool:
         """Tell whether workers elsewhere do a rule's work."""
         return rule in COORDINATORS and self.dask_cluster != "local"
 
-    def plan_memory(self, rule: str) -> Callable[[Any, int], int]:
+    def plan_memory(self, rule: str) -> Callable[..., int]:
         """Return the function of Snakemake's resource `mem_mb`: it asks for more after each failure."""
 
-        def mem_mb(wildcards: Any, attempt: int) -> int:  # noqa: ARG001 (Snakemake passes it)
-            return max(LEAST_MB, math.ceil(self._estimate_megabytes(rule))) * attempt
+        def mem_mb(wildcards: Any, attempt: int, threads: int = 0) -> int:  # noqa: ARG001 (Snakemake passes it)
+            return max(LEAST_MB, math.ceil(self._estimate_megabytes(rule, threads or self.cores))) * attempt
 
         return mem_mb
 
-    def _estimate_megabytes(self, rule: str) -> float:
+    def _estimate_megabytes(self, rule: str, threads: int) -> float:
         voxels = math.prod(self.run.shape)
         if rule == "ingest":
             return PROCESS_MB + 1.5 * voxels * np.dtype(self.run.dtype).itemsize / MB
@@ -69,7 +92,7 @@ class Jobs:
         for method in methods:
             engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
             volume = max(volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"]))
-        return PROCESS_MB + volume / MB * (self.dask_workers if rule in COORDINATORS else 1)
+        return PROCESS_MB + volume / MB * (min(self.dask_workers, threads) if rule in COORDINATORS else 1)
 
     @cached_property
     def _psf_shape(self) -> Sequence[int]:

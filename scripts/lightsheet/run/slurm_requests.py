@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.cluster import Request, Team, read_section, request_rule, request_workers
+from lightsheet.cluster import Request, Team, fit_workers, read_section, request_rule, request_workers
 from lightsheet.run.jobs import Jobs
 from lightsheet.run.run import Run
 from lightsheet.system import read_json
@@ -30,8 +30,10 @@ def request_team(jobs: Jobs, coordinator: Request | None, coordinators: int) -> 
         return None
     section = read_section(jobs.dask_cluster)
     engine = section.choose_engine(jobs.run.config["deconvolution"]["engine"])
-    worker = request_workers(section, estimate_least_memory(jobs.run, engine))
-    return Team(worker, coordinator, coordinators)
+    memory = estimate_least_memory(jobs.run, engine)
+    most = min(jobs.dask_workers, len(jobs.run.acquisition.volumes))
+    cores = section.cores or fit_workers(section, memory, jobs.answers, coordinator, most).cores
+    return Team(request_workers(section, memory, cores), coordinator, coordinators)
 
 
 def estimate_least_memory(run: Run, engine: str) -> int:
@@ -57,7 +59,7 @@ def request_jobs(jobs: Jobs, rule: str, file: str, resources: Mapping[str, Any],
     """
     values = {key: text for key, value in resources.items() if (text := _read_text(value))}
     minutes = int(values["runtime"]) if values.get("runtime", "").isdecimal() else jobs.plan_runtime(rule)
-    memory = jobs.plan_memory(rule)(None, 1)
+    memory = jobs.plan_memory(rule)(None, 1, threads)
     if values.get("mem_mb", "").isdecimal():
         memory = int(values["mem_mb"])
     return request_rule(rule, file, {**values, "runtime": minutes, "mem_mb": memory}, threads)

@@ -1,12 +1,12 @@
 """What the coordinator of a block says of its volumes and workers while it lives, for those who watch the run."""
 
-import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lightsheet.store.paths import Results
-from lightsheet.system import InputError, make_part_name, read_json
+from lightsheet.system import InputError, read_json, write_news
 
 STALE_SECONDS = 60.0
 """After which a status tells nothing any more: a coordinator that lives writes a new one every 15 s."""
@@ -39,16 +39,9 @@ def write_status(path: Path, status: BlockStatus) -> None:
     path : Path, `Results.status` of the block; its folder is made if need be
     status : BlockStatus
     """
-    part = make_part_name(path)
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(json.dumps(asdict(status)), encoding="utf-8")
-            part.replace(path)
-        except OSError:
-            part.unlink(missing_ok=True)
-    except OSError:
-        return
+        write_news(path, asdict(status))
 
 
 def read_statuses(results: Results) -> list[BlockStatus]:

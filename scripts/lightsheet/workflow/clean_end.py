@@ -22,7 +22,7 @@ import psutil
 from snakemake.cli import get_profile_dir  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.cluster import JOBQUEUE, cancel_jobs, forget_queue, label_jobs
+from lightsheet.cluster import HEAD_JOB, JOBQUEUE, cancel_jobs, forget_queue, label_jobs
 from lightsheet.run import Jobs
 from lightsheet.workflow.slurm_plugin import prepare_plugin
 
@@ -53,6 +53,7 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
     use_jobqueue_file()
+    os.environ[HEAD_JOB] = os.environ.get("SLURM_JOB_ID", "")
     if hasattr(workflow.executor_settings, "jobname_prefix"):
         due = Counter(job.name for job in workflow.dag.needrun_jobs() if not job.is_local)
         prepare_plugin(workflow.scheduler._executor, label, results, due)

@@ -6,7 +6,7 @@ from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.cluster import Request, ask_slurm, request_rule
+from lightsheet.cluster import Request, ask_slurm, format_amount, request_rule
 from lightsheet.run import COORDINATORS, Jobs, request_team
 from lightsheet.system import InputError
 from lightsheet.workflow.resources import bound_coordinators, bound_jobs, name_profile
@@ -26,11 +26,12 @@ def check_cluster(workflow: Any, jobs: Jobs) -> None:
         team = request_team(jobs, coordinator, min(coordinators, bound_coordinators(workflow, jobs)))
     if not requests and not team:
         return
-    inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team)
+    inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team, jobs.answers)
     bound_jobs(workflow, inquiry.jobs - (1 if team else 0))
-    number = jobs.dask_workers * team.coordinators if team else 0
-    if 0 < inquiry.workers < number:
-        logger.info(f"SLURM has room for {inquiry.workers:.0f} of {number} workers at a time.")
+    number = min(jobs.dask_workers * team.coordinators, len(jobs.run.acquisition.volumes)) if team else 0
+    if team and 0 < inquiry.workers < number:
+        size = format_amount("cores", team.worker.amounts.cores)
+        logger.info(f"SLURM has room for {inquiry.workers:.0f} of {number} workers of {size} at a time.")
     for doubt in inquiry.doubts:
         logger.info(doubt)
     for remark in inquiry.remarks:

@@ -1,10 +1,11 @@
 """Resources as Snakemake's command line and profile give them: where Dask workers run; cores, memory, time of jobs."""
 
+import re
 import sys
 from typing import Any
 
 from lightsheet.cluster import SITE_RESOURCES
-from lightsheet.run import RULES, SLURM_CORES, Jobs, Run, list_engines
+from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run, list_engines
 from lightsheet.system import InputError
 from lightsheet.workflow.clean_end import list_profiles, use_jobqueue_file
 
@@ -17,14 +18,31 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
     run : Run, whose jobs they are
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
-    # Snakemake that submits SLURM jobs knows no number of cores, and inside a job it knows the whole machine's.
-    runs_jobs_here = workflow.nodes is None and workflow.is_main_process
+    partitions = dict[str, str]()
+    if workflow.is_main_process and workflow.nodes is not None:  # it knows no number of cores
+        cores, partitions = SLURM_CORES, _read_partitions(workflow)
+    elif workflow.is_main_process:
+        cores = workflow.cores
+    else:  # it was given what the job has
+        cores = min(workflow.cores, SLURM_CORES)
     return Jobs(
         run,
         str(_read_resource(workflow, "dask_cluster", "local")),
         int(_read_resource(workflow, "dask_workers", 1)),
-        workflow.cores if runs_jobs_here else SLURM_CORES,
+        cores,
+        partitions,
     )
+
+
+def _read_partitions(workflow: Any) -> dict[str, str]:
+    """Return the partitions of rules that use many cores; not of one that goes to another cluster or to several."""
+    partitions = {}
+    for rule in ("ingest", "consolidate", "verify", *COORDINATORS):
+        others = [_read_resource(workflow, name, "", rule) for name in ("clusters", "slurm_cluster", "cluster")]
+        name = str(_read_resource(workflow, "slurm_partition", "", rule))
+        if not any(others) and re.fullmatch(r"[\w.-]*", name):
+            partitions[rule] = name
+    return partitions
 
 
 def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
@@ -103,10 +121,10 @@ def name_profile() -> str:
     return next((str(file) for file in files if file.is_file()), "the profile")
 
 
-def _read_resource(workflow: Any, name: str, default: str | int) -> str | int:
-    """Return a resource of `deconvolve`: from the command line or the profile, or else the default."""
+def _read_resource(workflow: Any, name: str, default: str | int, rule: str = "deconvolve") -> str | int:
+    """Return a resource of a rule: from the command line or the profile, or else the default."""
     settings = workflow.resource_settings
-    for resources in (settings.overwrite_resources.get("deconvolve"), settings.default_resources):
+    for resources in (settings.overwrite_resources.get(rule), settings.default_resources):
         if resources and name in resources:
             value: str | int = _unwrap(resources[name])
             return value

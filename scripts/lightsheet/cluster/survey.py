@@ -1,0 +1,70 @@
+"""What is known of a cluster from its commands' answers, and what follows for the workers of a coordinator."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lightsheet.cluster.fit import choose_cores
+from lightsheet.cluster.limits import Accounting, read_accounting
+from lightsheet.cluster.questions import Answer
+from lightsheet.cluster.request import Request, names_clusters, request_workers
+from lightsheet.cluster.room import Team, find_room
+from lightsheet.cluster.section import Section
+from lightsheet.cluster.site import Site, read_site
+
+
+class Survey(NamedTuple):
+    """A cluster, as far as its commands describe it."""
+
+    answers: Mapping[str, Answer]
+    site: Site
+    accounting: Accounting
+
+
+class Fit(NamedTuple):
+    """The cores of each worker, and how many workers there is room for at a time; infinite where that is not known."""
+
+    cores: int
+    workers: float
+
+
+def read_survey(answers: Mapping[str, Answer], requests: Sequence[Request] = ()) -> Survey:
+    """Make sense of what `ask_site` was told; nothing is known of other clusters to which some requests may go."""
+    if names_clusters(requests, os.environ):
+        answers = dict.fromkeys(answers, Answer(0, ""))
+    site = read_site(answers)
+    return Survey(answers, site, read_accounting(answers, site))
+
+
+def fit_workers(
+    section: Section,
+    memory: int,
+    answers: Mapping[str, Answer],
+    coordinator: Request | None,
+    most: int,
+    is_seated: bool = False,
+) -> Fit:
+    """Return how many cores each worker of a section gets, and for how many workers a cluster has room.
+
+    Parameters
+    ----------
+    section : Section, from `read_section`
+    memory : int, bytes that a job asks for unless the section says
+    answers : mapping, from `ask_site`
+    coordinator : Request or None, of the job in which their coordinator runs; None outside of SLURM
+    most : int, of these workers there are never more
+    is_seated : bool, whether the coordinator runs already, so that what it has is not idle
+    """
+    request = request_workers(section, memory, 1)
+    _, site, accounting = read_survey(answers, [request])
+    team = Team(request, coordinator, 1)
+    cores = section.cores or choose_cores(site, accounting, team, is_seated, most)
+    team = team._replace(worker=request_workers(section, memory, cores))
+    return Fit(cores, find_room(site, accounting, team, only_usable=True).workers)
+
+
+def find_most_cores(answers: Mapping[str, Answer], partition: str) -> float:
+    """Return how many cores a job can have on one node of a partition (empty: the default one); or infinity."""
+    _, site, _ = read_survey(answers)
+    partitions = [p for p in site.partitions.values() if p.name == partition or (not partition and p.is_default)]
+    return max((p.find_most("cores") for p in partitions), default=float("inf"))
