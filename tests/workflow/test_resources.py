@@ -13,6 +13,8 @@ from lightsheet.run import jobs
 from lightsheet.run.run import Run
 from lightsheet.workflow import resources
 from tests.support import tiny_run
+from tests.support.fake_cluster import write_cluster
+from tests.support.fake_commands import command
 
 REFERENCE = (201, 1024, 768)
 """Shape of the volumes that the README's memory table is about."""
@@ -89,8 +91,41 @@ def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -
 def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
     assert resources.read_jobs(run, workflow()).choose_threads("consolidate") == 64
     assert resources.read_jobs(run, workflow(nodes=100)).choose_threads("consolidate") == jobs.SLURM_CORES
-    assert resources.read_jobs(run, workflow(is_main_process=False)).choose_threads("consolidate") == jobs.SLURM_CORES
+    in_job = workflow(is_main_process=False, cores=2)
+    assert resources.read_jobs(run, in_job).choose_threads("consolidate") == 2
     assert resources.read_jobs(run, workflow(default={"dask_cluster": "cpu"})).choose_threads("deconvolve") == 1
+
+
+@pytest.mark.parametrize(("cores", "ingest", "consolidate"), [(1, 1, 1), (2, 2, 2), (3, 2, 3), (64, 2, 4)])
+def test_no_job_asks_for_more_cores_than_a_node_has(
+    run: Run, commands: Path, cores: int, ingest: int, consolidate: int
+) -> None:
+    small = f"small|up|infinite|3|{cores}|16000|(null)|idle\n"
+    write_cluster(commands, nodes=small + "large*|up|infinite|1|64|16000|(null)|idle\n")
+    command(commands, "sinfo", f"echo called >> {commands}/calls; cat {commands}/nodes")
+    site = workflow(nodes=100, default={"slurm_partition": "small", "dask_cluster": "cpu"})
+    found = resources.read_jobs(run, site)
+    assert not (commands / "calls").exists(), "while the Snakefile is parsed"
+    assert found.plan_threads("ingest")(None) == ingest
+    assert found.plan_threads("consolidate")(None) == found.plan_threads("verify")(None) == consolidate
+    assert found.plan_threads("deconvolve")(None) == 1
+    assert (commands / "calls").read_text().split() == ["called"], "once"
+    elsewhere = workflow(nodes=100, overwrite={"verify": {"slurm_partition": "small"}})
+    assert resources.read_jobs(run, elsewhere).plan_threads("consolidate")(None) == 4, "in the default partition"
+    assert resources.read_jobs(run, elsewhere).plan_threads("verify")(None) == consolidate
+
+
+def test_a_cluster_that_does_not_answer_limits_no_job(run: Run, commands: Path) -> None:
+    command(commands, "sinfo", "exit 1")
+    found = resources.read_jobs(run, workflow(nodes=100, default={"slurm_partition": "small"}))
+    assert found.plan_threads("ingest")(None) == jobs.INGEST_CORES
+    assert found.plan_threads("verify")(None) == jobs.SLURM_CORES
+
+
+def test_workers_inside_a_job_are_no_more_than_its_cores(run: Run) -> None:
+    large = dataclasses.replace(run, shape=REFERENCE)
+    memory = jobs.Jobs(large, "local", 100, cores=4).plan_memory("deconvolve")
+    assert memory(None, 1, 4) == memory(None, 1) == pytest.approx(4 * memory(None, 1, 1), abs=4 * jobs.PROCESS_MB)
 
 
 def test_larger_blocks_may_take_longer(run: Run) -> None:

@@ -154,9 +154,10 @@ class _Dispatch:
     def run(self) -> Iterator[tuple[str, BaseException | None]]:
         while self.has_more:
             busy = [volume.address for volume in self.in_flight]
-            self.pool.maintain(len(self.waiting) + len(self.in_flight) + len(self.lost), busy)
+            waiting = 0 if self.is_out_of_time else len(self.waiting) + len(self.lost)
+            self.pool.maintain(waiting + len(self.in_flight), busy)
             for address in self.pool.list_free(busy):
-                if self.waiting and self.may_share(self.waiting[0], address):
+                if self.waiting and not self.is_out_of_time and self.may_share(self.waiting[0], address):
                     self.in_flight.append(self.hand_out(self.waiting.popleft(), address))
             self.tell_count()
             self.pool.news.wait(POLL_SECONDS)
@@ -185,7 +186,6 @@ class _Dispatch:
                     "%s: the walltime is near, no more volumes are begun; %s", self.action, self.count_volumes()
                 )
             self.is_out_of_time = True
-            self.waiting.clear()
 
     def may_share(self, name: str, address: str) -> bool:
         """Keep a volume that failed apart from others: if it killed its worker, they would be suspected too."""

@@ -171,7 +171,9 @@ def _judge_room(site: Site, accounting: Accounting, team: Team, is_certain: bool
     if least.workers < 1:
         beside = f" beside its coordinator of {_describe_size(team.coordinator)}" if team.coordinator else ""
         remedy = "use an account or QOS that allows more"
-        if not least.kind.endswith("jobs"):
+        if least.kind == "cores" and team.worker.amounts.cores == 1:
+            remedy = "use a partition, an account or a QOS that allows more"
+        elif not least.kind.endswith("jobs"):
             remedy = team.worker.describe(least.kind)
         sentence = (
             f"no {worker} can run{beside}: {least.cause} leaves no room; {remedy}, or set dask_cluster: local in the "

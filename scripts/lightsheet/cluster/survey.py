@@ -22,7 +22,10 @@ class Survey(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The cores of each worker, and how many workers there is room for at a time; infinite where that is not known."""
+    """The cores of each worker, and how many workers there is room for at a time; infinite where that is not known.
+
+    Nodes that are down count for the room: they may come back while a run lasts, and a job that waits costs nothing.
+    """
 
     cores: int
     workers: float
@@ -60,7 +63,7 @@ def fit_workers(
     team = Team(request, coordinator, 1)
     cores = section.cores or choose_cores(site, accounting, team, is_seated, most)
     team = team._replace(worker=request_workers(section, memory, cores))
-    return Fit(cores, find_room(site, accounting, team, only_usable=True).workers)
+    return Fit(cores, find_room(site, accounting, team).workers)
 
 
 def find_most_cores(answers: Mapping[str, Answer], partition: str) -> float:
