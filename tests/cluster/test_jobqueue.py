@@ -34,11 +34,21 @@ def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "cores"),
+    [("cores: 6", 6), ("cores: null", None), ("queue: cpu", None), ("cores: null, job-cpu: 3", 3)],
+)
+def test_a_number_of_cores_may_be_left_open(file: Path, keys: str, cores: int | None) -> None:
+    file.write_text(f"jobqueue: {{big: {{{keys}, walltime: '04:00:00'}}}}")
+    assert section.read_section("big").cores == cores
+
+
+@pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("jobqueue: {big: {cores: 4, walltime: long}}", "section big: walltime 'long' is not a time"),
         ("jobqueue: {big: {cores: 4, walltime: 12:00:00}}", "section big: walltime 43200 must stand in quotes"),
         ("jobqueue: {big: {cores: many}}", "section big: invalid literal for int.*'many'"),
+        ("jobqueue: {big: {cores: 0}}", "section big: cores 0 must be a number from 1, or null"),
         ("jobqueue: {big: {cores: 4, memory: lots}}", "section big: Could not interpret 'lots'"),
         ("jobqueue: {big: {cores: 4}}\nlightsheet: {wait-for-workers: 5 mins}", "section big: .*mins"),
         (

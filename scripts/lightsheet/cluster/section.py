@@ -57,7 +57,7 @@ def read_section(name: str) -> Section:
             raise ValueError(f"scheduler-options may not hold {', '.join(sorted(reserved))}: all connections have TLS")
         return Section(
             name,
-            _read_cores(keys["cores"]),
+            _read_cores(keys["job-cpu"] if keys["cores"] is None else keys["cores"]),
             any("gpu" in directive for directive in keys["job-extra-directives"]),
             parse_bytes(keys["memory"]) if keys["memory"] else None,
             parse_walltime(walltime),
