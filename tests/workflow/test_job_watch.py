@@ -130,6 +130,20 @@ def test_failures_are_told_by_the_queue(plugin: Plugin, state: str) -> None:
     assert plugin.hear("RUNNING", state) == [f"SLURM-job '7' failed, SLURM status is: '{state}'. 7.log"]
 
 
+def test_a_job_that_waits_again_although_it_had_ended_is_cancelled(commands: Path, plugin: Plugin) -> None:
+    command(commands, "scancel", f"echo $@ > {commands}/cancelled")
+    plugin.submit()
+    assert plugin.hear("COMPLETED") == ["7 succeeded"]
+    plugin.watch.queue = Queue([SlurmJob("7", "PENDING"), SlurmJob("8", "PENDING")], time.monotonic() + 900, 0)
+    plugin.watch._hear()
+    end = time.monotonic() + 5
+    cancelled = commands / "cancelled"
+    while not (cancelled.exists() and cancelled.stat().st_size):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert cancelled.read_text().split() == ["--quiet", "7"]
+
+
 def test_the_end_of_a_group_is_told_by_the_queue(plugin: Plugin) -> None:
     plugin.submit(is_group=True)
     plugin.write()

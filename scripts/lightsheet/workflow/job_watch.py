@@ -9,13 +9,13 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from lightsheet.cluster import Queue, SlurmJob, ask_queue, recall_job
+from lightsheet.cluster import NoAnswerError, Queue, SlurmJob, ask_queue, cancel_ids, recall_job
 
 CHECK_SECONDS = 1.0
 STEP_SECONDS = 0.25  # within which a check's pause ends with the run
@@ -57,6 +57,7 @@ class JobWatch:
         self.thread: Thread | None = None
         self.rules: dict[str, str] = {}  # of the jobs that have not ended, by SLURM's id
         self.ended = Counter[str]()  # jobs that succeeded, by rule
+        self.done = set[str]()  # these jobs, by SLURM's id
         self.tell: Callable[[JobWatch], None] | None = None  # called after each look at the jobs
 
     def start(self) -> None:
@@ -122,7 +123,13 @@ class JobWatch:
         if not queue or queue.jobs is None or queue.time < self.heard + CHECK_SECONDS:
             return None, {}
         self.heard = queue.time
+        self._cancel_ghosts(queue.jobs)
         return queue, {job.id: job for job in queue.jobs}
+
+    def _cancel_ghosts(self, jobs: Iterable[SlurmJob]) -> None:
+        """Cancel jobs that wait again after their end, as their node failed at that moment: others use their output."""
+        if ghosts := [job.id for job in jobs if job.id in self.done and job.is_waiting]:
+            Thread(target=_cancel, args=(ghosts,), daemon=True).start()
 
     def _has_output(self, info: Any) -> bool:
         """Tell whether a job has made all its outputs, and has ended or is about to."""
@@ -160,6 +167,7 @@ class JobWatch:
     def _report_success(self, info: Any) -> None:
         self._forget(info)
         self.ended[info.job.name] += 1
+        self.done.add(info.external_jobid)
         self.executor.report_job_success(info)
         if not self.executor.workflow.executor_settings.keep_successful_logs:
             with suppress(OSError):
@@ -168,6 +176,11 @@ class JobWatch:
     def _forget(self, info: Any) -> None:
         for known in (self.rules, self.since, self.changed, self.doubts):
             known.pop(info.external_jobid, None)
+
+
+def _cancel(ids: list[str]) -> None:
+    with suppress(NoAnswerError):  # the next answer of squeue has them again
+        cancel_ids(ids)
 
 
 def _list_outputs(job: Any) -> list[Path]:
