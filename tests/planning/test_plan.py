@@ -172,9 +172,9 @@ def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
 
 
 def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_path: Path) -> None:
-    as_job = pilot((28, 60, 76), float) | {"slurm_job": "7", "start_seconds": {"job": 9.8, "workers": 3.0}}
+    as_job = pilot((28, 60, 76), float) | {"slurm_job": "7", "start_seconds": {"job": 7.8, "workers": 3.0}}
     in_slurm = foresee(tmp_path, *SMALL, "--profile", str(ROOT / "profiles" / "slurm"), pilot=as_job)
-    assert in_slurm.rates.pace == pytest.approx(2.0)  # 1.9 s, and 3 s for Snakemake to start there
+    assert in_slurm.rates.pace == pytest.approx(2.0)  # 1.9 s, and 2 s for Snakemake to start there
 
 
 def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ CHECK_SECONDS = 1.8e-9
 JOB_SECONDS, WORKER_SECONDS = 1.9, 2.8
 """Until a job's own work begins, imports included, and until Dask's workers have started; on a machine of two cores."""
 
-LAUNCH_SECONDS = 3.0
-"""More that a SLURM job needs until its own work begins, because it starts Snakemake twice."""
+LAUNCH_SECONDS = 2.0
+"""More that a SLURM job needs until its own work begins, because it starts Snakemake."""
 
 AUTO_ITERATIONS = {"none": 60, "heavy-ball": 20, "biggs": 20}
 """What `iterations: auto` may come to; a guess, since it depends on the noise."""
