@@ -78,10 +78,6 @@ def test_workers_take_rounds_and_are_replaced(volumes: int, workers: int, lifeti
     assert job_simulation.simulate_workers(volumes, workers, 100.0, 60.0, lifetime) == seconds
 
 
-def test_most_at_a_time_counts_what_overlaps() -> None:
-    assert job_simulation.count_concurrent([(0, 2), (1, 3), (2, 4), (9, 10)]) == 2
-
-
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
     options = vars(cli.build_parser().parse_args(["plan", *arguments]))
     run = imagine_run(tmp_path, options)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightsheet.cluster import Inquiry, Team, ask_slurm
-from lightsheet.planning.job_simulation import count_concurrent
 from lightsheet.planning.place import Place
 from lightsheet.planning.schedule import Schedule
 from lightsheet.run import RULES, Jobs, request_jobs, request_team
@@ -26,8 +25,7 @@ def inquire(schedule: Schedule, arguments: Mapping[str, Any]) -> tuple[Schedule,
     }
     team: Team | None = None
     if schedule.block_sizes:
-        coordinators = count_concurrent(schedule.times["deconvolve"])
-        team = request_team(jobs, requests.get("deconvolve"), coordinators)
+        team = request_team(jobs, requests.get("deconvolve"), 1)
     if not requests and not team:
         return schedule, None
     inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team, jobs.answers)
@@ -54,10 +52,8 @@ def _limit_threads(place: Place, jobs: Jobs, threads: Mapping[str, int]) -> Plac
 
 
 def _limit_workers(schedule: Schedule, inquiry: Inquiry) -> Schedule:
-    """Return the schedule with no more workers than SLURM has room for, shared by the coordinators."""
+    """Return the schedule with no more workers than SLURM has room for."""
     if not math.isfinite(inquiry.workers) or not schedule.block_sizes:
         return schedule
-    coordinators = count_concurrent(schedule.times["deconvolve"])
-    workers = max(1, int(inquiry.workers) // coordinators)
-    place = schedule.place
-    return dataclasses.replace(schedule, place=place._replace(workers=min(place.workers, workers)))
+    workers = min(schedule.place.workers, max(1, int(inquiry.workers)))
+    return dataclasses.replace(schedule, place=schedule.place._replace(workers=workers))

@@ -1,9 +1,9 @@
 """When each job would run: a small simulation of Snakemake, which starts whatever can start."""
 
+import bisect
 import heapq
-import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 NOTICE_SECONDS = 1.0
@@ -26,24 +26,32 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
 
     A job that wants more than all slots gets all.
     """
-    waiting, times = list(tasks), dict[str, tuple[float, float]]()
-    running: list[tuple[float, str, float, Task]] = []
-    free, now, done = slots, 0.0, set[str]()
-    while waiting or running:
-        for task in list(waiting):
+    times, running = dict[str, tuple[float, float]](), list[tuple[float, int, float]]()
+    missing = [len(task.after) for task in tasks]
+    followers: dict[str, list[int]] = {task.name: [] for task in tasks}
+    for number, task in enumerate(tasks):
+        for name in task.after:
+            followers[name].append(number)
+    ready = [number for number, count in enumerate(missing) if not count]
+    free, now = slots, 0.0
+    while ready or running:
+        for number in ready.copy():
             if not free:
                 break
-            if min(task.slots, slots) <= free and done.issuperset(task.after):
-                waiting.remove(task)
+            task = tasks[number]
+            if min(task.slots, slots) <= free:
+                ready.remove(number)
                 free -= min(task.slots, slots)
-                end = now + task.seconds + NOTICE_SECONDS * task.in_slurm
-                heapq.heappush(running, (end, task.name, now, task))
+                heapq.heappush(running, (now + task.seconds + NOTICE_SECONDS * task.in_slurm, number, now))
         now = running[0][0]
         while running and running[0][0] <= now:
-            _, name, start, task = heapq.heappop(running)
-            times[name] = (start, now)
-            done.add(name)
-            free += min(task.slots, slots)
+            _, number, start = heapq.heappop(running)
+            times[tasks[number].name] = (start, now)
+            free += min(tasks[number].slots, slots)
+            for follower in followers[tasks[number].name]:
+                missing[follower] -= 1
+                if not missing[follower]:
+                    bisect.insort(ready, follower)
     return times
 
 
@@ -57,9 +65,3 @@ def simulate_workers(
     rounds = math.ceil(volumes / workers)
     rounds_of_a_life = max(1, lifetime // volume_seconds) if lifetime < math.inf else max(1, rounds)
     return rounds * volume_seconds + math.ceil(rounds / rounds_of_a_life) * start_seconds
-
-
-def count_concurrent(times: Iterable[tuple[float, float]]) -> int:
-    """Count how many of some jobs, given by (start, end), run at a time at most."""
-    changes = sorted((time, change) for start, end in times for time, change in ((start, 1), (end, -1)))
-    return max(itertools.accumulate(change for _, change in changes), default=0)

@@ -9,7 +9,6 @@ from lightsheet.cluster import Inquiry
 from lightsheet.deconvolution import Method, gpu
 from lightsheet.planning.advice import advise
 from lightsheet.planning.inquiry import inquire
-from lightsheet.planning.job_simulation import count_concurrent
 from lightsheet.planning.place import Share, describe_place
 from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import choose_rates
@@ -55,7 +54,6 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
         gpu_memory = gpu.estimate_memory(run.shape, rates.psf_shape, Method(1, **method))
     rules = _list_rules(schedule, memory)
     written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
-    workers = min(place.workers, max(schedule.block_sizes, default=0))
     plan = {
         "run": run.results.name,
         "channels": len(run.channels),
@@ -71,7 +69,7 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
         "slurm_jobs": place.slurm_jobs,
         "cores": place.cores,
         "cluster": place.cluster,
-        "workers_at_a_time": workers * count_concurrent(schedule.times.get("deconvolve", [])),
+        "workers_at_a_time": min(place.workers, max(schedule.block_sizes, default=0)),
         "rules": rules,
         "seconds": schedule.seconds,
         "stages": {rule: (min(spans)[0], max(end for _, end in spans)) for rule, spans in schedule.times.items()},
