@@ -64,6 +64,13 @@ def test_a_block_is_described_as_its_coordinator_does(results: Results, told: li
     ]
 
 
+def test_squeue_says_why_workers_wait_where_their_coordinator_does_not_know(results: Results, told: list[str]) -> None:
+    say(results, workers=0, reason="")
+    jobs = queue("7 RUNNING None", "8 PENDING QOSMaxJobsPerUserLimit worker", "9 RUNNING None worker")
+    ProgressLine(results, "ls-a", TOTALS).tell(watch(jobs, {"7": "deconvolve"}))
+    assert told[0].endswith("; 0 workers, 2 wait (QOSMaxJobsPerUserLimit)")
+
+
 def test_jobs_are_counted_and_squeue_says_why_they_wait(results: Results, told: list[str]) -> None:
     line = ProgressLine(results, "ls-a", TOTALS)
     rules = {str(number): "ingest" for number in range(5)}
@@ -76,9 +83,9 @@ def test_jobs_are_counted_and_squeue_says_why_they_wait(results: Results, told: 
     assert told == [
         "ingest: 0 of 8 jobs done, 5 submitted",
         "ingest: 3 of 8 jobs done, 2 run, 3 wait (Priority, Resources)",
-        "deconvolve: 1 waits (Resources)",
-        "deconvolve: 1 runs",
-        "deconvolve: 1 submitted | squeue does not answer",
+        "deconvolve: waits (Resources)",
+        "deconvolve: runs",
+        "deconvolve: submitted | squeue does not answer",
     ]
 
 
@@ -87,7 +94,7 @@ def test_what_a_coordinator_said_before_it_went_back_into_the_queue_is_not_repea
 ) -> None:
     say(results)
     ProgressLine(results, "ls-a", TOTALS).tell(watch(queue("7 PENDING BeginTime"), {"7": "deconvolve"}))
-    assert told == ["deconvolve: 1 waits (BeginTime)"]
+    assert told == ["deconvolve: waits (BeginTime)"]
 
 
 def test_blocks_at_the_same_time_are_told_apart(results: Results, told: list[str]) -> None:
@@ -130,7 +137,7 @@ def test_a_damaged_status_is_passed_over_and_nothing_is_said_where_nothing_runs(
     results.status("t0000").write_text('{"block": ')
     results.status("t0001").write_text('{"block": "t0001", "time": "noon"}')
     line.tell(watch(queue("7 RUNNING None"), {"7": "deconvolve"}))
-    assert told == ["deconvolve: 1 runs"]
+    assert told == ["deconvolve: runs"]
     line.tell(SimpleNamespace())  # type: ignore[arg-type]
 
 

@@ -4,7 +4,7 @@ The coordinators say of their blocks how far they are, squeue which jobs run and
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
@@ -56,11 +56,16 @@ class ProgressLine:
             if total > 1 or not blocks:
                 yield f"{rule}: {describe_jobs(total, watch.ended[rule], ids, queue)}"
             for status in blocks:
-                yield f"{rule}{f' {status.block}' if total > 1 else ''}: {describe_block(status)}"
+                subject = f"{rule} {status.block}" if total > 1 else rule
+                yield f"{subject}: {describe_block(status, self._find_reason(status, queue))}"
         if jobs is None:
             yield "squeue does not answer"
         elif watch.rules and self._starves(jobs):
             yield STARVING
+
+    def _find_reason(self, status: BlockStatus, queue: Mapping[str, SlurmJob]) -> str:
+        name = f"{self.label}-{status.block}"
+        return join_reasons(job for job in queue.values() if job.name == name and job.is_waiting)
 
     def _starves(self, jobs: Sequence[SlurmJob]) -> bool:
         """Tell whether, for some time, all workers have waited while more jobs than a coordinator run."""
@@ -75,26 +80,39 @@ class ProgressLine:
 
 def describe_jobs(total: int, ended: int, ids: Sequence[str], queue: Mapping[str, SlurmJob]) -> str:
     """Describe a rule's jobs: `3 of 8 jobs done, 2 run, 3 wait (Priority)`; `ids` are those that have not ended."""
-    waiting = [queue[number] for number in ids if number in queue and queue[number].is_waiting]
-    running = len([number for number in ids if number in queue]) - len(waiting)
-    reasons = f"({', '.join(sorted({job.reason for job in waiting}))})"
-    parts = [f"{ended} of {total} jobs done"] if total > 1 else []
-    parts += [f"{running} run{'s' * (running == 1)}"] if running else []
-    parts += [f"{len(waiting)} wait{'s' * (len(waiting) == 1)} {reasons}"] if waiting else []
-    submitted = len(ids) - running - len(waiting)
-    parts += [f"{submitted} submitted"] if submitted else []
+    jobs = [queue[number] for number in ids if number in queue]
+    waiting = [job for job in jobs if job.is_waiting]
+    reasons = f" ({join_reasons(waiting)})"
+    if total == 1:
+        return f"waits{reasons}" if waiting else "runs" if jobs else "submitted"
+    parts = [f"{ended} of {total} jobs done"]
+    if running := len(jobs) - len(waiting):
+        parts.append(f"{running} run{'s' * (running == 1)}")
+    if waiting:
+        parts.append(f"{len(waiting)} wait{'s' * (len(waiting) == 1)}{reasons}")
+    if submitted := len(ids) - len(jobs):
+        parts.append(f"{submitted} submitted")
     return ", ".join(parts)
 
 
-def describe_block(status: BlockStatus) -> str:
-    """Describe a block: `12 of 24 volumes, 4 in flight, 8 to do; 3.2 volumes per minute, 3 min left; 4 workers`."""
+def join_reasons(jobs: Iterable[SlurmJob]) -> str:
+    """Return why jobs wait, in squeue's words."""
+    return ", ".join(sorted({job.reason for job in jobs}))
+
+
+def describe_block(status: BlockStatus, reason: str) -> str:
+    """Describe a block: `12 of 24 volumes, 4 in flight, 8 to do; 3.2 volumes per minute, 3 min left; 4 workers`.
+
+    `reason` is why workers wait, where the coordinator does not know it yet.
+    """
     volumes = [f"{status.done} of {status.volumes} volumes", f"{status.in_flight} in flight", f"{status.waiting} to do"]
     volumes += [f"{status.failed} failed"] if status.failed else []
     rate = [_format_rate(status.volumes_per_second)] if status.volumes_per_second else []
     rate += [f"{format_duration(status.seconds_left)} left"] if status.seconds_left is not None else []
     workers = [f"{status.workers} worker{'s' * (status.workers != 1)}"]
+    reason = status.reason or reason
     if number := status.workers_waiting:
-        workers.append(f"{number} wait{'s' * (number == 1)}{f' ({status.reason})' if status.reason else ''}")
+        workers.append(f"{number} wait{'s' * (number == 1)}{f' ({reason})' if reason else ''}")
     return "; ".join(", ".join(part) for part in (volumes, rate, workers) if part)
 
 
