@@ -12,7 +12,7 @@ from lightsheet.cluster.request import request_rule
 from lightsheet.cluster.room import Job, count_fits
 from lightsheet.cluster.section import Section, read_section
 from lightsheet.cluster.site import Node
-from lightsheet.cluster.survey import Fit, fit_workers
+from lightsheet.cluster.survey import Fit, find_most_cores, fit_workers
 from tests.support.fake_cluster import PARTITIONS, SETTINGS, USER, write_cluster
 
 GIB = 2**30
@@ -135,6 +135,13 @@ def test_where_all_is_busy_the_whole_cluster_counts(commands: Path, open_section
     assert ask(open_section, is_seated=True) == Fit(7, 2)
 
 
+def test_a_coordinator_that_may_sit_on_the_largest_node_does_not_wait_for_it(
+    commands: Path, open_section: Section
+) -> None:
+    write_cluster(commands, nodes=line(8, 0, "allocated", memory=32000) + line(4, 0, "allocated", memory=32000))
+    assert ask(open_section, is_seated=True).cores <= 4
+
+
 def test_nodes_that_are_down_or_reserved_are_not_idle(commands: Path, open_section: Section) -> None:
     write_cluster(
         commands, nodes=line(8, 3) + line(64, 64, "reserved") + line(64, 64, "drained") + line(64, 64, "idle*")
@@ -156,6 +163,13 @@ def test_limits_of_the_account_leave_room_for_the_coordinator(
     qos = "normal|||||||\ntight|||cpu=4||||\n"
     write_cluster(commands, nodes=line(8, 7) + line(8, 8, "idle"), associations=f"{user}\n", qos=qos)
     assert ask(open_section, is_seated=True) == fit
+
+
+def test_no_job_is_larger_than_a_limit_of_the_account(commands: Path) -> None:
+    write_cluster(commands, nodes=line(8, 8, "idle"))
+    assert find_most_cores(ask_site(), "cpu") == 8
+    write_cluster(commands, nodes=line(8, 8, "idle"), associations="mini|lab|me|||||||cpu=3||\n")
+    assert find_most_cores(ask_site(), "") == 3
 
 
 def test_an_explicit_number_is_kept(commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -63,10 +64,24 @@ def choose_cores(site: Site, accounting: Accounting, team: Team, is_seated: bool
     bounds = _find_bounds(site, accounting, team, most_workers)
     for worker in (team.worker, _strip(team.worker)):
         make = partial(_make_worker, site, partitions, worker)
-        for nodes in _list_places(site, team, partitions, is_seated):
+        for number, nodes in enumerate(_list_places(site, team, partitions, is_seated)):
             if cores := fit_cores(nodes, make, bounds):
-                return cores
+                return cores if number == 0 else _shrink(site, team._replace(worker=worker), partitions, cores)
     return 1
+
+
+def _shrink(site: Site, team: Team, partitions: list[Partition], cores: int) -> int:
+    """Return the most cores, up to so many, of a worker that fits some node wherever the coordinators sit; if any does.
+
+    Else they might sit on the only node that is large enough, and wait for ever.
+    """
+    for number in range(cores, 0, -1):
+        sized = team._replace(worker=_resize(team.worker, number))
+        make = partial(_make_worker, site, partitions, sized.worker)
+        nodes = [node for p in partitions for node in _seat(site, sized, p, p.usable_nodes or p.nodes)]
+        if any(count_fits(node, make(number)) for node in nodes):
+            return number
+    return cores
 
 
 def _find_bounds(site: Site, accounting: Accounting, team: Team, most_workers: float) -> Bounds:
@@ -97,6 +112,11 @@ def _make_worker(site: Site, partitions: list[Partition], worker: Request, cores
     amounts = worker.amounts._replace(cores=cores)
     jobs = [make_job(site, partition, amounts) for partition in partitions]
     return Job(max(job.needs for job in jobs), any(job.whole for job in jobs))
+
+
+def _resize(request: Request, cores: int) -> Request:
+    """Return a request for so many cores."""
+    return replace(request, words=(*request.words, f"--cpus-per-task={cores}"))
 
 
 def _strip(request: Request) -> Request:

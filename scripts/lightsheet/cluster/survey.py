@@ -1,5 +1,6 @@
 """What is known of a cluster from its commands' answers, and what follows for the workers of a coordinator."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from lightsheet.cluster.fit import choose_cores
 from lightsheet.cluster.limits import Accounting, read_accounting
 from lightsheet.cluster.questions import Answer
 from lightsheet.cluster.request import Request, names_clusters, request_workers
-from lightsheet.cluster.room import Team, find_room
+from lightsheet.cluster.room import Team, find_room, list_limits
 from lightsheet.cluster.section import Section
 from lightsheet.cluster.site import Site, read_site
 
@@ -67,7 +68,12 @@ def fit_workers(
 
 
 def find_most_cores(answers: Mapping[str, Answer], partition: str) -> float:
-    """Return how many cores a job can have on one node of a partition (empty: the default one); or infinity."""
-    _, site, _ = read_survey(answers)
-    partitions = [p for p in site.partitions.values() if p.name == partition or (not partition and p.is_default)]
-    return max((p.find_most("cores") for p in partitions), default=float("inf"))
+    """Return how many cores a job can have on one node of a partition (empty: the default one); or infinity.
+
+    No more than the limits of the user's default account allow, above which it would wait for ever.
+    """
+    request = Request("", "", {}, ("--partition", partition))
+    _, site, accounting = read_survey(answers)
+    limits = [limit.amount for limit in list_limits(site, accounting, request) if limit.kind == "cores"]
+    sizes = [most.find_most("cores") for most in site.list_partitions(request.amounts)]
+    return min([max(sizes, default=math.inf), *limits])
