@@ -101,7 +101,9 @@ def users_profile(project: SlurmProject, tmp_path: Path) -> SlurmProject:
     place = tmp_path / "config" / "snakemake" / "site"
     shutil.copytree(ROOT / "profiles" / "slurm", place)
     text = (place / "jobqueue.yaml").read_text()
-    (place / "jobqueue.yaml").write_text(text.replace("memory: null", "memory: 700MiB").replace("cores: null", "cores: 2"))
+    (place / "jobqueue.yaml").write_text(
+        text.replace("memory: null", "memory: 700MiB").replace("cores: null", "cores: 2")
+    )
     project.variables = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
     return project
 

@@ -31,7 +31,7 @@ def make_undisturbed(folder: Path) -> None:
     """Make a finished run of this machine in a folder."""
     project = Project(folder)
     project.simulate(TIMEPOINTS)
-    project.configure(deconvolution={"timepoints_per_job": 12})
+    project.configure(deconvolution={"timepoints_per_job": "auto"})
     project.succeed("consolidate")
 
 

@@ -19,7 +19,7 @@ class Case:
     cpus: int = 8
     limits: Mapping[str, int | str] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
-    timepoints_per_job: int | str = 12
+    timepoints_per_job: int | str = "auto"
 
     def count_workers(self, cpus: int) -> int:
         """Return how many workers of so many CPUs can run at a time beside one coordinator, in its best seat."""
