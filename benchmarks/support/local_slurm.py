@@ -11,13 +11,13 @@ from tests.support import minislurm
 
 
 @contextmanager
-def start_slurm() -> Iterator[None]:
-    """Use the site's SLURM, or start one."""
+def start_slurm(nodes: int = 2, cpus: int = 8) -> Iterator[None]:
+    """Use the site's SLURM, or start one with so many nodes and CPUs in each."""
     if minislurm.answers(minislurm.LINK):
         yield
         return
     cluster = minislurm.Cluster(minislurm.own_folder())
-    cluster.start()
+    cluster.start(nodes=nodes, cpus=cpus)
     try:
         yield
     finally:

@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import minislurm
-from tests.support.matrix_case import CASES, HEAD, Case, Outcome
+from tests.support.matrix_case import CASES, HEAD, VOLUME_SECONDS, Case, Outcome
 from tests.support.minislurm import Cluster
 from tests.support.project import ROOT, Project
-from tests.support.slurm_project import SLOW, SlurmProject
+from tests.support.slow_jobqueue import write_slow_jobqueue
+from tests.support.slurm_project import SlurmProject
 
 TIMEPOINTS = 12  # of two channels
 COUNTED = Path(__file__).parent / "counted_commands"
@@ -43,10 +44,11 @@ def play_case(case: Case, cluster: Cluster, undisturbed: Path, folder: Path) -> 
     project = SlurmProject(folder, cluster, Project(undisturbed).digests())
     shutil.copytree(undisturbed / "data", folder / "data")
     project.configure(deconvolution={"timepoints_per_job": case.timepoints_per_job})
-    offer_slow_workers(project)
+    write_slow_jobqueue(folder / "jobqueue.yaml", VOLUME_SECONDS)
     calls = folder / "calls.txt"
     calls.touch()
     project.variables |= {"PATH": f"{COUNTED}:{os.environ['PATH']}", "COUNTED_CALLS": str(calls)}
+    project.variables["LIGHTSHEET_JOBQUEUE"] = str(folder / "jobqueue.yaml")
     start = time.monotonic()
     wrong = run_shipped(project)
     seconds = time.monotonic() - start
@@ -60,15 +62,6 @@ def play_case(case: Case, cluster: Cluster, undisturbed: Path, folder: Path) -> 
         Counter(worker.state for worker in workers),
         wrong,
     )
-
-
-def offer_slow_workers(project: SlurmProject) -> None:
-    """Write the shipped jobqueue.yaml with a line that makes each volume take two seconds of a worker."""
-    shipped = (ROOT / "profiles" / "slurm" / "jobqueue.yaml").read_text()
-    slow = shipped.replace("job-script-prologue: []", f'job-script-prologue: ["export PYTHONPATH={SLOW}"]')
-    assert slow != shipped
-    (project.folder / "jobqueue.yaml").write_text(slow)
-    project.variables["LIGHTSHEET_JOBQUEUE"] = str(project.folder / "jobqueue.yaml")
 
 
 def run_shipped(project: SlurmProject) -> str:
