@@ -135,6 +135,14 @@ def test_where_all_is_busy_the_whole_cluster_counts(commands: Path, open_section
     assert ask(open_section, is_seated=True) == Fit(7, 2)
 
 
+@pytest.mark.parametrize(("number", "cores"), [(2, 1), (100, 8)])
+def test_workers_of_a_large_cluster_are_not_made_for_the_last_idle_cores(
+    commands: Path, open_section: Section, number: int, cores: int
+) -> None:
+    write_cluster(commands, nodes=line(64, 1, memory=256000) * number)
+    assert ask(open_section, is_seated=True).cores == cores
+
+
 def test_a_coordinator_that_may_sit_on_the_largest_node_does_not_wait_for_it(
     commands: Path, open_section: Section
 ) -> None:

@@ -18,6 +18,10 @@ MOST_CORES = 8
 LEAST_SHARE = 0.75
 """Of the cores that workers could use, so many must be in use before workers are larger."""
 
+MANY_NODES = 20
+LEAST_IDLE = 0.1
+"""On many nodes somebody's jobs end all the time: with less of it idle, workers need not fit into that."""
+
 
 class Bounds(NamedTuple):
     """How many workers there may be, and how many cores all of them may have."""
@@ -95,10 +99,15 @@ def _find_bounds(site: Site, accounting: Accounting, team: Team, most_workers: f
 
 
 def _list_places(site: Site, team: Team, partitions: list[Partition], is_seated: bool) -> Iterable[list[Node]]:
-    """Yield where workers may be: in what is idle, on the nodes that take jobs now, on all nodes."""
+    """Yield where workers may be: in what is idle, if that is not next to nothing, on nodes that take jobs, on all."""
     is_whole = _make_worker(site, partitions, team.worker, 1).whole
     idle = [(p, [part for part in p.idle_parts if not is_whole or part in {*p.usable_nodes}]) for p in partitions]
-    yield [node for p, nodes in idle for node in (nodes if is_seated else _seat(site, team, p, nodes))]
+    usable = [node.cores for p in partitions for node in p.usable_nodes]
+    idle_cores = sum(node.cores for _, nodes in idle for node in nodes)
+    if len(usable) < MANY_NODES or idle_cores >= LEAST_IDLE * sum(usable):
+        yield [node for p, nodes in idle for node in (nodes if is_seated else _seat(site, team, p, nodes))]
+    else:
+        yield []
     yield [node for p in partitions for node in _seat(site, team, p, p.usable_nodes)]
     yield [node for p in partitions for node in _seat(site, team, p, p.nodes)]
 
