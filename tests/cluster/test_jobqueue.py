@@ -170,5 +170,20 @@ def test_code_in_a_folder_with_a_colon_is_refused(tmp_path: Path, monkeypatch: p
         pass
 
 
+def test_workers_of_which_sbatch_refused_some_end_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The traceback of a refusal may keep all jobs of that moment in memory."""
+    command(tmp_path, "sbatch", f'mkdir {tmp_path}/one || exit 1; echo "Submitted batch job 7"')
+    command(tmp_path, "scancel", "true")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    cpu = section.read_section("cpu")
+    with jobqueue.start_scheduler(cpu, "ls-test", tmp_path / "logs", 10**9, 8) as cluster:
+        jobqueue.set_job_options(cluster, cpu, 10**9, 100, 10)
+        names = ["worker-0", "worker-1"]
+        assert jobqueue.update_jobs(cluster, submit=names)
+        jobs = [cluster.workers[name] for name in names]
+        assert sorted(job.job_id or "" for job in jobs) == ["", "7"]
+        jobqueue.forget_jobs(cluster, names)
+
+
 def test_memory_is_rounded_up() -> None:
     assert jobqueue.format_memory(2**20 + 1) == "2MiB"

@@ -130,7 +130,7 @@ def update_jobs(cluster: SLURMCluster, *, cancel: Iterable[str] = (), submit: It
 
     try:
         cluster.sync(correct)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:  # no process can be started, no script be written
         return " ".join(re.findall("^sbatch: error: (.*)", str(error), re.MULTILINE)) or str(error)
     return ""
 
@@ -194,6 +194,11 @@ class _Job(SLURMJob):
         """Submit; a refused job counts as ended, or the cluster could not be closed."""
         try:
             await super().start()  # type: ignore[no-untyped-call]
-        except (RuntimeError, ValueError):
+        except BaseException:
             self.status = Status.failed
             raise
+
+    async def close(self) -> None:
+        """Cancel; the job counts as ended then, which dask-jobqueue does not say, while anything still refers to it."""
+        await super().close()  # type: ignore[no-untyped-call]
+        self.status = Status.closed
