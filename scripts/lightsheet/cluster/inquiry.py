@@ -185,8 +185,7 @@ def _judge_room(site: Site, accounting: Accounting, team: Team, is_certain: bool
         number = f"{team.coordinators} `deconvolve` job{'s' * (team.coordinators != 1)}"
         sentence = (
             f"{number} at a time may wait for workers for ever: {room.cause} may leave no room for a {worker} beside "
-            f"them; {team.worker.describe('cores')}, lower `jobs` in the profile, or raise "
-            "deconvolution.timepoints_per_job"
+            f"them; {team.worker.describe('cores')}, or have fewer at a time (`--resources coordinators=1`)"
         )
         return [], [sentence], 0
     usable = find_room(site, accounting, team, only_usable=True)
