@@ -29,6 +29,10 @@ from lightsheet.system import logger
 SILENT_SECONDS = 300.0
 """A worker that hangs, so that it sends no heartbeat, counts as lost after this time; a local one is started anew."""
 
+ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+"""Of local workers, in bytes: with the threshold of Dask's nannies, 64 KiB, memory of arrays of up to a megabyte goes
+back to the system after each use, and a volume of (67, 256, 256) takes 1.5 times as long (1.55 s, not 1.03)."""
+
 
 @dataclass(frozen=True)
 class WorkerRequest:
@@ -111,6 +115,7 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
         "distributed.scheduler.allowed-failures": 0,
         "distributed.deploy.lost-worker-timeout": "1 day",
         "distributed.scheduler.worker-ttl": f"{SILENT_SECONDS} s",
+        **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATION.items()},
     }
     workers: AbstractContextManager[WorkerPool]
     if request.kind == "local":
