@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -65,6 +64,7 @@ def test_a_node_crashes_and_comes_back(project: SlurmProject) -> None:
     running = project.workers_from("cpu")
     node = busy(project, running).node
     project.cluster.crash(node)
+    project.cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")  # SLURM needs 30 s
     project.wait_for("its node failed (NODE_FAIL)", seconds=90)
     project.cluster.revive(node)
     project.finish(running)
@@ -129,15 +129,29 @@ def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: Slurm
     assert len(project.done()) == 6, "the others are finished"
 
 
-def test_a_volume_that_needs_more_memory_gets_it(fresh: SlurmProject) -> None:
-    fresh.offer(cpu={"memory": "200MiB"})  # enough for a worker, not for a volume of 7 million voxels
-    shutil.rmtree(fresh.folder / "data")
-    fresh.simulate(timepoints=1, shape=(64, 320, 320))
-    fresh.configure(deconvolution={"iterations": 20})  # SLURM looks at the memory every few seconds
-    fresh.succeed("consolidate")
-    fresh.undisturbed = fresh.digests()
-    fresh.forget()
-    log = fresh.finish(fresh.workers_from("cpu", 1))
+GREEDY = """
+import sys, time
+
+def take(event, arguments):
+    if event == "open" and str(arguments[0]).endswith({shard!r}):
+        memory = bytearray(150_000_000)
+        time.sleep(3)  # where the kernel limits no memory, SLURM looks each second
+
+sys.addaudithook(take)
+"""
+"""A sitecustomize.py with which a worker needs more memory for one volume than it has at first."""
+
+
+def test_a_volume_that_needs_more_memory_gets_it(project: SlurmProject) -> None:
+    raw = shard_path(project.results / "work" / "raw" / CHANNELS[0], 0, (0,))
+    (project.folder / "greedy").mkdir()
+    (project.folder / "greedy" / "sitecustomize.py").write_text(
+        GREEDY.format(shard=str(raw.relative_to(project.folder)))
+    )
+    greedy = shlex.quote(str(project.folder / "greedy"))
+    prologue = [f"export PYTHONPATH={greedy}:$PYTHONPATH"]
+    project.offer(cpu={"memory": "200MiB", "job-script-prologue": prologue})  # enough for a worker and small volumes
+    log = project.finish(project.workers_from("cpu", 1))
     assert "it was killed, because it used more memory than it had asked for (OUT_OF_MEMORY)" in log
     assert "its --mem was 209.7 MB; workers get 419.4 MB from now on" in log
     assert ": try 1 of 3 failed: job " in log

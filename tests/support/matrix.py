@@ -17,15 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import minislurm
-from tests.support.matrix_case import CASES, HEAD, VOLUME_SECONDS, Case, Outcome
+from tests.support.matrix_case import CASES, HEAD, TIMEPOINTS, VOLUME_SECONDS, Case, Outcome
 from tests.support.minislurm import Cluster
 from tests.support.project import ROOT, Project
 from tests.support.slow_jobqueue import write_slow_jobqueue
 from tests.support.slurm_project import SlurmProject
 
-TIMEPOINTS = 12  # of two channels
 COUNTED = Path(__file__).parent / "counted_commands"
-STANDSTILL_SECONDS = 240
+STANDSTILL_SECONDS = 600
 
 
 def make_undisturbed(folder: Path) -> None:

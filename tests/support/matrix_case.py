@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-VOLUMES = 24
+TIMEPOINTS, VOLUMES = 12, 24
 VOLUME_SECONDS = 2.0  # of tests/support/slow_worker
 START_SECONDS = 15.0
 EXCESS = 1.3
@@ -20,6 +20,11 @@ class Case:
     limits: Mapping[str, int | str] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
     timepoints_per_job: int | str = "auto"
+
+    @property
+    def blocks(self) -> int:
+        """How many coordinators the run has, one after the other."""
+        return TIMEPOINTS // self.timepoints_per_job if isinstance(self.timepoints_per_job, int) else 1
 
     def count_workers(self, cpus: int) -> int:
         """Return how many workers of so many CPUs can run at a time beside one coordinator, in its best seat."""
@@ -73,16 +78,21 @@ class Outcome:
         return VOLUMES * VOLUME_SECONDS / workers if workers else VOLUMES * VOLUME_SECONDS
 
     @property
+    def allowed(self) -> float:
+        """Seconds that the run may take; each of its coordinators has a start."""
+        return EXCESS * self.ideal + START_SECONDS * self.case.blocks
+
+    @property
     def ratio(self) -> float:
         """Of the seconds to those that are allowed."""
-        return self.seconds / (EXCESS * self.ideal + START_SECONDS)
+        return self.seconds / self.allowed
 
     @property
     def faults(self) -> list[str]:
         """What is wrong, in words."""
         faults = [self.wrong] if self.wrong else []
         if self.ratio > 1:
-            faults.append(f"{self.seconds:.0f} s are more than {EXCESS} x {self.ideal:.1f} s + {START_SECONDS:.0f} s")
+            faults.append(f"{self.seconds:.0f} s are more than {self.allowed:.0f} s")
         if self.calls.get("squeue", 0) > self.seconds / CALL_SECONDS + FREE_CALLS:
             faults.append(f"squeue was called {self.calls['squeue']} times in {self.seconds:.0f} s")
         if {*self.states} - {"COMPLETED"}:

@@ -214,7 +214,7 @@ class Daemons:
         data = self.folder / "sql"
         data.mkdir()
         shutil.chown(data, "mysql", "mysql")
-        common = ("--no-defaults", "--user=mysql", f"--datadir={data}")
+        common = ("--no-defaults", "--user=mysql", f"--datadir={data}", f"--tmpdir={data}")
         self.command("mariadb-install-db", *common, "--skip-test-db")
         self._launch(
             *("mariadbd", *common, "--bind-address=127.0.0.1", f"--port={sql_port}"),
