@@ -100,6 +100,10 @@ def test_the_last_error_of_a_jobs_own_log_is_quoted(tmp_path: Path, monkeypatch:
     )
     (sentence,) = failures(tmp_path, attempt(tmp_path, 61, "FAILED"))
     assert "it ended with an error (FAILED); its log says: no worker is left; see " in sentence
+    with (tmp_path / "results" / "a" / "logs" / "deconvolve.t0000.log").open("a") as log:
+        log.write("2026-11-21 10:00:03 ERROR 1 of 2 volumes could not be done, the others are:\nred: it is damaged\n")
+    (sentence,) = failures(tmp_path, attempt(tmp_path, 61, "FAILED"))
+    assert "its log says: 1 of 2 volumes could not be done, the others are; see " in sentence
 
 
 def test_what_sbatch_refused_is_quoted(tmp_path: Path) -> None:

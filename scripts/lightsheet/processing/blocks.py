@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lightsheet.cluster import (
+    FINAL,
     OutOfTimeError,
     VolumeCount,
     WorkerRequest,
@@ -61,7 +62,7 @@ def ingest_block(
     InputError
         Names each file that could not be ingested.
     """
-    progress, keys, errors = Progress(f"ingest {channel}", len(tiles)), [], []
+    progress, keys, errors, is_final = Progress(f"ingest {channel}", len(tiles)), [], [], True
     for timepoint, volume_tiles in tiles:
         keys.append(key := VolumeKey("raw", channel, timepoint))
         old = read_record(results, key)
@@ -72,13 +73,14 @@ def ingest_block(
         except InputError as error:
             errors.append(f"{key.label}: {error}")
             logger.error("%s", errors[-1])
+            is_final = is_final and not isinstance(error.__cause__, OSError)  # which may be the node's, or pass
             continue
         if old and record["finished"] == old["finished"]:
             progress.total -= 1
         else:
             progress.step(f"timepoint {timepoint} written")
     logger.info("%d of %d volumes were written", progress.done, len(tiles))
-    _raise_failures(errors, len(tiles), "ingested")
+    _raise_failures(errors, len(tiles), "ingested", is_final)
     return make_manifest(results, keys)
 
 
@@ -131,7 +133,7 @@ def deconvolve_block(
         done = len(tasks) - len(todo) - len(errors)
         with tell_status(results, workers.block, len(tasks), done, len(errors)) as tell:
             errors += _run_tasks(todo, workers, tell)
-    _raise_failures(errors, len(tasks), "deconvolved")
+    _raise_failures(errors, len(tasks), "deconvolved", is_final=True)  # each had its tries, on several workers
     return make_manifest(results, tasks)
 
 
@@ -208,8 +210,8 @@ def _run_tasks(
     return errors
 
 
-def _raise_failures(errors: Sequence[str], total: int, action: str) -> None:
+def _raise_failures(errors: Sequence[str], total: int, action: str, is_final: bool) -> None:
     if errors:
-        raise InputError(
-            f"{len(errors)} of {total} volumes could not be {action}, the others are:\n" + "\n".join(errors)
-        )
+        end = [FINAL] if is_final else []
+        lines = [f"{len(errors)} of {total} volumes could not be {action}, the others are:", *errors, *end]
+        raise InputError("\n".join(lines))

@@ -81,7 +81,7 @@ def _describe(attempts: list[_Attempt]) -> str | None:
     job = recognise_memory_kill(SlurmJob(end[1], end[2]), Path(logs[-1]))
     times = f", tried {len(attempts)} times" if len(attempts) > 1 else ""
     errors = ERROR.findall(Path(logs[0]).read_text(errors="replace")) if Path(logs[0]).exists() else []
-    quote = f"; its log says: {errors[-1]}" if errors else ""
+    quote = f"; its log says: {errors[-1].rstrip(':')}" if errors else ""  # a list may follow, of volumes
     sentence = f"{subject}{times}: SLURM {job.words}{quote}; see {' and '.join(logs)}"
     resource = REMEDIES.get(job.state)
     if resource and (amount := re.search(rf"\b{resource}=(\d+)", last.start["resources"])):
