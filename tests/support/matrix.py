@@ -49,9 +49,12 @@ def play_case(case: Case, cluster: Cluster, undisturbed: Path, folder: Path) -> 
     project.variables |= {"PATH": f"{COUNTED}:{os.environ['PATH']}", "COUNTED_CALLS": str(calls)}
     project.variables["LIGHTSHEET_JOBQUEUE"] = str(folder / "jobqueue.yaml")
     start = time.monotonic()
-    wrong = run_shipped(project)
+    try:
+        wrong = run_shipped(project)
+    finally:
+        project.end()
     seconds = time.monotonic() - start
-    workers = project.worker_jobs(state=None)
+    workers = [job for job in project.worker_jobs(state=None) if job.node]  # the others never began
     return Outcome(
         case,
         seconds,
