@@ -48,6 +48,17 @@ def say(results: Results, **values: Any) -> None:
     write_status(results.status("t0000"), BlockStatus(**{**status, **values}))
 
 
+def test_a_block_is_described_whatever_time_it_is_for_its_node_while_its_coordinator_lives(
+    results: Results, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, running = ProgressLine(results, "ls-a", TOTALS), watch(queue("7 RUNNING None"), {"7": "deconvolve"})
+    say(results, time=time.time() - 3600)
+    line.tell(running)
+    monkeypatch.setattr(progress_line, "STALE_SECONDS", -1)
+    line.tell(running)
+    assert [text[:25] for text in told] == ["deconvolve: 12 of 24 volu", "deconvolve: runs"]
+
+
 def test_a_block_is_described_as_its_coordinator_does(results: Results, told: list[str]) -> None:
     line = ProgressLine(results, "ls-a", TOTALS)
     say(results)

@@ -1,6 +1,5 @@
 """What the coordinator of a block says of its volumes and workers while it lives, for those who watch the run."""
 
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,16 +7,13 @@ from pathlib import Path
 from lightsheet.store.paths import Results
 from lightsheet.system import InputError, read_json, write_news
 
-STALE_SECONDS = 60.0
-"""After which a status tells nothing any more: a coordinator that lives writes a new one every 15 s."""
-
 
 @dataclass(frozen=True)
 class BlockStatus:
     """A block of volumes at one moment; `volumes` are all of it, `done` counts those that were done before."""
 
     block: str
-    time: float  # seconds since 1970
+    time: float  # seconds since 1970, by the clock of the coordinator's node
     job_id: str  # of the coordinator; empty outside of SLURM
     volumes: int
     done: int
@@ -45,11 +41,11 @@ def write_status(path: Path, status: BlockStatus) -> None:
 
 
 def read_statuses(results: Results) -> list[BlockStatus]:
-    """Return what coordinators said of their blocks in the last minute, by the blocks' names."""
-    now, statuses = time.time(), list[BlockStatus]()
+    """Return what coordinators said last of their blocks, by the blocks' names; those that were killed, too."""
+    statuses = list[BlockStatus]()
     for path in sorted(results.status("any").parent.glob("[!.]*.json")):
         try:
             statuses.append(BlockStatus(**read_json(path)))
         except (InputError, TypeError):  # gone, or of another version
             continue
-    return [status for status in statuses if now - status.time <= STALE_SECONDS]
+    return statuses

@@ -18,6 +18,9 @@ PAUSE_SECONDS = 30.0
 CHANGE_SECONDS = 2.0
 """Between two lines at least: while volumes are done, and when jobs, workers or failures have changed."""
 
+STALE_SECONDS = 60.0
+"""After which a status that stays the same tells nothing: a coordinator that lives writes a new one every 15 s."""
+
 STARVING_SECONDS = 20.0
 STARVING = "this run's own jobs hold the cores that its workers wait for"
 
@@ -29,12 +32,15 @@ class ProgressLine:
         self.results, self.label, self.totals = results, label, totals
         self.text, self.state, self.time = "", "", 0.0  # as they were said last
         self.starving_since: float | None = None
+        self.news = dict[
+            str, tuple[float, float]
+        ]()  # of each block: its latest status's time, and when it was read first
 
     def tell(self, watch: JobWatch) -> None:
         """Log how far the run is, if that is news."""
         with suppress(Exception):  # no run shall fail because of what it says of itself
             jobs = watch.queue.jobs if watch.queue else []
-            statuses = read_statuses(self.results)
+            statuses = self._read_statuses()
             text = " | ".join(self._describe(watch, jobs, statuses))
             workers = [(s.block, s.failed, s.workers, s.workers_waiting, s.reason) for s in statuses]
             state = repr((watch.rules, watch.ended, [(job.id, job.state) for job in jobs or []], workers))
@@ -42,6 +48,14 @@ class ProgressLine:
             if text not in ("", self.text) and time.monotonic() > self.time + pause:
                 self.text, self.state, self.time = text, state, time.monotonic()
                 logger.info(text)
+
+    def _read_statuses(self) -> list[BlockStatus]:
+        """Return what living coordinators say of their blocks, whatever time it is for their nodes."""
+        now, statuses = time.monotonic(), read_statuses(self.results)
+        for status in statuses:
+            if status.block not in self.news or self.news[status.block][0] != status.time:
+                self.news[status.block] = status.time, now
+        return [status for status in statuses if now <= self.news[status.block][1] + STALE_SECONDS]
 
     def _describe(
         self, watch: JobWatch, jobs: Sequence[SlurmJob] | None, statuses: Sequence[BlockStatus]
