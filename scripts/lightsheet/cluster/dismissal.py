@@ -15,9 +15,6 @@ from lightsheet.system import logger
 
 POLL_SECONDS = 0.1
 
-END_SECONDS = 1.5
-"""So long the processes of workers that have left may take to end, before the coordinator does."""
-
 
 def cancel_left(request: WorkerRequest) -> None:
     """Cancel the workers of a coordinator that was killed, as far as the run's queue knows of them."""
@@ -45,7 +42,10 @@ def cancel_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> Non
 
 
 def end_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> None:
-    """Cancel jobs that have no worker yet, ask the others to end, and cancel after some seconds those that do not."""
+    """Cancel jobs that have no worker yet, ask the others to end, and cancel after some seconds those that do not.
+
+    A worker that has left is not awaited further: its process ends by itself, hard if need be (`MortalWorker`).
+    """
     addresses = list_addresses(cluster)
     _cancel([worker for worker in workers if worker.name not in addresses and not worker.dismiss_time])
     connected = [worker for worker in workers if worker.name in addresses]
@@ -55,8 +55,6 @@ def end_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> None:
     end = time.monotonic() + CLOSE_SECONDS
     while time.monotonic() < end and any(worker.name in list_addresses(cluster) for worker in workers):
         time.sleep(POLL_SECONDS)
-    if any(worker.dismiss_time for worker in workers):
-        time.sleep(END_SECONDS)
     _cancel([worker for worker in connected if worker.name in list_addresses(cluster)])
 
 
