@@ -26,6 +26,13 @@ def make_executor(**settings: Any) -> Any:
     )
 
 
+@pytest.fixture(autouse=True)
+def open_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test change how the sbatch of others opens logs."""
+    monkeypatch.setenv("SBATCH_OPEN_MODE", "")
+    monkeypatch.delenv("SBATCH_OPEN_MODE")
+
+
 def test_jobs_are_named_after_the_run_and_their_logs_unless_the_user_named_those() -> None:
     default, customised = make_executor(), make_executor(logdir="mine")
     for plugin in (default, customised):
@@ -33,6 +40,7 @@ def test_jobs_are_named_after_the_run_and_their_logs_unless_the_user_named_those
     assert (default.run_uuid, default.slurm_logdir) == ("ls-a-1_1234", Path("results/a/logs/slurm").absolute())
     assert (customised.run_uuid, customised.slurm_logdir) == ("ls-a-1_1234", "elsewhere")
     assert default.array_jobs == set()
+    assert os.environ["SBATCH_OPEN_MODE"] == "append"
 
 
 def test_a_job_runs_its_rule_itself_with_its_own_threads_and_in_place_of_the_shell() -> None:

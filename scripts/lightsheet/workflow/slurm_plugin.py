@@ -1,5 +1,6 @@
 """Corrections to Snakemake's SLURM plugin (2.8), set on its executor: names, what jobs run, which jobs it tries."""
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[
     the jobs to be done, by rule.
     """
     settings = executor.workflow.executor_settings
+    os.environ.setdefault("SBATCH_OPEN_MODE", "append")  # else a log loses what the job said before it was requeued
     executor.run_uuid = f"{label}_{executor.run_uuid}"
     if not settings.logdir:
         executor.slurm_logdir = (results.folder / "logs" / "slurm").absolute()
