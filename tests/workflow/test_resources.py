@@ -86,6 +86,8 @@ def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -
     assert dataclasses.astuple(resources.read_jobs(run, workflow(default=profile)))[1:3] == ("cpu", 4)
     both = workflow(default=profile, overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="gpu")}})
     assert dataclasses.astuple(resources.read_jobs(run, both))[1:3] == ("gpu", 4)
+    without_profile = workflow(overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="cpu")}})
+    assert dataclasses.astuple(resources.read_jobs(run, without_profile))[1:3] == ("cpu", 100)
 
 
 def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:

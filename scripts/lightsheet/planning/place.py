@@ -10,7 +10,7 @@ import yaml
 
 from lightsheet.cluster import MOST_CORES, SITE_RESOURCES, read_section
 from lightsheet.deconvolution import resolve_engine
-from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run
+from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run, count_default_workers
 from lightsheet.system import InputError, count_cores, find_memory_limit
 
 THIS_MACHINE = "this machine"
@@ -58,9 +58,10 @@ def read_profile(folder: Path) -> dict[str, Any]:
     resources = {rule: site | (of_rules.get(rule) or {}) for rule in RULES}
     workers = default | (of_rules.get("deconvolve") or {})
     slurm = profile.get("executor") == "slurm"
+    cluster = str(workers.get("dask_cluster", "local"))
     return {
-        "cluster": str(workers.get("dask_cluster", "local")),
-        "workers": int(workers.get("dask_workers", 1)),
+        "cluster": cluster,
+        "workers": int(workers.get("dask_workers", count_default_workers(cluster))),
         "cores": SLURM_CORES if slurm else count_cores(),
         "slurm_jobs": int(profile.get("jobs", 100)) if slurm else None,
         "threads": {rule: int(number) for rule, number in threads.items() if rule in RULES},

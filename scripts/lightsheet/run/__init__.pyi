@@ -15,6 +15,7 @@ from .jobs import (
     RULES as RULES,
     SLURM_CORES as SLURM_CORES,
     Jobs as Jobs,
+    count_default_workers as count_default_workers,
     estimate_psf_shape as estimate_psf_shape,
 )
 from .prepare import prepare_run as prepare_run

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RULES = ("ingest", "deconvolve", "consolidate")  # whose jobs `snakemake plan` foresees
 COORDINATORS = ("deconvolve", "pilot")  # rules whose work Dask workers do
 INGEST_CORES = 2
+LOCAL_WORKERS, SLURM_WORKERS = 1, 100  # the most of a block where nobody says; of SLURM's, as many as have room
 SLURM_CORES = 4  # of a SLURM job that can use many; `--set-threads` says otherwise
 
 MB = 10**6
@@ -111,6 +112,16 @@ class Jobs:
         else:
             size = len(self.run.acquisition.volumes) * (raw + result)
         return 60 + math.ceil(size / SLOW_DISK / 60)
+
+
+def count_default_workers(dask_cluster: str) -> int:
+    """Return the most Dask workers at a time where neither profile nor command line says it.
+
+    Parameters
+    ----------
+    dask_cluster : str, `local`, or a section of jobqueue.yaml
+    """
+    return LOCAL_WORKERS if dask_cluster == "local" else SLURM_WORKERS
 
 
 def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:

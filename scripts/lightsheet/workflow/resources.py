@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from lightsheet.cluster import SITE_RESOURCES
-from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run, list_engines
+from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run, count_default_workers, list_engines
 from lightsheet.system import InputError
 from lightsheet.workflow.clean_end import list_profiles, use_jobqueue_file
 
@@ -25,10 +25,11 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
         cores = workflow.cores
     else:  # it was given what the job has
         cores = min(workflow.cores, SLURM_CORES)
+    cluster = str(_read_resource(workflow, "dask_cluster", "local"))
     return Jobs(
         run,
-        str(_read_resource(workflow, "dask_cluster", "local")),
-        int(_read_resource(workflow, "dask_workers", 1)),
+        cluster,
+        int(_read_resource(workflow, "dask_workers", count_default_workers(cluster))),
         cores,
         partitions,
     )
