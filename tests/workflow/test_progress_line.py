@@ -59,6 +59,14 @@ def test_a_block_is_described_whatever_time_it_is_for_its_node_while_its_coordin
     assert [text[:25] for text in told] == ["deconvolve: 12 of 24 volu", "deconvolve: runs"]
 
 
+def test_a_job_that_says_how_far_it_is_runs_though_squeue_does_not_know_it_yet(
+    results: Results, told: list[str]
+) -> None:
+    say(results)
+    ProgressLine(results, "ls-a", {"deconvolve": 3}).tell(watch(queue(), {"7": "deconvolve"}, deconvolve=1))
+    assert told[0].startswith("deconvolve: 1 of 3 jobs done, 1 runs | deconvolve t0000: 12 of 24 volumes")
+
+
 def test_a_block_is_described_as_its_coordinator_does(results: Results, told: list[str]) -> None:
     line = ProgressLine(results, "ls-a", TOTALS)
     say(results)
