@@ -88,8 +88,8 @@ class SlurmProject(Project):
         return self.launch("--set-resources", f"deconvolve:dask_cluster={section}", f"deconvolve:dask_workers={number}")
 
     def with_profile(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a run whose jobs are SLURM jobs, by the repository's profile."""
-        return self.launch(*PROFILE, *arguments)
+        """Start a run whose jobs are SLURM jobs, by the repository's profile; two workers, so that there is time."""
+        return self.launch(*PROFILE, "--set-resources", "deconvolve:dask_workers=2", *arguments)
 
     @property
     def log(self) -> str:
