@@ -181,6 +181,7 @@ rule ingest:
     resources:
         mem_mb=jobs.plan_memory("ingest"),
         runtime=jobs.plan_runtime("ingest"),
+        attempt=lambda wildcards, attempt: attempt,
     params:
         results=run.results,
         tiles=lambda wildcards: run.list_tiles(

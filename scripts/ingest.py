@@ -15,5 +15,6 @@ if __name__ == "__main__":
             snakemake.params.tiles,
             snakemake.params.layout,
             snakemake.threads,
+            snakemake.resources.attempt,
         )
         write_json(Path(snakemake.output[0]), manifest)

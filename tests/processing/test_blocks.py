@@ -1,4 +1,4 @@
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from lightsheet.cluster import FINAL, WorkerRequest
 from lightsheet.processing import blocks
 from lightsheet.processing.memory import estimate_memory
-from lightsheet.store import Results, VolumeKey
-from lightsheet.system import InputError
+from lightsheet.store import Results, VolumeKey, make_failure
+from lightsheet.system import InputError, write_json
 
 
 @pytest.mark.parametrize("shapes", [[(101, 21, 21), (60, 301, 301)], [(60, 301, 301), (101, 21, 21)]])
@@ -33,20 +33,40 @@ def test_workers_get_memory_for_the_psf_that_takes_most(
     assert grants == [estimate_memory((50, 500, 500), (60, 301, 301), "cpu", "none")]
 
 
-@pytest.mark.parametrize(
-    ("cause", "is_final"), [(ValueError("a page lies beyond its end"), True), (OSError("stale file handle"), False)]
-)
-def test_a_damaged_file_is_no_reason_for_another_try_but_one_that_a_node_cannot_read_is(
-    cause: Exception, is_final: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def ingest_volume(*_: Any) -> Any:
+def fail_to_ingest(monkeypatch: pytest.MonkeyPatch, cause: Exception) -> None:
+    def ingest_volume(results: Results, key: VolumeKey, *_: Any) -> Any:
+        write_json(results.record(key), make_failure("a.tif: cannot be read"))
         raise InputError("a.tif: cannot be read") from cause
 
     monkeypatch.setattr(blocks, "ingest_volume", ingest_volume)
+
+
+def test_a_damaged_file_does_not_keep_others_from_being_deconvolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    fail_to_ingest(monkeypatch, ValueError("a page lies beyond its end"))
     layout: Any = None
+    manifest = blocks.ingest_block(Results(tmp_path), "red", [(0, []), (1, [])], layout, 1)
+    assert [entry["record"]["status"] for entry in manifest.values()] == ["failed", "failed"]
+    workers = WorkerRequest("local", 1, 1, Results(tmp_path), "t0000")
+    (tmp_path / "psf").mkdir()
+    (tmp_path / "psf" / "red.json").write_text('{"sha256": ""}')
     with pytest.raises(InputError) as error:
-        blocks.ingest_block(Results(tmp_path), "red", [(0, []), (1, [])], layout, 1)
-    first, *lines = str(error.value).splitlines()
-    assert first == "2 of 2 volumes could not be ingested, the others are:"
-    assert lines[:2] == [f"red timepoint {timepoint}: a.tif: cannot be read" for timepoint in (0, 1)]
-    assert lines[2:] == [FINAL] * is_final
+        blocks.deconvolve_block(Results(tmp_path), ["red"], [0, 1], {"engine": "cpu"}, layout, workers)
+    assert str(error.value).splitlines() == [
+        "2 of 2 volumes could not be deconvolved, the others are:",
+        *(f"red timepoint {timepoint}: a.tif: cannot be read" for timepoint in (0, 1)),
+        FINAL,
+    ]
+
+
+@pytest.mark.parametrize(("attempt", "job", "is_tried_again"), [(1, "12", True), (2, "12", False), (1, None, False)])
+def test_a_file_that_one_node_cannot_read_is_tried_on_another(
+    attempt: int, job: str | None, is_tried_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", job) if job else monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    fail_to_ingest(monkeypatch, OSError("stale file handle"))
+    layout: Any = None
+    with pytest.raises(InputError, match="could not be ingested") if is_tried_again else nullcontext():
+        blocks.ingest_block(Results(tmp_path), "red", [(0, [])], layout, 1, attempt)

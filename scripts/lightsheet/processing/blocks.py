@@ -4,6 +4,7 @@ A volume that cannot be done stops only itself: the others are done before the j
 more than what is missing.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -46,9 +47,12 @@ from lightsheet.system import (
 
 
 def ingest_block(
-    results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int
+    results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int, attempt: int = 1
 ) -> dict[str, Any]:
     """Ingest a block of one channel; return the content of its manifest.
+
+    A volume whose file is damaged is no failure of the job, or its block would keep all others from being deconvolved:
+    its record says why it failed, and the job that should deconvolve it fails when it has done the others.
 
     Parameters
     ----------
@@ -56,13 +60,14 @@ def ingest_block(
     tiles : sequence of (int, Tiles), each volume's timepoint and its tiles, as for `ingest_volume`
     layout : StoreLayout, of the raw store
     threads : int, chunks that are encoded at a time
+    attempt : int, attempt of this job, from 1
 
     Raises
     ------
     InputError
-        Names each file that could not be ingested.
+        Names each volume that could not be ingested, if another node may be able to read its files.
     """
-    progress, keys, errors, is_final = Progress(f"ingest {channel}", len(tiles)), [], [], True
+    progress, keys, errors, may_pass = Progress(f"ingest {channel}", len(tiles)), [], [], False
     for timepoint, volume_tiles in tiles:
         keys.append(key := VolumeKey("raw", channel, timepoint))
         old = read_record(results, key)
@@ -73,14 +78,15 @@ def ingest_block(
         except InputError as error:
             errors.append(f"{key.label}: {error}")
             logger.error("%s", errors[-1])
-            is_final = is_final and not isinstance(error.__cause__, OSError)  # which may be the node's, or pass
+            may_pass = may_pass or isinstance(error.__cause__, OSError)
             continue
         if old and record["finished"] == old["finished"]:
             progress.total -= 1
         else:
             progress.step(f"timepoint {timepoint} written")
     logger.info("%d of %d volumes were written", progress.done, len(tiles))
-    _raise_failures(errors, len(tiles), "ingested", is_final)
+    if may_pass and attempt == 1 and "SLURM_JOB_ID" in os.environ:  # else there is no other node
+        _raise_failures(errors, len(tiles), "ingested")
     return make_manifest(results, keys)
 
 
@@ -112,8 +118,11 @@ def deconvolve_block(
         If this job's walltime is near, and volumes are left.
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
-    tasks = _plan_tasks(results, channels, timepoints, settings, layout)
-    todo, errors = {}, []
+    raw_records = _read_raw_records(results, channels, timepoints)
+    errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
+    volumes = len(raw_records)
+    raw_records = {key: raw for key, raw in raw_records.items() if raw["status"] == "done"}
+    tasks, todo = _plan_tasks(results, raw_records, settings, layout), {}
     for key, task in tasks.items():
         record = read_record(results, key)
         has_failed = record and record["status"] == "failed"
@@ -128,58 +137,52 @@ def deconvolve_block(
             todo[key] = task
             if has_failed:
                 results.record(key).unlink()  # the failure was of an earlier run
-    logger.info("%d of %d volumes are to be deconvolved", len(todo), len(tasks))
+    logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
     if todo:
-        done = len(tasks) - len(todo) - len(errors)
-        with tell_status(results, workers.block, len(tasks), done, len(errors)) as tell:
+        done = volumes - len(todo) - len(errors)
+        with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
             errors += _run_tasks(todo, workers, tell)
-    _raise_failures(errors, len(tasks), "deconvolved", is_final=True)  # each had its tries, on several workers
+    _raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
     return make_manifest(results, tasks)
 
 
 def _plan_tasks(
-    results: Results,
-    channels: Sequence[str],
-    timepoints: Sequence[int],
-    settings: Mapping[str, Any],
-    layout: StoreLayout,
+    results: Results, raw_records: Mapping[VolumeKey, Record], settings: Mapping[str, Any], layout: StoreLayout
 ) -> dict[VolumeKey, dict[str, Any]]:
     """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
-    raw_records = _read_raw_records(results, channels, timepoints)
     tasks = {}
-    for channel in channels:
-        psf = read_json(results.psf(channel, ".json"))["sha256"]
+    channels = {key.channel for key in raw_records}
+    psfs = {channel: read_json(results.psf(channel, ".json"))["sha256"] for channel in channels}
+    for raw_key, raw in raw_records.items():
+        key, channel = raw_key._replace(kind="result"), raw_key.channel
         channel_settings = {**settings, "background": settings["background"][channel]}
-        for timepoint in timepoints:
-            key = VolumeKey("result", channel, timepoint)
-            raw = raw_records[key.raw]
-            tasks[key] = {
-                "results": results,
-                "key": key,
-                "psf": results.psf(channel, ".tif"),
-                "settings": channel_settings,
-                "layout": layout,
-                "missing": raw.get("missing", False),
-                "inputs": list_result_inputs(raw, psf, channel_settings, layout),
-            }
+        tasks[key] = {
+            "results": results,
+            "key": key,
+            "psf": results.psf(channel, ".tif"),
+            "settings": channel_settings,
+            "layout": layout,
+            "missing": raw.get("missing", False),
+            "inputs": list_result_inputs(raw, psfs[channel], channel_settings, layout),
+        }
     return tasks
 
 
 def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[VolumeKey, Record]:
     """Read the raw volumes' records; other nodes may just have written them and what is known of the PSFs."""
     keys = [VolumeKey("raw", channel, timepoint) for channel in channels for timepoint in timepoints]
-    done: dict[VolumeKey, Record] = {}
+    known: dict[VolumeKey, Record] = {}
 
     def list_missing() -> list[str]:
         records = {key: read_record(results, key) for key in keys}
-        done.update((key, record) for key, record in records.items() if record and record["status"] == "done")
-        volumes = [key.label for key in keys if key not in done]
+        known.update((key, record) for key, record in records.items() if record)
+        volumes = [key.label for key in keys if key not in known]
         return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
 
     folders = {results.record(key).parent for key in keys} | {results.psf(c, ".json").parent for c in channels}
     if missing := wait_until_visible(list_missing, *folders):
         raise InputError(f"{missing[0]} is not ingested: run the same command again")
-    return done
+    return known
 
 
 def _run_tasks(
@@ -210,8 +213,7 @@ def _run_tasks(
     return errors
 
 
-def _raise_failures(errors: Sequence[str], total: int, action: str, is_final: bool) -> None:
+def _raise_failures(errors: Sequence[str], total: int, action: str, *end: str) -> None:
     if errors:
-        end = [FINAL] if is_final else []
         lines = [f"{len(errors)} of {total} volumes could not be {action}, the others are:", *errors, *end]
         raise InputError("\n".join(lines))
