@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lightsheet.cluster import OutOfTimeError, WorkerRequest, put_back
+from lightsheet.cluster import OutOfTimeError, WorkerRequest, count_restarts, put_back
 from lightsheet.processing import deconvolve_block
 from lightsheet.store import end_with_run
 from lightsheet.system import log_job, write_json
@@ -24,7 +24,7 @@ if __name__ == "__main__":
                     snakemake.params.results,
                     snakemake.wildcards.block,
                 ),
-                snakemake.resources.attempt,
+                snakemake.resources.attempt + count_restarts(),
             )
         except OutOfTimeError as end:
             put_back(end.done)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightsheet.cluster import walltime
-from lightsheet.cluster.walltime import HEAD_JOB, Walltime, choose_grace, find_walltime, put_back
+from lightsheet.cluster.walltime import HEAD_JOB, Walltime, choose_grace, count_restarts, find_walltime, put_back
 from lightsheet.system import InputError
 from tests.support.fake_commands import command
 
@@ -95,3 +95,11 @@ def test_a_job_that_is_put_back_waits_for_its_end(in_job: pytest.MonkeyPatch, co
     with pytest.raises(InputError, match="it still runs after"):
         put_back(3)
     assert (commands / "call").read_text() == "requeue 17\n"
+
+
+@pytest.mark.parametrize(("head", "restarts"), [("", 2), ("4", 2), ("17", 0)])
+def test_earlier_lives_of_its_own_job_were_attempts(in_job: pytest.MonkeyPatch, head: str, restarts: int) -> None:
+    in_job.setenv(HEAD_JOB, head)
+    assert count_restarts() == 0
+    in_job.setenv("SLURM_RESTART_COUNT", "2")
+    assert count_restarts() == restarts

@@ -34,6 +34,7 @@ from .walltime import (
     HEAD_JOB as HEAD_JOB,
     OutOfTimeError as OutOfTimeError,
     Walltime as Walltime,
+    count_restarts as count_restarts,
     find_walltime as find_walltime,
     put_back as put_back,
 )

@@ -49,16 +49,26 @@ def choose_grace(limit: float, volume_seconds: float) -> float:
     return min(max(60.0, min(0.1 * limit, 300.0), volume_seconds), limit / 2)
 
 
+def has_own_job() -> bool:
+    """Tell whether SLURM started a job for this process alone; a job of the run's own Snakemake ends with that."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return bool(job and os.environ.get(HEAD_JOB, job) != job)
+
+
+def count_restarts() -> int:
+    """Return how often SLURM has put this process's job back into the queue; its earlier lives were attempts, too."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0")) if has_own_job() else 0
+
+
 def find_walltime() -> Walltime | None:
     """Return the walltime of this process's job, if SLURM started the job for it alone and limits its time."""
-    job = os.environ.get("SLURM_JOB_ID")
-    if not job or os.environ.get(HEAD_JOB, job) == job:  # a job of the run's own Snakemake ends with that
+    if not has_own_job():
         return None
     start, end = (os.environ.get(f"SLURM_JOB_{name}_TIME", "") for name in ("START", "END"))
     if start.isdecimal() and end.isdecimal() and int(end) > max(int(start), time.time()):
         return Walltime(time.monotonic() + int(end) - time.time(), float(end) - float(start))
     try:
-        left, limit = ask_time_left(job)
+        left, limit = ask_time_left(os.environ["SLURM_JOB_ID"])
     except (NoAnswerError, ValueError):  # "UNLIMITED", or nothing
         return None
     return Walltime(time.monotonic() + left, max(limit, 1.0))
