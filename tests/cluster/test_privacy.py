@@ -69,7 +69,7 @@ def test_no_module_is_imported_from_a_folder_that_somebody_else_made(
 @pytest.mark.slow
 @as_root
 def test_the_intruder_of_these_tests_would_be_answered_without_keys() -> None:
-    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:
         assert "'type': 'Scheduler'" in attack([("127.0.0.1", cluster.scheduler.port)])
 
 

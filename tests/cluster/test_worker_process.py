@@ -63,7 +63,7 @@ def coordinator(tmp_path: Path, options: list[str]) -> Iterator[Coordinator]:
     options = [*options, "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
     options += ["--worker-class", jobqueue.WORKER_CLASS]
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster,
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster,
         Client(cluster) as client,
         subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address, *options],

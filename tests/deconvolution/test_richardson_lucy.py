@@ -236,7 +236,7 @@ def test_blocks_of_one_volume_can_go_to_several_workers():
     random = np.random.default_rng(9)
     image, psf = random.random((6, 60, 64)) * 100, gaussian((0.5, 1, 1), (1, 2, 2))
     whole = richardson_lucy(image, psf, iterations=5, engine="cpu")
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
         blocks = dask.array.from_array(image, chunks=(6, 30, 32))
         result = client.persist(richardson_lucy(blocks, psf, iterations=5, engine="cpu"))
