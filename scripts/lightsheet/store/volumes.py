@@ -14,10 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
-from zarr.registry import get_codec_class
-from zarr.storage import MemoryStore
 
 from lightsheet.store.metadata import MOST_TIMEPOINTS, read_array_metadata
 from lightsheet.store.paths import shard_path
@@ -176,6 +172,11 @@ def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], la
     codec = complete_codec(dict(layout.codec))
     if codec["name"] == "blosc":
         codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
+    import zarr  # here, because the layout of a store is asked whenever the Snakefile is parsed: 0.2 s
+    from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
+    from zarr.registry import get_codec_class
+    from zarr.storage import MemoryStore
+
     memory = MemoryStore()
     ones = (1,) * len(leading)
     zarr.create_array(
