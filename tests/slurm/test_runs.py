@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -152,7 +151,7 @@ def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> Non
     project.cluster.command("scontrol", "requeue", str(job))
     project.cluster.wait_until(lambda: project.cluster.job(job).restarts == 1, 60, "requeued")
     project.cluster.wait_until(lambda: project.cluster.job(job).state == "RUNNING", 60, "running again")
-    time.sleep(2)
+    project.cluster.wait_until(lambda: project.cluster.pids_of(job), 30, "its processes")
     project.cluster.signal(job, signal.SIGKILL)
     log = project.finish(running, seconds=240)
     assert "SLURM-job" in log
