@@ -11,11 +11,12 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from lightsheet.cluster import NoAnswerError, Queue, SlurmJob, ask_queue, cancel_ids, recall_job
+from lightsheet.cluster import Queue, SlurmJob, ask_queue, cancel_ids, recall_job
 
 CHECK_SECONDS = 1.0
 STEP_SECONDS = 0.25  # within which a check's pause ends with the run
@@ -39,6 +40,15 @@ MOST_DOUBTS = 3
 Identity = tuple[int, int, int]
 
 
+@dataclass
+class _Submission:
+    """What is known of a job that has not ended. Times are monotonic seconds."""
+
+    time: float = field(default_factory=time.monotonic)  # when it was seen first
+    output_time: float | None = None  # when its outputs were there first
+    doubts: int = 0  # how often in a row squeue has said that it is over
+
+
 class JobWatch:
     """The jobs that Snakemake's SLURM plugin has submitted.
 
@@ -51,9 +61,7 @@ class JobWatch:
         self.ids = set[str]()  # of all jobs submitted by this run
         self.before: dict[Any, list[Identity | None]] = {}  # of outputs, when a job was submitted, by Snakemake's id
         self.heard = time.monotonic()  # when squeue was asked whose answer was used last
-        self.since: dict[str, float] = {}  # when a job was seen first
-        self.changed: dict[str, float] = {}  # when a job's outputs were there first
-        self.doubts = Counter[str]()
+        self.submissions: dict[str, _Submission] = {}  # by SLURM's id
         self.thread: Thread | None = None
         self.rules: dict[str, str] = {}  # of the jobs that have not ended, by SLURM's id
         self.ended = Counter[str]()  # jobs that succeeded, by rule
@@ -86,7 +94,7 @@ class JobWatch:
         if not infos:
             return
         for info in infos:
-            self.since.setdefault(info.external_jobid, time.monotonic())
+            self.submissions.setdefault(info.external_jobid, _Submission())
         if not self._expects_starts():
             self.refresh()
         queue, jobs = self._hear()
@@ -114,7 +122,7 @@ class JobWatch:
     def _expects_starts(self) -> bool:
         """Tell whether jobs were submitted a moment ago, of which squeue would say only that they wait."""
         now = time.monotonic()
-        latest = max(self.since.values(), default=-math.inf)
+        latest = max((submission.time for submission in self.submissions.values()), default=-math.inf)
         return now < latest + START_SECONDS and now < self.heard + LONGEST_SECONDS
 
     def _hear(self) -> tuple[Queue | None, dict[str, SlurmJob]]:
@@ -129,28 +137,28 @@ class JobWatch:
     def _cancel_ghosts(self, jobs: Iterable[SlurmJob]) -> None:
         """Cancel jobs that wait again after their end, as their node failed at that moment: others use their output."""
         if ghosts := [job.id for job in jobs if job.id in self.done and job.is_waiting]:
-            Thread(target=_cancel, args=(ghosts,), daemon=True).start()
+            Thread(target=cancel_ids, args=(ghosts,), daemon=True).start()  # the next answer has those that are left
 
     def _has_output(self, info: Any) -> bool:
         """Tell whether a job has made all its outputs, and has ended or is about to."""
         now = [_identify(path) for path in _list_outputs(info.job)]
-        before = self.before.get(info.job.jobid, now)
+        before, submission = self.before.get(info.job.jobid, now), self.submissions[info.external_jobid]
         if not now or not all(identity and identity != old for identity, old in zip(now, before, strict=True)):
-            self.changed.pop(info.external_jobid, None)
+            submission.output_time = None
             return False
-        start = self.changed.setdefault(info.external_jobid, time.monotonic())
+        submission.output_time = submission.output_time or time.monotonic()
         end = _read_end(info.aux["slurm_logfile"])
-        return DONE in end or (FAILED not in end and time.monotonic() > start + SETTLE_SECONDS)
+        return DONE in end or (FAILED not in end and time.monotonic() > submission.output_time + SETTLE_SECONDS)
 
     async def _is_over(self, info: Any, jobs: dict[str, SlurmJob], asked_at: float) -> bool:
         """Report the end of a job of which the queue says that it is over, or which it has forgotten."""
         number = info.external_jobid
-        job = jobs.get(number)
-        if not job and asked_at < self.since[number]:
+        job, submission = jobs.get(number), self.submissions[number]
+        if not job and asked_at < submission.time:
             return False
         job = job or SlurmJob(number, "UNKNOWN")
-        self.doubts[number] = self.doubts[number] + 1 if job.is_over else 0
-        if not job.is_over or (job.state in RETURNING and self.doubts[number] < MOST_DOUBTS):
+        submission.doubts = submission.doubts + 1 if job.is_over else 0
+        if not job.is_over or (job.state in RETURNING and submission.doubts < MOST_DOUBTS):
             return False
         if job.state == "UNKNOWN":
             job = await asyncio.to_thread(recall_job, number)
@@ -174,13 +182,8 @@ class JobWatch:
                 info.aux["slurm_logfile"].unlink()
 
     def _forget(self, info: Any) -> None:
-        for known in (self.rules, self.since, self.changed, self.doubts):
-            known.pop(info.external_jobid, None)
-
-
-def _cancel(ids: list[str]) -> None:
-    with suppress(NoAnswerError):  # the next answer of squeue has them again
-        cancel_ids(ids)
+        for jobs in (self.rules, self.submissions):
+            jobs.pop(info.external_jobid, None)
 
 
 def _list_outputs(job: Any) -> list[Path]:
