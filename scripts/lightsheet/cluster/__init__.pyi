@@ -16,7 +16,6 @@ from .shared_queue import (
     Queue as Queue,
     ask_queue as ask_queue,
     forget_queue as forget_queue,
-    read_queue as read_queue,
 )
 from .slurm import (
     JOBQUEUE as JOBQUEUE,
@@ -25,15 +24,13 @@ from .slurm import (
     cancel_ids as cancel_ids,
     cancel_jobs as cancel_jobs,
     label_jobs as label_jobs,
-    list_jobs as list_jobs,
     recall_job as recall_job,
     recognise_memory_kill as recognise_memory_kill,
 )
-from .survey import Fit as Fit, find_most_cores as find_most_cores, fit_workers as fit_workers
+from .survey import find_most_cores as find_most_cores, fit_workers as fit_workers
 from .walltime import (
     HEAD_JOB as HEAD_JOB,
     OutOfTimeError as OutOfTimeError,
-    Walltime as Walltime,
     count_restarts as count_restarts,
     find_walltime as find_walltime,
     put_back as put_back,

@@ -1,14 +1,13 @@
 """How workers leave that are wanted no more: by themselves where they can, so that their jobs end well."""
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 
 from dask_jobqueue.slurm import SLURMCluster
 
 from lightsheet.cluster.jobqueue import close_workers, update_jobs
-from lightsheet.cluster.shared_queue import ask_queue
-from lightsheet.cluster.slurm import NoAnswerError, cancel_ids
+from lightsheet.cluster.shared_queue import read_queue
+from lightsheet.cluster.slurm import cancel_ids
 from lightsheet.cluster.slurm_worker import CLOSE_SECONDS, SlurmWorker
 from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.system import logger
@@ -18,12 +17,11 @@ POLL_SECONDS = 0.1
 
 def cancel_left(request: WorkerRequest) -> None:
     """Cancel the workers of a coordinator that was killed, as far as the run's queue knows of them."""
-    queue = ask_queue(request.results.queue, request.label)
-    ids = [job.id for job in (queue.jobs if queue else None) or () if job.name == request.name and not job.is_over]
+    jobs = read_queue(request.results.queue, request.label) or []
+    ids = [job.id for job in jobs if job.name == request.name and not job.is_over]
     if ids:
         logger.info("cancelling %d worker(s) of an earlier coordinator: %s", len(ids), " ".join(ids))
-    with suppress(NoAnswerError):
-        cancel_ids(ids)
+    cancel_ids(ids)
 
 
 def dismiss_workers(cluster: SLURMCluster, workers: Sequence[SlurmWorker]) -> None:
@@ -64,6 +62,5 @@ def list_addresses(cluster: SLURMCluster) -> dict[str, str]:
     return {worker.name: worker.address for worker in list(cluster.scheduler.workers.values())}
 
 
-def _cancel(workers: Sequence[SlurmWorker]) -> None:
-    with suppress(NoAnswerError):
-        cancel_ids([worker.job_id for worker in workers])
+def _cancel(workers: Iterable[SlurmWorker]) -> None:
+    cancel_ids([worker.job_id for worker in workers])

@@ -138,8 +138,8 @@ class _Dispatch:
         function: Callable[..., Any],
         tasks: Mapping[str, Mapping[str, Any]],
         action: str,
-        walltime: Walltime | None = None,
-        tell: Callable[[VolumeCount], None] | None = None,
+        walltime: Walltime | None,
+        tell: Callable[[VolumeCount], None] | None,
     ) -> None:
         self.pool, self.function, self.tasks, self.action = pool, function, tasks, action
         self.walltime, self.tell = walltime, tell

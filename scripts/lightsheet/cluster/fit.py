@@ -104,10 +104,9 @@ def _list_places(site: Site, team: Team, partitions: list[Partition], is_seated:
     idle = [(p, [part for part in p.idle_parts if not is_whole or part in {*p.usable_nodes}]) for p in partitions]
     usable = [node.cores for p in partitions for node in p.usable_nodes]
     idle_cores = sum(node.cores for _, nodes in idle for node in nodes)
-    if len(usable) < MANY_NODES or idle_cores >= LEAST_IDLE * sum(usable):
-        yield [node for p, nodes in idle for node in (nodes if is_seated else _seat(site, team, p, nodes))]
-    else:
-        yield []
+    if len(usable) >= MANY_NODES and idle_cores < LEAST_IDLE * sum(usable):
+        idle = []
+    yield [node for p, nodes in idle for node in (nodes if is_seated else _seat(site, team, p, nodes))]
     yield [node for p in partitions for node in _seat(site, team, p, p.usable_nodes)]
     yield [node for p in partitions for node in _seat(site, team, p, p.nodes)]
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightsheet.cluster.shared_queue import Queue, ask_queue
-from lightsheet.cluster.slurm import WAITING
 from lightsheet.system import logger
 
 PAUSE_SECONDS = (1.0, 30.0)
@@ -45,7 +44,7 @@ class QueueWatch:
         if not queue or queue.jobs is None or queue.time <= self.answer_time + SAME_SECONDS:
             return None
         self.answer_time = queue.time
-        waiting = [job for job in queue.jobs if job.name == self.name and job.state in WAITING]
+        waiting = [job for job in queue.jobs if job.name == self.name and job.is_waiting]
         reason = ", ".join(sorted({job.reason for job in waiting}))
         if reason and reason != self.reason:
             logger.info("%d worker job(s) wait in the queue; squeue's reason: %s", len(waiting), reason)

@@ -10,6 +10,7 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def cancel_jobs(name: str, seconds: float = 0, patience: float = 0) -> list[str]
             ids = _list_queued(name)
         if ids:
             logger.info("cancelling %d SLURM job(s) of this run: %s", len(ids), " ".join(ids))
-        cancel_ids(ids)
+        _cancel(ids)
         end = time.monotonic() + seconds
         while ids and time.monotonic() < end and _list_queued(name):
             time.sleep(0.5)
@@ -168,7 +169,12 @@ def cancel_jobs(name: str, seconds: float = 0, patience: float = 0) -> list[str]
 
 
 def cancel_ids(ids: Sequence[str]) -> None:
-    """Cancel jobs, whatever their state; `NoAnswerError` if SLURM does not answer."""
+    """Cancel jobs, whatever their state; where SLURM does not answer, they are left."""
+    with suppress(NoAnswerError):
+        _cancel(ids)
+
+
+def _cancel(ids: Sequence[str]) -> None:
     if ids:
         _call("scancel", "--quiet", *ids)
 

@@ -169,14 +169,14 @@ def make_hole(layout: StoreLayout) -> np.ndarray:
 
 def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> None:
     """Write an array's `zarr.json`, as zarr-python makes it; not if it is the same already, for many jobs write it."""
-    codec = complete_codec(dict(layout.codec))
-    if codec["name"] == "blosc":
-        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
     import zarr  # here, because the layout of a store is asked whenever the Snakefile is parsed: 0.2 s
     from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
     from zarr.registry import get_codec_class
     from zarr.storage import MemoryStore
 
+    codec = complete_codec(dict(layout.codec))
+    if codec["name"] == "blosc":
+        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
     memory = MemoryStore()
     ones = (1,) * len(leading)
     zarr.create_array(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from lightsheet.run import find_block
 from lightsheet.store import Results
 from lightsheet.viewing.finished_run import VolumeRecords, link_record
 from lightsheet.viewing.measures import MEASURES, Measure, format_measure
@@ -150,6 +151,6 @@ def _link_log(results: Results, timepoint: int, timepoints_per_job: int | str | 
     """Return where the log of the job that made a timepoint is, from the results folder, if it exists."""
     if not timepoints_per_job:
         return None
-    start = timepoint - timepoint % timepoints_per_job if isinstance(timepoints_per_job, int) else 0
-    log = Path("logs") / f"deconvolve.t{start:04d}.log"
+    block = find_block(timepoint, timepoints_per_job if isinstance(timepoints_per_job, int) else None)
+    log = Path("logs") / f"deconvolve.{block}.log"
     return log.as_posix() if (results.folder / log).exists() else None

@@ -3,13 +3,12 @@
 import re
 import time
 from collections import deque
-from contextlib import suppress
 from threading import Lock, Timer
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.cluster import PERMANENT, TEMPORARY, NoAnswerError, ask_queue, cancel_ids
+from lightsheet.cluster import PERMANENT, TEMPORARY, ask_queue, cancel_ids
 from lightsheet.workflow.failures import REFUSED
 from lightsheet.workflow.job_watch import JobWatch
 
@@ -78,8 +77,7 @@ class Resubmission:
             return False
         time.sleep(REGISTER_SECONDS)
         names = [job.id for job in queue.jobs if job.name == self.executor.run_uuid and not job.is_over]
-        with suppress(NoAnswerError):
-            cancel_ids([number for number in names if number not in self.watch.ids])
+        cancel_ids([number for number in names if number not in self.watch.ids])
         return True
 
 
