@@ -11,16 +11,18 @@ from tests.support.project import CHANNELS, Project
 
 pytestmark = pytest.mark.workflow
 
-TOLERANCE = 0.5
-"""Python's starts take longer than small volumes, and other tests delay them more than they did the pilot."""
+TOLERANCE = 0.25
+
+ITERATIONS = 120
+"""So many that volumes take longer than Python's starts, which other tests at the same time delay more."""
 
 
 def configure(project: Project, name: str) -> None:
     project.configure(
         name=name,
         psf={"files": {CHANNELS[0]: "psf/488.tif"}},
-        deconvolution={"iterations": 60, "acceleration": "heavy-ball", "timepoints_per_job": 3},
-        pilot={"iterations": [60]},
+        deconvolution={"iterations": ITERATIONS, "acceleration": "heavy-ball", "timepoints_per_job": 3},
+        pilot={"iterations": [ITERATIONS]},
     )
 
 
@@ -60,7 +62,7 @@ def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     assert {rule: jobs[rule] for rule in set(manifests)} == {rule: manifests.count(rule) for rule in set(manifests)}
 
     # The machine has other work too, more or less of it from minute to minute, which no plan knows. So there are up to
-    # three runs, each with a pilot before it; one must lie within a half of what the pilots say, or between them.
+    # three runs, each with a pilot before it; one must lie within a fourth of what the pilots say, or between them.
     # A wrong plan fails all three.
     foreseen = [before["seconds"]]
     for name in ("again", "once_more"):

@@ -171,6 +171,18 @@ def test_a_preempted_coordinator_goes_back_into_the_queue_and_goes_on(project: S
     assert (project.cluster.job(job).restarts, project.cluster.job(job).state) == (1, "COMPLETED")
 
 
+def test_a_coordinator_at_its_time_limit_ends_its_workers_and_the_next_one_goes_on(project: SlurmProject) -> None:
+    running = project.with_profile()
+    job = coordinator(project)
+    workers = freeze_workers(project)
+    project.cluster.command("scontrol", "update", f"jobid={job}", "endtime=now+1")
+    assert project.cluster.wait_for_end(job, 60).state == "TIMEOUT"
+    project.cluster.wait_until(
+        lambda: all(project.cluster.job(worker).state not in ("RUNNING", "PENDING") for worker in workers), 20, "gone"
+    )
+    project.finish(running, seconds=240)
+
+
 def test_a_coordinator_near_its_time_limit_goes_back_into_the_queue_without_a_retry(project: SlurmProject) -> None:
     project.variables["SLOW_WORKER_SECONDS"] = "7"  # six volumes on one worker: longer than half a minute
     options = ("--set-resources", "deconvolve:runtime=1", "deconvolve:dask_workers=1", "--retries", "0")

@@ -98,6 +98,14 @@ def test_a_volume_that_cannot_be_done_is_reported_alone(project: SlurmProject) -
     project.finish(project.workers_from("cpu"))
 
 
+def spoil_python(project: SlurmProject, code: str, raw: Path) -> list[str]:
+    """Write a sitecustomize.py that is about a raw shard; return the lines by which a worker's job begins with it."""
+    folder = project.folder / "spoilt"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code.format(shard=str(raw.relative_to(project.folder))))
+    return [f"export PYTHONPATH={shlex.quote(str(folder))}:$PYTHONPATH"]
+
+
 DEADLY = """
 import os, sys
 
@@ -112,12 +120,7 @@ sys.addaudithook(die)
 
 def test_a_volume_that_kills_every_worker_is_given_up_after_three(project: SlurmProject) -> None:
     raw = shard_path(project.results / "work" / "raw" / CHANNELS[0], 0, (2,))
-    (project.folder / "deadly").mkdir()
-    (project.folder / "deadly" / "sitecustomize.py").write_text(
-        DEADLY.format(shard=str(raw.relative_to(project.folder)))
-    )
-    deadly = shlex.quote(str(project.folder / "deadly"))
-    project.offer(cpu={"job-script-prologue": [f"export PYTHONPATH={deadly}:$PYTHONPATH"]})
+    project.offer(cpu={"job-script-prologue": spoil_python(project, DEADLY, raw)})
     log = project.fail_in(project.workers_from("cpu"))
     deaths = re.findall(
         rf"{CHANNELS[0]} timepoint 2: (?:try \d of 3 failed: )?job (\d+) on c\d: it ended with an error", log
@@ -144,12 +147,7 @@ sys.addaudithook(take)
 
 def test_a_volume_that_needs_more_memory_gets_it(project: SlurmProject) -> None:
     raw = shard_path(project.results / "work" / "raw" / CHANNELS[0], 0, (0,))
-    (project.folder / "greedy").mkdir()
-    (project.folder / "greedy" / "sitecustomize.py").write_text(
-        GREEDY.format(shard=str(raw.relative_to(project.folder)))
-    )
-    greedy = shlex.quote(str(project.folder / "greedy"))
-    prologue = [f"export PYTHONPATH={greedy}:$PYTHONPATH"]
+    prologue = spoil_python(project, GREEDY, raw)
     project.offer(cpu={"memory": "200MiB", "job-script-prologue": prologue})  # enough for a worker and small volumes
     log = project.finish(project.workers_from("cpu", 1))
     assert "it was killed, because it used more memory than it had asked for (OUT_OF_MEMORY)" in log
