@@ -311,6 +311,14 @@ def test_a_rules_cluster_is_named_in_the_question(commands: Path, key: str) -> N
     assert "--clusters far" in (commands / "trials").read_text()
 
 
+def test_how_logs_are_opened_is_no_reason_to_doubt(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_OPEN_MODE", "append")
+    write_cluster(commands, qos="normal|1||||||\n")
+    answer = ask(rule("deconvolve"), worker(4))
+    assert len(answer.refusals) == 1
+    assert "leaves no room" in answer.refusals[0]
+
+
 def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cluster(commands, settings=SETTINGS + "JobSubmitPlugins        = lua\n", qos="normal|1||||||\n")
     answer = ask(rule("deconvolve", runtime="2880"), worker(4))

@@ -33,6 +33,9 @@ A maintenance, a busy controller, a budget that is used up, and too many jobs in
 filter says, nobody can know.
 """
 
+HARMLESS = {"SBATCH_OPEN_MODE"}
+"""Variables of sbatch by which no job starts sooner or elsewhere; Snakemake's jobs have this one from us."""
+
 TOO_LARGE = re.compile("Requested node configuration is not available|Requested partition configuration")
 """It says so as well while nodes are reserved or down."""
 
@@ -68,7 +71,8 @@ def ask_slurm(requests: Sequence[Request], team: Team | None, answers: Mapping[s
         future = pool.submit(try_requests, requests)
         answers, trials = answers or ask_site(), future.result()
     answers, site, accounting = read_survey(answers, requests)
-    is_certain = not (site.changes_jobs or any(name.startswith("SBATCH_") for name in os.environ))
+    variables = {name for name in os.environ if name.startswith("SBATCH_")} - HARMLESS
+    is_certain = not (site.changes_jobs or variables)
     faults, doubts = _Sentences(), _Sentences()
     for request, trial in zip(requests, trials, strict=True):
         fault = _find_fault(request, trial, site, accounting)
