@@ -88,12 +88,17 @@ class Outcome:
         return self.seconds / self.allowed
 
     @property
+    def allowed_calls(self) -> int:
+        """How often squeue may be called: every ten seconds, the first and the last of them included."""
+        return int(self.seconds // CALL_SECONDS) + 1 + FREE_CALLS + self.case.blocks - 1
+
+    @property
     def faults(self) -> list[str]:
         """What is wrong, in words."""
         faults = [self.wrong] if self.wrong else []
         if self.ratio > 1:
             faults.append(f"{self.seconds:.0f} s are more than {self.allowed:.0f} s")
-        if self.calls.get("squeue", 0) > self.seconds / CALL_SECONDS + FREE_CALLS + self.case.blocks - 1:
+        if self.calls.get("squeue", 0) > self.allowed_calls:
             faults.append(f"squeue was called {self.calls['squeue']} times in {self.seconds:.0f} s")
         if {*self.states} - {"COMPLETED"}:
             faults.append(f"workers ended as {dict(self.states)}")
