@@ -166,8 +166,11 @@ def _make_predictor(prediction: Array, acceleration: str, backend: Backend) -> C
 
 def replicate_edge(image: Array, frame: Frame, xp: Any) -> Array:
     """Repeat the image's edge outwards over the cyclic array, up to the middle of what lies between its two edges."""
-    indices = []
-    for total, low, n in zip(frame.shape, frame.low, frame.image, strict=True):
-        position = np.arange(total) - low
-        indices.append(xp.asarray(np.where(position > (total + n - 1) / 2, 0, position).clip(0, n - 1)))
-    return image[xp.ix_(*indices)]
+    axes = zip(frame.shape, frame.low, frame.image, strict=True)
+    return image[xp.ix_(*(xp.asarray(index_edge(*axis)) for axis in axes))]
+
+
+def index_edge(total: int, low: int, n: int) -> Array:
+    """Say which of an axis' `n` voxels, of which the first is at `low`, is repeated at each of `total` positions."""
+    position = np.arange(total) - low
+    return np.where(position > (total + n - 1) / 2, 0, position).clip(0, n - 1)

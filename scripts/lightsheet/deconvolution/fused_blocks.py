@@ -1,0 +1,93 @@
+"""Blocks of rows: between a volume (z, y, x) and the vectors that are transformed along x.
+
+A block is 2 `LANES` rows as complex vectors, one for each x: lane l holds rows l and `LANES` + l.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lightsheet.deconvolution.lanes.jit import compiled, take
+from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Array, Floats, Integers
+from lightsheet.deconvolution.lanes.real_rows import BLOCK, give_columns, take_columns
+
+
+class Placed(NamedTuple):
+    """A volume in a cyclic array: at (z, y, x) is its voxel `planes[z] + rows[y] + columns[x]`, or 0 if one is -1."""
+
+    source: Floats
+    planes: Integers
+    rows: Integers  # as many as blocks have
+    columns: Integers
+    runs: Integers  # how many columns, from this one on, follow each other in the source
+
+
+def place_volume(volume: Array, indices: Sequence[Array]) -> Placed:
+    """Place float32 (z, y, x): along each axis of the cyclic array, `indices` say which voxel is there, or -1."""
+    z, y, x = (np.asarray(index, np.int64) for index in indices)
+    _, height, width = volume.shape
+    y = np.concatenate([y, np.full(-len(y) % BLOCK, -1)])
+    runs = np.ones(len(x), np.int64)
+    for k in range(len(x) - 2, -1, -1):
+        if x[k] >= 0 and x[k + 1] == x[k] + 1:
+            runs[k] = runs[k + 1] + 1
+    planes, rows = np.where(z < 0, -1, z * height * width), np.where(y < 0, -1, y * width)
+    return Placed(np.require(volume, np.float32, ["C", "A", "W"]).reshape(-1), planes, rows, x, runs)
+
+
+@compiled
+def take_block(placed: Placed, z: int, y: int, offsets: Integers, vectors: Floats, start: int) -> None:
+    """Write the block that begins at (z, y) of the cyclic array; the first `BLOCK` of `offsets` are written over."""
+    is_whole = True
+    for lane in range(BLOCK):
+        is_there = placed.planes[z] >= 0 and placed.rows[y + lane] >= 0
+        offsets[lane] = placed.planes[z] + placed.rows[y + lane] if is_there else -1
+        is_whole &= is_there
+    x = 0
+    while x < len(placed.columns):
+        column, target = placed.columns[x], start + x * VECTOR
+        if x > 0 and column == placed.columns[x - 1]:
+            for lane in range(BLOCK):
+                vectors[target + lane] = vectors[target - VECTOR + lane]
+        elif is_whole and placed.runs[x] >= LANES:
+            take_columns(placed.source, offsets, 0, column, vectors, target)
+            x += LANES - 1
+        else:
+            for lane in range(BLOCK):
+                is_there = column >= 0 and offsets[lane] >= 0
+                vectors[target + lane] = placed.source[offsets[lane] + column] if is_there else np.float32(0)
+        x += 1
+
+
+@compiled
+def give_block(vectors: Floats, start: int, width: int, offsets: Integers, target: Floats) -> None:
+    """Write `width` voxels of each row of a block to its offset in the target; rows at -1 are not written."""
+    is_whole = True
+    for lane in range(BLOCK):
+        is_whole &= offsets[lane] >= 0
+    for x in range(0, width, LANES):
+        place = start + x * VECTOR
+        if is_whole and x + LANES <= width:
+            give_columns(vectors, place, target, offsets, 0, x)
+            continue
+        for lane in range(BLOCK):
+            for k in range(min(LANES, width - x) if offsets[lane] >= 0 else 0):
+                target[offsets[lane] + x + k] = vectors[place + k * VECTOR + lane]
+
+
+@compiled
+def sweep_result(
+    counter: Integers, offsets: Integers, vectors: Floats, blocks: int, full_width: int, z: int, y: int, x: int,
+    planes: int, rows: int, width: int, target: Floats,
+) -> None:  # fmt: skip
+    """Write what begins at (z, y, x) of the cyclic array as a volume of `planes`, `rows`, `width`."""
+    plane = take(counter)
+    while plane < planes:
+        for block in range(blocks):
+            for lane in range(BLOCK):
+                row = block * BLOCK + lane - y
+                offsets[lane] = (plane * rows + row) * width if 0 <= row < rows else -1
+            start = (((z + plane) * blocks + block) * full_width + x) * VECTOR
+            give_block(vectors, start, width, offsets, target)
+        plane = take(counter)

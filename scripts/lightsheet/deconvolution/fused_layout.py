@@ -1,0 +1,99 @@
+"""How engine `cpu` keeps the volumes of one deconvolution, and what its sweeps need to know.
+
+The spectrum is (z, k, y, vector): vector (z, k, y) holds frequencies k `LANES` and following of the row at (z, y).
+Along y and z it is in the order in which the forward transforms leave it, and so is the OTF. The estimate is
+(z, block of rows, x, vector), see `fused_blocks`. All arrays are flat.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lightsheet.deconvolution.fused_blocks import Placed
+from lightsheet.deconvolution.lanes.plan import (
+    LANES,
+    VECTOR,
+    Doubles,
+    Floats,
+    Integers,
+    Plan,
+    make_plan,
+    order_frequencies,
+)
+from lightsheet.deconvolution.lanes.real_rows import BLOCK
+from lightsheet.deconvolution.padding import Shape
+
+
+class Layout(NamedTuple):
+    """The cyclic array, and its spectrum."""
+
+    planes: int
+    rows: int
+    width: int
+    blocks: int  # of rows
+    groups: int  # of frequencies
+    stride: int  # float32 between two planes of the spectrum
+    along_z: Plan
+    along_y: Plan
+    along_x: Plan
+    places: Integers  # where in the transform of a row a frequency is
+    mirrors: Integers  # and its negative; 0, which is read and written for nothing, where there are no more frequencies
+
+
+class Volumes(NamedTuple):
+    """The arrays of one deconvolution; one that is not needed is empty."""
+
+    spectrum: Floats
+    otf: Floats  # (k, y, z, vector), divided by 2 and by the number of voxels
+    image: Placed  # what was measured; or, to start with, what is to be transformed
+    weights: Placed
+    estimate: Floats
+    previous: Floats  # the estimate before, for momentum
+    change: Floats  # what the last iteration changed, for "biggs"
+    sums: Doubles  # (z, block, 2 `BLOCK`), for "biggs"
+
+
+class Numbers(NamedTuple):
+    """What the steps need to know."""
+
+    threshold: np.float32  # a quotient by less is 0
+    floor: np.float32  # no factor is less
+    flat: np.float32  # the first estimate, where it is flat
+    alpha: np.float32  # how far predictions go, see `momentum`
+
+
+class Room(NamedTuple):
+    """The memory of a thread."""
+
+    buffer: Floats  # for transforms: of a block along x, or of columns along z. Its first vector may hold anything
+    side: Floats  # what a block is divided by or multiplied with
+    offsets: Integers  # where rows begin: those of the present block, and those whose weights are in `side`
+
+
+def make_layout(shape: Shape) -> Layout:
+    """Lay out a cyclic array (z, y, x)."""
+    planes, rows, width = shape
+    frequencies = width // 2 + 1
+    groups, blocks = -(-frequencies // LANES), -(-rows // BLOCK)
+    vector_of = np.empty(width, np.int64)
+    vector_of[order_frequencies(width)] = np.arange(1, width + 1)  # the first vector of a buffer is none
+    k = np.arange(groups * LANES)
+    places, mirrors = (np.where(k < frequencies, VECTOR * vector_of[sign * k % width], 0) for sign in (1, -1))
+    return Layout(
+        planes,
+        rows,
+        width,
+        blocks,
+        groups,
+        stride=groups * blocks * BLOCK * VECTOR,
+        along_z=make_plan(planes),
+        along_y=make_plan(rows),
+        along_x=make_plan(width),
+        places=places,
+        mirrors=mirrors,
+    )
+
+
+def count_padded_voxels(layout: Layout) -> int:
+    """Return the voxels of the estimate, whose rows fill blocks."""
+    return layout.planes * layout.blocks * BLOCK * layout.width

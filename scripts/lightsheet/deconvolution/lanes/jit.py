@@ -1,0 +1,63 @@
+"""Compilation by numba: of loops, for the types that their annotations say, when they are defined.
+
+Loops run without Python's lock, so that threads of Python share the work; numba's own threads are not used.
+"""
+
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from lightsheet.deconvolution.lanes.cache import Cache, find_folder
+from lightsheet.deconvolution.lanes.plan import Doubles, Floats, Integers
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+
+TYPES: dict[Any, Any] = {
+    int: types.int64,
+    np.float32: types.float32,
+    float: types.float32,
+    bool: types.boolean,
+    type(None): types.void,
+    Floats: types.float32[::1],
+    Integers: types.int64[::1],
+    Doubles: types.float64[::1],
+}
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function for the types of its annotations, or load the code from where it is kept."""
+    *arguments, result = get_type_hints(function).values()
+    dispatcher = njit(**OPTIONS)(function)
+    if find_folder():
+        dispatcher._cache = Cache(function)  # numba has no other way to give it one
+    dispatcher.compile(_choose_type(result)(*map(_choose_type, arguments)))
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Make a function part of each compiled one that calls it."""
+    return njit(**OPTIONS, inline="always")(function)
+
+
+def _choose_type(hint: Any) -> Any:
+    if hint in TYPES:
+        return TYPES[hint]
+    fields = [_choose_type(field) for field in get_type_hints(hint).values()]
+    if len(set(fields)) == 1:
+        return types.NamedUniTuple(fields[0], len(fields), hint)
+    return types.NamedTuple(fields, hint)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def take(_context: Any, counter: Any) -> Any:
+    """Return a counter, an int64 array of 1, and add 1 to it, in one step between which no other thread can come."""
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:
+        pointer = context.make_array(call.args[0])(context, builder, values[0]).data
+        return builder.atomic_rmw("add", pointer, context.get_constant(types.int64, 1), "monotonic")
+
+    return types.int64(counter), generate
