@@ -251,7 +251,7 @@ def _add_plan(commands: Any) -> None:
     add("--psf-shape", type=_positive, **zyx, default=(101, 64, 64), help=f"voxels of a PSF file {default}")
     add("--psf-voxel-size", type=float, **zyx, default=(0.1, 0.104, 0.104), help=f"micrometre {default}")
     add("--iterations", type=_positive, default=10, help=f"of Richardson-Lucy {default}")
-    add("--engine", default="auto", help=f"auto, cpu, gpu, itk or skimage {default}")
+    add("--engine", default="auto", help=f"auto, {', '.join(ENGINES)} {default}")
     for key in ("boundary", "acceleration"):
         add(f"--{key}", choices=CHOICES[key], default=CHOICES[key][0], help=default)
     add("--timepoints-per-job", type=_auto_or_positive, default="auto", help=f"as in the configuration {default}")

@@ -56,7 +56,7 @@ def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install():
 @pytest.mark.usefixtures("numpy_as_cupy")
 def test_with_a_device_auto_is_gpu():
     assert resolve_engine("auto") == "gpu"
-    assert describe_engine("auto") == "gpu 2 (cupy 14.0)"
+    assert describe_engine("auto") == "gpu 3 (cupy 14.0)"
 
 
 # 1e-5 is the agreement that engines promise; both compute in float32.

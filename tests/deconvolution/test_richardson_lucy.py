@@ -1,5 +1,8 @@
 """What a user relies on: the deconvolved pixels, against slow references, the data's truth and simple physics."""
 
+import re
+from importlib import import_module
+
 import dask.array
 import distributed
 import numpy as np
@@ -10,9 +13,8 @@ from scipy import ndimage
 from scipy.fft import next_fast_len
 from scipy.signal import fftconvolve
 
-from lightsheet.deconvolution import sweeps
 from lightsheet.deconvolution.engines import describe_engine, resolve_iterations, richardson_lucy
-from lightsheet.deconvolution.method import CHOICES
+from lightsheet.deconvolution.method import CHOICES, ENGINES
 from lightsheet.system.errors import InputError
 from tests.support.engines import relative_l2
 from tests.support.reference_data import DATA
@@ -65,16 +67,17 @@ def correlation(a, b):
 sizes = st.tuples(*[st.integers(1, 9)] * 3)
 
 
+@pytest.mark.parametrize("engine", ["cpu", "cpu-sweeps"])
 @pytest.mark.parametrize(("boundary", "slow"), [("replicate", slow_replicate), ("extended", slow_extended)])
 @given(shape=sizes, psf_shape=sizes, seed=st.integers(0, 2**32 - 1), iterations=st.integers(1, 8))
-def test_cpu_is_richardson_lucy_for_any_shapes(boundary, slow, shape, psf_shape, seed, iterations):
+def test_cpu_is_richardson_lucy_for_any_shapes(engine, boundary, slow, shape, psf_shape, seed, iterations):
     """1e-5 is what design.md asks of engines; float32 FFTs of these sizes reach about 1e-6."""
     random = np.random.default_rng(seed)
     image = random.random(shape) * 1000
     image[random.random(shape) < 0.2] = 0
     image.flat[0] = 500  # not all of it
     psf = random.random(psf_shape) + 0.05
-    result = richardson_lucy(image, psf, iterations=iterations, engine="cpu", boundary=boundary)
+    result = richardson_lucy(image, psf, iterations=iterations, engine=engine, boundary=boundary)
     assert result.dtype == np.float32
     assert result.shape == shape
     assert relative_l2(result, slow(image, psf, iterations)) < 1e-5
@@ -139,13 +142,14 @@ def test_a_point_stays_where_it_is_and_keeps_its_light(boundary):
     assert result[16, 15, 14] > 5 * image.max()
 
 
+@pytest.mark.parametrize("engine", ["cpu", "cpu-sweeps"])
 @pytest.mark.parametrize("boundary", CHOICES["boundary"])
-def test_the_same_bits_for_any_number_of_threads(boundary, monkeypatch):
-    monkeypatch.setattr(sweeps, "VOXELS_OF_A_THREAD", 1)
+def test_the_same_bits_for_any_number_of_threads(boundary, engine, monkeypatch):
+    monkeypatch.setattr(import_module(ENGINES[engine]), "VOXELS_OF_A_THREAD", 1)
     random = np.random.default_rng(1)
     image, psf = random.random((23, 31, 37)), random.random((9, 6, 8))
     one, *others = (
-        richardson_lucy(image, psf, iterations=5, engine="cpu", boundary=boundary, threads=threads)
+        richardson_lucy(image, psf, iterations=5, engine=engine, boundary=boundary, threads=threads)
         for threads in (1, 1, 2, 5)
     )
     for other in others:
@@ -202,7 +206,7 @@ NAN = np.where(np.arange(6) == 3, np.nan, GOOD)
         ({"iterations": 0}, "iterations: 0 is too few; give 1 or more"),
         ({"iterations": 2.5}, "iterations: 2.5 is neither a whole number nor auto"),
         ({"iterations": "auto", "boundary": "replicate"}, "iterations: auto needs boundary: extended"),
-        ({"engine": "gpus"}, "engine: there is no 'gpus'; choose one of auto, cpu, gpu, itk, skimage"),
+        ({"engine": "gpus"}, "engine: there is no 'gpus'; choose one of auto, cpu, cpu-sweeps, gpu, itk, skimage"),
         ({"boundary": "zero"}, "boundary: there is no 'zero'; choose one of extended, replicate"),
         ({"acceleration": "fast"}, "acceleration: there is no 'fast'; choose one of none, biggs, heavy-ball"),
         ({"engine": "itk", "boundary": "extended"}, "engine itk has no 'extended'; choose engine: cpu or"),
@@ -262,5 +266,6 @@ def test_iterations_auto_stands_for_a_number():
 def test_engine_version_names_the_libraries():
     import scipy
 
-    assert describe_engine("cpu") == f"cpu 2 (numpy {np.__version__}, scipy {scipy.__version__})"
-    assert describe_engine("itk").startswith("itk 2 (itk 5.")
+    assert describe_engine("cpu-sweeps") == f"cpu-sweeps 3 (numpy {np.__version__}, scipy {scipy.__version__})"
+    assert re.fullmatch(rf"cpu 3 \(numba [\d.]+, llvmlite [\d.]+, numpy {np.__version__}\)", describe_engine("cpu"))
+    assert describe_engine("itk").startswith("itk 3 (itk 5.")

@@ -151,7 +151,7 @@ def test_a_movie_that_mixes_versions_says_so(run: Run) -> None:
     write_json(path, {**json.loads(content), "engine": "cpu 2 (numpy 9.9)"})
     try:
         rewrite(run)
-        assert "3 by cpu 2 (numpy" in entities(run)["#run"]["description"]
+        assert "3 by cpu 3 (numba" in entities(run)["#run"]["description"]
         assert "1 by cpu 2 (numpy 9.9)" in entities(run)["#run"]["description"]
     finally:
         path.write_text(content)

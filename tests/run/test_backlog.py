@@ -114,7 +114,7 @@ def test_what_changes_no_pixel_redoes_nothing() -> None:
 @pytest.mark.usefixtures("run")
 def test_another_version_of_the_algorithm_redoes_all_of_a_movie(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightsheet.processing.fingerprint.ALGORITHM_VERSION", 99)
-    assert summary() == "4 volumes again: algorithm version 2 -> 99"
+    assert summary() == "4 volumes again: algorithm version 3 -> 99"
 
 
 @pytest.mark.usefixtures("run")

@@ -10,6 +10,7 @@ import dask
 from dask.utils import parse_bytes, parse_timedelta
 
 from lightsheet.cluster.slurm import JOBQUEUE, parse_walltime
+from lightsheet.deconvolution import resolve_engine
 from lightsheet.system import InputError
 
 RESERVED = {"protocol", "security", "jupyter"}
@@ -31,7 +32,7 @@ class Section:
 
     def choose_engine(self, setting: str) -> str:
         """Return the engine that a setting means on these workers; `auto` goes by whether they ask for a GPU."""
-        return ("gpu" if self.gpu else "cpu") if setting == "auto" else setting
+        return resolve_engine(("gpu" if self.gpu else "cpu") if setting == "auto" else setting)
 
 
 def read_section(name: str) -> Section:

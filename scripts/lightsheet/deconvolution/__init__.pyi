@@ -6,17 +6,21 @@ from .blocks import (
     cut_blocks as cut_blocks,
     measure_halo as measure_halo,
 )
+from .choice import (
+    check_engine as check_engine,
+    decide_cpu_engine as decide_cpu_engine,
+    list_engines as list_engines,
+    resolve_engine as resolve_engine,
+)
 from .engines import (
     count_slots as count_slots,
     describe_engine as describe_engine,
-    resolve_engine as resolve_engine,
     resolve_iterations as resolve_iterations,
     richardson_lucy as richardson_lucy,
     try_engine as try_engine,
 )
 from .method import (
     ALGORITHM_VERSION as ALGORITHM_VERSION,
-    AUTO_ENGINES as AUTO_ENGINES,
     CHOICES as CHOICES,
     ENGINES as ENGINES,
     FOREIGN as FOREIGN,

@@ -17,7 +17,8 @@ import numpy as np
 from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
 from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
 from lightsheet.deconvolution.backend import make_numpy_backend
-from lightsheet.deconvolution.method import ALGORITHM_VERSION, ENGINES, Method, check_choice, check_method
+from lightsheet.deconvolution.choice import check_engine, resolve_engine
+from lightsheet.deconvolution.method import ALGORITHM_VERSION, ENGINES, Method, check_method
 from lightsheet.system import InputError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -121,16 +122,8 @@ def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", thre
     return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads))
 
 
-def resolve_engine(engine: str) -> str:
-    """Name the engine that a setting stands for: "auto" is "gpu" where CuPy sees a device, else "cpu"."""
-    check_choice("engine", engine, ("auto", *ENGINES))
-    if engine != "auto":
-        return engine
-    return "gpu" if import_module(ENGINES["gpu"]).is_available() else "cpu"
-
-
 def describe_engine(engine: str) -> str:
-    """Say what computes the pixels, for records: like "cpu 1 (numpy 2.4.6, scipy 1.17.1)".
+    """Say what computes the pixels, for records: like "cpu-sweeps 3 (numpy 2.4.6, scipy 1.17.1)".
 
     The engine ("auto" or one of `ENGINES`), the algorithm's version, and the versions of the libraries behind it.
     """
@@ -144,7 +137,8 @@ def count_slots(engine: str) -> int:
 
 
 def try_engine(engine: str) -> None:
-    """Deconvolve a tiny volume: if a library or a GPU is missing, its error is raised here."""
+    """Deconvolve a tiny volume: if a library or a GPU is missing, its error is raised here; what compiles, compiles."""
+    check_engine(engine)
     richardson_lucy(np.ones((8, 8, 8)), np.ones((3, 3, 3)), iterations=1, engine=engine, boundary="replicate")
 
 

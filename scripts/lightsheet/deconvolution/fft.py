@@ -1,4 +1,4 @@
-"""The FFTs of engine `cpu`: along one axis of one piece at a time, in the calling thread, without scaling.
+"""The FFTs of engine `cpu-sweeps`: along one axis of one piece at a time, in the calling thread, without scaling.
 
 SciPy's, because it is everywhere, keeps float32 and has terms like ours; from SciPy 1.18 (Python >= 3.12) it is
 ducc's FFT. `docs/design-notes.md` says what was measured beside it. `forward=False` is the conjugate transform.

@@ -5,7 +5,7 @@ As in `fused_columns`, each thread calls a sweep once, and pieces, here planes, 
 
 from lightsheet.deconvolution.fused_blocks import Placed, take_block
 from lightsheet.deconvolution.fused_layout import Layout, Numbers, Room, Volumes
-from lightsheet.deconvolution.fused_steps import copy, correct, divide, extrapolate, fill, sum_changes
+from lightsheet.deconvolution.fused_steps import ZERO, copy, correct, divide, extrapolate, fill, sum_changes
 from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
 from lightsheet.deconvolution.lanes.passes import back, forward
 from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Floats, Integers
@@ -105,6 +105,7 @@ def sweep_planes(
             wanted = min(layout.rows, -(-rows // BLOCK) * BLOCK)
             for start in range(plane, plane + layout.stride, column_size):
                 back(along_y, spectrum, start, wanted, buffer)
+                fill(spectrum[start + layout.rows * VECTOR : start + column_size], ZERO)  # no rows, but in a block
         for y in range(0, rows, BLOCK):
             start = plane + y * VECTOR
             if restores:

@@ -9,19 +9,17 @@ import numpy as np
 
 from lightsheet.system import InputError
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Part of every fingerprint: raise it when an engine's pixels change for the same settings."""
 
 ENGINES = {
-    "cpu": "lightsheet.deconvolution.sweeps",
+    "cpu": "lightsheet.deconvolution.fused",
+    "cpu-sweeps": "lightsheet.deconvolution.sweeps",
     "gpu": "lightsheet.deconvolution.gpu",
     "itk": "lightsheet.deconvolution.itk",
     "skimage": "lightsheet.deconvolution.skimage",
 }
 """The file of each engine, see `engines`."""
-
-AUTO_ENGINES = ("gpu", "cpu")
-"""The engines that `auto` may stand for."""
 
 CHOICES = {
     "boundary": ("extended", "replicate"),

@@ -37,7 +37,7 @@ def compute_biggs(product: float, square: float) -> float:
 
 
 def extrapolate_rows(new: Any, previous: Any, alpha: np.float32) -> None:
-    """Turn the new estimate into the prediction and the previous one into the new; with few arrays, for `cpu`."""
+    """Turn the new estimate into the prediction and the previous one into the new; with few arrays."""
     ahead, step = new + previous, new - previous
     previous[...] = new
     step *= alpha

@@ -1,4 +1,4 @@
-"""Engine `cpu`: Richardson-Lucy without a whole 3-D FFT, in four sweeps an iteration, each with its piece in cache.
+"""Engine `cpu-sweeps`: Richardson-Lucy without a whole 3-D FFT, in four sweeps an iteration over pieces in cache.
 
 The estimate's half-spectrum is one array (z, y, x // 2 + 1), whose planes and columns are transformed in place:
 

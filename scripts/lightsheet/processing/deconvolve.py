@@ -12,6 +12,7 @@ import numpy as np
 
 from lightsheet.deconvolution import (
     assemble_blocks,
+    check_engine,
     cut_blocks,
     describe_engine,
     find_brightest_region,
@@ -84,6 +85,7 @@ def deconvolve_volume(
     old = read_record(results, key)
     if old and is_done(old, inputs, results, key):
         return old  # by a worker that was lost before it could report
+    check_engine(settings["engine"])
     seconds: dict[str, float] = {}
     psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
     block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_available_memory())

@@ -17,10 +17,10 @@ LEAST_BYTES = 1_000_000_000
 """Memory on which every block size counts: a worker with less is killed, and its successor gets twice as much."""
 
 # Measured by benchmarks/memory.py, and a little more.
-BYTES_PER_PADDED_VOXEL = {"cpu": 17, "gpu": 0, "itk": 92, "skimage": 50}
-BYTES_PER_VOXEL = {"cpu": 8, "gpu": 14, "itk": 8, "skimage": 8}
+BYTES_PER_PADDED_VOXEL = {"cpu": 17, "cpu-sweeps": 17, "gpu": 0, "itk": 92, "skimage": 50}
+BYTES_PER_VOXEL = {"cpu": 8, "cpu-sweeps": 8, "gpu": 14, "itk": 8, "skimage": 8}
 MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
-"""Bytes that an acceleration adds per padded voxel of engine cpu."""
+"""Bytes that an acceleration adds per padded voxel of `CPU_ENGINES`."""
 
 
 def find_available_memory() -> int:
@@ -39,7 +39,7 @@ def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, accel
     engine, acceleration : str, as for `richardson_lucy`, but not "auto"
     """
     padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
-    per_padded = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine == "cpu" else 0)
+    per_padded = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine.startswith("cpu") else 0)
     volume = per_padded * padded + BYTES_PER_VOXEL[engine] * math.prod(shape)
     return PROCESS_BYTES + count_slots(engine) * volume
 

@@ -22,6 +22,7 @@ LIBRARIES = {
     "blake3": "https://github.com/oconnor663/blake3-py",
     "numpy": "https://numpy.org/",
     "scipy": "https://scipy.org/",
+    "numba": "https://numba.pydata.org/",
     "skimage": "https://scikit-image.org/",
     "itk": "https://itk.org/",
     "cupy": "https://cupy.dev/",

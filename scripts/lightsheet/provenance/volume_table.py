@@ -34,7 +34,7 @@ PATTERNS = {
     "sources_blake3": _repeat(DIGEST),
     "raw_blake3": DIGEST,
     "result_blake3": DIGEST,
-    "engine": "[a-z]{1,20}",
+    "engine": "[a-z-]{1,20}",
     "settings": r"\{.*\}",
     "block": r"(?:[1-9]\d{0,8} [1-9]\d{0,8} [1-9]\d{0,8})?",
 }

@@ -1,4 +1,4 @@
-from .backlog import find_backlog as find_backlog, list_engines as list_engines
+from .backlog import find_backlog as find_backlog
 from .blocks import find_block as find_block
 from .config import check_config as check_config, list_pilot_methods as list_pilot_methods
 from .consolidate import (

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
-from lightsheet.deconvolution import AUTO_ENGINES
+from lightsheet.deconvolution import list_engines
 from lightsheet.processing import list_raw_inputs, list_result_inputs
 from lightsheet.run.differences import CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
@@ -118,7 +118,7 @@ def explain_result(
         raw = record
     digest = psf.digest or record.get("psf", "")
     engine = record.get("settings", {}).get("engine", "")
-    engines = engines or list_engines(run)
+    engines = engines or list_engines(run.config["deconvolution"]["engine"])
     settings = {
         **run.settings,
         "engine": engine if engine in engines else next(iter(engines)),
@@ -129,12 +129,6 @@ def explain_result(
     if record["fingerprint"] != digest_json(inputs):
         reasons.append(explain_inputs(record, inputs))
     return ", ".join(reasons) or None
-
-
-def list_engines(run: Run) -> tuple[str, ...]:
-    """Return the kinds of engine that the configuration allows."""
-    engine = run.config["deconvolution"]["engine"]
-    return AUTO_ENGINES if engine == "auto" else (engine,)
 
 
 def _explain_state(record: Record | None) -> str | None:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from lightsheet.cluster import SITE_RESOURCES
-from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run, count_default_workers, list_engines
+from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run, count_default_workers
 from lightsheet.system import InputError
 from lightsheet.workflow.clean_end import list_profiles, use_jobqueue_file
 
@@ -56,18 +56,19 @@ def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
     jobs : Jobs, from `read_jobs`
     """
     from lightsheet.cluster import read_section  # Dask and SciPy, which no job needs that parses the Snakefile
-    from lightsheet.deconvolution import resolve_engine
+    from lightsheet.deconvolution import list_engines, resolve_engine
 
     is_local = jobs.dask_cluster == "local"
-    if run.config["deconvolution"]["engine"] != "auto" or (is_local and workflow.nodes is not None):
-        return list_engines(run)  # the nodes of local workers may have a GPU or not
+    engine = run.config["deconvolution"]["engine"]
+    if engine != "auto" or (is_local and workflow.nodes is not None):
+        return list_engines(engine)  # the nodes of local workers may have a GPU or not
     if is_local:
         return (resolve_engine("auto"),)
     use_jobqueue_file()
     try:
         return (read_section(jobs.dask_cluster).choose_engine("auto"),)
     except InputError:  # of jobqueue.yaml, which the job says that needs it
-        return list_engines(run)
+        return list_engines(engine)
 
 
 def read_place(workflow: Any, jobs: Jobs) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
+from lightsheet.deconvolution import decide_cpu_engine
 from lightsheet.run import (
     Jobs,
     check_copies,
@@ -64,6 +65,7 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     from lightsheet.workflow.cluster_check import check_cluster  # Dask
 
     check_start(workflow)
+    decide_cpu_engine()
     prepare_clean_end(workflow, jobs)
     check_cluster(workflow, jobs)
     jobs.run.record_files()

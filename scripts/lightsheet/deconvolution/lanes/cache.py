@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,10 @@ class Cache(caching.FunctionCache):  # type: ignore[misc]
         return code
 
     def save_overload(self, signature: Any, code: Any) -> None:
-        """Keep the code, if it can be kept."""
+        """Keep the code, if it can be kept: a disk may be full."""
         try:
-            super().save_overload(signature, code)
-        except OSError:  # a full disk
-            pass
+            with suppress(Exception):
+                super().save_overload(signature, code)
         finally:
             self._unlock()
 
@@ -118,6 +118,8 @@ class Cache(caching.FunctionCache):  # type: ignore[misc]
         try:
             return super().load_overload(signature, target_context)
         except Exception:  # whatever a damaged file makes pickle do: the code is compiled again
+            with suppress(OSError):
+                Path(self._cache_file._index_path).unlink(missing_ok=True)
             return None
 
     def _unlock(self) -> None:

@@ -1,0 +1,81 @@
+"""Where compiled code is kept: processes that start at once, and homes that cannot hold it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+PROGRAM = """
+from pathlib import Path
+import numpy as np
+from lightsheet.deconvolution.lanes import cache
+from lightsheet.deconvolution.lanes.passes import pass_forward
+from lightsheet.deconvolution.lanes.plan import VECTOR, allocate, make_plan
+x, y = np.arange(6 * VECTOR, dtype=np.float32), allocate(6 * VECTOR)
+pass_forward(make_plan(6), x, 0, VECTOR, 0, 6, y, 0, VECTOR, 0, 1)
+compiled = sum(pass_forward.stats.cache_misses.values())
+print(y[0], compiled, cache.find_folder())
+"""
+"""Loads or compiles what `passes` holds, four functions."""
+
+
+def start(home, **variables):
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": str(home), **variables}
+    return subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    number, compiled, folder = output.split(maxsplit=2)
+    assert float(number) == 480  # the sum of the first lane
+    return int(compiled), folder.strip()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home in which two processes that started at once have kept their code."""
+    home = tmp_path_factory.mktemp("home")
+    outcomes = [finish(process) for process in [start(home), start(home)]]
+    assert sorted(compiled for compiled, _ in outcomes) == [0, 1]  # one compiled, the other waited
+    return home
+
+
+@pytest.mark.slow
+def test_code_is_compiled_once(home):
+    assert finish(start(home))[0] == 0
+
+
+@pytest.mark.slow
+def test_each_type_of_processor_has_a_folder_of_its_own(home):
+    folder = finish(start(home))[1]
+    assert Path(folder).parent == home / "lightsheet-decon"
+    assert finish(start(home, NUMBA_OPT="2"))[1] != folder
+
+
+@pytest.mark.slow
+def test_damaged_code_is_compiled_again(home, tmp_path):
+    shutil.copytree(home, tmp_path / "home")
+    for number, path in enumerate(sorted(tmp_path.rglob("*.nb[ci]"))):
+        path.write_bytes(b"" if number % 2 else path.read_bytes()[:100])
+    assert finish(start(tmp_path / "home"))[0] == 1
+    assert finish(start(tmp_path / "home"))[0] == 0
+
+
+@pytest.mark.slow
+def test_a_home_that_cannot_be_written_is_no_failure(tmp_path):
+    (tmp_path / "file").touch()
+    assert finish(start(tmp_path / "file"))[1] == "None"
+
+
+@pytest.mark.slow
+def test_a_folder_that_others_can_write_is_not_trusted(home, tmp_path):
+    shutil.copytree(home, tmp_path / "home")
+    for folder in (tmp_path / "home" / "lightsheet-decon").iterdir():
+        folder.chmod(0o777)
+    assert finish(start(tmp_path / "home"))[1] == "None"
