@@ -20,6 +20,10 @@ CASES = [
     ("cpu", "extended", "heavy-ball"),
     ("cpu", "extended", "biggs"),
     ("cpu", "replicate", "none"),
+    ("cpu-sweeps", "extended", "none"),
+    ("cpu-sweeps", "extended", "heavy-ball"),
+    ("cpu-sweeps", "extended", "biggs"),
+    ("cpu-sweeps", "replicate", "none"),
     ("itk", "replicate", "none"),
     ("skimage", "replicate", "none"),
 ]

@@ -27,4 +27,8 @@ from .method import (
     Method as Method,
     check_method as check_method,
 )
-from .padding import make_frame as make_frame, make_trimmed_frame as make_trimmed_frame
+from .padding import (
+    make_frame as make_frame,
+    make_trimmed_frame as make_trimmed_frame,
+    round_up_shape as round_up_shape,
+)

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution.lanes.jit import compiled, take
-from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Array, Floats, Integers
+from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
+from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Array, FixedFloats, Floats, Integers
 from lightsheet.deconvolution.lanes.real_rows import BLOCK, give_columns, take_columns
 
 
 class Placed(NamedTuple):
     """A volume in a cyclic array: at (z, y, x) is its voxel `planes[z] + rows[y] + columns[x]`, or 0 if one is -1."""
 
-    source: Floats
+    source: FixedFloats
     planes: Integers
     rows: Integers  # as many as blocks have
     columns: Integers
@@ -33,7 +33,9 @@ def place_volume(volume: Array, indices: Sequence[Array]) -> Placed:
         if x[k] >= 0 and x[k + 1] == x[k] + 1:
             runs[k] = runs[k + 1] + 1
     planes, rows = np.where(z < 0, -1, z * height * width), np.where(y < 0, -1, y * width)
-    return Placed(np.require(volume, np.float32, ["C", "A", "W"]).reshape(-1), planes, rows, x, runs)
+    source = np.ascontiguousarray(volume, np.float32).reshape(-1).view()
+    source.flags.writeable = False  # as those of Dask may be: compiled code is for one type
+    return Placed(source, planes, rows, x, runs)
 
 
 @compiled
@@ -60,7 +62,7 @@ def take_block(placed: Placed, z: int, y: int, offsets: Integers, vectors: Float
         x += 1
 
 
-@compiled
+@inlined
 def give_block(vectors: Floats, start: int, width: int, offsets: Integers, target: Floats) -> None:
     """Write `width` voxels of each row of a block to its offset in the target; rows at -1 are not written."""
     is_whole = True

@@ -25,13 +25,13 @@ def _convolve(
     """Multiply columns by the OTF: the last level, where the product is, is done to one butterfly after the other."""
     plan, stride, size = layout.along_z, layout.stride, layout.planes * VECTOR
     last = len(plan.radices) - 1
-    radix, block_size = plan.radices[last], plan.spans[0] * VECTOR
+    radix = plan.radices[last]
     pass_forward(plan, spectrum, start, stride, VECTOR, planes_in, buffer, VECTOR, VECTOR, size, columns)
-    for block in range(0, columns * size, block_size):
-        pass_blocks_forward(plan, last, buffer, VECTOR + block, 1)
-        for place in range(block, block + block_size, radix * VECTOR):
+    for column in range(0, columns * size, size):
+        pass_blocks_forward(plan, last, buffer, VECTOR + column, plan.radices[0])
+        for place in range(column, column + size, radix * VECTOR):
             convolve(radix, buffer, VECTOR + place, otf, otf_start + place, direction)
-        pass_blocks_back(plan, last, buffer, VECTOR + block, 1)
+        pass_blocks_back(plan, last, buffer, VECTOR + column, plan.radices[0])
     pass_back(plan, buffer, VECTOR, VECTOR, size, spectrum, start, stride, VECTOR, columns, planes_out, buffer)
 
 

@@ -4,32 +4,41 @@ As in `fused_columns`, each thread calls a sweep once, and pieces, here planes, 
 """
 
 from lightsheet.deconvolution.fused_blocks import Placed, take_block
+from lightsheet.deconvolution.fused_kernels import correct_between, divide_between
 from lightsheet.deconvolution.fused_layout import Layout, Numbers, Room, Volumes
 from lightsheet.deconvolution.fused_steps import ZERO, copy, correct, divide, extrapolate, fill, sum_changes
 from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
-from lightsheet.deconvolution.lanes.passes import back, forward
+from lightsheet.deconvolution.lanes.passes import (
+    back,
+    forward,
+    pass_back,
+    pass_blocks_back,
+    pass_blocks_forward,
+    pass_forward,
+)
 from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Floats, Integers
 from lightsheet.deconvolution.lanes.real_rows import BLOCK, join, separate
 
 LOAD, DIVIDE, CORRECT, SUM_CHANGES, PREDICT = range(5)
-"""What is done to a block of rows, see `_do_step`."""
+"""What is done with a block of rows: it is written, the image is divided by it, the estimate is multiplied by it,
+likewise with the sums that "biggs" needs, or it becomes the prediction from the estimate, to which CORRECT goes on."""
 
 
 @inlined
-def _restore_rows(layout: Layout, spectrum: Floats, start: int, buffer: Floats) -> None:
-    """Transform a block back along x."""
-    places, mirrors = layout.places, layout.mirrors
+def _join_rows(layout: Layout, spectrum: Floats, start: int, buffer: Floats) -> None:
+    """Transform a block back along x, but for the last step."""
+    plan, places, mirrors = layout.along_x, layout.places, layout.mirrors
     for group in range(layout.groups):
         place = start + group * layout.blocks * BLOCK * VECTOR
         join(spectrum, place, buffer, places, mirrors, group * LANES)
-    back(layout.along_x, buffer, VECTOR, layout.width, buffer)
+    pass_blocks_back(plan, len(plan.radices), buffer, VECTOR, plan.radices[0])
 
 
 @inlined
-def _transform_rows(layout: Layout, spectrum: Floats, start: int, buffer: Floats) -> None:
-    """Transform a block along x."""
-    places, mirrors = layout.places, layout.mirrors
-    forward(layout.along_x, buffer, VECTOR, VECTOR, layout.width, buffer, VECTOR)
+def _separate_rows(layout: Layout, spectrum: Floats, start: int, buffer: Floats) -> None:
+    """Transform a block along x, but for the first step."""
+    plan, places, mirrors = layout.along_x, layout.places, layout.mirrors
+    pass_blocks_forward(plan, len(plan.radices), buffer, VECTOR, plan.radices[0])
     for group in range(layout.groups):
         place = start + group * layout.blocks * BLOCK * VECTOR
         separate(buffer, places, mirrors, group * LANES, spectrum, place)
@@ -49,37 +58,58 @@ def _take_weights(weights: Placed, z: int, y: int, room: Room) -> None:
 
 
 @inlined
-def _do_step(
-    layout: Layout, volumes: Volumes, numbers: Numbers, step: int, is_first: bool, is_last: bool, z: int, y: int,
-    room: Room,
-) -> None:  # fmt: skip
-    """Do a step to the block that begins at (z, y); its rows are in the buffer, and stay there.
-
-    LOAD writes them, also as the first estimate where there is one. DIVIDE takes for the rows the flat estimate if
-    `is_first`. PREDICT, which CORRECT goes on to unless `is_last`, writes the next prediction.
-    """
+def _start_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, z: int, y: int, room: Room) -> None:
+    """Write the block that begins at (z, y) into the buffer; LOAD also into the estimate, if there is one."""
     size, voxels = layout.width * VECTOR, (z * layout.blocks * BLOCK + y) * layout.width
     rows = room.buffer[VECTOR : VECTOR + size]
     estimate, previous = volumes.estimate[voxels : voxels + size], volumes.previous[voxels : voxels + size]
     if step == LOAD:
         take_block(volumes.image, z, y, room.offsets, room.buffer, VECTOR)
         copy(rows, estimate)
-    elif step == DIVIDE:
+    elif step == DIVIDE:  # the blur of a flat estimate is flat
         take_block(volumes.image, z, y, room.offsets, room.side, 0)
-        if is_first:  # the blur of a flat estimate is flat
-            fill(rows, numbers.flat)
+        fill(rows, numbers.flat)
         divide(rows, room.side, numbers.threshold)
-    elif step == SUM_CHANGES:
-        _take_weights(volumes.weights, z, y, room)
+    elif step == PREDICT:
+        extrapolate(estimate, previous, numbers.alpha)
+        copy(estimate, rows)
+
+
+@inlined
+def _end_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, z: int, y: int, room: Room) -> None:
+    """Correct the estimate by the block in the buffer."""
+    size, voxels = layout.width * VECTOR, (z * layout.blocks * BLOCK + y) * layout.width
+    rows, estimate = room.buffer[VECTOR : VECTOR + size], volumes.estimate[voxels : voxels + size]
+    _take_weights(volumes.weights, z, y, room)
+    if step == CORRECT:
+        correct(rows, room.side, numbers.floor, estimate)
+    else:
         place = (z * layout.blocks * BLOCK + y) * 2
         sums, change = volumes.sums[place : place + 2 * BLOCK], volumes.change[voxels : voxels + size]
         sum_changes(rows, room.side, numbers.floor, estimate, change, sums)
-    elif step == CORRECT:
+
+
+@inlined
+def _change_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, z: int, y: int, room: Room) -> None:
+    """Do the last step of the transform back along x, DIVIDE or CORRECT, and the first one of the transform forward."""
+    plan, buffer, side, voxels = layout.along_x, room.buffer, room.side, (z * layout.blocks * BLOCK + y) * layout.width
+    estimate, twiddles = volumes.estimate, plan.twiddles
+    has_momentum = int(len(volumes.previous) > 0)
+    previous = volumes.previous if has_momentum else estimate
+    if step == DIVIDE:
+        take_block(volumes.image, z, y, room.offsets, side, 0)
+    else:
         _take_weights(volumes.weights, z, y, room)
-        correct(rows, room.side, numbers.floor, estimate)
-    if step == PREDICT or (step == CORRECT and not is_last):
-        extrapolate(estimate, previous, numbers.alpha)
-        copy(estimate, rows)
+    radix, stride = plan.radices[0], plan.spans[0] * VECTOR
+    for vector in range(0, stride, VECTOR):
+        row = plan.starts[0] + vector // VECTOR * 2 * (radix - 1)
+        if step == DIVIDE:
+            divide_between(radix, buffer, VECTOR + vector, stride, twiddles, row, side, vector, numbers.threshold)
+        else:
+            correct_between(
+                radix, has_momentum, buffer, VECTOR + vector, stride, twiddles, row, side, vector, numbers.floor,
+                estimate, previous, voxels + vector, numbers.alpha,
+            )  # fmt: skip
 
 
 @compiled
@@ -91,12 +121,8 @@ def sweep_planes(
 
     If it `restores`, their spectrum is transformed back before; if it `transforms`, they are transformed after.
     """
-    column_size, along_y, spectrum, buffer = (
-        layout.blocks * BLOCK * VECTOR,
-        layout.along_y,
-        volumes.spectrum,
-        room.buffer,
-    )
+    column_size, along_y, along_x = layout.blocks * BLOCK * VECTOR, layout.along_y, layout.along_x
+    spectrum, buffer = volumes.spectrum, room.buffer
     room.offsets[BLOCK] = -2  # no weights are in the room
     z = take(counter)
     while z < planes:
@@ -109,10 +135,17 @@ def sweep_planes(
         for y in range(0, rows, BLOCK):
             start = plane + y * VECTOR
             if restores:
-                _restore_rows(layout, spectrum, start, buffer)
-            _do_step(layout, volumes, numbers, step, not restores, not transforms, z, y, room)
+                _join_rows(layout, spectrum, start, buffer)
+            if restores and transforms:
+                _change_rows(layout, volumes, numbers, step, z, y, room)
+            elif restores:
+                pass_back(along_x, buffer, VECTOR, VECTOR, 0, buffer, VECTOR, VECTOR, 0, 1, layout.width, buffer)
+                _end_rows(layout, volumes, numbers, step, z, y, room)
+            else:
+                _start_rows(layout, volumes, numbers, step, z, y, room)
+                pass_forward(along_x, buffer, VECTOR, VECTOR, 0, layout.width, buffer, VECTOR, VECTOR, 0, 1)
             if transforms:
-                _transform_rows(layout, spectrum, start, buffer)
+                _separate_rows(layout, spectrum, start, buffer)
         if transforms:
             for start in range(plane, plane + layout.stride, column_size):
                 forward(along_y, spectrum, start, VECTOR, rows, spectrum, start)

@@ -5,9 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.fft import next_fast_len
 
-from lightsheet.deconvolution import MemoryLimit, Method, choose_block_shape, count_slots, gpu, measure_halo
+from lightsheet.deconvolution import (
+    MemoryLimit,
+    Method,
+    choose_block_shape,
+    count_slots,
+    fused_memory,
+    gpu,
+    measure_halo,
+    round_up_shape,
+)
 from lightsheet.system import find_memory_limit
 
 PROCESS_BYTES = 500_000_000
@@ -17,10 +25,10 @@ LEAST_BYTES = 1_000_000_000
 """Memory on which every block size counts: a worker with less is killed, and its successor gets twice as much."""
 
 # Measured by benchmarks/memory.py, and a little more.
-BYTES_PER_PADDED_VOXEL = {"cpu": 17, "cpu-sweeps": 17, "gpu": 0, "itk": 92, "skimage": 50}
+BYTES_PER_PADDED_VOXEL = {"cpu": 0, "cpu-sweeps": 17, "gpu": 0, "itk": 92, "skimage": 50}
 BYTES_PER_VOXEL = {"cpu": 8, "cpu-sweeps": 8, "gpu": 14, "itk": 8, "skimage": 8}
 MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
-"""Bytes that an acceleration adds per padded voxel of `CPU_ENGINES`."""
+"""Bytes that an acceleration adds per padded voxel of engine cpu-sweeps; engine cpu counts its own."""
 
 
 def find_available_memory() -> int:
@@ -38,9 +46,13 @@ def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, accel
     shape, psf : sequence of int, (z, y, x) of the volumes and of the PSF used
     engine, acceleration : str, as for `richardson_lucy`, but not "auto"
     """
-    padded: int = math.prod(next_fast_len(n + k, real=True) for n, k in zip(shape, psf, strict=True))
-    per_padded = BYTES_PER_PADDED_VOXEL[engine] + (MOMENTUM_BYTES[acceleration] if engine.startswith("cpu") else 0)
-    volume = per_padded * padded + BYTES_PER_VOXEL[engine] * math.prod(shape)
+    padded = round_up_shape(n + k for n, k in zip(shape, psf, strict=True))
+    arrays = BYTES_PER_PADDED_VOXEL[engine] * math.prod(padded)
+    if engine == "cpu":
+        arrays = fused_memory.estimate_arrays(padded, acceleration)
+    elif engine == "cpu-sweeps":
+        arrays += MOMENTUM_BYTES[acceleration] * math.prod(padded)
+    volume = arrays + BYTES_PER_VOXEL[engine] * math.prod(shape)
     return PROCESS_BYTES + count_slots(engine) * volume
 
 

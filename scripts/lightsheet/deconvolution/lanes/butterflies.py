@@ -1,6 +1,6 @@
 """One step of a transform: a DFT of as many complex vectors as the radix says, and twiddle factors where they turn.
 
-`place` counts the butterflies of a block. That at place 0 has no twiddle factors, as they would all be 1.
+Where a level has `is_turned` 0, its last one, all twiddle factors would be 1. A table `row` holds those of a butterfly.
 """
 
 from lightsheet.deconvolution.lanes.emitter import Complex, Emitter, Value, kernel
@@ -10,23 +10,21 @@ from lightsheet.deconvolution.lanes.small_dft import transform
 CASES = [2 * radix + is_turned for radix in RADICES for is_turned in (0, 1)]
 
 
-def _choose_case(emitter: Emitter, radix: Value, place: Value) -> Value:
-    builder = emitter.builder
-    is_turned = builder.zext(builder.icmp_signed(">", place, emitter.index(0)), radix.type)
-    return builder.add(builder.mul(radix, emitter.index(2)), is_turned)
+def _choose_case(emitter: Emitter, radix: Value, is_turned: Value) -> Value:
+    return emitter.builder.add(emitter.builder.mul(radix, emitter.index(2)), is_turned)
 
 
-def _load_twiddles(emitter: Emitter, twiddles: Value, start: Value, place: Value, radix: int) -> list[Complex]:
-    builder = emitter.builder
-    row = emitter.move(twiddles, builder.add(start, builder.mul(place, emitter.index(2 * (radix - 1)))))
-    return [emitter.load_factor(row, number) for number in range(radix - 1)]
+def load_twiddles(emitter: Emitter, twiddles: Value, row: Value, radix: int) -> list[Complex]:
+    """Load the twiddle factors of one butterfly, which are those of all lanes."""
+    pointer = emitter.move(twiddles, row)
+    return [emitter.load_factor(pointer, number) for number in range(radix - 1)]
 
 
 @kernel
 def transform_forward(
     emitter: Emitter,
     radix: Value,
-    place: Value,
+    is_turned: Value,
     source: Value,
     source_start: Value,
     source_stride: Value,
@@ -35,19 +33,19 @@ def transform_forward(
     target_start: Value,
     target_stride: Value,
     twiddles: Value,
-    start: Value,
+    row: Value,
 ) -> None:
     """DFT, then twiddle factors; of the source, only `count` vectors are there, the others count as 0."""
-    for case in emitter.cases(_choose_case(emitter, radix, place), CASES):
-        number, is_turned = divmod(case, 2)
+    for case in emitter.cases(_choose_case(emitter, radix, is_turned), CASES):
+        number, turns = divmod(case, 2)
         for read, write, zero in emitter.parts(source, target, twiddles):
             x = []
             for k, address in enumerate(emitter.step(read, source_start, source_stride, number)):
                 is_there = emitter.builder.icmp_signed("<", emitter.index(k), count)
                 x.append(emitter.load(emitter.choose(is_there, address, zero)))
             y = transform(emitter, x, -1)
-            if is_turned:
-                factors = _load_twiddles(emitter, twiddles, start, place, number)
+            if turns:
+                factors = load_twiddles(emitter, twiddles, row, number)
                 y[1:] = [emitter.multiply(*pair) for pair in zip(y[1:], factors, strict=True)]
             for value, address in zip(y, emitter.step(write, target_start, target_stride, number), strict=True):
                 emitter.store(value, address)
@@ -57,7 +55,7 @@ def transform_forward(
 def transform_back(
     emitter: Emitter,
     radix: Value,
-    place: Value,
+    is_turned: Value,
     source: Value,
     source_start: Value,
     source_stride: Value,
@@ -67,15 +65,15 @@ def transform_back(
     count: Value,
     waste: Value,
     twiddles: Value,
-    start: Value,
+    row: Value,
 ) -> None:
     """Conjugate twiddle factors, then DFT; all vectors from `count` on are written over the first one of `waste`."""
-    for case in emitter.cases(_choose_case(emitter, radix, place), CASES):
-        number, is_turned = divmod(case, 2)
+    for case in emitter.cases(_choose_case(emitter, radix, is_turned), CASES):
+        number, turns = divmod(case, 2)
         for read, write, nowhere in emitter.parts(source, target, waste):
             x = [emitter.load(address) for address in emitter.step(read, source_start, source_stride, number)]
-            if is_turned:
-                factors = _load_twiddles(emitter, twiddles, start, place, number)
+            if turns:
+                factors = load_twiddles(emitter, twiddles, row, number)
                 x[1:] = [emitter.multiply_conjugate(*pair) for pair in zip(x[1:], factors, strict=True)]
             y = transform(emitter, x, 1)
             for k, address in enumerate(emitter.step(write, target_start, target_stride, number)):

@@ -11,9 +11,9 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from lightsheet.deconvolution.lanes.cache import Cache, find_folder
-from lightsheet.deconvolution.lanes.plan import Doubles, Floats, Integers
+from lightsheet.deconvolution.lanes.plan import Doubles, FixedFloats, Floats, Integers
 
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
 
 TYPES: dict[Any, Any] = {
     int: types.int64,
@@ -22,6 +22,7 @@ TYPES: dict[Any, Any] = {
     bool: types.boolean,
     type(None): types.void,
     Floats: types.float32[::1],
+    FixedFloats: types.Array(types.float32, 1, "C", readonly=True),
     Integers: types.int64[::1],
     Doubles: types.float64[::1],
 }
@@ -29,7 +30,7 @@ TYPES: dict[Any, Any] = {
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function for the types of its annotations, or load the code from where it is kept."""
-    *arguments, result = get_type_hints(function).values()
+    *arguments, result = get_type_hints(function, include_extras=True).values()
     dispatcher = njit(**OPTIONS)(function)
     if find_folder():
         dispatcher._cache = Cache(function)  # numba has no other way to give it one
@@ -46,7 +47,7 @@ def inlined(function: Callable[..., Any]) -> Any:
 def _choose_type(hint: Any) -> Any:
     if hint in TYPES:
         return TYPES[hint]
-    fields = [_choose_type(field) for field in get_type_hints(hint).values()]
+    fields = [_choose_type(field) for field in get_type_hints(hint, include_extras=True).values()]
     if len(set(fields)) == 1:
         return types.NamedUniTuple(fields[0], len(fields), hint)
     return types.NamedTuple(fields, hint)

@@ -18,14 +18,16 @@ def pass_forward(
 
     Of each sequence `count` vectors are there, the others count as 0.
     """
-    radix, span, start, twiddles = plan.radices[0], plan.spans[0], plan.starts[0], plan.twiddles
+    radix, span, first, twiddles = plan.radices[0], plan.spans[0], plan.starts[0], plan.twiddles
+    is_turned = int(span > 1)
     for place in range(span):
+        row = first + place * 2 * (radix - 1)
         rest = (count - place + span - 1) // span
         source_place, target_place = source_start + place * source_stride, target_start + place * target_stride
         for sequence in range(sequences):
             transform_forward(
-                radix, place, source, source_place + sequence * source_step, span * source_stride, rest,
-                target, target_place + sequence * target_step, span * target_stride, twiddles, start,
+                radix, is_turned, source, source_place + sequence * source_step, span * source_stride, rest,
+                target, target_place + sequence * target_step, span * target_stride, twiddles, row,
             )  # fmt: skip
 
 
@@ -36,11 +38,12 @@ def pass_blocks_forward(plan: Plan, stop: int, vectors: Floats, start: int, numb
     for block in range(start, start + number * size * VECTOR, size * VECTOR):
         for level in range(1, stop):
             radix, span, first = plan.radices[level], plan.spans[level], plan.starts[level]
+            is_turned = int(span > 1)
             for part in range(block, block + size * VECTOR, radix * span * VECTOR):
                 for place in range(span):
-                    here, stride = part + place * VECTOR, span * VECTOR
+                    here, stride, row = part + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
                     transform_forward(
-                        radix, place, vectors, here, stride, radix, vectors, here, stride, twiddles, first
+                        radix, is_turned, vectors, here, stride, radix, vectors, here, stride, twiddles, row
                     )
 
 
@@ -51,11 +54,12 @@ def pass_blocks_back(plan: Plan, stop: int, vectors: Floats, start: int, number:
     for block in range(start, start + number * size * VECTOR, size * VECTOR):
         for level in range(stop - 1, 0, -1):
             radix, span, first = plan.radices[level], plan.spans[level], plan.starts[level]
+            is_turned = int(span > 1)
             for part in range(block, block + size * VECTOR, radix * span * VECTOR):
                 for place in range(span):
-                    here, stride = part + place * VECTOR, span * VECTOR
+                    here, stride, row = part + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
                     transform_back(
-                        radix, place, vectors, here, stride, vectors, here, stride, radix, vectors, twiddles, first
+                        radix, is_turned, vectors, here, stride, vectors, here, stride, radix, vectors, twiddles, row
                     )
 
 
@@ -65,14 +69,16 @@ def pass_back(
     target: Floats, target_start: int, target_stride: int, target_step: int, sequences: int, count: int, waste: Floats,
 ) -> None:  # fmt: skip
     """Undo the first level of several sequences; write `count` vectors of each."""
-    radix, span, start, twiddles = plan.radices[0], plan.spans[0], plan.starts[0], plan.twiddles
+    radix, span, first, twiddles = plan.radices[0], plan.spans[0], plan.starts[0], plan.twiddles
+    is_turned = int(span > 1)
     for place in range(span):
+        row = first + place * 2 * (radix - 1)
         rest = (count - place + span - 1) // span
         source_place, target_place = source_start + place * source_stride, target_start + place * target_stride
         for sequence in range(sequences):
             transform_back(
-                radix, place, source, source_place + sequence * source_step, span * source_stride,
-                target, target_place + sequence * target_step, span * target_stride, rest, waste, twiddles, start,
+                radix, is_turned, source, source_place + sequence * source_step, span * source_stride,
+                target, target_place + sequence * target_step, span * target_stride, rest, waste, twiddles, row,
             )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
 """The arrays that compiled functions take: flat, adjoining, writable."""
+
+FixedFloats = Annotated[Floats, "read-only"]
+"""Likewise, but one that cannot be written."""
 
 
 class Plan(NamedTuple):

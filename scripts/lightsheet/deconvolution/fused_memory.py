@@ -1,0 +1,16 @@
+"""How much memory engine `cpu` takes. Light to import, unlike the engine: it is asked when a run is planned."""
+
+from lightsheet.deconvolution.lanes.plan import LANES
+from lightsheet.deconvolution.padding import Shape
+
+ESTIMATES = {"none": 1, "heavy-ball": 2, "biggs": 3}
+"""Arrays of the cyclic array's voxels: the estimate, the one before, and the last change."""
+
+
+def estimate_arrays(frame: Shape, acceleration: str) -> int:
+    """Return the bytes of the arrays of one deconvolution, in a cyclic array (z, y, x); see `fused_layout`."""
+    planes, rows, width = frame
+    padded_rows = -(-rows // (2 * LANES)) * 2 * LANES
+    frequencies = -(-(width // 2 + 1) // LANES) * LANES
+    spectrum, otf = (8 * planes * n * frequencies for n in (padded_rows, rows))
+    return spectrum + otf + ESTIMATES[acceleration] * 4 * planes * padded_rows * width
