@@ -66,8 +66,10 @@ def _make_room(layout: Layout) -> Room:
 
 
 def _call_in_threads(pool: ThreadPoolExecutor, rooms: list[Room], sweep: Callable[..., None], *arguments: Any) -> None:
-    counter = np.zeros(1, np.int64)
-    for future in [pool.submit(sweep, counter, room, *arguments) for room in rooms]:
+    counter, (room, *others) = np.zeros(1, np.int64), rooms
+    futures = [pool.submit(sweep, counter, other, *arguments) for other in others]
+    sweep(counter, room, *arguments)
+    for future in futures:
         future.result()
 
 

@@ -16,6 +16,9 @@ from lightsheet.deconvolution.lanes.real_rows import BLOCK
 GROUP = 8
 """Columns that are transformed together: of each plane they take 1 kB, which adjoins."""
 
+PIECE = 64
+"""Columns that a thread takes at a time: what adjoins them is in the caches of another one."""
+
 
 @inlined
 def _convolve(
@@ -52,16 +55,20 @@ def sweep_columns(
 
     If `sign` is 0, make the OTF.
     """
-    chunks = -(-layout.rows // GROUP)
+    pieces = -(-layout.rows // PIECE)
     piece = take(counter)
-    while piece < layout.groups * chunks:
-        group, row = piece // chunks, piece % chunks * GROUP
-        columns = min(GROUP, layout.rows - row)
-        start = (group * layout.blocks * BLOCK + row) * VECTOR
-        otf_start = (group * layout.rows + row) * layout.planes * VECTOR
-        if sign == 0:
-            _transform(layout, spectrum, start, columns, otf, otf_start)
-        else:
-            direction = np.float32(sign)
-            _convolve(layout, spectrum, start, columns, planes_in, planes_out, otf, otf_start, direction, room.buffer)
+    while piece < layout.groups * pieces:
+        group, first = piece // pieces, piece % pieces * PIECE
+        stop = min(layout.rows, first + PIECE)
+        for row in range(first, stop, GROUP):
+            columns = min(GROUP, stop - row)
+            start = (group * layout.blocks * BLOCK + row) * VECTOR
+            otf_start = (group * layout.rows + row) * layout.planes * VECTOR
+            if sign == 0:
+                _transform(layout, spectrum, start, columns, otf, otf_start)
+            else:
+                _convolve(
+                    layout, spectrum, start, columns, planes_in, planes_out, otf, otf_start, np.float32(sign),
+                    room.buffer,
+                )  # fmt: skip
         piece = take(counter)

@@ -1,7 +1,7 @@
 """The middle of sweeps B and D, in registers: last butterfly back, a step, first butterfly forward.
 
-They do what `divide`, `correct` and `extrapolate` of `fused_steps` do, to the bit; `start`, `stride` and `row` are as in
-`lanes.butterflies`, and `voxels` is where in the other arrays the rows' first vector is.
+They do what `divide`, `correct` and `extrapolate` of `fused_steps` do, to the bit. `start`, `stride` and `row` are
+those of `lanes.butterflies`; `voxels` is where in the other arrays the first vector of the rows is.
 """
 
 from collections.abc import Callable
