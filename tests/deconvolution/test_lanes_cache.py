@@ -10,22 +10,26 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
-PROGRAM = """
-from pathlib import Path
-import numpy as np
-from lightsheet.deconvolution.lanes import cache
-from lightsheet.deconvolution.lanes.passes import pass_forward
-from lightsheet.deconvolution.lanes.plan import VECTOR, allocate, make_plan
-x, y = np.arange(6 * VECTOR, dtype=np.float32), allocate(6 * VECTOR)
-pass_forward(make_plan(6), x, 0, VECTOR, 0, 6, y, 0, VECTOR, 0, 1)
-compiled = sum(pass_forward.stats.cache_misses.values())
-print(y[0], compiled, cache.find_folder())
+MODULE = """
+from lightsheet.deconvolution.lanes.jit import compiled
+
+@compiled
+def double(number: int) -> int:
+    return 2 * number
 """
-"""Loads or compiles what `passes` holds, four functions."""
+
+PROGRAM = """
+from module import double
+from lightsheet.deconvolution.lanes.cache import find_folder
+print(double(21), sum(double.stats.cache_misses.values()), find_folder())
+"""
 
 
 def start(home, **variables):
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": str(home), **variables}
+    module = home.parent / "module.py"
+    if not module.exists():
+        module.write_text(MODULE)
+    environment = {**os.environ, "PYTHONPATH": f"{SCRIPTS}:{home.parent}", "XDG_CACHE_HOME": str(home), **variables}
     return subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -33,14 +37,14 @@ def finish(process):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     number, compiled, folder = output.split(maxsplit=2)
-    assert float(number) == 480  # the sum of the first lane
+    assert number == "42"
     return int(compiled), folder.strip()
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A home in which two processes that started at once have kept their code."""
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.mktemp("cache") / "home"
     outcomes = [finish(process) for process in [start(home), start(home)]]
     assert sorted(compiled for compiled, _ in outcomes) == [0, 1]  # one compiled, the other waited
     return home

@@ -59,7 +59,10 @@ def test_a_whole_number_is_the_same_with_a_point() -> None:
             {"deconvolution": {"iterations": 0}},
             "key deconvolution.iterations: 0 is not a whole number from 1 to 10000, or auto",
         ),
-        ({"deconvolution": {"engine": "cup"}}, "'cup' is not one of auto, cpu, cpu-sweeps, gpu, itk, skimage; did you mean cpu?"),
+        (
+            {"deconvolution": {"engine": "cup"}},
+            "'cup' is not one of auto, cpu, cpu-sweeps, gpu, itk, skimage; did you mean cpu?",
+        ),
         ({"deconvolution": {"background": "fast"}}, "'fast' is not a number, auto, or one of these per channel"),
         ({"voxel_size": {"z": 0.3, "y": 0, "x": 0.1}}, "key voxel_size.y: 0 must be more than 0"),
         ({"voxel_size": {"y": 0.1, "x": 0.1, "t": 1}}, "voxel_size.t is unknown"),

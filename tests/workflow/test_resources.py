@@ -44,7 +44,7 @@ def workflow(**fields: Any) -> Any:
 def test_memory_grows_with_the_volume_and_with_the_workers(run: Run) -> None:
     large = dataclasses.replace(run, shape=REFERENCE)
     one = megabytes(large, "deconvolve")
-    assert 4500 < one < 7500  # the README states 5 GB for the engine, the process not included
+    assert 4000 < one < 7500  # the README states 5 GB for the engine, the process not included
     assert megabytes(large, "deconvolve", workers=3) == pytest.approx(3 * one, abs=2 * jobs.PROCESS_MB + 3)
     assert megabytes(large, "verify", workers=3) == one
     assert 500 < megabytes(large, "ingest") < 1000

@@ -16,8 +16,16 @@ import numpy as np
 
 from lightsheet.deconvolution.fourier import find_threshold, index_edge
 from lightsheet.deconvolution.fused_blocks import Placed, place_volume, sweep_result
-from lightsheet.deconvolution.fused_columns import GROUP, sweep_columns
-from lightsheet.deconvolution.fused_layout import Layout, Numbers, Room, Volumes, count_padded_voxels, make_layout
+from lightsheet.deconvolution.fused_columns import sweep_columns
+from lightsheet.deconvolution.fused_layout import (
+    GROUP,
+    Layout,
+    Numbers,
+    Room,
+    Volumes,
+    count_padded_voxels,
+    make_layout,
+)
 from lightsheet.deconvolution.fused_planes import CORRECT, DIVIDE, LOAD, PREDICT, SUM_CHANGES, sweep_planes
 from lightsheet.deconvolution.lanes.plan import VECTOR, Array, allocate
 from lightsheet.deconvolution.lanes.real_rows import BLOCK

@@ -6,15 +6,12 @@ depends on another one, so the result does not depend on who computes it.
 
 import numpy as np
 
-from lightsheet.deconvolution.fused_layout import Layout, Room
+from lightsheet.deconvolution.fused_layout import GROUP, Layout, Room
 from lightsheet.deconvolution.lanes.butterflies import convolve
 from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
 from lightsheet.deconvolution.lanes.passes import pass_back, pass_blocks_back, pass_blocks_forward, pass_forward
 from lightsheet.deconvolution.lanes.plan import VECTOR, Floats, Integers
 from lightsheet.deconvolution.lanes.real_rows import BLOCK
-
-GROUP = 8
-"""Columns that are transformed together: of each plane they take 1 kB, which adjoins."""
 
 PIECE = 64
 """Columns that a thread takes at a time: what adjoins them is in the caches of another one."""

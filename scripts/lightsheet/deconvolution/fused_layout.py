@@ -23,6 +23,9 @@ from lightsheet.deconvolution.lanes.plan import (
 from lightsheet.deconvolution.lanes.real_rows import BLOCK
 from lightsheet.deconvolution.padding import Shape
 
+GROUP = 8
+"""Columns that are transformed along z together: of each plane they take 1 kB, which adjoins."""
+
 
 class Layout(NamedTuple):
     """The cyclic array, and its spectrum."""
@@ -32,7 +35,9 @@ class Layout(NamedTuple):
     width: int
     blocks: int  # of rows
     groups: int  # of frequencies
-    stride: int  # float32 between two planes of the spectrum
+    stride: (
+        int  # float32 between two planes of the spectrum; with a gap, lest a column fill one part of the caches only
+    )
     along_z: Plan
     along_y: Plan
     along_x: Plan
@@ -85,7 +90,7 @@ def make_layout(shape: Shape) -> Layout:
         width,
         blocks,
         groups,
-        stride=groups * blocks * BLOCK * VECTOR,
+        stride=(groups * blocks * BLOCK + GROUP) * VECTOR,
         along_z=make_plan(planes),
         along_y=make_plan(rows),
         along_x=make_plan(width),

@@ -129,7 +129,7 @@ def sweep_planes(
         plane = z * layout.stride
         if restores:
             wanted = min(layout.rows, -(-rows // BLOCK) * BLOCK)
-            for start in range(plane, plane + layout.stride, column_size):
+            for start in range(plane, plane + layout.groups * column_size, column_size):
                 back(along_y, spectrum, start, wanted, buffer)
                 fill(spectrum[start + layout.rows * VECTOR : start + column_size], ZERO)  # no rows, but in a block
         for y in range(0, rows, BLOCK):
@@ -147,6 +147,6 @@ def sweep_planes(
             if transforms:
                 _separate_rows(layout, spectrum, start, buffer)
         if transforms:
-            for start in range(plane, plane + layout.stride, column_size):
+            for start in range(plane, plane + layout.groups * column_size, column_size):
                 forward(along_y, spectrum, start, VECTOR, rows, spectrum, start)
         z = take(counter)
