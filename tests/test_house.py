@@ -29,7 +29,19 @@ def test_the_snakefile_imports_nothing_heavy() -> None:
     snakefile = (ROOT / "Snakefile").read_text()
     imports = re.findall(r"^from lightsheet\.\w+ import (?:\([^)]*\)|.*)$", snakefile, re.MULTILINE)
     assert len(imports) > 3
-    heavy = {"dask", "dask_jobqueue", "distributed", "itk", "jinja2", "matplotlib", "rocrate", "scipy", "skimage"}
+    heavy = {
+        "dask",
+        "dask_jobqueue",
+        "distributed",
+        "itk",
+        "jinja2",
+        "llvmlite",
+        "matplotlib",
+        "numba",
+        "rocrate",
+        "scipy",
+        "skimage",
+    }
     code = "\n".join(["import sys", *imports, f"print(*({heavy} & sys.modules.keys()))"])
     environment = {"PYTHONPATH": str(ROOT / "scripts")}
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

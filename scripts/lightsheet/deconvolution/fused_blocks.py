@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
+from lightsheet.deconvolution.lanes.jit import compiled, inlined, part, take
 from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Array, FixedFloats, Floats, Integers
 from lightsheet.deconvolution.lanes.real_rows import BLOCK, give_columns, take_columns
 
@@ -38,7 +38,7 @@ def place_volume(volume: Array, indices: Sequence[Array]) -> Placed:
     return Placed(source, planes, rows, x, runs)
 
 
-@compiled
+@part
 def take_block(placed: Placed, z: int, y: int, offsets: Integers, vectors: Floats, start: int) -> None:
     """Write the block that begins at (z, y) of the cyclic array; the first `BLOCK` of `offsets` are written over."""
     is_whole = True

@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -92,8 +92,10 @@ class Cache(caching.FunctionCache):  # type: ignore[misc]
 
     _impl_class = _Files
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, prepare: Callable[[], None]) -> None:
         super().__init__(function)
+        self.prepare = prepare
+        """Compiles what the function calls."""
         self.lock: int | None = None
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
@@ -102,7 +104,9 @@ class Cache(caching.FunctionCache):  # type: ignore[misc]
         if code is None:
             self.lock = _wait_for_lock(self.cache_path)
             code = self._try_to_load(signature, target_context)
-            if code is not None:
+            if code is None:
+                self.prepare()
+            else:
                 self._unlock()
         return code
 

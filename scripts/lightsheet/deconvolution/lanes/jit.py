@@ -4,6 +4,7 @@ Loops run without Python's lock, so that threads of Python share the work; numba
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -28,15 +29,37 @@ TYPES: dict[Any, Any] = {
 }
 
 
+_parts: list[Callable[[], None]] = []
+"""Compile the parts that no function has needed yet."""
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function for the types of its annotations, or load the code from where it is kept."""
-    *arguments, result = get_type_hints(function, include_extras=True).values()
     dispatcher = njit(**OPTIONS)(function)
     if find_folder():
-        dispatcher._cache = Cache(function)  # numba has no other way to give it one
+        dispatcher._cache = Cache(function, _compile_parts)  # numba has no other way to give it one
+    else:
+        _compile_parts()
+    _compile(dispatcher, function)
+    return dispatcher
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a function that only compiled ones call, if one of them is to be compiled: their code holds its own."""
+    dispatcher = njit(**OPTIONS, no_cpython_wrapper=True)(function)
+    _parts.append(partial(_compile, dispatcher, function))
+    return dispatcher
+
+
+def _compile_parts() -> None:
+    while _parts:  # in the order in which they are defined: they may call each other
+        _parts.pop(0)()
+
+
+def _compile(dispatcher: Any, function: Callable[..., Any]) -> None:
+    *arguments, result = get_type_hints(function, include_extras=True).values()
     dispatcher.compile(_choose_type(result)(*map(_choose_type, arguments)))
     dispatcher.disable_compile()
-    return dispatcher
 
 
 def inlined(function: Callable[..., Any]) -> Any:

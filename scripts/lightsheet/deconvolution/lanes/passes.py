@@ -5,11 +5,11 @@ into the first-level cache where the whole often does not.
 """
 
 from lightsheet.deconvolution.lanes.butterflies import transform_back, transform_forward
-from lightsheet.deconvolution.lanes.jit import compiled, inlined
+from lightsheet.deconvolution.lanes.jit import inlined, part
 from lightsheet.deconvolution.lanes.plan import VECTOR, Floats, Plan
 
 
-@compiled
+@part
 def pass_forward(
     plan: Plan, source: Floats, source_start: int, source_stride: int, source_step: int, count: int,
     target: Floats, target_start: int, target_stride: int, target_step: int, sequences: int,
@@ -31,7 +31,7 @@ def pass_forward(
             )  # fmt: skip
 
 
-@compiled
+@part
 def pass_blocks_forward(plan: Plan, stop: int, vectors: Floats, start: int, number: int) -> None:
     """Do the levels before `stop`, but for the first, of `number` adjoining blocks of the first level, in place."""
     size, twiddles = plan.spans[0], plan.twiddles
@@ -39,15 +39,15 @@ def pass_blocks_forward(plan: Plan, stop: int, vectors: Floats, start: int, numb
         for level in range(1, stop):
             radix, span, first = plan.radices[level], plan.spans[level], plan.starts[level]
             is_turned = int(span > 1)
-            for part in range(block, block + size * VECTOR, radix * span * VECTOR):
+            for piece in range(block, block + size * VECTOR, radix * span * VECTOR):
                 for place in range(span):
-                    here, stride, row = part + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
+                    here, stride, row = piece + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
                     transform_forward(
                         radix, is_turned, vectors, here, stride, radix, vectors, here, stride, twiddles, row
                     )
 
 
-@compiled
+@part
 def pass_blocks_back(plan: Plan, stop: int, vectors: Floats, start: int, number: int) -> None:
     """Undo `pass_blocks_forward`."""
     size, twiddles = plan.spans[0], plan.twiddles
@@ -55,15 +55,15 @@ def pass_blocks_back(plan: Plan, stop: int, vectors: Floats, start: int, number:
         for level in range(stop - 1, 0, -1):
             radix, span, first = plan.radices[level], plan.spans[level], plan.starts[level]
             is_turned = int(span > 1)
-            for part in range(block, block + size * VECTOR, radix * span * VECTOR):
+            for piece in range(block, block + size * VECTOR, radix * span * VECTOR):
                 for place in range(span):
-                    here, stride, row = part + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
+                    here, stride, row = piece + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
                     transform_back(
                         radix, is_turned, vectors, here, stride, vectors, here, stride, radix, vectors, twiddles, row
                     )
 
 
-@compiled
+@part
 def pass_back(
     plan: Plan, source: Floats, source_start: int, source_stride: int, source_step: int,
     target: Floats, target_start: int, target_stride: int, target_step: int, sequences: int, count: int, waste: Floats,
