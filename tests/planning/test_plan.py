@@ -142,7 +142,7 @@ def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> 
     work, _ = reference(tmp_path, "--psf-voxel-size", "0.3", "0.104", "0.104")  # as sampled, (101, 64, 64)
     rates = scale_builtin_rates(work, "cpu", "")
     assert work.psf_shape == (101, 64, 64)
-    assert rates.estimate_volume_seconds(work, 2)[0] == pytest.approx(7.4 + 10 * 1.69)
+    assert rates.estimate_volume_seconds(work, 2)[0] == pytest.approx(1.0 + 10 * 1.2)
     assert rates.estimate_volume_seconds(work, 8)[0] < rates.estimate_volume_seconds(work, 2)[0] / 2
 
 
@@ -232,7 +232,7 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypat
     tight = place._replace(
         shares={
             **place.shares,
-            "workers": place.worker._replace(limit=5.0, memory=10**9),
+            "workers": place.worker._replace(limit=2.0, memory=10**9),
             "ingest": place.shares["ingest"]._replace(limit=2.0),
         }
     )

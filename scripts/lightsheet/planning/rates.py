@@ -21,12 +21,12 @@ REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 GPU_GUESS = "0.1 s an iteration of 158 million voxels"
 
 SECONDS = {
-    ("cpu", "none"): (7.4, 1.69, ""),
-    ("cpu", "heavy-ball"): (3.8, 3.82, ""),
-    ("cpu", "biggs"): (3.8, 3.82, "as heavy-ball"),
-    ("cpu-sweeps", "none"): (7.4, 1.69, ""),
-    ("cpu-sweeps", "heavy-ball"): (3.8, 3.82, ""),
-    ("cpu-sweeps", "biggs"): (3.8, 3.82, "as heavy-ball"),
+    ("cpu", "none"): (1.0, 1.2, ""),
+    ("cpu", "heavy-ball"): (1.0, 1.8, ""),
+    ("cpu", "biggs"): (1.0, 1.8, "as heavy-ball"),
+    ("cpu-sweeps", "none"): (3.8, 3.5, ""),
+    ("cpu-sweeps", "heavy-ball"): (3.8, 4.7, ""),
+    ("cpu-sweeps", "biggs"): (3.8, 4.7, "as heavy-ball"),
     ("skimage", "none"): (19.0, 11.5, ""),
     ("itk", "none"): (30.0, 150.0, "8 times what a volume an eighth as large took"),
     ("gpu", "none"): (1.0, 0.1, GPU_GUESS),
