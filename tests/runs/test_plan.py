@@ -21,7 +21,12 @@ def configure(project: Project, name: str) -> None:
     project.configure(
         name=name,
         psf={"files": {CHANNELS[0]: "psf/488.tif"}},
-        deconvolution={"iterations": ITERATIONS, "acceleration": "heavy-ball", "timepoints_per_job": 3},
+        deconvolution={
+            "engine": "cpu-sweeps",
+            "iterations": ITERATIONS,
+            "acceleration": "heavy-ball",
+            "timepoints_per_job": 3,
+        },
         pilot={"iterations": [ITERATIONS]},
     )
 
