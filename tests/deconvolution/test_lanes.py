@@ -5,9 +5,11 @@ import cmath
 import numpy as np
 import pytest
 
-from lightsheet.deconvolution.lanes.jit import compiled
+from lightsheet.deconvolution.lanes.jit import compile_function
+from lightsheet.deconvolution.lanes.native import link
 from lightsheet.deconvolution.lanes.passes import back, forward
 from lightsheet.deconvolution.lanes.plan import (
+    BLOCK,
     LANES,
     VECTOR,
     Floats,
@@ -18,7 +20,7 @@ from lightsheet.deconvolution.lanes.plan import (
     make_plan,
     order_frequencies,
 )
-from lightsheet.deconvolution.lanes.real_rows import BLOCK, join, separate
+from lightsheet.deconvolution.lanes.real_rows import join, separate
 from lightsheet.deconvolution.lanes.small_dft import transform
 
 
@@ -52,7 +54,11 @@ def test_the_formula_of_a_small_dft(n, sign):
     np.testing.assert_allclose(transform(Numbers(), list(x), sign), expected, atol=1e-13)
 
 
-@compiled
+def compile_and_link(function):
+    return link(compile_function(function))
+
+
+@compile_and_link
 def transform_there_and_back(
     plan: Plan, source: Floats, stride: int, count: int, spectrum: Floats, result: Floats, wanted: int
 ) -> None:
@@ -107,7 +113,7 @@ def test_a_size_that_is_no_product_of_the_radices_is_refused():
         make_plan(77)
 
 
-@compiled
+@compile_and_link
 def split_and_join(rows: Floats, places: Integers, mirrors: Integers, spectrum: Floats, again: Floats) -> None:
     for group in range(len(places) // LANES):
         separate(rows, places, mirrors, group * LANES, spectrum, group * BLOCK * VECTOR)
@@ -128,3 +134,21 @@ def test_two_real_rows_come_out_of_one_complex_transform(n):
     found = as_complex(spectrum).reshape(groups, BLOCK, LANES).transpose(1, 0, 2).reshape(BLOCK, -1)[:, :frequencies]
     assert distance(found, 2 * np.fft.rfft(rows)) < 1e-7
     assert distance(again[VECTOR:], 2 * vectors) < 1e-7
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros(4),
+        np.zeros((2, 2), np.float32),
+        np.zeros(8, np.float32)[::2],
+        np.broadcast_to(np.float32(0), 4),
+        3,
+    ],
+    ids=["float64", "two axes", "gaps", "read-only", "no array"],
+)
+def test_arrays_of_another_type_are_refused(wrong):
+    """Machine code would read what is not there."""
+    counters = np.zeros(32, np.int64)
+    with pytest.raises(TypeError, match=r"split_and_join.* takes FIIFF, not"):
+        split_and_join(wrong, counters, counters, allocate(64), allocate(64))

@@ -15,20 +15,24 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution.fourier import find_threshold, index_edge
-from lightsheet.deconvolution.fused_blocks import Placed, place_volume, sweep_result
-from lightsheet.deconvolution.fused_columns import sweep_columns
 from lightsheet.deconvolution.fused_layout import (
+    CORRECT,
+    DIVIDE,
     GROUP,
+    LOAD,
+    PREDICT,
+    SUM_CHANGES,
     Layout,
     Numbers,
+    Placed,
     Room,
     Volumes,
     count_padded_voxels,
     make_layout,
+    place_volume,
 )
-from lightsheet.deconvolution.fused_planes import CORRECT, DIVIDE, LOAD, PREDICT, SUM_CHANGES, sweep_planes
-from lightsheet.deconvolution.lanes.plan import VECTOR, Array, allocate
-from lightsheet.deconvolution.lanes.real_rows import BLOCK
+from lightsheet.deconvolution.lanes.native import Flat, flatten, load_function
+from lightsheet.deconvolution.lanes.plan import BLOCK, VECTOR, Array, allocate
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.momentum import compute_biggs, compute_heavy_ball
 from lightsheet.deconvolution.padding import Frame, compute_weights, make_trimmed_frame
@@ -37,8 +41,12 @@ from lightsheet.system import PROGRESS_SECONDS, Progress, count_cores
 VOXELS_OF_A_THREAD = 1 << 17
 """Fewer are done sooner by one thread than shared by two."""
 
+sweep_planes = load_function("lightsheet.deconvolution.fused_planes", "sweep_planes")
+sweep_columns = load_function("lightsheet.deconvolution.fused_columns", "sweep_columns")
+sweep_result = load_function("lightsheet.deconvolution.fused_blocks", "sweep_result")
+
 Run = Callable[..., None]
-"""Calls a sweep in all threads, with its arguments."""
+"""Calls a sweep in all threads, each with its room, the layout, and the sweep's other arguments."""
 
 
 def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
@@ -47,19 +55,19 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
     psf, frame = make_trimmed_frame(image.shape, psf, method.boundary)
     threads = max(1, min(threads or count_cores(), prod(frame.shape) // VOXELS_OF_A_THREAD))
     layout = make_layout(frame.shape)
-    rooms = [_make_room(layout) for _ in range(threads)]
+    rooms = [flatten((_make_room(layout), layout)) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         run = partial(_call_in_threads, pool, rooms)
         numbers = _choose_numbers(image, method)
         volumes = _prepare(image, psf, frame, method, layout, numbers, run)
         progress = Progress("iteration", method.iterations, "iteration", PROGRESS_SECONDS)
         for iteration in range(1, method.iterations + 1):
-            _iterate(volumes, layout, numbers, iteration, method, frame, run)
+            _iterate(volumes, numbers, iteration, method, frame, run)
             progress.step(f"{image.shape} voxels")
         estimate = volumes.estimate
         del volumes  # frees all other arrays before the result is written
         result = np.empty(frame.image, np.float32)
-        run(_write_result, layout, frame, estimate, result)
+        run(sweep_result, estimate, *frame.low, *frame.image, result.reshape(-1))
     return result
 
 
@@ -73,10 +81,10 @@ def _make_room(layout: Layout) -> Room:
     return Room(allocate(size * VECTOR), allocate(layout.width * VECTOR), np.zeros(2 * BLOCK, np.int64))
 
 
-def _call_in_threads(pool: ThreadPoolExecutor, rooms: list[Room], sweep: Callable[..., None], *arguments: Any) -> None:
-    counter, (room, *others) = np.zeros(1, np.int64), rooms
-    futures = [pool.submit(sweep, counter, other, *arguments) for other in others]
-    sweep(counter, room, *arguments)
+def _call_in_threads(pool: ThreadPoolExecutor, rooms: list[Flat], sweep: Callable[..., None], *arguments: Any) -> None:
+    counter, (room, *others), flat = flatten(np.zeros(1, np.int64)), rooms, flatten(arguments)
+    futures = [pool.submit(sweep, counter, other, flat) for other in others]
+    sweep(counter, room, flat)
     for future in futures:
         future.result()
 
@@ -105,9 +113,9 @@ def _prepare(
         change=allocate(voxels) if biggs else empty,
         sums=np.zeros(2 * BLOCK * blocks if biggs else 0),
     )
-    load = partial(run, sweep_planes, layout)
+    load = partial(run, sweep_planes)
     load(volumes, numbers, layout.planes, layout.rows, LOAD, False, True)
-    run(sweep_columns, layout, volumes.spectrum, volumes.otf, layout.planes, layout.planes, 0)
+    run(sweep_columns, volumes.spectrum, volumes.otf, layout.planes, layout.planes, 0)
     edge = place_volume(image, [index_edge(*axis) for axis in zip(frame.shape, frame.low, frame.image, strict=True)])
     is_flat = method.start == "flat"
     start = _place_constant(numbers.flat, frame) if is_flat else edge
@@ -142,15 +150,13 @@ def _place_weights(psf: Array, frame: Frame, boundary: str) -> Placed:
     return _place_constant(1.0, frame)
 
 
-def _iterate(
-    volumes: Volumes, layout: Layout, numbers: Numbers, iteration: int, method: Method, frame: Frame, run: Run
-) -> None:
+def _iterate(volumes: Volumes, numbers: Numbers, iteration: int, method: Method, frame: Frame, run: Run) -> None:
     planes, rows, _ = frame.shape
     image_planes, image_rows = frame.image[:2] if method.boundary == "extended" else (planes, rows)
     is_last = iteration == method.iterations
     is_flat = iteration == 1 and method.start == "flat"
-    sweep = partial(run, sweep_planes, layout, volumes)
-    convolve = partial(run, sweep_columns, layout, volumes.spectrum, volumes.otf)
+    sweep = partial(run, sweep_planes, volumes)
+    convolve = partial(run, sweep_columns, volumes.spectrum, volumes.otf)
     if not is_flat:
         convolve(planes, image_planes, 1)
     sweep(numbers, image_planes, image_rows, DIVIDE, not is_flat, True)
@@ -165,9 +171,3 @@ def _iterate(
     products, squares = volumes.sums.reshape(-1, 2, BLOCK).transpose(1, 0, 2)
     numbers = numbers._replace(alpha=np.float32(compute_biggs(math.fsum(products.flat), math.fsum(squares.flat))))
     sweep(numbers, planes, rows, PREDICT, False, True)
-
-
-def _write_result(counter: Array, room: Room, layout: Layout, frame: Frame, estimate: Array, result: Array) -> None:
-    sweep_result(
-        counter, room.offsets, estimate, layout.blocks, layout.width, *frame.low, *frame.image, result.reshape(-1)
-    )

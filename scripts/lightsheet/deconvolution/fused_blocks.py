@@ -3,39 +3,12 @@
 A block is 2 `LANES` rows as complex vectors, one for each x: lane l holds rows l and `LANES` + l.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 
-from lightsheet.deconvolution.lanes.jit import compiled, inlined, part, take
-from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Array, FixedFloats, Floats, Integers
-from lightsheet.deconvolution.lanes.real_rows import BLOCK, give_columns, take_columns
-
-
-class Placed(NamedTuple):
-    """A volume in a cyclic array: at (z, y, x) is its voxel `planes[z] + rows[y] + columns[x]`, or 0 if one is -1."""
-
-    source: FixedFloats
-    planes: Integers
-    rows: Integers  # as many as blocks have
-    columns: Integers
-    runs: Integers  # how many columns, from this one on, follow each other in the source
-
-
-def place_volume(volume: Array, indices: Sequence[Array]) -> Placed:
-    """Place float32 (z, y, x): along each axis of the cyclic array, `indices` say which voxel is there, or -1."""
-    z, y, x = (np.asarray(index, np.int64) for index in indices)
-    _, height, width = volume.shape
-    y = np.concatenate([y, np.full(-len(y) % BLOCK, -1)])
-    runs = np.ones(len(x), np.int64)
-    for k in range(len(x) - 2, -1, -1):
-        if x[k] >= 0 and x[k + 1] == x[k] + 1:
-            runs[k] = runs[k + 1] + 1
-    planes, rows = np.where(z < 0, -1, z * height * width), np.where(y < 0, -1, y * width)
-    source = np.ascontiguousarray(volume, np.float32).reshape(-1).view()
-    source.flags.writeable = False  # as those of Dask may be: compiled code is for one type
-    return Placed(source, planes, rows, x, runs)
+from lightsheet.deconvolution.fused_layout import Layout, Placed, Room
+from lightsheet.deconvolution.lanes.jit import inlined, part, take
+from lightsheet.deconvolution.lanes.plan import BLOCK, LANES, VECTOR, Floats, Integers
+from lightsheet.deconvolution.lanes.real_rows import give_columns, take_columns
 
 
 @part
@@ -78,18 +51,17 @@ def give_block(vectors: Floats, start: int, width: int, offsets: Integers, targe
                 target[offsets[lane] + x + k] = vectors[place + k * VECTOR + lane]
 
 
-@compiled
 def sweep_result(
-    counter: Integers, offsets: Integers, vectors: Floats, blocks: int, full_width: int, z: int, y: int, x: int,
-    planes: int, rows: int, width: int, target: Floats,
+    counter: Integers, room: Room, layout: Layout, estimate: Floats, z: int, y: int, x: int, planes: int, rows: int,
+    width: int, target: Floats,
 ) -> None:  # fmt: skip
     """Write what begins at (z, y, x) of the cyclic array as a volume of `planes`, `rows`, `width`."""
     plane = take(counter)
     while plane < planes:
-        for block in range(blocks):
+        for block in range(layout.blocks):
             for lane in range(BLOCK):
                 row = block * BLOCK + lane - y
-                offsets[lane] = (plane * rows + row) * width if 0 <= row < rows else -1
-            start = (((z + plane) * blocks + block) * full_width + x) * VECTOR
-            give_block(vectors, start, width, offsets, target)
+                room.offsets[lane] = (plane * rows + row) * width if 0 <= row < rows else -1
+            start = (((z + plane) * layout.blocks + block) * layout.width + x) * VECTOR
+            give_block(estimate, start, width, room.offsets, target)
         plane = take(counter)

@@ -8,10 +8,9 @@ import numpy as np
 
 from lightsheet.deconvolution.fused_layout import GROUP, Layout, Room
 from lightsheet.deconvolution.lanes.butterflies import convolve
-from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
+from lightsheet.deconvolution.lanes.jit import inlined, take
 from lightsheet.deconvolution.lanes.passes import pass_back, pass_blocks_back, pass_blocks_forward, pass_forward
-from lightsheet.deconvolution.lanes.plan import VECTOR, Floats, Integers
-from lightsheet.deconvolution.lanes.real_rows import BLOCK
+from lightsheet.deconvolution.lanes.plan import BLOCK, VECTOR, Floats, Integers
 
 PIECE = 64
 """Columns that a thread takes at a time: what adjoins them is in the caches of another one."""
@@ -43,7 +42,6 @@ def _transform(layout: Layout, spectrum: Floats, start: int, columns: int, otf: 
     pass_blocks_forward(plan, len(plan.radices), otf, otf_start, columns * plan.radices[0])
 
 
-@compiled
 def sweep_columns(
     counter: Integers, room: Room, layout: Layout, spectrum: Floats, otf: Floats, planes_in: int, planes_out: int,
     sign: int,

@@ -2,29 +2,37 @@
 
 The spectrum is (z, k, y, vector): vector (z, k, y) holds frequencies k `LANES` and following of the row at (z, y).
 Along y and z it is in the order in which the forward transforms leave it, and so is the OTF. The estimate is
-(z, block of rows, x, vector), see `fused_blocks`. All arrays are flat.
+(z, block of rows, x, vector); a block is 2 `LANES` rows as complex
+vectors, see `fused_blocks`. All arrays are flat.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution.fused_blocks import Placed
 from lightsheet.deconvolution.lanes.plan import (
+    BLOCK,
     LANES,
     VECTOR,
+    Array,
     Doubles,
+    FixedFloats,
     Floats,
     Integers,
     Plan,
     make_plan,
     order_frequencies,
 )
-from lightsheet.deconvolution.lanes.real_rows import BLOCK
 from lightsheet.deconvolution.padding import Shape
 
 GROUP = 8
 """Columns that are transformed along z together: of each plane they take 1 kB, which adjoins."""
+
+
+LOAD, DIVIDE, CORRECT, SUM_CHANGES, PREDICT = range(5)
+"""What is done with a block of rows: it is written, the image is divided by it, the estimate is multiplied by it,
+likewise with the sums that "biggs" needs, or it becomes the prediction from the estimate, to which CORRECT goes on."""
 
 
 class Layout(NamedTuple):
@@ -43,6 +51,16 @@ class Layout(NamedTuple):
     along_x: Plan
     places: Integers  # where in the transform of a row a frequency is
     mirrors: Integers  # and its negative; 0, which is read and written for nothing, where there are no more frequencies
+
+
+class Placed(NamedTuple):
+    """A volume in a cyclic array: at (z, y, x) is its voxel `planes[z] + rows[y] + columns[x]`, or 0 if one is -1."""
+
+    source: FixedFloats
+    planes: Integers
+    rows: Integers  # as many as blocks have
+    columns: Integers
+    runs: Integers  # how many columns, from this one on, follow each other in the source
 
 
 class Volumes(NamedTuple):
@@ -102,3 +120,18 @@ def make_layout(shape: Shape) -> Layout:
 def count_padded_voxels(layout: Layout) -> int:
     """Return the voxels of the estimate, whose rows fill blocks."""
     return layout.planes * layout.blocks * BLOCK * layout.width
+
+
+def place_volume(volume: Array, indices: Sequence[Array]) -> Placed:
+    """Place float32 (z, y, x): along each axis of the cyclic array, `indices` say which voxel is there, or -1."""
+    z, y, x = (np.asarray(index, np.int64) for index in indices)
+    _, height, width = volume.shape
+    y = np.concatenate([y, np.full(-len(y) % BLOCK, -1)])
+    runs = np.ones(len(x), np.int64)
+    for k in range(len(x) - 2, -1, -1):
+        if x[k] >= 0 and x[k + 1] == x[k] + 1:
+            runs[k] = runs[k + 1] + 1
+    planes, rows = np.where(z < 0, -1, z * height * width), np.where(y < 0, -1, y * width)
+    source = np.ascontiguousarray(volume, np.float32).reshape(-1).view()
+    source.flags.writeable = False  # as those of Dask may be: compiled code is for one type
+    return Placed(source, planes, rows, x, runs)

@@ -3,11 +3,21 @@
 As in `fused_columns`, each thread calls a sweep once, and pieces, here planes, are taken from a counter.
 """
 
-from lightsheet.deconvolution.fused_blocks import Placed, take_block
+from lightsheet.deconvolution.fused_blocks import take_block
 from lightsheet.deconvolution.fused_kernels import correct_between, divide_between
-from lightsheet.deconvolution.fused_layout import Layout, Numbers, Room, Volumes
+from lightsheet.deconvolution.fused_layout import (
+    CORRECT,
+    DIVIDE,
+    LOAD,
+    PREDICT,
+    Layout,
+    Numbers,
+    Placed,
+    Room,
+    Volumes,
+)
 from lightsheet.deconvolution.fused_steps import ZERO, copy, correct, divide, extrapolate, fill, sum_changes
-from lightsheet.deconvolution.lanes.jit import compiled, inlined, take
+from lightsheet.deconvolution.lanes.jit import inlined, take
 from lightsheet.deconvolution.lanes.passes import (
     back,
     forward,
@@ -16,12 +26,8 @@ from lightsheet.deconvolution.lanes.passes import (
     pass_blocks_forward,
     pass_forward,
 )
-from lightsheet.deconvolution.lanes.plan import LANES, VECTOR, Floats, Integers
-from lightsheet.deconvolution.lanes.real_rows import BLOCK, join, separate
-
-LOAD, DIVIDE, CORRECT, SUM_CHANGES, PREDICT = range(5)
-"""What is done with a block of rows: it is written, the image is divided by it, the estimate is multiplied by it,
-likewise with the sums that "biggs" needs, or it becomes the prediction from the estimate, to which CORRECT goes on."""
+from lightsheet.deconvolution.lanes.plan import BLOCK, LANES, VECTOR, Floats, Integers
+from lightsheet.deconvolution.lanes.real_rows import join, separate
 
 
 @inlined
@@ -112,7 +118,6 @@ def _change_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, 
             )  # fmt: skip
 
 
-@compiled
 def sweep_planes(
     counter: Integers, room: Room, layout: Layout, volumes: Volumes, numbers: Numbers, planes: int, rows: int,
     step: int, restores: bool, transforms: bool,

@@ -6,8 +6,7 @@ Where an array may be missing, it is empty, and nothing is done.
 import numpy as np
 
 from lightsheet.deconvolution.lanes.jit import inlined
-from lightsheet.deconvolution.lanes.plan import Doubles, Floats
-from lightsheet.deconvolution.lanes.real_rows import BLOCK
+from lightsheet.deconvolution.lanes.plan import BLOCK, Doubles, Floats
 from lightsheet.deconvolution.momentum import TINY
 
 ZERO, LEAST = np.float32(0), np.float32(TINY)

@@ -15,7 +15,8 @@ spectrum is kept in that order, too. Both work in place.
 `butterflies`  one step of a transform, or of a convolution
 `passes`       all steps of a transform
 `real_rows`    real sequences, two in one complex sequence
-`jit`          compilation; `cache`: where its result is kept; `processor`: whether there can be any
+`jit`          compilation by numba; `cache`: where the machine code is kept; `native`: how it is linked and called
+`processor`    whether this machine can compile
 
 A complex vector is `LANES` real parts, then `LANES` imaginary parts, float32. Fused multiply-adds stand where they are
 written, and nothing else is contracted or reordered: bits depend neither on the width of the registers nor on threads.

@@ -1,34 +1,39 @@
 """Where compiled code is kept, so that it is compiled once and not by each worker.
 
-Numba keeps one function a file, written whole. But its index of a function's files is not locked, so that processors of
-two types, or two versions, would find each other's code; it knows nothing of the functions and constants that went into
-a function; and a full disk, a file that somebody damaged, or a home that cannot be written is an error to it. So there
-is a folder for each version of our sources, of numba and LLVM, and for each type of processor. What cannot be kept is
-compiled again. Where several processes need a function at the same time, one compiles it and the others wait.
+The user's cache has a folder for each version of our sources, of numba and LLVM, and for each type of processor. There,
+a file holds a function, and is written whole. What cannot be kept, or was damaged, is compiled again. Where several
+processes need a function at the same time, one compiles it and the others wait.
 """
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import llvmlite
-import numba
 from llvmlite import binding
-from numba.core import caching
 
 SOURCES = Path(__file__).parents[1]
 """The room whose files go into compiled code."""
 
 WAIT_SECONDS = 60.0
 """Longer than a function takes to compile on a busy machine."""
+
+
+class Code(NamedTuple):
+    """A compiled function that returns nothing."""
+
+    symbol: str
+    kinds: str  # of its arguments, see `native.KINDS`
+    content: bytes  # an object file
 
 
 @cache
@@ -45,15 +50,58 @@ def find_folder() -> Path | None:
     return folder if facts.st_uid == os.getuid() and not facts.st_mode & 0o022 else None
 
 
+def find_code(key: str) -> Code | None:
+    """Return the code that is kept of a function; None if there is none, or if it is damaged."""
+    if not (folder := find_folder()):
+        return None
+    with suppress(OSError, ValueError, TypeError):
+        head, _, content = (folder / f"{key}.o").read_bytes().partition(b"\n")
+        fields = json.loads(head)
+        code = Code(str(fields["symbol"]), str(fields["kinds"]), content)
+        if fields["digest"] == _digest_code(code):
+            return code
+    return None
+
+
+def keep_code(key: str, code: Code) -> None:
+    """Keep the code of a function, if it can be kept: a disk may be full."""
+    if not (folder := find_folder()):
+        return
+    fields = {"symbol": code.symbol, "kinds": code.kinds, "digest": _digest_code(code)}
+    part = folder / f"{key}.{os.uname().nodename}.{os.getpid()}.part"
+    try:
+        part.write_bytes(json.dumps(fields).encode() + b"\n" + code.content)
+        part.replace(folder / f"{key}.o")
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock_folder() -> Iterator[None]:
+    """Keep other processes from compiling; not if that would take too long, or this file system has no locks."""
+    folder = find_folder()
+    lock = _wait_for_lock(folder / "lock") if folder else None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _list_dependencies() -> Iterable[bytes]:
     """List what compiled code depends on."""
     for path in sorted(SOURCES.rglob("*.py")):
         yield path.read_bytes()
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
     features = binding.get_host_cpu_features().flatten()
-    versions = (sys.version, platform.machine(), numba.__version__, llvmlite.__version__)
+    versions = (sys.version, platform.machine(), version("numba"), version("llvmlite"))
     for text in (*versions, binding.get_host_cpu_name(), features, *settings):
         yield text.encode()
+
+
+def _digest_code(code: Code) -> str:
+    return _digest([code.symbol.encode(), code.kinds.encode(), code.content])
 
 
 def _digest(parts: Iterable[bytes]) -> str:
@@ -63,79 +111,10 @@ def _digest(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()[:24]
 
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    """Tells numba where the files are."""
-
-    def __init__(self, line: int) -> None:
-        self.line = line
-
-    def get_cache_path(self) -> str:
-        return str(find_folder())
-
-    def get_source_stamp(self) -> str:
-        return "the folder's name holds it"
-
-    def get_disambiguator(self) -> str:
-        return str(self.line)
-
-    @classmethod
-    def from_function(cls, function: Any, _path: str) -> "_Locator":
-        return cls(function.__code__.co_firstlineno)
-
-
-class _Files(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
-
-
-class Cache(caching.FunctionCache):  # type: ignore[misc]
-    """Numba's cache of a function, which fails at nothing."""
-
-    _impl_class = _Files
-
-    def __init__(self, function: Any, prepare: Callable[[], None]) -> None:
-        super().__init__(function)
-        self.prepare = prepare
-        """Compiles what the function calls."""
-        self.lock: int | None = None
-
-    def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Return the code of a function; if there is none, wait for whoever compiles it, or return None to do so."""
-        code = self._try_to_load(signature, target_context)
-        if code is None:
-            self.lock = _wait_for_lock(self.cache_path)
-            code = self._try_to_load(signature, target_context)
-            if code is None:
-                self.prepare()
-            else:
-                self._unlock()
-        return code
-
-    def save_overload(self, signature: Any, code: Any) -> None:
-        """Keep the code, if it can be kept: a disk may be full."""
-        try:
-            with suppress(Exception):
-                super().save_overload(signature, code)
-        finally:
-            self._unlock()
-
-    def _try_to_load(self, signature: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(signature, target_context)
-        except Exception:  # whatever a damaged file makes pickle do: the code is compiled again
-            with suppress(OSError):
-                Path(self._cache_file._index_path).unlink(missing_ok=True)
-            return None
-
-    def _unlock(self) -> None:
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
-
-
-def _wait_for_lock(folder: str) -> int | None:
-    """Lock a folder until the descriptor is closed; None if that takes too long, or this file system has no locks."""
+def _wait_for_lock(path: Path) -> int | None:
+    """Return the descriptor that holds a lock until it is closed; None if there can be none."""
     try:
-        lock = os.open(Path(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return None
     end = time.monotonic() + WAIT_SECONDS

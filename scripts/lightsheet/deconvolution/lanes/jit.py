@@ -1,65 +1,60 @@
-"""Compilation by numba: of loops, for the types that their annotations say, when they are defined.
+"""Compilation by numba: of loops, for the types that their annotations say.
 
-Loops run without Python's lock, so that threads of Python share the work; numba's own threads are not used.
+Loops run without Python's lock, so that threads of Python share the work; numba's own threads are not used. To import
+this module takes as long as a small volume: `native` does so only if there is something to compile.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any, get_type_hints
 
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from lightsheet.deconvolution.lanes.cache import Cache, find_folder
+from lightsheet.deconvolution.lanes.cache import Code
 from lightsheet.deconvolution.lanes.plan import Doubles, FixedFloats, Floats, Integers
 
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
-
-TYPES: dict[Any, Any] = {
-    int: types.int64,
-    np.float32: types.float32,
-    float: types.float32,
-    bool: types.boolean,
-    type(None): types.void,
-    Floats: types.float32[::1],
-    FixedFloats: types.Array(types.float32, 1, "C", readonly=True),
-    Integers: types.int64[::1],
-    Doubles: types.float64[::1],
+OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",
+    "boundscheck": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "_nrt": False,
 }
 
+TYPES: dict[Any, tuple[str, Any]] = {
+    int: ("i", types.int64),
+    float: ("f", types.float32),
+    np.float32: ("f", types.float32),
+    bool: ("b", types.boolean),
+    Floats: ("F", types.float32[::1]),
+    FixedFloats: ("R", types.Array(types.float32, 1, "C", readonly=True)),
+    Integers: ("I", types.int64[::1]),
+    Doubles: ("D", types.float64[::1]),
+}
+"""The kind of an annotation, see `native.KINDS`, and numba's type."""
 
-_parts: list[Callable[[], None]] = []
-"""Compile the parts that no function has needed yet."""
+_parts: list[Callable[..., Any]] = []
+"""Parts that no function has needed yet, in the order in which they are defined: they may call each other."""
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function for the types of its annotations, or load the code from where it is kept."""
+def compile_function(function: Callable[..., None]) -> Code:
+    """Compile a function that Python calls, with all that it calls itself."""
+    while _parts:
+        _compile(_parts.pop(0))
+    hints = _list_hints(function)
     dispatcher = njit(**OPTIONS)(function)
-    if find_folder():
-        dispatcher._cache = Cache(function, _compile_parts)  # numba has no other way to give it one
-    else:
-        _compile_parts()
-    _compile(dispatcher, function)
-    return dispatcher
+    _compile(dispatcher)
+    (result,) = dispatcher.overloads.values()
+    _, _, (content, _) = result.library.serialize_using_object_code()
+    return Code(result.fndesc.llvm_func_name, "".join(_list_kinds(hints)), content)
 
 
 def part(function: Callable[..., Any]) -> Any:
     """Compile a function that only compiled ones call, if one of them is to be compiled: their code holds its own."""
-    dispatcher = njit(**OPTIONS, no_cpython_wrapper=True)(function)
-    _parts.append(partial(_compile, dispatcher, function))
+    dispatcher = njit(**OPTIONS)(function)
+    _parts.append(dispatcher)
     return dispatcher
-
-
-def _compile_parts() -> None:
-    while _parts:  # in the order in which they are defined: they may call each other
-        _parts.pop(0)()
-
-
-def _compile(dispatcher: Any, function: Callable[..., Any]) -> None:
-    *arguments, result = get_type_hints(function, include_extras=True).values()
-    dispatcher.compile(_choose_type(result)(*map(_choose_type, arguments)))
-    dispatcher.disable_compile()
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -67,13 +62,31 @@ def inlined(function: Callable[..., Any]) -> Any:
     return njit(**OPTIONS, inline="always")(function)
 
 
+def _compile(dispatcher: Any) -> None:
+    dispatcher.compile(types.void(*map(_choose_type, _list_hints(dispatcher.py_func))))
+    dispatcher.disable_compile()
+
+
+def _list_hints(function: Callable[..., Any]) -> list[Any]:
+    hints = get_type_hints(function, include_extras=True)
+    return [hint for name, hint in hints.items() if name != "return"]
+
+
 def _choose_type(hint: Any) -> Any:
     if hint in TYPES:
-        return TYPES[hint]
-    fields = [_choose_type(field) for field in get_type_hints(hint, include_extras=True).values()]
+        return TYPES[hint][1]
+    fields = [_choose_type(field) for field in _list_hints(hint)]
     if len(set(fields)) == 1:
         return types.NamedUniTuple(fields[0], len(fields), hint)
     return types.NamedTuple(fields, hint)
+
+
+def _list_kinds(hints: list[Any]) -> Iterator[str]:
+    for hint in hints:
+        if hint in TYPES:
+            yield TYPES[hint][0]
+        else:
+            yield from _list_kinds(_list_hints(hint))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -12,6 +12,9 @@ LANES = 16
 VECTOR = 2 * LANES
 """The float32 of a complex vector."""
 
+BLOCK = 2 * LANES
+"""Real rows that are transformed side by side, two in one complex sequence, see `real_rows`."""
+
 RADICES = (1, 2, 3, 4, 5, 6)
 """Radix 1 does nothing: it is the second level of sizes that have but one."""
 

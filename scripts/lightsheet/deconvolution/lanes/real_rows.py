@@ -8,10 +8,7 @@ With Z the transform of a + i b, A(k) = (Z(k) + conj Z(-k)) / 2 and B(k) = (Z(k)
 from collections.abc import Callable, Sequence
 
 from lightsheet.deconvolution.lanes.emitter import WIDTH, Emitter, Value, kernel
-from lightsheet.deconvolution.lanes.plan import LANES, VECTOR
-
-BLOCK = 2 * LANES
-"""Rows of a block."""
+from lightsheet.deconvolution.lanes.plan import BLOCK, LANES, VECTOR
 
 REAL, IMAGINARY = 0, LANES
 
