@@ -38,6 +38,8 @@ $(BIN)/.installed: envs/requirements-build.txt envs/requirements.txt | $(BIN)/py
 
 $(BIN)/lightsheet: pyproject.toml $(BIN)/.installed
 	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@echo "compiling engine cpu for this processor (once, some seconds)"
+	@$(BIN)/python -c "from lightsheet.deconvolution import resolve_engine, try_engine; try_engine(resolve_engine('cpu'))"
 	@touch $@
 
 $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
