@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lightsheet.cluster import OutOfTimeError, WorkerRequest, count_restarts, put_back
+from lightsheet.cluster import OutOfTimeError, WorkerRequest, count_restarts, put_back, read_number
 from lightsheet.processing import deconvolve_block
 from lightsheet.store import end_with_run
 from lightsheet.system import log_job, write_json
@@ -19,7 +19,7 @@ if __name__ == "__main__":
                 snakemake.params.layout,
                 WorkerRequest(
                     snakemake.resources.dask_cluster,
-                    snakemake.resources.dask_workers,
+                    read_number(snakemake.resources.dask_workers, snakemake.resources.dask_cluster),
                     snakemake.threads,
                     snakemake.params.results,
                     snakemake.wildcards.block,

@@ -1,6 +1,6 @@
 """Try iterations and methods on one volume of each channel, measure what they take, and draw a sheet to choose from."""
 
-from lightsheet.cluster import WorkerRequest
+from lightsheet.cluster import WorkerRequest, read_number
 from lightsheet.planning import measure_job_age, run_pilot
 from lightsheet.store import end_with_run
 from lightsheet.system import log_job
@@ -15,7 +15,7 @@ if __name__ == "__main__":
             snakemake.params.layouts,
             WorkerRequest(
                 snakemake.resources.dask_cluster,
-                snakemake.resources.dask_workers,
+                read_number(snakemake.resources.dask_workers, snakemake.resources.dask_cluster),
                 snakemake.threads,
                 snakemake.params.results,
                 "pilot",

@@ -118,11 +118,12 @@ def pilot(shape: tuple[int, ...], seconds: Any, **settings: Any) -> dict[str, An
     }
 
 
-SMALL = ("--channels", "1", "--timepoints", "2", "--cores", "2", "--engine", "cpu", "--shape", "28", "60", "76")
+ONE_WORKER = ("--cores", "2", "--workers", "1", "--engine", "cpu")
+SMALL = ("--channels", "1", "--timepoints", "2", *ONE_WORKER, "--shape", "28", "60", "76")
 
 
 def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path) -> None:
-    counted = make_plan(foresee(tmp_path, "--cores", "2", "--engine", "cpu"), None)
+    counted = make_plan(foresee(tmp_path, *ONE_WORKER), None)
     voxels = [math.prod(shape) for shape in ((201, 1024, 768), (201, 512, 384), (101, 256, 192), (51, 128, 96))]
     assert counted["tiff_bytes"] == 597 * voxels[0] * 2  # 188.7 GB
     assert counted["written_bytes_of"] == {"raw": 597 * sum(voxels) * 2, "result": 597 * sum(voxels) * 4}

@@ -8,6 +8,7 @@ import tifffile
 from snakemake.cli import parse_set_threads
 from snakemake.resources import Resource
 
+from lightsheet.cluster import AUTO
 from lightsheet.planning.place import describe_place
 from lightsheet.run import jobs
 from lightsheet.run.run import Run
@@ -82,10 +83,12 @@ def test_a_larger_psf_asks_for_more(run: Run) -> None:
 
 def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -> None:
     profile = {"dask_cluster": "cpu", "dask_workers": "4"}
-    assert dataclasses.astuple(resources.read_jobs(run, workflow()))[1:3] == ("local", 1)
+    assert dataclasses.astuple(resources.read_jobs(run, workflow()))[1:3] == ("local", AUTO)
     assert dataclasses.astuple(resources.read_jobs(run, workflow(default=profile)))[1:3] == ("cpu", 4)
     both = workflow(default=profile, overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="gpu")}})
     assert dataclasses.astuple(resources.read_jobs(run, both))[1:3] == ("gpu", 4)
+    asked = workflow(default=profile, overwrite={"deconvolve": {"dask_workers": "auto"}})
+    assert resources.read_jobs(run, asked).dask_workers == 100
     without_profile = workflow(overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="cpu")}})
     assert dataclasses.astuple(resources.read_jobs(run, without_profile))[1:3] == ("cpu", 100)
 

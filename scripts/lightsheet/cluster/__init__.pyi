@@ -35,6 +35,7 @@ from .walltime import (
     find_walltime as find_walltime,
     put_back as put_back,
 )
+from .worker_number import AUTO as AUTO, choose_number as choose_number, read_number as read_number
 from .workers import (
     WorkerRequest as WorkerRequest,
     fit_request as fit_request,

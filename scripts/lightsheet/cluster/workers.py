@@ -22,9 +22,10 @@ from lightsheet.cluster.request import request_this_job
 from lightsheet.cluster.section import read_section
 from lightsheet.cluster.slurm import label_jobs
 from lightsheet.cluster.survey import fit_workers
+from lightsheet.cluster.worker_number import AUTO, choose_number
 from lightsheet.deconvolution import count_slots, resolve_engine
 from lightsheet.store import Results
-from lightsheet.system import logger
+from lightsheet.system import find_memory_limit, logger
 
 SILENT_SECONDS = 300.0
 """A worker that hangs, so that it sends no heartbeat, counts as lost after this time; a local one is started anew."""
@@ -39,7 +40,7 @@ class WorkerRequest:
     """The workers that a job asks for."""
 
     kind: str  # `local`: processes on this machine, in this job's own allocation; else a section of jobqueue.yaml
-    number: int  # at most; a worker uses its cores inside one volume, and with a GPU has others in hand meanwhile
+    number: int  # at most, or `AUTO`; a worker uses its cores inside one volume, and with a GPU has others in hand
     threads: int  # cores that workers on this machine share
     results: Results  # of the run; its folder is seen by all nodes
     block: str  # what they work on; no two coordinators may work on one at a time
@@ -64,7 +65,7 @@ class WorkerRequest:
     def cores(self) -> int:
         """How many cores one worker uses inside a volume."""
         if self.kind == "local":
-            return max(1, self.threads // self.number)
+            return max(1, self.threads // max(1, self.number))
         return self.fitted_cores or read_section(self.kind).cores or MOST_CORES
 
     def choose_engine(self, setting: str) -> str:
@@ -74,20 +75,24 @@ class WorkerRequest:
         return resolve_engine(setting)
 
 
-def fit_request(request: WorkerRequest, memory: int, volumes: int) -> WorkerRequest:
+def fit_request(request: WorkerRequest, memory: int, volumes: int, engine: str) -> WorkerRequest:
     """Return a request for no more workers than there are volumes and room, and for as many cores as fit the nodes.
 
-    SLURM is asked, if workers are its jobs: of what the whole cluster has, as the jobs of others end, but cores that
-    are idle now say how large a worker is. One worker is always left: its reason to wait is squeue's to tell.
+    On this machine `choose_number` says how many, where that is left open. SLURM is asked, if workers are its jobs: of
+    what the whole cluster has, as the jobs of others end, but cores that are idle now say how large a worker is. One
+    worker is always left: its reason to wait is squeue's to tell.
 
     Parameters
     ----------
     request : WorkerRequest, of the coordinator that runs in this process
-    memory : int, bytes that a volume needs
+    memory : int, bytes that a worker with its volume needs
     volumes : int, to be done
+    engine : str, what they compute with
     """
     number = min(request.number, volumes)
     if request.kind == "local":
+        if request.number == AUTO:
+            number = choose_number(request.threads, volumes, memory, find_memory_limit(), engine)
         return replace(request, number=max(1, min(number, request.threads)))
     section = read_section(request.kind)
     fit = fit_workers(section, memory, ask_site(), request_this_job(), number, is_seated=True)

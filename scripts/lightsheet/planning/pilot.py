@@ -49,7 +49,7 @@ def run_pilot(
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
     needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods for psf in psfs)
-    workers = fit_request(workers, needed, plan["at_a_time"])
+    workers = fit_request(workers, needed, plan["at_a_time"], methods[0]["engine"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
         start = time.monotonic()

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import dask
 import yaml
 
-from lightsheet.cluster import MOST_CORES, SITE_RESOURCES, read_section
+from lightsheet.cluster import AUTO, MOST_CORES, SITE_RESOURCES, choose_number, read_number, read_section
 from lightsheet.deconvolution import resolve_engine
-from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run, count_default_workers
+from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run, estimate_least_memory
 from lightsheet.system import InputError, count_cores, find_memory_limit
 
 THIS_MACHINE = "this machine"
@@ -61,7 +61,7 @@ def read_profile(folder: Path) -> dict[str, Any]:
     cluster = str(workers.get("dask_cluster", "local"))
     return {
         "cluster": cluster,
-        "workers": int(workers.get("dask_workers", count_default_workers(cluster))),
+        "workers": read_number(workers.get("dask_workers"), cluster),
         "cores": SLURM_CORES if slurm else count_cores(),
         "slurm_jobs": int(profile.get("jobs", 100)) if slurm else None,
         "threads": {rule: int(number) for rule, number in threads.items() if rule in RULES},
@@ -71,7 +71,7 @@ def read_profile(folder: Path) -> dict[str, Any]:
 
 def describe_machine(cores: int) -> dict[str, Any]:
     """Describe this machine, for `plan_run`, as a place where jobs share so many cores."""
-    return {"cluster": "local", "workers": 1, "cores": cores, "slurm_jobs": None, "threads": {}, "resources": {}}
+    return {"cluster": "local", "workers": AUTO, "cores": cores, "slurm_jobs": None, "threads": {}, "resources": {}}
 
 
 def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
@@ -90,9 +90,19 @@ def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
             shares[rule] = Share(min(number, cores), memory)
     engine = run.config["deconvolution"]["engine"]
     if cluster == "local":
-        workers = min(workers, shares["deconvolve"].cores)
+        workers = _count_local_workers(run, workers, shares["deconvolve"])
     shares["workers"], engine = _describe_worker(engine, cluster, workers, shares["deconvolve"])
     return Place(slurm_jobs, cores, cluster, workers, engine, shares)
+
+
+def _count_local_workers(run: Run, workers: int, job: Share) -> int:
+    """Return how many workers a `deconvolve` job has on its own cores."""
+    if workers != AUTO:
+        return min(workers, job.cores)
+    engine = resolve_engine(run.config["deconvolution"]["engine"])
+    available = find_memory_limit() if job.partition == THIS_MACHINE else job.memory or 0
+    volumes = len(run.acquisition.volumes)
+    return choose_number(job.cores, volumes, estimate_least_memory(run, engine), available, engine)
 
 
 def _describe_worker(engine: str, cluster: str, workers: int, job: Share) -> tuple[Share, str]:

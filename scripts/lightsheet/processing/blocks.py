@@ -193,7 +193,7 @@ def _run_tasks(
     settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
     psfs = [describe_stack(path)[0] for path in {task["psf"] for task in todo.values()}]
     memory = max(estimate_memory(shape, psf, settings["engine"], settings["acceleration"]) for psf in psfs)
-    workers = fit_request(workers, memory, len(todo))
+    workers = fit_request(workers, memory, len(todo), settings["engine"])
     # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     keys = {key.label: key for key in todo}

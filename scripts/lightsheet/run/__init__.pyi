@@ -16,7 +16,6 @@ from .jobs import (
     RULES as RULES,
     SLURM_CORES as SLURM_CORES,
     Jobs as Jobs,
-    count_default_workers as count_default_workers,
     estimate_psf_shape as estimate_psf_shape,
 )
 from .prepare import prepare_run as prepare_run
@@ -31,4 +30,8 @@ from .publication import (
     repair_stores as repair_stores,
 )
 from .run import KINDS as KINDS, Run as Run
-from .slurm_requests import request_jobs as request_jobs, request_team as request_team
+from .slurm_requests import (
+    estimate_least_memory as estimate_least_memory,
+    request_jobs as request_jobs,
+    request_team as request_team,
+)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 RULES = ("ingest", "deconvolve", "consolidate")  # whose jobs `snakemake plan` foresees
 COORDINATORS = ("deconvolve", "pilot")  # rules whose work Dask workers do
 INGEST_CORES = 2
-LOCAL_WORKERS, SLURM_WORKERS = 1, 100  # the most of a block where nobody says; of SLURM's, as many as have room
 SLURM_CORES = 4  # of a SLURM job that can use many; `--set-threads` says otherwise
 
 MB = 10**6
@@ -39,7 +38,7 @@ class Jobs:
 
     run: Run
     dask_cluster: str  # where the workers of `deconvolve` are: `local`, or a section of jobqueue.yaml
-    dask_workers: int  # the most that each of its jobs has
+    dask_workers: int  # the most that each of its jobs has, or `AUTO`
     cores: int  # that one job may use
     partitions: Mapping[str, str] = field(default_factory=dict)  # SLURM's, of rules whose jobs are for its nodes
 
@@ -93,7 +92,8 @@ class Jobs:
         for method in methods:
             engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
             volume = max(volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"]))
-        return PROCESS_MB + volume / MB * (min(self.dask_workers, threads) if rule in COORDINATORS else 1)
+        workers = min(self.dask_workers or threads, threads, len(self.run.acquisition.volumes))
+        return PROCESS_MB + volume / MB * (workers if rule in COORDINATORS else 1)
 
     @cached_property
     def _psf_shape(self) -> Sequence[int]:
@@ -112,16 +112,6 @@ class Jobs:
         else:
             size = len(self.run.acquisition.volumes) * (raw + result)
         return 60 + math.ceil(size / SLOW_DISK / 60)
-
-
-def count_default_workers(dask_cluster: str) -> int:
-    """Return the most Dask workers at a time where neither profile nor command line says it.
-
-    Parameters
-    ----------
-    dask_cluster : str, `local`, or a section of jobqueue.yaml
-    """
-    return LOCAL_WORKERS if dask_cluster == "local" else SLURM_WORKERS
 
 
 def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:

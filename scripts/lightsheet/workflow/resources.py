@@ -4,8 +4,8 @@ import re
 import sys
 from typing import Any
 
-from lightsheet.cluster import SITE_RESOURCES
-from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run, count_default_workers
+from lightsheet.cluster import SITE_RESOURCES, read_number
+from lightsheet.run import COORDINATORS, RULES, SLURM_CORES, Jobs, Run
 from lightsheet.system import InputError
 from lightsheet.workflow.clean_end import list_profiles, use_jobqueue_file
 
@@ -26,13 +26,8 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
     else:  # it was given what the job has
         cores = min(workflow.cores, SLURM_CORES)
     cluster = str(_read_resource(workflow, "dask_cluster", "local"))
-    return Jobs(
-        run,
-        cluster,
-        int(_read_resource(workflow, "dask_workers", count_default_workers(cluster))),
-        cores,
-        partitions,
-    )
+    workers = read_number(_read_resource(workflow, "dask_workers", "auto"), cluster)
+    return Jobs(run, cluster, workers, cores, partitions)
 
 
 def _read_partitions(workflow: Any) -> dict[str, str]:
