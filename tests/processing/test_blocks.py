@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lightsheet.cluster import FINAL, WorkerRequest
-from lightsheet.processing import blocks
+from lightsheet.processing import blocks, ingest_blocks
 from lightsheet.processing.memory import estimate_memory
 from lightsheet.store import Results, VolumeKey, make_failure
 from lightsheet.system import InputError, write_json
@@ -38,7 +38,7 @@ def fail_to_ingest(monkeypatch: pytest.MonkeyPatch, cause: Exception) -> None:
         write_json(results.record(key), make_failure("a.tif: cannot be read"))
         raise InputError("a.tif: cannot be read") from cause
 
-    monkeypatch.setattr(blocks, "ingest_volume", ingest_volume)
+    monkeypatch.setattr(ingest_blocks, "ingest_volume", ingest_volume)
 
 
 def test_a_damaged_file_does_not_keep_others_from_being_deconvolved(
@@ -47,7 +47,7 @@ def test_a_damaged_file_does_not_keep_others_from_being_deconvolved(
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     fail_to_ingest(monkeypatch, ValueError("a page lies beyond its end"))
     layout: Any = None
-    manifest = blocks.ingest_block(Results(tmp_path), "red", [(0, []), (1, [])], layout, 1)
+    manifest = ingest_blocks.ingest_block(Results(tmp_path), "red", [(0, []), (1, [])], layout, 1)
     assert [entry["record"]["status"] for entry in manifest.values()] == ["failed", "failed"]
     workers = WorkerRequest("local", 1, 1, Results(tmp_path), "t0000")
     (tmp_path / "psf").mkdir()
@@ -69,4 +69,4 @@ def test_a_file_that_one_node_cannot_read_is_tried_on_another(
     fail_to_ingest(monkeypatch, OSError("stale file handle"))
     layout: Any = None
     with pytest.raises(InputError, match="could not be ingested") if is_tried_again else nullcontext():
-        blocks.ingest_block(Results(tmp_path), "red", [(0, [])], layout, 1, attempt)
+        ingest_blocks.ingest_block(Results(tmp_path), "red", [(0, [])], layout, 1, attempt)

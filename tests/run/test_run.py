@@ -13,7 +13,7 @@ import zarr
 import inventory
 import psf
 from lightsheet.cluster import workers
-from lightsheet.processing import blocks
+from lightsheet.processing import blocks, ingest_blocks
 from lightsheet.run.backlog import find_backlog
 from lightsheet.run.consolidate import check_shards, publish_stores, write_manifest
 from lightsheet.run.prepare import prepare_run
@@ -74,7 +74,7 @@ def run(folder: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def ingest_block(run: Run, block: str) -> None:
     tiles = run.list_tiles(CHANNEL, run.ingest_blocks[block])
-    done = blocks.ingest_block(run.results, CHANNEL, tiles, run.layouts["raw"], 2)
+    done = ingest_blocks.ingest_block(run.results, CHANNEL, tiles, run.layouts["raw"], 2)
     files.write_json(Path(run.name_ingest_manifest(CHANNEL, block)), done)
 
 

@@ -1,4 +1,4 @@
-from .blocks import deconvolve_block as deconvolve_block, ingest_block as ingest_block
+from .blocks import deconvolve_block as deconvolve_block
 from .camera import (
     estimate_background as estimate_background,
     find_stored_per_count as find_stored_per_count,
@@ -11,5 +11,6 @@ from .fingerprint import (
     list_result_inputs as list_result_inputs,
 )
 from .ingest import ingest_volume as ingest_volume
+from .ingest_blocks import ingest_block as ingest_block
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part

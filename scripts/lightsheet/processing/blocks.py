@@ -1,10 +1,9 @@
-"""What one job does: the volumes of a block whose records do not hold, and what its manifest says at the end.
+"""What a job that deconvolves does: the volumes of a block whose records do not hold, and its manifest at the end.
 
 A volume that cannot be done stops only itself: the others are done before the job fails, and a rerun does no
 more than what is missing.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,8 +19,8 @@ from lightsheet.cluster import (
 )
 from lightsheet.processing.block_status import tell_status
 from lightsheet.processing.deconvolve import deconvolve_volume
+from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
-from lightsheet.processing.ingest import ingest_volume
 from lightsheet.processing.memory import estimate_memory, find_available_memory
 from lightsheet.sources import describe_stack
 from lightsheet.store import (
@@ -36,58 +35,12 @@ from lightsheet.store import (
     write_hole,
 )
 from lightsheet.system import (
-    DiskError,
     InputError,
-    Progress,
     logger,
     read_json,
     wait_until_visible,
     write_json,
 )
-
-
-def ingest_block(
-    results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int, attempt: int = 1
-) -> dict[str, Any]:
-    """Ingest a block of one channel; return the content of its manifest.
-
-    A volume whose file is damaged is no failure of the job, or its block would keep all others from being deconvolved:
-    its record says why it failed, and the job that should deconvolve it fails when it has done the others.
-
-    Parameters
-    ----------
-    results, channel : Results, str
-    tiles : sequence of (int, Tiles), each volume's timepoint and its tiles, as for `ingest_volume`
-    layout : StoreLayout, of the raw store
-    threads : int, chunks that are encoded at a time
-    attempt : int, attempt of this job, from 1
-
-    Raises
-    ------
-    InputError
-        Names each volume that could not be ingested, if another node may be able to read its files.
-    """
-    progress, keys, errors, may_pass = Progress(f"ingest {channel}", len(tiles)), [], [], False
-    for timepoint, volume_tiles in tiles:
-        keys.append(key := VolumeKey("raw", channel, timepoint))
-        old = read_record(results, key)
-        try:
-            record = ingest_volume(results, key, volume_tiles, layout, threads)
-        except DiskError:  # which the other volumes would meet, too
-            raise
-        except InputError as error:
-            errors.append(f"{key.label}: {error}")
-            logger.error("%s", errors[-1])
-            may_pass = may_pass or isinstance(error.__cause__, OSError)
-            continue
-        if old and record["finished"] == old["finished"]:
-            progress.total -= 1
-        else:
-            progress.step(f"timepoint {timepoint} written")
-    logger.info("%d of %d volumes were written", progress.done, len(tiles))
-    if may_pass and attempt == 1 and "SLURM_JOB_ID" in os.environ:  # else there is no other node
-        _raise_failures(errors, len(tiles), "ingested")
-    return make_manifest(results, keys)
 
 
 def deconvolve_block(
@@ -142,7 +95,7 @@ def deconvolve_block(
         done = volumes - len(todo) - len(errors)
         with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
             errors += _run_tasks(todo, workers, tell)
-    _raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
+    raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
     return make_manifest(results, tasks)
 
 
@@ -211,9 +164,3 @@ def _run_tasks(
     if end:
         raise end
     return errors
-
-
-def _raise_failures(errors: Sequence[str], total: int, action: str, *end: str) -> None:
-    if errors:
-        lines = [f"{len(errors)} of {total} volumes could not be {action}, the others are:", *errors, *end]
-        raise InputError("\n".join(lines))

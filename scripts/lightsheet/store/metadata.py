@@ -5,14 +5,12 @@ terabytes. What is read here is small, complete and of the right types; `Shard` 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
 from lightsheet.store.pyramid import Shape, make_shape
 from lightsheet.system import DamagedVolumeError, InputError
@@ -145,8 +143,13 @@ def list_channels(store: Path, attributes: Mapping[str, Any]) -> list[dict[str, 
 
 
 @cache
-def _make_validator(kind: str) -> Draft202012Validator:
-    return Draft202012Validator({"array": ARRAY, "group": GROUP}[kind])
+def _make_validator(kind: str) -> Callable[[Any], Any]:
+    """Return the function that finds the worst fault of a content, or None."""
+    from jsonschema import Draft202012Validator  # imported here because most jobs read no store
+    from jsonschema.exceptions import best_match
+
+    validator = Draft202012Validator({"array": ARRAY, "group": GROUP}[kind])
+    return lambda content: best_match(validator.iter_errors(content))
 
 
 def _read(path: Path, kind: str) -> Any:
@@ -162,7 +165,7 @@ def _read(path: Path, kind: str) -> Any:
         content = json.loads(text)
     except (ValueError, RecursionError):
         refuse_metadata(path.parent, "it is no JSON")
-    if fault := best_match(_make_validator(kind).iter_errors(content)):
+    if fault := _make_validator(kind)(content):
         refuse_metadata(path.parent, f"it is none of this workflow's at {fault.json_path[:100]}")
     return content
 
