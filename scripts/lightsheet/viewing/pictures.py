@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
-from scipy import ndimage
 
 from lightsheet.store import Results, VolumeKey, read_channel_image
 
@@ -89,8 +88,14 @@ def project_volume(results: Results, key: VolumeKey, background: float = 0, scal
 
 
 def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    factors = [new / old for new, old in zip(shape, image.shape, strict=True)]
-    return np.asarray(ndimage.zoom(image, factors, order=1, mode="nearest", grid_mode=True))
+    """Interpolate linearly between the centres of pixels, one axis after the other; beyond the last one is its value."""
+    for axis, new in enumerate(shape):
+        old = image.shape[axis]
+        position = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
+        low = position.astype(np.intp)
+        share = np.expand_dims((position - low).astype(np.float32), 1 - axis)
+        image = image.take(low, axis) * (1 - share) + image.take(np.minimum(low + 1, old - 1), axis) * share
+    return image
 
 
 def choose_window(volumes: Iterable[Projections]) -> tuple[float, float]:
