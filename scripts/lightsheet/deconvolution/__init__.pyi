@@ -8,12 +8,12 @@ from .blocks import (
 )
 from .choice import (
     check_engine as check_engine,
+    count_slots as count_slots,
     decide_cpu_engine as decide_cpu_engine,
     list_engines as list_engines,
     resolve_engine as resolve_engine,
 )
 from .engines import (
-    count_slots as count_slots,
     describe_engine as describe_engine,
     resolve_iterations as resolve_iterations,
     richardson_lucy as richardson_lucy,

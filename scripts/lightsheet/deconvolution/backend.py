@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.fft
 
 from lightsheet.deconvolution.padding import Shape, Weights
 
@@ -33,6 +32,8 @@ class Backend(NamedTuple):
 
 def make_numpy_backend(threads: int | None = None) -> Backend:
     """Return the backend of NumPy arrays and SciPy's FFT (pocketfft), which keeps float32."""
+    import scipy.fft  # imported here because that takes 0.2 s, and not all engines need it
+
     workers = threads or -1
 
     def buffer(shape: Shape) -> Buffer:

@@ -40,6 +40,11 @@ def list_engines(engine: str) -> tuple[str, ...]:
     return ("gpu", resolve_engine("cpu")) if engine == "auto" else (resolve_engine(engine),)
 
 
+def count_slots(engine: str) -> int:
+    """Say how many volumes a worker has in hand: on a GPU one computes while others come and go, else one at a time."""
+    return import_module(ENGINES["gpu"]).IN_FLIGHT if engine == "gpu" else 1
+
+
 def decide_cpu_engine() -> None:
     """Decide for all jobs that this process starts what "cpu" stands for, and say so if it is not the fast one."""
     os.environ[DECISION] = _choose_cpu_engine()

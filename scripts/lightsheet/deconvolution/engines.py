@@ -131,11 +131,6 @@ def describe_engine(engine: str) -> str:
     return f"{name} {ALGORITHM_VERSION} ({import_module(ENGINES[name]).version()})"
 
 
-def count_slots(engine: str) -> int:
-    """Say how many volumes a worker has in hand: on a GPU one computes while others come and go, else one at a time."""
-    return import_module(ENGINES["gpu"]).IN_FLIGHT if engine == "gpu" else 1
-
-
 def try_engine(engine: str) -> None:
     """Deconvolve a tiny volume: if a library or a GPU is missing, its error is raised here; what compiles, compiles."""
     check_engine(engine)

@@ -6,10 +6,10 @@ image and k of the PSF; the field of view lies at the origin, and what is before
 """
 
 from collections.abc import Iterable
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.fft import next_fast_len
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -72,7 +72,15 @@ def make_frame(image: Shape, psf: Shape, boundary: str) -> Frame:
 
 def round_up_shape(sizes: Iterable[int]) -> Shape:
     """Round each axis up to a product of 2, 3 and 5: quick to transform, and what ITK does."""
-    return tuple(next_fast_len(size, real=True) for size in sizes)
+    return tuple(next(number for number in count(max(1, size)) if _is_smooth(number)) for size in sizes)
+
+
+def _is_smooth(number: int) -> bool:
+    """Tell whether a number has no other prime factors than 2, 3 and 5."""
+    for factor in (2, 3, 5):
+        while number % factor == 0:
+            number //= factor
+    return number == 1
 
 
 def trim_psf(psf: Array) -> Array:

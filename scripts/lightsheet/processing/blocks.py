@@ -18,7 +18,6 @@ from lightsheet.cluster import (
     start_workers,
 )
 from lightsheet.processing.block_status import tell_status
-from lightsheet.processing.deconvolve import deconvolve_volume
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.memory import estimate_memory, find_available_memory
@@ -154,7 +153,7 @@ def _run_tasks(
     errors, end = [], None
     with start_workers(workers, settings["engine"], memory) as pool:
         try:
-            for label, error in map_volumes(pool, deconvolve_volume, tasks, "deconvolve", find_walltime(), tell):
+            for label, error in map_volumes(pool, _deconvolve, tasks, "deconvolve", find_walltime(), tell):
                 if error:
                     errors.append(f"{label}: {error}")
                     logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
@@ -164,3 +163,10 @@ def _run_tasks(
     if end:
         raise end
     return errors
+
+
+def _deconvolve(**task: Any) -> None:
+    """Deconvolve a volume, on a worker: it imports what the coordinator, which only sends the name, does not need."""
+    from lightsheet.processing.deconvolve import deconvolve_volume
+
+    deconvolve_volume(**task)

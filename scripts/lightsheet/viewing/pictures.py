@@ -88,7 +88,7 @@ def project_volume(results: Results, key: VolumeKey, background: float = 0, scal
 
 
 def _resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Interpolate linearly between the centres of pixels, one axis after the other; beyond the last one is its value."""
+    """Interpolate linearly between the centres of pixels, one axis after the other; outside is the last value."""
     for axis, new in enumerate(shape):
         old = image.shape[axis]
         position = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
