@@ -1,31 +1,49 @@
 """Measure the deconvolution beside its peers, and keep a run for each size in results/deconvolution_SIZE.md.
 
-1. Seconds per iteration: the slope between two iteration counts, each the fastest of a few rounds in which all methods
-   take turns; what is left at 0 iterations is setup. Peak memory: the largest resident size of the whole process.
-2. The share of the memory-traffic bound: the bytes that an iteration cannot help to move, over the bandwidth of a copy.
+1. Seconds per iteration: of our engines those in their loops, of peers, whose loops are closed, the difference of runs
+   with few and with many iterations. All methods take turns in each round; the medians of the rounds count. What is
+   left at 0 iterations is setup. Peak memory: the largest resident size of the whole process.
+2. Sweep by sweep, the share of the memory-traffic bound: the bytes that it cannot help to move, over the bandwidth of a
+   copy; and what an iteration takes in a Dask worker, as runs start them.
 3. Time to the same quality, on the small volume: NRMSE = |result - truth| / |truth|. The truth is the simulator's,
    smoothed with a Gaussian of sd 1 voxel, for it holds points that are sharper than voxels show.
 
 Each measurement is a fresh process, and libraries are loaded before the clock starts. Peers that are not installed say
-so: `pip install -r benchmarks/requirements.txt`. On 2 cores the small volume takes about 13 minutes, the
-large one 8.
+so: `pip install -r benchmarks/requirements.txt`. On 2 cores small, large, thin and odd take about 12, 7, 4 and 4
+minutes, most of them in ITK, which runs in the first round only.
 """
 
 import argparse
-import os
-import re
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version as version_of
-from math import nan, prod
+from math import isnan, nan, prod
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from support.peers import BALL, FFTS, ITK, OURS, PEERS, TWIN, Measured, Method, copied_per_second, in_a_process, measure
+from support.machine import Load, describe_machine
+from support.peers import (
+    BALL,
+    CPU,
+    FFTS,
+    ITK,
+    OURS,
+    PEERS,
+    SWEEPS,
+    TWIN,
+    Measured,
+    Method,
+    copied_per_second,
+    in_a_process,
+    measure,
+    measure_sweeps,
+)
 from support.result_table import write_result
+from support.worker import measure_in_worker
 
 from lightsheet.deconvolution import make_trimmed_frame
 from lightsheet.simulation import CAMERA_OFFSET, CHANNELS, Array, Shape, model_psf, simulate_volume
@@ -33,21 +51,19 @@ from lightsheet.system import count_cores
 
 CHANNEL, VOXEL_SIZE = 1, {"z": 0.1, "y": 0.104, "x": 0.104}  # nuclei, vesicles, membranes; micrometre
 
-
 NOTES = """\
 Engine cpu has boundary extended; ITK repeats edges, scikit-image takes what is outside for dark, RedLionfish wraps
-around; as it comes it uses one thread. The FFTs are SciPy's, of the array that engine cpu works in. Memory is that of
-the process, volume included; the bar is 5.5 GB for the large volume."""
+around. The FFTs are SciPy's, of the array that engine cpu works in. Memory is that of the process, volume included."""
 
 TRAFFIC = """\
-With f the part of the padded planes that lie in the image, an iteration moves at least 8 + 4 f arrays of the padded
-size: four sweeps over the half-spectrum read and write it (4 + 4 f: between blur and back-projection only the planes of
-the image are needed), two of them read the OTF (2), the last one reads and writes the estimate (2). The image is read
-once. Heavy ball reads and writes one array more."""
+With f the part of the padded planes that lie in the image, the four sweeps read and write 1 + f, 2 f, 1 + f and 2
+times the half-spectrum, which is as large as the padded volume (between blur and back-projection only the planes of the
+image are needed). Besides, those of columns read the OTF, the first one of planes reads the image, and the last one
+reads and writes the estimate."""
 
 QUALITY = """\
 Seconds are the setup and the iterations of the first table. ITK's NRMSE is that of engine cpu with ITK's boundary and
-start, which computes the same pixels. The bar is 36 times faster."""
+start, which computes the same pixels."""
 
 
 class Size(NamedTuple):
@@ -56,17 +72,19 @@ class Size(NamedTuple):
     shape: Shape
     psf: Shape
     counts: tuple[int, int]
-    bar: int  # which of `Method.bars`
-    with_itk: bool  # also the time to the same quality
+    has_itk: bool = True
+    has_quality: bool = False
 
 
 SIZES = {
-    "small": Size((101, 512, 384), (101, 64, 64), (2, 8), 0, True),
-    "large": Size((201, 1024, 768), (101, 64, 64), (1, 3), 1, False),
+    "small": Size((101, 512, 384), (101, 64, 64), (2, 8), has_quality=True),
+    "large": Size((201, 1024, 768), (101, 64, 64), (1, 5), has_itk=False),
+    "thin": Size((67, 300, 260), (41, 33, 33), (2, 12)),
+    "odd": Size((71, 293, 251), (33, 32, 32), (2, 12)),
 }
 QUICK = {
-    "small": Size((25, 64, 48), (25, 16, 16), (2, 8), 0, True),
-    "large": Size((50, 128, 96), (25, 16, 16), (1, 3), 1, False),
+    name: size._replace(shape=tuple(n // 4 for n in size.shape), psf=tuple(n // 4 for n in size.psf))
+    for name, size in SIZES.items()
 }
 
 
@@ -75,21 +93,13 @@ class Cost(NamedTuple):
 
     setup: float
     iteration: float
+    span: tuple[float, float]  # of the rounds
     memory: float
     error: float  # NRMSE after the larger of the two numbers of iterations
 
     def seconds(self, iterations: int) -> float:
         """Return the time of a whole deconvolution."""
         return self.setup + iterations * self.iteration
-
-
-class Found(NamedTuple):
-    """All that is measured."""
-
-    speed: float  # bytes per second
-    psf: Array
-    costs: dict[Method, Cost]
-    errors: dict[Method, dict[int, float]]  # NRMSE by the number of iterations
 
 
 def save_volume(folder: Path, shape: Shape, psf_shape: Shape, with_truth: bool) -> None:
@@ -102,173 +112,172 @@ def save_volume(folder: Path, shape: Shape, psf_shape: Shape, with_truth: bool) 
         np.save(folder / "truth.npy", gaussian_filter(truth, 1))
 
 
-def costs(
-    folder: Path, methods: Iterable[Method], counts: tuple[int, int], rounds: int, threads: int
+def measure_costs(
+    folder: Path, methods: Sequence[Method], counts: tuple[int, int], rounds: int, threads: int
 ) -> dict[Method, Cost]:
-    """Measure the methods in turns."""
-    runs: dict[tuple[Method, int], list[Measured]] = {}
-    for _ in range(rounds):
-        for iterations in counts:
-            for method in methods:
-                run = in_a_process(measure, folder, method, iterations, threads)
-                runs.setdefault((method, iterations), []).append(run)
-                print(f"{method.name}, {iterations} iterations: {run.seconds:.2f} s", file=sys.stderr)
-    return {method: cost([runs[method, iterations] for iterations in counts], counts) for method in methods}
+    """Measure the methods in turns; ITK in the first round only."""
+    runs: dict[Method, list[tuple[Measured, Measured]]] = {}
+    for number in range(rounds):
+        for method in methods:
+            if method is ITK and number:
+                continue
+            few, many = (in_a_process(measure, folder, method, iterations, threads) for iterations in counts)
+            runs.setdefault(method, []).append((few, many))
+            print(f"{method.name}: {few.seconds:.2f} s, {many.seconds:.2f} s", file=sys.stderr)
+    return {method: compute_cost(pairs, counts) for method, pairs in runs.items()}
 
 
-def cost(runs: Sequence[list[Measured]], counts: tuple[int, int]) -> Cost:
-    """Fit the line through the fastest runs at two iteration counts."""
-    few, many = (min(run.seconds for run in same) for same in runs)
-    slope = (many - few) / (counts[1] - counts[0])
-    memory = max(run.memory for same in runs for run in same)
-    return Cost(max(few - counts[0] * slope, 0), slope, memory, runs[1][0].error)
+def compute_cost(pairs: Sequence[tuple[Measured, Measured]], counts: tuple[int, int]) -> Cost:
+    """Return the medians of the rounds."""
+    slopes = [
+        (many.seconds - few.seconds) / (counts[1] - counts[0]) if isnan(many.iteration) else many.iteration
+        for few, many in pairs
+    ]
+    setups = [max(many.seconds - counts[1] * slope, 0) for (_, many), slope in zip(pairs, slopes, strict=True)]
+    memory = max(run.memory for pair in pairs for run in pair)
+    return Cost(median(setups), median(slopes), (min(slopes), max(slopes)), memory, pairs[0][1].error)
 
 
-def errors(folder: Path, method: Method, threads: int) -> dict[int, float]:
+def measure_errors(folder: Path, method: Method, threads: int) -> dict[int, float]:
     """Return the NRMSE after each number of iterations."""
     return {n: in_a_process(measure, folder, method, n, threads).error for n in method.qualities}
 
 
-def moved(image: Shape, psf: Array, method: Method) -> float:
-    """Return the bytes of the table's formula."""
-    _, layout = make_trimmed_frame(image, psf, "extended")
-    part = layout.image[0] / layout.shape[0]
-    arrays = 8 + 4 * part + 2 * (method is BALL)
-    return 4 * (arrays * prod(layout.shape) + prod(image))
-
-
-def cost_table(spent: dict[Method, Cost], place: int, wanted: Iterable[Method]) -> list[str]:
+def format_costs(costs: Mapping[Method, Cost], wanted: Sequence[Method]) -> list[str]:
     """Format what iterations cost."""
     lines = [
-        "| | s/iteration | setup, s | 10 iterations, s | GB | x cpu | x cpu, heavy ball | bar, x cpu |",
+        "| | s/iteration | of the rounds | setup, s | 10 iterations, s | GB | x cpu | x cpu-sweeps |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for method, (setup, iteration, memory, _) in spent.items():
-        ratios = " | ".join(f"{iteration / spent[each].iteration:.2f}" for each in OURS)
-        bar = method.bars[place]
+    for method in wanted:
+        if not (cost := costs.get(method)):
+            lines.append(f"| {method.name} | {explain_absence(method)} | | | | | | |")
+            continue
+        ratios = " | ".join(f"{cost.iteration / costs[other].iteration:.2f}" for other in (CPU, SWEEPS))
+        least, most = cost.span
         lines.append(
-            f"| {method.name} | {iteration:.3g} | {setup:.2g} | {setup + 10 * iteration:.3g} | {memory:.2f} | {ratios} "
-            f"| {f'>= {bar:g}' if bar else ''} |"
+            f"| {method.name} | {cost.iteration:.3g} | {least:.3g} to {most:.3g} | {cost.setup:.2g} "
+            f"| {cost.seconds(10):.3g} | {cost.memory:.2f} | {ratios} |"
         )
-    absent = [method for method in wanted if method not in spent]
-    return lines + [f"| {method.name} | not installed | | | | | | |" for method in absent]
-
-
-def traffic_table(size: Size, found: Found) -> list[str]:
-    """Format the share of the memory-traffic bound."""
-    lines = ["| | GB moved | bound, s | measured, s | share |", "|---|---|---|---|---|"]
-    for method in OURS:
-        least, seconds = moved(size.shape, found.psf, method), found.costs[method].iteration
-        bound = least / found.speed
-        lines.append(f"| {method.name} | {least / 1e9:.2f} | {bound:.3f} | {seconds:.3g} | {bound / seconds:.0%} |")
     return lines
 
 
-def quality_table(found: dict[Method, dict[int, float]], spent: dict[Method, Cost]) -> list[str]:
+def explain_absence(method: Method) -> str:
+    """Say why a method has no row."""
+    return "not measured: hours" if find_version(method.package) else "not installed"
+
+
+def format_sweeps(size: Size, psf: Array, seconds: Sequence[float], speed: float) -> list[str]:
+    """Format each sweep beside the seconds in which memory could move its bytes, at `speed` bytes per second."""
+    _, frame = make_trimmed_frame(size.shape, psf, "extended")
+    array = 4 * prod(frame.shape)
+    part = frame.image[0] / frame.shape[0]
+    moved = {
+        "columns: blur": (2 + part) * array,
+        "planes: quotient": 2 * part * array + 4 * prod(size.shape),
+        "columns: back-projection": (2 + part) * array,
+        "planes: correction": 4 * array,
+    }
+    lines = ["| sweep | GB moved | bound, s | measured, s | share |", "|---|---|---|---|---|"]
+    rows = [*zip(moved, moved.values(), seconds, strict=True), ("an iteration", sum(moved.values()), sum(seconds))]
+    for name, least, time in rows:
+        lines.append(f"| {name} | {least / 1e9:.2f} | {least / speed:.4f} | {time:.4f} | {least / speed / time:.0%} |")
+    return lines
+
+
+def format_quality(errors: Mapping[Method, Mapping[int, float]], costs: Mapping[Method, Cost]) -> list[str]:
     """Format the best that each method reaches, and when it is as good as ITK at its best."""
-    goal = min(found[TWIN].values())
-    itk = spent[ITK].seconds(best(found[TWIN])) if ITK in spent else nan
+    goal = min(errors[TWIN].values())
+    itk = costs[ITK].seconds(find_best(errors[TWIN])) if ITK in costs else nan
     lines = [
         "| | best NRMSE | iterations | s | ITK's s / s | as good as ITK's best: iterations | s | ITK's s / s |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for method, nrmse in found.items():
-        cost = spent.get(ITK if method is TWIN else method)
+    for method, nrmse in errors.items():
+        cost = costs.get(ITK if method is TWIN else method)
         if cost is None:
             continue
         as_good = next((n for n, error in nrmse.items() if error <= goal), None)
         cells = [
-            *(method.name, f"{min(nrmse.values()):.3f}", *times(cost, best(nrmse), itk)),
-            *(times(cost, as_good, itk) if as_good else (f"not within {max(nrmse)}", "", "")),
+            *(method.name, f"{min(nrmse.values()):.3f}", *format_times(cost, find_best(nrmse), itk)),
+            *(format_times(cost, as_good, itk) if as_good else (f"not within {max(nrmse)}", "", "")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def times(cost: Cost, iterations: int, itk: float) -> tuple[str, str, str]:
+def format_times(cost: Cost, iterations: int, itk: float) -> tuple[str, str, str]:
     """Format a number of iterations, their seconds, and how many times longer ITK's best takes."""
     seconds = cost.seconds(iterations)
     return str(iterations), f"{seconds:.3g}", f"{itk / seconds:.1f}"
 
 
-def check_of_twin(twin: dict[int, float], spent: dict[Method, Cost], iterations: int) -> list[str]:
-    """Show that engine cpu stands for ITK rightly."""
-    if ITK not in spent:
-        return []
-    return [f"After {iterations} iterations it is {twin[iterations]:.5f}, and ITK's own is {spent[ITK].error:.5f}."]
-
-
-def best(nrmse: dict[int, float]) -> int:
+def find_best(nrmse: Mapping[int, float]) -> int:
     """Return the number of iterations with the lowest NRMSE."""
     return min(nrmse, key=lambda n: nrmse[n])
 
 
-def machine(threads: int) -> str:
-    """Say what it ran on, and with which versions."""
-    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    packages = ("numpy", "scipy", "itk", "scikit-image", "RedLionfish")
-    versions = [f"{name} {found}" for name in packages if (found := version(name))]
-    name = model[1] if model else "unknown CPU"
-    python = ".".join(map(str, sys.version_info[:3]))
-    return f"{name}, {threads} of {os.cpu_count()} cores; Python {python}, {', '.join(versions)}"
-
-
-def version(package: str) -> str | None:
-    """Return the version of a package, None if it is not installed."""
+def find_version(package: str) -> str:
+    """Return the version of a package, empty if it is not installed."""
     try:
         return version_of(package)
     except PackageNotFoundError:
-        return None
+        return ""
 
 
-def measure_all(size: Size, threads: int, rounds: int) -> Found:
-    """Measure every method that is installed."""
-    peers = [peer for peer in PEERS if version(peer.package)]
+def report_size(size: Size, threads: int, rounds: int) -> list[str]:
+    """Measure a size, and return the lines of the report."""
+    load = Load()
+    peers = [peer for peer in PEERS if find_version(peer.package) and (peer is not ITK or size.has_itk)]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        save_volume(folder, size.shape, size.psf, with_truth=size.with_itk)
+        save_volume(folder, size.shape, size.psf, with_truth=size.has_quality)
+        psf = np.load(folder / "psf.npy")
         speed = in_a_process(copied_per_second, threads)
-        spent = costs(folder, [*OURS, *peers, FFTS], size.counts, rounds, threads)
-        found: dict[Method, dict[int, float]] = {}
-        if size.with_itk:
-            if version(ITK.package):
-                spent |= costs(folder, [ITK], size.counts, 1, threads)
-            found = {each: errors(folder, each, threads) for each in (*OURS, *peers, TWIN) if each.qualities}
-        return Found(speed, np.load(folder / "psf.npy"), spent, found)
-
-
-def report(size: Size, threads: int, found: Found) -> list[str]:
-    """Return the lines of the report."""
-    wanted = [ITK, *PEERS] if size.with_itk else PEERS
+        costs = measure_costs(folder, [*OURS, *peers, FFTS], size.counts, rounds, threads)
+        sweeps = in_a_process(measure_sweeps, folder, CPU, size.counts[1], threads)
+        worker = measure_in_worker(folder, CPU, size.counts[1], threads)
+        errors = {}
+        if size.has_quality:
+            methods = [method for method in (CPU, BALL, *peers, TWIN) if method.qualities]
+            errors = {method: measure_errors(folder, method, threads) for method in methods}
+    _, frame = make_trimmed_frame(size.shape, psf, "extended")
+    packages = ("numpy", "scipy", "numba", "itk", "scikit-image", "RedLionfish")
+    versions = ", ".join(f"{name} {version}" for name in packages if (version := find_version(name)))
     lines = [
         f"Deconvolution of volumes of {size.shape} beside its peers, by `python benchmarks/deconvolution.py`; "
-        f"PSF {size.psf}, float32.",
-        f"{machine(threads)}.",
+        f"PSF {size.psf}, padded volume {frame.shape}, float32.",
+        f"{describe_machine()}, {versions}. {load.describe()}",
+        f"Medians of {rounds} rounds; {threads} threads.",
         "",
-        *cost_table(found.costs, size.bar, wanted),
-        *("", NOTES, "", "## Share of the memory-traffic bound", ""),
-        f"Copying by {threads} threads moves {found.speed / 1e9:.1f} GB/s, reads and writes counted.",
-        *(TRAFFIC, "", *traffic_table(size, found)),
+        *format_costs(costs, [*OURS, *PEERS, FFTS]),
+        *("", NOTES, ""),
+        f"In a Dask worker, as runs start it, an iteration of engine cpu takes {worker.iteration:.3g} s, which is "
+        f"{costs[SWEEPS].iteration / worker.iteration:.2f} x as fast as cpu-sweeps outside.",
+        *("", "## Sweep by sweep, beside what memory bounds", ""),
+        f"Copying by {threads} threads moves {speed / 1e9:.1f} GB/s, reads and writes counted.",
+        *(TRAFFIC, "", *format_sweeps(size, psf, sweeps, speed)),
     ]
-    if size.with_itk:
+    if errors:
         light = f"peak about 300 photons over an offset of {CAMERA_OFFSET:g} with camera noise"
         lines += ["", "## Time to the same quality", "", f"The volume has a {light}.", QUALITY]
-        lines += check_of_twin(found.errors[TWIN], found.costs, size.counts[1])
-        lines += ["", *quality_table(found.errors, found.costs)]
+        if ITK in costs:  # shows that engine cpu stands for it rightly
+            twin, itk = errors[TWIN][size.counts[1]], costs[ITK].error
+            lines.append(f"After {size.counts[1]} iterations it is {twin:.5f}, and ITK's own is {itk:.5f}.")
+        lines += ["", *format_quality(errors, costs)]
     return lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print and keep the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, action="append", help="small or large; both, unless given")
+    parser.add_argument("--size", choices=SIZES, action="append", help="may be repeated; all, unless given")
     parser.add_argument("--threads", type=int, default=count_cores(), help="default: all cores")
-    parser.add_argument("--rounds", type=int, default=2, help="in which all methods take turns; the fastest counts")
+    parser.add_argument("--rounds", type=int, default=3, help="in which all methods take turns; the medians count")
     parser.add_argument("--quick", action="store_true", help="tiny volumes, to try the benchmark; kept nowhere")
     options = parser.parse_args(argv)
     for name in options.size or SIZES:
-        size = (QUICK if options.quick else SIZES)[name]
-        lines = report(size, options.threads, measure_all(size, options.threads, options.rounds))
+        lines = report_size((QUICK if options.quick else SIZES)[name], options.threads, options.rounds)
         if options.quick:
             print("\n".join(lines))
         else:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
+from math import nan
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,13 +30,14 @@ class Method(NamedTuple):
     run: Callable[[Array, Array, int, int], Array]  # image, psf, iterations, threads
     package: str = "numpy"
     qualities: tuple[int, ...] = ()
-    bars: tuple[float | None, float | None] = (None, None)  # times engine cpu that it must take: small, large
+    loop: str = ""  # module of `lightsheet.deconvolution` whose iterations can be timed; other loops are closed
 
 
 class Measured(NamedTuple):
     """One run: seconds and gigabytes."""
 
     seconds: float
+    iteration: float  # the median of those that were timed, the first and the last left out; NaN of a closed loop
     memory: float
     error: float  # NRMSE; NaN without a truth
 
@@ -79,16 +82,22 @@ def bare_ffts(image: Array, psf: Array, iterations: int, threads: int) -> Array:
     return volume[layout.view]
 
 
-CPU = Method("cpu", partial(ours, engine="cpu"), qualities=(8, 12, 16, 20))
-BALL = Method("cpu, heavy ball", partial(ours, engine="cpu", acceleration="heavy-ball"), qualities=(6, 7, 8, 10))
+CPU = Method("cpu", partial(ours, engine="cpu"), qualities=(8, 12, 16, 20), loop="fused")
+BALL = Method(
+    "cpu, heavy ball",
+    partial(ours, engine="cpu", acceleration="heavy-ball"),
+    qualities=(6, 7, 8, 10),
+    loop="fused",
+)
+SWEEPS = Method("cpu-sweeps", partial(ours, engine="cpu-sweeps"), loop="sweeps")
 # Pixel for pixel what ITK computes (tests/deconvolution/test_itk.py), so that ITK need not run for hours.
 TWIN = Method("ITK", partial(ours, engine="cpu", boundary="replicate"), qualities=(8, 10, 12, 16))
-ITK = Method("ITK", partial(ours, engine="itk", boundary="replicate"), "itk", bars=(25, None))
-SKIMAGE = Method("scikit-image", scikit_image, "scikit-image", qualities=(8, 12), bars=(4.5, 4.5))
-REDLIONFISH = Method("RedLionfish", redlionfish, "RedLionfish", bars=(2, 1.5))
+ITK = Method("ITK", partial(ours, engine="itk", boundary="replicate"), "itk")
+SKIMAGE = Method("scikit-image", scikit_image, "scikit-image", qualities=(8, 12))
+REDLIONFISH = Method("RedLionfish, as it comes: 1 thread", redlionfish, "RedLionfish")
 THREADED = Method("RedLionfish, FFTs on all threads", redlionfish_with_threads, "RedLionfish", qualities=(4, 6, 8))
-FFTS = Method("four bare 3-D FFTs", bare_ffts, bars=(1, 1))
-OURS, PEERS = (CPU, BALL), (SKIMAGE, REDLIONFISH, THREADED)
+FFTS = Method("four bare 3-D FFTs", bare_ffts)
+OURS, PEERS = (CPU, BALL, SWEEPS), (SKIMAGE, REDLIONFISH, THREADED, ITK)
 
 
 def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -101,14 +110,40 @@ def measure(folder: Path, method: Method, iterations: int, threads: int) -> Meas
     """Deconvolve the volume in a folder, in this process."""
     method.run(np.ones((8, 8, 8), np.float32), np.ones((3, 3, 3), np.float32), 1, threads)  # loads libraries
     image, psf = np.load(folder / "image.npy"), np.load(folder / "psf.npy")
+    times = time_calls(method.loop, "_iterate") if method.loop else []
     begin = time.perf_counter()
     result = method.run(image, psf, iterations, threads)
     seconds = time.perf_counter() - begin
     memory = peak_of_child() if method.package == "itk" else peak()
-    if not (folder / "truth.npy").exists():
-        return Measured(seconds, memory, float("nan"))
-    truth = np.load(folder / "truth.npy")
-    return Measured(seconds, memory, float(np.linalg.norm(result - truth) / np.linalg.norm(truth)))
+    error = nan
+    if (folder / "truth.npy").exists():
+        truth = np.load(folder / "truth.npy")
+        error = float(np.linalg.norm(result - truth) / np.linalg.norm(truth))
+    return Measured(seconds, median(times[1:-1]) if times[2:] else nan, memory, error)
+
+
+def measure_sweeps(folder: Path, method: Method, iterations: int, threads: int) -> list[float]:
+    """Return the median seconds of each of the four sweeps of an iteration, in this process."""
+    times = time_calls(method.loop, "_call_in_threads")
+    method.run(np.load(folder / "image.npy"), np.load(folder / "psf.npy"), iterations, threads)
+    whole = times[-1 - 4 * (iterations - 1) : -5]  # without the setup, the last iteration and the result
+    return [median(whole[sweep::4]) for sweep in range(4)]
+
+
+def time_calls(module: str, name: str) -> list[float]:
+    """Time the calls of a function of the deconvolution's, from now on; the list grows by the seconds of each."""
+    home, times = import_module(f"lightsheet.deconvolution.{module}"), list[float]()
+    call = getattr(home, name)
+
+    def timed(*arguments: Any) -> Any:
+        begin = time.perf_counter()
+        try:
+            return call(*arguments)
+        finally:
+            times.append(time.perf_counter() - begin)
+
+    setattr(home, name, timed)
+    return times
 
 
 def peak() -> float:
