@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dask
-from distributed import Client, LocalCluster, WorkerPlugin
+from distributed import Client, LocalCluster, Scheduler, WorkerPlugin
 from distributed.security import Security
 
 from lightsheet.cluster.dispatch import WorkerLoss, WorkerPool, list_free_slots
@@ -33,6 +34,9 @@ SILENT_SECONDS = 300.0
 ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 """Of local workers, in bytes: with the threshold of Dask's nannies, 64 KiB, memory of arrays of up to a megabyte goes
 back to the system after each use, and a volume of (67, 256, 256) takes 1.5 times as long (1.55 s, not 1.03)."""
+
+DASHBOARD_SECONDS = 10.0
+"""After which local workers have a dashboard: it takes 0.4 s to load, and shorter runs are over by then."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ def _is_no_refusal(record: logging.LogRecord) -> bool:
 def _start_local_workers(request: WorkerRequest, slots: int) -> Iterator["LocalWorkers"]:
     # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
     with (
+        _start_without_main(),
         LocalCluster(
             n_workers=request.number,
             threads_per_worker=slots,
@@ -164,12 +169,36 @@ def _start_local_workers(request: WorkerRequest, slots: int) -> Iterator["LocalW
             protocol="tls://",
             security=Security.temporary(),
             dashboard_address=DASHBOARD,
+            scheduler_kwargs={"dashboard": False},
             silence_logs=40,
         ) as cluster,
         Client(cluster) as client,
     ):
+        cluster.loop.add_callback(cluster.loop.call_later, DASHBOARD_SECONDS, _load_dashboard, cluster.scheduler)
         logger.info("%d Dask worker(s) on %s; %s", request.number, os.uname().nodename, describe_dashboard(cluster))
         yield LocalWorkers(client, slots)
+
+
+@contextmanager
+def _start_without_main() -> Iterator[None]:
+    """Let processes that are started in the block not run the program of this one, as Python would have them do.
+
+    It is Snakemake's script of a job, and its imports, 0.2 s of each worker; what workers do is in our modules.
+    """
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    main.__file__ = None
+    try:
+        yield
+    finally:
+        main.__file__ = path
+
+
+def _load_dashboard(scheduler: Scheduler) -> None:
+    """Add its pages to a scheduler's server."""
+    from distributed.dashboard.scheduler import connect
+
+    connect(scheduler.http_application, scheduler.http_server, scheduler)
 
 
 @dataclass
