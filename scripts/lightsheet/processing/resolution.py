@@ -7,6 +7,9 @@ falls where there is only noise. High-pass filters bring weak high frequencies f
 of the filtered images peaks is the cut-off. Written here because the authors' programs are for MATLAB and ImageJ.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from scipy import fft
 
@@ -32,6 +35,16 @@ MIN_CORRELATION = 0.05
 """Correlation at a peak below which the filter has left only noise, as in the authors' program."""
 
 
+class Spectrum(NamedTuple):
+    """Frequencies up to Nyquist's of all images of one shape, those of equal radius as one."""
+
+    radius: np.ndarray  # of each group, in units of Nyquist's frequency, rising
+    group: np.ndarray  # of each frequency of `scipy.fft.rfft2`, in C order; those outside are of group `len(radius)`
+    weight: np.ndarray  # how many frequencies of the whole plane each of them stands for
+    ring: np.ndarray  # groups at which the correlation is sampled
+    extent: np.ndarray  # frequencies within each ring
+
+
 def measure_resolution(plane: np.ndarray) -> float | None:
     """Measure the smallest period that an image (y, x) of square pixels resolves.
 
@@ -40,13 +53,16 @@ def measure_resolution(plane: np.ndarray) -> float | None:
     """
     if min(plane.shape) < MIN_SIDE or plane.min() == plane.max():
         return None
-    amplitude, radius = _measure_amplitudes(_apodise(plane))
-    start = _find_cutoff(amplitude, radius)
+    spectrum = _sort_frequencies(plane.shape)
+    amplitude, power = _sum_groups(_apodise(plane), spectrum)
+    start = _find_cutoff(amplitude, power, spectrum)
     if not start:
         return None
-    widths = [max(plane.shape) / 4, *np.geomspace(2 / start, FINEST_WIDTH, FILTERS)]
-    cutoffs = (_find_cutoff(amplitude * -np.expm1(-2 * (width * radius) ** 2), radius) for width in widths)
-    return 2 / max(start, *cutoffs)
+    cutoffs = [start]
+    for width in [max(plane.shape) / 4, *np.geomspace(2 / start, FINEST_WIDTH, FILTERS)]:
+        high_pass = -np.expm1(-2 * (width * spectrum.radius) ** 2)
+        cutoffs.append(_find_cutoff(amplitude * high_pass, power * high_pass**2, spectrum))
+    return 2 / max(cutoffs)
 
 
 def _apodise(plane: np.ndarray) -> np.ndarray:
@@ -60,25 +76,42 @@ def _apodise(plane: np.ndarray) -> np.ndarray:
     return image
 
 
-def _measure_amplitudes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the amplitudes of the frequencies up to Nyquist's, and their radii in units of it, by rising radius."""
-    amplitude = np.abs(fft.fft2(image))
-    y, x = (2 * fft.fftfreq(n) for n in image.shape)
-    radius = np.hypot(y[:, None], x)
-    inside = (radius > 0) & (radius <= 1)
-    amplitude, radius = amplitude[inside], radius[inside]
-    order = np.argsort(radius)
-    return amplitude[order], radius[order]
+@lru_cache(maxsize=2)
+def _sort_frequencies(shape: tuple[int, int]) -> Spectrum:
+    """Group the frequencies of images (y, x) by radius: a filter multiplies those of a group by the same factor."""
+    height, width = shape
+    y, x = 2 * fft.fftfreq(height), 2 * fft.rfftfreq(width)
+    radii = np.hypot(y[:, None], x)
+    inside = (radii > 0) & (radii <= 1)
+    radius, group = np.unique(radii[inside], return_inverse=True)
+    groups = np.full(shape[:1] + x.shape, len(radius))
+    groups[inside] = group
+    weight = np.full(groups.shape, 2.0)  # of a real image, frequency -f is the conjugate of f
+    weight[:, [0, -1] if width % 2 == 0 else 0] = 1
+    number = np.bincount(groups.ravel(), weight.ravel(), len(radius) + 1)[:-1]
+    ring = np.searchsorted(radius, np.linspace(0, 1, RADII)[1:], side="right") - 1
+    return Spectrum(radius, groups.ravel(), weight.ravel(), ring, np.cumsum(number)[ring])
 
 
-def _find_cutoff(amplitude: np.ndarray, radius: np.ndarray) -> float:
+def _sum_groups(image: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of the amplitudes, and of their squares, of each group."""
+    amplitude = np.abs(fft.rfft2(image)).ravel()
+    sums = (
+        np.bincount(spectrum.group, spectrum.weight * values, len(spectrum.radius) + 1)[:-1]
+        for values in (amplitude, amplitude**2)
+    )
+    first, second = sums
+    return first, second
+
+
+def _find_cutoff(amplitude: np.ndarray, power: np.ndarray, spectrum: Spectrum) -> float:
     """Return the radius at which the correlation peaks, 0 if it does not (equation 1 of the paper, summed up)."""
-    energy = float(np.sum(amplitude**2))
+    energy = float(np.sum(power))
     if not energy:
         return 0.0
-    correlation = np.cumsum(amplitude) / np.sqrt(energy * np.arange(1, len(amplitude) + 1))
-    ring = np.searchsorted(radius, np.linspace(0, 1, RADII)[1:], side="right") - 1
-    return _find_peak(correlation[ring], radius[ring])
+    ring = spectrum.ring
+    correlation = np.cumsum(amplitude)[ring] / np.sqrt(energy * spectrum.extent)
+    return _find_peak(correlation, spectrum.radius[ring])
 
 
 def _find_peak(correlation: np.ndarray, radius: np.ndarray) -> float:
