@@ -28,3 +28,18 @@ def test_percentiles_of_a_large_volume_come_from_a_sample(monkeypatch: pytest.Mo
     assert len(statistics.summarise_part(volume, volume.size).sample) == 1000
     # the standard error of the median of 1000 normal values is 1.25 * 10 / sqrt(1000) = 0.4
     assert statistics.summarise_volume(volume)["percentiles"]["50"] == pytest.approx(100, abs=2)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("size", [1, 2, 7, 5000])
+@pytest.mark.parametrize("low", [0, -50])
+def test_percentiles_are_those_of_numpy(dtype: str, size: int, low: int) -> None:
+    values = np.random.default_rng(size).gamma(0.3, 50, size).clip(0, 255) + low
+    values = np.abs(values).astype(dtype) if dtype[0] == "u" else values.astype(dtype)
+    assert statistics.compute_percentiles(values) == pytest.approx(np.percentile(values, statistics.PERCENTILES))
+
+
+def test_brightest_and_zeros_of_both_signs_have_their_places() -> None:
+    values = np.array([-0.0, 0.0, 3e38, 1, -0.0], np.float32)
+    assert statistics.compute_percentiles(values)[4] == 0
+    assert statistics.summarise_part(np.full((3, 2, 2), 65535, np.uint16), 12).total == 12 * 65535

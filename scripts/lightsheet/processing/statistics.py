@@ -10,6 +10,9 @@ PERCENTILES = (0.1, 1, 5, 25, 50, 75, 95, 99, 99.9)
 SAMPLE = 1_000_000
 """Approximate number of voxels in the regular subsample from which percentiles are computed."""
 
+MOST_SHORT_SUMS = 65_537
+"""So many values of 16 bits, whatever they are, have a sum of 32 bits: what a processor adds fastest."""
+
 
 class Part(NamedTuple):
     """Statistics of a part of a volume."""
@@ -24,7 +27,10 @@ class Part(NamedTuple):
 def summarise_part(pixels: np.ndarray, voxels: int) -> Part:
     """Summarise a part (z, y, x) of a volume that has `voxels` in all, which decides how many are sampled."""
     flat = pixels.reshape(-1)
-    total = flat.sum(dtype=np.uint64 if pixels.dtype.kind == "u" else np.float64)  # the former is exact and faster
+    if pixels.dtype in (np.uint8, np.uint16) and len(pixels) <= MOST_SHORT_SUMS:
+        total = np.add.reduce(pixels.reshape(len(pixels), -1), dtype=np.uint32).sum(dtype=np.uint64)
+    else:
+        total = flat.sum(dtype=np.uint64 if pixels.dtype.kind == "u" else np.float64)  # the former is exact and faster
     sample = flat[:: -(-voxels // SAMPLE)].copy()
     return Part(flat.size, float(flat.min()), float(flat.max()), float(total), sample)
 
@@ -35,7 +41,7 @@ def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
     `min`, `max`, `mean` and `sum` are of all voxels, `percentiles` of a regular subsample, keyed by percentage.
     """
     total = math.fsum(part.total for part in parts)
-    percentiles = np.percentile(np.concatenate([part.sample for part in parts]), PERCENTILES)
+    percentiles = compute_percentiles(np.concatenate([part.sample for part in parts]))
     return {
         "min": min(part.low for part in parts),
         "max": max(part.high for part in parts),
@@ -43,6 +49,32 @@ def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
         "sum": total,
         "percentiles": {str(q): float(value) for q, value in zip(PERCENTILES, percentiles, strict=True)},
     }
+
+
+def compute_percentiles(values: np.ndarray) -> np.ndarray:
+    """Compute `PERCENTILES` as `np.percentile` does, in a fraction of the time where the dtype has few steps."""
+    ranks = np.array(PERCENTILES) / 100 * (len(values) - 1)
+    places = np.unique(np.floor(ranks).astype(int))
+    places = np.union1d(places, np.minimum(places + 1, len(values) - 1))
+    if values.dtype in (np.uint8, np.uint16):
+        chosen = np.searchsorted(np.cumsum(np.bincount(values)), places, side="right")
+    elif values.dtype == np.float32 and values.view(np.int32).min() >= 0:
+        chosen = _choose_floats(values, places)
+    else:
+        return np.asarray(np.percentile(values, PERCENTILES))
+    return np.interp(ranks, places, chosen)
+
+
+def _choose_floats(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return what lies at some places of the sorted values, float32 without a sign: their bits rise as they do."""
+    steps = (values.view(np.uint32) >> 16).astype(np.uint16)
+    counts = np.bincount(steps, minlength=1 << 16)
+    ends = np.cumsum(counts)
+    needed = np.zeros(len(counts), bool)
+    needed[np.searchsorted(ends, places, side="right")] = True
+    skipped = np.cumsum(np.where(needed, 0, counts))  # values of lower steps that are not sorted
+    near = np.sort(values[needed[steps]])
+    return np.asarray(near[places - skipped[np.searchsorted(ends, places, side="right")]])
 
 
 def summarise_volume(volume: np.ndarray) -> dict[str, Any]:
