@@ -116,19 +116,21 @@ def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
         mean = planes[0].astype(sums)
         if sz == 2:
             mean += planes[-1]
-        for axis in [axis for axis, s in ((0, sy), (1, sx)) if s == 2]:
-            mean = _add_pairs(mean, axis)
+        if sy == 2:
+            mean = _add_pairs(mean[0::2], mean[1::2])
+        if sx == 2:
+            mean = _add_pairs(mean[:, 0::2].T, mean[:, 1::2].T).T
         mean *= scale
         out[z, top : top + ROWS] = np.rint(mean, out=mean) if out.dtype.kind in "iu" else mean
     return out
 
 
-def _add_pairs(plane: np.ndarray, axis: int) -> np.ndarray:
-    plane = np.moveaxis(plane, axis, 0)
-    first, second = plane[0::2], plane[1::2]
+def _add_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Add rows to the next ones; the last of an odd number to itself."""
     if len(first) > len(second):
         second = np.concatenate([second, first[-1:]])
-    return np.moveaxis(first + second, 0, axis)
+    total: np.ndarray = first + second
+    return total
 
 
 def make_shape(values: Iterable[int]) -> Shape:
