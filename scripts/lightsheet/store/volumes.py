@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -169,30 +170,38 @@ def make_hole(layout: StoreLayout) -> np.ndarray:
 
 def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> None:
     """Write an array's `zarr.json`, as zarr-python makes it; not if it is the same already, for many jobs write it."""
+    codec = complete_codec(dict(layout.codec))
+    if codec["name"] == "blosc":
+        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
+    content = json.loads(_make_array_metadata(level, leading, layout.dtype, json.dumps(codec), axes))
+    if read_json(array / "zarr.json") != content:
+        write_json(array / "zarr.json", content)
+
+
+@lru_cache
+def _make_array_metadata(level: Level, leading: tuple[int, ...], dtype: str, codec: str, axes: str) -> bytes:
+    """Let zarr-python make an array's metadata (its codec as JSON), the same for all volumes of a worker."""
     import zarr  # here, because the layout of a store is asked whenever the Snakefile is parsed: 0.2 s
     from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
     from zarr.registry import get_codec_class
     from zarr.storage import MemoryStore
 
-    codec = complete_codec(dict(layout.codec))
-    if codec["name"] == "blosc":
-        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
+    settings = json.loads(codec)
     memory = MemoryStore()
     ones = (1,) * len(leading)
     zarr.create_array(
         memory,
         shape=leading + level.shape,
         chunks=ones + level.shape,
-        dtype=layout.dtype,
+        dtype=dtype,
         fill_value=0,
         compressors=None,
         serializer=ShardingCodec(
             chunk_shape=ones + level.chunk,
-            codecs=[BytesCodec(), get_codec_class(codec["name"]).from_dict(codec), Crc32cCodec()],
+            codecs=[BytesCodec(), get_codec_class(settings["name"]).from_dict(settings), Crc32cCodec()],
             index_codecs=[BytesCodec(), Crc32cCodec()],
         ),
         dimension_names=list(axes),
     )
-    content = json.loads(memory._store_dict["zarr.json"].to_bytes())
-    if read_json(array / "zarr.json") != content:
-        write_json(array / "zarr.json", content)
+    content: bytes = memory._store_dict["zarr.json"].to_bytes()
+    return content
