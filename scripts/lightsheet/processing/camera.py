@@ -42,8 +42,9 @@ def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
     for plane in raw:
         image = subtract_background(plane, background)
         negative += int(np.count_nonzero(image < 0))
-        saturated += int(np.count_nonzero(plane == full))
-        flux += float(np.maximum(image, 0).sum(dtype=np.float64))
+        if plane.max() == full:
+            saturated += int(np.count_nonzero(plane == full))
+        flux += float(np.maximum(image, 0, out=image).sum(dtype=np.float64))
     return {
         "background": background,
         "flux_before": flux,
