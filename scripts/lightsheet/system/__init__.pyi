@@ -31,6 +31,7 @@ from .log import (
     PROGRESS_SECONDS as PROGRESS_SECONDS,
     PrintableFormatter as PrintableFormatter,
     Progress as Progress,
+    hasten_exit as hasten_exit,
     log_job as log_job,
     logger as logger,
     name_subject as name_subject,

@@ -17,7 +17,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
-from lightsheet.system import InputError, describe_disk_error, list_full_disks
+from lightsheet.system import InputError, describe_disk_error, hasten_exit, list_full_disks
 from lightsheet.workflow.signals import answer_signals_aside
 from lightsheet.workflow.slurm_plugin import prepare_settings
 
@@ -37,6 +37,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
     find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
     """
     answer_signals_aside()
+    hasten_exit()
     logging.raiseExceptions = False  # on a full disk each line of Snakemake's own log would be a traceback
     if not workflow.is_main_process:
         return
