@@ -33,6 +33,7 @@ class Mosaic:
         self.shape = tuple(int(n * count) for n, count in zip(first.shape, grid, strict=True))
         self.dtype, self.size = first.dtype, prod(self.shape)
         self.rows = max(count_joint_rows(tile) for tile in tiles.values())
+        self.is_direct = len(tiles) == 1 and getattr(first, "is_direct", False)
         self._tiles, self._size = tiles, first.shape
 
     def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:

@@ -26,7 +26,7 @@ class Stack:
     `stack[z, y]`, two slices without a step, is a new array (dz, dy, x) of these rows. Of uncompressed files only these
     rows are read; a compressed strip or tile is decoded whole, again in each call that touches it. It raises
     `InputError` if a file is damaged there, or has changed since the stack was opened. `rows` is the height of the
-    strips or tiles that are decoded whole; 1 if all files are read row by row.
+    strips or tiles that are decoded whole; 1 if all files are read row by row, and then `is_direct`.
     """
 
     def __init__(self, pieces: Sequence[tuple[Pages, range]], pool: ThreadPoolExecutor) -> None:
@@ -37,6 +37,7 @@ class Stack:
         self.shape = (self._ends[-1], *first.kind.shape)
         self.dtype = first.dtype
         self.rows = max(1 if piece.is_plain else piece.kind.block[0] for piece, _ in pieces)
+        self.is_direct = all(piece.is_plain for piece, _ in pieces)
 
     def __getitem__(self, rows: tuple[slice, slice]) -> Volume:
         z, y = (range(*part.indices(size)) for part, size in zip(rows, self.shape[:2], strict=True))

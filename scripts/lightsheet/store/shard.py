@@ -33,6 +33,9 @@ from lightsheet.system import BandSource, begin_writeback, count_joint_rows, dig
 T = TypeVar("T")
 Item = TypeVar("Item")
 
+SLAB_BYTES = 1 << 21
+"""Of rows that are read at a time where a file is read as it lies: about what a core's cache holds."""
+
 
 class WrittenShard(NamedTuple):
     """A shard on the disk."""
@@ -84,11 +87,32 @@ def _read_chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndar
     """Yield the inner chunks of a volume in C order, one band in memory."""
     depth, height, width = chunk
     rows = height if count_joint_rows(volume) <= height else volume.shape[1]
+    read = _cut_slabs if getattr(volume, "is_direct", False) else _cut_band
     for z, y in iterate_chunks(volume.shape[:2], (depth, rows)):
-        band = volume[z, y]
-        for top, left in itertools.product(range(0, rows, height), range(0, volume.shape[2], width)):
-            yield band[:, top : top + height, left : left + width]
-        del band  # frees its memory before the next one is read
+        yield from read(volume, z, y, (height, width))
+
+
+def _cut_band(volume: BandSource, z: slice, y: slice, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Read a band at once, and yield its chunks as views."""
+    band = volume[z, y]
+    for top, left in itertools.product(range(0, band.shape[1], size[0]), range(0, band.shape[2], size[1])):
+        yield band[:, top : top + size[0], left : left + size[1]]
+
+
+def _cut_slabs(volume: BandSource, z: slice, y: slice, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Read a band in slabs, each copied into its chunks while it is in a core's cache."""
+    height, width = size
+    rows = np.dtype((np.void, width * volume.dtype.itemsize))  # NumPy copies a row of a chunk as one element, so faster
+    down, across = (y.stop - y.start) // height, volume.shape[2] // width
+    chunks = [np.empty((z.stop - z.start, *size), volume.dtype) for _ in range(down * across)]
+    planes = max(1, SLAB_BYTES // ((y.stop - y.start) * across * rows.itemsize))
+    for start in range(z.start, z.stop, planes):
+        stop = min(start + planes, z.stop)
+        slab = volume[start:stop, y].view(rows)
+        for piece, (top, left) in zip(chunks, itertools.product(range(down), range(across)), strict=True):
+            part = slab[:, top * height : (top + 1) * height, left : left + 1]
+            piece.view(rows)[start - z.start : stop - z.start] = part
+    yield from chunks
 
 
 def find_fault(path: Path, chunks: int, size: int, digest: str) -> str | None:
