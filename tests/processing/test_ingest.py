@@ -9,7 +9,7 @@ from blake3 import blake3
 from lightsheet.processing import ingest
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.sources import mosaic
-from lightsheet.store import records
+from lightsheet.store import records, shard
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume
 from lightsheet.system import read_json
@@ -17,7 +17,7 @@ from lightsheet.system.errors import InputError
 
 SHAPE = (6, 20, 18)
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
-CODEC = {"name": "zstd"}
+CODEC = {"name": "zstd", "configuration": {}}
 RAW = StoreLayout.plan(SHAPE, VOXEL, "uint16", CODEC)
 
 
@@ -36,6 +36,18 @@ def tif(tmp_path: Path) -> Path:
 def run(results: Results, *paths: Path, timepoint: int = 0, layout: StoreLayout = RAW) -> records.Record:
     tiles = [((0, 0, x), [(str(path), None)]) for x, path in enumerate(paths)]
     return ingest_volume(results, VolumeKey("raw", "ch0", timepoint), tiles, layout, 2)
+
+
+@pytest.mark.parametrize("slab", [1, 100, 10_000])
+@pytest.mark.parametrize("chunk", [(6, 20, 18), (3, 10, 6), (2, 5, 9)])
+def test_slabs_of_a_file_give_the_bytes_of_its_volume(
+    tmp_path: Path, tif: Path, monkeypatch: pytest.MonkeyPatch, slab: int, chunk: tuple[int, int, int]
+) -> None:
+    monkeypatch.setattr(shard, "SLAB_BYTES", slab)
+    with mosaic.open_mosaic([((0, 0, 0), [(str(tif), None)])], SHAPE, "uint16") as source:
+        assert source.is_direct
+        written = shard.write_shard(tmp_path / "a", source, chunk, CODEC, 2)
+    assert written == shard.write_shard(tmp_path / "b", tifffile.imread(tif), chunk, CODEC, 2)
 
 
 def test_ingest_stores_the_volume_and_records_its_source(results: Results, tif: Path) -> None:
