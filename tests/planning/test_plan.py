@@ -21,6 +21,7 @@ from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
 from lightsheet.planning.schedule import Schedule
 from lightsheet.planning.workload import Block, Work
+from lightsheet.run import jobs as jobs_module
 from lightsheet.run.publication import read_identity
 from lightsheet.system.errors import InputError
 from tests.support import tiny_run
@@ -198,7 +199,8 @@ def simple(place: Place, **changes: Any) -> tuple[Place, Rates]:
     return place._replace(**changes), rates
 
 
-def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path) -> None:
+def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "SMALL_INGEST", 0)  # so that ingest has both cores, and waits for the PSF
     work, place = reference(tmp_path, *SMALL)
     foreseen = Schedule(work, *simple(place))
     fixed = schedule.JOB_SECONDS

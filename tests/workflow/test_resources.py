@@ -96,6 +96,9 @@ def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -
 def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
     assert resources.read_jobs(run, workflow()).choose_threads("consolidate") == 64
     assert resources.read_jobs(run, workflow(nodes=100)).choose_threads("consolidate") == jobs.SLURM_CORES
+    assert resources.read_jobs(run, workflow()).choose_threads("ingest") == 1, "beside other jobs, if it is small"
+    large = dataclasses.replace(run, shape=REFERENCE)
+    assert resources.read_jobs(large, workflow()).choose_threads("ingest") == jobs.INGEST_CORES
     in_job = workflow(is_main_process=False, cores=2)
     assert resources.read_jobs(run, in_job).choose_threads("consolidate") == 2
     assert resources.read_jobs(run, workflow(default={"dask_cluster": "cpu"})).choose_threads("deconvolve") == 1

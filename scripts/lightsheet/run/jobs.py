@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RULES = ("ingest", "deconvolve", "consolidate")  # whose jobs `snakemake plan` foresees
 COORDINATORS = ("deconvolve", "pilot")  # rules whose work Dask workers do
 INGEST_CORES = 2
+SMALL_INGEST = 5 * 10**8  # raw bytes that one core ingests in a second or two
 SLURM_CORES = 4  # of a SLURM job that can use many; `--set-threads` says otherwise
 
 MB = 10**6
@@ -46,12 +47,17 @@ class Jobs:
         """Return the cores of a job."""
         if self._is_coordinator(rule):
             return 1
-        cores = INGEST_CORES if rule == "ingest" else self.cores
+        cores = self._choose_ingest_cores() if rule == "ingest" else self.cores
         if rule in self.partitions:
             from lightsheet.cluster import find_most_cores  # Dask, which no job needs that parses the Snakefile
 
             cores = int(min(cores, find_most_cores(self.answers, self.partitions[rule])))
         return max(1, cores)
+
+    def _choose_ingest_cores(self) -> int:
+        """Return the cores of an ingest job: one that has little to do runs beside the others here, as a PSF's."""
+        size = max(map(len, self.run.ingest_blocks.values())) * self.run.layouts["raw"].count_volume_bytes()
+        return 1 if size < SMALL_INGEST and self.dask_cluster == "local" and not self.partitions else INGEST_CORES
 
     def plan_threads(self, rule: str) -> Callable[[Any], int]:
         """Return the function of Snakemake's `threads`: SLURM is asked for its nodes when there are jobs for them."""
