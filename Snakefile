@@ -18,6 +18,7 @@ from lightsheet.planning import (
 from lightsheet.run import prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
+    Handlers,
     check_parsing,
     explain_failure,
     find_due_outputs,
@@ -33,7 +34,7 @@ from lightsheet.workflow import (
 check_parsing(workflow)
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
-if not workflow.overwrite_configfiles:
+if not workflow.overwrite_configfiles and not workflow.configfiles:
 
     configfile: "config/config.yaml"
 
@@ -61,7 +62,23 @@ def find_work():
         due.add(str(run.results.pilot_page))
 
 
-guard_execution(workflow, run.results, find_work)
+def tell_outcome(logs):
+    if "pilot" in list_targets(workflow):
+        for line in describe_outcome(run.results):
+            logger.info(line)
+
+
+# Of a module, Snakemake would not heed onstart, onsuccess and onerror.
+guard_execution(
+    workflow,
+    run.results,
+    find_work,
+    Handlers(
+        start=lambda logs: start_run(jobs, workflow),
+        succeed=tell_outcome,
+        fail=lambda logs: explain_failure(jobs, logs),
+    ),
+)
 
 
 def force_due(wildcards):
@@ -83,20 +100,6 @@ def force_inventory(wildcards):
     if "inventory" in list_targets(workflow):
         force_files(workflow, {f"{RESULTS}/inventory.csv"})
     return force_due(wildcards)
-
-
-onstart:
-    start_run(jobs, workflow)
-
-
-onsuccess:
-    if "pilot" in list_targets(workflow):
-        for line in describe_outcome(run.results):
-            logger.info(line)
-
-
-onerror:
-    explain_failure(jobs, log)
 
 
 wildcard_constraints:

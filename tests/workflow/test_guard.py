@@ -53,6 +53,9 @@ def prepare_workflow(results: Results, main: bool = True) -> SimpleNamespace:
         execution_settings=SimpleNamespace(lock=True),
         seen={},
         _prepare_dag=lambda **options: workflow.seen.update(options),
+        _onstart=None,
+        _onsuccess=None,
+        _onerror=None,
     )
 
     def look() -> None:

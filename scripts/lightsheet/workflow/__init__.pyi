@@ -1,4 +1,5 @@
 from .guard import guard_execution as guard_execution
+from .module_use import Handlers as Handlers
 from .parts import (
     check_parsing as check_parsing,
     force_files as force_files,

@@ -18,6 +18,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError, describe_disk_error, hasten_exit, list_full_disks
+from lightsheet.workflow.module_use import NO_HANDLERS, Handlers, add_handlers
 from lightsheet.workflow.signals import answer_signals_aside
 from lightsheet.workflow.slurm_plugin import prepare_settings
 
@@ -27,7 +28,9 @@ LEAVE_SECONDS = 10.0
 SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 
 
-def guard_execution(workflow: Any, results: Results, find_work: Callable[[], None]) -> None:
+def guard_execution(
+    workflow: Any, results: Results, find_work: Callable[[], None], handlers: Handlers = NO_HANDLERS
+) -> None:
     """Let Snakemake execute only while it alone works in the results folder; to plan, or to look, it needs no lock.
 
     Parameters
@@ -35,6 +38,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     results : Results, of the run
     find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
+    handlers : Handlers, called before the first job and at the end
     """
     answer_signals_aside()
     hasten_exit()
@@ -57,6 +61,7 @@ def guard_execution(workflow: Any, results: Results, find_work: Callable[[], Non
                 free_files(results.folder)
                 date_back(results)
                 find_work()
+                add_handlers(workflow, handlers)
                 with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
                     return execute(executor_plugin=executor_plugin, **arguments)
         except InputError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 
 from lightsheet.system import explain_missing_part, find_missing_parts
+from lightsheet.workflow.module_use import refuse_prefix
 
 Parts = Mapping[str, tuple[str, ...]]
 """Names of attributes by the dotted path of what has them."""
@@ -32,7 +33,9 @@ WORKFLOW: Parts = {
             "_prepare_dag",
         ),
         *("dag", "resource_settings", "dag_settings", "execution_settings", "executor_settings"),
+        *("configfiles", "modifier", "_onstart", "_onsuccess", "_onerror"),
     ),
+    "workflow.modifier": ("path_modifier",),
     "workflow.resource_settings": ("default_resources", "overwrite_resources", "overwrite_threads"),
 }
 """There when the Snakefile is parsed."""
@@ -76,7 +79,7 @@ EXECUTOR: Parts = {
 
 
 def check_parsing(workflow: Any) -> None:
-    """Refuse a Snakemake that lacks what is used when the Snakefile is parsed.
+    """Refuse a Snakemake that lacks what is used when the Snakefile is parsed, and a use of it that would mislead.
 
     Parameters
     ----------
@@ -86,6 +89,7 @@ def check_parsing(workflow: Any) -> None:
     for path, (module, name, names) in SETTINGS.items():
         settings = getattr(import_module(module), name, None)  # imported here, as Snakemake has done that already
         _refuse_missing(settings, names, path, *SNAKEMAKE)
+    refuse_prefix(workflow)
 
 
 def check_start(workflow: Any) -> None:
