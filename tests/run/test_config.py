@@ -115,3 +115,28 @@ def test_text_that_cannot_be_written_down_is_refused(key: str, section: dict[str
     ) as error:
         config.check_config(SHORTEST | section)
     assert str(error.value).isprintable()
+
+
+def test_a_home_folder_may_stand_before_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    psf = {**SHORTEST["psf"], "files": {"ch0": "~/488.tif", "ch1": "a/~b.tif"}}
+    checked = config.check_config(
+        SHORTEST | {"input": {"folder": "~"}, "psf": psf, "output": {"folder": "~/results"}}
+    )
+    assert (checked["input"]["folder"], checked["output"]["folder"]) == ("/home/ada", "/home/ada/results")
+    assert checked["psf"]["files"] == {"ch0": "/home/ada/488.tif", "ch1": "a/~b.tif"}
+    checked = config.check_config(SHORTEST | {"input": {"folder": "~root/data"}, "output": {"folder": "./~x"}})
+    assert (checked["input"]["folder"], checked["output"]["folder"]) == ("/root/data", "./~x")
+
+
+@pytest.mark.parametrize(
+    ("key", "section"),
+    [
+        ("input.folder", {"input": {"folder": "~no one/data"}}),
+        ("psf.files.ch0", {"psf": {**SHORTEST["psf"], "files": {"ch0": "~no one/data"}}}),
+        ("output.folder", {"output": {"folder": "~no one/data"}}),
+    ],
+)
+def test_the_home_of_nobody_is_refused(key: str, section: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=rf"config key {key}: ~no one/data: there is no home folder ~no one here"):
+        config.check_config(SHORTEST | section)

@@ -78,7 +78,8 @@ def _read_cores(value: Any) -> int | None:
 
 def find_sections_file() -> Path:
     """Return the jobqueue.yaml in use, which may be missing."""
-    return Path(os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml")
+    path = os.environ.get(JOBQUEUE) or SCRIPTS.parent / "profiles" / "slurm" / "jobqueue.yaml"
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (which raises nothing where there is no such home)
 
 
 def _read_defaults() -> dict[str, Any]:

@@ -58,6 +58,10 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if fault := find_name_fault(text):
             raise InputError(f"config key {escape_name(key)}: '{escape_name(text)}' {fault}; {RENAME}")
     checked: dict[str, Any] = _fill_defaults(copy.deepcopy(dict(config)), schema, schema)
+    for key, section in (("input", checked["input"]), ("output", checked["output"])):
+        section["folder"] = _expand_home(f"{key}.folder", section["folder"])
+    files = checked["psf"]["files"]
+    files.update({channel: _expand_home(f"psf.files.{channel}", path) for channel, path in files.items()})
     for key, section in list_pilot_methods(checked).items():
         method = Method(section["iterations"], boundary=section["boundary"], acceleration=section["acceleration"])
         try:
@@ -151,6 +155,20 @@ def _list_texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _list_texts(f"{key}.{number}", item)
     elif isinstance(value, str):
         yield key, value
+
+
+def _expand_home(key: str, path: str) -> str:
+    """Return a path with a home folder for the `~` or `~user` at its beginning, as a shell would have it."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        user = Path(path).parts[0]
+        raise InputError(
+            f"config key {key}: {path}: there is no home folder {user} here; write the whole path, or ./{path} for what "
+            "is called so"
+        ) from None
 
 
 def _suggest(name: str, choices: Iterable[Any]) -> str:

@@ -100,7 +100,7 @@ class Run:
 
     def find_psf_file(self, channel: str) -> str:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
-        name = Path(self.config["psf"]["files"][channel]).expanduser()
+        name = Path(self.config["psf"]["files"][channel])
         path = self.acquisition.folder / name
         try:
             existing = next((place for place in (name, path) if place.exists()), None)
