@@ -129,3 +129,22 @@ def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert f"{tmp_path / 'b'}: cannot be listed (Permission denied)" in refusal(tmp_path, "{channel}/{timepoint}.tif")
+
+
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [
+        (("GFP 1", "GFP+1"), "GFP-1"),
+        (("(µ)", "(ß)"), "---"),
+        (("a_b", "a-b"), "a-b"),
+        (("1", "ch1"), "ch1"),
+        ((".x", "-x"), "-x"),
+    ],
+)
+def test_channels_that_would_have_one_name_are_not_taken_for_one(tmp_path, names, name):
+    """Of different timepoints they would become one movie without a word."""
+    fill(tmp_path, f"CH{names[0]}_0.tif", f"CH{names[1]}_1.tif")
+    message = refusal(tmp_path, TEMPLATE)
+    assert f"would both be called {name}, as the name of a channel" in message
+    assert f"CH{names[1]}_1.tif" in message
+    assert discover(tmp_path, TEMPLATE, ["*_1.tif"]).channels == (name,)

@@ -6,12 +6,12 @@ Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and 
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 
-from lightsheet.acquisition.names import compile_pattern, count_folders, parse_name, suggest_preset
+from lightsheet.acquisition.names import compile_pattern, count_folders, describe_channel, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
 from lightsheet.system import RENAME, UNPRINTABLE, InputError, escape_name, find_name_fault, join_first
@@ -53,14 +53,18 @@ def read_names(
     compile_pattern(pattern)  # or its errors would be taken for every file's
     files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
+    channels: dict[str, dict[str, str]] = {}  # by their name a file of each channel that it would be the name of
     for name in sorted(tiffs, key=make_natural_key):
         if why := _find_exclusion(name, ignore):
             excluded.append((name, f"{escape_name(name)}: {why}"))
             continue
         try:
-            files.append(gather_fields(name, parse_name(name, pattern)))
+            fields = parse_name(name, pattern)
         except InputError as error:
             excluded.append((name, escape_name(str(error))))
+            continue
+        files.append(gather_fields(name, fields))
+        channels.setdefault(files[-1].channel, {}).setdefault(describe_channel(fields), name)
     if not files:
         reasons = "; ".join(why for _, why in excluded[:3])
         preset, count = suggest_preset([name for name in tiffs if not _find_exclusion(name, ignore)])
@@ -69,6 +73,7 @@ def read_names(
             f"{folder}: none of its {len(tiffs)} TIFF files can be used; set input.pattern{hint} ({reasons})"
         )
     _refuse_unfit_names(folder, files)
+    _refuse_equal_channels(folder, channels)
     _refuse_positions(folder, files)
     return files, tuple(excluded)
 
@@ -94,6 +99,18 @@ def _refuse_unfit_names(folder: Path, files: list[SourceFile]) -> None:
             f"{folder}: the name '{escape_name(names[0])}' {find_name_fault(names[0])}{rest}; {RENAME}, "
             f"or leave it out with input.ignore: {glob}"
         )
+
+
+def _refuse_equal_channels(folder: Path, channels: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse channels that would have one name, and be taken for one."""
+    for channel, files in channels.items():
+        if len(files) > 1:
+            examples = " and ".join(f"{text} (in {name})" for text, name in list(files.items())[:2])
+            raise InputError(
+                f"{folder}: the channels {examples} would both be called {channel}, as the name of a channel, which is "
+                'that of a folder, has letters from a to z, digits, "." and "-" alone: rename the files of one, or leave '
+                "them out with input.ignore"
+            )
 
 
 def _refuse_positions(folder: Path, files: list[SourceFile]) -> None:

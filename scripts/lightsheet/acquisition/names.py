@@ -121,6 +121,12 @@ def name_channel(fields: Fields) -> str:
     return "_".join(re.sub(r"^\.|[^A-Za-z0-9.-]", "-", str(part)) for part in parts if part is not None) or "ch0"
 
 
+def describe_channel(fields: Fields) -> str:
+    """Write what tells a channel apart as its files have it; two channels may have one name."""
+    values = (fields.get(field) for field in ("view", "camera", "channel", "wavelength_nm"))
+    return ", ".join(repr(value) for value in values if value is not None)
+
+
 @lru_cache
 def compile_pattern(pattern: str) -> tuple[Form, ...]:
     """Turn a preset or a template into the forms that a name may have; the first that fits counts."""
