@@ -120,9 +120,7 @@ def test_text_that_cannot_be_written_down_is_refused(key: str, section: dict[str
 def test_a_home_folder_may_stand_before_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     psf = {**SHORTEST["psf"], "files": {"ch0": "~/488.tif", "ch1": "a/~b.tif"}}
-    checked = config.check_config(
-        SHORTEST | {"input": {"folder": "~"}, "psf": psf, "output": {"folder": "~/results"}}
-    )
+    checked = config.check_config(SHORTEST | {"input": {"folder": "~"}, "psf": psf, "output": {"folder": "~/results"}})
     assert (checked["input"]["folder"], checked["output"]["folder"]) == ("/home/ada", "/home/ada/results")
     assert checked["psf"]["files"] == {"ch0": "/home/ada/488.tif", "ch1": "a/~b.tif"}
     checked = config.check_config(SHORTEST | {"input": {"folder": "~root/data"}, "output": {"folder": "./~x"}})

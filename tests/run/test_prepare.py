@@ -1,6 +1,9 @@
 import copy
 import dataclasses
+import os
+import re
 import shutil
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -145,3 +148,15 @@ def test_folders_whose_path_cannot_be_written_down_are_refused(folder: Path, mon
     monkeypatch.chdir(other)
     with pytest.raises(InputError, match=r"G\\xb5/results/a': this path is not UTF-8"):
         prepare()
+
+
+def test_files_from_the_future_are_told_in_a_sentence(folder: Path) -> None:
+    assert "future" not in summarise(prepare())
+    late = time.time() + 7200
+    os.utime(folder / "data" / "psf.tif", (late, late + 20))
+    assert re.search(r"1 file is dated in the future, by up to 2 h \(data/psf\.tif\): the clock", summarise(prepare()))
+    for path in (folder / "data").glob("red_*"):
+        os.utime(path, (late, late))
+    assert "6 files are dated in the future" in summarise(prepare())
+    os.utime(folder / "data" / "blue_0.tif", (0, -86400.0))
+    assert "6 files are dated in the future" in summarise(prepare()), "from before 1970"

@@ -1,5 +1,6 @@
 """What Snakemake may execute, and what a killed run leaves it."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from snakemake.exceptions import WorkflowError
+from snakemake.workflow import DAG
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
@@ -209,3 +211,8 @@ def test_a_run_that_lost_its_lock_ends_at_once_with_its_processes(results: Resul
     assert "Traceback" not in ended.stderr
     assert not psutil.pid_exists(int(Path("child").read_text()))
     assert results.lock.exists(), "it is the other run's"
+
+
+def test_no_job_fails_after_its_work_for_a_clock_that_is_wrong(results: Results) -> None:
+    prepare_workflow(results, main=False)
+    asyncio.run(DAG.check_output_mtime(None, None, ["an output that would be older than an input"]))

@@ -108,8 +108,8 @@ def _refuse_equal_channels(folder: Path, channels: Mapping[str, Mapping[str, str
             examples = " and ".join(f"{text} (in {name})" for text, name in list(files.items())[:2])
             raise InputError(
                 f"{folder}: the channels {examples} would both be called {channel}, as the name of a channel, which is "
-                'that of a folder, has letters from a to z, digits, "." and "-" alone: rename the files of one, or leave '
-                "them out with input.ignore"
+                'that of a folder, has letters from a to z, digits, "." and "-" alone: rename the files of one, or '
+                "leave them out with input.ignore"
             )
 
 

@@ -166,8 +166,8 @@ def _expand_home(key: str, path: str) -> str:
     except RuntimeError:
         user = Path(path).parts[0]
         raise InputError(
-            f"config key {key}: {path}: there is no home folder {user} here; write the whole path, or ./{path} for what "
-            "is called so"
+            f"config key {key}: {path}: there is no home folder {user} here; write the whole path, or ./{path} for "
+            "what is called so"
         ) from None
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from lightsheet.run.backlog import NEW, Backlog
+from lightsheet.run.clocks import describe_future_files
 from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
 from lightsheet.store import VolumeKey, read_records
@@ -44,7 +45,7 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
         f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
         f"still to be written: at most {format_size(needed)} of volumes into {run.results.folder}"
     )
-    return "\n".join([summary, *_describe_repetitions(backlog)])
+    return "\n".join(filter(None, [summary, *_describe_repetitions(backlog), describe_future_files(run)]))
 
 
 def _describe_repetitions(backlog: Backlog) -> list[str]:

@@ -48,6 +48,7 @@ SETTINGS = {
         "CommonSettings",
         ("dryrun_exec",),
     ),
+    "workflow.dag": ("snakemake.dag", "DAG", ("check_output_mtime",)),
     "workflow.scheduler": ("snakemake.scheduling.job_scheduler", "JobScheduler", ("exit_gracefully",)),
 }
 """There later, but their modules and classes are known when the Snakefile is parsed."""
