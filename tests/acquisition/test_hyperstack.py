@@ -1,6 +1,7 @@
 """Files of several channels and timepoints, unfolded, against the arrays that were written."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_imagej_hyperstack(tmp_path: Path) -> None:
     assert unfolded.channels == ("ch0", "ch1")
     assert unfolded.seconds == (0, 2.5, 5)
     assert [volume.seconds for volume in unfolded.volumes] == [0, 0, 2.5, 2.5, 5, 5]
-    assert unfolded.remarks == ("The pages of each file are TZC: T=3, C=2, Z=4.",)
+    assert unfolded.remarks == ("The pages of each file are TZC: T=3, C=2, Z=4, as ImageJ tags of a.tif says.",)
 
 
 def test_channels_of_names_and_of_files(tmp_path: Path) -> None:
@@ -137,7 +138,8 @@ def test_files_that_are_not_looked_at_are_not_opened(tmp_path: Path, damaged: in
     whole = unfold_hyperstack(acquired([[path] for path in paths]))
     paths[damaged].write_bytes(b"no TIFF")
     acquisition = acquired([[path] for path in paths])
-    assert unfold_hyperstack(acquisition, tile=acquisition.volumes[1 - damaged].tiles[0]) == whole
+    unfolded = unfold_hyperstack(acquisition, tile=acquisition.volumes[1 - damaged].tiles[0])
+    assert replace(unfolded, remarks=whole.remarks) == whole
     if damaged == 0:
         with pytest.raises(InputError, match=r"0.tif: cannot be read as TIFF"):
             unfold_hyperstack(acquisition)
@@ -183,3 +185,22 @@ def test_holes_stay_holes(tmp_path: Path) -> None:
         (1, "ch0", True),
         (1, "ch1", True),
     ]
+
+
+@pytest.mark.parametrize("odd", [0, 1, 2])
+def test_a_file_in_another_order_than_the_others(tmp_path: Path, odd: int) -> None:
+    axes = ["ZCYX" if index == odd else "CZYX" for index in range(3)]
+    paths = [write_ome(tmp_path / f"{i}.tif", pixels(order), order) for i, order in enumerate(axes)]
+    acquisition = acquired([[path] for path in paths])
+    typical = acquisition.volumes[1 if odd != 1 else 0].tiles[0]
+    if odd != 1:  # the first and the last are looked at
+        with pytest.raises(InputError, match=rf"{odd}.tif: its pages are Z=4, C=2.* but those of .*C=2, Z=4"):
+            unfold_hyperstack(acquisition, tile=typical)
+    assert unfold_hyperstack(acquisition, "C2ZYX", tile=typical).channels == ("ch0", "ch1")
+
+
+def test_a_file_that_says_nothing_among_others(tmp_path: Path) -> None:
+    image = pixels("CZYX")
+    paths = [write_ome(tmp_path / "0.tif", image, "CZYX"), write_plain(tmp_path / "1.tif", image)]
+    with pytest.raises(InputError, match=r"1.tif: its pages are planes of one volume by what it says"):
+        unfold_hyperstack(acquired([[path] for path in paths]))

@@ -13,7 +13,7 @@ from itertools import product
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
 from lightsheet.acquisition.names import convert_number, name_channel
 from lightsheet.acquisition.page_order import PageLayout, count_tile_pages, find_layout, format_sizes, name_tile
-from lightsheet.sources import FileMetadata, read_metadata
+from lightsheet.sources import FileMetadata, count_pages, read_metadata
 from lightsheet.system import InputError
 
 
@@ -52,11 +52,14 @@ def unfold_hyperstack(
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
     metadata = metadata or read_metadata(tile.pieces[0].path)
     layout = find_layout(axes, metadata, tile)
+    if axes == "auto":
+        _refuse_other_orders(acquisition, metadata, tile)
     timepoints = layout.sizes["T"] if layout else 1
     if timepoints < metadata.file_sizes.get("T", 1):  # what the metadata takes for timepoints are planes
         metadata = metadata._replace(interval=None, times=())
     if layout and timepoints * layout.sizes["C"] > 1:
-        acquisition = _unfold(acquisition, layout, metadata)
+        why = "input.axes" if axes != "auto" else metadata.source
+        acquisition = _unfold(acquisition, layout, metadata, why)
     seconds = _find_seconds(metadata, acquisition.timepoints)
     if acquisition.seconds is not None or None in seconds or acquisition.timepoints == 1:
         return acquisition
@@ -64,8 +67,37 @@ def unfold_hyperstack(
     return replace(acquisition, seconds=seconds, volumes=volumes)
 
 
-def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata) -> Acquisition:
-    """Replace each volume by the T x C volumes in its files."""
+def _refuse_other_orders(acquisition: Acquisition, metadata: FileMetadata, typical: Tile) -> None:
+    """Refuse files as long as the typical one whose pages are in another order: the first and the last are looked at.
+
+    What is damaged or of another length is not refused here, but where its volume is read.
+    """
+    expected, pages = _name_order(metadata), len(typical.pieces) == 1 and count_pages(typical.pieces[0].path)
+    volumes = [volume for volume in acquisition.volumes if volume.tiles]
+    firsts = {volume.channel: volume.tiles[0] for volume in reversed(volumes)}
+    for tile in (*firsts.values(), volumes[-1].tiles[-1]):
+        path = tile.pieces[0].path
+        other = read_metadata(path) if tile != typical else metadata
+        if other.is_damaged or _name_order(other) == expected or (pages and count_pages(path) != pages):
+            continue
+        raise InputError(
+            f"{path}: its pages are {_name_order(other)} by what it says, but those of {typical.pieces[0].path} are "
+            f"{expected}; leave one kind out with input.ignore, or set input.axes if only one is right"
+        )
+
+
+def _name_order(metadata: FileMetadata) -> str:
+    """Name the order of the pages of a file, as far as it says that they are more than planes."""
+    sizes = metadata.sizes
+    if metadata.problem:
+        return f"unknown ({metadata.problem})"
+    if not sizes or sizes["T"] * sizes["C"] == 1:
+        return "planes of one volume"
+    return ", ".join(f"{axis}={sizes[axis]}" for axis in metadata.axes if sizes[axis] > 1) + ", slowest first"
+
+
+def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata, why: str) -> Acquisition:
+    """Replace each volume by the T x C volumes in its files; `why` names what says so."""
     timepoints, channels = layout.sizes["T"], layout.sizes["C"]
     names = _name_channels(acquisition, channels, metadata)
     rank = {name: index for index, name in enumerate(names.values())}
@@ -80,7 +112,10 @@ def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata
         timepoints=acquisition.timepoints * timepoints,
         seconds=None if set(seconds) <= {None} else seconds,
         volumes=tuple(sorted(volumes, key=lambda volume: (volume.timepoint, rank[volume.channel]))),
-        remarks=(*acquisition.remarks, f"The pages of each file are {layout.axes}: {format_sizes(layout.sizes)}."),
+        remarks=(
+            *acquisition.remarks,
+            f"The pages of each file are {layout.axes}: {format_sizes(layout.sizes)}, as {why} says.",
+        ),
     )
 
 

@@ -69,6 +69,11 @@ def _follow_metadata(metadata: FileMetadata, tile: Tile) -> PageLayout | None:
             f"{tile.pieces[0].path}: its metadata is damaged, so that what its pages are is unknown; set input.axes: "
             "ZYX if they are the planes of one volume, or their order if they are not"
         )
+    if metadata.problem:
+        raise InputError(
+            f"{tile.pieces[0].path}: {metadata.problem}; set input.axes: ZYX if its pages are the planes of one "
+            "volume, or their order if they are not, slowest first, such as C2ZYX or TZ50C2YX"
+        )
     if not metadata.sizes:
         return None
     sizes = _choose_sizes(metadata, sum(count_tile_pages(tile)), tile)
@@ -76,10 +81,6 @@ def _follow_metadata(metadata: FileMetadata, tile: Tile) -> PageLayout | None:
         raise InputError(
             f"{metadata.source} says {format_sizes(sizes)}, volumes of a single plane; set input.axes: ZYX if its "
             "pages are the planes of one volume, or another order if they are not"
-        )
-    if sizes["T"] * sizes["C"] > 1 and not metadata.axes:
-        raise InputError(
-            f"{metadata.source} lists the pages in an order that is none of T, C and Z; export the files anew as TZCYX"
         )
     return PageLayout(metadata.axes, sizes)
 
@@ -91,7 +92,7 @@ def _choose_sizes(metadata: FileMetadata, pages: int, tile: Tile) -> Mapping[str
             return sizes
     if metadata.file_sizes and metadata.file_sizes["T"] == metadata.file_sizes["C"] == 1:
         return {"T": 1, "C": 1, "Z": pages}
-    subsets = [{**metadata.sizes, **dict.fromkeys(axes, 1)} for axes in ("TC", "T", "C")]
+    subsets = [{**metadata.sizes, **dict.fromkeys(axes, 1)} for axes in ("TC", "T", "C") if not metadata.is_listed]
     matches = [sizes for sizes in subsets if math.prod(sizes.values()) == pages]
     if not matches or any(sizes != matches[0] for sizes in matches):  # as many timepoints as channels: which is it?
         raise InputError(

@@ -17,8 +17,9 @@ class FileMetadata(NamedTuple):
     the first, has the time at which each of the T timepoints was recorded, or none: where one is not known, or they
     do not increase. `axes` is the order of the pages, slowest first, such as "TZC", and empty where unknown; `sizes`
     the numbers of T, C and Z in all that is described; `file_sizes` those of this file alone where the pages listed for
-    it are complete. `channels` and `wavelengths` (excitation, nm) have one entry per channel, or none. `is_damaged`:
-    there is metadata, but nothing could be read of it.
+    it are complete. `channels` and `wavelengths` (excitation, nm) have one entry per channel, or none. `is_listed`: it
+    says of each page what it is. `problem` says why the order of the pages is not known, though something tells of it,
+    as in "it holds 2 images". `is_damaged`: there is metadata, but nothing could be read of it.
     """
 
     source: str
@@ -31,6 +32,8 @@ class FileMetadata(NamedTuple):
     channels: tuple[str, ...] = ()
     wavelengths: tuple[int | None, ...] = ()
     z_choices: tuple[float, ...] = ()
+    is_listed: bool = False
+    problem: str = ""
     is_damaged: bool = False
 
 

@@ -1,25 +1,27 @@
 """What TIFF files say about themselves: voxel size, times, and which page is which timepoint, channel and plane.
 
-Read from OME-XML and ImageJ's description. Resolution tags of other TIFFs are not believed: most writers fill them with
-printing defaults.
+Read from OME-XML and ImageJ's description, and the order of the pages from whatever else names it. Resolution tags of
+other TIFFs are not believed: most writers fill them with printing defaults.
 """
 
 import logging
 import math
+import re
 from collections.abc import Mapping
-from itertools import permutations
 from pathlib import Path
 from xml.etree import ElementTree
 
 import tifffile
 
 from lightsheet.sources.metadata import MICROMETRES, SECONDS, FileMetadata, convert_positive, convert_unit
+from lightsheet.sources.page_axes import Plane, find_order, find_page_axes, read_micromanager
+from lightsheet.sources.tiff_pages import read_pages
 
 logger = logging.getLogger("lightsheet")
 
 
 def read_metadata(path: Path) -> FileMetadata:
-    """Read what a TIFF says about itself in OME-XML, else in ImageJ's tags; nothing where it has neither.
+    """Read what a TIFF says about itself in OME-XML, else in ImageJ's tags, else of its pages alone.
 
     Parameters
     ----------
@@ -28,13 +30,34 @@ def read_metadata(path: Path) -> FileMetadata:
     try:
         with tifffile.TiffFile(path) as file:
             if file.is_ome and file.ome_metadata:
-                return _read_ome(file.ome_metadata, path, len(file.pages))
+                return _compare_micromanager(_read_ome(file.ome_metadata, path, len(file.pages)), file)
             if file.is_imagej:
-                return _read_imagej(file, path)
+                return _compare_micromanager(_read_imagej(file, path), file)
+            pages = len(file.pages) if len(file.pages) > 1 else len(read_pages(path))
+            axes, sizes, problem = find_page_axes(file, pages)
+            return FileMetadata(f"metadata of {path.name}", axes=axes, sizes=sizes, file_sizes=sizes, problem=problem)
     except Exception as error:  # damaged in any of a thousand ways: whoever needs it complains
         logger.debug("%s: its metadata cannot be read (%s)", path, error)
         return FileMetadata(f"metadata of {path.name}", is_damaged=True)
-    return FileMetadata(f"metadata of {path.name}")
+
+
+def _compare_micromanager(metadata: FileMetadata, file: tifffile.TiffFile) -> FileMetadata:
+    """Compare the order of the pages with what Micro-Manager's tags of each say, and take it from them if unknown."""
+    tags = read_micromanager(file)
+    if metadata.problem or not tags or len(file.pages) == 1:
+        return metadata
+    if tags.problem or not metadata.sizes or not metadata.file_sizes:
+        sizes = metadata.sizes or tags.sizes
+        return metadata._replace(axes=tags.axes, sizes=sizes, file_sizes=tags.sizes, problem=tags.problem)
+    orders = [
+        [(axis, sizes[axis]) for axis in axes if sizes[axis] > 1]
+        for axes, sizes in ((metadata.axes, metadata.file_sizes), (tags.axes, tags.sizes))
+    ]
+    if orders[0] != orders[1]:
+        first, second = (", ".join(f"{axis}={size}" for axis, size in order) for order in orders)
+        problem = f"{metadata.source} says that its pages are {first}, Micro-Manager's tags {second}, slowest first"
+        return metadata._replace(problem=problem)
+    return metadata
 
 
 def _read_imagej(file: tifffile.TiffFile, path: Path) -> FileMetadata:
@@ -51,14 +74,24 @@ def _read_imagej(file: tifffile.TiffFile, path: Path) -> FileMetadata:
     }
     names = {"T": "frames", "C": "channels", "Z": "slices"}
     sizes = {axis: int(tags.get(name, 1)) for axis, name in names.items() if names.values() & tags.keys()}
-    pages = tags.get("images", 1) if len(file.pages) == 1 else len(file.pages)  # over 4 GB, one page stands for all
+    images = int(tags.get("images", 0))
+    if not sizes and images > 1:  # programs that describe each page write 1
+        sizes = {"T": 1, "C": 1, "Z": images}
+    # Over 4 GB, one page stands for all.
+    pages = images or 1 if len(file.pages) == 1 else len(file.pages)
+    # The fastest first; "default" is what ImageJ calls it where it turned the pages into it.
+    order = re.sub(r"\(.*|[^a-z]", "", str(tags.get("order", "czt")).lower()).removeprefix("xy")
+    axes, problem = order[::-1].upper(), ""
+    if sorted(axes) != ["C", "T", "Z"]:
+        problem = f"ImageJ tags of it say that the order of its pages is {tags['order']!r}, which is not understood"
     return FileMetadata(
         f"ImageJ tags of {path.name}",
         {axis: size for axis, size in voxel_size.items() if size is not None},
         convert_positive(tags.get("finterval"), tags.get("tunit", "s"), SECONDS),
-        axes="TZC" if sizes else "",
+        axes=axes if sizes else "",
         sizes=sizes,
         file_sizes=sizes if math.prod(sizes.values()) == pages else {},
+        problem=problem if sizes and math.prod(sizes.values()) != sizes["Z"] else "",
     )
 
 
@@ -74,18 +107,34 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     channels, (axes, sizes) = pixels.findall("{*}Channel"), _read_dimensions(pixels)
     file_sizes = {axis: len({plane[axis] for plane in planes}) for axis in "TCZ"}
     voxel_size = {axis: _read_quantity(pixels, f"PhysicalSize{axis.upper()}", "um", MICROMETRES) for axis in "zyx"}
+    order = find_order(planes, axes)
     wavelengths = [_read_quantity(channel, "ExcitationWavelength", "nm", MICROMETRES) for channel in channels]
     return FileMetadata(
         f"OME-XML of {path.name}",
         {axis: size for axis, size in voxel_size.items() if size is not None},
         _read_quantity(pixels, "TimeIncrement", "s", SECONDS),
         _read_times(pixels, sizes["T"]),
-        _find_order(planes, axes),
+        order,
         sizes,
         file_sizes if len(planes) == pages == math.prod(file_sizes.values()) else {},
         tuple(channel.get("Name", "") for channel in channels),
         tuple(round(micrometre * 1000) if micrometre else None for micrometre in wavelengths),
+        problem=_find_problem(root, plane_lists, order, path.name),
+        is_listed=bool(planes),
     )
+
+
+def _find_problem(root: ElementTree.Element, plane_lists: list[list[Plane]], order: str, name: str) -> str:
+    """Say why the pages cannot be laid out as OME-XML says; empty if they can."""
+    if (count := sum(map(bool, plane_lists))) > 1:
+        return f"OME-XML of {name} says that it holds {count} images"
+    modulo = next((element for element in root.iter() if "}ModuloAlong" in element.tag), None)
+    if modulo is not None:
+        kind = modulo.get("Type", "an unknown axis")
+        return f"OME-XML of {name} says that {kind} lies along {modulo.tag[-1]}"
+    if not order:
+        return f"OME-XML of {name} lists the pages in an order that is none of T, C and Z"
+    return ""
 
 
 def _read_quantity(element: ElementTree.Element, name: str, unit: str, scales: Mapping[str, float]) -> float | None:
@@ -115,13 +164,16 @@ def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
     return tuple(time - times[0] for time in times) if is_complete else ()
 
 
-def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[dict[str, int]]:
+def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[Plane]:
     """List T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
     axes, sizes = _read_dimensions(pixels)
-    planes: dict[int, dict[str, int]] = {}
-    for data in pixels.findall("{*}TiffData"):
+    listed = pixels.findall("{*}TiffData")
+    holders = {(holder.get("FileName"), holder.text) for data in listed for holder in data.findall("{*}UUID")}
+    planes: dict[int, Plane] = {}
+    for data in listed:
         holder = data.find("{*}UUID")
-        if holder is not None and name != holder.get("FileName") and (holder.text or "").strip() != uuid:
+        is_other = holder is not None and name != holder.get("FileName") and (holder.text or "").strip() != uuid
+        if is_other and len(holders) > 1:  # a single file is this one, renamed
             continue
         page = int(data.get("IFD", 0))
         count = int(data.get("PlaneCount", 1 if "IFD" in data.attrib else math.prod(sizes.values())))
@@ -134,12 +186,3 @@ def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) 
                 index, plane[axis] = divmod(index, sizes[axis])
             planes[page + step] = plane
     return [planes[page] for page in sorted(planes)]
-
-
-def _find_order(planes: list[dict[str, int]], nominal: str) -> str:
-    """Find the order of axes in which the planes follow each other: Micro-Manager's DimensionOrder is a constant."""
-    for axes in (nominal, *map("".join, permutations("TCZ"))):
-        places = [tuple(plane[axis] for axis in axes) for plane in planes]
-        if places == sorted(set(places)):
-            return axes
-    return ""

@@ -1,0 +1,203 @@
+"""What a TIFF says of its pages' axes beside OME-XML and ImageJ's sizes: tifffile's JSON, tags and texts of pages.
+
+What names axes and is not understood is a problem, never passed over: whoever lays out the pages refuses it.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import tifffile
+
+Plane = dict[str, int]
+
+
+class PageAxes(NamedTuple):
+    """The order of the pages of one file, slowest first, and the numbers of T, C and Z; or why it is not known."""
+
+    axes: str = ""
+    sizes: Mapping[str, int] = {}
+    problem: str = ""
+
+
+MICROMANAGER = 51123
+INDICES = {
+    "T": ("time", "FrameIndex", "Frame"),
+    "C": ("channel", "ChannelIndex", "Channel"),
+    "Z": ("z", "SliceIndex", "Slice"),
+    "position": ("position", "PositionIndex", "Position"),
+}
+"""Micro-Manager's names for a page's place along each axis: in its NDTiff, in its stacks, and in versions before."""
+
+PLURALS = {"C": "channels|wavelengths|colou?rs", "T": "frames|time_?points|times", "Z": "slices|planes|z_?sections"}
+NUMBER = r"""["']?\s*[:=]\s*["']?(\d+)"""
+COUNTS = {
+    axis: re.compile(
+        rf"(?<![a-z])(?:(?:n|num|number)?[ _-]?(?:of[ _-])?(?:{words})|size_?{axis}|{axis}[ _-]?size){NUMBER}", re.I
+    )
+    for axis, words in PLURALS.items()
+}
+SINGULARS = {"T": "frame|time_?point|t", "C": "channel|c", "Z": "slice|plane|z"}
+PLACES = {
+    axis: re.compile(rf"(?<![a-z])(?:{words})(?:[ _]?(?:index|number|no))?{NUMBER}(?![.\d])", re.I)
+    for axis, words in SINGULARS.items()
+}
+ORDER = re.compile(r"""(?:axes|dims|dim(?:ension)?s?[ _]?order|order)["']?\s*[:=]\s*["']?(\[[^\]]*\]|[a-z]+)""", re.I)
+INITIALS = str.maketrans({"S": "Z", "P": "Z", "D": "Z", "F": "T", "R": "Y", "H": "Y", "W": "X"})
+"""Of slice, plane, depth, frame, row, height and width, where axes have whole words as names."""
+
+
+def find_page_axes(file: tifffile.TiffFile, pages: int) -> PageAxes:
+    """Find what a file without OME-XML says of its `pages`; nothing where they are planes as far as it tells."""
+    first = file.pages.first
+    if first.is_shaped:
+        return _read_images(_list_shaped(file), pages)
+    if axes := read_micromanager(file):
+        return axes
+    if file.is_stk:
+        wavelengths = set((file.stk_metadata or {}).get("Wavelengths", ()))
+        return (
+            PageAxes(problem=f"its planes are of {len(wavelengths)} wavelengths")
+            if len(wavelengths) > 1
+            else PageAxes()
+        )
+    if file.is_scanimage or file.is_fluoview or file.is_lsm or file.is_sis:
+        return _read_images([(image.shape, image.axes) for image in file.series], pages)
+    return _read_texts(file, pages) if pages > 1 else PageAxes()
+
+
+def find_order(planes: Sequence[Plane], nominal: str) -> str:
+    """Find the order of axes in which planes follow each other; empty if it is none, or an axis runs backwards."""
+    for axes in (nominal, *map("".join, permutations("TCZ"))):
+        places = [tuple(plane[axis] for axis in axes) for plane in planes]
+        if places == sorted(set(places)):
+            return axes
+    return ""
+
+
+def read_micromanager(file: tifffile.TiffFile) -> PageAxes | None:
+    """Read the order of the pages from the tag that Micro-Manager gives each of them; None where it does not."""
+    if MICROMANAGER not in file.pages.first.tags:
+        return None
+    tags = [page.tags.get(MICROMANAGER) for page in map(file.pages.__getitem__, range(len(file.pages)))]  # type: ignore[union-attr]
+    values = [_read_indices(tag.value) if tag is not None else {} for tag in tags]
+    if not any(values):
+        return None
+    if len({value.pop("position", 0) for value in values}) > 1:
+        return PageAxes(problem="Micro-Manager's tags say that its pages are of several positions")
+    extra = {axis for value in values for axis in value if axis not in INDICES}
+    if any(len({value.get(axis) for value in values}) > 1 for axis in extra):
+        return PageAxes(
+            problem=f"Micro-Manager's tags name axes of its pages that are not known: {', '.join(sorted(extra))}"
+        )
+    return _order_pages(values, "Micro-Manager's tags")
+
+
+def _read_indices(tags: object) -> dict[str, Any]:
+    """Read the place of a page along each axis from Micro-Manager's metadata of it, and along axes of others' names."""
+    if isinstance(tags, str | bytes):
+        tags = json.loads(tags)
+    if not isinstance(tags, dict):
+        return {}
+    places = axes if isinstance(axes := tags.get("Axes"), dict) else tags
+    known = {
+        axis: value["scalar"] if isinstance(value, dict) and "scalar" in value else value
+        for axis, names in INDICES.items()
+        for value in [next((places[name] for name in names if name in places), None)]
+        if value is not None
+    }
+    if places is tags:
+        return known
+    names = {name for group in INDICES.values() for name in group}
+    return known | {name: value for name, value in places.items() if name not in names}
+
+
+def _order_pages(values: Sequence[Mapping[str, Any]], source: str) -> PageAxes:
+    """Order pages by the value that each has along T, C and Z; values that are texts count as they occur."""
+    ranks: dict[str, dict[Any, int]] = {axis: {} for axis in "TCZ"}
+    for axis, rank in ranks.items():
+        column = [value.get(axis) for value in values]
+        is_number = all(isinstance(value, int) for value in column)
+        for value in sorted(set(column)) if is_number else dict.fromkeys(column):  # type: ignore[type-var]
+            rank[value] = len(rank)
+    planes = [{axis: rank[value.get(axis)] for axis, rank in ranks.items()} for value in values]
+    sizes = {axis: len(rank) for axis, rank in ranks.items()}
+    axes = find_order(planes, "TZC")
+    if not axes or math.prod(sizes.values()) != len(planes):
+        said = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
+        return PageAxes(problem=f"{source} say that its {len(planes)} pages are {said} in no order that holds them all")
+    return PageAxes(axes, sizes)
+
+
+def _list_shaped(file: tifffile.TiffFile) -> list[tuple[tuple[int, ...], str]]:
+    """List the shape and the axes of each image that tifffile described in a file."""
+    images: list[tuple[tuple[int, ...], str]] = []
+    place = 0
+    while place < len(file.pages):
+        page: Any = file.pages[place]
+        if not (text := page.shaped_description):
+            break
+        described = json.loads(text) if text.startswith("{") else {"shape": re.findall(r"\d+", text)}
+        shape = tuple(map(int, described["shape"]))
+        images.append((shape, str(described.get("axes") or "")))
+        place += max(1, math.prod(shape) // max(1, math.prod(page.shape)))
+    return images
+
+
+def _read_images(images: Sequence[tuple[tuple[int, ...], str]], pages: int) -> PageAxes:
+    """Lay out the pages as the one image of a file has them; images of single pages are planes."""
+    planes = [math.prod(shape[:-2]) for shape, _ in images]
+    if sum(planes) != pages:
+        return PageAxes(problem=f"it has {pages} pages, but says that they are {_format_images(images)}")
+    if max(planes) == 1:
+        return PageAxes()
+    if len(images) > 1:
+        return PageAxes(problem=f"it holds {len(images)} images: {_format_images(images)}")
+    ((shape, axes),) = images
+    if axes and len(axes) != len(shape):
+        return PageAxes(problem=f"it says that its pages are {_format_images(images)}")
+    letters = axes[:-2].upper() if axes else "?" * len(shape[:-2])
+    sizes = [(letter, size) for letter, size in zip(letters, shape[:-2], strict=True) if size > 1]
+    if len(sizes) == 1 and sizes[0][0] in "?IQ":  # a sequence of no kind
+        return PageAxes()
+    names = "".join(letter for letter, _ in sizes)
+    if (axes and axes[-2:].upper() != "YX") or set(names) - set("TCZ") or len(set(names)) < len(names):
+        return PageAxes(problem=f"it says that its pages are {_format_images(images)}, and not which of T, C and Z")
+    return PageAxes("".join(axis for axis in "TCZ" if axis not in names) + names, dict.fromkeys("TCZ", 1) | dict(sizes))
+
+
+def _format_images(images: Iterable[tuple[tuple[int, ...], str]]) -> str:
+    texts = [f"{shape} {axes}".strip() for shape, axes in images]
+    return ", ".join(texts[:3]) + (" ..." if len(texts) > 3 else "")
+
+
+def _read_texts(file: tifffile.TiffFile, pages: int) -> PageAxes:
+    """Read descriptions of no known kind: a text to each page that says where it lies, or one that counts."""
+    text = file.pages.first.description
+    if len(file.pages) > 1 and any(pattern.search(text) for pattern in PLACES.values()):
+        texts = [page.description for page in map(file.pages.__getitem__, range(len(file.pages)))]  # type: ignore[union-attr]
+        values = [
+            {axis: int(match[1]) for axis, pattern in PLACES.items() if (match := pattern.search(text))}
+            for text in texts
+        ]
+        if all(values) and any(value != values[0] for value in values):
+            return _order_pages(values, "the descriptions of its pages")
+    counts = {axis: int(match[1]) for axis, pattern in COUNTS.items() if (match := pattern.search(text))}
+    words = re.findall("[A-Z]+", match[1].upper()) if (match := ORDER.search(text)) else []
+    order = "".join(words if len(words) == 1 else [word[0] for word in words]).translate(
+        INITIALS if len(words) > 1 else {}
+    )
+    order = order if {"X", "Y"} <= set(order) <= set("TCZYXSIQPRVAMHLE") else ""
+    is_open = any(counts.get(axis, 2 if axis in order else 1) > 1 for axis in "TC")
+    if is_open or (counts.get("Z", 1) not in (1, pages)) or set(order) & set("PRVAMHLE"):
+        return PageAxes(problem=f"its description says of its {pages} pages {_quote(text)!r}, which is not understood")
+    return PageAxes()
+
+
+def _quote(text: str) -> str:
+    """Return the part of a description that names axes."""
+    patterns = (*COUNTS.values(), ORDER)
+    return ", ".join(" ".join(match[0].split()) for pattern in patterns if (match := pattern.search(text)))
