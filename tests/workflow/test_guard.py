@@ -12,8 +12,9 @@ from typing import Any
 
 import psutil
 import pytest
+import snakemake.api  # noqa: F401 (the other modules of Snakemake need it first)
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
-from snakemake.workflow import DAG
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock

@@ -98,7 +98,7 @@ def disregard_clocks() -> None:
     async def check_nothing(*_: Any) -> None:
         pass
 
-    import_module("snakemake.workflow").DAG.check_output_mtime = check_nothing
+    import_module("snakemake.dag").DAG.check_output_mtime = check_nothing
 
 
 @contextmanager
