@@ -302,3 +302,16 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="timepoint 0 is not done; run the same command again"):
         report.write_report(results, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_files_that_were_left_out_are_told(tmp_path: Path) -> None:
+    results = make(tmp_path, timepoints=1)
+    report.write_report(results, tmp_path / "before.html")
+    assert "Left out" not in Page(tmp_path / "before.html").text
+    excluded = [["<a>.tif", "<a>.tif: looks derived"], *([f"{i}.tif", "b"] for i in range(50))]
+    write_json(results.files, {"names": [], "waiting": [], "excluded": excluded})
+    report.write_report(results, tmp_path / "after.html")
+    text = Page(tmp_path / "after.html").text
+    assert "51 TIFFs of the input folder" in text
+    assert "<a>.tif: looks derived" in text
+    assert "and 11 more" in text

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 
+from lightsheet.acquisition.leftovers import refuse_pieces_left_out
 from lightsheet.acquisition.names import compile_pattern, count_folders, describe_channel, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
@@ -53,6 +54,7 @@ def read_names(
     compile_pattern(pattern)  # or its errors would be taken for every file's
     files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
+    misfits: list[str] = []
     channels: dict[str, dict[str, str]] = {}  # by their name a file of each channel that it would be the name of
     for name in sorted(tiffs, key=make_natural_key):
         if why := _find_exclusion(name, ignore):
@@ -62,6 +64,7 @@ def read_names(
             fields = parse_name(name, pattern)
         except InputError as error:
             excluded.append((name, escape_name(str(error))))
+            misfits.append(name)
             continue
         files.append(gather_fields(name, fields))
         channels.setdefault(files[-1].channel, {}).setdefault(describe_channel(fields), name)
@@ -75,6 +78,7 @@ def read_names(
     _refuse_unfit_names(folder, files)
     _refuse_equal_channels(folder, channels)
     _refuse_positions(folder, files)
+    refuse_pieces_left_out(folder, files, misfits, pattern)
     return files, tuple(excluded)
 
 

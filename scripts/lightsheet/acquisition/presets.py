@@ -34,6 +34,7 @@ _LATTICE: Form = (
     Part(r"_(?P<wavelength>\d+)nm(?:-[^_.]+)?", "a wavelength such as '_560nm'"),
     Part(r"(?:_(?P<milliseconds>\d+)msec(?!Abs))?(?:_(?P<milliseconds_absolute>\d+)msecAbs)?", "times"),
     Part(r"(?:_(?P<x>-?\d+)x_(?P<y>-?\d+)y_(?P<z>-?\d+)z)?(?:_(?P<timepoint_suffix>\d+)t)?", "a tile"),
+    Part(r"(?:_part(?P<part>\d+))?", "a part such as '_part0001'"),
     _LATTICE_END,
 )
 # The same group's PSFs and scans saved by hand; z100nm and zp36 are z steps of 0.1 and 0.36 um.

@@ -191,7 +191,8 @@ class Run:
     def record_files(self) -> None:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
         acquisition = self.acquisition
-        write_json(self.results.files, {"names": acquisition.tiff_names, "waiting": acquisition.waiting_files})
+        files = {"names": acquisition.tiff_names, "waiting": acquisition.waiting_files}
+        write_json(self.results.files, {**files, "excluded": acquisition.excluded_files})
 
     def record_blocks(self) -> None:
         """Write down into which blocks this run is cut, for its jobs and for later runs."""

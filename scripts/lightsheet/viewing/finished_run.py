@@ -9,7 +9,7 @@ import numpy as np
 from lightsheet.acquisition import find_interval, is_irregular, measure_steps
 from lightsheet.provenance import Graph, parse_yaml, read_graph
 from lightsheet.store import CONFIG_FILE, Record, Results, VolumeKey
-from lightsheet.system import InputError, read_json
+from lightsheet.system import InputError, escape_name, read_json
 
 
 class VolumeRecords(NamedTuple):
@@ -77,6 +77,13 @@ def read_wavelengths(results: Results) -> dict[str, str]:
     """Return per channel its wavelength in nm, empty if unknown."""
     with results.inventory.open(newline="", encoding="utf-8") as table:
         return {row["channel"]: row["wavelength_nm"] for row in csv.DictReader(table)}
+
+
+def read_left_out(results: Results) -> list[tuple[str, str]]:
+    """Return the name of each TIFF of the input folder that was not used, and why."""
+    files = read_json(results.files)
+    excluded = files.get("excluded", []) if isinstance(files, dict) else []
+    return [(escape_name(name), escape_name(why).removeprefix(f"{escape_name(name)}: ")) for name, why in excluded]
 
 
 class Origin(NamedTuple):

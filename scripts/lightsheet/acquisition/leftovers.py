@@ -1,0 +1,76 @@
+"""TIFFs that no name fits and that could be a missing piece of a volume: parts, planes that are named otherwise.
+
+Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lightsheet.acquisition.names import parse_name
+from lightsheet.acquisition.presets import SUFFIXES
+from lightsheet.acquisition.time_axis import SourceFile
+from lightsheet.system import InputError, escape_name, join_first
+
+_DERIVED = re.compile(
+    r"(?<![a-z])(?:decon|deskew|dsr?\b|rot|mip|max|min|sum|av|mean|median|std|proj|crop|psf|otf|seg|mask|label|thumb|prev"
+    r"|filt|denois|corr|flat|dark|bg|background|sub|fuse|stitch|reg|bin|scale|resiz|8 ?bit|16 ?bit|32 ?bit|result|proc"
+    r"|copy|backup|old|orig|test|xy|xz|yz|rgb|overlay|composite)",
+    re.I,
+)
+"""What programs and people append to the names of files that they made from others."""
+
+_ENDING = re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, SUFFIXES))})$", re.I)
+_NUMBER_AT_END = re.compile(r"[-_. ]*(?:part|p|z|plane)?\d+$", re.I)
+
+
+def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: Sequence[str], pattern: str) -> None:
+    """Refuse to leave out files that do not fit the pattern, but could be what a volume of the files lacks."""
+    if not misfits:
+        return
+    stems = {_strip_ending(file.name): file.name for file in files}
+    # Where one file is a part or a plane, the first may have no number.
+    pieces = [file for file in files if file.numbers.keys() & {"plane", "part"}]
+    firsts = {_NUMBER_AT_END.sub("", _strip_ending(file.name)): file.name for file in pieces}
+    suspects = [(name, why) for name in misfits if (why := _suspect(name, stems, firsts, pattern))]
+    if not suspects and pieces and (first := min(file.site[3] for file in pieces)) > 1:
+        folders = {file.name.rpartition("/")[0] for file in pieces}
+        near = [name for name in misfits if name.rpartition("/")[0] in folders and not _DERIVED.search(name)]
+        suspects = [(name, f"the others begin with {first}, not with 0 or 1") for name in near]
+    if suspects:
+        names = join_first([escape_name(name) for name, _ in suspects], 3)
+        raise InputError(
+            f"{folder}: {names} would be left out, because it does not fit input.pattern {pattern!r}, but could be a "
+            f"piece of a volume: {escape_name(suspects[0][1])}; write a template that reads such names too "
+            "({part} or {plane}), rename them, or leave them out with input.ignore"
+        )
+
+
+def _strip_ending(name: str) -> str:
+    return _ENDING.sub("", name)
+
+
+def _suspect(name: str, stems: dict[str, str], firsts: dict[str, str], pattern: str) -> str | None:
+    """Say why a file could be a piece of a volume; None if nothing points to it."""
+    stem = _strip_ending(name)
+    for end in range(len(stem) - 1, 0, -1):
+        other, rest = stems.get(stem[:end]), stem[end:]
+        # In the middle of a number or of a word, the likeness is by chance.
+        if other and not re.match(r"\d\d|[a-z][a-z]", stem[end - 1 : end + 1], re.I):
+            return None if _DERIVED.search(rest) else f"it continues the name of {other}"
+    if other := firsts.get(stem):
+        return f"{other} continues its name"
+    for variant in _vary(name):
+        try:
+            parse_name(variant, pattern)
+        except InputError:
+            continue
+        return f"{variant} would fit"
+    return None
+
+
+def _vary(name: str) -> Iterator[str]:
+    """Yield a name with other capitals and separators, and without the sign or the point of a number."""
+    digits = re.sub(r"(?<=\d)[.p,](?=\d)|-(?=\d)", "", name)
+    for text in (name, re.sub(r"[- ]+", "_", name), name.replace(" ", ""), digits):
+        yield from (variant for variant in (text, text.lower(), text.upper()) if variant != name)
