@@ -213,7 +213,7 @@ def test_a_partitions_own_limits_of_a_node_count(commands: Path, open_section: S
     assert ask(open_section, memory=3 * GIB) == Fit(6, 1), "SLURM gives each job a core for 512 MB"
 
 
-@pytest.mark.parametrize("nodes", ["", "CLUSTER: a\n" + line(2, 2), "welcome\n"])
+@pytest.mark.parametrize("nodes", ["", "CLUSTER: a\nCLUSTER: b\n" + line(2, 2), "welcome\n"])
 def test_a_cluster_that_cannot_be_asked_gives_workers_of_eight(
     commands: Path, open_section: Section, nodes: str
 ) -> None:

@@ -124,3 +124,35 @@ def test_a_label_can_begin_a_jobs_name_and_tells_runs_apart(name: str, folder: s
     assert label.replace("-", "").replace("_", "").isalnum()
     assert len(label) <= 40
     assert label != slurm.label_jobs(Path("/c") / name)
+
+
+BANNER = """-------------------------------------------------------------
+          Welcome to the Stampede3 Supercomputer, 2 notes
+No reservation for this job
+--> Verifying valid submit host (login4)...OK
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "number"),
+    [
+        ("Submitted batch job 519605\n", "519605"),
+        (f"{BANNER}Submitted batch job 519605\n", "519605"),
+        (f"{BANNER}Submitted batch job 519605 on cluster serial\nBalance: 300 SU\n", "519605"),
+        ("519605", "519605"),
+        (f"{BANNER}519605;serial\n", "519605"),
+        (f"2026\n{BANNER}519605\r\nYour budget: 12 h\n", "519605"),
+        (BANNER, None),
+        ("", None),
+    ],
+)
+def test_the_number_of_a_job_is_read_among_banners(output: str, number: str | None) -> None:
+    assert slurm.read_job_id(output) == number
+
+
+def test_accounting_is_asked_on_the_cluster_of_the_jobs(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unlike squeue and scancel, sacct reads no variable."""
+    monkeypatch.setenv("SLURM_CLUSTERS", "serial")
+    command(commands, "sacct", f"echo $* > {commands}/asked; echo 'name|COMPLETED|c1'")
+    assert slurm.recall_job("12").state == "COMPLETED"
+    assert "--clusters=serial" in (commands / "asked").read_text()

@@ -26,6 +26,7 @@ clean_end.PATIENCE_SECONDS = 0.2
 results = Path("results/a").absolute()
 executor = SimpleNamespace(cancel=lambda: time.sleep(0.3))
 workflow = SimpleNamespace(
+    dag=SimpleNamespace(needrun_jobs=list),
     local_exec=False, executor_settings=None, scheduler=SimpleNamespace(_executor=executor, _local_executor=None)
 )
 run = SimpleNamespace(results=Results(results))

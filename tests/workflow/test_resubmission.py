@@ -90,6 +90,22 @@ def test_a_refusal_that_does_not_pass_is_a_failure(tmp_path: Path) -> None:
     assert len(plugin.errors) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "passes"),
+    [
+        ("The 'sacctmgr' reported: 'sacctmgr: error: Unable to contact slurmdbd: Connection refused'", True),
+        ("Failed to run sinfo for retrieval of cluster partitions: Socket timed out on send/recv operation", True),
+        ("The given account moon appears to be invalid. Available accounts:\nlab", False),
+    ],
+)
+def test_what_the_plugin_asks_before_it_submits_may_be_busy_too(words: str, passes: bool, tmp_path: Path) -> None:
+    plugin = Plugin(tmp_path, room=0)
+    info = SimpleNamespace(job="a")
+    plugin.wait = False
+    plugin._report_job_error_threadsafe(info, f"Job submission failed with exception: {words}")
+    assert (plugin.errors == []) == passes
+
+
 def test_a_job_that_slurm_took_although_it_did_not_say_so_in_time_is_cancelled(commands: Path) -> None:
     rows = ["1|RUNNING|None|c1|ls-a_1234", "2|PENDING|None||ls-a_1234", "3|RUNNING|None|c1|ls-a-t0000"]
     command(commands, "squeue", "\n".join(["cat <<END", *rows, "END"]))
@@ -113,6 +129,13 @@ def test_a_job_that_slurm_took_although_it_did_not_say_so_in_time_is_cancelled(c
         "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying",
         "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
         "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+        "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received",
+        "sbatch: error: Batch job submission failed: Message receive failure",
+        "sbatch: error: Batch job submission failed: Slurm backup controller in standby mode",
+        "sbatch: error: Batch job submission failed: Requested operation is presently disabled",
+        "sbatch: error: Batch job submission failed: System submissions disabled",
+        "sbatch: error: Batch job submission failed: Protocol authentication error",
+        "[Errno 11] Resource temporarily unavailable: '/bin/sh'",
     ],
 )
 def test_what_passes(words: str) -> None:

@@ -1,12 +1,15 @@
 import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake.exceptions import WorkflowError
 
 from lightsheet.store import Results
+from lightsheet.system import InputError
 from lightsheet.workflow import slurm_plugin
 
 
@@ -92,3 +95,73 @@ def test_the_last_words_of_an_earlier_run_spare_no_try(tmp_path: Path) -> None:
         log.write("ERROR no worker is left; no GPU (no other try would help)\n")
     plugin.report_job_error(info)
     assert attempts == [1, 3]
+
+
+def make_job(**resources: Any) -> Any:
+    return SimpleNamespace(resources=resources)
+
+
+@pytest.mark.parametrize(
+    ("variables", "resources"),
+    [
+        ({"SLURM_CLUSTERS": "serial"}, {}),
+        ({"SBATCH_CLUSTERS": "serial"}, {}),
+        ({"SBATCH_CLUSTERS": "serial", "SLURM_CLUSTERS": "other"}, {}),  # as sbatch would read them
+        ({}, {"clusters": "serial"}),
+        ({"SLURM_CLUSTERS": "serial"}, {"slurm_cluster": "serial"}),
+    ],
+)
+def test_all_commands_go_to_the_one_cluster_of_the_jobs(
+    variables: dict[str, str], resources: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    slurm_plugin.settle_cluster([make_job(**resources), make_job()])
+    assert (os.environ["SLURM_CLUSTERS"], os.environ.get("SBATCH_CLUSTERS")) == ("serial", None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "resources"), [("serial,inter", {}), ("all", {}), ("serial", {"clusters": "inter"})]
+)
+def test_several_clusters_are_refused(
+    variable: str, resources: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_CLUSTERS", variable)
+    with pytest.raises(
+        InputError, match=r"the jobs of a run must be on one cluster, but .* name one of them in SLURM_CL"
+    ):
+        slurm_plugin.settle_cluster([make_job(**resources)])
+
+
+def test_variables_that_say_where_slurm_is_outlive_snakemakes_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_CONF", "SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(slurm_plugin, "PLACE", {"SLURM_CONF": "/opt/slurm.conf"})
+    slurm_plugin.settle_cluster([])
+    assert os.environ["SLURM_CONF"] == "/opt/slurm.conf"
+    assert "SLURM_CLUSTERS" not in os.environ
+
+
+def test_the_plugin_reads_numbers_of_jobs_among_banners(monkeypatch: pytest.MonkeyPatch) -> None:
+    import snakemake_executor_plugin_slurm as plugin
+
+    original = plugin.validate_or_get_slurm_job_id
+    monkeypatch.setattr(plugin, "validate_or_get_slurm_job_id", original)
+    executor = object.__new__(plugin.Executor)
+    slurm_plugin.read_ids_among_banners(executor)
+    assert sys.modules[plugin.__name__] is plugin
+    output = "Welcome to Stampede3: 2 notes\n--> Verifying valid submit host (login4)...OK\n519605;serial\n"
+    assert plugin.validate_or_get_slurm_job_id(output.split(";")[0], output) == "519605"
+    with pytest.raises(WorkflowError, match="printed no number of a job, but: Welcome to Stampede3"):
+        plugin.validate_or_get_slurm_job_id("3", "Welcome to Stampede3")
+
+
+def test_a_second_module_cannot_use_the_same_plugin() -> None:
+    plugin = make_executor()
+    slurm_plugin.prepare_plugin(plugin, "ls-a-1", Results(Path("results/a")), {})
+    with pytest.raises(InputError, match="two acquisitions cannot share one run on SLURM"):
+        slurm_plugin.prepare_plugin(plugin, "ls-b-1", Results(Path("results/b")), {})

@@ -1,5 +1,5 @@
 from .dispatch import VolumeCount as VolumeCount, WorkerPool as WorkerPool, map_volumes as map_volumes
-from .faults import FINAL as FINAL, PERMANENT as PERMANENT, TEMPORARY as TEMPORARY
+from .faults import FINAL as FINAL, PERMANENT as PERMANENT, SILENCE as SILENCE, TEMPORARY as TEMPORARY
 from .fit import MOST_CORES as MOST_CORES
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
 from .questions import Answer as Answer, ask_site as ask_site
@@ -24,6 +24,8 @@ from .slurm import (
     cancel_ids as cancel_ids,
     cancel_jobs as cancel_jobs,
     label_jobs as label_jobs,
+    list_clusters as list_clusters,
+    read_job_id as read_job_id,
     recall_job as recall_job,
     recognise_memory_kill as recognise_memory_kill,
 )

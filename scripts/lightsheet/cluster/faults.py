@@ -4,7 +4,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TEMPORARY = re.compile("timed out|unable to contact|temporarily|MaxSubmit|SubmitJob", re.IGNORECASE)
+SILENCE = re.compile(
+    r"timed out|unable to contact|zero bytes|communication \w+ failure|message (send|receive) failure|"
+    r"connection refused|connection reset|unexpected message|protocol authentication error|no number of a job",
+    re.IGNORECASE,
+)
+"""What SLURM's commands say where its controller, or its database, gave no answer; it may have taken a job."""
+
+TEMPORARY = re.compile(
+    rf"{SILENCE.pattern}|temporarily|MaxSubmit|SubmitJob|standby mode|presently disabled|submissions disabled|"
+    r"back ?off|rate limit|try again|cannot allocate memory",
+    re.IGNORECASE,
+)
 """What sbatch says that is no reason to give up: a busy controller, or too many jobs in the queue."""
 
 PERMANENT = re.compile("invalid|not permitted|not available(?! now)|not be satisfied|unrecognized", re.IGNORECASE)

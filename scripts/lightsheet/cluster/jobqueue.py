@@ -17,7 +17,7 @@ from distributed.security import Security
 
 from lightsheet.cluster.privacy import DASHBOARD, choose_dashboard, create_key_files
 from lightsheet.cluster.section import SCRIPTS, Section
-from lightsheet.cluster.slurm import OUTER_JOB
+from lightsheet.cluster.slurm import OUTER_JOB, read_job_id
 from lightsheet.system import InputError, explain_missing_part, find_missing_parts
 
 PARTS = ("worker_spec", "new_spec", "scheduler_info", "_correct_state", "sync")
@@ -180,7 +180,6 @@ class _Job(SLURMJob):
             "sbatch",
         ]
     )
-    job_id_regexp = r"Submitted batch job (?P<job_id>\d+)"
 
     def __init__(self, *arguments: Any, security: Security, worker_extra_args: Sequence[str], **options: Any) -> None:
         """Name the key files quoted, which dask-jobqueue would not do, and keep the worker from listening besides."""
@@ -189,6 +188,11 @@ class _Job(SLURMJob):
         for kind in ("ca_file", "cert", "key"):
             words += [f"--tls-{kind.replace('_', '-')}", shlex.quote(keys[kind])]
         super().__init__(*arguments, worker_extra_args=words, **options)  # type: ignore[no-untyped-call]
+
+    def _job_id_from_submit_output(self, output: str) -> str:
+        if (number := read_job_id(output)) is None:
+            raise ValueError(f"sbatch printed no number of a job, but: {' '.join(output.split())[-300:]}")
+        return number
 
     async def start(self) -> None:
         """Submit; a refused job counts as ended, or the cluster could not be closed."""

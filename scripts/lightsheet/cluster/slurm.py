@@ -41,6 +41,9 @@ WORDS = {
 MEMORY_KILL = re.compile(r"exceeded (job |step )?memory limit|oom[-_ ]kill|task \d+: out of memory", re.IGNORECASE)
 """What slurmstepd writes into the log of a job that it kills for memory, in one version or another."""
 
+JOB_ID = re.compile(r"^(?:Submitted batch job (?P<job>\d+)\b.*|(?P<bare>\d+)(?:;\S+)?)\s*$", re.MULTILINE)
+"""What sbatch prints of a job, among a site's banners: a sentence, or `519605;cluster` with `--parsable`."""
+
 ROW = re.compile(r"(\d+)\|([A-Z_]+)\|([^|]*)\|([^|]*)\|(.*)")
 """A job as `list_jobs` has squeue print it. Sites add lines of their own, and a name may break over several."""
 
@@ -83,6 +86,18 @@ class SlurmJob:
         return f"{WORDS.get(self.state, 'it is not known how it ended')} ({self.state})"
 
 
+def read_job_id(output: str) -> str | None:
+    """Return the number of the job that sbatch has taken, the last that it prints; None if it prints none."""
+    matches = list(JOB_ID.finditer(output))
+    return matches[-1]["job"] or matches[-1]["bare"] if matches else None
+
+
+def list_clusters() -> list[str]:
+    """Return the clusters to which SLURM's commands go by its variables; none: the one that this machine belongs to."""
+    names = os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or ""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def label_jobs(results: Path) -> str:
     """Return the beginning of the names of a run's SLURM jobs: the run's name and a digest of its results' folder.
 
@@ -107,7 +122,8 @@ def list_jobs(name: str) -> list[SlurmJob]:
 def recall_job(job_id: str) -> SlurmJob:
     """Return a job that is no longer in the queue, as accounting remembers it; in state UNKNOWN if that is off."""
     try:
-        answer = _call("sacct", "-X", "-n", "-P", "-j", job_id, "-o", "JobName,State,NodeList")
+        clusters = [f"--clusters={','.join(names)}"] if (names := list_clusters()) else []  # no variable says it so
+        answer = _call("sacct", "-X", "-n", "-P", *clusters, "-j", job_id, "-o", "JobName,State,NodeList")
     except NoAnswerError:
         answer = ""
     # accounting says, for example, "CANCELLED by 1000"

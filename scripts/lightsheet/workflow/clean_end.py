@@ -24,7 +24,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import HEAD_JOB, JOBQUEUE, cancel_jobs, forget_queue, label_jobs
 from lightsheet.run import Jobs
-from lightsheet.workflow.slurm_plugin import prepare_plugin
+from lightsheet.workflow.slurm_plugin import prepare_plugin, settle_cluster
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # they end a run as Ctrl-C does
 SWEEP_SECONDS = 2.0
@@ -40,6 +40,8 @@ def prepare_clean_end(workflow: Any, jobs: Jobs) -> None:
     """Prepare Snakemake's `workflow` before its first job, when it holds the lock and has something to do."""
     results, is_local = jobs.run.results, workflow.local_exec and jobs.dask_cluster == "local"
     label, logs = label_jobs(results.folder), [results.folder / "logs" / name for name in ("slurm", "workers")]
+    if not is_local:
+        settle_cluster(job for job in workflow.dag.needrun_jobs() if not job.is_local)
     # Without a cluster, SLURM's commands may take a minute to say so. An earlier run may have used one nevertheless.
     if (not is_local or any(log.exists() for log in logs)) and (ids := cancel_jobs(label, LEAVE_SECONDS)):
         logger.warning(f"Cancelled SLURM jobs that an earlier, killed run left behind: {' '.join(ids)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.cluster import PERMANENT, TEMPORARY, ask_queue, cancel_ids
+from lightsheet.cluster import PERMANENT, SILENCE, TEMPORARY, ask_queue, cancel_ids
 from lightsheet.workflow.failures import REFUSED
 from lightsheet.workflow.job_watch import JobWatch
 
@@ -17,6 +17,9 @@ PAUSE_SECONDS = (30.0, 60.0)
 
 REGISTER_SECONDS = 3.0
 """Within which a job that SLURM has taken is known here."""
+
+EXCEPTION = re.compile(r"Job submission failed with exception: (.*)", re.DOTALL)
+"""What the plugin reports where sacctmgr or sinfo, which it asks for account and partition, gave no answer."""
 
 LIMIT = re.compile(r"job submit limit|MaxJobCount")
 REASON = re.compile(r"\b(?:QOS|Assoc)(?!\w*Submit)\w+Limit\b")
@@ -38,7 +41,7 @@ class Resubmission:
 
     def answer_error(self, info: Any, message: str) -> None:
         """Keep a job for later that was refused for a reason that passes; report any other error."""
-        match = REFUSED.search(message)
+        match = REFUSED.search(message) or EXCEPTION.search(message)
         words = " ".join(match[1].split()) if match else ""
         if not is_passing(words):
             self.report_error(info, message)
@@ -60,7 +63,7 @@ class Resubmission:
     def _try_again(self) -> None:
         """Submit the jobs one after the other, until SLURM refuses one again."""
         refusals = self.refusals
-        if self._cancel_strays():
+        if self.executor.wait and self._cancel_strays():
             while self.jobs and self.executor.wait and self.refusals == refusals:
                 self.executor.run_job(self.jobs.popleft())
         with self.lock:
@@ -70,7 +73,7 @@ class Resubmission:
 
     def _cancel_strays(self) -> bool:
         """Cancel jobs that SLURM took although it said nothing in time; False if it does not tell of any yet."""
-        if "timed out" not in self.words:
+        if not SILENCE.search(self.words):
             return True
         queue = ask_queue(self.watch.path, self.watch.label)
         if not queue or queue.jobs is None or queue.time < self.time:

@@ -1,18 +1,27 @@
 """Corrections to Snakemake's SLURM plugin (2.8), set on its executor: names, what jobs run, which jobs it tries."""
 
 import os
+import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.cluster import FINAL
+from lightsheet.cluster import FINAL, list_clusters, read_job_id
 from lightsheet.store import Results
+from lightsheet.system import InputError
 from lightsheet.workflow.job_watch import JobWatch
 from lightsheet.workflow.progress_line import ProgressLine
 from lightsheet.workflow.resubmission import retry_refused_jobs
+
+PLACE = {name: os.environ[name] for name in ("SLURM_CONF", "SLURM_CLUSTERS") if name in os.environ}
+"""Variables that say where SLURM is, when the Snakefile is parsed."""
+
+CLUSTER_RESOURCES = ("clusters", "slurm_cluster", "cluster")
 
 CLOCK_SECONDS = 60.0  # by which the clocks of machines may differ
 
@@ -33,7 +42,12 @@ def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[
     Jobs' names begin with `label`, and their logs go to the results folder unless the user said otherwise. `totals` are
     the jobs to be done, by rule.
     """
+    if re.match("ls-", executor.run_uuid):
+        raise InputError(
+            "two acquisitions cannot share one run on SLURM, as two modules of one Snakefile do: run them one by one"
+        )
     settings = executor.workflow.executor_settings
+    read_ids_among_banners(executor)
     os.environ.setdefault("SBATCH_OPEN_MODE", "append")  # else a log loses what the job said before it was requeued
     executor.run_uuid = f"{label}_{executor.run_uuid}"
     if not settings.logdir:
@@ -47,6 +61,39 @@ def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[
     watch.tell = ProgressLine(results, label, totals).tell
     watch.start()
     retry_refused_jobs(executor, watch)
+
+
+def settle_cluster(jobs: Iterable[Any]) -> None:
+    """Let all commands of SLURM's, here and in the jobs, go to the one cluster that variables or resources name.
+
+    Snakemake's plugin removes the variables that say where SLURM is, if it runs in a job itself.
+    """
+    os.environ.update({name: text for name, text in PLACE.items() if name not in os.environ})
+    names = {*list_clusters()}
+    for job in jobs:
+        values = (job.resources.get(name) for name in CLUSTER_RESOURCES)
+        names |= {name for value in values if isinstance(value, str) for name in value.split(",")}
+    if len(names) > 1 or "all" in names:
+        raise InputError(
+            "the jobs of a run must be on one cluster, but SLURM_CLUSTERS, SBATCH_CLUSTERS and the resource `clusters` "
+            f"name {', '.join(sorted(names))}: name one of them in SLURM_CLUSTERS"
+        )
+    for name in names:
+        os.environ["SLURM_CLUSTERS"] = name
+        os.environ.pop("SBATCH_CLUSTERS", None)
+
+
+def read_ids_among_banners(executor: Any) -> None:
+    """Let the plugin find the number of a job wherever sbatch prints it: banners may have numbers, too."""
+
+    def read(_first: str, output: str) -> str:
+        if number := read_job_id(output):
+            return number
+        raise WorkflowError(f"sbatch printed no number of a job, but: {' '.join(output.split())[-300:]}")
+
+    module: Any = sys.modules[type(executor).__module__]
+    if hasattr(module, "validate_or_get_slurm_job_id"):
+        module.validate_or_get_slurm_job_id = read
 
 
 def run_rules_directly(executor: Any) -> None:
