@@ -141,3 +141,9 @@ def test_a_disk_that_is_full_to_the_last_byte_is_found_by_a_trial(tmp_path: Path
         assert list((tmp_path / "disk").iterdir()) == []
     finally:
         unmount(tmp_path / "disk")
+
+
+def test_where_memory_is_asked_for_by_the_core_that_is_what_to_raise(tmp_path: Path) -> None:
+    log = attempt(tmp_path, 61, "OUT_OF_MEMORY").replace("runtime=60", "runtime=60, mem_mb_per_cpu=4000")
+    (sentence,) = failures(tmp_path, log)
+    assert sentence.endswith(":mem_mb_per_cpu=8000")
