@@ -7,7 +7,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
+from lightsheet.system.errors import InputError
 from lightsheet.viewing import export, ome_tiff
 from tests.support import published_run
 from tests.support.published_run import CHANNELS, INTERVAL, Run
@@ -107,3 +109,28 @@ def test_what_is_not_known_is_not_said(tmp_path: Path, monkeypatch: pytest.Monke
     with tifffile.TiffFile(path) as tiff:
         assert "TimeIncrement" not in tiff.ome_metadata
         assert "DeltaT" not in tiff.ome_metadata
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "int16", "int32", "uint8", "uint32"])
+def test_types_are_kept_or_widened(tmp_path: Path, dtype: str, caplog: pytest.LogCaptureFixture) -> None:
+    run = published_run.make(tmp_path, (2, 20, 300), dtypes={"raw": dtype, "result": "uint16"})
+    with caplog.at_level("INFO", "lightsheet"):
+        (path,) = export.export_volumes(run.results.folder, "ome-tiff", tmp_path / "out", "raw")
+    with tifffile.TiffFile(path) as tiff:
+        image = tiff.series[0].asarray()
+    assert image.dtype == ("float32" if dtype == "float16" else dtype)
+    assert ("OME-TIFF has no float16: its values are written as float32" in caplog.text) == (dtype == "float16")
+    np.testing.assert_array_equal(image, np.stack([run.volumes["raw", 0, c] for c in range(2)]))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_types_that_ome_does_not_have(tmp_path: Path, dtype: str) -> None:
+    run = published_run.make(tmp_path, (2, 3, 4), dtypes={"raw": dtype, "result": "uint16"})
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=f"OME-TIFF has no {dtype}; choose --format ome-zarr-0.4, which has"):
+        export.export_volumes(run.results.folder, "ome-tiff", out, "raw")
+    assert not out.exists()
+    (path,) = export.export_volumes(run.results.folder, "ome-zarr-0.4", out, "raw")
+    array = zarr.open_array(path / "0", mode="r")
+    assert array.dtype == dtype
+    np.testing.assert_array_equal(array[0, 1], run.volumes["raw", 0, 1])

@@ -44,6 +44,17 @@ def test_each_channel_is_a_layer_in_its_colour_and_contrast(run: Run) -> None:
         assert f'"#{colour}"' in layer["shader"]
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float16", "float64"])
+def test_raw_voxels_that_neuroglancer_cannot_show_are_left_to_napari(tmp_path: Path, dtype: str) -> None:
+    run = published_run.make(tmp_path, (2, 3, 4), dtypes={"raw": dtype, "result": "float32"})
+    state = viewer.describe_state(run.results, URL)
+    assert [layer["name"] for layer in state["layers"]] == [FIRST, SECOND]
+    assert [len(row["children"]) for row in state["layout"]["children"]] == [1, 1]
+    text = viewer.describe_viewers(run.results, URL)
+    assert f"(without the raw volumes: it cannot show {dtype}; napari can)" in text
+    assert str(run.results.raw_store(FIRST)) in text
+
+
 def test_the_view_opens_in_the_middle_of_the_first_whole_timepoint(run: Run) -> None:
     state = viewer.describe_state(run.results, URL)
     assert state["position"] == [1, 1.5, 14.5, 99.5]

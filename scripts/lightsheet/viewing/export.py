@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightsheet.store import PublishedImage, find_finished, read_image
 from lightsheet.system import InputError, Progress, logger
-from lightsheet.viewing.ome_tiff import write_ome_tiff
+from lightsheet.viewing.ome_tiff import choose_ome_type, write_ome_tiff
 from lightsheet.viewing.ome_zarr import write_ome_zarr
 
 FORMATS = ("ome-tiff", "ome-zarr-0.4")
@@ -39,7 +39,8 @@ def export_volumes(
     Raises
     ------
     InputError
-        If the run is not finished, has no such channel or timepoint, or something of the same name exists.
+        If the run is not finished, has no such channel or timepoint, the format does not have the type of its voxels,
+        or something of the same name exists.
     """
     image = read_image(find_finished(folder), kind)
     known = {channel.name: channel for channel in image.channels}
@@ -50,6 +51,8 @@ def export_volumes(
     recorded = _leave_out_holes(image, numbers)
     name = image.name if kind == "result" else f"{image.name}_raw"
     if form == "ome-tiff":
+        if (chosen := choose_ome_type(image.dtype)) != image.dtype:
+            logger.info("OME-TIFF has no %s: its values are written as %s, which holds them all", image.dtype, chosen)
         write, copies = write_ome_tiff, {out / f"{name}_t{t:04d}.ome.tif": [t] for t in recorded}
     else:
         write, copies = write_ome_zarr, {out / f"{name}.ome.zarr": recorded}

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 
 from lightsheet.store import PublishedImage, downsample
-from lightsheet.system import PART, Progress, format_size, write_whole
+from lightsheet.system import PART, InputError, Progress, format_size, write_whole
 
 TILE = 256
 
@@ -23,6 +23,19 @@ CLASSIC_BYTES = 4e9
 
 BUFFER_BYTES = 32 << 20
 """Bytes of tiles that are compressed at a time."""
+
+
+WIDENED = {"float16": np.dtype("float32")}
+"""Types that OME does not have, and those that hold all of their values."""
+
+OME_TYPES = {"int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"}
+
+
+def choose_ome_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Choose the type in which OME-TIFF holds voxels of this one without loss; InputError if there is none."""
+    if (chosen := WIDENED.get(dtype.name, dtype)).name not in OME_TYPES:
+        raise InputError(f"OME-TIFF has no {dtype.name}; choose --format ome-zarr-0.4, which has")
+    return chosen
 
 
 def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:
@@ -35,7 +48,8 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
     levels = _plan_levels(image)
     (_, height, width), x, y = image.levels[0].shape, image.voxel_size["x"], image.voxel_size["y"]
     voxels = prod(pages) * sum(prod(shape) for shape, _ in levels)
-    big = voxels * image.dtype.itemsize > CLASSIC_BYTES
+    dtype = choose_ome_type(image.dtype)
+    big = voxels * dtype.itemsize > CLASSIC_BYTES
     for part in path.parent.glob(f"{PART}{path.stem}.*"):  # of an export that was killed
         part.unlink()
     with write_whole(path) as part:
@@ -44,7 +58,7 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
                 tiff.write(
                     _iterate_tiles(image, timepoint, source, shape),
                     shape=(*pages, *shape),
-                    dtype=image.dtype,
+                    dtype=dtype,
                     tile=(TILE, TILE),
                     photometric="minisblack",
                     compression="zlib",
@@ -76,7 +90,7 @@ def _iterate_tiles(image: PublishedImage, timepoint: int, source: int, shape: tu
     """Yield the tiles of a level, plane by plane; those at an edge are smaller."""
     for channel in image.channels:
         for _, band in image.read_bands(channel, timepoint, source, whole_planes=True):
-            for plane in band:
+            for plane in band.astype(choose_ome_type(band.dtype), copy=False):
                 while plane.shape != shape:
                     plane = downsample(plane[None], (1, 2, 2))[0]
                 for top, left in product(range(0, shape[0], TILE), range(0, shape[1], TILE)):

@@ -14,6 +14,8 @@ NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
 KINDS = {"raw": " raw", "result": ""}
 """What a layer's name says after the channel's."""
 
+NEUROGLANCER_TYPES = {"int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64", "float32"}
+
 PANEL = 400
 """Pixels of the screen that the longer side of a plane takes, about, when Neuroglancer opens."""
 
@@ -31,7 +33,7 @@ PROGRAM = (
 INSTRUCTIONS = """\
 {folder} can be viewed from this computer until Ctrl-C: raw channels beside deconvolved ones.
 
-Neuroglancer, in a browser:
+Neuroglancer, in a browser:{without}
   {neuroglancer}
 Neuroglancer without the internet (needs: pip install neuroglancer):
   python -i -c {program}
@@ -49,7 +51,10 @@ def describe_viewers(results: Results, url: str) -> str:
     """
     images = [read_image(results, kind) for kind in KINDS]
     stores = dict.fromkeys(str(channel.store) for image in images for channel in image.channels)
+    hidden = {image.dtype.name for image in images if image.dtype.name not in NEUROGLANCER_TYPES}
+    without = f" (without the raw volumes: it cannot show {', '.join(hidden)}; napari can)" if hidden else ""
     return INSTRUCTIONS.format(
+        without=without,
         folder=results.folder,
         neuroglancer=f"{NEUROGLANCER}/#!{url}/{DESCRIPTION}",
         program=shlex.quote(PROGRAM.format(url=f"{url}/{DESCRIPTION}")),
@@ -62,21 +67,22 @@ def describe_viewers(results: Results, url: str) -> str:
 def describe_state(results: Results, url: str) -> dict[str, Any]:
     """Describe what Neuroglancer shall show of a finished run: raw beside deconvolved, xy above xz.
 
-    There is a layer per channel of each, in the channel's colour and contrast.
+    There is a layer per channel of each, in the channel's colour and contrast; none of raw volumes of a type that
+    Neuroglancer does not have.
 
     Parameters
     ----------
     results : Results, of the run
     url : str, where the results folder is served
     """
-    images = {kind: read_image(results, kind) for kind in KINDS}
+    images = {kind: image for kind in KINDS if (image := read_image(results, kind)).dtype.name in NEUROGLANCER_TYPES}
     layers = {kind: [_describe_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
     rows = [
         {
             "type": "row",
             "children": [
                 {"type": "viewer", "layers": [layer["name"] for layer in layers[kind]], "layout": plane}
-                for kind in KINDS
+                for kind in images
             ],
         }
         for plane in ("xy", "xz")
@@ -84,7 +90,7 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
     return {
         **_describe_position(images["result"]),
         "title": results.name,
-        "layers": [layer for kind in KINDS for layer in layers[kind]],
+        "layers": [layer for kind in images for layer in layers[kind]],
         "layout": {"type": "column", "children": rows},
         "showAxisLines": False,
     }
