@@ -145,3 +145,42 @@ def test_the_headers_of_a_long_stack_cost_little(tmp_path: Path) -> None:
     begin = time.perf_counter()
     assert count_pages(path) == 2000
     assert time.perf_counter() - begin < 1, "50 ms where nothing else runs"
+
+
+@pytest.mark.parametrize("way", ["zero", "absent"])
+@pytest.mark.parametrize(
+    "written",
+    [{}, {"rowsperstrip": 7}, {"tile": (16, 16)}, {"byteorder": ">"}, {"bigtiff": True}, {"contiguous": True}],
+)
+def test_byte_counts_that_are_not_there(tmp_path: Path, way: str, written: dict[str, Any]) -> None:
+    image = np.arange(3 * 20 * 24, dtype="uint16").reshape(3, 20, 24)
+    path, name = tmp_path / "a.tif", "TileByteCounts" if "tile" in written else "StripByteCounts"
+    tifffile.imwrite(path, image, metadata=None, photometric="minisblack", **{"contiguous": False, **written})
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for page in file.pages:
+            tag = page.tags[name]
+            if way == "zero":
+                tag.overwrite([0] * tag.count if tag.count > 1 else 0)
+            else:  # another number in its place, which nobody knows
+                file.filehandle.seek(tag.offset)
+                file.filehandle.write((50000).to_bytes(2, "big" if written.get("byteorder") == ">" else "little"))
+    np.testing.assert_array_equal(read_stack(path), image)
+
+
+@pytest.mark.parametrize("count", [1, 479, 481])
+def test_byte_counts_that_contradict_the_pixels(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((10, 24), "uint16"), metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["StripByteCounts"].overwrite(count)
+    with pytest.raises(InputError, match=r"if it was written so, open it in Fiji and save it as TIFF"):
+        read_stack(path)
+
+
+def test_byte_counts_of_compressed_pixels_cannot_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((10, 24), "uint16"), compression="zlib", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["StripByteCounts"].overwrite(0)
+    with pytest.raises(InputError, match=r"bytes where 10 rows of 48 belong.*save it as TIFF"):
+        read_stack(path)

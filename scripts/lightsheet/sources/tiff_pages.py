@@ -113,7 +113,7 @@ def explain_damage(path: Path) -> Iterator[None]:
     except CutOffError as error:
         raise InputError(f"{path}: the file is cut off ({error}); copy it again from the microscope") from error
     except (OSError, ValueError, RuntimeError) as error:  # the codecs' errors are RuntimeErrors
-        remedy = "copy it again, or put its name in input.ignore"
+        remedy = "copy it again; if it was written so, open it in Fiji and save it as TIFF, or put it in input.ignore"
         raise InputError(f"{path}: cannot be read as TIFF ({error}); {remedy}") from error
 
 
@@ -184,12 +184,19 @@ def _locate_blocks(page: Directory, kind: Kind) -> tuple[Integers, Integers]:
     """Read offsets and byte counts of a page's strips or tiles; the counts must be those of its pixels."""
     (length, width), (rows, columns) = kind.shape, kind.block
     down, across = math.ceil(length / rows), math.ceil(width / columns)
-    offsets, counts = (page.read_numbers(code, down * across) for code in (TILES if kind.tiled else STRIPS))
     row = columns * kind.dtype.itemsize
     last = rows if kind.tiled else length - (down - 1) * rows
+    offset_code, count_code = TILES if kind.tiled else STRIPS
+    offsets = page.read_numbers(offset_code, down * across)
     if kind.compression == Compression.NONE:
-        is_wrong = np.any(counts[:-1] != rows * row) or counts[-1] != last * row
+        sizes = np.full(down * across, rows * row)
+        sizes[-1] = last * row
+        counts = page.read_numbers(count_code, down * across) if count_code in page.tags else np.zeros_like(sizes)
+        if not counts.any():  # some programs write 0, or none: uncompressed pixels say by themselves how many they are
+            return offsets, sizes
+        is_wrong = not np.array_equal(counts, sizes)
     else:
+        counts = page.read_numbers(count_code, down * across)
         is_wrong = int(counts.min()) * MAX_RATIO < last * row
     if is_wrong:
         raise ValueError(f"it has {counts.min()} to {counts.max()} bytes where {rows} rows of {row} belong")
