@@ -128,7 +128,7 @@ def test_the_cluster_is_used_by_listed_parts_alone() -> None:
     used = {
         name for path in (ROOT / "scripts" / "lightsheet" / "cluster").glob("*.py") for name in list_cluster_parts(path)
     }
-    documented = {"scheduler", "close", "scheduler_address", "workers", "job_script", "name"}
+    documented = {"scheduler", "close", "scheduler_address", "workers", "job_script", "name", "loop"}
     assert used - documented <= set(jobqueue.PARTS)
     assert {"worker_spec", "new_spec", "_correct_state"} <= used
 
