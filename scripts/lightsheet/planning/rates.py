@@ -16,7 +16,7 @@ from lightsheet.store import Shape
 from lightsheet.system import InputError
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
-"""Volume and PSF of `benchmarks/results/deconvolution_large.md`."""
+"""Volume and PSF of the size `large` of `benchmarks/deconvolution.py`."""
 
 GPU_GUESS = "0.1 s an iteration of 158 million voxels"
 
