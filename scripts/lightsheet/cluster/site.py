@@ -86,9 +86,8 @@ class Site:
 def read_site(answers: Mapping[str, Answer]) -> Site:
     """Make sense of what the commands printed; lines that are none of theirs are passed over."""
     nodes, partitions, settings = (_get_text(answers, name) for name in ("nodes", "partitions", "settings"))
-    if (
-        len({*re.findall("^CLUSTER: *(.*)", f"{nodes}\n{partitions}", re.MULTILINE)}) > 1
-    ):  # several, whose partitions may have the same names
+    clusters = {*re.findall("^CLUSTER: *(.*)", f"{nodes}\n{partitions}", re.MULTILINE)}
+    if len(clusters) > 1:  # whose partitions may have the same names
         nodes = partitions = settings = ""
     site = Site(_read_nodes(nodes), dict(re.findall(r"^(\w+) *= (.*?) *$", settings, re.MULTILINE)))
     for line in partitions.split("\n"):

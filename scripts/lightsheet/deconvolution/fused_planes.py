@@ -133,9 +133,9 @@ def sweep_planes(
     while z < planes:
         plane = z * layout.stride
         if restores:
-            wanted = min(layout.rows, -(-rows // BLOCK) * BLOCK)
+            count = min(layout.rows, -(-rows // BLOCK) * BLOCK)
             for start in range(plane, plane + layout.groups * column_size, column_size):
-                back(along_y, spectrum, start, wanted, buffer)
+                back(along_y, spectrum, start, count, buffer)
                 fill(spectrum[start + layout.rows * VECTOR : start + column_size], ZERO)  # no rows, but in a block
         for y in range(0, rows, BLOCK):
             start = plane + y * VECTOR

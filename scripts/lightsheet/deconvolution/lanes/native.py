@@ -23,10 +23,7 @@ KINDS: dict[str, tuple[Any, ...]] = {
     "i": (SIZE,),
     "f": (ctypes.c_float,),
     "b": (ctypes.c_bool,),
-    # Of an array: two pointers to what owns it, which nobody asks; voxels, bytes of one, address, shape, stride.
-    **dict.fromkeys(
-        "FRID", (ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 2, ctypes.c_void_p, *[ctypes.c_int64] * 2)
-    ),
+    **dict.fromkeys("FRID", ARRAY),
 }
 """How an argument is passed: int64, float32 and bool; flat arrays of float32, of float32 that cannot be written, of
 int64 and of float64."""

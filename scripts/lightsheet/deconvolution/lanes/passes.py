@@ -41,9 +41,9 @@ def pass_blocks_forward(plan: Plan, stop: int, vectors: Floats, start: int, numb
             is_turned = int(span > 1)
             for piece in range(block, block + size * VECTOR, radix * span * VECTOR):
                 for place in range(span):
-                    here, stride, row = piece + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
+                    base, stride, row = piece + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
                     transform_forward(
-                        radix, is_turned, vectors, here, stride, radix, vectors, here, stride, twiddles, row
+                        radix, is_turned, vectors, base, stride, radix, vectors, base, stride, twiddles, row
                     )
 
 
@@ -57,9 +57,9 @@ def pass_blocks_back(plan: Plan, stop: int, vectors: Floats, start: int, number:
             is_turned = int(span > 1)
             for piece in range(block, block + size * VECTOR, radix * span * VECTOR):
                 for place in range(span):
-                    here, stride, row = piece + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
+                    base, stride, row = piece + place * VECTOR, span * VECTOR, first + place * 2 * (radix - 1)
                     transform_back(
-                        radix, is_turned, vectors, here, stride, vectors, here, stride, radix, vectors, twiddles, row
+                        radix, is_turned, vectors, base, stride, vectors, base, stride, radix, vectors, twiddles, row
                     )
 
 

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 @cache
 def list_features() -> frozenset[str]:
     """Return the names of what the processor has, in LLVM's words, or of what numba is told to use."""
-    told = os.environ.get("NUMBA_CPU_FEATURES")
-    if told is None:
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
         from llvmlite import binding
 
-        told = binding.get_host_cpu_features().flatten()
-    return frozenset(feature[1:] for feature in told.split(",") if feature.startswith("+"))
+        features = binding.get_host_cpu_features().flatten()
+    return frozenset(feature[1:] for feature in features.split(",") if feature.startswith("+"))
 
 
 @cache
