@@ -1,6 +1,7 @@
 """The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its failure."""
 
 from collections.abc import Iterable
+from threading import Timer
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
@@ -65,6 +66,7 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     from lightsheet.workflow.cluster_check import check_cluster  # Dask
 
     check_start(workflow)
+    _end_timers_with_run(workflow.scheduler)
     decide_cpu_engine()
     prepare_clean_end(workflow, jobs)
     check_cluster(workflow, jobs)
@@ -74,6 +76,17 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
         check_copies(jobs.run)
     remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
+
+
+def _end_timers_with_run(scheduler: Any) -> None:
+    """Let Snakemake not wait, after its last job, for the timer that would let it submit more: a second."""
+
+    def wake_later(seconds: float) -> None:
+        timer = Timer(seconds, scheduler._open_jobs.release)
+        timer.daemon = True
+        timer.start()
+
+    scheduler._schedule_reevalutation = wake_later  # as Snakemake spells it
 
 
 def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
