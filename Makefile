@@ -15,6 +15,11 @@ INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation --only
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
+CUDA := 12
+ifeq (,$(filter 12 13,$(CUDA)))
+$(error CUDA=$(CUDA): CuPy is locked for CUDA 12 and for 13: make install-gpu CUDA=12)
+endif
+
 .PHONY: help install install-dev install-gpu demo picture check lint test chaos matrix fuzz test-install trial lock
 .DEFAULT_GOAL := help
 
@@ -23,8 +28,7 @@ help:  ## this list
 
 install: $(BIN)/lightsheet  ## the environment, in .venv/
 install-dev: install $(BIN)/.installed-dev  ## the same, and what tests and checks need
-install-gpu: install  ## the same, and CuPy for CUDA 13
-	$(INSTALL) -r envs/requirements-gpu.txt
+install-gpu: install $(BIN)/.installed-cuda$(CUDA)  ## the same, and CuPy for CUDA 12, of drivers from 525 (CUDA=13: from 580)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python3 ..."; exit 1; }
@@ -40,6 +44,14 @@ $(BIN)/lightsheet: pyproject.toml $(BIN)/.installed
 	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@echo "compiling engine cpu for this processor (once, some seconds)"
 	@$(BIN)/python -c "from lightsheet.deconvolution import resolve_engine, try_engine; try_engine(resolve_engine('cpu'))"
+	@touch $@
+
+# CuPy for CUDA 12 and for 13 lie in the same folder: where both are, neither works.
+$(BIN)/.installed-cuda%: envs/requirements-cuda%.txt $(BIN)/.installed
+	@$(PIP) --quiet --quiet uninstall --yes -r envs/requirements-cuda12.in -r envs/requirements-cuda13.in
+	@rm -f $(BIN)/.installed-cuda*
+	@echo "installing CuPy and the libraries of CUDA $* into $(VENV)/ (up to 0.45 GB to download, 0.9 on the disk)"
+	$(INSTALL) -r $<
 	@touch $@
 
 $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
@@ -111,5 +123,5 @@ trial: install
 
 lock:  ## pin envs/*.in anew, with hashes
 	$(LOCK) --output-file envs/requirements-dev.txt envs/requirements-dev.in
-	for name in requirements requirements-build requirements-gpu; do \
+	for name in requirements requirements-build requirements-cuda12 requirements-cuda13; do \
 		$(LOCK) --constraint envs/requirements-dev.txt --output-file envs/$$name.txt envs/$$name.in || exit; done

@@ -53,6 +53,7 @@ report: "report/workflow.rst"
 
 
 RESULTS = str(run.results.folder)
+ENGINE = run.config["deconvolution"]["engine"]
 due = set()
 
 
@@ -206,7 +207,7 @@ rule deconvolve:
     wildcard_constraints:
         block="|".join(run.blocks),
     conda:
-        "envs/lightsheet.yaml"
+        "envs/lightsheet-gpu.yaml" if ENGINE == "gpu" else "envs/lightsheet.yaml"
     threads: jobs.plan_threads("deconvolve")
     resources:
         mem_mb=jobs.plan_memory("deconvolve"),
@@ -273,7 +274,7 @@ rule pilot:
     log:
         f"{RESULTS}/logs/pilot.log",
     conda:
-        "envs/lightsheet.yaml"
+        "envs/lightsheet-gpu.yaml" if ENGINE == "gpu" else "envs/lightsheet.yaml"
     threads: jobs.plan_threads("pilot")
     resources:
         mem_mb=jobs.plan_memory("pilot"),

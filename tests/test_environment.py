@@ -1,8 +1,10 @@
 """The environments in envs/ are complete, agree with one another, and name no package index."""
 
 import functools
+import os
 import platform
 import re
+import subprocess
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -15,11 +17,27 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 ENVS = ROOT / "envs"
-LOCKS = ("requirements", "requirements-build", "requirements-dev", "requirements-gpu")
+GPU_LOCKS = ("requirements-cuda12", "requirements-cuda13")
+LOCKS = ("requirements", "requirements-build", "requirements-dev", *GPU_LOCKS)
 PYTHONS = ("3.11", "3.12", "3.13")
 CONDA_NAMES = {"matplotlib": "matplotlib-base"}
 SNAKEMAKES = ("snakemake", "snakemake-executor-plugin-slurm", "pygments")
 """What only Snakemake needs, which runs outside of the conda environment."""
+
+NEEDS_OF_GPU_WHEELS = {
+    "cuda-pathfinder==1.9.1": [],
+    "cupy-cuda12x==14.2.0": ["numpy<2.6,>=2.0", "cuda-pathfinder==1.*,>=1.3.4"],
+    "cupy-cuda13x==14.2.0": ["numpy<2.6,>=2.0", "cuda-pathfinder==1.*,>=1.3.4"],
+    "nvidia-cuda-nvrtc-cu12==12.9.86": [],
+    "nvidia-cuda-nvrtc==13.5.37": [],
+    "nvidia-cuda-runtime-cu12==12.9.79": [],
+    "nvidia-cuda-runtime==13.5.37": [],
+    "nvidia-cufft-cu12==11.4.1.4": ["nvidia-nvjitlink-cu12"],
+    "nvidia-cufft==12.5.0.14": ["nvidia-nvjitlink"],
+    "nvidia-nvjitlink-cu12==12.9.86": [],
+    "nvidia-nvjitlink==13.5.37": [],
+}
+"""What `Requires-Dist` says in wheels that tests do without: half a gigabyte."""
 
 
 def asked(name: str = "requirements") -> list[Requirement]:
@@ -55,7 +73,9 @@ def environment(python: str) -> dict[str, str]:
 
 @functools.cache
 def needs(name: str, version: str) -> list[Requirement] | None:
-    """Return what a release needs; None if it is not the one that is installed here."""
+    """Return what a release needs; None if it is neither the one that is installed here nor among the GPU's wheels."""
+    if f"{name}=={version}" in NEEDS_OF_GPU_WHEELS:
+        return list(map(Requirement, NEEDS_OF_GPU_WHEELS[f"{name}=={version}"]))
     try:
         if metadata.version(name) != version:
             return None
@@ -97,8 +117,9 @@ def test_every_requirement_of_what_is_locked_is_met_by_the_lock(name: str, pytho
 def test_the_installed_packages_are_those_that_are_locked() -> None:
     """So that the test above knows what each of them needs, on this Python."""
     python = ".".join(platform.python_version_tuple()[:2])
-    here = pins(locked("requirements-dev"), python)
-    assert [str(pin) for name, pin in here.items() if needs(name, version(pin)) is None] == []
+    for lock in ("requirements-dev", *GPU_LOCKS):
+        here = pins(locked(lock), python)
+        assert [str(pin) for name, pin in here.items() if needs(name, version(pin)) is None] == []
 
 
 @pytest.mark.parametrize(
@@ -127,15 +148,43 @@ def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
 def test_tests_run_on_the_versions_that_users_get(python: str) -> None:
     developers, *others = (
         {name: version(pin) for name, pin in pins(locked(lock), python).items()}
-        for lock in ("requirements-dev", "requirements", "requirements-gpu")
+        for lock in ("requirements-dev", "requirements", *GPU_LOCKS)
     )
     for users in others:
         assert {name: version for name, version in users.items() if version != developers.get(name, version)} == {}
     assert others[0].keys() <= developers.keys()
 
 
-def conda() -> dict[str, str]:
-    *packages, pip = yaml.safe_load((ENVS / "lightsheet.yaml").read_text())["dependencies"]
+@pytest.mark.parametrize("lock", GPU_LOCKS)
+def test_cupy_comes_with_the_libraries_that_engine_gpu_calls_and_no_others(lock: str) -> None:
+    """On a node with a driver alone: NVRTC compiles kernels against the headers of `cuda-runtime`, cuFFT transforms."""
+    names = {re.sub("-cu12$", "", name) for name in pins(locked(lock), "3.12") if name.startswith("nvidia-")}
+    assert names == {"nvidia-cuda-nvrtc", "nvidia-cuda-runtime", "nvidia-cufft", "nvidia-nvjitlink"}
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Say what make would do, in an environment that is complete but for CuPy."""
+    whole = [f"--old-file=.cache/whole/bin/{name}" for name in ("python", ".installed", "lightsheet")]
+    command = ["make", "--dry-run", "--no-print-directory", "VENV=.cache/whole", *whole, *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "CUDA": "/usr/local/cuda"}
+    )
+
+
+@pytest.mark.parametrize(("arguments", "cuda"), [((), "12"), (("CUDA=12",), "12"), (("CUDA=13",), "13")])
+def test_make_installs_cupy_for_one_cuda_and_removes_the_other_before(arguments: tuple[str, ...], cuda: str) -> None:
+    removal, installation = re.findall(r"pip .*?((?:un)?install .*)", make("install-gpu", *arguments).stdout)
+    assert removal == "uninstall --yes -r envs/requirements-cuda12.in -r envs/requirements-cuda13.in"
+    assert installation.endswith(f"-r envs/requirements-cuda{cuda}.txt")
+    assert "--require-hashes --no-deps" in installation
+
+
+def test_make_says_which_cudas_there_are() -> None:
+    assert "CuPy is locked for CUDA 12 and for 13" in make("install-gpu", "CUDA=11").stderr
+
+
+def conda(name: str = "lightsheet") -> dict[str, str]:
+    *packages, pip = yaml.safe_load((ENVS / f"{name}.yaml").read_text())["dependencies"]
     split = [re.split(r" ?=+", package, maxsplit=1) for package in [*packages, *pip["pip"]] if "=" in package]
     return dict(map(tuple, split))
 
@@ -145,6 +194,12 @@ def test_the_conda_environment_has_the_pinned_versions_and_nothing_else() -> Non
     users = pins(locked("requirements"), versions.pop("python"))
     names = {each.name for each in asked()} - set(SNAKEMAKES)
     assert versions == {CONDA_NAMES.get(name, name): version(users[name]) for name in names}
+
+
+def test_the_conda_environment_for_gpus_has_cupy_on_top() -> None:
+    users = pins(locked("requirements-cuda12"), "3.12")
+    added = {"cupy": version(users["cupy-cuda12x"]), "cuda-version": "12"}
+    assert conda("lightsheet-gpu") == conda() | added
 
 
 def test_the_package_is_built_by_what_is_locked_and_has_one_version() -> None:
