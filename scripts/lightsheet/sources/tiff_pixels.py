@@ -9,9 +9,9 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-import imagecodecs
 import numpy as np
 
 from lightsheet.sources.tiff_pages import Compression, Pages, explain_damage
@@ -20,15 +20,16 @@ from lightsheet.system import InputError
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
 Plane = np.ndarray[tuple[int, int], np.dtype[Any]]
 
-DECODERS: dict[int, Callable[..., bytes | bytearray | memoryview]] = {
-    Compression.LZW: imagecodecs.lzw_decode,
-    Compression.ZLIB: imagecodecs.deflate_decode,
-    Compression.OLD_ZLIB: imagecodecs.deflate_decode,
-    Compression.PACKBITS: imagecodecs.packbits_decode,
-    Compression.LZMA: imagecodecs.lzma_decode,
-    Compression.ZSTD: imagecodecs.zstd_decode,
-    Compression.OLD_ZSTD: imagecodecs.zstd_decode,
+DECODERS: dict[int, str] = {
+    Compression.LZW: "lzw_decode",
+    Compression.ZLIB: "deflate_decode",
+    Compression.OLD_ZLIB: "deflate_decode",
+    Compression.PACKBITS: "packbits_decode",
+    Compression.LZMA: "lzma_decode",
+    Compression.ZSTD: "zstd_decode",
+    Compression.OLD_ZSTD: "zstd_decode",
 }
+"""Of imagecodecs, which is imported where a file is compressed: uncompressed ones do without its 45 MB."""
 
 
 def read_rows(rows: range, apply: Callable[..., Iterable[Any]], pages: Pages, numbers: range, pixels: Volume) -> None:
@@ -90,14 +91,19 @@ def _decode_block(handle: int, pages: Pages, number: int, index: int) -> Plane:
     size = rows * columns * kind.dtype.itemsize
     content: bytes | bytearray | memoryview = os.pread(handle, count, int(pages.offsets[number, index]))
     if kind.compression != Compression.NONE:
-        content = DECODERS[kind.compression](content, out=size + 1)  # one more, to see if there is more
+        content = _find_codec(DECODERS[kind.compression])(content, out=size + 1)  # one more, to see if there is more
     if len(content) != size:
         raise ValueError(f"page {number}: {len(content)} bytes instead of {size}")
     if kind.predictor == 3:
         floats = np.frombuffer(content, kind.dtype.newbyteorder("=")).reshape(rows, columns)
-        return np.asarray(imagecodecs.floatpred_decode(floats, axis=-1))
+        return np.asarray(_find_codec("floatpred_decode")(floats, axis=-1))
     block = np.frombuffer(content, kind.dtype).reshape(rows, columns)
     if kind.predictor == 2:
         integers = block.astype(kind.dtype.newbyteorder("="), copy=False).view(f"u{kind.dtype.itemsize}")
-        return np.asarray(imagecodecs.delta_decode(integers, axis=-1)).view(kind.dtype.newbyteorder("="))
+        return np.asarray(_find_codec("delta_decode")(integers, axis=-1)).view(kind.dtype.newbyteorder("="))
     return block
+
+
+def _find_codec(name: str) -> Callable[..., Any]:
+    codec: Callable[..., Any] = getattr(import_module("imagecodecs"), name)
+    return codec
