@@ -144,6 +144,8 @@ rule inventory:
             run.list_tiles(channel, range(run.acquisition.timepoints))
             for channel in run.channels
         ],
+        results=run.results,
+        channels=run.channels,
     script:
         "scripts/inventory.py"
 
@@ -221,6 +223,7 @@ rule deconvolve:
         channels=run.channels,
         timepoints=lambda wildcards: run.blocks[wildcards.block],
         settings=run.settings,
+        bases=run.choice_bases,
         layout=run.layouts["result"],
     script:
         "scripts/deconvolve.py"
@@ -285,6 +288,7 @@ rule pilot:
     params:
         results=run.results,
         plan=pilot_plan,
+        bases=run.choice_bases,
         layouts=plan_layouts(run),
     script:
         "scripts/pilot.py"

@@ -16,6 +16,7 @@ if __name__ == "__main__":
                 snakemake.params.channels,
                 snakemake.params.timepoints,
                 snakemake.params.settings,
+                snakemake.params.bases,
                 snakemake.params.layout,
                 WorkerRequest(
                     snakemake.resources.dask_cluster,

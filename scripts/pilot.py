@@ -12,6 +12,7 @@ if __name__ == "__main__":
         run_pilot(
             snakemake.params.results,
             snakemake.params.plan,
+            snakemake.params.bases,
             snakemake.params.layouts,
             WorkerRequest(
                 snakemake.resources.dask_cluster,

@@ -6,6 +6,7 @@ import pytest
 import tifffile
 
 from lightsheet import cli
+from lightsheet.processing import read_choices
 from lightsheet.provenance import compare, software
 from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
@@ -91,7 +92,9 @@ def test_other_settings_are_named(original: Run, other: Path, tmp_path: Path, ca
     outcomes = compare.compare_results(other, original.results.folder)
     assert all(o["same_raw"] and not o["passed"] and o["relative_l2"] > 1e-2 for o in outcomes)
     assert len(warnings(caplog)) == 4
-    assert all(message.endswith("; background 1000, there auto; iterations 3, there 2") for message in warnings(caplog))
+    chosen = [choice["background"]["value"] for choice in read_choices(original.results).values()]
+    ends = [f"; background 1000, there {background}; iterations 3, there 2" for background in chosen]
+    assert all(message.endswith(end) for message, end in zip(warnings(caplog), 2 * ends, strict=True))
     caplog.clear()
     outcomes = compare.compare_results(other, evidence(original.results.folder, tmp_path / "original"))
     assert all(not o["passed"] and o["relative_l2"] is None for o in outcomes)

@@ -93,8 +93,9 @@ def test_a_tiff_with_an_older_date_is_looked_at(run: Run) -> None:
 @pytest.mark.usefixtures("run")
 def test_a_setting_that_changed_is_named_with_its_values() -> None:
     changed = {"deconvolution": {"iterations": 4, "background": {CHANNEL: "auto", "CamA_ch1_560nm": 90}}}
+    chosen = read_json(Path("results/tiny/records/channels.json"))["CamA_ch1_560nm"]["background"]["value"]
     assert summary(**changed) == (
-        "2 volumes again: iterations 2 -> 4; 2 volumes again: iterations 2 -> 4, background auto -> 90"
+        f"2 volumes again: iterations 2 -> 4; 2 volumes again: iterations 2 -> 4, background {chosen} -> 90"
     )
 
 

@@ -15,6 +15,7 @@ import psf
 from lightsheet.cluster import workers
 from lightsheet.processing import blocks, ingest_blocks
 from lightsheet.run.backlog import find_backlog
+from lightsheet.run.choices import choose_due
 from lightsheet.run.consolidate import check_shards, publish_stores, write_manifest
 from lightsheet.run.prepare import prepare_run
 from lightsheet.run.progress import list_failed_volumes, list_outputs, summarise_run
@@ -59,6 +60,7 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         paths = [run.results.psf(CHANNEL, suffix) for suffix in (".tif", ".png", ".json")]
         psf.prepare_psf(Path(run.find_psf_file(CHANNEL)), *paths, **run.psf_settings)
         inventory.inventory(run.acquisition, run.describe_volume(), run.results.folder / "inventory.csv")
+        choose_due(run)
         ingest_block(run, "t0000")
         for block in run.blocks:
             deconvolve_block(run, block)
@@ -81,7 +83,9 @@ def ingest_block(run: Run, block: str) -> None:
 def deconvolve_block(run: Run, block: str) -> None:
     request = workers.WorkerRequest("local", 1, 2, run.results, block)
     volumes = list(run.channels), list(run.blocks[block])
-    done = blocks.deconvolve_block(run.results, *volumes, run.settings, run.layouts["result"], request)
+    done = blocks.deconvolve_block(
+        run.results, *volumes, run.settings, run.choice_bases, run.layouts["result"], request
+    )
     files.write_json(Path(run.name_deconvolve_manifest(block)), done)
 
 

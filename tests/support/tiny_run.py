@@ -8,10 +8,10 @@ import numpy as np
 import tifffile
 
 import inventory as inventory_script
-from lightsheet.processing import deconvolve, ingest, list_result_inputs
+from lightsheet.processing import deconvolve, ingest, list_result_inputs, read_choices, resolve_settings
 from lightsheet.provenance import crate
 from lightsheet.psf import list_psf_inputs, measure, preparation
-from lightsheet.run import consolidate
+from lightsheet.run import choose_due, consolidate
 from lightsheet.run.prepare import prepare_run
 from lightsheet.run.run import Run
 from lightsheet.simulation import optics, scene
@@ -74,8 +74,10 @@ def finish(run: Run) -> None:
         for t, tiles in run.list_tiles(channel, range(run.acquisition.timepoints)):
             key = VolumeKey("raw", channel, t)
             done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1)
+    choose_due(run)
+    choices = read_choices(results)
     for channel in run.channels:
-        own = {**run.settings, "background": run.settings["background"][channel]}
+        own = resolve_settings(run.settings, channel, choices[channel])
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in range(run.acquisition.timepoints):
             key = VolumeKey("result", channel, t)

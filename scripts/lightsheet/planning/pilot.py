@@ -14,14 +14,19 @@ from lightsheet.cluster import WorkerPool, WorkerRequest, fit_request, map_volum
 from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
-from lightsheet.processing import estimate_memory, find_available_memory
+from lightsheet.processing import estimate_memory, find_available_memory, resolve_settings, wait_for_choices
 from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, digest_json, logger, write_json
 
 
 def run_pilot(
-    results: Results, plan: Mapping[str, Any], layouts: Mapping[str, StoreLayout], workers: WorkerRequest, age: float
+    results: Results,
+    plan: Mapping[str, Any],
+    bases: Mapping[str, Any],
+    layouts: Mapping[str, StoreLayout],
+    workers: WorkerRequest,
+    age: float,
 ) -> None:
     """Measure on Dask workers, and write `pilot.html` and `pilot.json`.
 
@@ -35,6 +40,7 @@ def run_pilot(
     ----------
     results : Results, with the PSFs; nothing of it is touched but a scratch folder below `work`
     plan, layouts : mapping, what `plan_pilot` and `plan_layouts` returned
+    bases : mapping, per channel what its choice must rest on, from `list_choice_basis`
     workers : WorkerRequest, as a job of the run would have them
     age : float, seconds, what `measure_job_age` returned when the job's own work began
 
@@ -45,6 +51,7 @@ def run_pilot(
     """
     fingerprint = digest_json(plan)
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
+    methods = [_resolve_backgrounds(results, method, bases) for method in methods]
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
@@ -75,6 +82,15 @@ def run_pilot(
     }
     write_pilot_page(results.pilot_page, results.name, numbers, pictures)
     write_json(results.pilot, numbers)
+
+
+def _resolve_backgrounds(
+    results: Results, method: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return a method with the counts that a run would subtract from each channel."""
+    choices = wait_for_choices(results, method, bases)
+    settings = {channel: resolve_settings(method, channel, choices.get(channel)) for channel in bases}
+    return {**method, "background": {channel: own["background"] for channel, own in settings.items()}}
 
 
 @contextmanager

@@ -4,6 +4,17 @@ from .camera import (
     find_stored_per_count as find_stored_per_count,
     subtract_background as subtract_background,
 )
+from .channels import (
+    Choice as Choice,
+    choose_for_channels as choose_for_channels,
+    describe_choice as describe_choice,
+    find_choice as find_choice,
+    list_choice_basis as list_choice_basis,
+    needs_choice as needs_choice,
+    read_choices as read_choices,
+    resolve_settings as resolve_settings,
+    wait_for_choices as wait_for_choices,
+)
 from .deconvolve import deconvolve_pixels as deconvolve_pixels, deconvolve_volume as deconvolve_volume
 from .fingerprint import (
     describe_piece as describe_piece,

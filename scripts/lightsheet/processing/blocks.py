@@ -18,6 +18,7 @@ from lightsheet.cluster import (
     start_workers,
 )
 from lightsheet.processing.block_status import tell_status
+from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.memory import estimate_memory, find_available_memory
@@ -47,6 +48,7 @@ def deconvolve_block(
     channels: Sequence[str],
     timepoints: Sequence[int],
     settings: Mapping[str, Any],
+    bases: Mapping[str, Basis],
     layout: StoreLayout,
     workers: WorkerRequest,
     attempt: int = 1,
@@ -57,7 +59,8 @@ def deconvolve_block(
     ----------
     results : Results, with the raw volumes
     channels, timepoints : sequence of str, sequence of int
-    settings : mapping, as for `deconvolve_volume`, but `engine` may be auto, and `background` is per channel
+    settings : mapping, as for `deconvolve_volume`, but `engine` may be auto, and `background` is per channel or auto
+    bases : mapping, per channel what its choice must rest on, from `list_choice_basis`
     layout : StoreLayout, of the result
     workers : WorkerRequest, where the workers run and how many there are
     attempt : int, attempt of this job, from 1; volumes that failed in attempt 1 are not retried
@@ -71,10 +74,11 @@ def deconvolve_block(
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     raw_records = _read_raw_records(results, channels, timepoints)
+    choices = wait_for_choices(results, settings, bases)
     errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
     volumes = len(raw_records)
     raw_records = {key: raw for key, raw in raw_records.items() if raw["status"] == "done"}
-    tasks, todo = _plan_tasks(results, raw_records, settings, layout), {}
+    tasks, todo = _plan_tasks(results, raw_records, settings, choices, layout), {}
     for key, task in tasks.items():
         record = read_record(results, key)
         has_failed = record and record["status"] == "failed"
@@ -99,23 +103,27 @@ def deconvolve_block(
 
 
 def _plan_tasks(
-    results: Results, raw_records: Mapping[VolumeKey, Record], settings: Mapping[str, Any], layout: StoreLayout
+    results: Results,
+    raw_records: Mapping[VolumeKey, Record],
+    settings: Mapping[str, Any],
+    choices: Mapping[str, Choice],
+    layout: StoreLayout,
 ) -> dict[VolumeKey, dict[str, Any]]:
     """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
     tasks = {}
     channels = {key.channel for key in raw_records}
     psfs = {channel: read_json(results.psf(channel, ".json"))["sha256"] for channel in channels}
+    volume_settings = {channel: resolve_settings(settings, channel, choices.get(channel)) for channel in channels}
     for raw_key, raw in raw_records.items():
         key, channel = raw_key._replace(kind="result"), raw_key.channel
-        channel_settings = {**settings, "background": settings["background"][channel]}
         tasks[key] = {
             "results": results,
             "key": key,
             "psf": results.psf(channel, ".tif"),
-            "settings": channel_settings,
+            "settings": volume_settings[channel],
             "layout": layout,
             "missing": raw.get("missing", False),
-            "inputs": list_result_inputs(raw, psfs[channel], channel_settings, layout),
+            "inputs": list_result_inputs(raw, psfs[channel], volume_settings[channel], layout),
         }
     return tasks
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import list_engines
-from lightsheet.processing import list_raw_inputs, list_result_inputs
+from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs, needs_choice
+from lightsheet.run.choices import find_choices, foresee_settings
 from lightsheet.run.differences import CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
@@ -30,6 +31,7 @@ class Backlog:
     volumes: Mapping[VolumeKey, str]  # raw and result volumes, with the reason; `NEW` if they were never done
     done: Mapping[VolumeKey, Record]  # the records of the others
     psfs: Collection[str]  # channels whose PSF is to be prepared
+    choices: Collection[str]  # channels for whose volumes something is to be chosen from the pixels, which may change
     publication: str  # why the stores and the provenance are to be published; empty if they are of these records
     inventory: bool  # whether it is to be written
     report: bool  # likewise
@@ -56,6 +58,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
     """
     records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
     psfs = {channel: find_psf_state(run, channel) for channel in run.channels}
+    choices = find_choices(run)
     volumes: dict[VolumeKey, str] = {}
     for key, record in records.items():  # a raw volume comes before its result
         if key.kind == "raw":
@@ -63,7 +66,8 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
         elif volumes.get(key.raw) == CHANGED_TIFF:
             reason = CHANGED_TIFF
         else:
-            reason = explain_result(run, key, record, records[key.raw], psfs[key.channel], engines)
+            psf, choice = psfs[key.channel], choices[key.channel]
+            reason = explain_result(run, key, record, records[key.raw], psf, engines, choice)
         if reason is None:
             reason = _explain_shards(run, key, record)
         if reason is not None:
@@ -75,6 +79,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
         volumes=volumes,
         done=done,
         psfs=[channel for channel, psf in psfs.items() if not psf.is_current],
+        choices=[c for c, choice in choices.items() if not choice and needs_choice(run.settings, c)],
         publication=publication,
         inventory=not _is_inventory_current(run),
         report=bool(publication) or not is_report_current(run, identity),
@@ -104,11 +109,18 @@ def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
 
 
 def explain_result(
-    run: Run, key: VolumeKey, record: Record | None, raw: Record | None, psf: PsfState, engines: Collection[str] = ()
+    run: Run,
+    key: VolumeKey,
+    record: Record | None,
+    raw: Record | None,
+    psf: PsfState,
+    engines: Collection[str] = (),
+    choice: Choice | None = None,
 ) -> str | None:
     """Say why a result is to be done; None if its record is what this run would write.
 
-    What is not known yet, a raw volume or a PSF that is to be made anew, is taken to come out as it was.
+    What is not known yet, a raw volume or a PSF that is to be made anew, or what is to be chosen from the pixels of its
+    channel, is taken to come out as it was.
     """
     if (reason := _explain_state(record)) is not None or not record:
         return reason
@@ -120,9 +132,8 @@ def explain_result(
     engine = record.get("settings", {}).get("engine", "")
     engines = engines or list_engines(run.config["deconvolution"]["engine"])
     settings = {
-        **run.settings,
+        **foresee_settings(run, key.channel, record, choice),
         "engine": engine if engine in engines else next(iter(engines)),
-        "background": run.settings["background"][key.channel],
     }
     inputs = list_result_inputs(raw, digest, settings, run.layouts["result"])
     reasons = [psf.change] if psf.change else []

@@ -7,8 +7,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import find_stored_per_count
+from lightsheet.processing import Choice, find_stored_per_count
 from lightsheet.run.backlog import explain_raw, explain_result
+from lightsheet.run.choices import find_choices
 from lightsheet.run.psf_state import PsfState, read_psf_state
 from lightsheet.run.publication import identify_publication
 from lightsheet.run.run import KINDS, Run
@@ -89,7 +90,8 @@ def _read_all_records(run: Run) -> dict[VolumeKey, Record]:
         latest = read_records(run.results, run.list_keys(), ())
         records.update((key, record) for key, record in latest.items() if record)
         psfs = {channel: read_psf_state(run, channel) for channel in run.channels}
-        return [str(key) for key in run.list_keys() if not _is_current(run, key, records, psfs)]
+        choices = find_choices(run)
+        return [str(key) for key in run.list_keys() if not _is_current(run, key, records, psfs, choices)]
 
     folders = {run.results.record(VolumeKey(kind, channel, 0)).parent for kind in KINDS for channel in run.channels}
     if missing := wait_until_visible(find_missing, *folders):
@@ -97,7 +99,13 @@ def _read_all_records(run: Run) -> dict[VolumeKey, Record]:
     return records
 
 
-def _is_current(run: Run, key: VolumeKey, records: Records, psfs: Mapping[str, PsfState]) -> bool:
+def _is_current(
+    run: Run,
+    key: VolumeKey,
+    records: Records,
+    psfs: Mapping[str, PsfState],
+    choices: Mapping[str, Choice | None],
+) -> bool:
     """Tell whether a record is of this run's settings, and of the raw volume and the PSF that are there.
 
     Whether a TIFF has changed since the run began is for the next run to see.
@@ -105,7 +113,8 @@ def _is_current(run: Run, key: VolumeKey, records: Records, psfs: Mapping[str, P
     record = records.get(key)
     if key.kind == "raw":
         return explain_raw(run, key, record) is None
-    return explain_result(run, key, record, records.get(key.raw), psfs[key.channel]) is None
+    psf, choice = psfs[key.channel], choices[key.channel]
+    return explain_result(run, key, record, records.get(key.raw), psf, choice=choice) is None
 
 
 def _find_fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | None:

@@ -17,6 +17,8 @@ def list_outputs(run: Run, backlog: Backlog) -> set[str]:
     By itself Snakemake would do so only for what it remembers or sees by the dates of files.
     """
     outputs = {run.find_manifest(key) for key in backlog.volumes}
+    if backlog.choices:
+        outputs |= {run.name_deconvolve_manifest(block) for block in run.blocks}
     outputs |= {str(run.results.psf(channel, ".tif")) for channel in backlog.psfs}
     due = {
         run.results.manifest("consolidate"): bool(backlog.publication),

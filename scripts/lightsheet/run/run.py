@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.processing import describe_piece, find_stored_per_count
+from lightsheet.processing import describe_piece, find_stored_per_count, list_choice_basis
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.sources import PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
@@ -77,7 +77,10 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What changes a deconvolved volume, besides its pixels and its PSF; background per channel."""
+        """What changes a deconvolved volume, besides its pixels and its PSF, as the configuration has it.
+
+        The background is per channel. What is auto is chosen once for a channel, see `choices`.
+        """
         section = self.config["deconvolution"]
         background = section["background"]
         per_channel = background if isinstance(background, Mapping) else dict.fromkeys(self.channels, background)
@@ -87,6 +90,12 @@ class Run:
             "dtype": self.config["output"]["dtype"],
             "scale": find_stored_per_count(self.config["output"]),
         }
+
+    @property
+    def choice_bases(self) -> dict[str, dict[str, Any]]:
+        """Per channel, what that rests on which is chosen from its pixels."""
+        background = self.settings["background"]
+        return {c: list_choice_basis(self.shape, self.dtype, background[c]) for c in self.channels}
 
     @property
     def psf_settings(self) -> dict[str, Any]:

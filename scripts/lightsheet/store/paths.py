@@ -127,6 +127,11 @@ class Results:
         """Return the shard of one volume at one pyramid level in the work area."""
         return shard_path(self.work(key.kind, key.channel), level, (key.timepoint,))
 
+    @property
+    def channels(self) -> Path:
+        """What was chosen from the pixels of each channel for all its volumes."""
+        return self.folder / "records/channels.json"
+
     def record(self, key: VolumeKey) -> Path:
         """Return the record of one volume."""
         return self.folder / f"records/{key.kind}/{key.channel}/t{key.timepoint:04d}.json"

@@ -10,6 +10,7 @@ from lightsheet.deconvolution import decide_cpu_engine
 from lightsheet.run import (
     Jobs,
     check_copies,
+    choose_due,
     find_backlog,
     list_failed_volumes,
     list_outputs,
@@ -25,6 +26,10 @@ from lightsheet.workflow.resources import read_engines
 
 FORESIGHT = {"pilot", "plan"}
 """Targets that need little of a disk which is too small for the run: the plan says so instead of being refused."""
+
+
+CHOOSING = {"inventory", "deconvolve", "pilot"}
+"""Rules whose jobs need what is chosen from the pixels of each channel."""
 
 
 def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[str]:
@@ -61,7 +66,8 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     Raises
     ------
     InputError
-        If SLURM can never run its jobs, or a copy of the results is not one.
+        If SLURM can never run its jobs, a copy of the results is not one, or the pixels of a channel do not show what
+        is to be chosen from them.
     """
     from lightsheet.workflow.cluster_check import check_cluster  # Dask
 
@@ -76,6 +82,8 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
         check_copies(jobs.run)
     remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
+    if not CHOOSING.isdisjoint(job.rule.name for job in workflow.dag.needrun_jobs()):
+        choose_due(jobs.run)
 
 
 def _end_timers_with_run(scheduler: Any) -> None:

@@ -1,0 +1,174 @@
+"""What is chosen from a channel's pixels: once, before its first volume, from a sample of its sources.
+
+`records/channels.json` holds an entry for each channel. It is written before the first job of a run, and kept until
+its basis changes: when timepoints are appended or a TIFF is replaced, the movie stays comparable. An entry has
+
+- `basis`: the settings that it rests on, from `list_choice_basis`;
+- `timepoints`: which were sampled; none if no file could be read: then the next run tries again;
+- `unreadable`: per timepoint that was to be sampled, why it could not be read;
+- what `describe_channel` finds in the pixels.
+
+The job that deconvolves takes the numbers from there before it makes fingerprints, with `resolve_settings`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lightsheet.processing.background import choose_background
+from lightsheet.processing.sample import Sample, read_sample
+from lightsheet.sources import Tiles
+from lightsheet.store import Results
+from lightsheet.system import InputError, read_json, wait_until_visible, write_json
+
+CHOICE_VERSION = 1
+"""Raised when something else would be chosen from the same pixels, and movies are to be done again for it."""
+
+Choice = dict[str, Any]
+"""An entry of `records/channels.json`."""
+
+Basis = Mapping[str, Any]
+
+
+def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
+    """Find out what holds for all volumes of a channel: what is found in its pixels plugs in here.
+
+    Parameters
+    ----------
+    sample : Sample, with planes of at least one timepoint
+    basis : mapping, from `list_choice_basis`: the settings that this may depend on, and no others
+
+    Returns
+    -------
+    dict
+        What JSON can hold. `background`: what `choose_background` returns.
+    """
+    return {"background": choose_background(sample.planes, basis["dtype"])}
+
+
+def list_choice_basis(shape: Sequence[int], dtype: str, background: Any) -> dict[str, Any]:
+    """List what a channel's entry rests on: when any of it changes, it is chosen anew.
+
+    Parameters
+    ----------
+    shape, dtype : sequence of int, str; (z, y, x) and dtype of its raw volumes
+    background : float or str, of its configuration: counts, or auto
+    """
+    return {"version": CHOICE_VERSION, "shape": list(shape), "dtype": dtype, "background": background}
+
+
+def read_choices(results: Results) -> dict[str, Choice]:
+    """Return the entries of all channels; what is no entry is left out."""
+    content = read_json(results.channels)
+    entries = content.items() if isinstance(content, dict) else ()
+    return {channel: entry for channel, entry in entries if _is_choice(entry)}
+
+
+def _is_choice(entry: Any) -> bool:
+    """Tell whether JSON is an entry, and not what a damaged disk or an editor made of it."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("basis"), dict)
+        and isinstance(entry.get("timepoints"), list)
+        and isinstance(entry.get("background"), dict | None)
+    )
+
+
+def find_choice(choices: Mapping[str, Choice], channel: str, basis: Basis) -> Choice | None:
+    """Return a channel's entry; None if it must be made first: there is none, or one on another basis, or of no use."""
+    choice = choices.get(channel)
+    if not choice or not choice["timepoints"] or choice["basis"] != dict(basis):
+        return None
+    return None if basis["background"] == "auto" and choice["background"]["value"] is None else choice
+
+
+def choose_for_channels(
+    results: Results, bases: Mapping[str, Basis], list_tiles: Callable[[str], Sequence[tuple[int, Tiles]]]
+) -> dict[str, Choice]:
+    """Write the entries of channels that have none on their basis; return all.
+
+    Parameters
+    ----------
+    results : Results, where `records/channels.json` is
+    bases : mapping, per channel what `list_choice_basis` returned
+    list_tiles : callable, returns each timepoint of a channel and its tiles
+
+    Raises
+    ------
+    InputError
+        If a channel's background is to be chosen and cannot be: it asks for a number.
+    """
+    choices = read_choices(results)
+    for channel, basis in bases.items():
+        if find_choice(choices, channel, basis):
+            continue
+        sample = read_sample(channel, list_tiles(channel), basis["shape"], basis["dtype"])
+        choices[channel] = {
+            "basis": dict(basis),
+            "timepoints": list(sample.planes),
+            "unreadable": {str(timepoint): error for timepoint, error in sample.unreadable.items()},
+            **(describe_channel(sample, basis) if sample.planes else {"background": None}),
+        }
+        write_json(results.channels, choices)
+    for channel, basis in bases.items():
+        if choices[channel]["timepoints"]:
+            resolve_background(basis["background"], channel, choices[channel])
+    return choices
+
+
+def describe_choice(channel: str, choice: Choice) -> list[str]:
+    """Say in sentences what was found in a channel's pixels, for the log of the inventory."""
+    background = choice["background"] or {"value": None}
+    if background["value"] is None:
+        return []
+    timepoints = ", ".join(map(str, choice["timepoints"]))
+    return [f"{channel}: the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}"]
+
+
+def needs_choice(settings: Mapping[str, Any], channel: str) -> bool:
+    """Tell whether settings, as `Run.settings` returns them, leave something to be chosen for a channel."""
+    return bool(settings["background"][channel] == "auto")
+
+
+def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mapping[str, Basis]) -> dict[str, Choice]:
+    """Return the entries of channels for which there is something to choose; another node may just have written them.
+
+    Channels of which no file could be read are not waited for.
+    """
+    channels = [channel for channel in bases if needs_choice(settings, channel)]
+    known: dict[str, Choice] = {}
+
+    def list_missing() -> list[str]:
+        known.update((c, entry) for c, entry in read_choices(results).items() if entry["basis"] == dict(bases[c]))
+        return [f"what is chosen for {channel}" for channel in channels if channel not in known]
+
+    if missing := wait_until_visible(list_missing, results.channels.parent):
+        raise InputError(f"{results.channels}: {missing[0]} is missing: run the same command again")
+    return known
+
+
+def resolve_settings(settings: Mapping[str, Any], channel: str, choice: Choice | None) -> dict[str, Any]:
+    """Return the settings of a channel's volumes, with numbers for what was chosen.
+
+    Parameters
+    ----------
+    settings : mapping, as `Run.settings` returns them: `background` is per channel, a number or auto
+    channel : str
+    choice : Choice, of that channel; may be None where nothing is to be chosen
+
+    Raises
+    ------
+    InputError
+        If something that is needed could not be chosen.
+    """
+    return {**settings, "background": resolve_background(settings["background"][channel], channel, choice)}
+
+
+def resolve_background(background: Any, channel: str, choice: Choice | None) -> Any:
+    """Return the number of counts that is subtracted, where the configuration leaves it to us."""
+    if background != "auto":
+        return background
+    if not choice or not choice["timepoints"]:
+        raise InputError(f"background: auto finds no file of {channel} that can be read: run the same command again")
+    if choice["background"]["value"] is None:
+        raise InputError(f"config key deconvolution.background: {channel}: {choice['background']['problem']}")
+    return choice["background"]["value"]
