@@ -24,4 +24,6 @@ from .fingerprint import (
 from .ingest import ingest_volume as ingest_volume
 from .ingest_blocks import ingest_block as ingest_block
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
+from .sanity import Doubt as Doubt, judge_volume as judge_volume
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part
+from .units import judge_psf as judge_psf, judge_units as judge_units

@@ -29,7 +29,7 @@ from lightsheet.processing.camera import (
 )
 from lightsheet.processing.memory import choose_volume_blocks, find_available_memory
 from lightsheet.processing.quality import assess_result
-from lightsheet.processing.statistics import summarise_volume
+from lightsheet.processing.statistics import measure_rounding, summarise_volume
 from lightsheet.sources import read_stack
 from lightsheet.store import (
     Record,
@@ -158,5 +158,7 @@ def deconvolve_pixels(
         "block": list(block_shape),
         "blocks": len(blocks),
     }
-    result, statistics["clipped_voxels"] = convert_result(result, settings["dtype"], settings["scale"], allocate)
-    return result, statistics
+    stored, statistics["clipped_voxels"] = convert_result(result, settings["dtype"], settings["scale"], allocate)
+    if stored is not result:
+        statistics["rounding_error"] = measure_rounding(result, stored, settings["scale"])
+    return stored, statistics
