@@ -15,7 +15,7 @@ from lightsheet.planning import (
     plan_layouts,
     plan_pilot,
 )
-from lightsheet.run import prepare_run
+from lightsheet.run import describe_suspicions, prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
@@ -64,9 +64,13 @@ def find_work():
 
 
 def tell_outcome(logs):
-    if "pilot" in list_targets(workflow):
+    targets = list_targets(workflow)
+    if "pilot" in targets:
         for line in describe_outcome(run.results):
             logger.info(line)
+    if not {"all", "consolidate", "report"}.isdisjoint(targets):
+        for line in describe_suspicions(run):
+            logger.warning(line)
 
 
 # Of a module, Snakemake would not heed onstart, onsuccess and onerror.

@@ -36,3 +36,8 @@ from .slurm_requests import (
     request_jobs as request_jobs,
     request_team as request_team,
 )
+from .suspects import (
+    Suspicion as Suspicion,
+    describe_suspicions as describe_suspicions,
+    find_suspicions as find_suspicions,
+)

@@ -7,6 +7,7 @@ from lightsheet.run.backlog import NEW, Backlog
 from lightsheet.run.clocks import describe_future_files
 from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
+from lightsheet.run.suspects import describe_units
 from lightsheet.store import VolumeKey, read_records
 from lightsheet.system import format_size
 
@@ -47,7 +48,9 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
         f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
         f"still to be written: at most {format_size(needed)} of volumes into {run.results.folder}"
     )
-    return "\n".join(filter(None, [summary, *_describe_repetitions(backlog), describe_future_files(run)]))
+    return "\n".join(
+        filter(None, [summary, *_describe_repetitions(backlog), describe_future_files(run), *describe_units(run)])
+    )
 
 
 def _describe_repetitions(backlog: Backlog) -> list[str]:

@@ -46,4 +46,9 @@ from .machine import (
 )
 from .names import RENAME as RENAME, check_path as check_path, find_name_fault as find_name_fault
 from .parts import explain_missing_part as explain_missing_part, find_missing_parts as find_missing_parts
-from .text import format_duration as format_duration, format_size as format_size, join_first as join_first
+from .text import (
+    format_duration as format_duration,
+    format_size as format_size,
+    join_first as join_first,
+    write_ranges as write_ranges,
+)

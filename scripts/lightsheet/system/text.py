@@ -1,6 +1,7 @@
 """Durations, sizes and lists as a person says them."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 
@@ -24,3 +25,9 @@ def join_first(items: Sequence[Any], count: int) -> str:
     """Join the first `count` items and say how many are left out: `a, b and 7 more`."""
     rest = len(items) - count
     return ", ".join(map(str, items[:count])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def write_ranges(numbers: Sequence[int], dash: str = "\N{EN DASH}") -> str:
+    """Write whole numbers in order as `3, 7–12`."""
+    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{run[0]}{dash}{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

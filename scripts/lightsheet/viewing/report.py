@@ -7,16 +7,15 @@ its pictures are embedded, its curves are plain SVG, and its links are relative.
 import base64
 import shlex
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import find_stored_per_count
+from lightsheet.processing import find_stored_per_count, judge_units
 from lightsheet.provenance import FOLDER_PLACEHOLDER, describe_mixture
-from lightsheet.run import read_identity
-from lightsheet.store import CONFIG_FILE, Results, read_image
-from lightsheet.system import Progress, read_json
+from lightsheet.run import Suspicion, find_suspicions, read_identity
+from lightsheet.store import CONFIG_FILE, PublishedImage, Results, VolumeKey, read_image
+from lightsheet.system import Progress, read_json, write_ranges
 from lightsheet.viewing.charts import draw_charts
 from lightsheet.viewing.costs import count_costs, sum_hosts, sum_stages
 from lightsheet.viewing.finished_run import (
@@ -60,6 +59,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     trends = {c: [follow_measure(measure, records[c], voxels, pixel) for measure in MEASURES] for c in records}
     volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
     missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
+    suspicions = _find_suspicions(results, image, volumes)
     costs = count_costs(volumes)
     stages = sum_stages(costs)
     return {
@@ -77,10 +77,13 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "charts": draw_charts(results, trends, time),
         "outliers": list_outliers(results, trends, origin.timepoints_per_job),
         "rule": describe_outlier_rule(),
+        "units": _judge_units(results, image, volumes),
+        "suspicions": suspicions,
+        "suspects": {(s.channel, timepoint) for s in suspicions for timepoint in s.timepoints},
         "settings": _collect_settings(records),
         "mixture": describe_mixture(volume.result for volume in volumes),
         "missing": sum(map(len, missing.values())),
-        "missing_in": {c: _write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
+        "missing_in": {c: write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
         "volumes": [
             {"volume": volume, "cost": cost, "record": link_record(results, volume.channel, volume.timepoint)}
             for volume, cost in zip(volumes, costs, strict=True)
@@ -95,6 +98,28 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "contrast": {"window": WINDOW, "gamma": GAMMA},
         "open_rows": OPEN_ROWS,
     }
+
+
+def _find_suspicions(results: Results, image: PublishedImage, volumes: Sequence[VolumeRecords]) -> list[Suspicion]:
+    """Find what is suspect by itself, whatever the other volumes are like."""
+    records = {
+        VolumeKey(kind, volume.channel, volume.timepoint): record
+        for volume in volumes
+        for kind, record in (("raw", volume.raw), ("result", volume.result))
+    }
+    psfs = {channel.name: read_json(results.psf(channel.name, ".json")) for channel in image.channels}
+    return find_suspicions(records, psfs, image.levels[0].shape, image.voxel_size)
+
+
+def _judge_units(results: Results, image: PublishedImage, volumes: Sequence[VolumeRecords]) -> list[str]:
+    """Say what cannot be right in the settings of the run, whatever its volumes are like."""
+    facts = [read_json(results.psf(channel.name, ".json")) for channel in image.channels]
+    psf_voxel_sizes = [f.get("inputs", {}).get("settings", {}).get("psf_voxel_size") for f in facts]
+    doubts = [
+        judge_units(image.voxel_size, psf_voxel_size, volume.result["settings"]["iterations"])
+        for volume, psf_voxel_size in zip(volumes, psf_voxel_sizes, strict=False)  # one of each channel
+    ]
+    return list(dict.fromkeys(doubt.text for channel in doubts for doubt in channel))
 
 
 def _collect_channel(
@@ -116,12 +141,6 @@ def _collect_channel(
         "psf": read_json(results.psf(name, ".json")),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }
-
-
-def _write_ranges(timepoints: Sequence[int]) -> str:
-    """Write timepoints in order as `3, 7–12`."""
-    runs = [[t for _, t in run] for _, run in groupby(enumerate(timepoints), lambda pair: pair[1] - pair[0])]
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _collect_settings(records: Mapping[str, Sequence[VolumeRecords]]) -> dict[str, str | dict[str, str]]:
