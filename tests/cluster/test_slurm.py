@@ -51,6 +51,43 @@ def test_jobs_may_end_by_themselves_before_a_sweep(commands: Path) -> None:
     assert (commands / "cancelled").read_text() == "--quiet 13\n"
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.05)
+
+
+BUSY = """echo x >> {folder}/tried
+if [ $(wc -l < {folder}/tried) -lt 3 ]; then echo 'error: Socket timed out on send/recv operation' >&2; exit 1; fi
+"""
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_busy_controller_is_asked_again_to_cancel_to_remember_and_for_the_time_left(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 5.0)
+    for name, end, ask in (
+        ("scancel", f"echo $@ > {commands}/cancelled", lambda: slurm.cancel_ids(["12"])),
+        ("sacct", "echo 'name|COMPLETED|c1'", lambda: slurm.recall_job("12").state),
+        ("squeue", "echo '1:00|2:00'", lambda: slurm.ask_time_left("12")),
+    ):
+        (commands / "tried").unlink(missing_ok=True)
+        command(commands, name, BUSY.format(folder=commands) + end)
+        answer = ask()
+        assert answer in (None, "COMPLETED", (60, 120))
+        assert (commands / "tried").read_text() == "x\n" * 3
+    assert (commands / "cancelled").read_text() == "--quiet 12\n"
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_is_refused_is_not_asked_again(commands: Path) -> None:
+    command(commands, "scancel", f"echo x >> {commands}/tried; echo 'Invalid job id specified' >&2; exit 1")
+    slurm.cancel_ids(["12"])
+    assert (commands / "tried").read_text() == "x\n"
+
+
+@pytest.mark.usefixtures("hasty")
 def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
     command(commands, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(slurm.NoAnswerError, match="Unable to contact"):

@@ -1,5 +1,6 @@
 """Dask's scheduler, and the scripts of its workers' SLURM jobs as dask-jobqueue makes them."""
 
+import asyncio
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ from distributed.security import Security
 
 from lightsheet.cluster.privacy import DASHBOARD, choose_dashboard, create_key_files
 from lightsheet.cluster.section import SCRIPTS, Section
-from lightsheet.cluster.slurm import OUTER_JOB, read_job_id
+from lightsheet.cluster.slurm import OUTER_JOB, cancel_ids, read_job_id
 from lightsheet.system import InputError, explain_missing_part, find_missing_parts
 
 PARTS = ("worker_spec", "new_spec", "scheduler_info", "_correct_state", "sync")
@@ -193,6 +194,12 @@ class _Job(SLURMJob):
         if (number := read_job_id(output)) is None:
             raise ValueError(f"sbatch printed no number of a job, but: {' '.join(output.split())[-300:]}")
         return number
+
+    @classmethod
+    async def _close_job(cls, job_id: str | None, cancel_command: str) -> None:  # noqa: ARG003 (as dask-jobqueue calls it)
+        """Cancel as all jobs are cancelled: again, if the controller says nothing."""
+        if job_id:
+            await asyncio.to_thread(cancel_ids, [job_id])
 
     async def start(self) -> None:
         """Submit; a refused job counts as ended, or the cluster could not be closed."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lightsheet.cluster.faults import SILENCE
 from lightsheet.system import logger
 
 JOBQUEUE = "LIGHTSHEET_JOBQUEUE"
@@ -49,9 +50,21 @@ ROW = re.compile(r"(\d+)\|([A-Z_]+)\|([^|]*)\|([^|]*)\|(.*)")
 
 TIMEOUT_SECONDS = 60  # a busy controller may need almost a minute for an answer
 
+PATIENCE_SECONDS = 20.0
+"""How long a controller that gives no answer is asked again what nobody would ask later."""
+
+PAUSE_SECONDS = 2.0
+
 
 class NoAnswerError(Exception):
-    """SLURM's controller did not answer, as a busy one may; ask again later."""
+    """SLURM's controller did not answer, as a busy one may; ask again later.
+
+    `is_silence`: it said nothing at all, rather than refuse.
+    """
+
+    def __init__(self, text: str, *, is_silence: bool) -> None:
+        super().__init__(text)
+        self.is_silence = is_silence
 
 
 @dataclass(frozen=True)
@@ -107,14 +120,16 @@ def label_jobs(results: Path) -> str:
     return f"ls-{re.sub('[^A-Za-z0-9]+', '_', results.name)[:24]}-{digest}"
 
 
-def list_jobs(name: str) -> list[SlurmJob]:
+def list_jobs(name: str, *, is_patient: bool = False) -> list[SlurmJob]:
     """Return the user's jobs of a name, those that ended a short while ago included.
 
     Parameters
     ----------
     name : str, a job's whole name, or what stands in it before a `-` or `_` (see `label_jobs`)
+    is_patient : bool, whether a controller that says nothing is asked again for a while
     """
-    answer = _call("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
+    ask = ask_again if is_patient else _call
+    answer = ask("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
     jobs = [SlurmJob(*row.groups()) for line in answer.split("\n") if (row := ROW.fullmatch(line))]
     return [job for job in jobs if job.name == name or job.name.startswith((f"{name}-", f"{name}_"))]
 
@@ -123,7 +138,7 @@ def recall_job(job_id: str) -> SlurmJob:
     """Return a job that is no longer in the queue, as accounting remembers it; in state UNKNOWN if that is off."""
     try:
         clusters = [f"--clusters={','.join(names)}"] if (names := list_clusters()) else []  # no variable says it so
-        answer = _call("sacct", "-X", "-n", "-P", *clusters, "-j", job_id, "-o", "JobName,State,NodeList")
+        answer = ask_again("sacct", "-X", "-n", "-P", *clusters, "-j", job_id, "-o", "JobName,State,NodeList")
     except NoAnswerError:
         answer = ""
     # accounting says, for example, "CANCELLED by 1000"
@@ -146,7 +161,7 @@ def recognise_memory_kill(job: SlurmJob, log: Path) -> SlurmJob:
 
 def ask_time_left(job_id: str) -> tuple[int, int]:
     """Return the seconds that a job may still run, and those of its time limit; ValueError if it has none."""
-    answer = _call("squeue", "--noheader", f"--job={job_id}", "--format=%L|%l")
+    answer = ask_again("squeue", "--noheader", f"--job={job_id}", "--format=%L|%l")
     rows = re.findall(r"^([^|\s]+)\|([^|\s]+)$", answer, re.MULTILINE)
     if not rows:
         raise ValueError(f"squeue does not know job {job_id}")
@@ -192,11 +207,11 @@ def cancel_ids(ids: Sequence[str]) -> None:
 
 def _cancel(ids: Sequence[str]) -> None:
     if ids:
-        _call("scancel", "--quiet", *ids)
+        ask_again("scancel", "--quiet", *ids)
 
 
 def _list_queued(name: str) -> list[str]:
-    return [job.id for job in list_jobs(name) if not job.is_over]
+    return [job.id for job in list_jobs(name, is_patient=True) if not job.is_over]
 
 
 def parse_walltime(text: str) -> int:
@@ -212,6 +227,18 @@ def parse_walltime(text: str) -> int:
     return ((24 * (days or 0) + hours) * 60 + minutes) * 60 + seconds
 
 
+def ask_again(*command: str) -> str:
+    """Return what a command of SLURM's prints, asked again for a while if its controller says nothing."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _call(*command)
+        except NoAnswerError as error:
+            if not error.is_silence or time.monotonic() + PAUSE_SECONDS > end:
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
 def _call(*command: str) -> str:
     """Return what a command of SLURM's prints."""
     try:
@@ -219,7 +246,9 @@ def _call(*command: str) -> str:
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoAnswerError(f"{command[0]}: {error}") from None
+        is_silence = isinstance(error, subprocess.TimeoutExpired)
+        raise NoAnswerError(f"{command[0]}: {error}", is_silence=is_silence) from None
     if process.returncode:
-        raise NoAnswerError(f"{command[0]}: {process.stderr.strip()}")
+        words = process.stderr.strip()
+        raise NoAnswerError(f"{command[0]}: {words}", is_silence=bool(SILENCE.search(words)))
     return process.stdout

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import NoReturn
 
-from lightsheet.cluster.slurm import NoAnswerError, ask_time_left
+from lightsheet.cluster.slurm import NoAnswerError, ask_again, ask_time_left
 from lightsheet.system import InputError, format_duration, logger
 
 HEAD_JOB = "LIGHTSHEET_HEAD_JOB"
@@ -102,9 +101,7 @@ def put_back(done: int) -> NoReturn:
 def _requeue(job: str) -> str:
     """Ask SLURM to put a job back; return why it does not."""
     try:
-        process = subprocess.run(
-            ["scontrol", "requeue", job], capture_output=True, text=True, errors="replace", timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return " ".join(process.stderr.split()) or "no reason" if process.returncode else ""
+        ask_again("scontrol", "requeue", job)
+    except NoAnswerError as error:
+        return " ".join(str(error).removeprefix("scontrol:").split()) or "no reason"
+    return ""
