@@ -173,7 +173,7 @@ rule psf:
         "envs/lightsheet.yaml"
     params:
         image=lambda wildcards: run.find_psf_file(wildcards.channel),
-        settings=run.psf_settings,
+        settings=lambda wildcards: run.psf_settings[wildcards.channel],
     script:
         "scripts/psf.py"
 

@@ -58,7 +58,7 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         run = prepare(tmp_path_factory.mktemp("finished"))
         paths = [run.results.psf(CHANNEL, suffix) for suffix in (".tif", ".png", ".json")]
-        psf.prepare_psf(Path(run.find_psf_file(CHANNEL)), *paths, **run.psf_settings)
+        psf.prepare_psf(Path(run.find_psf_file(CHANNEL)), *paths, **run.psf_settings[CHANNEL])
         inventory.inventory(run.acquisition, run.describe_volume(), run.results.folder / "inventory.csv")
         choose_due(run)
         ingest_block(run, "t0000")

@@ -65,11 +65,11 @@ def finish(run: Run) -> None:
     inventory_script.inventory(run.acquisition, run.describe_volume(), results.folder / "inventory.csv")
     for channel in run.channels:
         path = Path(run.find_psf_file(channel))
-        used, facts = preparation.prepare_psf_file(path, **run.psf_settings)
+        used, facts = preparation.prepare_psf_file(path, **run.psf_settings[channel])
         measure.save_psf(used, VOXEL, results.psf(channel, ".tif"))
         files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
         digests = {suffix: files.digest_sha256(results.psf(channel, suffix)) for suffix in (".tif", ".png")}
-        inputs = list_psf_inputs(path, **run.psf_settings)
+        inputs = list_psf_inputs(path, **run.psf_settings[channel])
         files.write_json(results.psf(channel, ".json"), {**facts, "inputs": inputs, "files": digests})
         for t, tiles in run.list_tiles(channel, range(run.acquisition.timepoints)):
             key = VolumeKey("raw", channel, t)

@@ -23,11 +23,28 @@ class PageLayout(NamedTuple):
         return range(start, start + (self.sizes["Z"] - 1) * strides["Z"] + 1, strides["Z"])
 
 
-def find_layout(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | None:
-    """Find the layout of a tile's pages; None if all of them are planes of one volume."""
+def find_layout(axes: str, metadata: FileMetadata, tile: Tile, key: str = "input.axes") -> PageLayout | None:
+    """Find the layout of a tile's pages.
+
+    Parameters
+    ----------
+    axes : str, the user's: "auto", or their order, slowest first
+    metadata : FileMetadata, of the tile's first file
+    tile : Tile, a typical one
+    key : str, what the configuration calls `axes`, for error messages
+
+    Returns
+    -------
+    PageLayout or None, None if all pages are planes of one volume
+
+    Raises
+    ------
+    InputError
+        If what the metadata says is not understood, or does not fit the number of pages.
+    """
     if axes == "auto":
-        return _follow_metadata(metadata, tile)
-    numbers = _parse_axes(axes)
+        return _follow_metadata(metadata, tile, key)
+    numbers = _parse_axes(axes, key)
     if numbers == {"Z": None}:
         return None
     pages = sum(count_tile_pages(tile))
@@ -44,48 +61,48 @@ def find_layout(axes: str, metadata: FileMetadata, tile: Tile) -> PageLayout | N
         if math.prod(sizes.values()) == pages:
             return PageLayout("".join(axis for axis in "TCZ" if axis not in numbers) + "".join(numbers), sizes)
     raise InputError(
-        f"{name_tile(tile)}: its {pages} pages are not whole volumes by input.axes {axes!r} and what its metadata says "
-        f"({format_sizes(metadata.sizes)}); correct input.axes, with all numbers but one, as in TZ50C2YX"
+        f"{name_tile(tile)}: its {pages} pages are not whole volumes by {key} {axes!r} and what its metadata says "
+        f"({format_sizes(metadata.sizes)}); correct {key}, with all numbers but one, as in TZ50C2YX"
     )
 
 
-def _parse_axes(axes: str) -> dict[str, int | None]:
+def _parse_axes(axes: str, key: str) -> dict[str, int | None]:
     """Return the letters but Y and X with their numbers, slowest first."""
     parts = re.findall("([TCZ])([0-9]*)", axes)
     numbers = {letter: int(number) if number else None for letter, number in parts}
     if not re.fullmatch("([TCZ][0-9]*)+YX", axes) or len(numbers) < len(parts) or 0 in numbers.values():
         raise InputError(
-            f"input.axes {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
+            f"{key} {axes!r}: write auto, or the order of the pages, slowest first: ZYX (all pages are planes), "
             "TZCYX, or with numbers, TZ50C2YX"
         )
     return numbers
 
 
-def _follow_metadata(metadata: FileMetadata, tile: Tile) -> PageLayout | None:
+def _follow_metadata(metadata: FileMetadata, tile: Tile, key: str) -> PageLayout | None:
     """Lay out the pages as the metadata says; None if they are planes of one volume as far as it tells."""
     if metadata.is_damaged:
         count_pages(tile.pieces[0].path)  # has its own sentence on what is no TIFF at all
         raise InputError(
-            f"{tile.pieces[0].path}: its metadata is damaged, so that what its pages are is unknown; set input.axes: "
+            f"{tile.pieces[0].path}: its metadata is damaged, so that what its pages are is unknown; set {key}: "
             "ZYX if they are the planes of one volume, or their order if they are not"
         )
     if metadata.problem:
         raise InputError(
-            f"{tile.pieces[0].path}: {metadata.problem}; set input.axes: ZYX if its pages are the planes of one "
+            f"{tile.pieces[0].path}: {metadata.problem}; set {key}: ZYX if its pages are the planes of one "
             "volume, or their order if they are not, slowest first, such as C2ZYX or TZ50C2YX"
         )
     if not metadata.sizes:
         return None
-    sizes = _choose_sizes(metadata, sum(count_tile_pages(tile)), tile)
+    sizes = _choose_sizes(metadata, sum(count_tile_pages(tile)), tile, key)
     if sizes["T"] * sizes["C"] > 1 and sizes["Z"] == 1:
         raise InputError(
-            f"{metadata.source} says {format_sizes(sizes)}, volumes of a single plane; set input.axes: ZYX if its "
+            f"{metadata.source} says {format_sizes(sizes)}, volumes of a single plane; set {key}: ZYX if its "
             "pages are the planes of one volume, or another order if they are not"
         )
     return PageLayout(metadata.axes, sizes)
 
 
-def _choose_sizes(metadata: FileMetadata, pages: int, tile: Tile) -> Mapping[str, int]:
+def _choose_sizes(metadata: FileMetadata, pages: int, tile: Tile, key: str) -> Mapping[str, int]:
     """Choose what of the metadata a tile is: all, what its first file holds, or one timepoint or channel of it."""
     for sizes in (metadata.sizes, metadata.file_sizes):
         if sizes and math.prod(sizes.values()) == pages:
@@ -98,7 +115,7 @@ def _choose_sizes(metadata: FileMetadata, pages: int, tile: Tile) -> Mapping[str
         raise InputError(
             f"{name_tile(tile)} has {pages} pages, but {metadata.source} describes "
             f"{math.prod(metadata.sizes.values())} ({format_sizes(metadata.sizes)}); copy what is missing, or say in "
-            "input.axes what the pages are, such as ZYX (all are planes) or TZ50C2YX"
+            f"{key} what the pages are, such as ZYX (all are planes) or TZ50C2YX"
         )
     return matches[0]
 

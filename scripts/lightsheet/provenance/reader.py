@@ -1,5 +1,6 @@
 """What the provenance of a finished run says, each of its files proven to be the one that was written."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,19 @@ GRAPH = {
 SIZE = {"type": "number", "minimum": 1e-6, "maximum": 1e6}
 VOXEL = {"type": "object", "required": [*"zyx"], "properties": dict.fromkeys("zyx", SIZE)}
 OFFSET = {"anyOf": [{"type": "number", "minimum": -1e9, "maximum": 1e9}, {"const": "auto"}]}
-FILES = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": rf"\A{CHANNEL}\Z"}}
+NUMBER = {"type": "integer", "minimum": 0}
+IMAGE = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "required": ["path"], "properties": {"channel": NUMBER, "timepoint": NUMBER}},
+    ]
+}
+FILES = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {"pattern": rf"\A{CHANNEL}\Z"},
+    "additionalProperties": IMAGE,
+}
 SECTION = {"type": "object"}
 CONFIG = {
     "type": "object",
@@ -49,7 +62,12 @@ CONFIG = {
         "psf": {
             "type": "object",
             "required": ["files", "voxel_size", "background"],
-            "properties": {"files": FILES, "voxel_size": VOXEL, "background": OFFSET},
+            "properties": {
+                "files": FILES,
+                "voxel_size": {"type": "object", "properties": VOXEL["properties"]},
+                "background": OFFSET,
+                "axes": {"type": "string"},
+            },
         },
         "deconvolution": SECTION,
         "output": SECTION,
@@ -123,6 +141,14 @@ class Crate(Graph):
     def software(self) -> dict[str, str]:
         """What `stamp_software` returned."""
         return {"code": self.entities.get("#code", {}).get("value", UNKNOWN), **self.versions}
+
+    @property
+    def psf_section(self) -> dict[str, Any]:
+        """A copy of the configuration's section on PSFs, by which each can be prepared again from its image."""
+        section = {"axes": "auto", **copy.deepcopy(self.config["psf"])}
+        # It was held against the file's metadata, or was to override that.
+        section["voxel_size"] |= {"override": True}
+        return section
 
     def measured_psf(self, channel: str) -> Path:
         """Return the image from which a channel's PSF was prepared."""

@@ -42,7 +42,10 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     config = copy.deepcopy(dict(crate.config))
     config["input"] |= {"folder": str(acquisition.absolute()), "settle": 0}
     config["voxel_size"] |= {"override": True}  # it was held against the files' metadata, or was to override that
-    config["psf"]["files"] = {channel: str(crate.measured_psf(channel)) for channel in config["psf"]["files"]}
+    config["psf"] = crate.psf_section
+    for channel, entry in config["psf"]["files"].items():
+        image = str(crate.measured_psf(channel))
+        config["psf"]["files"][channel] = image if isinstance(entry, str) else {**entry, "path": image}
     config["deconvolution"]["engine"] = Counter(row["engine"] for row in crate.rows).most_common(1)[0][0]
     config["output"]["folder"] = FOLDER_PLACEHOLDER
     try:

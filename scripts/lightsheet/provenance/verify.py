@@ -20,8 +20,8 @@ from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, gpu
 from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, parse_settings
-from lightsheet.psf import prepare_psf
-from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic, read_stack
+from lightsheet.psf import find_psf_settings, prepare_psf_file
+from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic
 from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
@@ -101,8 +101,10 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
     settings = _read_settings(crate, row)
     settings["engine"] = engine = _choose_engine(settings, engine)
     raw = _read_raw(crate, row, acquisition)
-    path, sizes, bead = crate.measured_psf(row["channel"]), crate.config["voxel_size"], crate.config["psf"]
-    psf = prepare_psf(read_stack(path), bead["voxel_size"], sizes, bead["background"], str(path))
+    path, bead = crate.measured_psf(row["channel"]), crate.psf_section
+    psf, _ = prepare_psf_file(
+        path, voxel_size=crate.config["voxel_size"], **find_psf_settings(path, bead, row["channel"])
+    )
     block = [int(size) for size in row["block"].split()]
     repeated, _ = deconvolve_pixels(raw, psf, settings, threads, block)
     stored = read_result(crate, row)

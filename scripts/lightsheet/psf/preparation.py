@@ -1,16 +1,16 @@
 """From the measured image of a bead to the PSF that deconvolution uses, and its facts for the record."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
 
+from lightsheet.psf.image import read_psf_image
 from lightsheet.psf.isolation import find_brightest, isolate_psf
 from lightsheet.psf.measure import AXES, Array, Volume, digest_psf, measure_fwhm
-from lightsheet.sources import read_stack
 from lightsheet.system import InputError, digest_sha256
 
 # Ripple and leakage of the resampling kernel stay below 1 % with 4 lobes; more only carry noise further.
@@ -65,6 +65,7 @@ def prepare_psf_file(
     psf_voxel_size: Mapping[str, float],
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"] = "auto",
+    pages: Sequence[int] | None = None,
 ) -> tuple[Volume, dict[str, Any]]:
     """Read a PSF image, a TIFF stack, and prepare it.
 
@@ -72,6 +73,8 @@ def prepare_psf_file(
     ----------
     path, psf_voxel_size, voxel_size, background
         The file; the others as for `prepare_psf`, which also tells what is refused.
+    pages : sequence of int, optional
+        Start, stop and step of the pages that are its planes; all of them by default.
 
     Returns
     -------
@@ -81,7 +84,9 @@ def prepare_psf_file(
         source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of the image), shape, fwhm_um,
         energy_cropped (share of the energy), and sha256 of the PSF.
     """
-    psf, offset, peak, cropped = _prepare(read_stack(path), psf_voxel_size, voxel_size, background, str(path))
+    psf, offset, peak, cropped = _prepare(
+        read_psf_image(path, pages), psf_voxel_size, voxel_size, background, str(path)
+    )
     return psf, {
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
         "background": offset,

@@ -61,7 +61,12 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, section in (("input", checked["input"]), ("output", checked["output"])):
         section["folder"] = _expand_home(f"{key}.folder", section["folder"])
     files = checked["psf"]["files"]
-    files.update({channel: _expand_home(f"psf.files.{channel}", path) for channel, path in files.items()})
+    for channel, entry in files.items():
+        key = f"psf.files.{channel}"
+        if isinstance(entry, str):
+            files[channel] = _expand_home(key, entry)
+        else:
+            entry["path"] = _expand_home(f"{key}.path", entry["path"])
     for key, section in list_pilot_methods(checked).items():
         method = Method(section["iterations"], boundary=section["boundary"], acceleration=section["acceleration"])
         try:

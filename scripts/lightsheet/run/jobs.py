@@ -125,9 +125,11 @@ def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:
 
     None if it cannot be read: rule `psf` tells what is wrong with it.
     """
-    fine, coarse = run.config["psf"]["voxel_size"], run.config["voxel_size"]
+    settings = run.psf_settings[channel]
+    fine, coarse = settings["psf_voxel_size"], run.config["voxel_size"]
     try:
-        shape = describe_stack(Path(run.find_psf_file(channel)))[0]
+        z, y, x = describe_stack(Path(run.find_psf_file(channel)))[0]
     except InputError:
         return None
+    shape = (len(range(*settings["pages"])) if settings["pages"] else z, y, x)
     return [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(shape, "zyx", strict=True)]

@@ -68,6 +68,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
     run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job))
     _refuse_braces(run)
+    run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
     return run
 
 

@@ -9,7 +9,7 @@ from lightsheet.run.differences import explain_settings
 from lightsheet.run.run import Run
 from lightsheet.system import digest_sha256, name_unreadable, read_json
 
-NAMES = {"psf_voxel_size": "psf.voxel_size", "background": "psf.background"}
+NAMES = {"psf_voxel_size": "psf.voxel_size", "background": "psf.background", "pages": "pages of the PSF"}
 """Configuration keys of settings that have another name in `Run.psf_settings`."""
 
 
@@ -31,7 +31,7 @@ def find_psf_state(run: Run, channel: str) -> PsfState:
     if not _is_whole(facts):
         return PsfState(False, "", None)
     path = Path(run.find_psf_file(channel))
-    inputs = list_psf_inputs(path, **run.psf_settings)
+    inputs = list_psf_inputs(path, **run.psf_settings[channel])
     change = _explain_change(path, facts, inputs)
     is_current = (
         not change

@@ -12,6 +12,7 @@ import numpy as np
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.processing import describe_piece, find_stored_per_count, list_choice_basis
+from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.sources import PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
@@ -97,19 +98,19 @@ class Run:
         background = self.settings["background"]
         return {c: list_choice_basis(self.shape, self.dtype, background[c]) for c in self.channels}
 
-    @property
-    def psf_settings(self) -> dict[str, Any]:
-        """What changes a prepared PSF, besides its file."""
-        psf = self.config["psf"]
+    @cached_property
+    def psf_settings(self) -> dict[str, dict[str, Any]]:
+        """What changes the PSF that is prepared for each channel, besides its file."""
+        section, size = self.config["psf"], {"voxel_size": self.config["voxel_size"]}
         return {
-            "psf_voxel_size": psf["voxel_size"],
-            "voxel_size": self.config["voxel_size"],
-            "background": psf["background"],
+            channel: find_psf_settings(Path(self.find_psf_file(channel)), section, channel) | size
+            for channel in self.channels
         }
 
     def find_psf_file(self, channel: str) -> str:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
-        name = Path(self.config["psf"]["files"][channel])
+        entry = self.config["psf"]["files"][channel]
+        name = Path(entry if isinstance(entry, str) else entry["path"])
         path = self.acquisition.folder / name
         try:
             existing = next((place for place in (name, path) if place.exists()), None)

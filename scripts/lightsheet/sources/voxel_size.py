@@ -10,7 +10,10 @@ TOLERANCE = 0.02  # resolution tags are rounded, and settings files give nominal
 
 
 def decide_voxel_size(
-    config: Mapping[str, float] | None, file: FileMetadata | None, settings: FileMetadata | None
+    config: Mapping[str, float] | None,
+    file: FileMetadata | None,
+    settings: FileMetadata | None,
+    key: str = "voxel_size",
 ) -> dict[str, float]:
     """Decide on the voxel size: from the config, else from a typical file, else from the microscope's settings.
 
@@ -18,6 +21,7 @@ def decide_voxel_size(
     ----------
     config : mapping or None, axes in micrometre, as far as known; compared with nothing if ``override`` is True in it
     file, settings : FileMetadata or None, from `read_metadata` and `read_lattice_settings`
+    key : str, what the configuration calls it, for error messages
 
     Returns
     -------
@@ -29,10 +33,10 @@ def decide_voxel_size(
         If two of the sources differ by more than 2 %, an axis is unknown, or several values are possible.
     """
     sources = [source for source in (file, settings) if source]
-    return {axis: _decide_axis(axis, config or {}, sources) for axis in "zyx"}
+    return {axis: _decide_axis(axis, config or {}, sources, key) for axis in "zyx"}
 
 
-def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetadata]) -> float:
+def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetadata], key: str) -> float:
     """Take the first that is known of an axis, and compare it with the others."""
     known: list[tuple[str, tuple[float, ...]]] = []
     if axis in config:
@@ -44,11 +48,11 @@ def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetad
             elif axis == "z" and source.z_choices:
                 known.append((source.source, source.z_choices))
     if not known:
-        raise InputError(f"voxel_size.{axis} is not known: the files do not tell it; write it in the config")
+        raise InputError(f"{key}.{axis} is not known: the files do not tell it; write it in the config")
     (first, values), *others = known
     if len(values) > 1:
         raise InputError(
-            f"voxel_size.{axis} can be {_format_values(values)}, says {first}: the former as recorded, the latter if "
+            f"{key}.{axis} can be {_format_values(values)}, says {first}: the former as recorded, the latter if "
             "the planes are deskewed; write the one that holds in the config"
         )
     for other, choices in others:
@@ -57,8 +61,8 @@ def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetad
             if axis in config:
                 remedy = "correct it there, or, if it is right,"
             raise InputError(
-                f"voxel_size.{axis} is {_format_values(values)} in {first}, but {_format_values(choices)} in {other}; "
-                f"{remedy} add `override: true` to voxel_size"
+                f"{key}.{axis} is {_format_values(values)} in {first}, but {_format_values(choices)} in {other}; "
+                f"{remedy} add `override: true` to {key}"
             )
     return values[0]
 

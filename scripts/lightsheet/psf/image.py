@@ -1,0 +1,94 @@
+"""Which pages of its file are the image of a bead, and their voxel size: as the file says, held against the config.
+
+Light to import, whenever Snakemake reads the Snakefile; no pixel is read there.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightsheet.acquisition import Piece, Tile, find_layout
+from lightsheet.sources import FileMetadata, count_pages, decide_voxel_size, open_stack, read_metadata
+from lightsheet.system import InputError
+
+
+def find_psf_settings(path: Path, section: Mapping[str, Any], channel: str) -> dict[str, Any]:
+    """Find what a channel's PSF is prepared with, from the configuration and from what its file says about itself.
+
+    Parameters
+    ----------
+    path : Path, the image of the bead, a TIFF
+    section : mapping, `psf` of a checked configuration
+    channel : str, a key of `psf.files`
+
+    Returns
+    -------
+    dict, the arguments `psf_voxel_size`, `background` and `pages` of `prepare_psf_file`
+
+    Raises
+    ------
+    InputError
+        If the file contradicts the configuration; holds several channels or timepoints of which none is chosen, or a
+        single plane; or does not tell what the configuration leaves out. What cannot be read as TIFF at all is left to
+        `prepare_psf_file`.
+    """
+    try:
+        count = count_pages(path)
+    except InputError:
+        metadata, pages = None, None
+    else:
+        if count == 1:
+            raise InputError(f"{path}: this PSF is a single plane; give a stack of planes (z, y, x) of a bead")
+        metadata = read_metadata(path)
+        pages = _choose_pages(path, metadata, section, channel)
+    return {
+        "psf_voxel_size": decide_voxel_size(section["voxel_size"], metadata, None, "psf.voxel_size"),
+        "background": section["background"],
+        "pages": pages,
+    }
+
+
+def read_psf_image(path: Path, pages: Sequence[int] | None = None) -> Any:
+    """Read the image of a bead, (z, y, x): of all pages, or from a start to a stop by a step.
+
+    Parameters
+    ----------
+    path : Path, a TIFF
+    pages : sequence of int, optional, as `find_psf_settings` has them
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with open_stack([(path, range(*pages) if pages else None)]) as stack:
+        return stack[:, :]
+
+
+def _choose_pages(path: Path, metadata: FileMetadata, section: Mapping[str, Any], channel: str) -> list[int] | None:
+    """Return start, stop and step of the pages of the channel and timepoint that the user chose; None for all pages."""
+    layout = find_layout(section["axes"], metadata, Tile((0, 0, 0), (Piece(path),)), "psf.axes")
+    entry = section["files"][channel]
+    choice = {"channel": 0, "timepoint": 0}
+    for key, axis in (("channel", "C"), ("timepoint", "T")):
+        count = layout.sizes[axis] if layout else 1
+        number = None if isinstance(entry, str) else entry.get(key)
+        if number is None and count == 1:
+            continue
+        if number is None or number >= count:
+            why = metadata.source if section["axes"] == "auto" else "psf.axes"
+            number = "" if number is None else f", and none is number {number} (from 0)"
+            raise InputError(
+                f"{path}: holds {_count(key, count)} ({why}){number}; give one of them, from 0, as in "
+                f"psf.files.{channel}: {{path: {path}, {key}: 0}}; or set psf.axes: ZYX if its pages are the planes "
+                "of one image"
+            )
+        choice[key] = number
+    if not layout or layout.sizes["C"] * layout.sizes["T"] == 1:
+        return None
+    pages = layout.locate_planes(choice["timepoint"], choice["channel"])
+    return [pages.start, pages.stop, pages.step]
+
+
+def _count(key: str, count: int) -> str:
+    return f"1 {key}" if count == 1 else f"{count} {key}s"
