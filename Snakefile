@@ -19,6 +19,7 @@ from lightsheet.run import describe_suspicions, prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
+    check_config_files,
     check_parsing,
     explain_failure,
     find_due_outputs,
@@ -32,6 +33,8 @@ from lightsheet.workflow import (
 )
 
 check_parsing(workflow)
+if workflow.is_main_process:
+    check_config_files(workflow)
 
 # A user's own file replaces this one: merged, a key left out would silently be another experiment's.
 if not workflow.overwrite_configfiles and not workflow.configfiles:

@@ -69,6 +69,8 @@ def test_a_whole_number_is_the_same_with_a_point() -> None:
         ({"voxel_size": {"z": float("nan"), "y": 1, "x": 1}}, "key voxel_size.z: nan is not a number to compute with"),
         ({"name": "a b"}, "key name: 'a b' is not letters, digits"),
         ({"name": 201 * "a"}, "at most 200"),
+        ({"name": 20240101}, "key name: 20240101 is not text; write it in quotes"),
+        ({"voxel_size": {"z": "1e-1", "y": 1, "x": 1}}, "key voxel_size.z: '1e-1' is not a number; write it as 0.1"),
         ({"deconvolution": {"engine": "itk"}}, "key deconvolution.boundary: engine itk has no 'extended'"),
         ({"output": 3}, "key output: 3 is not a section with keys"),
         ({"psf": {"files": {}, "voxel_size": SHORTEST["voxel_size"]}}, "key psf.files"),
@@ -94,6 +96,8 @@ def test_channels_of_the_configuration_are_compared_with_the_folders() -> None:
         config.check_channels(checked, ("ch1",))
     with pytest.raises(InputError, match=r"psf\.files: nothing is given for channel ch1"):
         config.check_channels(checked, ("ch0", "ch1"))
+    with pytest.raises(InputError, match=r"no channel True \(to YAML this is no text: write it in quotes if it is\)"):
+        config.check_channels({**checked, "psf": {"files": {True: "psf.tif", "ch1": "psf.tif"}}}, ("ch1",))
     checked = config.check_config({**SHORTEST, "deconvolution": {"background": {"ch00": 100}}})
     with pytest.raises(InputError, match=r"deconvolution\.background: .*'ch00'; did you mean ch0"):
         config.check_channels(checked, ("ch0",))

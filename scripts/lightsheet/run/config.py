@@ -82,9 +82,10 @@ def check_channels(config: Mapping[str, Any], channels: tuple[str, ...]) -> None
     for key, section in {"psf.files": config["psf"]["files"], "deconvolution.background": background}.items():
         if not isinstance(section, Mapping):
             continue
-        for channel in sorted(set(section) - set(channels)):
+        for channel in sorted(set(section) - set(channels), key=str):
+            quotes = "" if isinstance(channel, str) else " (to YAML this is no text: write it in quotes if it is)"
             raise InputError(
-                f"config key {key}: the folder has no channel {channel!r}{_suggest(channel, channels)}; "
+                f"config key {key}: the folder has no channel {channel!r}{quotes}{_suggest(str(channel), channels)}; "
                 f"its channels are {', '.join(channels)}"
             )
         for channel in sorted(set(channels) - set(section)):
@@ -123,12 +124,23 @@ def _describe_error(error: ValidationError) -> Iterator[str]:
             choices = [str(choice) for choice in limit]
             yield f"{prefix}: {value!r} is not one of {', '.join(choices)}{_suggest(str(value), choices)}"
         case "type":
-            yield f"{prefix}: {value!r} is not {TYPES.get(limit, f'a {limit}')}"
+            yield f"{prefix}: {value!r} is not {TYPES.get(limit, f'a {limit}')}{_explain_yaml(value, limit)}"
         case "minimum" | "maximum" | "exclusiveMinimum":
             yield f"{prefix}: {value!r} must be {BOUNDS[error.validator]} {limit}"
         case _:
             expected = schema.get("description", "")
             yield (f"{prefix}: {value!r} is not {expected}" if expected else f"{prefix}: {error.message}")
+
+
+def _explain_yaml(value: Any, kind: str) -> str:
+    """Say how YAML wants what it has read as something else."""
+    if kind == "string" and not isinstance(value, Mapping | list | None):
+        return "; write it in quotes"
+    try:
+        is_number = isinstance(value, str) and kind == "number"
+        return f"; write it as {float(value):.12f}".rstrip("0") if is_number else ""
+    except ValueError:
+        return ""
 
 
 def _write_whole_numbers(value: Any) -> Any:

@@ -1,3 +1,4 @@
+from .config_files import check_config_files as check_config_files
 from .guard import guard_execution as guard_execution
 from .module_use import Handlers as Handlers
 from .parts import (
