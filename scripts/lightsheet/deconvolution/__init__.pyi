@@ -25,6 +25,7 @@ from .method import (
     ENGINES as ENGINES,
     FOREIGN as FOREIGN,
     Method as Method,
+    check_mask as check_mask,
     check_method as check_method,
 )
 from .padding import (

@@ -37,16 +37,23 @@ MAX_ITERATIONS = 1000
 """To be tried: plain Richardson-Lucy may want hundreds, so does an image almost without noise."""
 
 
-def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend) -> int:
-    """Find the number of iterations after which only noise is left; InputError if up to `MAX_ITERATIONS` none is."""
+def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend, mask: Array | None = None) -> int:
+    """Find the number of iterations after which only noise is left; InputError if up to `MAX_ITERATIONS` none is.
+
+    `mask` (z, y, x), bool, is False where the image was never measured, and 0.
+    """
     if (method.boundary, method.start) != ("extended", "flat"):
         raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
-    part = backend.xp.asarray(image[find_brightest_region(image)], np.float32)
+    region = find_brightest_region(image, mask)
+    part = backend.xp.asarray(image[region], np.float32)
     if part.max() == 0:
         return 1
     setup = fourier.prepare(part.shape, psf, method, backend)
+    measured = np.ones(part.shape, bool) if mask is None else mask[region]
+    if not measured.all():
+        setup = setup._replace(weights=fourier.weigh_mask(setup, measured, backend))
     errors: list[float] = []
-    divide = _make_holdout_divider(part, setup, backend, errors)
+    divide = _make_holdout_divider(part, measured, setup, backend, errors)
     for _ in islice(fourier.iterate_estimates(part, setup, method, backend, divide), MAX_ITERATIONS):
         best = int(np.argmin(errors))
         if len(errors) > 1.5 * best + 5:  # late enough that a chance minimum does not count
@@ -57,26 +64,34 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
     )
 
 
-def find_brightest_region(image: Array) -> tuple[slice, ...]:
-    """Find the block of shape `PART_SHAPE`, or what the image (z, y, x) has of it, with the most light squared."""
+def find_brightest_region(image: Array, mask: Array | None = None) -> tuple[slice, ...]:
+    """Find the block of shape `PART_SHAPE`, or what the image (z, y, x) has of it, with the most light squared.
+
+    Where `mask` is False, there is no light.
+    """
     shape = [min(n, size) for n, size in zip(image.shape, PART_SHAPE, strict=True)]
     starts = [{*range(0, n - size, size), n - size} for n, size in zip(image.shape, shape, strict=True)]
     regions = (tuple(map(slice, low, np.add(low, shape))) for low in product(*starts))
-    return max(regions, key=lambda region: float(np.square(image[region], dtype=np.float32).sum()))
+
+    def sum_light(region: tuple[slice, ...]) -> float:
+        light = np.square(image[region], dtype=np.float32)
+        return float((light if mask is None else light * mask[region]).sum())
+
+    return max(regions, key=sum_light)
 
 
 def _make_holdout_divider(
-    image: Array, setup: fourier.Setup, backend: Backend, errors: list[float]
+    image: Array, measured: Array, setup: fourier.Setup, backend: Backend, errors: list[float]
 ) -> Callable[[Array], None]:
     """Return what divides as `make_divider` does, appends the held-out voxels' mean squared error, and sets them to 1.
 
     The first prediction, flat, says nothing about them: they are taken to be as bright as the image on average.
     """
-    voxels = np.nonzero(np.random.default_rng(0).random(image.shape) < HELD_OUT_FRACTION)
+    voxels = np.nonzero((np.random.default_rng(0).random(image.shape) < HELD_OUT_FRACTION) & measured)
     held_out = tuple(backend.xp.asarray(index) for index in voxels)
     counts = image[held_out]
     divide_all = fourier.make_divider(image, setup, backend)
-    average = float(image.mean()) / float(image.max())
+    average = float(image.mean()) * (measured.size / int(measured.sum())) / float(image.max())
 
     def divide(blurred: Array) -> None:
         view = blurred[setup.frame.view]

@@ -5,7 +5,8 @@ file with two functions. `deconvolve(image, psf, method, threads)` takes an imag
 and not negative, a PSF (z, y, x) float32 of sum 1, its centre at N // 2, and the most threads to use, all cores if
 None; it returns float32 (z, y, x) of the image's shape. `version()` names the libraries that compute. To add an engine,
 write such a file and name it in `ENGINES` and in config/schema.yaml, with its memory in `processing.memory`. It is
-imported only when it is used, so that nobody needs its libraries.
+imported only when it is used, so that nobody needs its libraries. Those with boundary "extended" also take a mask, see
+`mask`.
 """
 
 from functools import partial
@@ -18,7 +19,8 @@ from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
 from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
 from lightsheet.deconvolution.backend import make_numpy_backend
 from lightsheet.deconvolution.choice import check_engine, resolve_engine
-from lightsheet.deconvolution.method import ALGORITHM_VERSION, ENGINES, Method, check_method
+from lightsheet.deconvolution.mask import erase_image, erase_unmeasured, forget_weights, has_voxels
+from lightsheet.deconvolution.method import ALGORITHM_VERSION, ENGINES, Method, check_mask, check_method
 from lightsheet.system import InputError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -33,6 +35,7 @@ def richardson_lucy(
     boundary: str = "extended",
     acceleration: str = "none",
     threads: int | None = None,
+    mask: Any = None,
 ) -> Any:
     """Deconvolve one volume, or many.
 
@@ -56,6 +59,9 @@ def richardson_lucy(
     threads : int, optional
         How many threads to use for a volume; unless given all cores that this process may use, but one for Dask
         arrays, since Dask does as many volumes at a time. Engine "gpu" ignores it.
+    mask : array, optional
+        (z, y, x) of bool, for one volume of NumPy or CuPy and boundary "extended": False where the image was never
+        measured, whatever it holds there, as in the empty corners of a deskewed stack. The result is 0 there.
 
     Returns
     -------
@@ -73,13 +79,27 @@ def richardson_lucy(
     engine = resolve_engine(engine)
     method = Method(iterations, boundary, "flat" if boundary == "extended" else "image", acceleration)
     check_method(method, engine)
+    if mask is not None:
+        check_mask(method.boundary, engine)
+        if tuple(mask.shape) != tuple(image.shape) or image.ndim != 3 or is_dask(image) or is_dask(psf):
+            raise InputError(
+                f"the mask has shape {mask.shape} and the image {image.shape}; a mask is for one (z, y, x) volume of "
+                "NumPy or CuPy, of its shape"
+            )
+        return _deconvolve(image, psf, method, engine, threads, mask)
     if any(is_dask(array) for array in (image, psf)):
         threads = threads or 1
     return broadcast(partial(_deconvolve, method=method, engine=engine, threads=threads), image, psf)
 
 
-def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int | None) -> Any:
+def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int | None, mask: Any = None) -> Any:
     """Deconvolve one volume, (z, y, x)."""
+    if mask is not None:
+        image = erase_image(image, mask)
+        if not has_voxels(mask, False):
+            mask = None
+        elif not has_voxels(mask, True):
+            return np.zeros_like(image, np.float32)
     _check_volume("image", image)
     _check_volume("PSF", psf)
     if engine != "gpu" and not isinstance(image, np.ndarray):
@@ -89,9 +109,15 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
     psf = _normalise(to_host(psf))
     with np.errstate(over="ignore", invalid="ignore"):  # the check below says it in a sentence
         if method.iterations == "auto":
-            number = resolve_iterations(image, psf, acceleration=method.acceleration, threads=threads)
+            number = resolve_iterations(image, psf, acceleration=method.acceleration, threads=threads, mask=mask)
             method = method._replace(iterations=number)
-        result = import_module(ENGINES[engine]).deconvolve(image, psf, method, threads)
+        module = import_module(ENGINES[engine])
+        if mask is None:
+            forget_weights()
+            result = module.deconvolve(image, psf, method, threads)
+        else:
+            result = module.deconvolve(image, psf, method, threads, mask)
+            erase_unmeasured(result, mask)
     if not _is_finite(result):
         raise InputError(
             "the deconvolved volume exceeds what float32 holds; check the image's largest values and the PSF's "
@@ -100,13 +126,15 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
     return result
 
 
-def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None) -> int:
+def resolve_iterations(
+    image: Any, psf: Any, *, acceleration: str = "none", threads: int | None = None, mask: Any = None
+) -> int:
     """Find what `iterations="auto"` stands for, with boundary "extended"; only the image's brightest part is looked at.
 
     Parameters
     ----------
     image, psf : array (z, y, x), as for `richardson_lucy`
-    acceleration, threads : str, int, as for `richardson_lucy`
+    acceleration, threads, mask : str, int, array of bool, as for `richardson_lucy`
 
     Returns
     -------
@@ -117,9 +145,11 @@ def resolve_iterations(image: Any, psf: Any, *, acceleration: str = "none", thre
     InputError
         If no noise is found.
     """
-    part = np.maximum(to_host(image[find_brightest_region(image)]), 0)
+    region = find_brightest_region(image, mask)
+    part = np.maximum(to_host(image[region]), 0)
+    measured = None if mask is None else to_host(mask[region])
     method = Method(1, acceleration=acceleration)
-    return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads))
+    return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads), measured)
 
 
 def describe_engine(engine: str) -> str:

@@ -22,9 +22,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.deconvolution.backend import Array, Backend
+from lightsheet.deconvolution.mask import place_mask, weigh_captured
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.momentum import TINY, compute_biggs, compute_heavy_ball, extrapolate
-from lightsheet.deconvolution.padding import Frame, Shape, Weights, compute_weights, make_trimmed_frame, wrap_psf
+from lightsheet.deconvolution.padding import (
+    Frame,
+    Shape,
+    Weights,
+    compute_weights,
+    make_trimmed_frame,
+    wrap_psf,
+)
 
 ITK_THRESHOLD = 1e-5
 """ITK's DivideOrZeroOutImageFilter: a quotient with a denominator below this, in image units, is 0."""
@@ -54,6 +62,19 @@ def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Ba
         z, y, x = (backend.xp.asarray(index) for index in indices)
         weights = Weights(backend.xp.asarray(table), (z, y, x))
     return Setup(frame, buffer.spectrum, weights)
+
+
+def weigh_mask(setup: Setup, mask: Any, backend: Backend) -> Weights:
+    """Return the weights of a volume that was measured in part, see `mask`: the mask is correlated with the PSF."""
+    xp, buffer = backend.xp, backend.buffer(setup.frame.shape)
+    buffer.real[...] = 0
+    place_mask(mask, buffer.real[setup.frame.view], xp)
+    backend.forward(buffer)
+    _make_kernels(backend).multiply_by_conjugate(buffer.spectrum, setup.otf)
+    backend.inverse(buffer)
+    table, indices = weigh_captured(xp.ascontiguousarray(xp.maximum(buffer.real, 0)))
+    z, y, x = (xp.asarray(index) for index in indices)
+    return Weights(table, (z, y, x))
 
 
 def iterate(image: Array, setup: Setup, method: Method, backend: Backend) -> Array:

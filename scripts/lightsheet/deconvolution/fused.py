@@ -33,6 +33,7 @@ from lightsheet.deconvolution.fused_layout import (
 )
 from lightsheet.deconvolution.lanes.native import Flat, flatten, load_function
 from lightsheet.deconvolution.lanes.plan import BLOCK, VECTOR, Array, allocate
+from lightsheet.deconvolution.mask import keep_weights, place_mask, weigh_captured
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.momentum import compute_biggs, compute_heavy_ball
 from lightsheet.deconvolution.padding import Frame, compute_weights, make_trimmed_frame
@@ -49,7 +50,7 @@ Run = Callable[..., None]
 """Calls a sweep in all threads, each with its room, the layout, and the sweep's other arguments."""
 
 
-def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
+def deconvolve(image: Array, psf: Array, method: Method, threads: int | None, mask: Any = None) -> Array:
     """Deconvolve one volume; the result does not depend on the number of threads."""
     image = image.astype(np.float32, copy=False)
     psf, frame = make_trimmed_frame(image.shape, psf, method.boundary)
@@ -59,7 +60,7 @@ def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) ->
     with ThreadPoolExecutor(threads) as pool:
         run = partial(_call_in_threads, pool, rooms)
         numbers = _choose_numbers(image, method)
-        volumes = _prepare(image, psf, frame, method, layout, numbers, run)
+        volumes = _prepare(image, psf, mask, frame, method, layout, numbers, run)
         progress = Progress("iteration", method.iterations, "iteration", PROGRESS_SECONDS)
         for iteration in range(1, method.iterations + 1):
             _iterate(volumes, numbers, iteration, method, frame, run)
@@ -98,7 +99,7 @@ def _choose_numbers(image: Array, method: Method) -> Numbers:
 
 
 def _prepare(
-    image: Array, psf: Array, frame: Frame, method: Method, layout: Layout, numbers: Numbers, run: Run
+    image: Array, psf: Array, mask: Any, frame: Frame, method: Method, layout: Layout, numbers: Numbers, run: Run
 ) -> Volumes:
     """Allocate, transform the PSF, and make the first estimate."""
     voxels, blocks = count_padded_voxels(layout), layout.planes * layout.blocks
@@ -107,7 +108,7 @@ def _prepare(
         spectrum=allocate(layout.planes * layout.stride),
         otf=allocate(layout.planes * layout.rows * layout.groups * VECTOR),
         image=_place_psf(psf, frame),
-        weights=_place_weights(psf, frame, method.boundary),
+        weights=_place_weights(psf, frame, method.boundary) if mask is None else _place_constant(1, frame),
         estimate=empty,
         previous=allocate(voxels) if momentum else empty,
         change=allocate(voxels) if biggs else empty,
@@ -116,6 +117,9 @@ def _prepare(
     load = partial(run, sweep_planes)
     load(volumes, numbers, layout.planes, layout.rows, LOAD, False, True)
     run(sweep_columns, volumes.spectrum, volumes.otf, layout.planes, layout.planes, 0)
+    if mask is not None:
+        weigh = partial(_weigh_mask, volumes, mask, frame, layout, numbers, run)
+        volumes = volumes._replace(weights=keep_weights(mask, psf, frame, weigh))
     edge = place_volume(image, [index_edge(*axis) for axis in zip(frame.shape, frame.low, frame.image, strict=True)])
     is_flat = method.start == "flat"
     start = _place_constant(numbers.flat, frame) if is_flat else edge
@@ -148,6 +152,22 @@ def _place_weights(psf: Array, frame: Frame, boundary: str) -> Placed:
     if boundary == "extended":
         return place_volume(*compute_weights(psf, frame))
     return _place_constant(1.0, frame)
+
+
+def _weigh_mask(volumes: Volumes, mask: Any, frame: Frame, layout: Layout, numbers: Numbers, run: Run) -> Placed:
+    """Correlate the mask with the PSF, as a first iteration does with quotients, from an estimate and weights of 1."""
+    measured = np.empty(frame.image, np.float32)
+    place_mask(mask, measured)
+    volumes = volumes._replace(image=_place_image(measured, frame), estimate=allocate(0))
+    run(sweep_planes, volumes, numbers, *frame.image[:2], LOAD, False, True)
+    volumes = volumes._replace(image=volumes.weights, estimate=allocate(count_padded_voxels(layout)))
+    del measured  # before there are more arrays
+    volumes.estimate[:] = 1
+    run(sweep_columns, volumes.spectrum, volumes.otf, frame.image[0], layout.planes, -1)
+    run(sweep_planes, volumes, numbers, layout.planes, layout.rows, CORRECT, True, False)
+    captured = np.empty(frame.shape, np.float32)
+    run(sweep_result, volumes.estimate, 0, 0, 0, *frame.shape, captured.reshape(-1))
+    return place_volume(*weigh_captured(captured))
 
 
 def _iterate(volumes: Volumes, numbers: Numbers, iteration: int, method: Method, frame: Frame, run: Run) -> None:

@@ -8,7 +8,10 @@ ESTIMATES = {"none": 1, "heavy-ball": 2, "biggs": 3}
 
 
 def estimate_arrays(frame: Shape, acceleration: str) -> int:
-    """Return the bytes of the arrays of one deconvolution, in a cyclic array (z, y, x); see `fused_layout`."""
+    """Return the bytes of the arrays of one deconvolution, in a cyclic array (z, y, x); see `fused_layout`.
+
+    Weights of a mask are not among them.
+    """
     planes, rows, width = frame
     padded_rows = -(-rows // (2 * LANES)) * 2 * LANES
     frequencies = -(-(width // 2 + 1) // LANES) * LANES

@@ -8,7 +8,7 @@ copy others to the device and back meanwhile.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from math import prod
 from threading import Lock, local
@@ -20,6 +20,7 @@ import numpy as np
 from lightsheet.deconvolution import fourier
 from lightsheet.deconvolution.backend import Array, Backend, Buffer
 from lightsheet.deconvolution.blocks import MemoryLimit, assemble_blocks, choose_block_shape, cut_blocks, measure_halo
+from lightsheet.deconvolution.mask import forget_weights, keep_weights
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.padding import Shape, Weights, make_frame
 from lightsheet.system import InputError, logger
@@ -42,12 +43,19 @@ IN_FLIGHT = 3
 """Volumes that may be on the device at a time: one that comes, one that computes, one that leaves."""
 
 
-def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, threads: int | None) -> Array:  # noqa: ARG001
+def deconvolve(
+    image: Array,
+    psf: np.ndarray[Any, Any],
+    method: Method,
+    threads: int | None,  # noqa: ARG001
+    mask: Any = None,
+) -> Array:
     """Deconvolve one volume, in blocks where it does not fit into the GPU's memory; `threads` mean nothing here."""
     cupy = _import_cupy()
-    limit = MemoryLimit("the GPU", find_memory_budget(), lambda shape: estimate_memory(shape, psf.shape, method))
+    needs = partial(estimate_memory, psf=psf.shape, method=method, is_masked=mask is not None)
+    limit = MemoryLimit("the GPU", find_memory_budget(), needs)
     if limit.allows(image.shape):
-        return _deconvolve_whole(image, psf, method)
+        return _deconvolve_whole(image, psf, method, mask)
     halo = measure_halo(psf)
     shape = choose_block_shape(image.shape, psf.shape, halo, [limit])
     blocks = list(cut_blocks(image.shape, shape, halo))
@@ -56,10 +64,14 @@ def deconvolve(image: Array, psf: np.ndarray[Any, Any], method: Method, threads:
         *(image.shape, limit.needs(image.shape) / 1e9, limit.budget / 1e9, len(blocks), shape),
     )
     allocate = np.empty if isinstance(image, np.ndarray) else cupy.empty
-    return assemble_blocks(lambda region: _deconvolve_whole(image[region], psf, method), blocks, image.shape, allocate)
+
+    def deconvolve_region(region: tuple[slice, ...]) -> Array:
+        return _deconvolve_whole(image[region], psf, method, None if mask is None else mask[region])
+
+    return assemble_blocks(deconvolve_region, blocks, image.shape, allocate)
 
 
-def _deconvolve_whole(image: Array, psf: np.ndarray[Any, Any], method: Method) -> Array:
+def _deconvolve_whole(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any) -> Array:
     """Copy what fits to the device, compute, and copy the result back if the image came from the host."""
     cupy = _import_cupy()
     if not hasattr(STREAMS, "copying"):
@@ -68,7 +80,10 @@ def _deconvolve_whole(image: Array, psf: np.ndarray[Any, Any], method: Method) -
         on_device = cupy.asarray(image, cupy.float32)
         copying.synchronize()
     with COMPUTING, _get_computing_stream(cupy) as computing:
-        backend, setup = _prepare_channel(cupy, image.shape, psf, method)
+        backend, setup = _prepare_channel(cupy, image.shape, psf, method, mask is not None)
+        if mask is not None:
+            weigh = partial(fourier.weigh_mask, setup, mask, backend)
+            setup = setup._replace(weights=keep_weights(mask, psf, setup.frame, weigh))
         result = fourier.iterate(on_device, setup, method, backend)
         computing.synchronize()
     if not isinstance(image, np.ndarray):
@@ -103,33 +118,36 @@ def find_memory_budget() -> int:
     return int(free)
 
 
-def estimate_memory(shape: Shape, psf: Shape, method: Method) -> int:
+def estimate_memory(shape: Shape, psf: Shape, method: Method, is_masked: bool = False) -> int:
     """Return the bytes of device memory that a volume (z, y, x) needs with a PSF of that shape.
 
     Of the cyclic size the FFT's buffer, the OTF, the estimate and cuFFT's two work areas, with momentum one or two
-    more, for "replicate" the image with its edge repeated; and `IN_FLIGHT` images, before and after.
+    more, for "replicate" the image with its edge repeated, with a mask its weights; and `IN_FLIGHT` images, before and
+    after.
     """
     arrays = 5 + {"none": 0, "heavy-ball": 1, "biggs": 2}[method.acceleration] + (method.boundary == "replicate")
+    arrays += is_masked
     z, y, x = make_frame(shape, psf, method.boundary).shape
     return 4 * (arrays * z * y * 2 * (x // 2 + 1) + 2 * IN_FLIGHT * prod(shape))
 
 
 def _prepare_channel(
-    cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method
+    cupy: ModuleType, shape: Shape, psf: np.ndarray[Any, Any], method: Method, is_masked: bool
 ) -> tuple[Backend, fourier.Setup]:
     """Return what is kept for this PSF and shape, or make it, and room for it."""
     key = (shape, psf.shape, hashlib.sha256(np.ascontiguousarray(psf)).digest(), method._replace(iterations=1))
     if key not in CHANNELS:
-        _make_room(cupy, shape, psf.shape, method)
+        _make_room(cupy, shape, psf.shape, method, is_masked)
         backend = _make_backend(cupy)
         CHANNELS[key] = backend, fourier.prepare(shape, psf, method, backend)
     CHANNELS.move_to_end(key)
     return CHANNELS[key]
 
 
-def _make_room(cupy: ModuleType, shape: Shape, psf: Shape, method: Method) -> None:
+def _make_room(cupy: ModuleType, shape: Shape, psf: Shape, method: Method, is_masked: bool) -> None:
     """Drop the channels used longest ago until the volume fits."""
-    size = estimate_memory(shape, psf, method)
+    forget_weights()
+    size = estimate_memory(shape, psf, method, is_masked)
     while True:
         cupy.get_default_memory_pool().free_all_blocks()
         free, total = cupy.cuda.runtime.memGetInfo()

@@ -59,6 +59,15 @@ def check_method(method: Method, engine: str) -> None:
             raise InputError(f"{key}: engine {engine} has no {value!r}; choose engine: cpu or {key}: {only}")
 
 
+def check_mask(boundary: str, engine: str) -> None:
+    """Refuse to leave out what was never measured by a method that cannot: InputError with the keys that can."""
+    if boundary != "extended" or engine in FOREIGN:
+        culprit = f"engine {engine}" if engine in FOREIGN else f"boundary: {boundary}"
+        raise InputError(
+            f"{culprit} takes for dark what was never measured; choose boundary: extended with engine: cpu or gpu"
+        )
+
+
 def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a key's value that is none of the choices."""
     if value not in choices:

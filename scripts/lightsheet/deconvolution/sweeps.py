@@ -27,6 +27,7 @@ import numpy as np
 from lightsheet.deconvolution import fft
 from lightsheet.deconvolution.fft import Array, Sweep
 from lightsheet.deconvolution.fourier import find_threshold, replicate_edge
+from lightsheet.deconvolution.mask import keep_weights, place_mask, weigh_captured
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.momentum import compute_biggs, compute_heavy_ball, extrapolate_rows
 from lightsheet.deconvolution.padding import Frame, Weights, compute_weights, make_trimmed_frame
@@ -50,14 +51,14 @@ class _State:
     change: Array | None  # what the last iteration changed, for "biggs"
 
 
-def deconvolve(image: Array, psf: Array, method: Method, threads: int | None) -> Array:
+def deconvolve(image: Array, psf: Array, method: Method, threads: int | None, mask: Any = None) -> Array:
     """Deconvolve one volume; the result does not depend on the number of threads."""
     image = image.astype(np.float32, copy=False)
     psf, frame = make_trimmed_frame(image.shape, psf, method.boundary)
     threads = max(1, min(threads or count_cores(), prod(frame.shape) // VOXELS_OF_A_THREAD))
     with ThreadPoolExecutor(threads) as pool:
         sweep = partial(_call_in_threads, pool, threads)
-        state = _prepare(image, psf, frame, method, sweep)
+        state = _prepare(image, psf, mask, frame, method, sweep)
         progress = Progress("iteration", method.iterations, "iteration", PROGRESS_SECONDS)
         for iteration in range(1, method.iterations + 1):
             _iterate(state, iteration, method, sweep)
@@ -72,12 +73,14 @@ def version() -> str:
     return f"numpy {version_of('numpy')}, scipy {version_of('scipy')}"
 
 
-def _prepare(image: Array, psf: Array, frame: Frame, method: Method, sweep: Sweep) -> _State:
+def _prepare(image: Array, psf: Array, mask: Any, frame: Frame, method: Method, sweep: Sweep) -> _State:
     """Allocate, transform the PSF, and make the first estimate."""
     extended, flat = method.boundary == "extended", method.start == "flat"
     otf, spectrum = fft.transform_psf(psf, frame.shape, sweep)
     weights = None
-    if extended:
+    if mask is not None:
+        weights = keep_weights(mask, psf, frame, partial(_weigh_mask, mask, otf, spectrum, frame, sweep))
+    elif extended:
         weights = compute_weights(psf, frame)
         weights = weights._replace(table=weights.table.take(weights.indices[2], axis=2))
     brightest = float(image.max())
@@ -94,6 +97,17 @@ def _prepare(image: Array, psf: Array, frame: Frame, method: Method, sweep: Swee
     if not flat:
         sweep(partial(_predict, state, 0.0), frame.shape[0])
     return state
+
+
+def _weigh_mask(mask: Any, otf: Array, spectrum: Array, frame: Frame, sweep: Sweep) -> Weights:
+    """Correlate the mask with the PSF, as a first iteration does with quotients, from an estimate and weights of 1."""
+    measured, captured = np.empty(frame.image, np.float32), np.ones(frame.shape, np.float32)
+    place_mask(mask, measured)
+    state = _State(measured, 0, captured, spectrum, otf, None, None, None)
+    sweep(partial(_divide, state, True), len(measured))
+    sweep(lambda row: _convolve(state, len(measured), frame.shape[0], False, row), frame.shape[1])
+    sweep(partial(_correct, state), frame.shape[0])
+    return weigh_captured(captured)
 
 
 def _iterate(state: _State, iteration: int, method: Method, sweep: Sweep) -> None:

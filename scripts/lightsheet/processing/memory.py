@@ -29,6 +29,8 @@ BYTES_PER_PADDED_VOXEL = {"cpu": 0, "cpu-sweeps": 17, "gpu": 0, "itk": 92, "skim
 BYTES_PER_VOXEL = {"cpu": 8, "cpu-sweeps": 8, "gpu": 14, "itk": 8, "skimage": 8}
 MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
 """Bytes that an acceleration adds per padded voxel of engine cpu-sweeps; engine cpu counts its own."""
+MASK_BYTES = 4
+"""Bytes that weights take per padded voxel where there is fill, which engine gpu keeps on its device."""
 
 
 def find_available_memory() -> int:
@@ -36,7 +38,9 @@ def find_available_memory() -> int:
     return max(find_memory_limit(), LEAST_BYTES)
 
 
-def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str) -> int:
+def estimate_memory(
+    shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str, has_fill: bool = False
+) -> int:
     """Return the bytes of host memory that a worker needs, its process included.
 
     A worker has as many volumes at a time as the engine has slots.
@@ -45,6 +49,7 @@ def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, accel
     ----------
     shape, psf : sequence of int, (z, y, x) of the volumes and of the PSF used
     engine, acceleration : str, as for `richardson_lucy`, but not "auto"
+    has_fill : bool, whether part of the volumes was never measured
     """
     padded = round_up_shape(n + k for n, k in zip(shape, psf, strict=True))
     arrays = BYTES_PER_PADDED_VOXEL[engine] * math.prod(padded)
@@ -52,6 +57,8 @@ def estimate_memory(shape: Sequence[int], psf: Sequence[int], engine: str, accel
         arrays = fused_memory.estimate_arrays(padded, acceleration)
     elif engine == "cpu-sweeps":
         arrays += MOMENTUM_BYTES[acceleration] * math.prod(padded)
+    if has_fill and engine != "gpu":
+        arrays += MASK_BYTES * math.prod(padded)
     volume = arrays + BYTES_PER_VOXEL[engine] * math.prod(shape)
     return PROCESS_BYTES + count_slots(engine) * volume
 
@@ -64,15 +71,19 @@ def choose_volume_blocks(
     Blocks consist of whole inner chunks of the shard. `settings` are those of `deconvolve_volume`; `memory` are the
     bytes that the process may use. InputError if not even one chunk with its halo fits.
     """
-    engine = settings["engine"]
+    engine, has_fill = settings["engine"], "fill" in settings
     method = Method(1, settings["boundary"], acceleration=settings["acceleration"])
     limits = [
-        MemoryLimit("the worker", memory, lambda block: estimate_memory(block, psf.shape, engine, method.acceleration))
+        MemoryLimit(
+            "the worker", memory, lambda block: estimate_memory(block, psf.shape, engine, method.acceleration, has_fill)
+        )
     ]
     if engine == "gpu":
         limits.append(
             MemoryLimit(
-                "the GPU", gpu.find_memory_budget(), lambda block: gpu.estimate_memory(block, psf.shape, method)
+                "the GPU",
+                gpu.find_memory_budget(),
+                lambda block: gpu.estimate_memory(block, psf.shape, method, has_fill),
             )
         )
     return choose_block_shape(tuple(shape), psf.shape, measure_halo(psf), limits, tuple(chunk))

@@ -1,0 +1,78 @@
+"""An image that was measured in part: a mask of voxels beside it, and the weights of boundary "extended" that follow.
+
+What was never measured is what lies beyond the field of view, only in between: its quotients are 0, and the weights
+are the inverse of the light that measured voxels captured, see `padding.Weights`. They have no short table any more.
+`mask[z]` tells of the voxels (y, x) of plane z which were measured: an array of bool, or what gives such planes.
+"""
+
+import hashlib
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from lightsheet.deconvolution.padding import LEAST_CAPTURED, Array, Frame, Weights
+
+KEPT: dict[tuple[Any, ...], Any] = {}
+"""The weights used last, for the volumes of a movie are measured alike; they take most of an iteration to compute."""
+
+
+def place_mask(mask: Any, target: Any, xp: Any = np) -> None:
+    """Write 1 where the image was measured, else 0, into an array (z, y, x) of NumPy or CuPy."""
+    for z, plane in enumerate(target):
+        plane[...] = xp.asarray(mask[z])
+
+
+def has_voxels(mask: Any, value: bool) -> bool:
+    """Tell whether the mask is `value` anywhere."""
+    return any(bool((mask[z] == value).any()) for z in range(mask.shape[0]))
+
+
+def erase_unmeasured(volume: Any, mask: Any) -> None:
+    """Set to 0 what was never measured of a volume (z, y, x) of NumPy or CuPy, in place."""
+    for z, plane in enumerate(volume):
+        plane[~_match_module(mask[z], plane)] = 0
+
+
+def erase_image(image: Any, mask: Any) -> Any:
+    """Return an image (z, y, x) with 0 where it was never measured: itself, if it is so already."""
+    if all(not plane[~_match_module(mask[z], plane)].any() for z, plane in enumerate(image)):
+        return image
+    image = image.copy()
+    erase_unmeasured(image, mask)
+    return image
+
+
+def _match_module(array: Any, other: Any) -> Any:
+    """Return an array of NumPy as one of CuPy if the other one is of it, or the other way round."""
+    if isinstance(other, np.ndarray):
+        return array if isinstance(array, np.ndarray) else array.get()
+    return import_module(type(other).__module__.split(".")[0]).asarray(array)
+
+
+def weigh_captured(captured: Any) -> Weights:
+    """Return the weights that follow from the light captured of each voxel of the cyclic array, which they replace."""
+    least = LEAST_CAPTURED * float(captured.max())
+    for plane in captured:
+        plane[plane < least] = np.inf
+        plane[...] = 1 / plane
+    z, y, x = (np.arange(total) for total in captured.shape)
+    return Weights(captured, (z, y, x))
+
+
+def keep_weights(mask: Any, psf: Array, frame: Frame, compute: Callable[[], Any]) -> Any:
+    """Return what `compute` returned for the same mask, PSF and frame; or call it, when no other weights are kept.
+
+    They are kept for one engine: a process uses no other.
+    """
+    key = (hashlib.sha256(mask.tobytes()).digest(), hashlib.sha256(psf.tobytes()).digest(), frame)
+    if key not in KEPT:
+        KEPT.clear()
+        KEPT[key] = compute()
+    return KEPT[key]
+
+
+def forget_weights() -> None:
+    """Free the memory of the weights that are kept."""
+    KEPT.clear()
