@@ -153,6 +153,7 @@ rule inventory:
         ],
         results=run.results,
         channels=run.channels,
+        output={key: run.config["output"][key] for key in ("dtype", "scale")},
     script:
         "scripts/inventory.py"
 

@@ -1,10 +1,11 @@
 """List what was understood of the folder: a table for a person now, and one row per file for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lightsheet.acquisition import Acquisition, describe_acquisition, write_inventory
-from lightsheet.processing import describe_choice, read_choices
+from lightsheet.processing import describe_choice, foresee_doubts, read_choices
 from lightsheet.store import Results
 from lightsheet.system import log_job, logger
 
@@ -16,14 +17,17 @@ def inventory(acquisition: Acquisition, volumes: str, path: Path) -> None:
     logger.info("%d volumes of %d channels listed in %s", len(acquisition.volumes), len(acquisition.channels), path)
 
 
-def tell_choices(results: Results, channels: Sequence[str]) -> None:
-    """Log what was found in a sample of each channel's pixels before the run's first job."""
-    choices = read_choices(results)
-    for line in [line for c in channels if c in choices for line in describe_choice(c, choices[c])]:
-        logger.info(line)
+def tell_choices(results: Results, channels: Sequence[str], output: Mapping[str, Any]) -> None:
+    """Log what was found in a sample of each channel's pixels before the run's first job, and what is suspect."""
+    choices = {channel: choice for channel, choice in read_choices(results).items() if channel in channels}
+    for channel, choice in choices.items():
+        for line in describe_choice(channel, choice):
+            logger.info(line)
+        for doubt in foresee_doubts(choice, output):
+            logger.warning("%s is suspect: %s", channel, doubt)
 
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
         inventory(snakemake.params.acquisition, snakemake.params.volumes, Path(snakemake.output[0]))
-        tell_choices(snakemake.params.results, snakemake.params.channels)
+        tell_choices(snakemake.params.results, snakemake.params.channels, snakemake.params.output)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lightsheet.processing.background import choose_background
+from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.sources import Tiles
 from lightsheet.store import Results
@@ -40,9 +41,11 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     Returns
     -------
     dict
-        What JSON can hold. `background`: what `choose_background` returns.
+        What JSON can hold. `background`: what `choose_background` returns; `image`: what `describe_pixels` returns.
     """
-    return {"background": choose_background(sample.planes, basis["dtype"])}
+    background = choose_background(sample.planes, basis["dtype"])
+    value = background["value"] if basis["background"] == "auto" else basis["background"]
+    return {"background": background, "image": describe_pixels(sample.planes, value)}
 
 
 def list_choice_basis(shape: Sequence[int], dtype: str, background: Any) -> dict[str, Any]:

@@ -29,9 +29,6 @@ LARGEST_ROUNDING_ERROR = 0.2
 CLIPPED = 0.01
 """Share of a result's voxels that are too bright for its number type."""
 
-HOPELESS_LEVELS = 3
-"""So few grey levels of an image, and a result of it in whole numbers is worth nothing."""
-
 BACKGROUND = "set deconvolution.background right, or leave out what holds no light"
 
 HEADROOM = 10_000

@@ -6,7 +6,15 @@ run again whenever it does. Parsing, and `snakemake -n`, read no pixels.
 
 from typing import Any
 
-from lightsheet.processing import Choice, choose_for_channels, find_choice, needs_choice, read_choices, resolve_settings
+from lightsheet.processing import (
+    Choice,
+    choose_for_channels,
+    find_choice,
+    needs_choice,
+    read_choices,
+    refuse_hopeless,
+    resolve_settings,
+)
 from lightsheet.run.run import Run
 from lightsheet.store import Record
 
@@ -30,6 +38,14 @@ def choose_due(run: Run) -> None:
     """
     timepoints = range(run.acquisition.timepoints)
     choose_for_channels(run.results, run.choice_bases, lambda channel: run.list_tiles(channel, timepoints))
+
+
+def refuse_hopeless_channels(run: Run) -> None:
+    """Refuse to work for a result that would certainly be worth nothing; a sentence says what to set right."""
+    choices = find_choices(run)
+    for channel, choice in choices.items():
+        if choice:
+            refuse_hopeless(channel, choice, run.config["output"])
 
 
 def foresee_settings(run: Run, channel: str, record: Record, choice: Choice | None) -> dict[str, Any]:

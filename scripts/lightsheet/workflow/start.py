@@ -14,6 +14,7 @@ from lightsheet.run import (
     find_backlog,
     list_failed_volumes,
     list_outputs,
+    refuse_hopeless_channels,
     remove_unfinished_pages,
     repair_stores,
     summarise_run,
@@ -82,8 +83,11 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
         check_copies(jobs.run)
     remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
-    if not CHOOSING.isdisjoint(job.rule.name for job in workflow.dag.needrun_jobs()):
+    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    if not CHOOSING.isdisjoint(due):
         choose_due(jobs.run)
+    if "deconvolve" in due:
+        refuse_hopeless_channels(jobs.run)
 
 
 def _end_timers_with_run(scheduler: Any) -> None:
