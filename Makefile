@@ -49,7 +49,7 @@ $(BIN)/lightsheet: pyproject.toml $(BIN)/.installed
 # CuPy for CUDA 12 and for 13 lie in the same folder: where both are, neither works.
 $(BIN)/.installed-cuda%: envs/requirements-cuda%.txt $(BIN)/.installed
 	@$(PIP) --quiet --quiet uninstall --yes -r envs/requirements-cuda12.in -r envs/requirements-cuda13.in
-	@rm -f $(BIN)/.installed-cuda*
+	@rm -f $(BIN)/.installed-cuda* $(BIN)/.installed-dev
 	@echo "installing CuPy and the libraries of CUDA $* into $(VENV)/ (up to 0.45 GB to download, 0.9 on the disk)"
 	$(INSTALL) -r $<
 	@touch $@
