@@ -46,7 +46,7 @@ def test_a_voxel_size_that_cannot_be_right_is_told_with_its_key(voxel_size: dict
 def test_the_voxel_size_of_a_psf_is_judged_likewise() -> None:
     (wrong, unequal, *_) = judge_units(LATTICE, {"z": 100, "y": 0.104, "x": 0.104})
     assert "psf.voxel_size.z is 100 um" in wrong.text
-    assert "psf.voxel_size.z is 333 times voxel_size.z" in unequal.text
+    assert "psf.voxel_size.z is 333.3 times voxel_size.z" in unequal.text
 
 
 def test_pixels_of_a_psf_and_of_images_are_alike() -> None:

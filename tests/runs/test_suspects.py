@@ -21,6 +21,9 @@ def test_a_run_whose_every_volume_is_suspect_says_so_at_both_ends(small: Project
     assert [line for line in lines[:jobs] if "suspect: voxel_size.z is 300 um" in line]
     (warned,) = [line for line in lines[:last] if f"{CHANNELS[0]} is suspect: {dark}" in line]
     assert warned.split(" ", 2)[2] in (small.results / "logs" / "inventory.log").read_text()
+    assert f"{CHANNELS[0]} is suspect: its PSF is a single voxel" in (
+        next((small.results / "logs").glob("deconvolve.*.log")).read_text()
+    )
     end = "\n".join(lines[last:])
     assert "Every volume of this run is suspect; look at results/small/report.html" in end
     assert f"{CHANNELS[0]}: every volume is suspect (1): {dark}" in end

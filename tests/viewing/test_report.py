@@ -315,3 +315,48 @@ def test_files_that_were_left_out_are_told(tmp_path: Path) -> None:
     assert "51 TIFFs of the input folder" in text
     assert "<a>.tif: looks derived" in text
     assert "and 11 more" in text
+
+
+def test_what_is_suspect_by_itself_is_marked(tmp_path: Path, page: Page) -> None:
+    assert "Suspectnone" in " ".join(page.text.split())
+    results = make(tmp_path, 3)
+    change(results, SPECIAL, 1, flux_before=0.0)
+    for t in range(3):
+        change(results, OTHER, t, negative_voxels=9590)
+    place = results.psf(SPECIAL, ".json")
+    size = {"z": 0.1, "y": 0.1, "x": 100}
+    write_json(place, read_json(place) | {"inputs": {"settings": {"psf_voxel_size": size}}})
+    page = write(results)
+    text = " ".join(page.text.split())
+    assert "Suspect4 of 6 volumes" in text
+    assert f"{SPECIAL}: 1 of 3 volumes is suspect (timepoint 1): no voxel of the image is brighter than" in text
+    assert f"{OTHER}: every volume is suspect (3): 99.9 % of the image's voxels lie below the background of 90" in text
+    assert "Suspect: psf.voxel_size.x is 100 um" in text
+    marked = [attrs["href"] for attrs in page.attributes("a") if attrs.get("title") == "suspect"]
+    assert [unquote(link)[-10:] for link in marked] == ["t0000.json", "t0001.json", "t0001.json", "t0002.json"]
+
+
+def test_a_psf_that_does_not_belong_to_the_volumes_is_marked(tmp_path: Path) -> None:
+    results = make(tmp_path, 2)
+    place = results.psf(OTHER, ".json")
+    write_json(place, read_json(place) | {"fwhm_um": {"z": 0.7, "y": 9.0, "x": 0.3}})
+    text = " ".join(write(results).text.split())
+    assert f"{OTHER}: every volume is suspect (2): its PSF is 9 um wide along y" in text
+    assert "and the volume only 4 um" in text
+
+
+def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> None:
+    assert "Chosen from the data" not in page.text, "an earlier version chose nothing"
+    results = make(tmp_path, 2)
+    sampled = {"background": {"value": 90, "timepoints": {"0": 90.25, "1": 90}}, "iterations": 14, "scale": 60}
+    choice = {"basis": {}, "timepoints": [0, 1], **sampled, "fill": {"value": 0, "share": 0.25}}
+    odd = {"basis": {}, "timepoints": [0], "background": {"value": 101.5, "timepoints": {"0": 101.5}}, "fill": None}
+    write_json(results.channels, {SPECIAL: choice, OTHER: odd})
+    rows = [row for row in write(results).rows if row[0] in ("background", "fill", "iterations", "scale")]
+    assert [row for row in rows if "counts" in row[1] or row[0] == "fill" or row[1] in ("14", "60")] == [
+        ["background", "90 counts 90 to 90.25 in 2 sampled timepoints"],
+        ["fill", "0 25 % of the voxels were never measured"],
+        ["iterations", "14"],
+        ["scale", "60"],
+        ["background", "90 counts as configured; the images show 101.5: 101.5 in 1 sampled timepoint"],
+    ]

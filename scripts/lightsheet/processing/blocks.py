@@ -22,6 +22,7 @@ from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.memory import estimate_memory, find_available_memory
+from lightsheet.processing.units import judge_psf
 from lightsheet.sources import describe_stack
 from lightsheet.store import (
     Record,
@@ -94,6 +95,7 @@ def deconvolve_block(
             if has_failed:
                 results.record(key).unlink()  # the failure was of an earlier run
     logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
+    _tell_doubts(results, sorted({key.channel for key in todo}), layout)
     if todo:
         done = volumes - len(todo) - len(errors)
         with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
@@ -126,6 +128,15 @@ def _plan_tasks(
             "inputs": list_result_inputs(raw, psfs[channel], volume_settings[channel], layout),
         }
     return tasks
+
+
+def _tell_doubts(results: Results, channels: Sequence[str], layout: StoreLayout) -> None:
+    """Log which PSFs cannot be those of the volumes, before hours are spent."""
+    for channel in channels:
+        facts = read_json(results.psf(channel, ".json"))
+        voxel_size = facts.get("inputs", {}).get("settings", {}).get("voxel_size")
+        for doubt in judge_psf(facts, layout.levels[0].shape, voxel_size) if voxel_size else ():
+            logger.warning("%s is suspect: %s", channel, doubt.text)
 
 
 def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[VolumeKey, Record]:

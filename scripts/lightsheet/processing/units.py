@@ -45,7 +45,7 @@ def judge_units(
         texts += _judge_voxel_size("psf.voxel_size", psf_voxel_size)
         ratios = {axis: psf_voxel_size[axis] / voxel_size[axis] for axis in "zyx" if axis in psf_voxel_size}
         texts += [
-            f"psf.voxel_size.{axis} is {ratio:.3g} times voxel_size.{axis}"
+            f"psf.voxel_size.{axis} is {ratio:.4g} times voxel_size.{axis}"
             for axis, ratio in ratios.items()
             if not 1 / UNEQUAL_PSF[axis] <= ratio <= UNEQUAL_PSF[axis]
         ]
@@ -65,7 +65,7 @@ def _judge_voxel_size(key: str, voxel_size: Mapping[str, float]) -> list[str]:
     if z < FINEST_Z[key] * x:
         texts.append(f"{key}.z is {z:g} um, much finer than the pixels of {x:g} um")
     elif z > COARSEST_Z * x:
-        texts.append(f"{key}.z is {z:g} um, {z / x:.3g} times the pixels' {x:g} um")
+        texts.append(f"{key}.z is {z:g} um, {z / x:.4g} times the pixels' {x:g} um")
     if max(y, x) > UNEQUAL_PIXELS * min(y, x):
         texts.append(f"{key}.y is {y:g} um and {key}.x {x:g} um, although pixels are nearly square")
     return texts

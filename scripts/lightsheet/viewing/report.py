@@ -11,12 +11,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import find_stored_per_count, judge_units
+from lightsheet.processing import Choice, find_stored_per_count, judge_units, read_choices
 from lightsheet.provenance import FOLDER_PLACEHOLDER, describe_mixture
 from lightsheet.run import Suspicion, find_suspicions, read_identity
 from lightsheet.store import CONFIG_FILE, PublishedImage, Results, VolumeKey, read_image
 from lightsheet.system import Progress, read_json, write_ranges
 from lightsheet.viewing.charts import draw_charts
+from lightsheet.viewing.choices import list_chosen_values
 from lightsheet.viewing.costs import count_costs, sum_hosts, sum_stages
 from lightsheet.viewing.finished_run import (
     VolumeRecords,
@@ -60,6 +61,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
     missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
     suspicions = _find_suspicions(results, image, volumes)
+    choices = read_choices(results)
     costs = count_costs(volumes)
     stages = sum_stages(costs)
     return {
@@ -71,7 +73,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "voxel_size": list(image.voxel_size.values()),
         "time": time,
         "colours": {channel.name: channel.colour for channel in image.channels},
-        "channels": [_collect_channel(results, c, records[c], trends[c]) for c in records],
+        "channels": [_collect_channel(results, c, records[c], trends[c], choices.get(c)) for c in records],
         "wavelengths": read_wavelengths(results),
         "left_out": read_left_out(results),
         "charts": draw_charts(results, trends, time),
@@ -123,9 +125,10 @@ def _judge_units(results: Results, image: PublishedImage, volumes: Sequence[Volu
 
 
 def _collect_channel(
-    results: Results, name: str, volumes: Sequence[VolumeRecords], trends: Sequence[Trend]
+    results: Results, name: str, volumes: Sequence[VolumeRecords], trends: Sequence[Trend], choice: Choice | None
 ) -> dict[str, Any]:
-    """Collect what is shown of one channel: its pictures and its PSF."""
+    """Collect what is shown of one channel: its pictures, its PSF, and what was chosen from its pixels."""
+    backgrounds = (volume.statistics.get("background") for volume in volumes if not volume.missing)
     outliers = choose_strongest(trends, OUTLIER_PICTURES)
     timepoints = choose_timepoints([volume.timepoint for volume in volumes if not volume.missing], outliers)
     progress = Progress(f"draw {name}", len(timepoints), "timepoint", DRAWING_PROGRESS_SECONDS)
@@ -139,6 +142,7 @@ def _collect_channel(
         "pictures": pictures,
         "outliers": outliers,
         "psf": read_json(results.psf(name, ".json")),
+        "chosen": list_chosen_values(choice, next(backgrounds, None)),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }
 

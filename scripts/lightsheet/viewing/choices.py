@@ -1,0 +1,60 @@
+"""What was chosen from the pixels of a channel, for the report: in words, with the number and what it rests on."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lightsheet.viewing.measures import format_measure
+
+COUNT_DIGITS = 2
+
+
+class ChosenValue(NamedTuple):
+    """A value of a channel that holds for the whole movie."""
+
+    name: str
+    value: str
+    basis: str  # empty if there is nothing to say
+
+
+def list_chosen_values(choice: Mapping[str, Any] | None, background: float | None) -> list[ChosenValue]:
+    """List what was chosen for a channel; `choice` is its entry in `records/channels.json`, if there is one.
+
+    `background` is what was subtracted from its images, in counts.
+    """
+    if not choice:
+        return []
+    rows = [
+        _describe_background(choice.get("background") or {}, background),
+        _describe_fill(choice.get("fill")),
+        *(_describe_number(key, choice.get(key)) for key in ("iterations", "scale")),
+    ]
+    return [row for row in rows if row]
+
+
+def _describe_background(sampled: Mapping[str, Any], background: float | None) -> ChosenValue | None:
+    values = list((sampled.get("timepoints") or {}).values())
+    if background is None or sampled.get("value") is None or not values:
+        return None
+    low, high, number = _round(min(values)), _round(max(values)), len(values)
+    spread = f"{low} to {high}" if high != low else low
+    basis = f"{spread} in {number} sampled timepoint{'s' if number > 1 else ''}"
+    if background != sampled["value"]:
+        basis = f"as configured; the images show {_round(sampled['value'])}: {basis}"
+    return ChosenValue("background", f"{_round(background)} counts", basis)
+
+
+def _describe_fill(fill: Any) -> ChosenValue | None:
+    if not isinstance(fill, Mapping) or fill.get("value") is None:
+        return None
+    share = fill.get("share")
+    basis = "" if share is None else f"{format_measure(share, '%')} of the voxels were never measured"
+    return ChosenValue("fill", format_measure(fill["value"]), basis)
+
+
+def _describe_number(name: str, chosen: Any) -> ChosenValue | None:
+    value = chosen.get("value") if isinstance(chosen, Mapping) else chosen
+    return None if value is None else ChosenValue(name, format_measure(value), "")
+
+
+def _round(counts: float) -> str:
+    return f"{counts:,.{COUNT_DIGITS}f}".rstrip("0").rstrip(".") if abs(counts) >= 1 else f"{counts:.3g}"
