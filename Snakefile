@@ -15,7 +15,7 @@ from lightsheet.planning import (
     plan_layouts,
     plan_pilot,
 )
-from lightsheet.run import describe_suspicions, prepare_run
+from lightsheet.run import prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
@@ -30,6 +30,7 @@ from lightsheet.workflow import (
     read_place,
     refuse_shell_names,
     start_run,
+    tell_suspicions,
 )
 
 check_parsing(workflow)
@@ -67,13 +68,10 @@ def find_work():
 
 
 def tell_outcome(logs):
-    targets = list_targets(workflow)
-    if "pilot" in targets:
+    if "pilot" in list_targets(workflow):
         for line in describe_outcome(run.results):
             logger.info(line)
-    if not {"all", "consolidate", "report"}.isdisjoint(targets):
-        for line in describe_suspicions(run):
-            logger.warning(line)
+    tell_suspicions(run, workflow)
 
 
 # Of a module, Snakemake would not heed onstart, onsuccess and onerror.

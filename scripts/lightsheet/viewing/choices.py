@@ -32,12 +32,15 @@ def list_chosen_values(choice: Mapping[str, Any] | None, background: float | Non
 
 
 def _describe_background(sampled: Mapping[str, Any], background: float | None) -> ChosenValue | None:
-    values = list((sampled.get("timepoints") or {}).values())
+    levels = sampled.get("timepoints") or {}
+    dark = {str(timepoint) for timepoint in sampled.get("dark", levels)}  # others hold light everywhere
+    values = [level for timepoint, level in levels.items() if timepoint in dark]
     if background is None or sampled.get("value") is None or not values:
         return None
-    low, high, number = _round(min(values)), _round(max(values)), len(values)
+    low, high = _round(min(values)), _round(max(values))
+    count = f"{len(values)} of {len(levels)}" if len(values) < len(levels) else f"{len(levels)}"
     spread = f"{low} to {high}" if high != low else low
-    basis = f"{spread} in {number} sampled timepoint{'s' if number > 1 else ''}"
+    basis = f"{spread} in {count} sampled timepoint{'s' if len(levels) > 1 else ''}"
     if background != sampled["value"]:
         basis = f"as configured; the images show {_round(sampled['value'])}: {basis}"
     return ChosenValue("background", f"{_round(background)} counts", basis)
@@ -58,3 +61,10 @@ def _describe_number(name: str, chosen: Any) -> ChosenValue | None:
 
 def _round(counts: float) -> str:
     return f"{counts:,.{COUNT_DIGITS}f}".rstrip("0").rstrip(".") if abs(counts) >= 1 else f"{counts:.3g}"
+
+
+def list_warnings(choice: Mapping[str, Any] | None) -> list[str]:
+    """List the sentences that warn of what was found in a channel's pixels."""
+    entry = choice or {}
+    warnings = [(entry.get("background") or {}).get("warning"), *entry.get("warnings", [])]
+    return [warning for warning in warnings if warning]

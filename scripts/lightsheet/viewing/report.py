@@ -17,7 +17,7 @@ from lightsheet.run import Suspicion, find_suspicions, read_identity
 from lightsheet.store import CONFIG_FILE, PublishedImage, Results, VolumeKey, read_image
 from lightsheet.system import Progress, read_json, write_ranges
 from lightsheet.viewing.charts import draw_charts
-from lightsheet.viewing.choices import list_chosen_values
+from lightsheet.viewing.choices import list_chosen_values, list_warnings
 from lightsheet.viewing.costs import count_costs, sum_hosts, sum_stages
 from lightsheet.viewing.finished_run import (
     VolumeRecords,
@@ -142,6 +142,7 @@ def _collect_channel(
         "pictures": pictures,
         "outliers": outliers,
         "psf": read_json(results.psf(name, ".json")),
+        "warnings": list_warnings(choice),
         "chosen": list_chosen_values(choice, next(backgrounds, None)),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }

@@ -12,4 +12,5 @@ from .start import (
     explain_failure as explain_failure,
     find_due_outputs as find_due_outputs,
     start_run as start_run,
+    tell_suspicions as tell_suspicions,
 )

@@ -1,4 +1,4 @@
-"""The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its failure."""
+"""The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its end."""
 
 from collections.abc import Iterable
 from threading import Timer
@@ -9,8 +9,10 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.deconvolution import decide_cpu_engine
 from lightsheet.run import (
     Jobs,
+    Run,
     check_copies,
     choose_due,
+    describe_suspicions,
     find_backlog,
     list_failed_volumes,
     list_outputs,
@@ -99,6 +101,20 @@ def _end_timers_with_run(scheduler: Any) -> None:
         timer.start()
 
     scheduler._schedule_reevalutation = wake_later  # as Snakemake spells it
+
+
+def tell_suspicions(run: Run, workflow: Any) -> None:
+    """Log, as a run's last lines, what is suspect of a result that it has published.
+
+    Parameters
+    ----------
+    run : Run
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    """
+    outputs = {output for job in workflow.dag.needrun_jobs(exclude_finished=False) for output in job.output}
+    if {str(run.results.report), str(run.results.manifest("consolidate"))} & outputs:
+        for line in describe_suspicions(run):
+            logger.warning(line)
 
 
 def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
