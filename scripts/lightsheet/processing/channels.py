@@ -43,7 +43,7 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     dict
         What JSON can hold. `background`: what `choose_background` returns; `image`: what `describe_pixels` returns.
     """
-    background = choose_background(sample.planes, basis["dtype"])
+    background = choose_background(sample.planes)
     value = background["value"] if basis["background"] == "auto" else basis["background"]
     return {"background": background, "image": describe_pixels(sample.planes, value)}
 
@@ -124,7 +124,8 @@ def describe_choice(channel: str, choice: Choice) -> list[str]:
     if background["value"] is None:
         return []
     timepoints = ", ".join(map(str, choice["timepoints"]))
-    return [f"{channel}: the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}"]
+    offset = f"{channel}: the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}"
+    return [offset, *([f"{channel}: {background['warning']}"] if background["warning"] else [])]
 
 
 def needs_choice(settings: Mapping[str, Any], channel: str) -> bool:
@@ -141,7 +142,7 @@ def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mappi
     known: dict[str, Choice] = {}
 
     def list_missing() -> list[str]:
-        known.update((c, entry) for c, entry in read_choices(results).items() if entry["basis"] == dict(bases[c]))
+        known.update((c, entry) for c, entry in read_choices(results).items() if entry["basis"] == bases.get(c))
         return [f"what is chosen for {channel}" for channel in channels if channel not in known]
 
     if missing := wait_until_visible(list_missing, results.channels.parent):

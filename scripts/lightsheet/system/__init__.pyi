@@ -33,6 +33,7 @@ from .log import (
     Progress as Progress,
     hasten_exit as hasten_exit,
     log_job as log_job,
+    log_on_screen as log_on_screen,
     logger as logger,
     name_subject as name_subject,
 )

@@ -100,6 +100,17 @@ def log_job(path: str | Path) -> Iterator[None]:
             handler.close()
 
 
+@contextmanager
+def log_on_screen() -> Iterator[None]:
+    """Log to the screen alone, outside of a job."""
+    handler = _Screen(sys.stderr)
+    _add_handler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def _open_log(path: Path) -> _LogFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from lightsheet.run import (
     repair_stores,
     summarise_run,
 )
+from lightsheet.system import log_on_screen
 from lightsheet.workflow.clean_end import prepare_clean_end
 from lightsheet.workflow.failures import list_disk_errors, list_failures
 from lightsheet.workflow.guard import list_folders
@@ -87,7 +88,8 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     repair_stores(jobs.run)
     due = {job.rule.name for job in workflow.dag.needrun_jobs()}
     if not CHOOSING.isdisjoint(due):
-        choose_due(jobs.run)
+        with log_on_screen():
+            choose_due(jobs.run)
     if "deconvolve" in due:
         refuse_hopeless_channels(jobs.run)
 
