@@ -64,6 +64,14 @@ def test_only_what_is_certainly_worth_nothing_is_refused() -> None:
     refuse_hopeless("GFP", choose((DARK > 103).astype(np.uint16), background=0), WHOLE)
 
 
+def test_a_background_of_another_kind_of_number_is_refused() -> None:
+    with pytest.raises(InputError, match=r"deconvolution\.background: 100 is far above the largest value of GFP, "):
+        refuse_hopeless("GFP", choose(FRACTIONS, 0 * FRACTIONS), FLOAT)
+    refuse_hopeless("GFP", choose(IMAGE, background=2000), FLOAT)  # above all, but perhaps not of what is not sampled
+    refuse_hopeless("GFP", choose(DARK, background=130), FLOAT)
+    refuse_hopeless("GFP", choose(0 * IMAGE), FLOAT)
+
+
 def test_what_was_chosen_by_an_earlier_version_raises_no_doubt() -> None:
     for choice in ({"basis": {"dtype": "float32"}}, choose(FRACTIONS, background=None)):
         assert foresee_doubts(choice, WHOLE) == []

@@ -1,9 +1,11 @@
 """Which volumes are suspect by themselves, judged by what a run records of them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from lightsheet.processing import sanity
 from lightsheet.processing.deconvolve import deconvolve_pixels
@@ -91,6 +93,12 @@ def test_one_bright_voxel_does_not_hide_what_rounding_does() -> None:
     image = (expose(draw_beads(40)) / 700).astype(np.float32)
     image[6, 20, 20] = 40
     assert judge(image, dtype="uint16") == ["rounding"]
+
+
+def test_microscopes_that_count_photons_are_not_suspect(shared_data: Path) -> None:
+    image = tifffile.imread(shared_data / "confocal_bia" / "DeconvolutionSampleVerticalGrid1AU-crop.tif")
+    assert image.max() - image.min() == 7, "there are few grey levels"
+    assert judge(image) == []
 
 
 def test_an_empty_or_infinite_result_is_suspect() -> None:

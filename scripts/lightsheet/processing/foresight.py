@@ -22,6 +22,10 @@ HOPELESS_LEVELS = 3
 """With so few grey levels of an image, stored whole numbers are worth nothing, however much brighter its result is."""
 
 
+HOPELESS_BACKGROUND = 10
+"""So many times the range of an image above it, a background is of another kind of number."""
+
+
 def describe_pixels(planes: Mapping[int, np.ndarray], background: float | None) -> dict[str, dict[str, Any]]:
     """Gather what `foresee_doubts` needs of sampled planes (z, y, x), per timepoint, for JSON.
 
@@ -87,18 +91,25 @@ def _foresee_rounding(facts: Mapping[str, Any], output: Mapping[str, Any]) -> li
 def refuse_hopeless(channel: str, choice: Mapping[str, Any], output: Mapping[str, Any]) -> None:
     """Refuse to deconvolve a channel whose results would certainly be worth nothing.
 
-    InputError if its images are fractions, as of one that was normalised, and rounding would leave none of them.
+    InputError if its background is of another kind of number than its images, or these are fractions, as of images that
+    were normalised, and rounding would leave none of them.
     """
+    image = [facts for facts in (choice.get("image") or {}).values() if "background" in facts]
+    if not image:
+        return
+    low, high = min(facts["min"] for facts in image), max(facts["max"] for facts in image)
+    background = image[0]["background"]
+    if background > high + HOPELESS_BACKGROUND * (high - low) > high:
+        raise InputError(
+            f"config key deconvolution.background: {background:g} is far above the largest value of {channel}, "
+            f"{high:.4g}, so that nothing would be left of its images; give its camera's offset, or auto"
+        )
     scale: Any = find_stored_per_count(output)
-    image = choice.get("image") or {}
     if output["dtype"] == "float32" or isinstance(scale, str) or np.dtype(choice["basis"]["dtype"]).kind != "f":
         return
-    highs = [facts["max"] - facts["background"] for facts in image.values() if "background" in facts]
-    if not highs or max(highs) <= 0 or count_levels(max(highs), scale) > HOPELESS_LEVELS:
-        return
-    largest = max(facts["max"] for facts in image.values())
-    raise InputError(
-        f"config key output.scale: the largest value of {channel} is {largest:.4g}, so rounding to {output['dtype']} "
-        f"with a scale of {scale:g} leaves {count_levels(max(highs), scale)} grey levels: set output.scale, "
-        f"e.g. to {advise_scale(max(highs)):g}, or output.dtype to float32"
-    )
+    if high - background > 0 and count_levels(high - background, scale) <= HOPELESS_LEVELS:
+        raise InputError(
+            f"config key output.scale: the largest value of {channel} is {high:.4g}, so rounding to {output['dtype']} "
+            f"with a scale of {scale:g} leaves {count_levels(high - background, scale)} grey levels: set output.scale, "
+            f"e.g. to {advise_scale(high - background):g}, or output.dtype to float32"
+        )

@@ -19,8 +19,8 @@ BELOW_WITH_PLATEAU = 0.99
 SATURATED_PERCENTILES = ("1", "5", "25", "50", "75", "95", "99")
 """An image is saturated if one of these is its largest value; the first that is says how much of it."""
 
-FEWEST_GREY_LEVELS = 8
-"""Noise of a camera alone covers more of them in an image of whole numbers."""
+FEWEST_GREY_LEVELS = 4
+"""Noise alone covers more of them in an image of whole numbers; even confocal microscopes that count photons do."""
 
 FEWEST_STORED_LEVELS = 16
 LARGEST_ROUNDING_ERROR = 0.2
