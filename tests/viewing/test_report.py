@@ -339,10 +339,12 @@ def test_what_is_suspect_by_itself_is_marked(tmp_path: Path, page: Page) -> None
 def test_a_psf_that_does_not_belong_to_the_volumes_is_marked(tmp_path: Path) -> None:
     results = make(tmp_path, 2)
     place = results.psf(OTHER, ".json")
-    write_json(place, read_json(place) | {"fwhm_um": {"z": 0.7, "y": 9.0, "x": 0.3}})
+    damage = [{"kind": "dim", "value": 3, "text": "dim: its peak is low"}]
+    write_json(place, read_json(place) | {"fwhm_um": {"z": 0.7, "y": 9.0, "x": 0.3}, "warnings": damage})
     text = " ".join(write(results).text.split())
     assert f"{OTHER}: every volume is suspect (2): its PSF is 9 um wide along y" in text
     assert "and the volume only 4 um" in text
+    assert f"{OTHER}: its PSF: dim: its peak is low." in text
 
 
 def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> None:
@@ -354,7 +356,7 @@ def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> No
     odd = {"basis": {}, "timepoints": [0], "background": {"value": 101.5, "timepoints": {"0": 101.5}}, "fill": None}
     write_json(results.channels, {SPECIAL: choice, OTHER: odd})
     page = write(results)
-    assert f"{SPECIAL}: a warning: it drifts." in " ".join(page.text.split())
+    assert f"{SPECIAL}: its images: it drifts." in " ".join(page.text.split())
     rows = [row for row in page.rows if row[0] in ("background", "fill", "iterations", "scale")]
     assert [row for row in rows if "counts" in row[1] or row[0] == "fill" or row[1] in ("14", "60")] == [
         ["background", "90 counts 90 to 90.25 in 2 of 3 sampled timepoints"],

@@ -14,7 +14,14 @@ from lightsheet.cluster import WorkerPool, WorkerRequest, fit_request, map_volum
 from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
-from lightsheet.processing import estimate_memory, find_available_memory, resolve_settings, wait_for_choices
+from lightsheet.processing import (
+    estimate_memory,
+    find_available_memory,
+    foresee_doubts,
+    read_choices,
+    resolve_settings,
+    wait_for_choices,
+)
 from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, digest_json, logger, write_json
@@ -52,6 +59,10 @@ def run_pilot(
     fingerprint = digest_json(plan)
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
     methods = [_resolve_backgrounds(results, method, bases) for method in methods]
+    choices = read_choices(results)
+    for channel in (channel for channel in plan["channels"] if channel in choices):
+        for doubt in foresee_doubts(choices[channel], methods[0]):
+            logger.warning("%s is suspect: %s", channel, doubt)
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape

@@ -53,10 +53,10 @@ def judge_volume(raw: Mapping[str, Any], result: Mapping[str, Any], voxels: int)
     statistics = result.get("statistics")
     if not statistics:
         return []
-    dtype = raw.get("layout", {}).get("dtype")
+    image = raw.get("statistics") or {}
     return (
-        judge_image(raw["statistics"] or {}, dtype)
-        or judge_background(raw["statistics"], statistics, voxels)
+        judge_image(image, raw.get("layout", {}).get("dtype"))
+        or judge_background(image, statistics, voxels)
         or judge_result(statistics, result["settings"], voxels)
     )
 
@@ -79,7 +79,7 @@ def judge_image(statistics: Mapping[str, Any], dtype: str | None) -> list[Doubt]
     return []
 
 
-def judge_background(image: Mapping[str, Any] | None, statistics: Mapping[str, Any], voxels: int) -> list[Doubt]:
+def judge_background(image: Mapping[str, Any], statistics: Mapping[str, Any], voxels: int) -> list[Doubt]:
     """List the reasons to doubt the background of an image.
 
     Parameters
@@ -92,7 +92,7 @@ def judge_background(image: Mapping[str, Any] | None, statistics: Mapping[str, A
     limit = f"the background of {background:.6g} counts"
     if statistics.get("flux_before") == 0:
         return [Doubt("dark", f"no voxel of the image is brighter than {limit}, so the result is empty: {BACKGROUND}")]
-    percentiles = (image or {}).get("percentiles", {})
+    percentiles = image.get("percentiles", {})
     has_plateau = bool(percentiles) and percentiles["25"] == percentiles["1"]
     if below >= (BELOW_WITH_PLATEAU if has_plateau else BELOW):
         return [Doubt("dark", f"{100 * below:.3g} % of the image's voxels lie below {limit}: {BACKGROUND}")]

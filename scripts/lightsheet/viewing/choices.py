@@ -63,8 +63,9 @@ def _round(counts: float) -> str:
     return f"{counts:,.{COUNT_DIGITS}f}".rstrip("0").rstrip(".") if abs(counts) >= 1 else f"{counts:.3g}"
 
 
-def list_warnings(choice: Mapping[str, Any] | None) -> list[str]:
-    """List the sentences that warn of what was found in a channel's pixels."""
+def list_warnings(choice: Mapping[str, Any] | None, psf: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what warns of a channel, what it is about and the sentence: its pixels, and the PSF used (its facts)."""
     entry = choice or {}
-    warnings = [(entry.get("background") or {}).get("warning"), *entry.get("warnings", [])]
-    return [warning for warning in warnings if warning]
+    pixels = [(entry.get("background") or {}).get("warning"), *entry.get("warnings", [])]
+    damage = [warning["text"] for warning in psf.get("warnings", [])]
+    return [("its images", text) for text in pixels if text] + [("its PSF", text) for text in damage]

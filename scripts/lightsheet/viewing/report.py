@@ -132,7 +132,7 @@ def _collect_channel(
     outliers = choose_strongest(trends, OUTLIER_PICTURES)
     timepoints = choose_timepoints([volume.timepoint for volume in volumes if not volume.missing], outliers)
     progress = Progress(f"draw {name}", len(timepoints), "timepoint", DRAWING_PROGRESS_SECONDS)
-    pictures = {}
+    pictures, psf = {}, read_json(results.psf(name, ".json"))
     for t in timepoints:
         scale = find_stored_per_count(volumes[t].result["settings"])
         pictures[t] = draw_volume(results, name, t, volumes[t].statistics["background"], scale)
@@ -141,8 +141,8 @@ def _collect_channel(
         "name": name,
         "pictures": pictures,
         "outliers": outliers,
-        "psf": read_json(results.psf(name, ".json")),
-        "warnings": list_warnings(choice),
+        "psf": psf,
+        "warnings": list_warnings(choice, psf),
         "chosen": list_chosen_values(choice, next(backgrounds, None)),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }
