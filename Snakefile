@@ -200,6 +200,7 @@ rule ingest:
             wildcards.channel, run.ingest_blocks[wildcards.block]
         ),
         layout=run.layouts["raw"],
+        facts=run.facts,
     script:
         "scripts/ingest.py"
 

@@ -16,5 +16,6 @@ if __name__ == "__main__":
             snakemake.params.layout,
             snakemake.threads,
             snakemake.resources.attempt,
+            snakemake.params.facts,
         )
         write_json(Path(snakemake.output[0]), manifest)

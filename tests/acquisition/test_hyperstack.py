@@ -45,6 +45,16 @@ def test_channels_named_alike_are_numbered(tmp_path: Path) -> None:
     assert unfold_hyperstack(acquired([[path]])).channels == ("ch0", "ch1")
 
 
+def test_channels_whose_names_become_alike_in_a_path_are_numbered_and_that_is_told(tmp_path: Path) -> None:
+    path = write_ome(tmp_path / "a.tif", pixels("ZCYX"), "ZCYX", Channel={"Name": ["GFP (1)", "GFP/[1]"]})
+    unfolded = unfold_hyperstack(acquired([[path]]))
+    assert unfolded.channels == ("ch0", "ch1")
+    assert unfolded.remarks[1:] == (
+        "OME-XML of a.tif calls its channels 'GFP (1)', 'GFP/[1]', which would not be told apart as names of folders: "
+        "they are called ch0 to ch1.",
+    )
+
+
 def test_timepoints_of_names_and_of_files(tmp_path: Path) -> None:
     image = pixels("TZYX", T=6)
     described = {"TimeIncrement": 10}

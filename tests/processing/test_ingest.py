@@ -8,7 +8,7 @@ from blake3 import blake3
 
 from lightsheet.processing import ingest
 from lightsheet.processing.ingest import ingest_volume
-from lightsheet.sources import mosaic
+from lightsheet.sources import list_facts, mosaic, read_metadata
 from lightsheet.store import records, shard
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume
@@ -154,3 +154,18 @@ def test_pixels_that_are_no_numbers_are_refused(results: Results, tmp_path: Path
     tifffile.imwrite(tmp_path / "nan.tif", volume)
     with pytest.raises(InputError, match=r"nan\.tif: it holds NaN or infinity"):
         run(results, tmp_path / "nan.tif", layout=StoreLayout.plan(SHAPE, VOXEL, "float32", CODEC))
+
+
+def test_a_file_that_says_something_else_of_itself_is_never_read(results: Results, tif: Path, tmp_path: Path) -> None:
+    facts = list_facts(read_metadata(tif), tif, is_auto=True, has_override=False)
+    other = tmp_path / "b.tif"
+    pixels = tifffile.imread(tif)
+    axes = pixels.reshape(2, -1, *pixels.shape[1:])
+    tifffile.imwrite(other, axes, imagej=True, metadata={"axes": "TZYX"})
+    key = VolumeKey("raw", "ch0", 0)
+    with pytest.raises(InputError, match=r"b\.tif: its pages are T=2"):
+        ingest_volume(results, key, [((0, 0, 0), [(str(other), None)])], RAW, 2, facts)
+    record = records.read_record(results, key)
+    assert record
+    assert "b.tif: its pages are T=2" in record["error"]
+    assert ingest_volume(results, key, [((0, 0, 0), [(str(tif), None)])], RAW, 2, facts)["status"] == "done"

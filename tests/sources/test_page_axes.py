@@ -158,6 +158,53 @@ def test_micromanager_tags_that_make_no_volumes(tmp_path: Path, describe: Callab
     assert said in refusal(write_pages(tmp_path / "a.tif", pixels(), describe))
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("counts", [(8, 8, 8), (10, 14), (1, 22, 1), (4, 20)])
+@pytest.mark.parametrize("has_ome", [False, True])
+def test_micromanager_tags_over_several_files(
+    tmp_path: Path, generation: str, counts: tuple[int, ...], has_ome: bool
+) -> None:
+    """The first file alone would be whole timepoints, or no whole ones: what follows counts as well."""
+    image = pixels()
+    places = list(np.ndindex(image.shape[:3]))
+    names = [f"x_MMStack{f'_{i}' if i else ''}.tif" for i in range(len(counts))]
+    xml = ome_xml({"T": 3, "C": 2, "Z": 4}, list(zip(names, counts, strict=True)))
+    paths = []
+    for number, (name, end) in enumerate(zip(names, np.cumsum(counts), strict=True)):
+        begin = end - counts[number]
+        texts = [GENERATIONS[generation](t, c, z) for t, z, c in places[begin:end]]
+        first = xml if has_ome and not number else None
+        paths.append(write_pages(tmp_path / name, image.reshape(24, 5, 6)[begin:end], texts.__getitem__, first=first))
+    assert_unfolded(unfold_hyperstack(acquired([paths])), image)
+
+
+def test_micromanager_tags_of_a_movie_that_was_stopped(tmp_path: Path) -> None:
+    """The last file ends within a volume."""
+    describe = GENERATIONS["1.4"]
+    paths = [
+        write_pages(tmp_path / f"{t}.tif", pixels("ZYX", Z=4 - t), lambda i, t=t: describe(t, 0, i)) for t in range(2)
+    ]
+    with pytest.raises(InputError, match=r"0\.tif: .* 7 pages are T=2, C=1, Z=4 in no order .*; set input\.axes"):
+        unfold_hyperstack(acquired([paths]))
+
+
+def test_a_part_without_tags_among_others(tmp_path: Path) -> None:
+    write_pages(tmp_path / "0.tif", pixels("ZYX"), lambda i: GENERATIONS["2.0"](0, 0, i))
+    write_plain(tmp_path / "1.tif", pixels("ZYX"))
+    with pytest.raises(InputError, match=r"0\.tif: Micro-Manager's tags tell of 4 of its 8 pages; set input\.axes"):
+        unfold_hyperstack(acquired([[tmp_path / "0.tif", tmp_path / "1.tif"]]))
+
+
+@pytest.mark.parametrize("axes", ["TZYX", "CZYX"])
+def test_a_part_that_is_a_hyperstack_of_its_own(tmp_path: Path, axes: str) -> None:
+    write_plain(tmp_path / "0.tif", pixels("ZYX"))
+    tifffile.imwrite(tmp_path / "1.tif", pixels(axes), metadata={"axes": axes}, photometric="minisblack")
+    with pytest.raises(
+        InputError, match=rf"metadata of 1\.tif says .*{axes[0]}=\d, .*unlike the file that it continues"
+    ):
+        unfold_hyperstack(acquired([[tmp_path / "0.tif", tmp_path / "1.tif"]]))
+
+
 @pytest.mark.parametrize("files", [[], [("a.tif", 24)], [("a.tif", 12), ("b.tif", 12)]])
 def test_micromanager_tags_beside_ome(tmp_path: Path, files: list[tuple[str, int]]) -> None:
     image = pixels("TCZYX")

@@ -13,7 +13,7 @@ from itertools import product
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
 from lightsheet.acquisition.names import convert_number, name_channel
 from lightsheet.acquisition.page_order import PageLayout, count_tile_pages, find_layout, format_sizes, name_tile
-from lightsheet.sources import FileMetadata, count_pages, read_metadata
+from lightsheet.sources import FileMetadata, count_pages, explain_difference, list_facts, read_metadata
 from lightsheet.system import InputError
 
 
@@ -34,7 +34,7 @@ def unfold_hyperstack(
     tile : Tile, optional
         A typical one, else the first. Of the others, only those of several files are opened, to count their pages.
     metadata : FileMetadata, optional
-        That of the tile's first file, if it has been read.
+        That of the tile's files, if it has been read.
 
     Returns
     -------
@@ -50,10 +50,10 @@ def unfold_hyperstack(
         of several files has more or fewer pages than that.
     """
     tile = tile or next(tile for volume in acquisition.volumes for tile in volume.tiles)
-    metadata = metadata or read_metadata(tile.pieces[0].path)
+    metadata = metadata or read_metadata(*(piece.path for piece in tile.pieces))
     layout = find_layout(axes, metadata, tile)
     if axes == "auto":
-        _refuse_other_orders(acquisition, metadata, tile)
+        _refuse_other_facts(acquisition, metadata, tile)
     timepoints = layout.sizes["T"] if layout else 1
     if timepoints < metadata.file_sizes.get("T", 1):  # what the metadata takes for timepoints are planes
         metadata = metadata._replace(interval=None, times=())
@@ -67,39 +67,27 @@ def unfold_hyperstack(
     return replace(acquisition, seconds=seconds, volumes=volumes)
 
 
-def _refuse_other_orders(acquisition: Acquisition, metadata: FileMetadata, typical: Tile) -> None:
-    """Refuse files as long as the typical one whose pages are in another order: the first and the last are looked at.
+def _refuse_other_facts(acquisition: Acquisition, metadata: FileMetadata, typical: Tile) -> None:
+    """Refuse files as long as the typical one that say otherwise: the first and the last are looked at here.
 
-    What is damaged or of another length is not refused here, but where its volume is read.
+    The others are when they are read, and so is what is damaged or of another length.
     """
-    expected, pages = _name_order(metadata), len(typical.pieces) == 1 and count_pages(typical.pieces[0].path)
+    path, pages = typical.pieces[0].path, len(typical.pieces) == 1 and count_pages(typical.pieces[0].path)
+    facts = list_facts(metadata, path, is_auto=True, has_override=True)
     volumes = [volume for volume in acquisition.volumes if volume.tiles]
     firsts = {volume.channel: volume.tiles[0] for volume in reversed(volumes)}
     for tile in (*firsts.values(), volumes[-1].tiles[-1]):
         path = tile.pieces[0].path
-        other = read_metadata(path) if tile != typical else metadata
-        if other.is_damaged or _name_order(other) == expected or (pages and count_pages(path) != pages):
-            continue
-        raise InputError(
-            f"{path}: its pages are {_name_order(other)} by what it says, but those of {typical.pieces[0].path} are "
-            f"{expected}; leave one kind out with input.ignore, or set input.axes if only one is right"
-        )
-
-
-def _name_order(metadata: FileMetadata) -> str:
-    """Name the order of the pages of a file, as far as it says that they are more than planes."""
-    sizes = metadata.sizes
-    if metadata.problem:
-        return f"unknown ({metadata.problem})"
-    if not sizes or sizes["T"] * sizes["C"] == 1:
-        return "planes of one volume"
-    return ", ".join(f"{axis}={sizes[axis]}" for axis in metadata.axes if sizes[axis] > 1) + ", slowest first"
+        other = read_metadata(*(piece.path for piece in tile.pieces)) if tile != typical else metadata
+        is_other_kind = other.is_damaged or (pages and count_pages(path) != pages)
+        if not is_other_kind and (difference := explain_difference(facts, other)):
+            raise InputError(f"{path}: {difference}")
 
 
 def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata, why: str) -> Acquisition:
     """Replace each volume by the T x C volumes in its files; `why` names what says so."""
     timepoints, channels = layout.sizes["T"], layout.sizes["C"]
-    names = _name_channels(acquisition, channels, metadata)
+    names, remark = _name_channels(acquisition, channels, metadata)
     rank = {name: index for index, name in enumerate(names.values())}
     offsets = _find_seconds(metadata, timepoints)
     volumes = [new for old in acquisition.volumes for new in _split_volume(old, layout, names, offsets)]
@@ -115,23 +103,31 @@ def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata
         remarks=(
             *acquisition.remarks,
             f"The pages of each file are {layout.axes}: {format_sizes(layout.sizes)}, as {why} says.",
+            *remark,
         ),
     )
 
 
-def _name_channels(acquisition: Acquisition, count: int, metadata: FileMetadata) -> dict[tuple[str, int], str]:
-    """Name each channel of the names and index in the file."""
+def _name_channels(
+    acquisition: Acquisition, count: int, metadata: FileMetadata
+) -> tuple[dict[tuple[str, int], str], list[str]]:
+    """Name each channel of the names and index in the file; with a remark where the file's names cannot be used."""
     if count == 1:
-        return {(channel, 0): channel for channel in acquisition.channels}
+        return {(channel, 0): channel for channel in acquisition.channels}, []
+    remark = []
     inner = [name_channel({"channel": convert_number(name)}) for name in metadata.channels]
     if len(inner) != count or len(set(inner)) < count:
+        if any(metadata.channels):
+            names = ", ".join(map(repr, metadata.channels))
+            what = f"not {count} names" if len(inner) != count else "which would not be told apart as names of folders"
+            remark = [f"{metadata.source} calls its channels {names}, {what}: they are called ch0 to ch{count - 1}."]
         inner = [f"ch{index}" for index in range(count)]
     is_unnamed = acquisition.channels == ("ch0",)  # by `name_channel`, where the file names carry no channel
     return {
         (channel, index): name if is_unnamed else f"{channel}_{name}"
         for channel in acquisition.channels
         for index, name in enumerate(inner)
-    }
+    }, remark
 
 
 def _split_volume(

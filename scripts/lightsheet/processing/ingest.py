@@ -9,7 +9,7 @@ from typing import Any
 
 from lightsheet.processing.fingerprint import describe_piece, list_raw_inputs
 from lightsheet.processing.statistics import combine_parts, summarise_part
-from lightsheet.sources import PageRange, Tiles, list_pieces, open_mosaic
+from lightsheet.sources import Facts, PageRange, Tiles, list_pieces, open_mosaic, refuse_other_facts
 from lightsheet.sources.mosaic import digest_source
 from lightsheet.store import (
     Record,
@@ -27,7 +27,9 @@ from lightsheet.store import (
 from lightsheet.system import DiskError, InputError, stat_file, write_json
 
 
-def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreLayout, threads: int) -> Record:
+def ingest_volume(
+    results: Results, key: VolumeKey, tiles: Tiles, layout: StoreLayout, threads: int, facts: Facts | None = None
+) -> Record:
     """Copy one raw volume from its TIFF files into the work area, unless its record says that this was done.
 
     Parameters
@@ -37,6 +39,7 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
     tiles : Tiles, where the pixels are; none of a volume that was never recorded: it becomes a hole
     layout : StoreLayout, with the shape and dtype that the files must have
     threads : int, chunks that are encoded at a time
+    facts : Facts, optional, what the files must say of themselves
 
     Returns
     -------
@@ -45,7 +48,8 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
     Raises
     ------
     InputError
-        If a file cannot be read, or has another shape or dtype than the layout; the record then says so.
+        If a file cannot be read, has another shape or dtype than the layout, or says other things of itself than
+        others do; the record then says so.
     """
     place = results.record(key)
     old = read_record(results, key)
@@ -56,7 +60,7 @@ def ingest_volume(results: Results, key: VolumeKey, tiles: Tiles, layout: StoreL
             return old
     try:
         if tiles:
-            record = _ingest(old, results, key, tiles, stats, layout, threads)
+            record = _ingest(old, results, key, tiles, stats, layout, threads, facts)
         else:
             record = write_hole(results, key, layout, list_raw_inputs([], [], layout), "ingest", sources=[])
     except DiskError:  # no fault of the volume, and no room for a record
@@ -76,6 +80,7 @@ def _ingest(
     stats: Sequence[Mapping[str, Any]],
     layout: StoreLayout,
     threads: int,
+    facts: Facts | None,
 ) -> Record:
     seconds: dict[str, float] = {}
     shape = layout.levels[0].shape
@@ -84,6 +89,8 @@ def _ingest(
         ThreadPoolExecutor(1) as pool,
         time_stage(seconds, "ingest"),
     ):
+        for _, pieces in tiles:
+            refuse_other_facts([path for path, _ in pieces], facts or {})
         pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _wait_for_digests(tiles, stats, pending)

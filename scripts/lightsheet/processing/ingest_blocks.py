@@ -6,12 +6,19 @@ from typing import Any
 
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.ingest import ingest_volume
+from lightsheet.sources import Facts
 from lightsheet.store import Results, StoreLayout, VolumeKey, make_manifest, read_record
 from lightsheet.system import DiskError, InputError, Progress, logger
 
 
 def ingest_block(
-    results: Results, channel: str, tiles: Sequence[Any], layout: StoreLayout, threads: int, attempt: int = 1
+    results: Results,
+    channel: str,
+    tiles: Sequence[Any],
+    layout: StoreLayout,
+    threads: int,
+    attempt: int = 1,
+    facts: Facts | None = None,
 ) -> dict[str, Any]:
     """Ingest a block of one channel; return the content of its manifest.
 
@@ -25,6 +32,7 @@ def ingest_block(
     layout : StoreLayout, of the raw store
     threads : int, chunks that are encoded at a time
     attempt : int, attempt of this job, from 1
+    facts : Facts, optional, what the files must say of themselves
 
     Raises
     ------
@@ -36,7 +44,7 @@ def ingest_block(
         keys.append(key := VolumeKey("raw", channel, timepoint))
         old = read_record(results, key)
         try:
-            record = ingest_volume(results, key, volume_tiles, layout, threads)
+            record = ingest_volume(results, key, volume_tiles, layout, threads, facts)
         except DiskError:  # which the other volumes would meet, too
             raise
         except InputError as error:

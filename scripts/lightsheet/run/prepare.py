@@ -13,7 +13,7 @@ from lightsheet.acquisition import Acquisition, Tile, discover, unfold_hyperstac
 from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
-from lightsheet.sources import decide_voxel_size, open_stack, read_lattice_settings, read_metadata
+from lightsheet.sources import decide_voxel_size, list_facts, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
 from lightsheet.system import InputError, check_path, read_json, stat_file
 
@@ -58,15 +58,18 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
     stats = {path: ((stat := stat_file(path)).st_size, stat.st_mtime_ns) for path in paths}
     tile = _find_typical_tile(acquisition, stats)
-    metadata = read_metadata(tile.pieces[0].path)
+    metadata = read_metadata(*(piece.path for piece in tile.pieces))
     acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
     check_channels(config, acquisition.channels)
     lattice_settings = read_lattice_settings(acquisition.folder)
+    has_override = bool(config.get("voxel_size", {}).get("override"))
     config["voxel_size"] = decide_voxel_size(config.get("voxel_size"), metadata, lattice_settings)
+    is_auto = section["axes"] == "auto"
+    facts = list_facts(metadata, tile.pieces[0].path, is_auto=is_auto, has_override=has_override)
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
-    run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job))
+    run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job), facts)
     _refuse_braces(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
     return run

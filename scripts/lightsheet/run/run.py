@@ -14,7 +14,7 @@ from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.processing import describe_piece, find_stored_per_count, list_choice_basis
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
-from lightsheet.sources import PageRange, Tiles, list_pieces
+from lightsheet.sources import Facts, PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
@@ -31,6 +31,7 @@ class Run:
     dtype: str  # of the raw volumes
     file_stats: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)  # bytes and mtime in ns
     written_sizes: BlockSizes | None = None  # of blocks, by the first run in this folder
+    facts: Facts | None = field(default=None, repr=False)  # what every file must say of itself, as a typical one does
 
     @cached_property
     def results(self) -> Results:

@@ -1,3 +1,9 @@
+from .agreement import (
+    Facts as Facts,
+    explain_difference as explain_difference,
+    list_facts as list_facts,
+    refuse_other_facts as refuse_other_facts,
+)
 from .lattice_settings import read_lattice_settings as read_lattice_settings
 from .metadata import FileMetadata as FileMetadata
 from .mosaic import (

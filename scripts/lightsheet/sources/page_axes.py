@@ -51,12 +51,15 @@ INITIALS = str.maketrans({"S": "Z", "P": "Z", "D": "Z", "F": "T", "R": "Y", "H":
 
 
 def find_page_axes(file: tifffile.TiffFile, pages: int) -> PageAxes:
-    """Find what a file without OME-XML says of its `pages`; nothing where they are planes as far as it tells."""
+    """Find what a file without OME-XML says of its `pages`; nothing where they are planes as far as it tells.
+
+    What Micro-Manager's tags say is not looked at here.
+    """
     first = file.pages.first
     if first.is_shaped:
         return _read_images(_list_shaped(file), pages)
-    if axes := read_micromanager(file):
-        return axes
+    if MICROMANAGER in first.tags and list_places(file):
+        return PageAxes()  # those have a say of their own
     if file.is_stk:
         wavelengths = set((file.stk_metadata or {}).get("Wavelengths", ()))
         return (
@@ -78,22 +81,28 @@ def find_order(planes: Sequence[Plane], nominal: str) -> str:
     return ""
 
 
-def read_micromanager(file: tifffile.TiffFile) -> PageAxes | None:
-    """Read the order of the pages from the tag that Micro-Manager gives each of them; None where it does not."""
+def list_places(file: tifffile.TiffFile) -> list[dict[str, Any]]:
+    """List the place of each page along each axis, as its tag of Micro-Manager's says; none where there are no tags.
+
+    Axes of others' names are among them.
+    """
     if MICROMANAGER not in file.pages.first.tags:
-        return None
+        return []
     tags = [page.tags.get(MICROMANAGER) for page in map(file.pages.__getitem__, range(len(file.pages)))]  # type: ignore[union-attr]
-    values = [_read_indices(tag.value) if tag is not None else {} for tag in tags]
-    if not any(values):
-        return None
-    if len({value.pop("position", 0) for value in values}) > 1:
+    places = [_read_indices(tag.value) if tag is not None else {} for tag in tags]
+    return places if any(places) else []
+
+
+def order_places(places: Sequence[Mapping[str, Any]]) -> PageAxes:
+    """Find the order of pages, of one file or of several that follow each other, from what `list_places` returns."""
+    if len({place.get("position", 0) for place in places}) > 1:
         return PageAxes(problem="Micro-Manager's tags say that its pages are of several positions")
-    extra = {axis for value in values for axis in value if axis not in INDICES}
-    if any(len({value.get(axis) for value in values}) > 1 for axis in extra):
+    extra = {axis for place in places for axis in place if axis not in INDICES}
+    if any(len({place.get(axis) for place in places}) > 1 for axis in extra):
         return PageAxes(
             problem=f"Micro-Manager's tags name axes of its pages that are not known: {', '.join(sorted(extra))}"
         )
-    return _order_pages(values, "Micro-Manager's tags")
+    return _order_pages(places, "Micro-Manager's tags")
 
 
 def _read_indices(tags: object) -> dict[str, Any]:
