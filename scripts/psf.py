@@ -20,10 +20,15 @@ def prepare_psf(
     if list_psf_inputs(source, voxel_size=voxel_size, **settings) != inputs:
         raise InputError(f"{source}: it changed while it was read; run again when it is written whole")
     save_psf(used, voxel_size, tif)
-    draw_psf(used, voxel_size, f"PSF used, from {source.name}", png)
+    warnings = [warning["text"] for warning in facts["warnings"]]
+    draw_psf(used, voxel_size, f"PSF used, from {source.name}", png, warnings)
     digests = {path.suffix: digest_sha256(path) for path in (tif, png)}
     write_json(json_path, {**facts, "inputs": inputs, "files": digests})
     widths = ", ".join(f"{axis} {width:.3f}" for axis, width in facts["fwhm_um"].items())
+    for warning in warnings:
+        logger.warning("%s: %s", source, warning)
+    if facts["fill"] is not None:
+        logger.info("%s: what is %g at its border was never measured", source, facts["fill"])
     logger.info("%s: %s voxels, FWHM in micrometre: %s", source, used.shape, widths)
 
 

@@ -208,9 +208,12 @@ def test_measured_psf(name, offset, peak):
     path = shared(name)
     result, facts = preparation.prepare_psf_file(path, FINE, COARSE)
     assert_well_formed(result)
-    assert np.unravel_index(result.argmax(), result.shape) == tuple(n // 2 for n in result.shape)
+    # The middle is that of the core, of whose voxels this is a coarse measure.
+    half = np.argwhere(result > result.max() / 2)
+    np.testing.assert_allclose(half.mean(axis=0), [n // 2 for n in result.shape], atol=0.5)
     assert facts["background"] == pytest.approx(offset, abs=1)
     assert facts["peak_zyx"] == list(peak)
+    np.testing.assert_allclose(facts["centre_zyx"], peak, atol=2.4)
 
 
 @pytest.mark.parametrize("name", ["mbPSF_560_NAp5nap42_z100nm.tif", "wideFieldPSF_560_z100nm.tif"])

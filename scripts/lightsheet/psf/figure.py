@@ -1,6 +1,7 @@
 """The picture of a PSF: slices through its brightest voxel, to scale, and profiles along its axes."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 from lightsheet.psf.measure import AXES, Volume, cut_profiles, find_peak, measure_fwhm
 from lightsheet.system import write_whole
 
+WIDTH, HEIGHT = 9.0, 8.0  # inch, without warnings
+LINE, LINE_HEIGHT = 135, 0.17  # characters, inch
 GAMMA = 0.4  # shows lobes of 1 % of the peak at 16 % of the colours
 
 
-def draw_psf(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path) -> None:
+def draw_psf(
+    psf: Volume, voxel_size: Mapping[str, float], title: str, path: Path, warnings: Sequence[str] = ()
+) -> None:
     """Draw slices of a PSF through its brightest voxel, to scale in micrometre, and profiles along its axes.
 
     Parameters
@@ -21,23 +26,58 @@ def draw_psf(psf: Volume, voxel_size: Mapping[str, float], title: str, path: Pat
     voxel_size : mapping, micrometre along `z`, `y` and `x`
     title : str, above the picture
     path : Path, the PNG file, which appears whole or not at all
+    warnings : sequence of str, in red below the title
     """
     from matplotlib.figure import Figure  # imported here because that takes longer than preparing a PSF
 
-    _, height, width = extent = [n * voxel_size[axis] for axis, n in zip(AXES, psf.shape, strict=True)]
-    figure = Figure(figsize=(9, 8), layout="constrained")
-    ratios = [[max(side, max(extent) / 3) for side in (size, extent[0])] for size in (width, height)]
-    grid = figure.subplots(2, 2, width_ratios=ratios[0], height_ratios=ratios[1])
+    lines = [line for warning in warnings for line in textwrap.wrap(f"! {warning}", LINE, subsequent_indent="  ")]
+    height = HEIGHT + LINE_HEIGHT * len(lines)
+    figure = Figure(figsize=(WIDTH, height))
+    figure.text(0.5, 1 - 0.3 / height, title, ha="center", va="center", size="large")
+    for number, line in enumerate(lines):
+        figure.text(0.5 / WIDTH, 1 - (0.6 + LINE_HEIGHT * number) / height, line, color="#c00000", size=8, va="center")
+    places = _place_panels([n * voxel_size[axis] for axis, n in zip(AXES, psf.shape, strict=True)])
+    axes = {name: figure.add_axes(_relate(box, height)) for name, box in places.items()}
     z, y, x = find_peak(psf)
-    _draw_slice(grid[0, 0], psf[z], voxel_size, "yx", (y, x))
-    _draw_slice(grid[0, 1], psf[:, :, x].T, voxel_size, "yz", (y, z))
-    image = _draw_slice(grid[1, 0], psf[:, y], voxel_size, "zx", (z, x))
-    _plot_profiles(grid[1, 1], psf, voxel_size)
-    label = f"relative intensity, colours at gamma {GAMMA}"
-    figure.colorbar(image, ax=grid[1, :], location="bottom", label=label, shrink=0.6, aspect=40)
-    figure.suptitle(title)
+    _draw_slice(axes["yx"], psf[z], voxel_size, "yx", (y, x))
+    _draw_slice(axes["yz"], psf[:, :, x].T, voxel_size, "yz", (y, z))
+    image = _draw_slice(axes["zx"], psf[:, y], voxel_size, "zx", (z, x))
+    _plot_profiles(axes["profiles"], psf, voxel_size)
+    colours = figure.add_axes(_relate((2.7, 0.5, 3.6, 0.1), height))
+    figure.colorbar(image, cax=colours, orientation="horizontal").set_label(
+        f"relative intensity, colours at gamma {GAMMA}"
+    )
     with write_whole(path) as part:
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, width and height in inch, from the lower left corner."""
+
+
+def _place_panels(extent: Sequence[float]) -> dict[str, Box]:
+    """Place the panels: slices share their sides with their neighbours, and none gets narrower than a third.
+
+    By hand, as matplotlib's own layout takes half of the time that a PSF takes in all.
+    """
+    least = max(extent) / 3
+    depth, rows, columns = (max(side, least) for side in extent)
+    left, right, gap, bottom, top = 0.8, 0.3, 0.8, 1.35, 0.85
+    scale = min((WIDTH - left - gap - right) / (columns + depth), (HEIGHT - bottom - gap - top) / (rows + depth))
+    width, height = WIDTH - left - gap - right - scale * depth, HEIGHT - bottom - gap - top - scale * depth
+    lower, beside = bottom + scale * depth + gap, left + width + gap
+    return {
+        "yx": (left, lower, width, height),
+        "yz": (beside, lower, scale * depth, height),
+        "zx": (left, bottom, width, scale * depth),
+        "profiles": (beside, bottom, scale * depth, scale * depth - 0.3),
+    }
+
+
+def _relate(box: Box, height: float) -> Box:
+    """Return a box as shares of the figure."""
+    left, bottom, across, up = box
+    return left / WIDTH, bottom / height, across / WIDTH, up / height
 
 
 def _draw_slice(axes: Any, plane: Any, voxel_size: Mapping[str, float], names: str, centre: tuple[int, int]) -> Any:

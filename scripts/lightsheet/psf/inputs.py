@@ -5,7 +5,7 @@ from typing import Any
 
 from lightsheet.system import stat_file
 
-PSF_VERSION = 1
+PSF_VERSION = 2
 """Raised when the preparation would make another PSF from the same image."""
 
 

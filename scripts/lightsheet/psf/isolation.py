@@ -1,11 +1,12 @@
 """The part of a measured image that is the PSF: without the camera's offset and noise, and without neighbours."""
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
+from lightsheet.psf.fill import LEAST_SHOWN, estimate_noise, find_fill, list_faces
 from lightsheet.psf.measure import Array, Volume, find_peak
 
 # Clipped at zero, the camera noise of the many dark voxels would outweigh the PSF itself (three times, in a
@@ -15,52 +16,63 @@ from lightsheet.psf.measure import Array, Volume, find_peak
 # known PSF (peak 2200 counts, noise 5) 1 % of error in the OTF was left, against 54 % by clipping alone.
 SIGNIFICANT = 5.0
 SMOOTHING = 2.0  # standard deviation, voxels
+NOISE_LEFT = (2 * math.sqrt(math.pi) * SMOOTHING) ** -1.5  # of white noise after smoothing, in 3-D
 
 
-def isolate_psf(image: Array, background: float | Literal["auto"]) -> tuple[Volume, float, tuple[int, int, int]]:
+class Isolated(NamedTuple):
+    """A PSF in its image."""
+
+    signal: Volume  # float64, without the offset; zero where it is no part of the PSF, everywhere if there is none
+    light: Volume  # likewise, with all that is in the image
+    offset: float  # of the camera, that was subtracted
+    noise: float  # of the camera, standard deviation
+    levels: Array  # mean background on each face that shows any
+    fill: float | None  # the value of voxels at the border that were never measured, if there are any
+    peak: tuple[int, int, int]  # brightest voxel
+
+
+def isolate_psf(image: Array, background: float | Literal["auto"]) -> Isolated:
     """Subtract the camera's offset from an image (z, y, x), and set to zero what is no part of the PSF.
 
-    Return the signal (float64, all zero if nothing stands out of the background), the offset that was subtracted
-    (`auto` estimates it from the voxels on the image's six faces), and the index (z, y, x) of the PSF's peak.
+    `auto` estimates the offset from the voxels on the image's six faces, without those that were never measured.
     """
     values = image.astype(np.float64)
-    faces = [np.take(values, [end], axis) for axis in range(3) for end in (0, -1)]
-    noise = _estimate_noise(faces)
-    offset = _estimate_background(faces, noise) if background == "auto" else float(background)
-    signal = _keep_connected(values - offset, noise)
-    return signal, offset, find_brightest(signal)
+    fill, measured = find_fill(values)
+    faces = list_faces(np.where(measured, values, np.nan))
+    noise = estimate_noise(faces)
+    levels = _measure_levels(faces, noise)
+    offset = float(np.median(levels)) if background == "auto" else float(background)
+    light = np.where(measured, values - offset, 0.0)
+    signal = _keep_connected(light, noise)
+    return Isolated(signal, light, offset, noise, levels, fill, _find_brightest(signal))
 
 
-def find_brightest(signal: Volume) -> tuple[int, int, int]:
+def _find_brightest(signal: Volume) -> tuple[int, int, int]:
     """Find the peak where the surroundings are bright as well, which no hot pixel in a faint tail is."""
-    smooth = _smooth(signal)
+    smooth = smooth_noise(signal)
     return find_peak(np.where(smooth > smooth.max() / 2, signal, 0.0))
 
 
-def _smooth(signal: Volume) -> Volume:
+def smooth_noise(signal: Volume) -> Volume:
+    """Smooth a volume, so that what is larger than a voxel stands out of the noise."""
     smooth: Volume = ndimage.gaussian_filter(signal, SMOOTHING, mode="constant")
     return smooth
 
 
 def _keep_connected(signal: Volume, noise: float) -> Volume:
     """Set to zero what does not stand out of the noise, or is not connected with the peak."""
-    noise_after_smoothing = noise * (2 * math.sqrt(math.pi) * SMOOTHING) ** -1.5  # of white noise, in 3-D
-    smooth = _smooth(signal)
-    labels, _ = ndimage.label(smooth > SIGNIFICANT * noise_after_smoothing)
+    smooth = smooth_noise(signal)
+    labels, _ = ndimage.label(smooth > SIGNIFICANT * NOISE_LEFT * noise)
     connected: Volume = np.where(labels == labels[find_peak(smooth)], signal, 0.0) * (labels > 0)
     return connected
 
 
-def _estimate_noise(faces: list[Array]) -> float:
-    """Return the standard deviation of the camera's noise from neighbours: offset and blur cancel there."""
-    steps = np.concatenate([np.diff(face, axis=axis).ravel() for face in faces for axis in range(3)])
-    return float(np.median(np.abs(steps)) / 0.6745 / math.sqrt(2)) if steps.size else 0.0
-
-
-def _estimate_background(faces: list[Array], noise: float) -> float:
-    """Return the median level of the six faces; each is a mean, because rounding to a count can be 5 % of the PSF."""
+def _measure_levels(faces: list[Array], noise: float) -> Array:
+    """Return the background of each face that has any; each is a mean, as rounding to a count can be 5 % of the PSF."""
     levels = []
     for face in faces:
-        median = np.median(face)
-        levels.append(face[np.abs(face - median) <= 3 * noise].mean() if noise else median)
-    return float(np.median(levels))
+        shown = face[np.isfinite(face)]
+        if shown.size >= LEAST_SHOWN * face.size:
+            median = np.median(shown)
+            levels.append(shown[np.abs(shown - median) <= 3 * noise].mean() if noise else median)
+    return np.array(levels)

@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
+from lightsheet.psf.centre import find_centre
+from lightsheet.psf.damage import find_damage
 from lightsheet.psf.image import read_psf_image
-from lightsheet.psf.isolation import find_brightest, isolate_psf
+from lightsheet.psf.isolation import Isolated, isolate_psf
 from lightsheet.psf.measure import AXES, Array, Volume, digest_psf, measure_fwhm
 from lightsheet.system import InputError, digest_sha256
 
@@ -30,10 +32,13 @@ def prepare_psf(
 ) -> Volume:
     """Make the PSF that deconvolution uses from an image of a point.
 
-    The camera's offset is subtracted; what is noise or not connected with the peak is set to zero; the brightest voxel
-    of the rest becomes the centre; the image is low-passed and resampled to the voxel size of the volumes; negatives
-    are clipped; it is cropped symmetrically. At equal voxel sizes the voxels keep their values but for the
-    normalisation, and the centre is always a voxel of the input.
+    The camera's offset is subtracted; what is noise or not connected with the peak is set to zero; the image is
+    low-passed and resampled to the voxel size of the volumes, with its centre, known to a fraction of a voxel, as the
+    middle; negatives are clipped; it is cropped symmetrically.
+
+    The centre is the centroid of the core, above half of the maximum after smoothing: of an oblique or comatic PSF the
+    middle of its brightest part. So channels whose beads lay differently on the camera's grid do not move against each
+    other. Only a PSF that was computed (no noise) and is too narrow to be interpolated keeps its brightest voxel there.
 
     Parameters
     ----------
@@ -49,7 +54,7 @@ def prepare_psf(
     Returns
     -------
     numpy.ndarray
-        (z, y, x) float32, odd along every axis, peak at N//2, no negatives, sum 1.
+        (z, y, x) float32, odd along every axis, centre at N//2, no negatives, sum 1.
 
     Raises
     ------
@@ -81,19 +86,22 @@ def prepare_psf_file(
     numpy.ndarray
         As from `prepare_psf`.
     dict
-        source (path, bytes, sha256), background (in the image's units), peak_zyx (voxel of the image), shape, fwhm_um,
-        energy_cropped (share of the energy), and sha256 of the PSF.
+        source (path, bytes, sha256), background (in the image's units), fill (value of voxels that were never
+        measured, or None), peak_zyx (brightest voxel of the image), centre_zyx (likewise, to a fraction), shape,
+        fwhm_um, energy_cropped (share of the energy), warnings (what `find_damage` returns), and sha256 of the PSF.
     """
-    psf, offset, peak, cropped = _prepare(
-        read_psf_image(path, pages), psf_voxel_size, voxel_size, background, str(path)
-    )
+    image = read_psf_image(path, pages)
+    psf, isolated, centre, cropped = _prepare(image, psf_voxel_size, voxel_size, background, str(path))
     return psf, {
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
-        "background": offset,
-        "peak_zyx": list(peak),
+        "background": isolated.offset,
+        "fill": isolated.fill,
+        "peak_zyx": list(isolated.peak),
+        "centre_zyx": centre.tolist(),
         "shape": list(psf.shape),
         "fwhm_um": measure_fwhm(psf, voxel_size),
         "energy_cropped": cropped,
+        "warnings": find_damage(image, isolated, psf_voxel_size, background),
         "sha256": digest_psf(psf),
     }
 
@@ -104,15 +112,16 @@ def _prepare(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"],
     source: str,
-) -> tuple[Volume, float, tuple[int, int, int], float]:
-    """Return the PSF, the background that was subtracted, the voxel of the peak, and the share of energy cropped."""
+) -> tuple[Volume, Isolated, Array, float]:
+    """Return the PSF, how it was isolated, its centre in the image, and the share of energy cropped."""
     steps = _convert_voxel_size(voxel_size, "voxel_size", source)
     ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
-    signal, offset, peak = isolate_psf(image, background)
-    if not signal[peak] > 0:
+    isolated = isolate_psf(image, background)
+    peak = isolated.peak
+    if not isolated.signal[peak] > 0:
         raise InputError(
-            f"{source}: nothing in this PSF stands out of its background of {offset:g}; "
+            f"{source}: nothing in this PSF stands out of its background of {isolated.offset:g}; "
             "give the image of a bead, or correct psf.background"
         )
     if any(position in (0, n - 1) for position, n in zip(peak, image.shape, strict=True)):
@@ -120,11 +129,12 @@ def _prepare(
             f"{source}: the peak of this PSF lies on the border, at {peak} of {image.shape} (z, y, x); "
             "give an image that holds the whole PSF"
         )
+    centre, _ = find_centre(isolated)
+    signal = isolated.signal
     for axis in range(3):
-        signal = _resample(signal, axis, peak[axis], ratios[axis])
-    # The low-pass can move the peak of an oblique PSF by some voxels.
-    psf, cropped = _crop(_centre(signal.clip(0)))
-    return (psf / psf.sum()).astype(np.float32), offset, peak, cropped
+        signal = _resample(signal, axis, centre[axis], ratios[axis])
+    psf, cropped = _crop(signal.clip(0))
+    return (psf / psf.sum()).astype(np.float32), isolated, centre, cropped
 
 
 def _convert_voxel_size(voxel_size: Mapping[str, float] | None, key: str, source: str) -> Array:
@@ -153,16 +163,16 @@ def _refuse_unusable(image: Array, source: str) -> None:
         raise InputError(f"{source}: this PSF {reason}; give a 3-D image of a bead")
 
 
-def _resample(signal: Volume, axis: int, peak: int, ratio: float) -> Volume:
-    """Sample along one axis every `ratio` voxels, `peak` in the middle, as far out as the image reaches.
+def _resample(signal: Volume, axis: int, centre: float, ratio: float) -> Volume:
+    """Sample along one axis every `ratio` voxels, `centre` in the middle, as far out as the image reaches.
 
     Lanczos's windowed sinc, as wide as the coarser of the two steps, so that nothing beyond the new Nyquist
     frequency is folded back (C. E. Duchon, J. Appl. Meteorol. 18, 1979). SciPy's sparse product adds in the
     same order on every machine, so the digest of a PSF does not depend on where it was made.
     """
     n = signal.shape[axis]
-    reach = math.ceil(max(peak, n - 1 - peak) / ratio)
-    points = (peak + ratio * np.arange(-reach, reach + 1))[:, None]
+    reach = math.ceil(max(centre, n - 1 - centre) / ratio)
+    points = (centre + ratio * np.arange(-reach, reach + 1))[:, None]
     width = max(ratio, 1.0)
     taps = np.floor(points) + np.arange(-math.ceil(LOBES * width), math.ceil(LOBES * width) + 1)
     offset = (taps - points) / width
@@ -172,12 +182,6 @@ def _resample(signal: Volume, axis: int, peak: int, ratio: float) -> Volume:
     kernel = sparse.csr_array((weights[inside], (row[inside], taps[inside].astype(int))), shape=(len(points), n))
     columns = np.moveaxis(signal, axis, 0)
     return np.moveaxis((kernel @ columns.reshape(n, -1)).reshape(-1, *columns.shape[1:]), 0, axis)
-
-
-def _centre(psf: Volume) -> Volume:
-    """Append zeros until the peak is the middle."""
-    axes = zip(find_brightest(psf), psf.shape, strict=True)
-    return np.pad(psf, [(max(0, n - 1 - 2 * peak), max(0, 2 * peak - n + 1)) for peak, n in axes])
 
 
 def _crop(psf: Volume) -> tuple[Volume, float]:

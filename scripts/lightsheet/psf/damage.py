@@ -1,0 +1,165 @@
+"""What is wrong with the image of a bead, each with its number: it is used all the same, and a person is told."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from lightsheet.psf.centre import find_centre
+from lightsheet.psf.isolation import NOISE_LEFT, SIGNIFICANT, Isolated, smooth_noise
+from lightsheet.psf.measure import AXES, Array, Volume, find_peak
+
+SHELL = 0.02  # of the peak: beneath it an unsaturated one has more voxels than at its largest value
+SECOND = 0.1  # of the peak, of anything else in the field
+LOBE = 0.5  # of a spot, of the light at the other side of the peak: the two are side lobes then
+CUT = 0.05  # of the peak, at the border
+TILTED = 10.0  # degrees
+ELONGATED = 1.3  # longest axis to the next: of a ball none is the longest
+SCANNED = 0.5  # voxels from plane to plane
+UNCERTAIN = 0.02  # of the peak, by which levels of the background may differ
+DIM = 20.0  # times the camera's noise
+
+
+def find_damage(
+    image: Array, isolated: Isolated, voxel_size: Mapping[str, float], background: float | str
+) -> list[dict[str, Any]]:
+    """Find what is wrong with a PSF.
+
+    Return for each damage its `kind`, its `value`, the number that tells, and `text`, the words for a person.
+    """
+    damage = [
+        *_find_saturation(image, isolated),
+        *_find_second(isolated, voxel_size),
+        *_find_cut(isolated),
+        *_find_tilt(isolated, voxel_size),
+        *_find_uncertain_offset(isolated, background),
+        *_find_dimness(isolated),
+    ]
+    return [{"kind": kind, "value": float(f"{value:.4g}"), "text": text} for kind, value, text in damage]
+
+
+Damage = Iterator[tuple[str, float, str]]
+
+
+def _find_saturation(image: Array, isolated: Isolated) -> Damage:
+    """Tell of a plateau: several voxels of the largest value side by side, and few just beneath it."""
+    light = isolated.signal
+    top = light.max()
+    labels, _ = ndimage.label(light == top, np.ones((3, 3, 3)))
+    plateau = labels == labels[find_peak(light)]
+    step = 2 if image.dtype.kind in "iu" else 0
+    beneath = int(np.count_nonzero((light < top) & (light >= top - max(SHELL * top, step))))
+    count = int(np.count_nonzero(plateau))
+    is_flat = bool((np.ptp(np.argwhere(plateau), axis=0) > 1).any())  # two voxels may be equally near the middle
+    if is_flat and count > 3 and count > beneath:
+        yield (
+            "saturation",
+            count,
+            f"saturated: {count} voxels have its largest value, {image[isolated.peak]:g}, so that it is flatter and "
+            "wider than the microscope's PSF; record the bead with less light",
+        )
+
+
+def _find_second(isolated: Isolated, voxel_size: Mapping[str, float]) -> Damage:
+    """Tell of the brightest spot besides the peak that is neither a hot pixel nor one of two side lobes."""
+    smooth = smooth_noise(isolated.light)
+    centre = find_centre(isolated)[0]
+    peak = smooth[tuple(np.rint(centre).astype(int))]
+    least = max(SECOND * peak, 2 * SIGNIFICANT * NOISE_LEFT * isolated.noise)
+    spots = np.argwhere((smooth == ndimage.maximum_filter(smooth, 7)) & (smooth > least))
+    steps = np.array([voxel_size[axis] for axis in AXES])
+    for spot in sorted(map(tuple, spots), key=lambda spot: -smooth[spot]):
+        opposite = np.rint(2 * centre - spot).astype(int)
+        is_inside = all(0 <= place < n for place, n in zip(opposite, smooth.shape, strict=True))
+        if np.abs(spot - centre).max() < 3 or (is_inside and smooth[tuple(opposite)] > LOBE * smooth[spot]):
+            continue
+        if _is_hot_pixel(isolated.light, spot):
+            continue
+        share = smooth[spot] / peak
+        distance = float(np.linalg.norm((spot - centre) * steps))
+        yield (
+            "second",
+            share,
+            f"not alone: a spot of {share:.0%} of its brightness lies {distance:.2g} um away, at "
+            f"{tuple(map(int, spot))} (z, y, x), and none opposite; if that is another bead, cut it out of the image",
+        )
+        return
+
+
+def _is_hot_pixel(light: Volume, spot: tuple[int, ...]) -> bool:
+    """Tell whether a single voxel, or a column of them, makes a spot: the median around it is dark."""
+    around = light[tuple(slice(max(place - 1, 0), place + 2) for place in spot)]
+    return bool(np.median(around) < 0.1 * around.max())
+
+
+def _find_cut(isolated: Isolated) -> Damage:
+    """Tell of light of the PSF at the border of what was measured."""
+    smooth = smooth_noise(isolated.signal)
+    shares = {
+        f"the {word} {axis}": float(np.take(smooth, end, number).max() / smooth.max())
+        for number, axis in enumerate(AXES)
+        for word, end in (("first", 0), ("last", -1))
+    }
+    place, most = max(shares.items(), key=lambda item: item[1])
+    if most > CUT:
+        yield (
+            "cut",
+            most,
+            f"cut off: at {place} of its image it still has {most:.0%} of its brightness; give an image that holds "
+            "all of it",
+        )
+
+
+def _find_tilt(isolated: Isolated, voxel_size: Mapping[str, float]) -> Damage:
+    """Tell of a PSF that moves from plane to plane, or whose long axis is not z."""
+    covariance = find_centre(isolated)[1]
+    steps = np.array([voxel_size[axis] for axis in AXES])
+    lengths, axes = np.linalg.eigh(covariance * steps[:, None] * steps)
+    angle = float(np.degrees(np.arccos(min(1.0, abs(axes[0, -1])))))
+    if angle < TILTED or lengths[-1] < ELONGATED**2 * max(lengths[-2], 0):
+        return
+    along = AXES[1 + int(np.abs(axes[1:, -1]).argmax())]
+    text = f"tilted: its long axis lies {angle:.0f} degrees from z, towards {along}"
+    move = float(covariance[0, AXES.index(along)] / max(covariance[0, 0], 0.25))
+    if abs(move) >= SCANNED and isolated.fill is None:  # what deskewing or rotating filled was scanned otherwise
+        yield (
+            "scan",
+            move,
+            f"{text}, so that it moves by {abs(move):.2g} voxels from plane to plane: it looks like a raw stage scan, "
+            "which is not straight and must be deskewed first; if it is that of an oblique light sheet or of a rotated "
+            "image, which looks the same, it is right as it is for images that were recorded or rotated alike",
+        )
+    else:
+        yield "tilt", angle, f"{text}; that is right only for images that are as oblique"
+
+
+def _find_uncertain_offset(isolated: Isolated, background: float | str) -> Damage:
+    peak = isolated.light[isolated.peak]
+    lowest, highest = float(isolated.levels.min()), float(isolated.levels.max())
+    least = 6 * isolated.noise / np.sqrt(min(n for n in isolated.light.shape)) / 3
+    if background == "auto" and highest - lowest > max(UNCERTAIN * peak, least):
+        yield (
+            "offset",
+            (highest - lowest) / peak,
+            f"its background is uncertain: the faces of its image have {lowest:.4g} to {highest:.4g}, which differ by "
+            f"{(highest - lowest) / peak:.0%} of its peak; give psf.background as a number, or an image with more "
+            "room around the bead",
+        )
+    level = float(np.median(isolated.levels))
+    if background != "auto" and abs(level - isolated.offset) > UNCERTAIN * peak:
+        yield (
+            "offset",
+            (level - isolated.offset) / peak,
+            f"psf.background is {isolated.offset:g}, but the faces of its image have {level:.4g}, off by "
+            f"{abs(level - isolated.offset) / peak:.0%} of its peak",
+        )
+
+
+def _find_dimness(isolated: Isolated) -> Damage:
+    if isolated.noise and (ratio := float(isolated.light[isolated.peak] / isolated.noise)) < DIM:
+        yield (
+            "dim",
+            ratio,
+            f"dim: its peak is {ratio:.2g} times the camera's noise; record it with more light or average beads",
+        )
