@@ -160,3 +160,18 @@ def test_files_from_the_future_are_told_in_a_sentence(folder: Path) -> None:
     assert "6 files are dated in the future" in summarise(prepare())
     os.utime(folder / "data" / "blue_0.tif", (0, -86400.0))
     assert "6 files are dated in the future" in summarise(prepare()), "from before 1970"
+
+
+def test_tiles_that_overlap_stop_a_run_unless_no_position_is_to_be_believed(folder: Path) -> None:
+    for x in range(2):
+        places = {"PositionX": [0.6 * x] * 5, "PositionXUnit": ["µm"] * 5}  # a tile is 0.8 um wide
+        path = folder / "data" / f"red_{x}_0.tif"
+        tifffile.imwrite(path, np.zeros((5, 8, 8), "uint16"), ome=True, metadata={"axes": "ZYX", "Plane": places})
+    section = {"folder": "data", "pattern": "red_{x}_{timepoint}.tif", "ignore": ["*psf.tif", "blue*", "red_?.tif"]}
+    psf = {**CONFIG["psf"], "files": {"ch0": "psf.tif"}}
+    changes = {"psf": psf, "deconvolution": {}}
+    with pytest.raises(InputError, match=r"they overlap by 2 voxels \(0\.2 um, 25 %\)"):
+        prepare_run({**CONFIG, **changes, "input": section})
+    run = prepare_run({**CONFIG, **changes, "input": {**section, "tiles": "edge-to-edge"}})
+    assert run.shape == (5, 8, 16)
+    assert prepare_run({**CONFIG, **changes, "input": section}, in_job=True).shape == (5, 8, 16), "a job looks at none"

@@ -10,3 +10,4 @@ from .model import Acquisition as Acquisition, Piece as Piece, Tile as Tile, Vol
 from .names import parse_name as parse_name
 from .page_order import PageLayout as PageLayout, find_layout as find_layout
 from .seconds import find_interval as find_interval, is_irregular as is_irregular, measure_steps as measure_steps
+from .tile_distances import check_tile_distances as check_tile_distances

@@ -101,6 +101,7 @@ def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reas
         excluded_files=excluded,
         remarks=(*_remark_on_names(files, len(numbers)), *holes, *times.remarks),
         waiting_files=waiting,
+        tile_numbers=tuple(map(tuple, grid)),
     )
 
 

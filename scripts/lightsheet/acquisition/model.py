@@ -51,7 +51,8 @@ class Acquisition:
     Channels are in natural order, `wavelengths` in nm, `timepoints` their number, `grid` the number of tiles along
     (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint, then channel.
     `excluded_files` holds (file name, why) of every TIFF that is not used, `waiting_files` of every TIFF that is left
-    for the next run, `remarks` sentences for the person who runs it.
+    for the next run, `remarks` sentences for the person who runs it. `tile_numbers` are what the names have for each
+    place along (z, y, x) of the grid.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Acquisition:
     excluded_files: Reasons
     remarks: tuple[str, ...]
     waiting_files: Reasons = field(default=(), compare=False, repr=False)
+    tile_numbers: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def interval(self) -> float | None:

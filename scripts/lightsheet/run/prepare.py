@@ -3,13 +3,14 @@
 Nothing here writes, and nothing reads pixels: every job of a cluster run parses the Snakefile again.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightsheet.acquisition import Acquisition, Tile, discover, unfold_hyperstack
+from lightsheet.acquisition import Acquisition, Tile, check_tile_distances, discover, unfold_hyperstack
 from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
@@ -68,6 +69,9 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     facts = list_facts(metadata, tile.pieces[0].path, is_auto=is_auto, has_override=has_override)
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
+    if math.prod(acquisition.grid) > 1 and section["tiles"] == "auto" and not in_job:
+        remark = check_tile_distances(acquisition, section["pattern"], shape, config["voxel_size"])
+        acquisition = replace(acquisition, remarks=(*acquisition.remarks, remark))
     z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
     run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job), facts)
     _refuse_braces(run)

@@ -13,6 +13,7 @@ from .mosaic import (
     list_pieces as list_pieces,
     open_mosaic as open_mosaic,
 )
+from .stage_positions import StagePosition as StagePosition, read_stage_positions as read_stage_positions
 from .tiff_metadata import read_metadata as read_metadata
 from .tiff_stack import (
     count_pages as count_pages,
