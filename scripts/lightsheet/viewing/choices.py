@@ -16,17 +16,23 @@ class ChosenValue(NamedTuple):
     basis: str  # empty if there is nothing to say
 
 
-def list_chosen_values(choice: Mapping[str, Any] | None, background: float | None) -> list[ChosenValue]:
-    """List what was chosen for a channel; `choice` is its entry in `records/channels.json`, if there is one.
+def list_chosen_values(
+    choice: Mapping[str, Any] | None, background: float | None, settings: Mapping[str, Any]
+) -> list[ChosenValue]:
+    """List what was chosen for a channel.
 
-    `background` is what was subtracted from its images, in counts.
+    Parameters
+    ----------
+    choice : Choice, its entry in `records/channels.json`, if there is one
+    background : float, what was subtracted from its images, in counts
+    settings : mapping, of the record of a result: what else was chosen once, but is not used now, is left out
     """
     if not choice:
         return []
     rows = [
         _describe_background(choice.get("background") or {}, background),
         _describe_fill(choice.get("fill")),
-        *(_describe_number(key, choice.get(key)) for key in ("iterations", "scale")),
+        *(_describe_trial(key, choice.get(key), settings.get(key)) for key in ("iterations", "scale")),
     ]
     return [row for row in rows if row]
 
@@ -54,9 +60,17 @@ def _describe_fill(fill: Any) -> ChosenValue | None:
     return ChosenValue("fill", format_measure(fill["value"]), basis)
 
 
-def _describe_number(name: str, chosen: Any) -> ChosenValue | None:
-    value = chosen.get("value") if isinstance(chosen, Mapping) else chosen
-    return None if value is None else ChosenValue(name, format_measure(value), "")
+def _describe_trial(name: str, trial: Any, used: Any) -> ChosenValue | None:
+    """Describe what was chosen by trying the PSF on some timepoints, if it is what the volumes were made with."""
+    if not isinstance(trial, Mapping) or trial.get("value") is None or trial["value"] != used:
+        return None
+    values = [value for value in (trial.get("timepoints") or {}).values() if isinstance(value, int | float)]
+    if not values or name == "scale":  # of scale, the timepoints tell the brightest voxel
+        return ChosenValue(name, format_measure(used), "")
+    low, high = format_measure(min(values)), format_measure(max(values))
+    spread = f"{low} to {high}" if high != low else low
+    plural = "s" if len(values) > 1 else ""
+    return ChosenValue(name, format_measure(used), f"{spread} in {len(values)} tried timepoint{plural}")
 
 
 def _round(counts: float) -> str:

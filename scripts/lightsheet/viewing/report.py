@@ -143,7 +143,7 @@ def _collect_channel(
         "outliers": outliers,
         "psf": psf,
         "warnings": list_warnings(choice, psf),
-        "chosen": list_chosen_values(choice, next(backgrounds, None)),
+        "chosen": list_chosen_values(choice, next(backgrounds, None), volumes[0].result["settings"]),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }
 
