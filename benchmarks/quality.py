@@ -17,8 +17,9 @@ import scipy.fft
 from support.ground_truth import DATA, Array, Case, bars, beads, simulated
 from support.result_table import write_result
 
-from lightsheet.deconvolution import CHOICES, Method, auto_iterations, fourier, momentum
-from lightsheet.deconvolution.backend import Backend, make_numpy_backend
+from lightsheet.deconvolution import CHOICES, Method, auto_iterations, fourier
+from lightsheet.deconvolution.backend import Backend, correct_planes, make_numpy_backend
+from lightsheet.deconvolution.padding import Weights
 from lightsheet.simulation import CAMERA_NOISE
 from lightsheet.system import InputError
 
@@ -75,9 +76,17 @@ def additive(new: Array, prediction: Array, previous: Array, more: Any, less: An
     new[...] = prediction
 
 
+def correct_and_add(
+    correction: Array, prediction: Array, previous: Array, weights: Weights, more: Any, less: Any
+) -> None:
+    """Correct as `backend.correct_and_extrapolate`, and extrapolate as published."""
+    correct_planes(correction, prediction, weights, clips=True)
+    additive(correction, prediction, previous, more, less)
+
+
 def accelerations(groups: dict[str, list[Case]]) -> list[str]:
     """Compare plain Richardson-Lucy with momentum: as a power, and as a sum."""
-    as_sum = BACKEND._replace(fuse=lambda function: additive if function is momentum.extrapolate else function)
+    as_sum = BACKEND._replace(extrapolate=additive, correct_and_extrapolate=correct_and_add)
     kinds = list(product(RULES[1:], (BACKEND, as_sum)))
     heads = ["image", "none", *(f"{rule}, {'a sum' if kind is as_sum else 'a power'}" for rule, kind in kinds)]
     rows = [

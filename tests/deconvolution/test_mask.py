@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import ndimage
 
-from lightsheet.deconvolution import find_brightest_region, fourier, fused, gpu, mask as masks, richardson_lucy, sweeps
+from lightsheet.deconvolution import (
+    find_brightest_region,
+    fourier,
+    fused,
+    gpu_memory,
+    mask as masks,
+    richardson_lucy,
+    sweeps,
+)
 from lightsheet.deconvolution.backend import make_numpy_backend
 from lightsheet.deconvolution.engines import resolve_iterations
 from lightsheet.deconvolution.method import CHOICES, Method
@@ -102,8 +110,8 @@ def test_blocks_and_gpu_heed_the_mask(monkeypatch):
     masks.forget_weights()
     fake_cupy.install(monkeypatch)
     assert relative_l2(richardson_lucy(image, psf, iterations=3, engine="gpu", mask=mask), cpu) < 1e-4
-    needs = gpu.estimate_memory((40, 48, 60), psf.shape, Method(1), is_masked=True)
-    monkeypatch.setattr(gpu, "find_memory_budget", lambda: needs)
+    needs = gpu_memory.estimate_memory((40, 48, 60), psf.shape, Method(1), is_masked=True)
+    monkeypatch.setattr(gpu_memory, "find_memory_budget", lambda: needs)
     masks.forget_weights()
     assert relative_l2(richardson_lucy(image, psf, iterations=3, engine="gpu", mask=mask), cpu) < 1e-3
 

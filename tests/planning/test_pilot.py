@@ -3,10 +3,8 @@ import json
 import subprocess
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ import pytest
 import tifffile
 from scipy.signal import fftconvolve
 
-from lightsheet.deconvolution import engines, gpu
+from lightsheet.deconvolution import engines
 from lightsheet.planning import measure as measure_module, pilot, pilot_plan, planes
 from lightsheet.planning.measure import find_suggestion
 from lightsheet.planning.trials import Trials, choose_sweep
@@ -116,11 +114,9 @@ def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None
 def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_cupy.install(monkeypatch)
     freed: list[bool] = []
-    pool = SimpleNamespace(free_all_blocks=lambda: freed.append(True), total_bytes=lambda: 12345)
-    monkeypatch.setattr(sys.modules["cupy"], "get_default_memory_pool", lambda: pool)
-    monkeypatch.setattr(gpu, "CHANNELS", OrderedDict())
-    monkeypatch.setattr(gpu, "STREAMS", SimpleNamespace())
-    monkeypatch.setattr(gpu, "find_memory_budget", lambda: 10**9)
+    pool = sys.modules["cupy"].get_default_memory_pool()
+    monkeypatch.setattr(pool, "free_all_blocks", lambda: freed.append(True))
+    monkeypatch.setattr(pool, "total_bytes", lambda: 12345)
     done: list[int] = []
 
     original = measure_module.deconvolve_volume

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 import zarr
 
-from lightsheet.deconvolution import engines, gpu
+from lightsheet.deconvolution import engines, gpu_memory
 from lightsheet.deconvolution.method import Method
 from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
 from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, estimate_memory
@@ -168,9 +168,10 @@ def test_a_gpu_limits_the_blocks_and_its_volumes_share_the_worker(monkeypatch: p
     shape, chunk, psf = (64, 512, 512), (64, 128, 128), np.ones((3, 5, 5), np.float32)
     settings = {**SETTINGS, "engine": "gpu"}
     method = Method(1, settings["boundary"])
-    monkeypatch.setattr(gpu, "find_memory_budget", lambda: gpu.estimate_memory(shape, psf.shape, method))
+    need = gpu_memory.estimate_memory(shape, psf.shape, method)
+    monkeypatch.setattr(gpu_memory, "find_memory_budget", lambda: need)
     assert choose_volume_blocks(shape, chunk, psf, settings, 10**12) == shape
-    monkeypatch.setattr(gpu, "find_memory_budget", lambda: gpu.estimate_memory(shape, psf.shape, method) // 2)
+    monkeypatch.setattr(gpu_memory, "find_memory_budget", lambda: need // 2)
     assert choose_volume_blocks(shape, chunk, psf, settings, 10**12) < shape
     with pytest.raises(InputError, match="the worker has 0\\.50 GB"):
         choose_volume_blocks(shape, chunk, psf, settings, PROCESS_BYTES)

@@ -123,7 +123,7 @@ def test_without_a_gpu_its_volumes_are_made_on_the_cpu(
     copied: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lightsheet")
-    monkeypatch.setattr("lightsheet.deconvolution.gpu.is_available", lambda: False)
+    monkeypatch.setattr("lightsheet.deconvolution.gpu_trial.is_available", lambda: False)
     forge(copied, lambda row: with_settings(engine="gpu")(row) or row.update(engine="gpu"))
     outcome = verify.verify_volumes(copied, 1, 1)[0]
     assert (outcome["engine"], outcome["passed"]) == ("cpu", True)

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from lightsheet.deconvolution import ENGINES, gpu, method, richardson_lucy
+from lightsheet.deconvolution import ENGINES, gpu_trial, method, richardson_lucy
 
 ITK = ("itk", "replicate")
-NEEDS_GPU = (pytest.mark.gpu, pytest.mark.skipif(not gpu.is_available(), reason="no CuPy, or no GPU that it sees"))
+NEEDS_GPU = (
+    pytest.mark.gpu,
+    pytest.mark.skipif(not gpu_trial.is_available(), reason="no CuPy, or no GPU that it sees"),
+)
 
 CASES = [
     pytest.param((engine, boundary), id=f"{engine}-{boundary}", marks=NEEDS_GPU if engine == "gpu" else ())

@@ -16,7 +16,7 @@ from itertools import islice, product
 import numpy as np
 
 from lightsheet.deconvolution import fourier
-from lightsheet.deconvolution.backend import Array, Backend
+from lightsheet.deconvolution.backend import Array, Backend, Setup
 from lightsheet.deconvolution.method import Method
 from lightsheet.system import InputError
 
@@ -81,7 +81,7 @@ def find_brightest_region(image: Array, mask: Array | None = None) -> tuple[slic
 
 
 def _make_holdout_divider(
-    image: Array, measured: Array, setup: fourier.Setup, backend: Backend, errors: list[float]
+    image: Array, measured: Array, setup: Setup, backend: Backend, errors: list[float]
 ) -> Callable[[Array], None]:
     """Return what divides as `make_divider` does, appends the held-out voxels' mean squared error, and sets them to 1.
 

@@ -6,8 +6,10 @@ their nodes may differ.
 """
 
 import os
-from importlib import import_module
+from collections.abc import Callable
+from functools import cache
 
+from lightsheet.deconvolution import gpu_memory, gpu_trial
 from lightsheet.deconvolution.lanes.processor import explain_absence
 from lightsheet.deconvolution.method import ENGINES, check_choice
 from lightsheet.system import InputError, logger
@@ -17,13 +19,16 @@ CPU_ENGINES = ("cpu", "cpu-sweeps")
 DECISION = "LIGHTSHEET_CPU_ENGINE"
 
 
-def resolve_engine(engine: str) -> str:
+def resolve_engine(engine: str, explain_absence_of_gpu: Callable[[], str | None] | None = None) -> str:
     """Name the engine that a setting stands for.
 
     Parameters
     ----------
     engine : str
-        One of `ENGINES`, or "auto": "gpu" where CuPy sees a device, else "cpu".
+        One of `ENGINES`, or "auto": "gpu" where a GPU computes rightly, else "cpu", and why is said where CuPy is
+        installed.
+    explain_absence_of_gpu : callable, optional
+        Returns why no GPU can be used, or None; unless given, this process tries one.
 
     Returns
     -------
@@ -31,8 +36,16 @@ def resolve_engine(engine: str) -> str:
     """
     check_choice("engine", engine, ("auto", *ENGINES))
     if engine == "auto":
-        engine = "gpu" if import_module(ENGINES["gpu"]).is_available() else "cpu"
+        reason = (explain_absence_of_gpu or gpu_trial.explain_absence)()
+        engine = "cpu" if reason else "gpu"
+        _tell_of_gpu(reason)
     return _choose_cpu_engine() if engine == "cpu" else engine
+
+
+@cache  # once a process
+def _tell_of_gpu(reason: str | None) -> None:
+    if reason not in (None, gpu_trial.NO_CUPY):
+        logger.warning("Engine auto is cpu here, though CuPy is installed: %s.", reason)
 
 
 def list_engines(engine: str) -> tuple[str, ...]:
@@ -42,7 +55,7 @@ def list_engines(engine: str) -> tuple[str, ...]:
 
 def count_slots(engine: str) -> int:
     """Say how many volumes a worker has in hand: on a GPU one computes while others come and go, else one at a time."""
-    return import_module(ENGINES["gpu"]).IN_FLIGHT if engine == "gpu" else 1
+    return gpu_memory.IN_FLIGHT if engine == "gpu" else 1
 
 
 def decide_cpu_engine() -> None:

@@ -104,7 +104,7 @@ def _deconvolve(image: Any, psf: Any, method: Method, engine: str, threads: int 
     _check_volume("PSF", psf)
     if engine != "gpu" and not isinstance(image, np.ndarray):
         raise InputError(f"engine: {engine} needs arrays of NumPy, not of {type(image).__module__}; choose gpu")
-    if image.min() < 0:
+    if float(image.min()) < 0:
         image = np.maximum(image, 0)
     psf = _normalise(to_host(psf))
     with np.errstate(over="ignore", invalid="ignore"):  # the check below says it in a sentence

@@ -11,28 +11,20 @@ approach to image deconvolution, Astron. Astrophys. 437, 369): w as in `padding.
 of view only.
 
 Arrays of the cyclic size: the buffer in which FFTs work, the OTF and p; with momentum the previous x, with "biggs" its
-last change too; with "replicate" the padded image.
+last change too; over NumPy, with "replicate" the padded image.
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
-from itertools import count, islice
-from typing import Any, NamedTuple
+from itertools import count, islice, product
+from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution.backend import Array, Backend
+from lightsheet.deconvolution.backend import Array, Backend, Setup
 from lightsheet.deconvolution.mask import place_mask, weigh_captured
 from lightsheet.deconvolution.method import Method
-from lightsheet.deconvolution.momentum import TINY, compute_biggs, compute_heavy_ball, extrapolate
-from lightsheet.deconvolution.padding import (
-    Frame,
-    Shape,
-    Weights,
-    compute_weights,
-    make_trimmed_frame,
-    wrap_psf,
-)
+from lightsheet.deconvolution.momentum import TINY, compute_biggs, compute_heavy_ball
+from lightsheet.deconvolution.padding import Frame, Shape, Weights, compute_weights, make_trimmed_frame
 
 ITK_THRESHOLD = 1e-5
 """ITK's DivideOrZeroOutImageFilter: a quotient with a denominator below this, in image units, is 0."""
@@ -41,27 +33,24 @@ ROUNDING = float(np.finfo(np.float32).eps)
 """Denominators below this part of the image's maximum are rounding noise of the FFT; the quotient is 0."""
 
 
-class Setup(NamedTuple):
-    """What all volumes of one shape and PSF share."""
-
-    frame: Frame
-    otf: Array  # (z, y, x // 2 + 1) complex64, divided by the number of voxels
-    weights: Weights | None  # None for "replicate"
-
-
 def prepare(image: Shape, psf: np.ndarray[Any, Any], method: Method, backend: Backend) -> Setup:
     """Lay out images of this shape, and transform the PSF."""
-    psf, frame = make_trimmed_frame(image, psf, method.boundary)
+    psf, frame = make_trimmed_frame(image, psf, method.boundary, backend.round_up)
     buffer = backend.buffer(frame.shape)
-    buffer.real[...] = backend.xp.asarray(wrap_psf(psf, frame.shape))
+    wrap_psf(backend.xp.asarray(psf, np.float32), buffer.real)
     backend.forward(buffer)
     buffer.spectrum *= np.float32(1 / buffer.real.size)
-    weights = None
-    if method.boundary == "extended":
-        table, indices = compute_weights(psf, frame)
-        z, y, x = (backend.xp.asarray(index) for index in indices)
-        weights = Weights(backend.xp.asarray(table), (z, y, x))
-    return Setup(frame, buffer.spectrum, weights)
+    table, indices = compute_weights(psf, frame) if method.boundary == "extended" else weigh_equally(frame)
+    upload = backend.xp.asarray
+    places, (z, y, x) = ([upload(i, np.int32) for i in axes] for axes in (find_places(frame, method.boundary), indices))
+    weights = Weights(upload(table, np.float32), (z, y, x))
+    return Setup(frame, places, buffer.spectrum, weights, method.boundary == "extended")
+
+
+def weigh_equally(frame: Frame) -> Weights:
+    """Return weights of 1."""
+    z, y, x = (np.zeros(n, np.int32) for n in frame.shape)
+    return Weights(np.ones((1, 1, 1), np.float32), (z, y, x))
 
 
 def weigh_mask(setup: Setup, mask: Any, backend: Backend) -> Weights:
@@ -70,11 +59,23 @@ def weigh_mask(setup: Setup, mask: Any, backend: Backend) -> Weights:
     buffer.real[...] = 0
     place_mask(mask, buffer.real[setup.frame.view], xp)
     backend.forward(buffer)
-    _make_kernels(backend).multiply_by_conjugate(buffer.spectrum, setup.otf)
+    backend.multiply_by_conjugate(buffer.spectrum, setup.otf)
     backend.inverse(buffer)
-    table, indices = weigh_captured(xp.ascontiguousarray(xp.maximum(buffer.real, 0)))
-    z, y, x = (xp.asarray(index) for index in indices)
+    table, indices = weigh_captured(xp.ascontiguousarray(np.maximum(buffer.real, 0)))
+    z, y, x = (xp.asarray(index, np.int32) for index in indices)
     return Weights(table, (z, y, x))
+
+
+def wrap_psf(psf: Array, target: Array) -> None:
+    """Write the PSF into a cyclic array, its centre at the origin (wrapping around)."""
+    target[...] = 0
+    halves = [
+        ((slice(k // 2, k), slice(0, k - k // 2)), (slice(0, k // 2), slice(total - k // 2, total)))
+        for k, total in zip(psf.shape, target.shape, strict=True)
+    ]
+    for octant in product(*halves):
+        source, place = zip(*octant, strict=True)
+        target[place] = psf[source]
 
 
 def iterate(image: Array, setup: Setup, method: Method, backend: Backend) -> Array:
@@ -91,53 +92,27 @@ def iterate_estimates(
     """
     xp = backend.xp
     buffer = backend.buffer(setup.frame.shape)
-    prediction = xp.empty(setup.frame.shape, xp.float32)
-    image = xp.asarray(image, xp.float32)
+    prediction = xp.empty(setup.frame.shape, np.float32)
+    image = xp.ascontiguousarray(image, np.float32)
     divide = divide or make_divider(image, setup, backend)
-    predict = _make_predictor(prediction, method.acceleration, backend)
+    correct = _make_corrector(prediction, setup, method, backend)
     # The blur of an estimate that is flat is the same, so a flat start needs none. At 1 it would lie below the
     # threshold of an image of 1e7 counts.
-    prediction[...] = replicate_edge(image, setup.frame, xp) if method.start == "image" else image.max()
+    if method.start == "image":
+        backend.place(prediction, image, [xp.asarray(i, np.int32) for i in find_places(setup.frame, "replicate")])
+    else:
+        prediction[...] = image.max()
     buffer.real[...] = prediction
     for iteration in count(1):
         if iteration > 1 or method.start == "image":  # blur
             backend.forward(buffer)
-            buffer.spectrum *= setup.otf
+            backend.multiply(buffer.spectrum, setup.otf)
             backend.inverse(buffer)
         divide(buffer.real)
         backend.forward(buffer)  # and correlate with the PSF
-        _make_kernels(backend).multiply_by_conjugate(buffer.spectrum, setup.otf)
+        backend.multiply_by_conjugate(buffer.spectrum, setup.otf)
         backend.inverse(buffer)
-        if setup.weights:
-            backend.correct(buffer.real, prediction, setup.weights)
-        else:
-            buffer.real *= prediction
-            if method.acceleration != "none":  # cannot go on from negative values, which rounding may leave
-                xp.maximum(buffer.real, 0, out=buffer.real)
-        yield buffer.real[setup.frame.view]
-        predict(buffer.real, iteration)
-
-
-class _Kernels(NamedTuple):
-    """Elementwise steps, each one kernel on a GPU; they write into their first argument."""
-
-    multiply_by_conjugate: Callable[[Array, Array], None]  # made on the fly: it would be one more array
-    divide: Callable[[Array, Array, Any], None]
-    extrapolate: Callable[[Array, Array, Array, Any, Any], None]
-
-
-@lru_cache
-def _make_kernels(backend: Backend) -> _Kernels:
-    """Make the kernels of a backend, once: to trace and compile them takes longer than an iteration."""
-    xp = backend.xp
-
-    def multiply_by_conjugate(spectrum: Array, otf: Array) -> None:
-        spectrum *= xp.conjugate(otf)
-
-    def divide(blurred: Array, image: Array, threshold: Any) -> None:
-        blurred[...] = image / xp.where(blurred < threshold, np.float32(np.inf), blurred)
-
-    return _Kernels(backend.fuse(multiply_by_conjugate), backend.fuse(divide), backend.fuse(extrapolate))
+        yield correct(buffer.real, iteration)[setup.frame.view]
 
 
 def find_threshold(brightest: float, boundary: str) -> float:
@@ -147,42 +122,44 @@ def find_threshold(brightest: float, boundary: str) -> float:
 
 def make_divider(image: Array, setup: Setup, backend: Backend) -> Callable[[Array], None]:
     """Return the function that makes of the blurred estimate the image divided by it, in place."""
-    divide = _make_kernels(backend).divide
-    if setup.weights is None:
-        padded = replicate_edge(image, setup.frame, backend.xp)
-        return lambda blurred: divide(blurred, padded, np.float32(ITK_THRESHOLD))
-    threshold = np.float32(find_threshold(float(image.max()), "extended"))
-
-    def divide_in_view(blurred: Array) -> None:
-        divide(blurred[setup.frame.view], image, threshold)
-        z, y, x = image.shape
-        blurred[z:] = 0
-        blurred[:, y:] = 0
-        blurred[:, :, x:] = 0
-
-    return divide_in_view
+    boundary = "extended" if setup.is_extended else "replicate"
+    return backend.make_divider(image, setup, np.float32(find_threshold(float(image.max()), boundary)))
 
 
-def _make_predictor(prediction: Array, acceleration: str, backend: Backend) -> Callable[[Array, int], None]:
-    """Return the function that turns an estimate and its iteration's number into the next prediction, in place."""
-    xp = backend.xp
-    previous = xp.zeros_like(prediction) if acceleration != "none" else None
-    last_change = xp.zeros_like(prediction) if acceleration == "biggs" else None
+def _make_corrector(prediction: Array, setup: Setup, method: Method, backend: Backend) -> Callable[[Array, int], Array]:
+    """Return what takes an iteration's correction and number, returns the estimate, and makes both the prediction."""
+    weights, rule = setup.weights, method.acceleration
 
-    def predict(new: Array, iteration: int) -> None:
-        if previous is None:
-            prediction[...] = new
-            return
-        alpha = compute_heavy_ball(iteration)
-        if last_change is not None:
-            xp.subtract(new, prediction, out=prediction)  # this iteration's change; the prediction is no more needed
-            product, square = xp.vdot(prediction, last_change), xp.vdot(last_change, last_change)
-            alpha = compute_biggs(float(product), float(square))
-            last_change[...] = prediction
-        more, less = np.float32(1 + alpha), np.float32(1 - alpha)
-        _make_kernels(backend).extrapolate(new, prediction, previous, more, less)
+    def correct(correction: Array, iteration: int) -> Array:  # noqa: ARG001 (as the other one)
+        backend.correct(correction, prediction, weights, setup.is_extended)
+        return prediction
 
-    return predict
+    if rule == "none":
+        return correct
+    previous = backend.xp.zeros_like(prediction)
+    change = backend.xp.zeros_like(prediction) if rule == "biggs" else None
+
+    def correct_and_extrapolate(correction: Array, iteration: int) -> Array:
+        if change is None:
+            alpha = compute_heavy_ball(iteration)
+            more, less = np.float32(1 + alpha), np.float32(1 - alpha)
+            backend.correct_and_extrapolate(correction, prediction, previous, weights, more, less)
+        else:
+            alpha = compute_biggs(*backend.correct_and_compare(correction, prediction, change, weights))
+            more, less = np.float32(1 + alpha), np.float32(1 - alpha)
+            backend.extrapolate(correction, prediction, previous, more, less)
+        return previous
+
+    return correct_and_extrapolate
+
+
+def find_places(frame: Frame, boundary: str) -> list[np.ndarray[Any, Any]]:
+    """Say which voxel of the image counts at each place along each axis of the cyclic array, or -1 where none does."""
+    axes = list(zip(frame.shape, frame.low, frame.image, strict=True))
+    if boundary == "replicate":
+        return [index_edge(*axis) for axis in axes]
+    positions = [np.arange(total) - low for total, low, _ in axes]
+    return [np.where(p < n, p, -1) for p, n in zip(positions, frame.image, strict=True)]
 
 
 def replicate_edge(image: Array, frame: Frame, xp: Any) -> Array:

@@ -67,10 +67,11 @@ def keep_weights(mask: Any, psf: Array, frame: Frame, compute: Callable[[], Any]
     They are kept for one engine: a process uses no other.
     """
     key = (hashlib.sha256(mask.tobytes()).digest(), hashlib.sha256(psf.tobytes()).digest(), frame)
-    if key not in KEPT:
+    weights = KEPT.get(key)
+    if weights is None:  # and other threads may forget those that are kept
         KEPT.clear()
-        KEPT[key] = compute()
-    return KEPT[key]
+        KEPT[key] = weights = compute()
+    return weights
 
 
 def forget_weights() -> None:

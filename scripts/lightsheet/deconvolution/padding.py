@@ -5,7 +5,7 @@ Two boundaries. "replicate": the image's edge is repeated outwards by half a PSF
 image and k of the PSF; the field of view lies at the origin, and what is before it wraps around to the end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -49,37 +49,42 @@ class Weights(NamedTuple):
     indices: tuple[Array, Array, Array]
 
 
-def make_trimmed_frame(image: Shape, psf: Array, boundary: str) -> tuple[Array, Frame]:
+def round_up_shape(sizes: Iterable[int], primes: tuple[int, ...] = (2, 3, 5)) -> Shape:
+    """Round each axis up to a product of such primes: quick to transform; of 2, 3 and 5 it is what ITK does."""
+    return tuple(next(number for number in count(max(1, size)) if _is_smooth(number, primes)) for size in sizes)
+
+
+def make_trimmed_frame(
+    image: Shape, psf: Array, boundary: str, round_up: Callable[[Iterable[int]], Shape] = round_up_shape
+) -> tuple[Array, Frame]:
     """Return the PSF (z, y, x), without its dark faces if "extended", and the frame of an image of this shape."""
     psf = trim_psf(psf) if boundary == "extended" else psf
-    return psf, make_frame(image, psf.shape, boundary)
+    return psf, make_frame(image, psf.shape, boundary, round_up)
 
 
-def make_frame(image: Shape, psf: Shape, boundary: str) -> Frame:
+def make_frame(
+    image: Shape, psf: Shape, boundary: str, round_up: Callable[[Iterable[int]], Shape] = round_up_shape
+) -> Frame:
     """Lay out the cyclic array for an image and a PSF.
 
     Parameters
     ----------
     image, psf : tuple of int, their shapes (z, y, x)
     boundary : str, "extended" or "replicate", as for `richardson_lucy`
+    round_up : callable, makes of the least shape one that is quick to transform; not of "replicate", whose result
+        depends on it
     """
     if boundary == "replicate":
         shape = round_up_shape(n + 2 * (k // 2) for n, k in zip(image, psf, strict=True))
         return Frame(shape, tuple((total - n) // 2 for total, n in zip(shape, image, strict=True)), image)
-    shape = round_up_shape(n + k - 1 for n, k in zip(image, psf, strict=True))
-    return Frame(shape, (0, 0, 0), image)
+    return Frame(round_up(n + k - 1 for n, k in zip(image, psf, strict=True)), (0, 0, 0), image)
 
 
-def round_up_shape(sizes: Iterable[int]) -> Shape:
-    """Round each axis up to a product of 2, 3 and 5: quick to transform, and what ITK does."""
-    return tuple(next(number for number in count(max(1, size)) if _is_smooth(number)) for size in sizes)
-
-
-def _is_smooth(number: int) -> bool:
-    """Tell whether a number has no other prime factors than 2, 3 and 5."""
-    for factor in (2, 3, 5):
-        while number % factor == 0:
-            number //= factor
+def _is_smooth(number: int, primes: tuple[int, ...]) -> bool:
+    """Tell whether a number has no other prime factors than these."""
+    for prime in primes:
+        while number % prime == 0:
+            number //= prime
     return number == 1
 
 
@@ -96,13 +101,6 @@ def trim_psf(psf: Array) -> Array:
         keep = slice(size // 2 - radius, size // 2 + radius + 1)
         region.append(keep if keep.start >= 0 and keep.stop <= size else slice(None))
     return psf[tuple(region)]
-
-
-def wrap_psf(psf: Array, shape: Shape) -> Array:
-    """Return the PSF in a float32 array of `shape`, its centre moved to the origin (wrapping around)."""
-    padded = np.zeros(shape, np.float32)
-    padded[tuple(slice(0, k) for k in psf.shape)] = psf
-    return np.roll(padded, tuple(-(k // 2) for k in psf.shape), axis=(0, 1, 2))
 
 
 def compute_weights(psf: Array, frame: Frame) -> Weights:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.cluster import Inquiry
-from lightsheet.deconvolution import Method, gpu
+from lightsheet.deconvolution import Method, gpu_memory
 from lightsheet.planning.advice import advise
 from lightsheet.planning.inquiry import inquire
 from lightsheet.planning.place import Share, describe_place
@@ -49,9 +49,9 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
     work, place, rates, run = schedule.work, schedule.place, schedule.rates, schedule.work.run
     method = {key: work.method[key] for key in ("boundary", "acceleration")}
     memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"])
-    gpu_memory = None
+    device_memory = None
     if place.engine == "gpu":
-        gpu_memory = gpu.estimate_memory(run.shape, rates.psf_shape, Method(1, **method))
+        device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method))
     rules = _list_rules(schedule, memory)
     written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     plan = {
@@ -80,7 +80,7 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
         "folder": str(disk) if disk else None,
         "free_bytes": read_free_bytes(disk) if disk else None,
         "worker_memory_bytes": memory,
-        "gpu_memory_bytes": gpu_memory,
+        "gpu_memory_bytes": device_memory,
     }
     return {**plan, "remarks": advise(plan, schedule, inquiry) if rules else []}
 

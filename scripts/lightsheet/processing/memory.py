@@ -12,7 +12,7 @@ from lightsheet.deconvolution import (
     choose_block_shape,
     count_slots,
     fused_memory,
-    gpu,
+    gpu_memory,
     measure_halo,
     round_up_shape,
 )
@@ -27,6 +27,12 @@ LEAST_BYTES = 1_000_000_000
 # Measured by benchmarks/memory.py, and a little more.
 BYTES_PER_PADDED_VOXEL = {"cpu": 0, "cpu-sweeps": 17, "gpu": 0, "itk": 92, "skimage": 50}
 BYTES_PER_VOXEL = {"cpu": 8, "cpu-sweeps": 8, "gpu": 14, "itk": 8, "skimage": 8}
+"""Of "gpu" a sum, not measured: raw 2, the image 4, its pinned copy and later the result 4, and 4 for what is made of
+it."""
+
+CUDA_BYTES = 1_000_000_000
+"""Of the driver and CUDA's libraries in a process of engine gpu; a guess, none was measured."""
+
 MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
 """Bytes that an acceleration adds per padded voxel of engine cpu-sweeps; engine cpu counts its own."""
 MASK_BYTES = 4
@@ -60,7 +66,7 @@ def estimate_memory(
     if has_fill and engine != "gpu":
         arrays += MASK_BYTES * math.prod(padded)
     volume = arrays + BYTES_PER_VOXEL[engine] * math.prod(shape)
-    return PROCESS_BYTES + count_slots(engine) * volume
+    return PROCESS_BYTES + CUDA_BYTES * (engine == "gpu") + count_slots(engine) * volume
 
 
 def choose_volume_blocks(
@@ -79,11 +85,5 @@ def choose_volume_blocks(
         )
     ]
     if engine == "gpu":
-        limits.append(
-            MemoryLimit(
-                "the GPU",
-                gpu.find_memory_budget(),
-                lambda block: gpu.estimate_memory(block, psf.shape, method, has_fill),
-            )
-        )
+        limits += gpu_memory.list_limits(psf.shape, method, has_fill)
     return choose_block_shape(tuple(shape), psf.shape, measure_halo(psf), limits, tuple(chunk))

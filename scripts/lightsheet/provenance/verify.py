@@ -16,7 +16,7 @@ import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, gpu, resolve_engine
+from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, gpu_trial, resolve_engine
 from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, parse_settings
@@ -136,7 +136,7 @@ def _read_settings(crate: Crate, row: VolumeRow) -> dict[str, Any]:
 def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
     """Choose what shall make a volume again."""
     recorded: str = settings["engine"]
-    engine = request or resolve_engine("cpu" if recorded == "gpu" and not gpu.is_available() else recorded)
+    engine = request or resolve_engine("cpu" if recorded == "gpu" and not gpu_trial.is_available() else recorded)
     if engine != recorded and "skimage" in (engine, recorded):
         raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
     check_method(Method(**{name: settings[name] for name in ("iterations", "boundary", "acceleration")}), engine)

@@ -1,0 +1,91 @@
+"""Memory of engine `gpu`: what a volume needs of the device, what there is, and pinned buffers of the host."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from math import prod
+from threading import RLock
+from types import ModuleType
+from typing import Any
+from weakref import finalize
+
+import numpy as np
+
+from lightsheet.deconvolution.blocks import MemoryLimit
+from lightsheet.deconvolution.gpu_backend import MOST_VOXELS, measure_in_place, round_up_for_cufft
+from lightsheet.deconvolution.gpu_kernels import SUMS_BYTES
+from lightsheet.deconvolution.method import Method
+from lightsheet.deconvolution.padding import Shape, make_frame
+
+IN_FLIGHT = 3
+"""Volumes that may be on the device at a time: one that comes, one that computes, one that leaves."""
+
+USABLE = 0.95
+"""Of the device's free memory: CUDA loads parts of its libraries late, and CuPy's pool has gaps."""
+
+FLOAT = 4  # bytes
+
+
+@cache
+def find_memory_budget() -> int:
+    """Return the bytes of the device that volumes here may use: of what is free at the first call."""
+    free, _ = import_module("cupy").cuda.runtime.memGetInfo()
+    return int(USABLE * free)
+
+
+def estimate_memory(shape: Shape, psf: Shape, method: Method, is_masked: bool = False) -> int:
+    """Return the bytes of device memory that a volume (z, y, x) needs with a PSF of that shape.
+
+    Of the cyclic size the FFT's buffer, the OTF, the prediction and cuFFT's work area, with momentum one or two more,
+    with a mask its weights; and `IN_FLIGHT` images, before and after.
+    """
+    arrays = 4 + {"none": 0, "heavy-ball": 1, "biggs": 2}[method.acceleration] + is_masked
+    cyclic = prod(measure_in_place(make_frame(shape, psf, method.boundary, round_up_for_cufft).shape))
+    sums = SUMS_BYTES if method.acceleration == "biggs" else 0
+    return FLOAT * (arrays * cyclic + 2 * IN_FLIGHT * prod(shape)) + sums
+
+
+def list_limits(psf: Shape, method: Method, is_masked: bool = False) -> list[MemoryLimit]:
+    """Return what a volume or a block of it must fit into: the device's memory, and cuFFT's plans."""
+
+    def measure_array(shape: Shape) -> int:
+        return FLOAT * prod(measure_in_place(make_frame(shape, psf, method.boundary, round_up_for_cufft).shape))
+
+    return [
+        MemoryLimit("the GPU", find_memory_budget(), lambda shape: estimate_memory(shape, psf, method, is_masked)),
+        MemoryLimit("an FFT of cuFFT", FLOAT * MOST_VOXELS, measure_array),
+    ]
+
+
+class PinnedBuffers:
+    """Buffers of the host that the device reads and writes by itself, used again by volumes of the same shape.
+
+    CuPy's pool keeps all that it ever had, and rounds sizes up; this one has as many as are in use at a time.
+    """
+
+    def __init__(self) -> None:
+        self.lock = RLock()  # the garbage collector may end a loan within another's begin
+        self.idle: list[Any] = []  # memory of CuPy's class PinnedMemory
+
+    def allocate(self, cupy: ModuleType, shape: Shape) -> np.ndarray[Any, Any]:
+        """Return a float32 array, content undefined, whose memory comes back here with the last view of it."""
+        size = FLOAT * prod(shape)
+        with self.lock:
+            if self.idle and self.idle[0].size != size:  # volumes of another shape are over
+                self.idle.clear()
+            memory = self.idle.pop() if self.idle else cupy.cuda.PinnedMemory(size)
+        loan = _Loan(memory.ptr, size)
+        finalize(loan, self._take_back, memory).atexit = False
+        return np.ndarray(shape, np.float32, cupy.cuda.PinnedMemoryPointer(loan, 0))
+
+    def _take_back(self, memory: Any) -> None:
+        with self.lock:
+            self.idle.append(memory)
+
+
+@dataclass
+class _Loan:
+    """What an array holds of a buffer, with the attributes of CuPy's class PinnedMemory."""
+
+    ptr: int
+    size: int  # bytes
