@@ -8,12 +8,12 @@ results/gpu.md of it, and prints the README's rows. `--stand-in` tries all of it
 volumes.
 
 It needs Python 3.11 or newer with CuPy, NumPy, SciPy, psutil, lazy-loader, tifffile, pytest, hypothesis, pytest-xdist
-and scikit-image, which a usual image with PyTorch has, and three wheels that it has not, of 1.8 MB. PyTorch's profiler
+and scikit-image, which a usual image with PyTorch has, and six wheels that it has not, of 2.5 MB. PyTorch's profiler
 tells how busy the GPU is. For a node without network, download these, and put beside them, as data/, the images that
 twenty of the tests compare with (else these are skipped):
 
     python3 -m pip download --no-deps --only-binary :all: --python-version 3.12 --platform manylinux2014_x86_64
-        -d .cache/carry numcodecs blake3 google-crc32c
+        -d .cache/carry blake3 donfig google-crc32c msgspec numcodecs zarr
 
 and on the node, OUT being a folder:
 

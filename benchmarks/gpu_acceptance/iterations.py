@@ -25,12 +25,9 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
     for acceleration, boundary in METHODS:
         name = f"{acceleration}, {boundary}"
         row = sheet.attempt(name, measure_method, sizes, image, psf, acceleration, boundary)
-        if row:
-            sheet.check(
-                f"device memory is as promised: {name}",
-                row["GB of the device"] <= row["GB promised"],
-                f"{row['GB of the device']:.2f} GB, promised {row['GB promised']:.2f}",
-            )
+        used, promised = (row[key] if row else float("nan") for key in ("GB of the device", "GB promised"))
+        detail = f"{used:.2f} GB, promised {promised:.2f}"
+        sheet.check(f"device memory is as promised: {name}", used <= promised, detail)
 
 
 def measure_method(sizes: Sizes, image: Any, psf: Array, acceleration: str, boundary: str) -> dict[str, Any]:

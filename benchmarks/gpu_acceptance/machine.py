@@ -10,8 +10,9 @@ import psutil
 
 from gpu_acceptance.sheet import Sheet
 from gpu_acceptance.sizes import Sizes
-from gpu_acceptance.subject import import_cupy, measure_seconds, synchronise
-from lightsheet.deconvolution import describe_engine
+from gpu_acceptance.subject import fill_device, import_cupy, measure_seconds, synchronise
+from lightsheet.deconvolution import describe_engine, resolve_engine
+from lightsheet.deconvolution.gpu_trial import explain_absence
 from lightsheet.system import count_cores
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "scikit-image", "numcodecs")
@@ -67,14 +68,12 @@ def read_device() -> dict[str, Any]:
 
 def prove_engine() -> tuple[bool, str]:
     """Try the engine as a run does."""
-    return bool(import_module("lightsheet.deconvolution.gpu").is_available()), describe_engine("auto")
+    return resolve_engine("auto") == "gpu", explain_absence() or describe_engine("auto")
 
 
 def measure_copy(sizes: Sizes) -> float:
     """Return the bandwidth of a copy, of which each byte is read and written."""
-    cupy = import_cupy()
-    source = cupy.zeros(sizes.copy_bytes // 4, cupy.float32)
-    target = cupy.empty_like(source)
+    source, target = (fill_device((sizes.copy_bytes // 4,), value) for value in (1, 0))
 
     def copy() -> None:
         target[...] = source
@@ -85,10 +84,9 @@ def measure_copy(sizes: Sizes) -> float:
 
 def measure_scaling(sizes: Sizes) -> float:
     """Return the bandwidth of the lightest kernel that computes."""
-    cupy = import_cupy()
-    numbers, factor = cupy.zeros(sizes.copy_bytes // 4, cupy.float32), np.float32(1.5)
-    cupy.multiply(numbers, factor, out=numbers)
-    return 2 * sizes.copy_bytes / measure_seconds(lambda: cupy.multiply(numbers, factor, out=numbers), 20) / 1e9
+    numbers, factor = fill_device((sizes.copy_bytes // 4,), 1), np.float32(1.5)
+    np.multiply(numbers, factor, out=numbers)
+    return 2 * sizes.copy_bytes / measure_seconds(lambda: np.multiply(numbers, factor, out=numbers), 20) / 1e9
 
 
 def measure_transfers(sizes: Sizes) -> dict[str, float]:
@@ -96,10 +94,11 @@ def measure_transfers(sizes: Sizes) -> dict[str, float]:
     cupy, shape = import_cupy(), (sizes.copy_bytes // 12,)
     host = import_module("cupyx").empty_pinned(shape, np.float32)
     host.fill(1)
-    device, stream = cupy.empty(shape, cupy.float32), cupy.cuda.Stream(non_blocking=True)
+    device, stream = cupy.empty(shape, np.float32), cupy.cuda.Stream(non_blocking=True)
 
     def upload() -> None:
         device.set(host, stream=stream)
+        stream.synchronize()
 
     def download() -> None:
         cupy.asnumpy(device, stream=stream, out=host)

@@ -37,7 +37,7 @@ def measure_ours(sizes: Sizes, image: Array, psf: Array) -> float:
 
 
 def measure_cupy(sizes: Sizes, image: Array, psf: Array) -> float:
-    """Measure what cuCIM does: nothing padded, two convolutions by `fftconvolve`."""
+    """Measure what cuCIM does: nothing padded, two convolutions by `fftconvolve`, whose module needs cuBLAS too."""
     cupy, signal = import_cupy(), import_module("cupyx.scipy.signal")
     device, blur = cupy.asarray(image), cupy.asarray(psf)
     mirror = blur[::-1, ::-1, ::-1]

@@ -1,7 +1,7 @@
 """The engine under test, and volumes for it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from statistics import median
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from gpu_acceptance.sizes import BACKGROUND, BRIGHTNESS, VOXEL_SIZE, Shape
 from lightsheet.deconvolution import Method, gpu, richardson_lucy
+from lightsheet.deconvolution.gpu_backend import get_transforms
 from lightsheet.simulation import CHANNELS, Array, model_psf
 
 METHODS = [
@@ -59,7 +60,15 @@ def estimate_memory(shape: Shape, psf: Shape, acceleration: str, boundary: str) 
 def forget_channels() -> None:
     """Give back all that the engine and CuPy keep on the device."""
     gpu.CHANNELS.clear()
+    get_transforms(import_cupy()).keep(set())
     import_cupy().get_default_memory_pool().free_all_blocks()
+
+
+def fill_device(shape: Sequence[int], value: float) -> Any:
+    """Return an array on the device that holds one number."""
+    array = import_cupy().empty(shape, np.float32)
+    array[...] = np.float32(value)
+    return array
 
 
 def synchronise() -> None:

@@ -37,7 +37,7 @@ def run_parts(out: Path, parts: list[str], stand_in: bool, total_seconds: float)
         (out / f"{part}.json").unlink(missing_ok=True)
         limit = min(PARTS[part], end - time.monotonic())
         with tempfile.TemporaryFile("w+") as log:
-            ended = _run_part(out, part, stand_in, limit, log) if limit > 1 else "not begun: no time was left"
+            ended = _run_part(out, part, stand_in, limit, log) if limit > 0 else "not begun: no time was left"
             log.seek(0)
             output = log.read()[-OUTPUT:].splitlines()
         sheet = read_sheets(out).get(part, {"part": part, "stand_in": stand_in, "values": {}, "checks": []})
@@ -47,6 +47,9 @@ def run_parts(out: Path, parts: list[str], stand_in: bool, total_seconds: float)
         print(f"{part}: {ended or 'whole'}, {sheet.get('seconds', 0)} s; {passed} checks hold, {len(failures)} do not")
         for name in failures:
             print(f"  does not hold: {name}")
+        for name, value in sheet["values"].items():
+            if isinstance(value, dict) and "where" in value:
+                print(f"  not measured: {name}: {value['failed']}")
 
 
 def _run_part(out: Path, part: str, stand_in: bool, seconds: float, log: IO[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpu_acceptance.sizes import Shape
 from lightsheet.deconvolution import make_trimmed_frame
+from lightsheet.deconvolution.gpu_backend import round_up_for_cufft
 from lightsheet.simulation import Array
 
 PASSES = (1, 3)
@@ -47,7 +48,7 @@ def count_bytes(image: Shape, psf: Array, acceleration: str, boundary: str, pass
 
 def find_cyclic_shape(image: Shape, psf: Array, boundary: str) -> Shape:
     """Return the shape of the arrays in which FFTs work."""
-    _, frame = make_trimmed_frame(image, np.asarray(psf), boundary)
+    _, frame = make_trimmed_frame(image, np.asarray(psf), boundary, round_up_for_cufft)
     return frame.shape
 
 

@@ -4,9 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.fft
-import scipy.signal
-import scipy.special
+import scipy  # whose modules come when they are used: `signal` takes half a second
 
 from lightsheet.simulation.scene import Array, SceneChannel, Shape
 

@@ -1,0 +1,153 @@
+"""`benchmarks/accept_gpu.py`, with NumPy in CuPy's place: what it does on the day when there is a GPU."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, str(ROOT / "benchmarks" / "accept_gpu.py")]
+WITHOUT = ("dask", "distributed", "snakemake", "imagecodecs", "numba", "torch", "matplotlib")
+
+
+@pytest.fixture(autouse=True)
+def parts_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """What a whole run leaves, on the stand-in."""
+    if not shutil.which("c++"):
+        pytest.skip("the stand-in compiles kernels as C++")
+    folder = tmp_path_factory.mktemp("out")
+    done = subprocess.run([*COMMAND, str(folder), "--stand-in"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def read(folder):
+    return {path.stem: json.loads(path.read_text()) for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_all_parts_end_and_all_checks_hold(out):
+    from gpu_acceptance.supervisor import PARTS
+
+    sheets = read(out)
+    assert sheets.keys() == PARTS.keys(), "no other files: some machines give no more than eight back"
+    assert {name: sheet["ended"] for name, sheet in sheets.items()} == dict.fromkeys(PARTS, "whole")
+    checks = {name: len(sheet["checks"]) for name, sheet in sheets.items() if sheet["checks"]}
+    assert checks == {"machine": 1, "probes": 7, "agreement": 8, "iterations": 6, "time_line": 2}
+
+
+@pytest.mark.slow
+def test_only_what_the_stand_in_lacks_is_not_measured(out):
+    failures = {
+        (part, name): value["failed"].split(":")[0]
+        for part, sheet in read(out).items()
+        for name, value in sheet["values"].items()
+        if isinstance(value, dict) and "failed" in value and part != "tests"
+    }
+    assert set(failures.values()) <= {"ModuleNotFoundError", "FileNotFoundError"}
+    assert {part for part, _ in failures} == {"machine", "kernels", "peers"}  # nvidia-smi, PyTorch, cupyx.scipy
+    assert ("machine", "GB/s, between host and device, pinned") not in failures
+    rows = read(out)["time_line"]["values"]
+    assert all(row["s a volume"] > 0 for name, row in rows.items() if name.startswith("cores"))
+
+
+@pytest.mark.slow
+def test_nothing_of_the_stand_in_is_called_measured(out, tmp_path):
+    from gpu_acceptance import sheet, summary
+
+    summary.write_report(sheet.read_sheets(out), tmp_path / "gpu.md")
+    text = (tmp_path / "gpu.md").read_text()
+    assert "Nothing here was measured on a GPU yet." in text
+    assert "## Measured" not in text
+    assert "## Model, not measured" in text
+    measured = sheet.read_sheets(out)
+    for part in measured.values():
+        part["stand_in"] = False
+    text = "\n".join(summary.describe(measured))
+    for words in (
+        "| none, extended |",
+        "| yes | gpu agrees with cpu: biggs, replicate",
+        "core-s a volume",
+        "GB/s, copy",
+    ):
+        assert words in text.split("## Model")[0]
+
+
+def test_a_part_that_hangs_or_dies_stops_no_other(tmp_path, monkeypatch, capsys):
+    from gpu_acceptance import supervisor
+
+    program = tmp_path / "program"
+    program.write_text(
+        f"#!/bin/sh\ncase $3 in machine) exec sleep 60;; esac\nexec {sys.executable} -c 'print(1); exit(3)'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(supervisor.sys, "executable", str(program))
+    monkeypatch.setattr(supervisor, "PARTS", {"machine": 0.2, "peers": 60, "tests": 60})
+    supervisor.run_parts(tmp_path / "out", ["machine", "peers"], stand_in=True, total_seconds=100)
+    supervisor.run_parts(tmp_path / "out", ["tests"], stand_in=True, total_seconds=0)
+    sheets = read(tmp_path / "out")
+    ends = {name: sheet["ended"] for name, sheet in sheets.items()}
+    assert ends == {
+        "machine": "stopped after 0 s",
+        "peers": "died with exit status 3",
+        "tests": "not begun: no time was left",
+    }
+    assert sheets["peers"]["output"] == ["1"]
+    assert "peers: died with exit status 3" in capsys.readouterr().out
+
+
+def test_what_ran_on_the_device_is_read_from_a_trace(tmp_path):
+    from gpu_acceptance.kernel_trace import COPIES, count_busy_seconds, read_trace, sum_by_name
+
+    events = [
+        ("kernel", "fft", 0, 10),
+        ("kernel", "fft", 5, 10),
+        ("kernel", "correct", 40, 4),
+        ("gpu_memcpy", "HtoD", 0, 30),
+    ]
+    rows = [{"ph": "X", "cat": cat, "name": name, "ts": ts, "dur": dur} for cat, name, ts, dur in events]
+    path = tmp_path / "trace.json"
+    path.write_text(
+        json.dumps({"traceEvents": [*rows, {"ph": "M", "name": "process_name"}, {"cat": "cpu_op", "dur": 9}]})
+    )
+    intervals = read_trace(path)
+    assert count_busy_seconds(intervals) == pytest.approx(19e-6)  # the two FFTs overlap
+    assert count_busy_seconds(intervals, COPIES) == pytest.approx(30e-6)
+    assert sum_by_name(intervals) == {"HtoD": (1, 30e-6), "fft": (2, 20e-6), "correct": (1, 4e-6)}
+
+
+def test_the_model_counts_what_an_iteration_moves(monkeypatch):
+    from gpu_acceptance import traffic
+
+    monkeypatch.setattr(traffic, "find_cyclic_shape", lambda *_: (315, 1120, 840))
+    image, cyclic = 201 * 1024 * 768, 315 * 1120 * 840
+    for passes, arrays in ((1, 19), (3, 35)):  # 4 FFTs read and write; then 6, 1 and 4
+        assert traffic.count_bytes((201, 1024, 768), None, "none", "extended", passes) == 4 * (
+            arrays * cyclic + 2 * image
+        )
+
+
+BARE = f"""
+import sys
+class Absent:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {WITHOUT}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+from gpu_acceptance import agreement, iterations, kernels, machine, part, peers, probes, summary, tests
+from gpu_acceptance import time_line, time_line_run
+"""
+
+
+def test_it_imports_nothing_that_an_image_with_cupy_may_lack():
+    path = f"{ROOT / 'benchmarks'}:{ROOT / 'scripts'}"
+    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, env={"PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
