@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import zarr
 
 from lightsheet.deconvolution import engines, gpu_memory
 from lightsheet.deconvolution.method import Method
+from lightsheet.processing import memory as memory_module
 from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
 from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, estimate_memory
 from lightsheet.store import pyramid, records
@@ -182,3 +184,12 @@ def test_a_small_volume_is_not_cut_where_memory_is_scarce(
 ) -> None:
     monkeypatch.setattr("lightsheet.processing.memory.find_memory_limit", lambda: 1)
     assert run(results, psf)["statistics"]["blocks"] == 1
+
+
+def test_memory_that_a_worker_keeps_cuts_no_later_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buffers that the driver pins are no free memory, and the worker's own."""
+    monkeypatch.setattr(memory_module, "find_worker_memory", cache(memory_module.find_worker_memory.__wrapped__))
+    for available in (8 * 10**9, 2 * 10**9):
+        monkeypatch.setattr(memory_module, "find_memory_limit", lambda available=available: available)
+        assert memory_module.find_worker_memory() == 8 * 10**9
+        assert memory_module.find_available_memory() == available

@@ -27,7 +27,7 @@ from lightsheet.processing.camera import (
     find_stored_per_count,
     subtract_background,
 )
-from lightsheet.processing.memory import choose_volume_blocks, find_available_memory
+from lightsheet.processing.memory import choose_volume_blocks, find_worker_memory
 from lightsheet.processing.quality import assess_result
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
 from lightsheet.sources import read_stack
@@ -73,7 +73,7 @@ def deconvolve_volume(
     threads : int
         Cores to use inside the volume.
     memory : int, optional
-        Bytes that this process may use; by default what `find_available_memory` returns.
+        Bytes that this process may use; by default what `find_worker_memory` returns.
     raw_work : Path, optional
         Work area of the raw volume; by default that of `results`.
 
@@ -88,7 +88,7 @@ def deconvolve_volume(
     check_engine(settings["engine"])
     seconds: dict[str, float] = {}
     psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
-    block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_available_memory())
+    block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_worker_memory())
     allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
     try:
         with time_stage(seconds, "read"):

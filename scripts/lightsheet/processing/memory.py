@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,15 @@ MASK_BYTES = 4
 def find_available_memory() -> int:
     """Return the bytes that all worker processes of this machine or SLURM job may use together."""
     return max(find_memory_limit(), LEAST_BYTES)
+
+
+@cache
+def find_worker_memory() -> int:
+    """Return the bytes that this worker may use, as it was when it began its first volume.
+
+    What it keeps for the next volume would be missing else: that would be done in blocks, and come out other pixels.
+    """
+    return find_available_memory()
 
 
 def estimate_memory(
