@@ -1,6 +1,7 @@
 import pytest
 
-from lightsheet.cluster.worker_number import AUTO, choose_number, read_number
+from lightsheet.cluster.worker_number import AUTO, choose_number, limit_to_devices, read_number
+from lightsheet.deconvolution.gpu_trial import Trial
 from lightsheet.system import InputError
 
 GB = 10**9
@@ -27,6 +28,15 @@ def test_workers_share_the_cores_as_memory_and_volumes_allow(
 
 def test_a_gpu_has_one_worker() -> None:
     assert choose_number(16, 100, GB, 64 * GB, "gpu") == 1
+    assert choose_number(16, 100, GB, 64 * GB, "gpu", devices=4) == 4
+    assert choose_number(16, 100, 10 * GB, 64 * GB, "gpu", devices=4) == 3, "that the memory holds"
+
+
+@pytest.mark.parametrize(("engine", "devices", "number"), [("gpu", 2, 2), ("gpu", 0, 1), ("gpu", 9, 4), ("cpu", 0, 4)])
+def test_no_two_workers_share_a_gpu(engine: str, devices: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(None, tuple(map(str, range(devices))))
+    monkeypatch.setattr("lightsheet.cluster.worker_number.ask_for_gpu", lambda: trial)
+    assert limit_to_devices(4, engine) == number
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from lightsheet.deconvolution import choice, fourier, gpu, gpu_memory, gpu_trial
+from lightsheet.deconvolution import fourier, gpu, gpu_memory, gpu_trial
 from lightsheet.deconvolution.engines import describe_engine, resolve_engine, richardson_lucy, try_engine
 from lightsheet.deconvolution.method import CHOICES, Method
 from lightsheet.system.errors import InputError
@@ -51,7 +51,7 @@ def device(monkeypatch):
 def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install(caplog):
     assert resolve_engine("auto") == "cpu"
     assert not caplog.text, "few machines have a GPU"
-    with pytest.raises(InputError, match=r"it sees: CuPy is not installed .*; run `make install-gpu`"):
+    with pytest.raises(InputError, match=r"it sees: CuPy is not installed; run `make install-gpu`"):
         richardson_lucy(PSF, PSF, iterations=1, engine="gpu")
     assert gpu.version() == "cupy, not installed"
 
@@ -416,15 +416,54 @@ def test_one_volume_computes_at_a_time_and_others_come_and_go_meanwhile(monkeypa
     assert events.index("left") > events.index("end") + 1, "the second computes while the first leaves"
 
 
-def test_devices_are_those_that_this_process_may_use(device, monkeypatch):
+@pytest.mark.usefixtures("device")
+def test_devices_are_those_that_this_process_may_use(monkeypatch):
     runtime = sys.modules["cupy"].cuda.runtime
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert gpu_trial.list_devices() == ["0"]
+    assert gpu_trial.try_device() == (None, ("0",))
     runtime.getDeviceCount = lambda: 2
-    assert gpu_trial.list_devices() == ["0", "1"]
+    assert gpu_trial.try_device().devices == ("0", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937,GPU-1d1a9e5c")
-    assert gpu_trial.list_devices() == ["GPU-8932f937", "GPU-1d1a9e5c"]
-    break_driver(sys.modules["cupy"])
-    assert gpu_trial.list_devices() == []
-    assert choice.count_slots("gpu") == gpu_memory.IN_FLIGHT
-    assert device.in_use == 0, "a process that only counts them uses none"
+    assert gpu_trial.try_device().devices == ("GPU-8932f937", "GPU-1d1a9e5c")
+
+
+@pytest.fixture
+def broken_cupy(tmp_path, monkeypatch):
+    """An installed CuPy, without a device, that leaves a trace in the folder each time it is imported."""
+    (tmp_path / "cupy.py").write_text(
+        "import pathlib, types\n"
+        "traces = pathlib.Path(__file__).parent / 'traces'\n"
+        "traces.write_text(traces.read_text() + '.' if traces.exists() else '.')\n"
+        "cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 0))\n"
+    )
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setenv(gpu_trial.KNOWN, "{}")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    fake_cupy.forget(monkeypatch)
+    return tmp_path / "traces"
+
+
+def test_a_process_that_does_not_compute_has_another_one_try_the_gpu(broken_cupy, monkeypatch):
+    """A process that has tried a device holds its memory, or the whole device, as long as it lives."""
+    assert resolve_engine("auto") == "cpu"
+    assert gpu_trial.ask_for_gpu() == ("CuPy sees no GPU", ())
+    assert "cupy" not in sys.modules
+    assert broken_cupy.read_text() == ".", "asked once"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    gpu_trial.ask_for_gpu()
+    assert broken_cupy.read_text() == "..", "of another device"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os; os.abort()", r"the process that tried it died with status -6: .*"),
+        ("import time; time.sleep(60)", "it has not been tried within 1 s"),
+    ],
+)
+@pytest.mark.usefixtures("broken_cupy")
+def test_a_trial_that_dies_or_hangs_is_no_gpu(code, reason, monkeypatch):
+    monkeypatch.setattr(gpu_trial, "CHILD", code)
+    monkeypatch.setattr(gpu_trial, "TRIAL_SECONDS", 1)
+    assert re.fullmatch(reason, gpu_trial.ask_for_gpu().absence)

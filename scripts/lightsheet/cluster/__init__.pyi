@@ -37,7 +37,13 @@ from .walltime import (
     find_walltime as find_walltime,
     put_back as put_back,
 )
-from .worker_number import AUTO as AUTO, choose_number as choose_number, read_number as read_number
+from .worker_number import (
+    AUTO as AUTO,
+    choose_number as choose_number,
+    count_devices as count_devices,
+    limit_to_devices as limit_to_devices,
+    read_number as read_number,
+)
 from .workers import (
     WorkerRequest as WorkerRequest,
     fit_request as fit_request,

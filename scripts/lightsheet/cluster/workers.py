@@ -17,13 +17,14 @@ from distributed.security import Security
 
 from lightsheet.cluster.dispatch import WorkerLoss, WorkerPool, list_free_slots
 from lightsheet.cluster.fit import MOST_CORES
+from lightsheet.cluster.local_gpus import prepare_workers
 from lightsheet.cluster.privacy import DASHBOARD, describe_dashboard
 from lightsheet.cluster.questions import ask_site
 from lightsheet.cluster.request import request_this_job
 from lightsheet.cluster.section import read_section
 from lightsheet.cluster.slurm import label_jobs
 from lightsheet.cluster.survey import fit_workers
-from lightsheet.cluster.worker_number import AUTO, choose_number
+from lightsheet.cluster.worker_number import AUTO, choose_number, count_devices, limit_to_devices
 from lightsheet.deconvolution import count_slots, resolve_engine
 from lightsheet.store import Results
 from lightsheet.system import find_memory_limit, logger
@@ -96,7 +97,9 @@ def fit_request(request: WorkerRequest, memory: int, volumes: int, engine: str) 
     number = min(request.number, volumes)
     if request.kind == "local":
         if request.number == AUTO:
-            number = choose_number(request.threads, volumes, memory, find_memory_limit(), engine)
+            devices = count_devices(engine)
+            number = choose_number(request.threads, volumes, memory, find_memory_limit(), engine, devices)
+        number = limit_to_devices(number, engine)
         return replace(request, number=max(1, min(number, request.threads)))
     section = read_section(request.kind)
     fit = fit_workers(section, memory, ask_site(), request_this_job(), number, is_seated=True)
@@ -112,7 +115,7 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
     Parameters
     ----------
     request : WorkerRequest, where they run and how many there are
-    engine : str, what they compute with; SLURM's must pass a trial of it before they get a volume
+    engine : str, what they compute with; SLURM's, and those with GPUs, must pass a trial of it before a volume
     memory : int, bytes that SLURM's jobs ask for, unless their section of jobqueue.yaml says otherwise
 
     Yields
@@ -128,7 +131,7 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
     }
     workers: AbstractContextManager[WorkerPool]
     if request.kind == "local":
-        workers = _start_local_workers(request, count_slots(engine))
+        workers = _start_local_workers(request, engine)
     else:
         from lightsheet.cluster.slurm_workers import start_slurm_workers
 
@@ -158,13 +161,13 @@ def _is_no_refusal(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _start_local_workers(request: WorkerRequest, slots: int) -> Iterator["LocalWorkers"]:
+def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["LocalWorkers"]:
     # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
     with (
         _start_without_main(),
         LocalCluster(
             n_workers=request.number,
-            threads_per_worker=slots,
+            threads_per_worker=count_slots(engine),
             memory_limit=0,
             protocol="tls://",
             security=Security.temporary(),
@@ -176,7 +179,9 @@ def _start_local_workers(request: WorkerRequest, slots: int) -> Iterator["LocalW
     ):
         cluster.loop.add_callback(cluster.loop.call_later, DASHBOARD_SECONDS, _load_dashboard, cluster.scheduler)
         logger.info("%d Dask worker(s) on %s; %s", request.number, os.uname().nodename, describe_dashboard(cluster))
-        yield LocalWorkers(client, slots)
+        if engine == "gpu":
+            prepare_workers(client)
+        yield LocalWorkers(client, count_slots(engine))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ their nodes may differ.
 """
 
 import os
-from collections.abc import Callable
 from functools import cache
 
 from lightsheet.deconvolution import gpu_memory, gpu_trial
@@ -19,7 +18,7 @@ CPU_ENGINES = ("cpu", "cpu-sweeps")
 DECISION = "LIGHTSHEET_CPU_ENGINE"
 
 
-def resolve_engine(engine: str, explain_absence_of_gpu: Callable[[], str | None] | None = None) -> str:
+def resolve_engine(engine: str, is_used_here: bool = False) -> str:
     """Name the engine that a setting stands for.
 
     Parameters
@@ -27,8 +26,8 @@ def resolve_engine(engine: str, explain_absence_of_gpu: Callable[[], str | None]
     engine : str
         One of `ENGINES`, or "auto": "gpu" where a GPU computes rightly, else "cpu", and why is said where CuPy is
         installed.
-    explain_absence_of_gpu : callable, optional
-        Returns why no GPU can be used, or None; unless given, this process tries one.
+    is_used_here : bool
+        Whether this process itself computes: then it tries the GPU, else a process that it starts for that.
 
     Returns
     -------
@@ -36,7 +35,7 @@ def resolve_engine(engine: str, explain_absence_of_gpu: Callable[[], str | None]
     """
     check_choice("engine", engine, ("auto", *ENGINES))
     if engine == "auto":
-        reason = (explain_absence_of_gpu or gpu_trial.explain_absence)()
+        reason = gpu_trial.explain_absence() if is_used_here else gpu_trial.ask_for_gpu().absence
         engine = "cpu" if reason else "gpu"
         _tell_of_gpu(reason)
     return _choose_cpu_engine() if engine == "cpu" else engine

@@ -76,7 +76,7 @@ def richardson_lucy(
     RuntimeError
         If ITK's process dies.
     """
-    engine = resolve_engine(engine)
+    engine = resolve_engine(engine, is_used_here=True)
     method = Method(iterations, boundary, "flat" if boundary == "extended" else "image", acceleration)
     check_method(method, engine)
     if mask is not None:
@@ -157,7 +157,7 @@ def describe_engine(engine: str) -> str:
 
     The engine ("auto" or one of `ENGINES`), the algorithm's version, and the versions of the libraries behind it.
     """
-    name = resolve_engine(engine)
+    name = resolve_engine(engine, is_used_here=True)
     return f"{name} {ALGORITHM_VERSION} ({import_module(ENGINES[name]).version()})"
 
 

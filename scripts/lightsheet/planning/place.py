@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 import dask
 import yaml
 
-from lightsheet.cluster import AUTO, MOST_CORES, SITE_RESOURCES, choose_number, read_number, read_section
+from lightsheet.cluster import (
+    AUTO,
+    MOST_CORES,
+    SITE_RESOURCES,
+    choose_number,
+    count_devices,
+    limit_to_devices,
+    read_number,
+    read_section,
+)
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run, estimate_least_memory
 from lightsheet.system import InputError, count_cores, find_memory_limit
@@ -97,12 +106,14 @@ def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
 
 def _count_local_workers(run: Run, workers: int, job: Share) -> int:
     """Return how many workers a `deconvolve` job has on its own cores."""
-    if workers != AUTO:
-        return min(workers, job.cores)
     engine = resolve_engine(run.config["deconvolution"]["engine"])
+    if workers != AUTO:
+        return limit_to_devices(min(workers, job.cores), engine)
     available = find_memory_limit() if job.partition == THIS_MACHINE else job.memory or 0
     volumes = len(run.acquisition.volumes)
-    return choose_number(job.cores, volumes, estimate_least_memory(run, engine), available, engine)
+    return choose_number(
+        job.cores, volumes, estimate_least_memory(run, engine), available, engine, count_devices(engine)
+    )
 
 
 def _describe_worker(engine: str, cluster: str, workers: int, job: Share) -> tuple[Share, str]:
