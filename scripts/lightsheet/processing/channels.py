@@ -17,6 +17,7 @@ from typing import Any
 from lightsheet.processing.background import choose_background
 from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, read_sample
+from lightsheet.processing.straightness import warn_of_scan
 from lightsheet.sources import Tiles
 from lightsheet.store import Results
 from lightsheet.system import InputError, read_json, wait_until_visible, write_json
@@ -41,11 +42,16 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     Returns
     -------
     dict
-        What JSON can hold. `background`: what `choose_background` returns; `image`: what `describe_pixels` returns.
+        What JSON can hold. `background`: what `choose_background` returns; `image`: what `describe_pixels` returns;
+        `warnings`: sentences.
     """
     background = choose_background(sample.planes)
     value = background["value"] if basis["background"] == "auto" else basis["background"]
-    return {"background": background, "image": describe_pixels(sample.planes, value)}
+    return {
+        "background": background,
+        "image": describe_pixels(sample.planes, value),
+        "warnings": warn_of_scan(sample.planes, basis["shape"][0]),
+    }
 
 
 def list_choice_basis(shape: Sequence[int], dtype: str, background: Any) -> dict[str, Any]:
@@ -121,11 +127,12 @@ def choose_for_channels(
 def describe_choice(channel: str, choice: Choice) -> list[str]:
     """Say in sentences what was found in a channel's pixels, for the log of the inventory."""
     background = choice["background"] or {"value": None}
-    if background["value"] is None:
-        return []
-    timepoints = ", ".join(map(str, choice["timepoints"]))
-    offset = f"{channel}: the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}"
-    return [offset, *([f"{channel}: {background['warning']}"] if background["warning"] else [])]
+    lines = list(choice.get("warnings", ()))
+    if background["value"] is not None:
+        timepoints = ", ".join(map(str, choice["timepoints"]))
+        lines.append(f"the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}")
+        lines += [background["warning"]] if background["warning"] else []
+    return [f"{channel}: {line}" for line in lines]
 
 
 def needs_choice(settings: Mapping[str, Any], channel: str) -> bool:

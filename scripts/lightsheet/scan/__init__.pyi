@@ -1,4 +1,5 @@
 from .deskew import deskew as deskew
 from .geometry import Scan as Scan, make_scan as make_scan
+from .plane_shift import PlaneShift as PlaneShift, measure_plane_shift as measure_plane_shift
 from .rotate import rotate as rotate
 from .shear import shear_psf as shear_psf
