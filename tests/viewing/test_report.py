@@ -353,24 +353,21 @@ def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> No
     levels = {"timepoints": {"0": 90.25, "1": 90, "2": 180}, "dark": [0, 1]}
     background = {"value": 90, "problem": "", "warning": "it drifts", **levels}
     trials = {"iterations": {"value": 12, "timepoints": {"0": 11, "2": 16}}, "scale": {"value": 60, "timepoints": {}}}
-    choice = {
-        "basis": {},
-        "timepoints": [0, 1, 2],
-        "tiles": {},
-        "background": background,
-        **trials,
-        "fill": {"value": 0, "share": 0.25},
-    }
+    fill = {"values": [0, 100], "rim": 1, "share": 0.25, "doubtful": []}
+    sampled = {"background": background, "fill": fill}
+    choice = {"basis": {}, "timepoints": [0, 1, 2], "tiles": {}, **sampled, **trials}
     steady = {"value": 101.5, "problem": "", "warning": "", "timepoints": {"0": 101.5}, "dark": [0]}
-    odd = {"basis": {}, "timepoints": [0], "tiles": {}, "background": steady, "fill": None}
+    doubtful = {"values": [], "rim": 0, "share": 0, "doubtful": [[0, 0.4]]}
+    odd = {"basis": {}, "timepoints": [0], "tiles": {}, "background": steady, "fill": doubtful}
     write_json(results.channels, {SPECIAL: choice, OTHER: odd})
     page = write(results)
     assert f"{SPECIAL}: its images: it drifts." in " ".join(page.text.split())
     rows = [row for row in page.rows if row[0] in ("background", "fill", "iterations", "scale")]
     assert [row for row in rows if "counts" in row[1] or "voxels" in row[1] or "tried" in row[1]] == [
         ["background", "90 counts 90 to 90.25 in 2 of 3 sampled timepoints"],
-        ["fill", "0 25 % of the voxels were never measured"],
+        ["fill", "0 or 100 25 % of the voxels were never measured"],
         ["iterations", "12 11 to 16 in 2 tried timepoints"],
         ["background", "90 counts as configured; the images show 101.5: 101.5 in 1 sampled timepoint"],
+        ["fill", "none 40 % of the voxels are exactly 0: taken for darkness"],
     ]
     assert ["scale", "60"] not in rows, "nothing was made with it"

@@ -53,11 +53,16 @@ def _describe_background(sampled: Mapping[str, Any], background: float | None) -
 
 
 def _describe_fill(fill: Any) -> ChosenValue | None:
-    if not isinstance(fill, Mapping) or fill.get("value") is None:
+    """Describe the values of voxels that were never measured, or else those that were taken for darkness."""
+    if not isinstance(fill, Mapping):
         return None
-    share = fill.get("share")
-    basis = "" if share is None else f"{format_measure(share, '%')} of the voxels were never measured"
-    return ChosenValue("fill", format_measure(fill["value"]), basis)
+    if fill.get("values"):
+        values = " or ".join(map(format_measure, fill["values"]))
+        return ChosenValue("fill", values, f"{format_measure(fill['share'], '%')} of the voxels were never measured")
+    doubtful = [
+        f"{format_measure(share, '%')} of the voxels are exactly {value:g}" for value, share in fill["doubtful"]
+    ]
+    return ChosenValue("fill", "none", f"{', '.join(doubtful)}: taken for darkness") if doubtful else None
 
 
 def _describe_trial(name: str, trial: Any, used: Any) -> ChosenValue | None:
