@@ -25,11 +25,11 @@ def test_workers_get_memory_for_the_psf_that_takes_most(
 
     layout = SimpleNamespace(levels=[SimpleNamespace(shape=(50, 500, 500))])
     settings = {"engine": "cpu", "acceleration": "none"}
-    todo = {VolumeKey("result", f"ch{n}", 0): {"psf": n, "settings": settings, "layout": layout} for n in range(2)}
-    monkeypatch.setattr(blocks, "describe_stack", lambda n: (shapes[n], None))
+    monkeypatch.setattr(blocks, "describe_stack", lambda path: (shapes[int(path.stem)], None))
     monkeypatch.setattr(blocks, "start_workers", start_workers)
-    monkeypatch.setattr(blocks, "map_volumes", lambda *_: [])
-    blocks._run_tasks(todo, WorkerRequest("cpu", 1, 1, Results(Path("small")), "t0000"), print)
+    results, channels = Results(Path("small")), {"0": settings, "1": settings}
+    with blocks._hire_team(results, channels, layout, WorkerRequest("cpu", 1, 1, results, "t0000"), 2):  # type: ignore[arg-type]
+        pass
     assert grants == [estimate_memory((50, 500, 500), (60, 301, 301), "cpu", "none")]
 
 

@@ -1,4 +1,4 @@
-from .auto_iterations import find_brightest_region as find_brightest_region
+from .auto_iterations import PART_SHAPE as PART_SHAPE, find_brightest_region as find_brightest_region
 from .blocks import (
     MemoryLimit as MemoryLimit,
     assemble_blocks as assemble_blocks,

@@ -15,6 +15,7 @@ from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import (
+    advise_scale,
     estimate_memory,
     find_available_memory,
     foresee_doubts,
@@ -58,7 +59,7 @@ def run_pilot(
     """
     fingerprint = digest_json(plan)
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
-    methods = [_resolve_backgrounds(results, method, bases) for method in methods]
+    methods = [_resolve_choices(results, method, bases) for method in methods]
     choices = read_choices(results)
     for channel in (channel for channel in plan["channels"] if channel in choices):
         for doubt in foresee_doubts(choices[channel], methods[0]):
@@ -95,13 +96,21 @@ def run_pilot(
     write_json(results.pilot, numbers)
 
 
-def _resolve_backgrounds(
+def _resolve_choices(
     results: Results, method: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return a method with the counts that a run would subtract from each channel."""
+    """Return a method with the counts that a run would subtract from each channel; a run tries its scale itself."""
     choices = wait_for_choices(results, method, bases)
     settings = {channel: resolve_settings(method, channel, choices.get(channel)) for channel in bases}
-    return {**method, "background": {channel: own["background"] for channel, own in settings.items()}}
+    scale = _foresee_scale(choices) if method["scale"] == "auto" else method["scale"]
+    return {**method, "background": {channel: own["background"] for channel, own in settings.items()}, "scale": scale}
+
+
+def _foresee_scale(choices: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return a scale with which results are stored that are not much brighter than the sampled images."""
+    images = [facts for choice in choices.values() for facts in (choice.get("image") or {}).values()]
+    high = max((facts["max"] - facts.get("background", 0) for facts in images), default=0)
+    return advise_scale(high) if high > 0 else 1
 
 
 @contextmanager

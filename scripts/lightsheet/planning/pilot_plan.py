@@ -32,7 +32,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         del method["iterations"]
     volumes = {channel: _choose_volume(run, channel, pilot["timepoint"]) for channel in run.channels}
     methods = select_distinct(settings)
-    trials = sorted({*pilot["iterations"], *([iterations] if iterations != "auto" else [])})
+    trials = sorted({*pilot["iterations"], *([iterations] if isinstance(iterations, int) else [])})
     busy = math.ceil(sum(trials) / max(trials)) * len(methods) * len(volumes)  # while the longest trial lasts
     return {
         "channels": volumes,

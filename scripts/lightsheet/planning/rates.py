@@ -119,7 +119,7 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
         remarks.append(
             f"Engine {engine}, acceleration {acceleration}, was not measured: its seconds are a guess ({guess})."
         )
-    if iterations == "auto":
+    if isinstance(iterations, str):
         iterations = AUTO_ITERATIONS[acceleration]
         remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
     return Rates(
@@ -145,7 +145,7 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
     ingests = [channel["ingest"] for channel in pilot["channels"].values()]
     runs = [run for method in methods for run in method["runs"]]
     iterations = work.method["iterations"]
-    if iterations == "auto":
+    if isinstance(iterations, str):
         guess = AUTO_ITERATIONS[work.method["acceleration"]]
         iterations = round(fmean(method["suggested"] or guess for method in methods))
     nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - iterations)) for method in methods]

@@ -86,8 +86,9 @@ def choose_background(planes: Mapping[int, np.ndarray], fill: float | None = Non
 
 
 def _round(counts: float) -> float:
-    """Return six digits: more are noise, and stand in every sentence."""
-    return float(f"{counts:.6g}")
+    """Return six digits, more are noise and stand in every sentence; a whole number as a configuration has it."""
+    rounded = float(f"{counts:.6g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _explain_light(timepoints: Sequence[int]) -> str:

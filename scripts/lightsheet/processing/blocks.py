@@ -4,13 +4,16 @@ A volume that cannot be done stops only itself: the others are done before the j
 more than what is missing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, NamedTuple
 
 from lightsheet.cluster import (
     FINAL,
     OutOfTimeError,
     VolumeCount,
+    WorkerPool,
     WorkerRequest,
     find_walltime,
     fit_request,
@@ -18,10 +21,11 @@ from lightsheet.cluster import (
     start_workers,
 )
 from lightsheet.processing.block_status import tell_status
-from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
+from lightsheet.processing.channels import Basis, resolve_settings, wait_for_choices
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.memory import estimate_memory, find_available_memory
+from lightsheet.processing.trial_choices import choose_by_trial, close_settings, list_open_settings
 from lightsheet.processing.units import judge_psf
 from lightsheet.sources import describe_stack
 from lightsheet.store import (
@@ -79,7 +83,43 @@ def deconvolve_block(
     errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
     volumes = len(raw_records)
     raw_records = {key: raw for key, raw in raw_records.items() if raw["status"] == "done"}
-    tasks, todo = _plan_tasks(results, raw_records, settings, choices, layout), {}
+    psfs = {key.channel: read_json(results.psf(key.channel, ".json"))["sha256"] for key in raw_records}
+    channel_settings = {channel: resolve_settings(settings, channel, choices.get(channel)) for channel in psfs}
+    is_open = any(list_open_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs)
+    tasks: dict[VolumeKey, dict[str, Any]] = {}
+    problem: InputError | OutOfTimeError | None = None
+    with ExitStack() as stack:
+        hire = partial(_hire_team, results, channel_settings, layout, workers)
+        team = stack.enter_context(hire(len(raw_records))) if is_open else None
+        try:  # upon these errors workers are to leave as at any other end
+            if team:
+                choices = choose_by_trial(results, channel_settings, psfs, partial(_try_on_team, team))
+            channel_settings = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
+            tasks = _plan_tasks(results, raw_records, channel_settings, psfs, layout)
+            for key, task in tasks.items():
+                task["sampled"] = choices[key.channel]["timepoints"] if key.channel in choices else ()
+            todo, failures = _select_due(results, tasks, layout, attempt)
+            errors += failures
+            logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
+            _tell_doubts(results, sorted({key.channel for key in todo}), layout)
+            if todo:
+                team = team or stack.enter_context(hire(len(todo)))
+                done = volumes - len(todo) - len(errors)
+                with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
+                    errors += _run_tasks(todo, team, tell)
+        except (InputError, OutOfTimeError) as error:
+            problem = error
+    if problem:
+        raise problem
+    raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
+    return make_manifest(results, tasks)
+
+
+def _select_due(
+    results: Results, tasks: Mapping[VolumeKey, dict[str, Any]], layout: StoreLayout, attempt: int
+) -> tuple[dict[VolumeKey, dict[str, Any]], list[str]]:
+    """Return the tasks of volumes that are not done, and what failed in an earlier attempt; holes are written here."""
+    todo, errors = {}, []
     for key, task in tasks.items():
         record = read_record(results, key)
         has_failed = record and record["status"] == "failed"
@@ -94,38 +134,28 @@ def deconvolve_block(
             todo[key] = task
             if has_failed:
                 results.record(key).unlink()  # the failure was of an earlier run
-    logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
-    _tell_doubts(results, sorted({key.channel for key in todo}), layout)
-    if todo:
-        done = volumes - len(todo) - len(errors)
-        with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
-            errors += _run_tasks(todo, workers, tell)
-    raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
-    return make_manifest(results, tasks)
+    return todo, errors
 
 
 def _plan_tasks(
     results: Results,
     raw_records: Mapping[VolumeKey, Record],
-    settings: Mapping[str, Any],
-    choices: Mapping[str, Choice],
+    settings: Mapping[str, Mapping[str, Any]],
+    psfs: Mapping[str, str],
     layout: StoreLayout,
 ) -> dict[VolumeKey, dict[str, Any]]:
     """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
     tasks = {}
-    channels = {key.channel for key in raw_records}
-    psfs = {channel: read_json(results.psf(channel, ".json"))["sha256"] for channel in channels}
-    volume_settings = {channel: resolve_settings(settings, channel, choices.get(channel)) for channel in channels}
     for raw_key, raw in raw_records.items():
         key, channel = raw_key._replace(kind="result"), raw_key.channel
         tasks[key] = {
             "results": results,
             "key": key,
             "psf": results.psf(channel, ".tif"),
-            "settings": volume_settings[channel],
+            "settings": settings[channel],
             "layout": layout,
             "missing": raw.get("missing", False),
-            "inputs": list_result_inputs(raw, psfs[channel], volume_settings[channel], layout),
+            "inputs": list_result_inputs(raw, psfs[channel], settings[channel], layout),
         }
     return tasks
 
@@ -156,32 +186,63 @@ def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Seq
     return known
 
 
-def _run_tasks(
-    todo: Mapping[VolumeKey, Mapping[str, Any]], workers: WorkerRequest, tell: Callable[[VolumeCount], None]
-) -> list[str]:
-    """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
-    any_task = next(iter(todo.values()))
-    settings, shape = any_task["settings"], any_task["layout"].levels[0].shape
-    psfs = [describe_stack(path)[0] for path in {task["psf"] for task in todo.values()}]
-    memory = max(estimate_memory(shape, psf, settings["engine"], settings["acceleration"]) for psf in psfs)
-    workers = fit_request(workers, memory, len(todo), settings["engine"])
+class _Team(NamedTuple):
+    """Workers of this job: as many as fit, of so many cores, each with so much memory, or all that it has."""
+
+    pool: WorkerPool
+    cores: int
+    memory: int | None
+
+
+@contextmanager
+def _hire_team(
+    results: Results,
+    settings: Mapping[str, Mapping[str, Any]],
+    layout: StoreLayout,
+    workers: WorkerRequest,
+    volumes: int,
+) -> Iterator[_Team]:
+    """Start the workers for some volumes of channels with these settings."""
+    needs = []
+    for channel, own in settings.items():
+        psf = describe_stack(results.psf(channel, ".tif"))[0]
+        shape, has_fill = layout.levels[0].shape, "fill" in own
+        needs.append(estimate_memory(shape, psf, own["engine"], own["acceleration"], has_fill))
+    engine = next(iter(settings.values()))["engine"]
+    workers = fit_request(workers, max(needs), volumes, engine)
     # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
     share = find_available_memory() // workers.number if workers.kind == "local" else None
+    with start_workers(workers, engine, max(needs)) as pool:
+        yield _Team(pool, workers.cores, share)
+
+
+def _try_on_team(team: _Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Try a setting on sampled timepoints; return errors by the task's name."""
+    tasks = {label: {**task, "name": name, "threads": team.cores} for label, task in tasks.items()}
+    ended = map_volumes(team.pool, _try, tasks, f"{name}: auto", find_walltime())
+    return {label: str(error) for label, error in ended if error}
+
+
+def _run_tasks(
+    todo: Mapping[VolumeKey, Mapping[str, Any]], team: _Team, tell: Callable[[VolumeCount], None]
+) -> list[str]:
+    """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
     keys = {key.label: key for key in todo}
-    tasks = {key.label: {**task, "threads": workers.cores, "memory": share} for key, task in todo.items()}
-    errors, end = [], None
-    with start_workers(workers, settings["engine"], memory) as pool:
-        try:
-            for label, error in map_volumes(pool, _deconvolve, tasks, "deconvolve", find_walltime(), tell):
-                if error:
-                    errors.append(f"{label}: {error}")
-                    logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
-                    write_json(any_task["results"].record(keys[label]), make_failure(str(error)))
-        except OutOfTimeError as error:  # workers are to leave as at any other end
-            end = error
-    if end:
-        raise end
+    tasks = {key.label: {**task, "threads": team.cores, "memory": team.memory} for key, task in todo.items()}
+    errors = []
+    for label, error in map_volumes(team.pool, _deconvolve, tasks, "deconvolve", find_walltime(), tell):
+        if error:
+            errors.append(f"{label}: {error}")
+            logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
+            write_json(tasks[label]["results"].record(keys[label]), make_failure(str(error)))
     return errors
+
+
+def _try(name: str, **task: Any) -> None:
+    """Try a setting, on a worker; as `_deconvolve`."""
+    from lightsheet.processing import brightest_part
+
+    {"iterations": brightest_part.try_iterations, "scale": brightest_part.try_method}[name](**task)
 
 
 def _deconvolve(**task: Any) -> None:

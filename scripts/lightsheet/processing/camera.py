@@ -53,9 +53,12 @@ def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
     }
 
 
-def find_stored_per_count(output: Mapping[str, Any]) -> float:
-    """Return the stored value of a result per count, from its `dtype` and `scale`; old records may lack both."""
-    scale: float = output.get("scale", 1) if output.get("dtype", "float32") != "float32" else 1
+def find_stored_per_count(output: Mapping[str, Any]) -> Any:
+    """Return the stored value of a result per count, from its `dtype` and `scale`; old records may lack both.
+
+    Of a configuration it may be auto.
+    """
+    scale: float | str = output.get("scale", 1) if output.get("dtype", "float32") != "float32" else 1
     return scale
 
 

@@ -5,8 +5,10 @@ its basis changes: when timepoints are appended or a TIFF is replaced, the movie
 
 - `basis`: the settings that it rests on, from `list_choice_basis`;
 - `timepoints`: which were sampled; none if no file could be read: then the next run tries again;
+- `tiles`: where the pixels of each of them are, for the job that deconvolves;
 - `unreadable`: per timepoint that was to be sampled, why it could not be read;
-- what `describe_channel` finds in the pixels.
+- what `describe_channel` finds in the pixels;
+- what `choose_by_trial` adds.
 
 The job that deconvolves takes the numbers from there before it makes fingerprints, with `resolve_settings`.
 """
@@ -19,7 +21,7 @@ from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.processing.straightness import warn_of_scan
 from lightsheet.sources import Tiles
-from lightsheet.store import Results
+from lightsheet.store import Results, VolumeKey
 from lightsheet.system import InputError, read_json, wait_until_visible, write_json
 
 CHOICE_VERSION = 1
@@ -78,7 +80,8 @@ def _is_choice(entry: Any) -> bool:
         isinstance(entry, dict)
         and isinstance(entry.get("basis"), dict)
         and isinstance(entry.get("timepoints"), list)
-        and isinstance(entry.get("background"), dict | None)
+        and isinstance(entry.get("tiles"), dict)
+        and (not entry["timepoints"] or entry.get("background", {}).keys() >= {"value", "problem", "warning"})
     )
 
 
@@ -106,22 +109,47 @@ def choose_for_channels(
     InputError
         If a channel's background is to be chosen and cannot be: it asks for a number.
     """
-    choices = read_choices(results)
+    before, choices = read_choices(results), read_choices(results)
     for channel, basis in bases.items():
-        if find_choice(choices, channel, basis):
+        tiles = list_tiles(channel)
+        if choice := find_choice(choices, channel, basis):
+            choices[channel] = {**choice, "tiles": _select_tiles(tiles, choice["timepoints"])}  # they may have moved
             continue
-        sample = read_sample(channel, list_tiles(channel), basis["shape"], basis["dtype"])
+        sampled = _recall_timepoints(results, channel) if channel not in choices else ()
+        sample = read_sample(channel, tiles, basis["shape"], basis["dtype"], sampled)
         choices[channel] = {
             "basis": dict(basis),
             "timepoints": list(sample.planes),
+            "tiles": _select_tiles(tiles, list(sample.planes)),
             "unreadable": {str(timepoint): error for timepoint, error in sample.unreadable.items()},
             **(describe_channel(sample, basis) if sample.planes else {"background": None}),
         }
+    if choices != before:
         write_json(results.channels, choices)
     for channel, basis in bases.items():
         if choices[channel]["timepoints"]:
             resolve_background(basis["background"], channel, choices[channel])
     return choices
+
+
+def _recall_timepoints(results: Results, channel: str) -> list[int]:
+    """Return from which timepoints was chosen for volumes that are done, where the entry is lost; none if none are."""
+    records = results.record(VolumeKey("result", channel, 0)).parent.glob("t*.json")
+    record = read_json(min(records, default=results.channels))
+    sampled = record.get("sampled") if isinstance(record, dict) else None
+    return [t for t in sampled if isinstance(t, int)] if isinstance(sampled, list) else []
+
+
+def _select_tiles(tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int]) -> dict[str, Any]:
+    """Return the tiles of some timepoints, as JSON has them, but for those that are missing now."""
+    selected: dict[str, Any] = {}
+    for timepoint, volume_tiles in tiles:
+        if timepoint in timepoints and volume_tiles:
+            selected[str(timepoint)] = [
+                [list(position), [[path, pages and list(pages)] for path, pages in pieces]]
+                for position, pieces in volume_tiles
+            ]
+    return selected
 
 
 def describe_choice(channel: str, choice: Choice) -> list[str]:
@@ -145,7 +173,8 @@ def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mappi
 
     Channels of which no file could be read are not waited for.
     """
-    channels = [channel for channel in bases if needs_choice(settings, channel)]
+    is_tried = "auto" in (settings.get("iterations"), settings.get("scale"))  # on what the entry names
+    channels = [channel for channel in bases if is_tried or needs_choice(settings, channel)]
     known: dict[str, Choice] = {}
 
     def list_missing() -> list[str]:

@@ -56,6 +56,7 @@ def deconvolve_volume(
     threads: int,
     memory: int | None = None,
     raw_work: Path | None = None,
+    sampled: Sequence[int] = (),
 ) -> Record:
     """Deconvolve one ingested volume; shards, pyramid and record are on the disk when this returns.
 
@@ -76,6 +77,8 @@ def deconvolve_volume(
         Bytes that this process may use; by default what `find_worker_memory` returns.
     raw_work : Path, optional
         Work area of the raw volume; by default that of `results`.
+    sampled : sequence of int, optional
+        Timepoints from which settings were chosen, for the record.
 
     Raises
     ------
@@ -103,7 +106,8 @@ def deconvolve_volume(
     with time_stage(seconds, "write"):
         shards, _ = write_volume(work, key.timepoint, result, layout, threads)
     engine = describe_engine(settings["engine"])
-    record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics)
+    facts = {"sampled": list(sampled)} if sampled else {}
+    record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics, **facts)
     write_json(results.record(key), record)
     return record
 

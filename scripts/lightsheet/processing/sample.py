@@ -44,7 +44,13 @@ class Sample:
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
-def read_sample(channel: str, tiles: Sequence[tuple[int, Tiles]], shape: Sequence[int], dtype: str) -> Sample:
+def read_sample(
+    channel: str,
+    tiles: Sequence[tuple[int, Tiles]],
+    shape: Sequence[int],
+    dtype: str,
+    timepoints: Sequence[int] = (),
+) -> Sample:
     """Read a sample of a channel; what cannot be read is left out, as it stops its own volume only.
 
     Parameters
@@ -52,10 +58,12 @@ def read_sample(channel: str, tiles: Sequence[tuple[int, Tiles]], shape: Sequenc
     channel : str, its name, for sentences
     tiles : sequence of (int, Tiles), each timepoint and its tiles; a missing one has none, and is not sampled
     shape, dtype : sequence of int, str; (z, y, x) and dtype of each raw volume
+    timepoints : sequence of int, optional, those that are read; by default some of all
     """
     sources = {timepoint: volume_tiles for timepoint, volume_tiles in tiles if volume_tiles}
     sample, recorded = Sample(), sorted(sources)
-    places = [recorded[index] for index in spread(len(recorded), MOST_TIMEPOINTS)]
+    known = sorted(set(timepoints) & set(recorded))[:MOST_TIMEPOINTS]
+    places = known or [recorded[index] for index in spread(len(recorded), MOST_TIMEPOINTS)]
     progress = Progress(f"sample of {channel}", len(places), "timepoint", PROGRESS_SECONDS)
     for place in places:
         near = sorted((t for t in recorded if t not in places or t == place), key=lambda t: (abs(t - place), t))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import list_engines
-from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs, needs_choice
-from lightsheet.run.choices import find_choices, foresee_settings
+from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs
+from lightsheet.run.choices import find_choices, foresee_settings, is_undecided
 from lightsheet.run.differences import CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
@@ -79,7 +79,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
         volumes=volumes,
         done=done,
         psfs=[channel for channel, psf in psfs.items() if not psf.is_current],
-        choices=[c for c, choice in choices.items() if not choice and needs_choice(run.settings, c)],
+        choices=[c for c, choice in choices.items() if is_undecided(run, c, choice, psfs[c].digest)],
         publication=publication,
         inventory=not _is_inventory_current(run),
         report=bool(publication) or not is_report_current(run, identity),
@@ -132,7 +132,7 @@ def explain_result(
     engine = record.get("settings", {}).get("engine", "")
     engines = engines or list_engines(run.config["deconvolution"]["engine"])
     settings = {
-        **foresee_settings(run, key.channel, record, choice),
+        **foresee_settings(run, key.channel, record, choice, psf.digest),
         "engine": engine if engine in engines else next(iter(engines)),
     }
     inputs = list_result_inputs(raw, digest, settings, run.layouts["result"])

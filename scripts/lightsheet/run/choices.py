@@ -4,12 +4,15 @@ The sources are read before the first job, in Snakemake's own process: a rule on
 run again whenever it does. Parsing, and `snakemake -n`, read no pixels.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightsheet.processing import (
     Choice,
     choose_for_channels,
+    close_settings,
     find_choice,
+    list_open_settings,
     needs_choice,
     read_choices,
     refuse_hopeless,
@@ -48,10 +51,27 @@ def refuse_hopeless_channels(run: Run) -> None:
             refuse_hopeless(channel, choice, run.config["output"])
 
 
-def foresee_settings(run: Run, channel: str, record: Record, choice: Choice | None) -> dict[str, Any]:
+def foresee_settings(
+    run: Run, channel: str, record: Record, choice: Choice | None, psf_sha256: str | None
+) -> dict[str, Any]:
     """Return the settings of a channel's volumes; what is to be chosen is taken to come out as a record has it."""
-    settings = run.settings
+    settings, old = run.settings, record.get("settings", {})
     if choice or not needs_choice(settings, channel):
-        return resolve_settings(settings, channel, choice)
-    background = record.get("settings", {}).get("background")
-    return {**settings, "background": PER_CHANNEL if background == "auto" else background}
+        foreseen = resolve_settings(settings, channel, choice)
+    else:
+        foreseen = {**settings, "background": _foresee(old, "background")}
+    open_settings = list_open_settings(foreseen, choice, psf_sha256)
+    return close_settings(foreseen, choice, psf_sha256) | {name: _foresee(old, name) for name in open_settings}
+
+
+def _foresee(settings: Mapping[str, Any], name: str) -> Any:
+    value = settings.get(name)
+    return PER_CHANNEL if value == "auto" else value
+
+
+def is_undecided(run: Run, channel: str, choice: Choice | None, psf_sha256: str | None) -> bool:
+    """Tell whether something is to be chosen for a channel that may change its volumes."""
+    if not choice and needs_choice(run.settings, channel):
+        return True
+    settings = resolve_settings(run.settings, channel, choice)
+    return bool(list_open_settings(settings, choice, psf_sha256))

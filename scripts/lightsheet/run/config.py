@@ -68,7 +68,8 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         else:
             entry["path"] = _expand_home(f"{key}.path", entry["path"])
     for key, section in list_pilot_methods(checked).items():
-        method = Method(section["iterations"], boundary=section["boundary"], acceleration=section["acceleration"])
+        iterations = "auto" if isinstance(section["iterations"], str) else section["iterations"]
+        method = Method(iterations, boundary=section["boundary"], acceleration=section["acceleration"])
         try:
             check_method(method, section["engine"])
         except InputError as error:

@@ -179,9 +179,9 @@ def _describe_store(
 
 def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple[float, float, float, float]:
     """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
-    scale = find_stored_per_count(run.config["output"]) if kind == "result" else 1
-    volumes = [records[VolumeKey(kind, channel, t)]["statistics"] for t in range(run.acquisition.timepoints)]
-    statistics = [volume for volume in volumes if volume]  # a missing volume has none
+    channel_records = [records[VolumeKey(kind, channel, t)] for t in range(run.acquisition.timepoints)]
+    scale = find_stored_per_count(channel_records[0]["settings"]) if kind == "result" else 1
+    statistics = [record["statistics"] for record in channel_records if record["statistics"]]  # a missing one has none
     low, high = min(s["min"] for s in statistics), max(s["max"] for s in statistics)
     start = min(s["percentiles"]["1"] for s in statistics)
     end = max(s["percentiles"]["99.9"] for s in statistics)

@@ -1,0 +1,62 @@
+"""What is tried on the brightest part of a sampled timepoint, on a worker, before the first volume of its channel.
+
+Each function writes what it finds into a file: Dask forgets what a worker returned that is lost afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsheet.deconvolution import PART_SHAPE, find_brightest_region, resolve_iterations, richardson_lucy
+from lightsheet.processing.camera import subtract_background
+from lightsheet.sources import Tiles, open_mosaic, read_stack
+from lightsheet.system import write_json
+
+
+def try_iterations(
+    tiles: Tiles, shape: Sequence[int], dtype: str, psf: Path, settings: Mapping[str, Any], threads: int, path: Path
+) -> None:
+    """Find how many iterations a timepoint bears; null where it is dark.
+
+    Parameters
+    ----------
+    tiles, shape, dtype : Tiles, sequence of int, str; the timepoint's files, and (z, y, x) and dtype of its volume
+    psf : Path, of the PSF used
+    settings : mapping, as for `deconvolve_volume`
+    threads : int, cores to use
+    path : Path, of the file that is written
+    """
+    image = _read_part(tiles, shape, dtype, settings["background"])
+    value = None
+    if image.any():
+        value = resolve_iterations(image, read_stack(psf), acceleration=settings["acceleration"], threads=threads)
+    write_json(path, value)
+
+
+def try_method(
+    tiles: Tiles, shape: Sequence[int], dtype: str, psf: Path, settings: Mapping[str, Any], threads: int, path: Path
+) -> None:
+    """Find how bright the result of a timepoint becomes, in counts; null where it is dark. As `try_iterations`."""
+    image = _read_part(tiles, shape, dtype, settings["background"])
+    value = None
+    if image.any():
+        method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
+        value = float(richardson_lucy(image, read_stack(psf), threads=threads, **method).max())
+    write_json(path, value)
+
+
+def _read_part(tiles: Tiles, shape: Sequence[int], dtype: str, background: float) -> np.ndarray:
+    """Read the brightest part of a volume, without background: as `find_brightest_region` finds it, but by bands."""
+    depth = min(PART_SHAPE[0], shape[0])
+    most, brightest = -1.0, np.empty(0)
+    with open_mosaic(tiles, shape, dtype) as volume:
+        for start in sorted({*range(0, shape[0] - depth, depth), shape[0] - depth}):
+            planes = volume[start : start + depth, :]
+            part = planes[find_brightest_region(planes)]
+            light = float(np.square(part, dtype=np.float32).sum())
+            if light > most:
+                most, brightest = light, part.copy()
+    image: np.ndarray = np.maximum(subtract_background(brightest, background), 0)
+    return image

@@ -1,0 +1,163 @@
+"""What is chosen for a channel by trying its PSF on sampled timepoints: `iterations: auto` and `scale: auto`.
+
+The job that deconvolves tries, on its workers, before the first volume of the channel, and adds to the channel's entry
+in `records/channels.json`, under the name of the setting: the `value`, what the `timepoints` say, and the `basis`: the
+other settings and the PSF. It is kept, for timepoints that are appended too, until any of these changes.
+"""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightsheet.deconvolution import ALGORITHM_VERSION
+from lightsheet.processing.camera import OUTPUT_MAX
+from lightsheet.processing.channels import Choice, read_choices
+from lightsheet.processing.sample import spread
+from lightsheet.store import Results
+from lightsheet.system import InputError, logger, read_json, wait_until_visible, write_json
+
+TRIED = ("iterations", "scale")
+"""Settings that may be auto; the second one needs the first."""
+
+PER_VOLUME = "auto-per-volume"
+"""For iterations: each volume by itself, whose settings then say auto."""
+
+MOST_TIMEPOINTS = 3
+
+HEADROOM = 2.0
+"""Of grey levels above the brightest voxel that was tried: other parts, and other timepoints, may be brighter."""
+
+Call = Callable[[str, Mapping[str, Mapping[str, Any]]], Mapping[str, str]]
+"""Tries a setting on the workers, once for each of the keyword arguments by name; returns errors by name."""
+
+
+def list_open_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> list[str]:
+    """Name the settings of a channel that are to be tried: they are auto, and nothing that holds is known of them.
+
+    Parameters
+    ----------
+    settings : mapping, from `resolve_settings`
+    choice : Choice, of the channel
+    psf_sha256 : str, digest of the PSF used; None if it must be prepared first
+    """
+    closed = close_settings(settings, choice, psf_sha256)
+    return [name for name in TRIED if closed[name] == "auto" and settings[name] != PER_VOLUME]
+
+
+def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> dict[str, Any]:
+    """Return a channel's settings as its volumes have them, with what was chosen by trial as far as it is known."""
+    closed = dict(settings)
+    for name in TRIED:
+        if closed[name] == PER_VOLUME:
+            closed[name] = "auto"
+        elif closed[name] == "auto":
+            trial = (choice or {}).get(name)
+            if isinstance(trial, dict) and trial.get("basis") == _list_basis(closed, name, psf_sha256):
+                closed[name] = trial["value"]
+    return closed
+
+
+def _list_basis(settings: Mapping[str, Any], name: str, psf_sha256: str | None) -> dict[str, Any]:
+    """List what the choice of a setting rests on."""
+    own = {"iterations": ("engine", "dtype", *TRIED), "scale": ("engine", "scale")}[name]
+    others = {key: value for key, value in settings.items() if key not in own}
+    return {**others, "psf": psf_sha256, "algorithm": ALGORITHM_VERSION}
+
+
+def choose_by_trial(
+    results: Results, settings: Mapping[str, Mapping[str, Any]], psfs: Mapping[str, str], call: Call
+) -> dict[str, Choice]:
+    """Try what is open, write it down, and return the entries of all channels.
+
+    Parameters
+    ----------
+    results : Results
+    settings, psfs : mapping, per channel what `resolve_settings` returned, and the digest of the PSF used
+    call : callable, see `Call`
+
+    Raises
+    ------
+    InputError
+        If nothing can be chosen: it asks for a number.
+    """
+    for name in TRIED:
+        choices = read_choices(results)
+        channels = [c for c in settings if name in list_open_settings(settings[c], choices.get(c), psfs[c])]
+        if not channels:
+            continue
+        closed = {c: close_settings(settings[c], choices[c], psfs[c]) for c in channels}
+        found = _try_setting(results, name, {c: choices[c] for c in channels}, closed, call)
+        choices = read_choices(results)
+        for channel in channels:
+            value = _CHOOSE[name](found[channel].values())
+            basis = _list_basis(closed[channel], name, psfs[channel])
+            choices[channel][name] = {"value": value, "timepoints": found[channel], "basis": basis}
+            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value, ", ".join(found[channel]))
+        write_json(results.channels, choices)
+    return read_choices(results)
+
+
+def _try_setting(
+    results: Results,
+    name: str,
+    choices: Mapping[str, Choice],
+    settings: Mapping[str, Mapping[str, Any]],
+    call: Call,
+) -> dict[str, dict[str, Any]]:
+    """Return per channel and timepoint what was found, but for dark ones; InputError where none could be tried."""
+    folder = results.work_area / "trials" / secrets.token_hex(4)
+    tasks, paths = dict[str, dict[str, Any]](), dict[tuple[str, int], Path]()
+    for channel, choice in choices.items():
+        if not choice["tiles"]:
+            raise InputError(f"{name}: auto finds no file of {channel} that can be read: run the same command again")
+        timepoints = sorted(map(int, choice["tiles"]))
+        for timepoint in [timepoints[index] for index in spread(len(timepoints), MOST_TIMEPOINTS)]:
+            paths[channel, timepoint] = path = folder / f"{len(paths)}.json"
+            tasks[_label(channel, timepoint)] = {
+                "tiles": choice["tiles"][str(timepoint)],
+                "shape": choice["basis"]["shape"],
+                "dtype": choice["basis"]["dtype"],
+                "psf": results.psf(channel, ".tif"),
+                "settings": settings[channel],
+                "path": path,
+            }
+    try:
+        errors = call(name, tasks)
+        expected = [path for key, path in paths.items() if _label(*key) not in errors]
+        if missing := wait_until_visible(lambda: [p for p in expected if not p.exists()], folder):
+            raise InputError(f"{missing[0]} is missing: run the same command again")
+        found: dict[str, dict[str, Any]] = {channel: {} for channel in choices}
+        for (channel, timepoint), path in paths.items():
+            if path in expected and (value := read_json(path)) is not None:
+                found[channel][str(timepoint)] = value
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for channel in choices:
+        failures = [errors[label] for c, t in paths if c == channel and (label := _label(c, t)) in errors]
+        if failures and not found[channel]:
+            raise InputError(f"{channel}: {failures[0]}")
+    return found
+
+
+def _label(channel: str, timepoint: int) -> str:
+    return f"{channel} timepoint {timepoint}"
+
+
+def _choose_iterations(found: Iterable[int]) -> int:
+    """Return the median, the lower one of two; 1 where all is dark."""
+    ordered = sorted(found)
+    return ordered[(len(ordered) - 1) // 2] if ordered else 1
+
+
+def _choose_scale(found: Iterable[float]) -> float:
+    """Return stored values per count, two digits of them, so that the brightest voxels use half of the grey levels."""
+    brightest = max(found, default=0.0)
+    if brightest <= 0:
+        return 1
+    scale = float(f"{OUTPUT_MAX / (HEADROOM * brightest):.2g}")
+    return int(scale) if scale.is_integer() else scale  # as a configuration has it
+
+
+_CHOOSE: dict[str, Callable[[Iterable[Any]], Any]] = {"iterations": _choose_iterations, "scale": _choose_scale}
