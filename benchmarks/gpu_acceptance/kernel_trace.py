@@ -36,9 +36,9 @@ def trace(run: Callable[[], Any]) -> list[Interval]:
 def read_trace(path: Path) -> list[Interval]:
     """Return the kernels and copies of a trace that PyTorch wrote."""
     events = json.loads(path.read_text())["traceEvents"]
-    kept = [event for event in events if event.get("cat") in (KERNEL, *COPIES) and "dur" in event]
+    pieces = [event for event in events if event.get("cat") in (KERNEL, *COPIES) and "dur" in event]
     return sorted(
-        (Interval(each["cat"], each["name"], float(each["ts"]), each["dur"] / 1e6) for each in kept),
+        (Interval(each["cat"], each["name"], float(each["ts"]), each["dur"] / 1e6) for each in pieces),
         key=lambda interval: interval.begin,
     )
 

@@ -17,6 +17,8 @@ from lightsheet.system import count_cores
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "scikit-image", "numcodecs")
 
+PROPERTIES = ("major", "minor", "multiProcessorCount", "totalGlobalMem", "l2CacheSize", "memoryBusWidth")
+
 
 def measure(sheet: Sheet, sizes: Sizes) -> None:
     """Fill the sheet."""
@@ -60,10 +62,9 @@ def ask_nvidia_smi() -> str:
 
 
 def read_device() -> dict[str, Any]:
-    """Return the device's properties that are numbers or names."""
+    """Return what bounds the device's speed."""
     properties = import_cupy().cuda.runtime.getDeviceProperties(0)
-    kept = {name: value.decode() if isinstance(value, bytes) else value for name, value in properties.items()}
-    return {name: value for name, value in kept.items() if isinstance(value, str | int) and name != "luid"}
+    return {"name": properties["name"].decode(), **{name: properties.get(name) for name in PROPERTIES}}
 
 
 def prove_engine() -> tuple[bool, str]:

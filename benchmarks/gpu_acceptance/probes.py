@@ -7,7 +7,16 @@ import numpy as np
 
 from gpu_acceptance.sheet import Sheet
 from gpu_acceptance.sizes import Sizes
-from gpu_acceptance.subject import fill_device, forget_channels, import_cupy, make_image, make_psf, restore, synchronise
+from gpu_acceptance.subject import (
+    estimate_memory,
+    fill_device,
+    forget_channels,
+    import_cupy,
+    make_image,
+    make_psf,
+    restore,
+    synchronise,
+)
 from lightsheet.deconvolution.gpu_memory import find_memory_budget
 from lightsheet.simulation import Array
 from lightsheet.system import InputError
@@ -36,13 +45,13 @@ def race(sizes: Sizes, psf: Array) -> tuple[bool, str]:
     cupy = import_cupy()
     image = make_image(sizes.small_volume) - np.float32(3)
     reference = restore(image, psf, 2)
-    kept: list[Any] = []
+    copies: list[Any] = []
     for _ in range(sizes.races):
-        ours = np.multiply(cupy.asarray(image), np.float32(1))
-        result = restore(ours, psf, 2)
-        kept.append(np.multiply(result, np.float32(1)))  # in the caller's stream, as the next volume begins
-        del result, ours
-    differences = sum(not np.array_equal(each.get(), reference) for each in kept)
+        array = np.multiply(cupy.asarray(image), np.float32(1))
+        result = restore(array, psf, 2)
+        copies.append(np.multiply(result, np.float32(1)))  # in the caller's stream, as the next volume begins
+        del result, array
+    differences = sum(not np.array_equal(each.get(), reference) for each in copies)
     return differences == 0, f"{differences} of {sizes.races} results differ from the one of a NumPy array"
 
 
@@ -73,13 +82,13 @@ def forget(sizes: Sizes) -> tuple[bool, str]:
     before, _ = cupy.cuda.runtime.memGetInfo()
     for channel in range(4):
         restore(image, make_psf(sizes.psf) + np.float32(channel * 1e-6), 1)
-    held, _ = cupy.cuda.runtime.memGetInfo()
+    full, _ = cupy.cuda.runtime.memGetInfo()
     forget_channels()
     synchronise()
     after, _ = cupy.cuda.runtime.memGetInfo()
     return (
         before - after < SPARE_BYTES,
-        f"{(before - held) / 1e6:.0f} MB held, of which {(before - after) / 1e6:.0f} stay",
+        f"{(before - full) / 1e6:.0f} MB held, of which {(before - after) / 1e6:.0f} stay",
     )
 
 
@@ -119,19 +128,17 @@ def _shorten(end: Array | str) -> str:
 
 def fill(sizes: Sizes, psf: Array) -> tuple[bool, str]:
     """Take nearly all of the device as another program would, deconvolve, give it back, and deconvolve again."""
-    cupy, image = import_cupy(), make_image(sizes.volume)
+    runtime, image = import_cupy().cuda.runtime, make_image(sizes.volume)
     reference = restore(image, psf, 1)
     forget_channels()
-    free, _ = cupy.cuda.runtime.memGetInfo()
-    taken = cupy.cuda.runtime.malloc(free - 300 * 2**20)
-    try:
-        end = _end(image, psf, "gpu")
-    finally:
-        cupy.cuda.runtime.free(taken)
-    again = restore(image, psf, 1)
-    told = isinstance(end, str) or end.shape == image.shape  # in blocks, if it can
-    same = np.array_equal(again, reference)
-    return told and same, f"{_shorten(end)}; then the same bits: {same}"
+    pointers, left = [], estimate_memory(sizes.volume, sizes.psf, "none", "extended") // 4
+    while (free := runtime.memGetInfo()[0]) > left:
+        pointers.append(runtime.malloc(min(2**30, free - left // 2)))
+    end = _end(image, psf, "gpu")
+    for pointer in pointers:
+        runtime.free(pointer)
+    is_same = np.array_equal(restore(image, psf, 1), reference)
+    return isinstance(end, str) and is_same, f"{_shorten(end)}; then the same bits: {is_same}"
 
 
 def deconvolve_long_volume(sizes: Sizes, psf: Array) -> tuple[bool, str]:

@@ -34,22 +34,28 @@ def run_parts(out: Path, parts: list[str], stand_in: bool, total_seconds: float)
     out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + total_seconds
     for part in parts:
-        (out / f"{part}.json").unlink(missing_ok=True)
         limit = min(PARTS[part], end - time.monotonic())
+        for path in out.glob(f"{part}.*"):
+            path.unlink()
         with tempfile.TemporaryFile("w+") as log:
             ended = _run_part(out, part, stand_in, limit, log) if limit > 0 else "not begun: no time was left"
             log.seek(0)
             output = log.read()[-OUTPUT:].splitlines()
         sheet = read_sheets(out).get(part, {"part": part, "stand_in": stand_in, "values": {}, "checks": []})
         write_json(out / f"{part}.json", sheet | {"output": output} | ({"ended": ended} if ended else {}))
+        for path in set(out.glob(f"{part}.*")) - {out / f"{part}.json"}:
+            path.unlink()  # of a part that was stopped
         failures = [check["name"] for check in sheet["checks"] if not check["passed"]]
         passed = len(sheet["checks"]) - len(failures)
-        print(f"{part}: {ended or 'whole'}, {sheet.get('seconds', 0)} s; {passed} checks hold, {len(failures)} do not")
+        print(
+            f"{part}: {ended or 'whole'}, {sheet.get('seconds', 0)} s; {passed} checks hold, {len(failures)} do not",
+            flush=True,
+        )
         for name in failures:
-            print(f"  does not hold: {name}")
+            print(f"  does not hold: {name}", flush=True)
         for name, value in sheet["values"].items():
             if isinstance(value, dict) and "where" in value:
-                print(f"  not measured: {name}: {value['failed']}")
+                print(f"  not measured: {name}: {value['failed']}", flush=True)
 
 
 def _run_part(out: Path, part: str, stand_in: bool, seconds: float, log: IO[str]) -> str:

@@ -19,7 +19,13 @@ def describe_checks(sheets: Sheets) -> list[str]:
             f"| {'yes' if check['passed'] else '**no**'} | {check['name']} | {_shorten(check['detail'])} |"
             for check in sheet["checks"]
         ]
-    return lines
+    reasons = [
+        f"- {name} ({part}): {_shorten(value['failed'])}"
+        for part, sheet in sheets.items()
+        for name, value in sheet["values"].items()
+        if isinstance(value, dict) and "where" in value
+    ]
+    return [*lines, *(["", "Not measured:", "", *reasons] if reasons else [])]
 
 
 def list_iterations(sheets: Sheets) -> list[str]:

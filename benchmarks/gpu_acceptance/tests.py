@@ -51,9 +51,9 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
 
 def _find_path() -> dict[str, str]:
     """Return where Python finds what was carried to this machine, without the benchmarks, whose `tests` is another."""
-    own = {str(ROOT / "benchmarks"), str(ROOT / "scripts")}
+    paths = {str(ROOT / "benchmarks"), str(ROOT / "scripts")}
     return {
-        "PYTHONPATH": os.pathsep.join(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p not in own)
+        "PYTHONPATH": os.pathsep.join(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p not in paths)
     }
 
 

