@@ -1,14 +1,17 @@
 """What a PSF's file says of itself counts before any work: several channels, another voxel size (cases 03, 04)."""
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+import yaml
 
 from lightsheet.run import prepare_run
 from lightsheet.system import InputError
+from tests.support.cases import play
 from tests.support.point_images import centred
 
 UNIT = {"z": 1, "y": 1, "x": 1}
@@ -58,3 +61,16 @@ def test_a_psf_that_contradicts_its_voxel_size_is_refused() -> None:
         settings()
     assert settings(voxel_size={**VOXEL, "override": True})["psf_voxel_size"] == VOXEL
     assert settings(voxel_size={})["psf_voxel_size"]["z"] == pytest.approx(0.1)
+
+
+def test_03_the_psf_of_two_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FileNotFoundError, match=r"GFP\.json"):  # which its script reads in the end, and nobody wrote
+        play(3, tmp_path, capsys)
+    (made,) = tmp_path.glob("case-*/c03")
+    with chdir(made), pytest.raises(InputError, match=r"psf\.tif: holds 2 channels \(ImageJ tags of psf\.tif\)"):
+        prepare_run(yaml.safe_load(Path("my.yaml").read_text()))
+
+
+def test_04_the_psf_that_says_another_voxel_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = play(4, tmp_path, capsys).refusal
+    assert "psf.voxel_size.z is 0.3 um in the config, but 0.1 um in ImageJ tags of psf.tif" in refusal

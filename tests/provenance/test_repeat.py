@@ -1,11 +1,13 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from lightsheet import cli
-from lightsheet.provenance import reader, repeat, software
+from lightsheet.provenance import reader, repeat, software, verify
 from lightsheet.run import config
 from lightsheet.run.run import Run
 from lightsheet.system.errors import InputError
@@ -29,6 +31,24 @@ def test_configuration_holds_here(original: Run, tmp_path: Path) -> None:
     assert repetition["output"] == {**original.config["output"], "folder": "repeated"}
     assert repetition["voxel_size"] == {**tiny_run.VOXEL, "override": True}
     assert repetition["deconvolution"] == original.config["deconvolution"]
+
+
+def test_one_channel_of_a_psf_file_is_repeated_and_verified(tmp_path: Path) -> None:
+    """Whose voxel size is the file's, and whose copy has another name."""
+    tiny_run.simulate(tmp_path / "my data")
+    beads = [tifffile.imread(tmp_path / "my data" / name) for name in tiny_run.NAMES.values()]
+    tags = {"axes": "ZCYX", "spacing": 0.1, "unit": "um"}
+    resolution = (1 / 0.104, 1 / 0.104)
+    tifffile.imwrite(tmp_path / "beads.tif", np.stack(beads, 1), imagej=True, metadata=tags, resolution=resolution)
+    entries = {channel: {"path": str(tmp_path / "beads.tif"), "channel": c} for c, channel in enumerate(tiny_run.NAMES)}
+    run = tiny_run.prepare(tmp_path, psf={"files": entries, "voxel_size": {}})
+    tiny_run.finish(run)
+    assert all(outcome["identical"] for outcome in verify.verify_volumes(run.results.folder, volumes=4, threads=1))
+    repetition = repeat.make_config(reader.read_crate(run.results.folder), run.acquisition.folder)
+    copies = run.results.folder / "provenance" / "psf"
+    expected = {c: {**entry, "path": str(copies / f"{c}.tif")} for c, entry in entries.items()}
+    assert repetition["psf"]["files"] == expected
+    assert repetition["psf"]["voxel_size"] == {"override": True}
 
 
 def test_engine_is_the_one_that_was_used(original: Run) -> None:

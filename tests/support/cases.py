@@ -77,9 +77,9 @@ def play(
         mock.patch.dict(os.environ, places),
         mock.patch.object(tempfile, "tempdir", str(tmp_path)),
         mock.patch.object(sys, "path", [str(CASES), *sys.path]),
-        mock.patch.dict(sys.modules),
         chdir(ROOT),
     ):
+        sys.modules.pop("common", None)  # that of another folder, or as a test before had changed it
         shared = import_module("common")
         with mock.patch.multiple(shared, **{"snake": snake, "raw": raw, **(common or {})}):
             runpy.run_path(str(folders[0] / "make.py"), run_name="__main__")
