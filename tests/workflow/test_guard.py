@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,16 @@ def test_snakemake_executes_under_the_lock_and_marks_its_processes(results: Resu
     assert workflow.execution_settings.lock, "Snakemake still locks what is not in the results folder"
     assert not results.lock.exists()
     assert not os.environ[RUNS]
+
+
+def test_no_timer_holds_the_end_of_a_run(results: Results) -> None:
+    """Snakemake starts one with each job, to submit more a second later."""
+    workflow = prepare_workflow(results)
+    timer = threading.Timer(60, print)
+    timer.start()
+    workflow.execute(executor_plugin=executor(dry=False), targets="all")
+    timer.join(10)
+    assert not timer.is_alive()
 
 
 def test_a_second_run_is_refused_and_a_dry_one_is_not(results: Results) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -73,8 +74,17 @@ def guard_execution(
                 full = [] if error.filename else list_full_disks(list_folders(results))
                 raise WorkflowError("\n".join(full) or sentence) from None
             raise
+        finally:
+            cancel_timers()
 
     workflow.execute = execute_alone
+
+
+def cancel_timers() -> None:
+    """Let this process not wait, when its last job has ended, for the second after which it might submit more."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 def list_folders(results: Results) -> list[Path]:

@@ -1,7 +1,6 @@
 """The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its end."""
 
 from collections.abc import Iterable
-from threading import Timer
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
@@ -76,7 +75,6 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     from lightsheet.workflow.cluster_check import check_cluster  # Dask
 
     check_start(workflow)
-    _end_timers_with_run(workflow.scheduler)
     decide_cpu_engine()
     prepare_clean_end(workflow, jobs)
     check_cluster(workflow, jobs)
@@ -92,31 +90,6 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
             choose_due(jobs.run)
     if "deconvolve" in due:
         refuse_hopeless_channels(jobs.run)
-
-
-def _end_timers_with_run(scheduler: Any) -> None:
-    """Let Snakemake not wait, after its last job, for the timer that would let it submit more: a second."""
-
-    def wake_later(seconds: float) -> None:
-        timer = Timer(seconds, scheduler._open_jobs.release)
-        timer.daemon = True
-        timer.start()
-
-    scheduler._schedule_reevalutation = wake_later  # as Snakemake spells it
-
-
-def tell_suspicions(run: Run, workflow: Any) -> None:
-    """Log, as a run's last lines, what is suspect of a result that it has published.
-
-    Parameters
-    ----------
-    run : Run
-    workflow : snakemake.workflow.Workflow, as the Snakefile has it
-    """
-    outputs = {output for job in workflow.dag.needrun_jobs(exclude_finished=False) for output in job.output}
-    if {str(run.results.report), str(run.results.manifest("consolidate"))} & outputs:
-        for line in describe_suspicions(run):
-            logger.warning(line)
 
 
 def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
