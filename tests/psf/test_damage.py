@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lightsheet.psf.damage import find_damage
 from lightsheet.psf.isolation import isolate_psf
@@ -161,7 +162,18 @@ def test_fill_changes_nothing():
     """Deskewed with 0 in the corners, or with the camera's offset: the same PSF."""
     zero, offset = (prepare_psf(skew(bead(), fill), UNIT, UNIT) for fill in (0, 100))
     assert zero.shape == offset.shape
-    assert np.linalg.norm(zero - offset) < 1e-3 * np.linalg.norm(offset)
+    # Measured voxels beside the fill that are 100 by chance count as fill.
+    assert np.linalg.norm(zero - offset) < 1e-2 * np.linalg.norm(offset)
+
+
+@pytest.mark.parametrize("shift", [0.6, 1.64])
+def test_fill_beside_which_interpolation_mixed_it_with_the_background(shift):
+    size = (21, 15, 15 + int(21 * shift))
+    padded = np.pad(bead().astype(float), ((0, 0), (0, 0), (0, size[2] - 15)))
+    deskewed = np.stack([ndimage.shift(plane, (0, shift * z), order=1) for z, plane in enumerate(padded)])
+    isolated = isolate_psf(deskewed.round().astype(np.uint16), "auto")
+    assert isolated.fill == 0
+    assert isolated.offset == pytest.approx(100, abs=0.5)
 
 
 def test_what_surrounds_a_computed_psf_is_no_fill():

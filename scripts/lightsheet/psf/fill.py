@@ -30,6 +30,7 @@ def find_fill(values: Volume) -> tuple[float | None, Array]:
     fill = _keep_at_border(values == value)
     if ndimage.binary_erosion(fill, np.ones((3, 3, 3)), border_value=1).mean() < SOLID:
         return None, everything
+    fill = ndimage.binary_dilation(fill)  # beside it interpolation mixed fill with what was measured
     shown = list_faces(np.where(fill, np.nan, values))
     others = np.concatenate([face[np.isfinite(face)] for face in shown])
     if others.size < LEAST_SHOWN * counts.sum():
