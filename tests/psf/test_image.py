@@ -83,6 +83,17 @@ def test_a_single_plane_is_refused(tmp_path: Path) -> None:
         find(write_plain(tmp_path / "psf.tif", pixels("YX")))
 
 
+def test_colours_and_what_is_cut_off_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "psf.tif"
+    tifffile.imwrite(path, np.zeros((4, 9, 9, 3), np.uint8), photometric="rgb")
+    with pytest.raises(InputError, match=r"psf\.tif: its pages have several values a pixel"):
+        find(path)
+    content = write_plain(path, pixels("ZYX")).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"psf\.tif: the file is cut off"):
+        find(path)
+
+
 def test_voxel_size_of_the_file_is_compared_and_fills_in(tmp_path: Path) -> None:
     path = write_imagej(tmp_path / "psf.tif", pixels("ZYX"), "ZYX", spacing=0.1)
     with pytest.raises(
@@ -106,3 +117,5 @@ def test_voxel_size_of_the_file_is_compared_and_fills_in(tmp_path: Path) -> None
 def test_what_is_no_tiff_is_left_to_the_preparation(tmp_path: Path) -> None:
     (tmp_path / "psf.tif").write_bytes(b"no TIFF")
     assert find(tmp_path / "psf.tif") == {"psf_voxel_size": VOXEL, "background": "auto", "pages": None}
+    with pytest.raises(InputError, match=r"psf\.tif: cannot be read as TIFF"):
+        find(tmp_path / "psf.tif", voxel_size={})

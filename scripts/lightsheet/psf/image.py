@@ -29,12 +29,14 @@ def find_psf_settings(path: Path, section: Mapping[str, Any], channel: str) -> d
     ------
     InputError
         If the file contradicts the configuration; holds several channels or timepoints of which none is chosen, or a
-        single plane; or does not tell what the configuration leaves out. What cannot be read as TIFF at all is left to
-        `prepare_psf_file`.
+        single plane; is damaged or in colours; or does not tell what the configuration leaves out. What is no TIFF at
+        all is left to `prepare_psf_file`.
     """
     try:
         count = count_pages(path)
     except InputError:
+        if _begins_as_tiff(path) or not section["voxel_size"].keys() >= set("zyx"):
+            raise
         metadata, pages = None, None
     else:
         if count == 1:
@@ -88,6 +90,11 @@ def _choose_pages(path: Path, metadata: FileMetadata, section: Mapping[str, Any]
         return None
     pages = layout.locate_planes(choice["timepoint"], choice["channel"])
     return [pages.start, pages.stop, pages.step]
+
+
+def _begins_as_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in (b"II", b"MM")
 
 
 def _count(key: str, count: int) -> str:
