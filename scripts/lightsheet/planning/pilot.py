@@ -59,8 +59,9 @@ def run_pilot(
     """
     fingerprint = digest_json(plan)
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
-    methods = [_resolve_choices(results, method, bases) for method in methods]
-    choices = read_choices(results)
+    place = results.pilot_scratch if results.pilot_scratch.channels.exists() else results
+    methods = [_resolve_choices(place, method, bases) for method in methods]
+    choices = read_choices(place)
     for channel in (channel for channel in plan["channels"] if channel in choices):
         for doubt in foresee_doubts(choices[channel], methods[0]):
             logger.warning("%s is suspect: %s", channel, doubt)
@@ -116,7 +117,7 @@ def _foresee_scale(choices: Mapping[str, Mapping[str, Any]]) -> float:
 @contextmanager
 def make_scratch(results: Results) -> Iterator[Results]:
     """Make a folder for volumes of the pilot, empty whatever a killed pilot left, and remove it at the end."""
-    scratch = Results(results.folder / "work" / "pilot")
+    scratch = results.pilot_scratch
     shutil.rmtree(scratch.folder, ignore_errors=True)
     scratch.folder.mkdir(parents=True)
     try:

@@ -1,6 +1,10 @@
 from .backlog import find_backlog as find_backlog
 from .blocks import find_block as find_block
-from .choices import choose_due as choose_due, refuse_hopeless_channels as refuse_hopeless_channels
+from .choices import (
+    choose_due as choose_due,
+    choose_for_pilot as choose_for_pilot,
+    refuse_hopeless_channels as refuse_hopeless_channels,
+)
 from .config import check_config as check_config, list_pilot_methods as list_pilot_methods
 from .consolidate import (
     check_shards as check_shards,

@@ -19,7 +19,8 @@ from lightsheet.processing import (
     resolve_settings,
 )
 from lightsheet.run.run import Run
-from lightsheet.store import Record
+from lightsheet.store import Record, Results
+from lightsheet.system import write_json
 
 PER_CHANNEL = "one for the channel"
 """Stands for a number that is to be chosen, where an earlier version chose one for each volume."""
@@ -39,8 +40,19 @@ def choose_due(run: Run) -> None:
     InputError
         If a channel's pixels do not show what is asked for; it says which number to give.
     """
+    _choose(run, run.results)
+
+
+def choose_for_pilot(run: Run) -> None:
+    """Choose what a pilot needs, in its scratch folder: nothing of a run is there when it ends; raises likewise."""
+    scratch = run.results.pilot_scratch
+    write_json(scratch.channels, read_choices(run.results))
+    _choose(run, scratch)
+
+
+def _choose(run: Run, place: Results) -> None:
     timepoints = range(run.acquisition.timepoints)
-    choose_for_channels(run.results, run.choice_bases, lambda channel: run.list_tiles(channel, timepoints))
+    choose_for_channels(place, run.choice_bases, lambda channel: run.list_tiles(channel, timepoints))
 
 
 def refuse_hopeless_channels(run: Run) -> None:

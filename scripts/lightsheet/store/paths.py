@@ -111,6 +111,11 @@ class Results:
         """Measurements of the pilot, as `run_pilot` returns them."""
         return self.folder / "pilot.json"
 
+    @property
+    def pilot_scratch(self) -> "Results":
+        """What a pilot makes and removes again."""
+        return Results(self.work_area / "pilot")
+
     def raw_store(self, channel: str) -> Path:
         """Return the published OME-Zarr with one channel's raw volumes, (t, z, y, x)."""
         return self.folder / "raw" / f"{channel}.ome.zarr"

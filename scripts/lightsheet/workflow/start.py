@@ -8,10 +8,9 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.deconvolution import decide_cpu_engine
 from lightsheet.run import (
     Jobs,
-    Run,
     check_copies,
     choose_due,
-    describe_suspicions,
+    choose_for_pilot,
     find_backlog,
     list_failed_volumes,
     list_outputs,
@@ -31,8 +30,8 @@ FORESIGHT = {"pilot", "plan"}
 """Targets that need little of a disk which is too small for the run: the plan says so instead of being refused."""
 
 
-CHOOSING = {"inventory", "deconvolve", "pilot"}
-"""Rules whose jobs need what is chosen from the pixels of each channel."""
+CHOOSING = {"inventory", "deconvolve"}
+"""Rules whose jobs need what is chosen from the pixels of each channel, and leave it to later runs."""
 
 
 def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[str]:
@@ -85,9 +84,11 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
     remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
     due = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    if not CHOOSING.isdisjoint(due):
-        with log_on_screen():
+    with log_on_screen():
+        if not CHOOSING.isdisjoint(due):
             choose_due(jobs.run)
+        if "pilot" in due:
+            choose_for_pilot(jobs.run)
     if "deconvolve" in due:
         refuse_hopeless_channels(jobs.run)
 
