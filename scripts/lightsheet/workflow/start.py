@@ -93,6 +93,20 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
         refuse_hopeless_channels(jobs.run)
 
 
+def tell_suspicions(run: Run, workflow: Any) -> None:
+    """Log, as a run's last lines, what is suspect of a result that it has published.
+
+    Parameters
+    ----------
+    run : Run
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    """
+    outputs = {output for job in workflow.dag.needrun_jobs(exclude_finished=False) for output in job.output}
+    if {str(run.results.report), str(run.results.manifest("consolidate"))} & outputs:
+        for line in describe_suspicions(run):
+            logger.warning(line)
+
+
 def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
     """Log why a run failed: volumes, SLURM jobs, disks; and how to go on.
 
