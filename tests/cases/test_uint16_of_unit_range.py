@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 import tifffile
 
+from lightsheet.run import Run, choose_due, refuse_hopeless_channels
+from tests.support.cases import play
 from tests.support.project import Project
 
-pytestmark = pytest.mark.workflow
+
+def test_14_is_refused_by_what_the_sample_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def begin(run: Run) -> None:
+        choose_due(run)
+        refuse_hopeless_channels(run)
+
+    played = play(14, tmp_path, capsys, then=begin, common={"result": lambda _: []})
+    assert "output.scale: the largest value of GFP is 0.974, so rounding to uint16" in played.refusal
+    assert "leaves 2 grey levels: set output.scale, e.g. to 10000" in played.refusal
 
 
 def normalise(path: Path) -> None:
@@ -16,6 +26,7 @@ def normalise(path: Path) -> None:
     tifffile.imwrite(path, (volume - 90) / volume.max(), photometric="minisblack", metadata={"axes": "ZYX"})
 
 
+@pytest.mark.workflow
 def test_whole_numbers_of_fractions_are_refused_before_the_work(tmp_path: Path) -> None:
     small = Project(tmp_path)
     small.simulate(timepoints=1, channels=1)
