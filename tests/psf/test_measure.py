@@ -7,6 +7,7 @@ import tifffile
 
 import psf as script
 from lightsheet.psf import measure, preparation
+from lightsheet.sources import read_stack
 from lightsheet.system.errors import InputError
 from tests.support.point_images import COARSE, FINE, FWHM, SIGMA, centred, measured
 
@@ -51,6 +52,13 @@ def test_saved_file_holds_values_and_voxel_size_and_is_the_same_every_time(tmp_p
         assert (file.imagej_metadata["spacing"], file.imagej_metadata["unit"]) == (0.3, "um")
         across, per = file.pages.first.tags["XResolution"].value
         assert per / across == pytest.approx(0.104, rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (3, 3, 1), (1, 3, 1), (5, 1, 3), (1, 1, 1)])
+def test_a_psf_of_few_voxels_is_read_as_it_was_saved(tmp_path, shape):
+    psf = np.random.default_rng(1).random(shape, np.float32)
+    measure.save_psf(psf, COARSE, tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif"), psf)
 
 
 # The Snakemake script ---------------------------------------------------------------------------------------

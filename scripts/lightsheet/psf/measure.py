@@ -56,10 +56,10 @@ def save_psf(psf: Volume, voxel_size: Mapping[str, float], path: Path) -> None:
     with write_whole(path) as part:
         tifffile.imwrite(
             part,
-            psf.astype(np.float32),
+            psf.astype(np.float32)[None, :, None, :, :, None],  # or a width of 1 would be taken for samples of a pixel
             imagej=True,
             resolution=(1 / voxel_size["x"], 1 / voxel_size["y"]),
-            metadata={"axes": "ZYX", "spacing": voxel_size["z"], "unit": "um"},
+            metadata={"axes": "TZCYXS", "spacing": voxel_size["z"], "unit": "um"},
         )
 
 
