@@ -143,6 +143,18 @@ def test_weights_of_another_mask_or_psf_are_not_used_again():
     assert not masks.KEPT, "nothing is kept once it is not needed"
 
 
+def test_weights_of_an_engine_are_not_used_by_another_one(monkeypatch):
+    fake_cupy.install(monkeypatch)
+    image, psf = simulate((8, 20, 18), (3, 4, 5))  # padded alike by all three
+    mask = skew(image.shape, 12)
+    results = [
+        richardson_lucy(image, psf, iterations=3, engine=engine, mask=mask)
+        for engine in ("cpu", "cpu-sweeps", "cpu", "gpu", "cpu-sweeps", "gpu")
+    ]
+    assert max(relative_l2(result, results[0]) for result in results) < 2e-4
+    masks.forget_weights()  # of an engine that others do not have
+
+
 def test_iterations_are_chosen_from_what_was_measured():
     """The part that is tried is cut by a face: the number is that of the part alone, and darkness would change it."""
     random = np.random.default_rng(3)

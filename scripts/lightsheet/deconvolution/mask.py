@@ -6,7 +6,7 @@ are the inverse of the light that measured voxels captured, see `padding.Weights
 """
 
 import hashlib
-from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -61,12 +61,12 @@ def weigh_captured(captured: Any) -> Weights:
     return Weights(captured, (z, y, x))
 
 
-def keep_weights(mask: Any, psf: Array, frame: Frame, compute: Callable[[], Any]) -> Any:
+def keep_weights(mask: Any, psf: Array, frame: Frame, compute: partial[Any]) -> Any:
     """Return what `compute` returned for the same mask, PSF and frame; or call it, when no other weights are kept.
 
-    They are kept for one engine: a process uses no other.
+    Its function is another one in each engine, whose weights are laid out in another way.
     """
-    key = (hashlib.sha256(mask.tobytes()).digest(), hashlib.sha256(psf.tobytes()).digest(), frame)
+    key = (compute.func, hashlib.sha256(mask.tobytes()).digest(), hashlib.sha256(psf.tobytes()).digest(), frame)
     weights = KEPT.get(key)
     if weights is None:  # and other threads may forget those that are kept
         KEPT.clear()
