@@ -8,9 +8,11 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.deconvolution import decide_cpu_engine
 from lightsheet.run import (
     Jobs,
+    Run,
     check_copies,
     choose_due,
     choose_for_pilot,
+    describe_suspicions,
     find_backlog,
     list_failed_volumes,
     list_outputs,
