@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from lightsheet.deconvolution import (
     find_brightest_region,
+    find_measured,
     fourier,
     fused,
     gpu_memory,
@@ -110,6 +111,8 @@ def test_blocks_and_gpu_heed_the_mask(monkeypatch):
     masks.forget_weights()
     fake_cupy.install(monkeypatch)
     assert relative_l2(richardson_lucy(image, psf, iterations=3, engine="gpu", mask=mask), cpu) < 1e-4
+    runs = find_measured(np.where(mask, image + 1, 0), [0])
+    assert relative_l2(richardson_lucy(image, psf, iterations=3, engine="gpu", mask=runs), cpu) < 1e-4
     needs = gpu_memory.estimate_memory((40, 48, 60), psf.shape, Method(1), is_masked=True)
     monkeypatch.setattr(gpu_memory, "find_memory_budget", lambda: needs)
     masks.forget_weights()

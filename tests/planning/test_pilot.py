@@ -61,6 +61,7 @@ def measure(run: Run, look: Callable[[Path], None] = lambda _: None) -> tuple[di
     """Measure without Dask, the first channel alone."""
     plan = pilot_plan.plan_pilot(run)
     plan["channels"] = {CHANNEL: plan["channels"][CHANNEL]}
+    plan["methods"] = [{**method, "fill": {CHANNEL: None}} for method in plan["methods"]]
 
     def call(function: Callable[..., None], tasks: Mapping[str, Mapping[str, Any]], action: str) -> None:
         assert action in ("pilot, ingest", "pilot, suggest iterations", "pilot, deconvolve")

@@ -101,7 +101,7 @@ def test_what_was_never_measured_is_no_darkness() -> None:
     image = expose(draw_sparse())
     for z, plane in enumerate(image):  # as after deskewing: each plane a bit further, 0 around it
         plane[:, : 2 * z], plane[:, 2 * z + 48 :] = 0, 0
-    assert choose_background({0: image}, fill=0)["value"] == pytest.approx(OFFSET, abs=1)
+    assert choose_background({0: image}, fill=[0])["value"] == pytest.approx(OFFSET, abs=1)
 
 
 def test_one_bad_frame_does_not_decide() -> None:

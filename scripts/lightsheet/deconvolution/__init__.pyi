@@ -19,6 +19,9 @@ from .engines import (
     richardson_lucy as richardson_lucy,
     try_engine as try_engine,
 )
+from .fill import Fill as Fill, describe_fill as describe_fill, find_fill as find_fill
+from .mask import erase_unmeasured as erase_unmeasured
+from .measured import Measured as Measured, find_measured as find_measured
 from .method import (
     ALGORITHM_VERSION as ALGORITHM_VERSION,
     CHOICES as CHOICES,

@@ -12,11 +12,13 @@ The discrepancy principle, with the noise exactly known, stops so early that it 
 
 from collections.abc import Callable
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 
 from lightsheet.deconvolution import fourier
 from lightsheet.deconvolution.backend import Array, Backend, Setup
+from lightsheet.deconvolution.mask import erase_unmeasured, read_mask
 from lightsheet.deconvolution.method import Method
 from lightsheet.system import InputError
 
@@ -37,7 +39,7 @@ MAX_ITERATIONS = 1000
 """To be tried: plain Richardson-Lucy may want hundreds, so does an image almost without noise."""
 
 
-def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend, mask: Array | None = None) -> int:
+def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend, mask: Any = None) -> int:
     """Find the number of iterations after which only noise is left; InputError if up to `MAX_ITERATIONS` none is.
 
     `mask` (z, y, x), bool, is False where the image was never measured, and 0.
@@ -49,7 +51,7 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
     if part.max() == 0:
         return 1
     setup = fourier.prepare(part.shape, psf, method, backend)
-    measured = np.ones(part.shape, bool) if mask is None else mask[region]
+    measured = np.ones(part.shape, bool) if mask is None else read_mask(mask, region)
     if not measured.all():
         setup = setup._replace(weights=fourier.weigh_mask(setup, measured, backend))
     errors: list[float] = []
@@ -64,7 +66,7 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
     )
 
 
-def find_brightest_region(image: Array, mask: Array | None = None) -> tuple[slice, ...]:
+def find_brightest_region(image: Array, mask: Any = None) -> tuple[slice, ...]:
     """Find the block of shape `PART_SHAPE`, or what the image (z, y, x) has of it, with the most light squared.
 
     Where `mask` is False, there is no light.
@@ -75,7 +77,9 @@ def find_brightest_region(image: Array, mask: Array | None = None) -> tuple[slic
 
     def sum_light(region: tuple[slice, ...]) -> float:
         light = np.square(image[region], dtype=np.float32)
-        return float((light if mask is None else light * mask[region]).sum())
+        if mask is not None:
+            erase_unmeasured(light, mask[region])
+        return float(light.sum())
 
     return max(regions, key=sum_light)
 

@@ -19,7 +19,7 @@ from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
 from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
 from lightsheet.deconvolution.backend import make_numpy_backend
 from lightsheet.deconvolution.choice import check_engine, resolve_engine
-from lightsheet.deconvolution.mask import erase_image, erase_unmeasured, forget_weights, has_voxels
+from lightsheet.deconvolution.mask import erase_image, erase_unmeasured, forget_weights, has_voxels, read_mask
 from lightsheet.deconvolution.method import ALGORITHM_VERSION, ENGINES, Method, check_mask, check_method
 from lightsheet.system import InputError
 
@@ -147,7 +147,7 @@ def resolve_iterations(
     """
     region = find_brightest_region(image, mask)
     part = np.maximum(to_host(image[region]), 0)
-    measured = None if mask is None else to_host(mask[region])
+    measured = None if mask is None else read_mask(mask, region)
     method = Method(1, acceleration=acceleration)
     return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads), measured)
 

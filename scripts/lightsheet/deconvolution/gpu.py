@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution import fourier
-from lightsheet.deconvolution.arrays import to_host
 from lightsheet.deconvolution.backend import Array, Setup
 from lightsheet.deconvolution.blocks import assemble_blocks, choose_block_shape, cut_blocks, measure_halo
 from lightsheet.deconvolution.gpu_backend import get_backend, get_transforms
@@ -73,7 +72,7 @@ def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any =
     try:
         if not isinstance(image, np.ndarray):
             return _compute_on_device(cupy, image, psf, method, mask, cupy.cuda.get_current_stream())
-        mask = mask if mask is None else to_host(mask)
+        mask = mask.get() if hasattr(mask, "get") else mask  # of CuPy, while the image is of NumPy
         result = _compute_on_device(cupy, _upload(cupy, image), psf, method, mask, _get_computing_stream(cupy))
         return _download(cupy, result)
     except Exception as error:  # CuPy's, CUDA's and cuFFT's have no class in common

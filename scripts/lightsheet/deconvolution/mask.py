@@ -24,6 +24,13 @@ def place_mask(mask: Any, target: Any, xp: Any = np) -> None:
         plane[...] = xp.asarray(mask[z])
 
 
+def read_mask(mask: Any, region: tuple[slice, ...]) -> Array:
+    """Return the part of a mask in a region of the volume, an array of bool of NumPy."""
+    part = mask[region]
+    planes = (part[z] for z in range(part.shape[0]))
+    return np.stack([plane if isinstance(plane, np.ndarray) else plane.get() for plane in planes])
+
+
 def has_voxels(mask: Any, value: bool) -> bool:
     """Tell whether the mask is `value` anywhere."""
     return any(bool((mask[z] == value).any()) for z in range(mask.shape[0]))

@@ -23,11 +23,12 @@ import zarr
 from lightsheet.deconvolution import find_brightest_region, resolve_iterations, try_engine
 from lightsheet.planning.planes import find_spot, locate_planes
 from lightsheet.processing import (
+    cut_image,
     deconvolve_volume,
     estimate_background,
+    find_mask,
     find_stored_per_count,
     ingest_volume,
-    subtract_background,
 )
 from lightsheet.sources import Tiles, open_mosaic, read_stack
 from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
@@ -117,9 +118,12 @@ def find_suggestion(
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)
-    part = subtract_background(raw[find_brightest_region(raw)], background)
+    mask = find_mask(raw, settings)
+    part, measured = cut_image(raw, find_brightest_region(raw, mask), background, mask)
     try:
-        iterations = resolve_iterations(part, psf, acceleration=settings["acceleration"], threads=threads)
+        iterations = resolve_iterations(
+            part, psf, acceleration=settings["acceleration"], threads=threads, mask=measured
+        )
     except InputError as error:
         return None, str(error).removeprefix("iterations: ")
     reason = (

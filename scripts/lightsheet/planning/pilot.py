@@ -20,6 +20,7 @@ from lightsheet.processing import (
     find_available_memory,
     foresee_doubts,
     read_choices,
+    refuse_fill,
     resolve_settings,
     wait_for_choices,
 )
@@ -68,7 +69,11 @@ def run_pilot(
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
-    needed = max(estimate_memory(shape, psf, m["engine"], m["acceleration"]) for m in methods for psf in psfs)
+    needed = max(
+        estimate_memory(shape, psf, m["engine"], m["acceleration"], any(m["fill"].values()))
+        for m in methods
+        for psf in psfs
+    )
     workers = fit_request(workers, needed, plan["at_a_time"], methods[0]["engine"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
@@ -100,11 +105,17 @@ def run_pilot(
 def _resolve_choices(
     results: Results, method: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return a method with the counts that a run would subtract from each channel; a run tries its scale itself."""
+    """Return a method with the counts that a run would subtract from each channel, and its fill, None if it has none.
+
+    A run tries its scale itself. InputError if the method takes fill for darkness.
+    """
     choices = wait_for_choices(results, method, bases)
     settings = {channel: resolve_settings(method, channel, choices.get(channel)) for channel in bases}
+    for channel in bases:
+        refuse_fill(channel, choices.get(channel, {}).get("fill"), method["boundary"], method["engine"])
     scale = _foresee_scale(choices) if method["scale"] == "auto" else method["scale"]
-    return {**method, "background": {channel: own["background"] for channel, own in settings.items()}, "scale": scale}
+    own_settings = {key: {c: own.get(key) for c, own in settings.items()} for key in ("background", "fill")}
+    return {**method, **own_settings, "scale": scale}
 
 
 def _foresee_scale(choices: Mapping[str, Mapping[str, Any]]) -> float:

@@ -15,7 +15,7 @@ from lightsheet.planning.rates import choose_rates
 from lightsheet.planning.schedule import Schedule
 from lightsheet.planning.workload import find_work
 from lightsheet.processing import estimate_memory
-from lightsheet.run import KINDS, Run
+from lightsheet.run import KINDS, Run, has_fill
 from lightsheet.system import read_free_bytes
 
 
@@ -48,10 +48,11 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
     """Return all that a plan says, in seconds and bytes; `inquiry` is what SLURM says, if it was asked."""
     work, place, rates, run = schedule.work, schedule.place, schedule.rates, schedule.work.run
     method = {key: work.method[key] for key in ("boundary", "acceleration")}
-    memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"])
+    filled = has_fill(run)
+    memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"], filled)
     device_memory = None
     if place.engine == "gpu":
-        device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method))
+        device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method), filled)
     rules = _list_rules(schedule, memory)
     written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     plan = {

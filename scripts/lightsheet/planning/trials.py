@@ -46,7 +46,7 @@ class Trials:
         methods: dict[Key, dict[str, Any]] = {
             (channel, number): {
                 "psf": self.results.psf(channel, ".tif"),
-                "settings": {**method, "background": method["background"][channel]},
+                "settings": _choose_settings(method, channel),
                 "threads": self.threads,
             }
             for channel in channels
@@ -92,6 +92,12 @@ class Trials:
         self.call(keep_measurement, calls, f"pilot, {action}")
         wait_until_visible(lambda: [path for path in paths.values() if not path.exists()], folder)
         return {key: pickle.loads(path.read_bytes()) for key, path in paths.items()}
+
+
+def _choose_settings(method: Mapping[str, Any], channel: str) -> dict[str, Any]:
+    """Return the settings of a channel's volume, which have no fill where there is none."""
+    settings = {**method, "background": method["background"][channel], "fill": method["fill"][channel]}
+    return settings if settings["fill"] else {key: value for key, value in settings.items() if key != "fill"}
 
 
 def choose_sweep(iterations: list[int], suggestion: int | None) -> tuple[list[int], str]:

@@ -16,6 +16,12 @@ from .channels import (
     wait_for_choices as wait_for_choices,
 )
 from .deconvolve import deconvolve_pixels as deconvolve_pixels, deconvolve_volume as deconvolve_volume
+from .fill import (
+    cut_image as cut_image,
+    find_mask as find_mask,
+    refuse_fill as refuse_fill,
+    resolve_fill as resolve_fill,
+)
 from .fingerprint import (
     describe_piece as describe_piece,
     list_raw_inputs as list_raw_inputs,

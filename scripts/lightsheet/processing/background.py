@@ -54,13 +54,13 @@ class Floor(NamedTuple):
         return 0.0 if self.blocks.voxels.dtype.kind == "f" else 1.0
 
 
-def choose_background(planes: Mapping[int, np.ndarray], fill: float | None = None) -> dict[str, Any]:
+def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = ()) -> dict[str, Any]:
     """Choose the camera's offset from planes (z, y, x) of several timepoints.
 
     Parameters
     ----------
     planes : mapping, planes by timepoint, as `Sample` has them
-    fill : float, optional, the value of voxels that were never measured
+    fill : sequence of float, the values of voxels that were never measured
 
     Returns
     -------
@@ -111,7 +111,7 @@ def _warn_of_drift(dark: Mapping[int, Floor], value: float) -> str:
     return f"the camera's offset seems to drift: {series}; {value:.6g} is subtracted from all"
 
 
-def _find_floor(image: np.ndarray, fill: float | None) -> Floor | None:
+def _find_floor(image: np.ndarray, fill: Sequence[float]) -> Floor | None:
     """Find the darkest blocks of an image that agree with each other; None if all of it is dead or fill."""
     blocks = cut_blocks(image)
     means = blocks.means

@@ -1,5 +1,6 @@
 """Small blocks of an image: their means, in which the camera's noise averages out, and the noise within them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def cut_blocks(image: np.ndarray) -> Blocks:
     return Blocks(whole.reshape(z, edge[0], y, edge[1], x, edge[2]), sums.ravel() / np.prod(edge))
 
 
-def find_darkest(blocks: Blocks, least: int, fill: float | None) -> tuple[np.ndarray, np.ndarray]:
+def find_darkest(blocks: Blocks, least: int, fill: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the darkest blocks, by their means, at least so many if there are, and their noise.
 
     Blocks with voxels far below the others, dead ones or some that were never measured, are left out, and blocks that
@@ -71,8 +72,8 @@ def find_darkest(blocks: Blocks, least: int, fill: float | None) -> tuple[np.nda
         is_whole = flat.min(axis=1) >= np.median(flat, axis=1) - OUTLIER * deviation - step
         if blocks.voxels.dtype.kind == "f":  # an image without noise, as a program makes it
             is_whole |= deviation == 0
-        if fill is not None:
-            is_whole &= (flat == fill).mean(axis=1) < 0.5
+        if len(fill):
+            is_whole &= np.isin(flat, fill).mean(axis=1) < 0.5
         numbers.append(some[is_whole])
         noise.append(variance[is_whole])
     return np.concatenate(numbers), np.concatenate(noise)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import PART_SHAPE, find_brightest_region, resolve_iterations, richardson_lucy
-from lightsheet.processing.camera import subtract_background
+from lightsheet.deconvolution import PART_SHAPE, Measured, find_brightest_region, resolve_iterations, richardson_lucy
+from lightsheet.processing.fill import cut_image, find_mask
 from lightsheet.sources import Tiles, open_mosaic, read_stack
 from lightsheet.system import write_json
 
@@ -28,10 +28,11 @@ def try_iterations(
     threads : int, cores to use
     path : Path, of the file that is written
     """
-    image = _read_part(tiles, shape, dtype, settings["background"])
+    image, mask = _read_part(tiles, shape, dtype, settings)
     value = None
     if image.any():
-        value = resolve_iterations(image, read_stack(psf), acceleration=settings["acceleration"], threads=threads)
+        acceleration = settings["acceleration"]
+        value = resolve_iterations(image, read_stack(psf), acceleration=acceleration, threads=threads, mask=mask)
     write_json(path, value)
 
 
@@ -39,24 +40,30 @@ def try_method(
     tiles: Tiles, shape: Sequence[int], dtype: str, psf: Path, settings: Mapping[str, Any], threads: int, path: Path
 ) -> None:
     """Find how bright the result of a timepoint becomes, in counts; null where it is dark. As `try_iterations`."""
-    image = _read_part(tiles, shape, dtype, settings["background"])
+    image, mask = _read_part(tiles, shape, dtype, settings)
     value = None
     if image.any():
         method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
-        value = float(richardson_lucy(image, read_stack(psf), threads=threads, **method).max())
+        value = float(richardson_lucy(image, read_stack(psf), threads=threads, mask=mask, **method).max())
     write_json(path, value)
 
 
-def _read_part(tiles: Tiles, shape: Sequence[int], dtype: str, background: float) -> np.ndarray:
-    """Read the brightest part of a volume, without background: as `find_brightest_region` finds it, but by bands."""
+def _read_part(
+    tiles: Tiles, shape: Sequence[int], dtype: str, settings: Mapping[str, Any]
+) -> tuple[np.ndarray, Measured | None]:
+    """Read the brightest part of a volume, without background: as `find_brightest_region` finds it, but by bands.
+
+    With it comes its mask; None if all of it was measured.
+    """
     depth = min(PART_SHAPE[0], shape[0])
-    most, brightest = -1.0, np.empty(0)
+    most, brightest, brightest_mask = -1.0, np.empty(0), None
     with open_mosaic(tiles, shape, dtype) as volume:
         for start in sorted({*range(0, shape[0] - depth, depth), shape[0] - depth}):
             planes = volume[start : start + depth, :]
-            part = planes[find_brightest_region(planes)]
-            light = float(np.square(part, dtype=np.float32).sum())
+            mask = find_mask(planes, settings)
+            region = find_brightest_region(planes, mask)
+            part, measured = cut_image(planes, region, settings["background"], mask)
+            light = float(np.square(part).sum())
             if light > most:
-                most, brightest = light, part.copy()
-    image: np.ndarray = np.maximum(subtract_background(brightest, background), 0)
-    return image
+                most, brightest, brightest_mask = light, part, measured
+    return brightest, brightest_mask

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lightsheet.deconvolution import Measured
 from lightsheet.system import Allocate
 
 OUTPUT_MAX = np.iinfo(np.uint16).max
@@ -31,15 +32,21 @@ def subtract_background(raw: np.ndarray, background: float) -> np.ndarray:
     return image
 
 
-def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
+def describe_counts(raw: np.ndarray, background: float, mask: Measured | None = None) -> dict[str, Any]:
     """Count what the camera could not show, and the light that is left without its offset, both in counts.
 
     `flux_before` is the sum of the image without `background`; `negative_voxels` lie below it and count as 0;
-    `saturated_voxels` have the largest value that an integer dtype holds.
+    `saturated_voxels` have the largest value that an integer dtype holds. With a mask, voxels that were never measured
+    do not count, and `unmeasured_voxels` says how many they are.
     """
     full = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.integer) else np.inf
-    negative, saturated, flux = 0, 0, 0.0
-    for plane in raw:
+    negative, saturated, flux, measured = 0, 0, 0.0, 0
+    for z, plane in enumerate(raw):
+        if mask:
+            plane = plane[mask[z]]
+            measured += plane.size
+            if not plane.size:
+                continue
         image = subtract_background(plane, background)
         negative += int(np.count_nonzero(image < 0))
         if plane.max() == full:
@@ -50,6 +57,7 @@ def describe_counts(raw: np.ndarray, background: float) -> dict[str, Any]:
         "flux_before": flux,
         "negative_voxels": negative,
         "saturated_voxels": saturated,
+        **({"unmeasured_voxels": raw.size - measured} if mask else {}),
     }
 
 

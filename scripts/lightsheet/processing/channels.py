@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lightsheet.processing.background import choose_background
+from lightsheet.processing.fill import choose_fill, describe_fill_choice, resolve_fill
 from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.processing.straightness import warn_of_scan
@@ -44,27 +45,31 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     Returns
     -------
     dict
-        What JSON can hold. `background`: what `choose_background` returns; `image`: what `describe_pixels` returns;
-        `warnings`: sentences.
+        What JSON can hold. `fill`: what `choose_fill` returns; `background`: what `choose_background` returns; `image`:
+        what `describe_pixels` returns; `warnings`: sentences.
     """
-    background = choose_background(sample.planes)
+    fill = choose_fill(sample.planes, basis["fill"])
+    background = choose_background(sample.planes, fill["values"] if fill else ())
     value = background["value"] if basis["background"] == "auto" else basis["background"]
     return {
+        "fill": fill,
         "background": background,
-        "image": describe_pixels(sample.planes, value),
+        "image": describe_pixels(sample.planes, value, resolve_fill(basis["fill"], fill)),
         "warnings": warn_of_scan(sample.planes, basis["shape"][0]),
     }
 
 
-def list_choice_basis(shape: Sequence[int], dtype: str, background: Any) -> dict[str, Any]:
+def list_choice_basis(shape: Sequence[int], dtype: str, background: Any, fill: Any) -> dict[str, Any]:
     """List what a channel's entry rests on: when any of it changes, it is chosen anew.
 
     Parameters
     ----------
     shape, dtype : sequence of int, str; (z, y, x) and dtype of its raw volumes
     background : float or str, of its configuration: counts, or auto
+    fill : float or str, likewise: the value, auto or none
     """
-    return {"version": CHOICE_VERSION, "shape": list(shape), "dtype": dtype, "background": background}
+    basis = {"version": CHOICE_VERSION, "shape": list(shape), "dtype": dtype}
+    return {**basis, "background": background, "fill": fill}
 
 
 def read_choices(results: Results) -> dict[str, Choice]:
@@ -82,6 +87,7 @@ def _is_choice(entry: Any) -> bool:
         and isinstance(entry.get("timepoints"), list)
         and isinstance(entry.get("tiles"), dict)
         and (not entry["timepoints"] or entry.get("background", {}).keys() >= {"value", "problem", "warning"})
+        and isinstance(entry.get("fill"), dict | None)
     )
 
 
@@ -160,12 +166,13 @@ def describe_choice(channel: str, choice: Choice) -> list[str]:
         timepoints = ", ".join(map(str, choice["timepoints"]))
         lines.append(f"the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}")
         lines += [background["warning"]] if background["warning"] else []
+    lines += describe_fill_choice(choice.get("fill"))
     return [f"{channel}: {line}" for line in lines]
 
 
 def needs_choice(settings: Mapping[str, Any], channel: str) -> bool:
     """Tell whether settings, as `Run.settings` returns them, leave something to be chosen for a channel."""
-    return bool(settings["background"][channel] == "auto")
+    return bool(settings["background"][channel] == "auto" or settings["fill"] != "none")
 
 
 def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mapping[str, Basis]) -> dict[str, Choice]:
@@ -191,7 +198,8 @@ def resolve_settings(settings: Mapping[str, Any], channel: str, choice: Choice |
 
     Parameters
     ----------
-    settings : mapping, as `Run.settings` returns them: `background` is per channel, a number or auto
+    settings : mapping, as `Run.settings` returns them: `background` is per channel, a number or auto; `fill` is a
+        number, auto or none
     channel : str
     choice : Choice, of that channel; may be None where nothing is to be chosen
 
@@ -200,7 +208,9 @@ def resolve_settings(settings: Mapping[str, Any], channel: str, choice: Choice |
     InputError
         If something that is needed could not be chosen.
     """
-    return {**settings, "background": resolve_background(settings["background"][channel], channel, choice)}
+    background = resolve_background(settings["background"][channel], channel, choice)
+    others = {key: value for key, value in settings.items() if key != "fill"}
+    return {**others, "background": background, **resolve_fill(settings["fill"], choice and choice.get("fill"))}
 
 
 def resolve_background(background: Any, channel: str, choice: Choice | None) -> Any:

@@ -25,8 +25,8 @@ from lightsheet.processing.camera import (
     describe_counts,
     estimate_background,
     find_stored_per_count,
-    subtract_background,
 )
+from lightsheet.processing.fill import cut_image, find_mask
 from lightsheet.processing.memory import choose_volume_blocks, find_worker_memory
 from lightsheet.processing.quality import assess_result
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
@@ -67,8 +67,8 @@ def deconvolve_volume(
     psf : Path
         The PSF used, (z, y, x) float32 TIFF.
     settings : mapping
-        `engine` (not auto), `iterations`, `boundary`, `acceleration`, `background` (counts, or auto), and `dtype`
-        and `scale` of the result.
+        `engine` (not auto), `iterations`, `boundary`, `acceleration`, `background` (counts, or auto), `dtype`
+        and `scale` of the result, and `fill` (`values` and `rim`) where there is some.
     layout, inputs : StoreLayout, mapping
         Layout of result volumes, and what `list_result_inputs` returned.
     threads : int
@@ -101,7 +101,6 @@ def deconvolve_volume(
         raise
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
         result, statistics = deconvolve_pixels(raw, psf_used, settings, threads, block, allocate)
-        statistics |= assess_result(raw, result, psf_used, statistics["background"], find_stored_per_count(settings))
     del raw
     with time_stage(seconds, "write"):
         shards, _ = write_volume(work, key.timepoint, result, layout, threads)
@@ -136,20 +135,23 @@ def deconvolve_pixels(
     ndarray
         The result (z, y, x) in the dtype that `settings` name.
     dict
-        Statistics of the result in counts, what `describe_counts` returns, how many `clipped_voxels` and `iterations`,
-        and the `block` (z, y, x) and how many `blocks` there were of it.
+        Statistics of the result in counts, what `describe_counts` and `assess_result` return, how many `clipped_voxels`
+        and `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
     """
+    mask = find_mask(raw, settings)
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)
     method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
     if method["iterations"] == "auto":  # once for all blocks
-        part = subtract_background(raw[find_brightest_region(raw)], background)
-        method["iterations"] = resolve_iterations(part, psf, acceleration=method["acceleration"], threads=threads)
+        part, measured = cut_image(raw, find_brightest_region(raw, mask), background, mask)
+        method["iterations"] = resolve_iterations(
+            part, psf, acceleration=method["acceleration"], threads=threads, mask=measured
+        )
 
     def deconvolve_region(region: tuple[slice, ...]) -> np.ndarray:
-        image = subtract_background(raw[region], background)
-        restored: np.ndarray = richardson_lucy(np.maximum(image, 0, out=image), psf, threads=threads, **method)
+        image, measured = cut_image(raw, region, background, mask)
+        restored: np.ndarray = richardson_lucy(image, psf, threads=threads, mask=measured, **method)
         return restored
 
     block_shape = tuple(block or raw.shape)
@@ -157,7 +159,7 @@ def deconvolve_pixels(
     result = assemble_blocks(deconvolve_region, blocks, raw.shape, allocate)
     statistics = {
         **summarise_volume(result),
-        **describe_counts(raw, background),
+        **describe_counts(raw, background, mask),
         "iterations": method["iterations"],
         "block": list(block_shape),
         "blocks": len(blocks),
@@ -165,4 +167,5 @@ def deconvolve_pixels(
     stored, statistics["clipped_voxels"] = convert_result(result, settings["dtype"], settings["scale"], allocate)
     if stored is not result:
         statistics["rounding_error"] = measure_rounding(result, stored, settings["scale"])
-    return stored, statistics
+    scale = find_stored_per_count(settings)
+    return stored, statistics | assess_result(raw, stored, psf, background, scale, mask)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.processing.camera import describe_counts, find_stored_per_count, subtract_background
+from lightsheet.processing.fill import find_mask
 from lightsheet.processing.sanity import (
     Doubt,
     advise_scale,
@@ -26,24 +27,27 @@ HOPELESS_BACKGROUND = 10
 """So many times the range of an image above it, a background is of another kind of number."""
 
 
-def describe_pixels(planes: Mapping[int, np.ndarray], background: float | None) -> dict[str, dict[str, Any]]:
+def describe_pixels(
+    planes: Mapping[int, np.ndarray], background: float | None, fill: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
     """Gather what `foresee_doubts` needs of sampled planes (z, y, x), per timepoint, for JSON.
 
     Without a background (counts) nothing is compared with it. `light` is the mean of the counts above background,
-    weighted by themselves: it is of the bright voxels, however few there are.
+    weighted by themselves: it is of the bright voxels, however few there are. Those that hold `fill`, as `resolve_fill`
+    returns it, do not count.
     """
-    return {str(timepoint): _describe(pixels, background) for timepoint, pixels in planes.items()}
+    return {str(timepoint): _describe(pixels, background, fill or {}) for timepoint, pixels in planes.items()}
 
 
-def _describe(pixels: np.ndarray, background: float | None) -> dict[str, Any]:
+def _describe(pixels: np.ndarray, background: float | None, fill: Mapping[str, Any]) -> dict[str, Any]:
     facts = {"voxels": pixels.size, **summarise_volume(pixels)}
     if background is None:
         return facts
-    energy = 0.0
-    for plane in pixels:
-        image = np.maximum(subtract_background(plane, background), 0).ravel()
+    energy, mask = 0.0, find_mask(pixels, fill)
+    for z, plane in enumerate(pixels):
+        image = np.maximum(subtract_background(plane[mask[z]] if mask else plane, background), 0).ravel()
         energy += float(np.vdot(image, image))
-    counts = describe_counts(pixels, background)
+    counts = describe_counts(pixels, background, mask)
     return {**facts, **counts, "light": energy / counts["flux_before"] if counts["flux_before"] else 0.0}
 
 

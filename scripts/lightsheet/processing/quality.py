@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from lightsheet.deconvolution import find_brightest_region
+from lightsheet.deconvolution import Measured, erase_unmeasured, find_brightest_region
 from lightsheet.processing.camera import subtract_background
 from lightsheet.processing.resolution import measure_resolution
 
@@ -20,25 +20,35 @@ SIDE = 512
 """Largest side, in pixels, of the part of an xy plane whose resolution is measured."""
 
 
-def assess_result(raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0) -> dict[str, Any]:
+def assess_result(
+    raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Measured | None = None
+) -> dict[str, Any]:
     """Compare a result (counts times `scale`) with its raw image (counts), both (z, y, x).
 
     `residual` is the root of the summed squares of (result blurred by the PSF - image) divided by that of the image,
     both without background; None if the image is dark. `resolution_voxels` is that of `raw` and `result` in the
-    brightest xy plane, see `measure_resolution`. The PSF's centre is at N // 2.
+    brightest xy plane, see `measure_resolution`. The PSF's centre is at N // 2. What was never measured does not count.
     """
-    region = find_brightest_region(raw)
+    region = find_brightest_region(raw, mask)
     image = np.maximum(subtract_background(raw[region], background), 0)
-    energy = float(np.square(image, dtype=np.float64).sum())
     difference = blur_again(result, psf / (scale * psf.sum(dtype=np.float64)), region) - image
+    if mask:
+        for values in (image, difference):
+            erase_unmeasured(values, mask[region])
+    energy = float(np.square(image, dtype=np.float64).sum())
     plane = _choose_plane(image, region, raw.shape)
     return {
         "residual": float(np.sqrt(np.square(difference, dtype=np.float64).sum() / energy)) if energy else None,
         "resolution_voxels": {
-            kind: measure_resolution(volume[plane].astype(np.float32))
-            for kind, volume in (("raw", raw), ("result", result))
+            kind: measure_resolution(_level_fill(volume[plane].astype(np.float32), dark, mask, plane))
+            for kind, volume, dark in (("raw", raw, background), ("result", result, 0.0))
         },
     }
+
+
+def _level_fill(pixels: Array, dark: float, mask: Measured | None, plane: tuple[Any, ...]) -> Array:
+    """Return the plane with darkness for what was never measured, whose edge is no structure."""
+    return np.where(mask[plane[0]][plane[1:]], pixels, np.float32(dark)) if mask else pixels
 
 
 def blur_again(result: Array, psf: Array, region: Region) -> Array:

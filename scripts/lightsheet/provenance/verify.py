@@ -39,6 +39,14 @@ SETTINGS = {
         "background": {"anyOf": [{"type": "number", "minimum": -1e300, "maximum": 1e300}, {"const": "auto"}]},
         "dtype": {"enum": ["float32", "uint16"]},
         "scale": {"type": "number", "minimum": 1e-300, "maximum": 1e300},
+        "fill": {
+            "type": "object",
+            "required": ["values", "rim"],
+            "properties": {
+                "values": {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 9},
+                "rim": {"type": "integer", "minimum": 0, "maximum": 9},
+            },
+        },
     },
 }
 """What `deconvolve_pixels` takes, as JSON schema."""

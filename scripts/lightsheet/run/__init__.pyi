@@ -3,6 +3,7 @@ from .blocks import find_block as find_block
 from .choices import (
     choose_due as choose_due,
     choose_for_pilot as choose_for_pilot,
+    has_fill as has_fill,
     refuse_hopeless_channels as refuse_hopeless_channels,
 )
 from .config import check_config as check_config, list_pilot_methods as list_pilot_methods

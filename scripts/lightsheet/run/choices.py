@@ -15,7 +15,9 @@ from lightsheet.processing import (
     list_open_settings,
     needs_choice,
     read_choices,
+    refuse_fill,
     refuse_hopeless,
+    resolve_fill,
     resolve_settings,
 )
 from lightsheet.run.run import Run
@@ -57,10 +59,18 @@ def _choose(run: Run, place: Results) -> None:
 
 def refuse_hopeless_channels(run: Run) -> None:
     """Refuse to work for a result that would certainly be worth nothing; a sentence says what to set right."""
-    choices = find_choices(run)
+    choices, method = find_choices(run), run.config["deconvolution"]
     for channel, choice in choices.items():
         if choice:
+            refuse_fill(channel, choice["fill"], method["boundary"], method["engine"])
             refuse_hopeless(channel, choice, run.config["output"])
+
+
+def has_fill(run: Run) -> bool:
+    """Tell whether a channel is known to have fill, which takes memory: before it is chosen, none is."""
+    if not isinstance(run.config["input"]["fill"], str):
+        return True
+    return any(resolve_fill("auto", choice["fill"]) for choice in find_choices(run).values() if choice)
 
 
 def foresee_settings(
@@ -71,7 +81,13 @@ def foresee_settings(
     if choice or not needs_choice(settings, channel):
         foreseen = resolve_settings(settings, channel, choice)
     else:
-        foreseen = {**settings, "background": _foresee(old, "background")}
+        background = settings["background"][channel]
+        others = {key: value for key, value in settings.items() if key != "fill"}
+        foreseen = {
+            **others,
+            "background": _foresee(old, "background") if background == "auto" else background,
+            **_foresee_fill(settings["fill"], old),
+        }
     open_settings = list_open_settings(foreseen, choice, psf_sha256)
     return close_settings(foreseen, choice, psf_sha256) | {name: _foresee(old, name) for name in open_settings}
 
@@ -79,6 +95,10 @@ def foresee_settings(
 def _foresee(settings: Mapping[str, Any], name: str) -> Any:
     value = settings.get(name)
     return PER_CHANNEL if value == "auto" else value
+
+
+def _foresee_fill(request: Any, old: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fill": old["fill"]} if request == "auto" and old.get("fill") else resolve_fill(request, None)
 
 
 def is_undecided(run: Run, channel: str, choice: Choice | None, psf_sha256: str | None) -> bool:

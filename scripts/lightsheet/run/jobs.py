@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lightsheet.deconvolution import FOREIGN
+from lightsheet.run.choices import has_fill
 from lightsheet.run.config import list_pilot_methods
 from lightsheet.run.run import Run
 from lightsheet.sources import describe_stack
@@ -94,10 +95,12 @@ class Jobs:
         methods = list_pilot_methods(config).values() if rule == "pilot" else [config["deconvolution"]]
         from lightsheet.processing import estimate_memory  # every job of a cluster run parses the Snakefile: 0.2 s
 
-        volume = 0
+        volume, filled = 0, has_fill(self.run)
         for method in methods:
             engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
-            volume = max(volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"]))
+            volume = max(
+                volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"], filled)
+            )
         workers = min(self.dask_workers or threads, threads, len(self.run.acquisition.volumes))
         return PROCESS_MB + volume / MB * (workers if rule in COORDINATORS else 1)
 

@@ -81,7 +81,8 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """What changes a deconvolved volume, besides its pixels and its PSF, as the configuration has it.
 
-        The background is per channel. What is auto is chosen once for a channel, see `choices`.
+        The background is per channel. What is auto is chosen once for a channel, see `choices`, and whether there is
+        fill.
         """
         section = self.config["deconvolution"]
         background = section["background"]
@@ -89,6 +90,7 @@ class Run:
         return {
             **{key: section[key] for key in ("engine", "iterations", "boundary", "acceleration")},
             "background": {channel: per_channel[channel] for channel in self.channels},
+            "fill": self.config["input"]["fill"],
             "dtype": self.config["output"]["dtype"],
             "scale": find_stored_per_count(self.config["output"]),
         }
@@ -96,8 +98,8 @@ class Run:
     @property
     def choice_bases(self) -> dict[str, dict[str, Any]]:
         """Per channel, what that rests on which is chosen from its pixels."""
-        background = self.settings["background"]
-        return {c: list_choice_basis(self.shape, self.dtype, background[c]) for c in self.channels}
+        background, fill = self.settings["background"], self.settings["fill"]
+        return {c: list_choice_basis(self.shape, self.dtype, background[c], fill) for c in self.channels}
 
     @cached_property
     def psf_settings(self) -> dict[str, dict[str, Any]]:

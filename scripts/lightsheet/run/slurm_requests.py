@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.cluster import Request, Team, fit_workers, read_section, request_rule, request_workers
+from lightsheet.run.choices import has_fill
 from lightsheet.run.jobs import Jobs
 from lightsheet.run.run import Run
 from lightsheet.system import read_json
@@ -43,7 +44,7 @@ def estimate_least_memory(run: Run, engine: str) -> int:
     psfs = [read_json(run.results.psf(channel, ".json")) for channel in run.channels]
     shapes = [psf["shape"] for psf in psfs if psf]
     largest = np.max([(1, 1, 1), *shapes], axis=0).tolist()
-    return estimate_memory(run.shape, largest, engine, run.config["deconvolution"]["acceleration"])
+    return estimate_memory(run.shape, largest, engine, run.config["deconvolution"]["acceleration"], has_fill(run))
 
 
 def request_jobs(jobs: Jobs, rule: str, file: str, resources: Mapping[str, Any], threads: int) -> Request:
