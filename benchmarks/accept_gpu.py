@@ -7,13 +7,14 @@ status is 0 if all parts ended whole and all checks hold. `python benchmarks/acc
 results/gpu.md of it, and prints the README's rows. `--stand-in` tries all of it with NumPy in CuPy's place and tiny
 volumes.
 
-It needs Python 3.11 or newer with CuPy, NumPy, SciPy, psutil, lazy-loader, tifffile, pytest, hypothesis, pytest-xdist
-and scikit-image, which a usual image with PyTorch has, and six wheels that it has not, of 2.5 MB. PyTorch's profiler
-tells how busy the GPU is. For a node without network, download these, and put beside them, as data/, the images that
-twenty of the tests compare with (else these are skipped):
+It needs Python 3.11 or newer with CuPy, NumPy, SciPy, psutil, attrs, PyYAML, lazy-loader, tifffile, pytest, hypothesis,
+pytest-xdist and scikit-image, which a usual image with PyTorch has, and ten wheels that it has not, of 3 MB. PyTorch's
+profiler tells how busy the GPU is. For a node without network, download these, and put beside them, as data/, the
+images that some of the tests compare with (else these are skipped):
 
     python3 -m pip download --no-deps --only-binary :all: --python-version 3.12 --platform manylinux2014_x86_64
-        -d .cache/carry blake3 donfig google-crc32c msgspec numcodecs zarr
+        -d .cache/carry blake3 donfig google-crc32c jsonschema jsonschema-specifications msgspec numcodecs referencing
+        rpds-py zarr
 
 and on the node, OUT being a folder:
 

@@ -78,9 +78,10 @@ def measure_skimage(sizes: Sizes) -> dict[str, Any]:
     """Measure scikit-image on small volumes, since it is slow: an eighth of the others' voxels."""
     restoration = import_module("skimage.restoration")
     image, psf = make_image(sizes.small_volume), make_psf(sizes.psf)
+    restoration.richardson_lucy(image[:8, :8, :8], psf[:3, :3, :3], 1)  # loads what it needs
     seconds = []
-    for iterations in (1, 2):
+    for iterations in (1, 3):
         begin = time.perf_counter()
         restoration.richardson_lucy(image, psf, iterations, clip=False, filter_epsilon=1e-3)
         seconds.append(time.perf_counter() - begin)
-    return {"ms": 1000 * (seconds[1] - seconds[0]), "volume": sizes.small_volume}
+    return {"ms": 500 * (seconds[1] - seconds[0]), "volume": sizes.small_volume}

@@ -42,8 +42,8 @@ def _describe_measurements(sheets: Sheets) -> list[str]:
 def _describe_machine(sheets: Sheets) -> list[str]:
     values = sheets.get("machine", {}).get("values", {})
     names = ("nvidia-smi", "versions", "host")
-    lines = [f"{name}: {_join(values[name])}" for name in names if values.get(name)]
-    return [*lines, *(f"{name}: {_join(value)}" for name, value in values.items() if name.startswith("GB/s"))]
+    lines = [f"- {name}: {_join(values[name])}" for name in names if values.get(name)]
+    return [*lines, *(f"- {name}: {_join(value)}" for name, value in values.items() if name.startswith("GB/s"))]
 
 
 def _join(value: Any) -> str:

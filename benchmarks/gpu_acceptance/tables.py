@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from gpu_acceptance.traffic import PASSES
+from gpu_acceptance.sizes import FULL
+from gpu_acceptance.subject import METHODS, make_psf
+from gpu_acceptance.traffic import FFT, PASSES, count_step_bytes
 
 Sheets = dict[str, dict[str, Any]]
 
@@ -44,19 +46,35 @@ def list_iterations(sheets: Sheets) -> list[str]:
 
 
 def list_kernels(sheets: Sheets) -> list[str]:
-    """List what an iteration's time is made of."""
-    lines = []
-    for name, rows in sheets.get("kernels", {}).get("values", {}).items():
-        if isinstance(rows, list) and rows:
-            lines += [
-                "",
-                f"{name}: {sum(row['ms'] for row in rows):.2f} ms",
-                "",
-                "| kernel | calls | ms |",
-                "|---|---|---|",
-            ]
-            lines += [f"| `{row['kernel'][:80]}` | {row['calls']:.0f} | {row['ms']:.3f} |" for row in rows]
+    """List what an iteration's time is made of, and each step beside its floor."""
+    lines, psf, bandwidth = [], make_psf(FULL.psf), _find_bandwidth(sheets)
+    values = sheets.get("kernels", {}).get("values", {})
+    for acceleration, boundary in METHODS:
+        rows = values.get(f"{acceleration}, {boundary}")
+        if not isinstance(rows, list):
+            continue
+        few, many = (count_step_bytes(FULL.volume, psf, acceleration, boundary, passes) for passes in PASSES)
+        total = sum(row["ms"] for row in rows)
+        lines += ["", f"{acceleration}, {boundary}: {total:.2f} ms, of which", ""]
+        lines += ["| | calls | ms | GB (model) | times the floor |", "|---|---|---|---|---|"]
+        for name, (calls, milliseconds) in _sum_steps(rows, list(few)).items():
+            amounts = [f"{moved[name] / 1e9:.1f}" for moved in (few, many)] if name in few else []
+            floors = [f"{milliseconds * bandwidth * 1e6 / moved[name]:.2f}" for moved in (few, many) if name in few]
+            cells = " | ".join(" to ".join(dict.fromkeys(cell)) for cell in (amounts, floors if bandwidth else []))
+            lines.append(f"| {name} | {calls:.0f} | {milliseconds:.3f} | {cells} |")
     return lines[1:]
+
+
+def _sum_steps(rows: list[dict[str, Any]], steps: list[str]) -> dict[str, tuple[float, float]]:
+    """Return calls and milliseconds of each step of the model, and of kernels that are in none."""
+    sums: dict[str, tuple[float, float]] = {}
+    for row in rows:
+        kernel = row["kernel"].split("(")[0]
+        matches = [step for step in steps if kernel in step.split(", ") or (step == FFT and "fft" in kernel.lower())]
+        name = matches[0] if matches else f"`{kernel[:80]}`"
+        calls, milliseconds = sums.get(name, (0.0, 0.0))
+        sums[name] = calls + row["calls"], milliseconds + row["ms"]
+    return sums
 
 
 def list_time_line(sheets: Sheets) -> list[str]:

@@ -18,6 +18,7 @@ PASSES = (1, 3)
 
 
 FFT, SPECTRA = "four FFTs", "multiply, multiply_by_conjugate"
+"""Names of steps; those of others are names of kernels."""
 
 
 class Step(NamedTuple):
@@ -41,9 +42,14 @@ def list_steps(acceleration: str, boundary: str, passes: int) -> list[Step]:
 
 def count_bytes(image: Shape, psf: Array, acceleration: str, boundary: str, passes: int) -> int:
     """Return the bytes that an iteration moves."""
+    return sum(count_step_bytes(image, psf, acceleration, boundary, passes).values())
+
+
+def count_step_bytes(image: Shape, psf: Array, acceleration: str, boundary: str, passes: int) -> dict[str, int]:
+    """Return the bytes that each step of an iteration moves."""
     cyclic = prod(find_cyclic_shape(image, psf, boundary))
     steps = list_steps(acceleration, boundary, passes)
-    return round(sum(4 * (step.cyclic * cyclic + step.image * prod(image)) for step in steps))
+    return {step.name: 4 * (step.cyclic * cyclic + step.image * prod(image)) for step in steps}
 
 
 def find_cyclic_shape(image: Shape, psf: Array, boundary: str) -> Shape:

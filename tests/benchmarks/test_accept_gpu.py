@@ -124,6 +124,27 @@ def test_what_ran_on_the_device_is_read_from_a_trace(tmp_path):
     assert sum_by_name(intervals) == {"HtoD": (1, 30e-6), "fft": (2, 20e-6), "correct": (1, 4e-6)}
 
 
+def test_kernels_stand_beside_the_floor_of_their_step():
+    from gpu_acceptance import tables
+
+    kernels = {
+        "void regular_fft<64>(float2*)": (8, 5.0),
+        "multiply": (1, 1.0),
+        "multiply_by_conjugate": (1, 1.0),
+        "new": (1, 0.1),
+    }
+    rows = [{"kernel": name, "calls": calls, "ms": ms} for name, (calls, ms) in kernels.items()]
+    sheets = {"machine": {"values": {tables.COPY: 4000.0}}, "kernels": {"values": {"none, extended": rows}}}
+    text = "\n".join(tables.list_kernels(sheets))
+    cyclic = 224 * 1080 * 840  # of the model PSF, without its dark planes
+    spectra = 6 * 4 * cyclic / 1e9
+    assert f"| multiply, multiply_by_conjugate | 2 | 2.000 | {spectra:.1f} | {2e-3 / (spectra / 4000):.2f} |" in text
+    ffts = [passes * 8 * 4 * cyclic / 1e9 for passes in (1, 3)]
+    floors = " to ".join(f"{5e-3 / (amount / 4000):.2f}" for amount in ffts)
+    assert f"| four FFTs | 8 | 5.000 | {ffts[0]:.1f} to {ffts[1]:.1f} | {floors} |" in text
+    assert "| `new` | 1 | 0.100 |  |  |" in text
+
+
 def test_the_model_counts_what_an_iteration_moves(monkeypatch):
     from gpu_acceptance import traffic
 
