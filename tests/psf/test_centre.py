@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lightsheet.deconvolution import richardson_lucy
-from lightsheet.psf.centre import find_centre
+from lightsheet.psf.centre import find_core
 from lightsheet.psf.isolation import isolate_psf
 from lightsheet.psf.preparation import prepare_psf
 from tests.support.point_images import FINE, gaussian
@@ -34,7 +34,7 @@ def test_centre_of_a_noisy_bead_is_known_to_a_tenth_of_a_voxel_of_the_images(sha
     for seed in range(6):
         rng = np.random.default_rng(seed)
         place = np.array([n // 2 for n in shape]) + rng.uniform(-0.5, 0.5, 3)
-        centre, _ = find_centre(isolate_psf(bead(shape, place, sigma, peak, 5, rng), "auto"))
+        centre, _ = find_core(isolate_psf(bead(shape, place, sigma, peak, 5, rng), "auto"))
         assert np.abs(centre - place).max(initial=0, where=[False, True, True]) < 0.1
         assert abs(centre[0] - place[0]) < 0.1 * planes  # the images' planes lie so many times as far apart
 
@@ -53,16 +53,16 @@ def test_a_bead_at_a_slant_is_centred_on_the_middle_of_its_core():
     z, y, x = np.indices((41, 33, 61), float)
     shape = np.exp(-((z - 20.3) ** 2) / 50 - (y - 16.2) ** 2 / 4 - (x - 30.4 - 0.8 * (z - 20.3)) ** 2 / 4)
     image = np.random.default_rng(0).poisson(500 * shape + 100)
-    centre, covariance = find_centre(isolate_psf(image, "auto"))
+    centre, covariance = find_core(isolate_psf(image, "auto"))
     np.testing.assert_allclose(centre, (20.3, 16.2, 30.4), atol=0.1)
     assert covariance[0, 2] / covariance[0, 0] == pytest.approx(0.8, abs=0.05)
 
 
 def test_a_computed_psf_too_narrow_to_be_interpolated_stays_on_its_brightest_voxel():
     image = gaussian((15, 15, 15), (7.1, 7.1, 7.1), UNIT, (1.0, 0.4, 0.4))
-    assert find_centre(isolate_psf(image, "auto"))[0].tolist() == [7, 7, 7]
+    assert find_core(isolate_psf(image, "auto")).centre.tolist() == [7, 7, 7]
     measured = np.random.default_rng(0).poisson(1000 * image + 100)
-    assert find_centre(isolate_psf(measured, "auto"))[0].tolist() != [7, 7, 7]
+    assert find_core(isolate_psf(measured, "auto")).centre.tolist() != [7, 7, 7]
 
 
 def test_two_channels_agree_in_position_though_their_beads_lay_differently_on_the_camera():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from lightsheet.psf.centre import find_core
 from lightsheet.psf.damage import find_damage
 from lightsheet.psf.isolation import isolate_psf
 from lightsheet.psf.preparation import prepare_psf, prepare_psf_file
@@ -15,10 +16,9 @@ UNIT = {"z": 1, "y": 1, "x": 1}
 
 
 def find(image, voxel_size=FINE, background="auto"):
-    return {
-        damage["kind"]: damage["value"]
-        for damage in find_damage(image, isolate_psf(image, background), voxel_size, background)
-    }
+    isolated = isolate_psf(image, background)
+    damage = find_damage(image, isolated, find_core(isolated), voxel_size, background)
+    return {entry["kind"]: entry["value"] for entry in damage}
 
 
 def noisy(light):

@@ -1,6 +1,7 @@
 """Where a PSF is, to a fraction of a voxel: so that channels whose beads lay differently on the camera do not shift."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -21,8 +22,15 @@ ALIASED = 0.3
 COMPUTED = 1e-6  # noise to peak, that no camera has
 
 
-def find_centre(isolated: Isolated) -> tuple[Array, Array]:
-    """Find the centre (z, y, x) of a PSF, to a thousandth of a voxel, and the covariance of its core, voxels squared.
+class Core(NamedTuple):
+    """Where the brightest part of a PSF is."""
+
+    centre: Array  # (z, y, x), to a thousandth of a voxel
+    covariance: Array  # of it, voxels squared
+
+
+def find_core(isolated: Isolated) -> Core:
+    """Find the centre of a PSF.
 
     It is the centroid of the core: of what, in the image smoothed by the core's own width, is above half of the maximum
     and connected with it, weighed by how much it is above. So it is the middle of a Gaussian wherever that lies between
@@ -33,10 +41,10 @@ def find_centre(isolated: Isolated) -> tuple[Array, Array]:
     signal, peak = isolated.signal, isolated.peak
     _, covariance = _measure_core(signal, np.full(3, SMOOTHING))
     if isolated.noise < COMPUTED * signal[peak] and _is_aliased(signal, peak):
-        return np.array(peak, float), covariance
+        return Core(np.array(peak, float), covariance)
     widths = np.sqrt(np.maximum(np.diag(covariance), LEAST**2))
     centre, _ = _measure_core(signal, widths)
-    return centre.round(3), covariance
+    return Core(centre.round(3), covariance)
 
 
 def _measure_core(signal: Volume, smoothing: Array) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from lightsheet.psf.centre import find_centre
+from lightsheet.psf.centre import Core
 from lightsheet.psf.isolation import NOISE_LEFT, SIGNIFICANT, Isolated, smooth_noise
 from lightsheet.psf.measure import AXES, Array, Volume, find_peak
 
@@ -22,7 +22,7 @@ DIM = 20.0  # times the camera's noise
 
 
 def find_damage(
-    image: Array, isolated: Isolated, voxel_size: Mapping[str, float], background: float | str
+    image: Array, isolated: Isolated, core: Core, voxel_size: Mapping[str, float], background: float | str
 ) -> list[dict[str, Any]]:
     """Find what is wrong with a PSF.
 
@@ -30,9 +30,9 @@ def find_damage(
     """
     damage = [
         *_find_saturation(image, isolated),
-        *_find_second(isolated, voxel_size),
+        *_find_second(isolated, core.centre, voxel_size),
         *_find_cut(isolated),
-        *_find_tilt(isolated, voxel_size),
+        *_find_tilt(isolated, core.covariance, voxel_size),
         *_find_uncertain_offset(isolated, background),
         *_find_dimness(isolated),
     ]
@@ -61,10 +61,9 @@ def _find_saturation(image: Array, isolated: Isolated) -> Damage:
         )
 
 
-def _find_second(isolated: Isolated, voxel_size: Mapping[str, float]) -> Damage:
+def _find_second(isolated: Isolated, centre: Array, voxel_size: Mapping[str, float]) -> Damage:
     """Tell of the brightest spot besides the peak that is neither a hot pixel nor one of two side lobes."""
     smooth = smooth_noise(isolated.light)
-    centre = find_centre(isolated)[0]
     peak = smooth[tuple(np.rint(centre).astype(int))]
     least = max(SECOND * peak, 2 * SIGNIFICANT * NOISE_LEFT * isolated.noise)
     spots = np.argwhere((smooth == ndimage.maximum_filter(smooth, 7)) & (smooth > least))
@@ -111,9 +110,8 @@ def _find_cut(isolated: Isolated) -> Damage:
         )
 
 
-def _find_tilt(isolated: Isolated, voxel_size: Mapping[str, float]) -> Damage:
+def _find_tilt(isolated: Isolated, covariance: Array, voxel_size: Mapping[str, float]) -> Damage:
     """Tell of a PSF that moves from plane to plane, or whose long axis is not z."""
-    covariance = find_centre(isolated)[1]
     steps = np.array([voxel_size[axis] for axis in AXES])
     lengths, axes = np.linalg.eigh(covariance * steps[:, None] * steps)
     angle = float(np.degrees(np.arccos(min(1.0, abs(axes[0, -1])))))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
-from lightsheet.psf.centre import find_centre
+from lightsheet.psf.centre import Core, find_core
 from lightsheet.psf.damage import find_damage
 from lightsheet.psf.image import read_psf_image
 from lightsheet.psf.isolation import Isolated, isolate_psf
@@ -91,17 +91,17 @@ def prepare_psf_file(
         fwhm_um, energy_cropped (share of the energy), warnings (what `find_damage` returns), and sha256 of the PSF.
     """
     image = read_psf_image(path, pages)
-    psf, isolated, centre, cropped = _prepare(image, psf_voxel_size, voxel_size, background, str(path))
+    psf, isolated, core, cropped = _prepare(image, psf_voxel_size, voxel_size, background, str(path))
     return psf, {
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
         "background": isolated.offset,
         "fill": isolated.fill,
         "peak_zyx": list(isolated.peak),
-        "centre_zyx": centre.tolist(),
+        "centre_zyx": core.centre.tolist(),
         "shape": list(psf.shape),
         "fwhm_um": measure_fwhm(psf, voxel_size),
         "energy_cropped": cropped,
-        "warnings": find_damage(image, isolated, psf_voxel_size, background),
+        "warnings": find_damage(image, isolated, core, psf_voxel_size, background),
         "sha256": digest_psf(psf),
     }
 
@@ -112,8 +112,8 @@ def _prepare(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"],
     source: str,
-) -> tuple[Volume, Isolated, Array, float]:
-    """Return the PSF, how it was isolated, its centre in the image, and the share of energy cropped."""
+) -> tuple[Volume, Isolated, Core, float]:
+    """Return the PSF, how it was isolated, its core, and the share of energy cropped."""
     steps = _convert_voxel_size(voxel_size, "voxel_size", source)
     ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
@@ -129,12 +129,12 @@ def _prepare(
             f"{source}: the peak of this PSF lies on the border, at {peak} of {image.shape} (z, y, x); "
             "give an image that holds the whole PSF"
         )
-    centre, _ = find_centre(isolated)
+    core = find_core(isolated)
     signal = isolated.signal
     for axis in range(3):
-        signal = _resample(signal, axis, centre[axis], ratios[axis])
+        signal = _resample(signal, axis, core.centre[axis], ratios[axis])
     psf, cropped = _crop(signal.clip(0))
-    return (psf / psf.sum()).astype(np.float32), isolated, centre, cropped
+    return (psf / psf.sum()).astype(np.float32), isolated, core, cropped
 
 
 def _convert_voxel_size(voxel_size: Mapping[str, float] | None, key: str, source: str) -> Array:
