@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from matplotlib.image import imread
 
 import psf as script
 from lightsheet.psf import measure, preparation
@@ -77,6 +78,25 @@ def test_script_writes_the_psf_its_picture_and_its_facts(tmp_path):
     assert facts["source"]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     script.prepare_psf(source, *outputs, **settings)
     assert [path.read_bytes() for path in outputs] == first
+
+
+@pytest.mark.slow
+def test_script_tells_of_damage_in_the_log_the_facts_and_the_picture(tmp_path, caplog):
+    heights = []
+    for limit in (5000, 1200):
+        source = tmp_path / f"{limit}.tif"
+        tifffile.imwrite(source, np.minimum(measured()[0], limit).astype(np.uint16))
+        outputs = [tmp_path / f"{limit}-used{suffix}" for suffix in (".tif", ".png", ".json")]
+        script.prepare_psf(source, *outputs, psf_voxel_size=FINE, voxel_size=COARSE, background="auto")
+        heights.append(imread(outputs[1]).shape[0])
+    (warning,) = json.loads(outputs[2].read_text())["warnings"]
+    assert (warning["kind"], warning["value"]) == ("saturation", pytest.approx(60, abs=20))
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage() == f"{source}: {warning['text']}"
+    assert "saturated: " in warning["text"]
+    picture = imread(outputs[1])[: 80 + heights[1] - heights[0], :, :3]
+    assert heights[1] > heights[0]  # there is room for the lines
+    assert ((picture[..., 0] > 0.7) & (picture[..., 1:] < 0.2).all(axis=-1)).sum() > 100  # red
 
 
 def test_script_leaves_nothing_for_a_psf_it_refuses(tmp_path):

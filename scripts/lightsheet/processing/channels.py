@@ -55,7 +55,8 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
         "fill": fill,
         "background": background,
         "image": describe_pixels(sample.planes, value, resolve_fill(basis["fill"], fill)),
-        "warnings": warn_of_scan(sample.planes, basis["shape"][0]),
+        # What has fill was deskewed or rotated before; there points lie aslant, if anything does.
+        "warnings": [] if fill and fill["values"] else warn_of_scan(sample.planes, basis["shape"][0]),
     }
 
 
