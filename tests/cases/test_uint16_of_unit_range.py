@@ -36,6 +36,6 @@ def test_whole_numbers_of_fractions_are_refused_before_the_work(tmp_path: Path) 
     largest = float(tifffile.imread(small.tiffs()[0]).max())
     assert "config key output.scale" in refused
     assert f"the largest value of CamA_ch0_488nm is {largest:.4g}, so rounding to uint16 with a scale of 1" in refused
-    assert "leaves 2 grey levels: set output.scale, e.g. to 10000, or output.dtype to float32" in refused
+    assert "leaves 2 grey levels: set output.scale, e.g. to 10000 or auto, or output.dtype to float32" in refused
     assert not (small.results / "records" / "raw").exists(), "nothing was ingested"
     assert "leaves 2 grey levels" in small.succeed("inventory"), "which is there to look at before"

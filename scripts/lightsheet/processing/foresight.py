@@ -115,5 +115,5 @@ def refuse_hopeless(channel: str, choice: Mapping[str, Any], output: Mapping[str
         raise InputError(
             f"config key output.scale: the largest value of {channel} is {high:.4g}, so rounding to {output['dtype']} "
             f"with a scale of {scale:g} leaves {count_levels(high - background, scale)} grey levels: set output.scale, "
-            f"e.g. to {advise_scale(high - background):g}, or output.dtype to float32"
+            f"e.g. to {advise_scale(high - background):g} or auto, or output.dtype to float32"
         )

@@ -128,7 +128,11 @@ def judge_rounding(subject: str, high: float, scale: float, error: float | None 
         text = f"rounding changes {subject} by {100 * error:.0f} % of its root mean square"
     else:
         return []
-    return [Doubt("rounding", f"{text}: set output.scale, e.g. to {advise_scale(high):g}, or output.dtype to float32")]
+    return [
+        Doubt(
+            "rounding", f"{text}: set output.scale, e.g. to {advise_scale(high):g} or auto, or output.dtype to float32"
+        )
+    ]
 
 
 def count_levels(high: float, scale: float) -> int:
