@@ -68,6 +68,15 @@ def test_a_folder_that_cannot_be_written_down_is_refused_where_files_in_it_are_u
     ]
 
 
+def test_what_has_the_name_of_a_file_and_is_none(tmp_path):
+    fill(tmp_path, "CH0_0.tif", "CH0_1.tif")
+    (tmp_path / "CH0_2.tif").symlink_to(tmp_path / "gone.tif")
+    assert "CH0_2.tif has the name of a volume's file, but is not a file, but a folder or a link" in refusal(
+        tmp_path, TEMPLATE
+    )
+    assert discover(tmp_path, TEMPLATE, ["*_2.tif"]).timepoints == 2
+
+
 def test_folder_that_is_none(tmp_path):
     assert f"{tmp_path / 'absent'}: no such folder" in refusal(tmp_path / "absent")
     (tmp_path / "file").touch()

@@ -157,7 +157,7 @@ def test_pixels_that_are_no_numbers_are_refused(results: Results, tmp_path: Path
 
 
 def test_a_file_that_says_something_else_of_itself_is_never_read(results: Results, tif: Path, tmp_path: Path) -> None:
-    facts = list_facts(read_metadata(tif), tif, is_auto=True, has_override=False)
+    facts = list_facts(read_metadata(tif), [tif], VOXEL, is_auto=True)
     other = tmp_path / "b.tif"
     pixels = tifffile.imread(tif)
     axes = pixels.reshape(2, -1, *pixels.shape[1:])

@@ -175,3 +175,13 @@ def test_tiles_that_overlap_stop_a_run_unless_no_position_is_to_be_believed(fold
     run = prepare_run({**CONFIG, **changes, "input": {**section, "tiles": "edge-to-edge"}})
     assert run.shape == (5, 8, 16)
     assert prepare_run({**CONFIG, **changes, "input": section}, in_job=True).shape == (5, 8, 16), "a job looks at none"
+
+
+def test_planes_that_are_taken_for_volumes_are_refused(folder: Path) -> None:
+    for path in (folder / "data").glob("*_*.tif"):
+        tifffile.imwrite(path, np.zeros((8, 8), np.uint16))
+    with pytest.raises(InputError, match=r"it is a single plane, .* write \{plane\} there, in a template"):
+        prepare()
+    psf = {**CONFIG["psf"], "files": dict.fromkeys(("red", "blue"), "psf.tif")}
+    section = {"folder": "data", "pattern": "{channel}_{plane}.tif", "ignore": ["psf.tif"]}
+    assert prepare_run({**CONFIG, "psf": psf, "input": section}).shape == (5, 8, 8)

@@ -1,5 +1,6 @@
 """Files of which one in the middle says something else of itself than the typical one: never read as if it did not."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ NAMES = {"Channel": {"Name": ["GFP", "RFP"]}}
 
 
 def compare(typical: Path, other: Path, *, is_auto: bool = True, has_override: bool = False) -> None:
-    facts = list_facts(read_metadata(typical), typical, is_auto=is_auto, has_override=has_override)
-    refuse_other_facts([str(typical)], facts)
-    refuse_other_facts([str(other)], facts)
+    metadata = read_metadata(typical)
+    facts = list_facts(metadata, [typical], None if has_override else metadata.voxel_size, is_auto=is_auto)
+    refuse_other_facts([(str(typical), None)], facts)
+    refuse_other_facts([(str(other), None)], facts)
 
 
 @pytest.fixture
@@ -32,7 +34,11 @@ def typical(tmp_path: Path) -> Path:
         ("CZYX", {**SIZE, **NAMES}, r"b\.tif: its pages are C=2, Z=4, slowest first .* those of .*a\.tif are Z=4, C=2"),
         ("ZTYX", SIZE, "its pages are Z=4, T=2"),
         ("ZCYX", {**SIZE, "Channel": {"Name": ["RFP", "GFP"]}}, "its channels are 'RFP', 'GFP' .* 'GFP', 'RFP'; leave"),
-        ("ZCYX", {**SIZE, **NAMES, "PhysicalSizeZ": 0.5}, r"its voxels have z = 0\.5 um .* 0\.3 um; leave .*override"),
+        (
+            "ZCYX",
+            {**SIZE, **NAMES, "PhysicalSizeZ": 0.5},
+            r"its voxels have z = 0\.5 um .* voxel_size\.z is 0\.3 um, .*; leave .*override",
+        ),
         ("ZCYX", {**SIZE, **NAMES, "PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "nm"}, r"x = 0\.0001 um"),
     ],
 )
@@ -87,3 +93,25 @@ def test_a_series_for_each_page_is_a_stack(tmp_path: Path) -> None:
             file.write(plane, photometric="minisblack", contiguous=False)
     compare(typical, tmp_path / "b.tif")
     assert np.array_equal(tifffile.imread(tmp_path / "b.tif", key=slice(None)), pixels("ZYX"))
+
+
+def tag(path: Path, planes: np.ndarray, places: list[tuple[int, int, int]]) -> Path:
+    with tifffile.TiffWriter(path) as file:
+        for plane, (t, c, z) in zip(planes.reshape(-1, *planes.shape[-2:]), places, strict=True):
+            text = json.dumps({"FrameIndex": t, "ChannelIndex": c, "SliceIndex": z})
+            file.write(plane, contiguous=False, metadata=None, extratags=[(51123, "s", None, text, True)])
+    return path
+
+
+def test_pages_of_a_volume_that_lie_in_some_of_several_files(tmp_path: Path) -> None:
+    """What a file of a set says is less than the set: of the pages of a volume, their own tags count."""
+    order = list(np.ndindex(3, 2, 4))
+    paths = [tag(tmp_path / f"{i}.tif", pixels("TCZYX")[0, 0][[0] * 12], order[12 * i : 12 * i + 12]) for i in range(2)]
+    facts = list_facts(read_metadata(*paths), paths, None, is_auto=True)
+    assert facts["order"] == "T=3, C=2, Z=4, slowest first"
+    for t, c in np.ndindex(3, 2):
+        place = 8 * t + 4 * c
+        pieces = [(str(paths[place // 12]), (place % 12, place % 12 + 4, 1, 12))]
+        refuse_other_facts(pieces, facts)
+    with pytest.raises(InputError, match=r"0\.tif: .* pages that should be of one volume are of the channels 0 and 1"):
+        refuse_other_facts([(str(paths[0]), (2, 6, 1, 12))], facts)

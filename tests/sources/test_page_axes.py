@@ -188,6 +188,19 @@ def test_micromanager_tags_of_a_movie_that_was_stopped(tmp_path: Path) -> None:
         unfold_hyperstack(acquired([paths]))
 
 
+def test_a_set_of_which_the_last_file_is_missing(tmp_path: Path) -> None:
+    xml = ome_xml({"T": 3, "C": 1, "Z": 4}, [(f"{t}.tif", 4) for t in range(3)])
+    describe = GENERATIONS["1.4"]
+    paths = [
+        write_pages(tmp_path / f"{t}.tif", pixels("ZYX"), lambda i, t=t: describe(t, 0, i), first=None if t else xml)
+        for t in range(2)
+    ]
+    with pytest.raises(
+        InputError, match=r"0\.tif with 1 more has 8 pages, but OME-XML of 0\.tif describes 12 .*; copy"
+    ):
+        unfold_hyperstack(acquired([paths]))
+
+
 def test_a_part_without_tags_among_others(tmp_path: Path) -> None:
     write_pages(tmp_path / "0.tif", pixels("ZYX"), lambda i: GENERATIONS["2.0"](0, 0, i))
     write_plain(tmp_path / "1.tif", pixels("ZYX"))
@@ -229,6 +242,10 @@ def test_ome_planes_that_run_backwards(tmp_path: Path) -> None:
     assert "lists the pages in an order" in refusal(write_plain(tmp_path / "a.tif", pixels("CZYX"), xml))
 
 
+def test_ome_that_is_cut_off(tmp_path: Path) -> None:
+    assert "its OME-XML is cut off" in refusal(write_plain(tmp_path / "a.tif", pixels("CZYX"), "<?xml ?><OME><Image>"))
+
+
 def test_ome_of_an_axis_inside_another(tmp_path: Path) -> None:
     xml = ome_xml({"T": 1, "C": 1, "Z": 8}).replace("</Image>", '</Image><a><ModuloAlongZ Type="angle"/></a>')
     assert "says that angle lies along Z" in refusal(write_plain(tmp_path / "a.tif", pixels("CZYX"), xml))
@@ -258,6 +275,19 @@ def test_half_of_a_set_that_could_be_all_of_a_channel(tmp_path: Path) -> None:
         "DimensionOrder: XYZCT",
         "axes: PZYX",
         '<OME><Pixels SizeC="2" SizeZ="4"',
+        "<MetaData><SizeC>2</SizeC></MetaData>",
+        "state.acq.numberOfChannels=2",
+        "num_channels 2",
+        "T=1, C=2, Z=4",
+        "order=zct",
+        "dims: (channel, z, y, x)",
+        "Channel names: GFP;RFP",
+        "channels = ['GFP', 'RFP']",
+        "SI.hChannels.channelSave = [1;2]",
+        "2 channels",
+        "4 time points",
+        "Dual-colour movie",
+        "views=2",
     ],
 )
 def test_descriptions_of_nobody_knows_whom(tmp_path: Path, text: str) -> None:
@@ -273,6 +303,14 @@ def test_descriptions_of_nobody_knows_whom(tmp_path: Path, text: str) -> None:
         '{"dims": ["plane", "y", "x"]}',
         "exposure: 10 ms, frame rate: 40, channel: 488",
         "sort order: ascending",
+        "488 channel, 2 lasers: 488, 561",
+        "Channels: GFP, exposure=10",
+        "channel names: GFP",
+        "T=37, gain C",
+        "positions: 3",
+        "position = 2",
+        "dims: (z, y, x)",
+        "1 channels, 1 time point",
         "",
     ],
 )

@@ -210,6 +210,8 @@ MORE = [
          {"prefix": "X_1", "position": 1, "x": 9, "y": 2, "part": 3}),
     Case("X_1_MMStack_Pos-1-001_004.ome.tif", "micromanager", {"prefix": "X_1", "position": 1, "x": 1, "y": 4}),
     Case("X_1_MMStack_embryo 3_1.ome.tif", "micromanager", {"prefix": "X_1", "position": "embryo 3", "part": 1}),
+    Case("acq_1_NDTiffStack_2.tif", "micromanager", {"prefix": "acq_1", "part": 2}),
+    Case("NDTiffStack.tif", "micromanager", {}),
     Case("worm_SPIMB-17.tif", "dispim", {"prefix": "worm", "view": "SPIMB", "timepoint": 17}),
     Case("spim_TL100_Channel1_Angle90.tif", "zeiss", {"timepoint": 100, "channel": 1, "view": "Angle90"}),
     Case("spim_TL01_Angle1_Channel0_Illum1.tif", "zeiss", {"timepoint": 1, "channel": 0, "view": "Angle1_Illum1"}),

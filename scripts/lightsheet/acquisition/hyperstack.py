@@ -57,6 +57,12 @@ def unfold_hyperstack(
     timepoints = layout.sizes["T"] if layout else 1
     if timepoints < metadata.file_sizes.get("T", 1):  # what the metadata takes for timepoints are planes
         metadata = metadata._replace(interval=None, times=())
+    if metadata.is_listed and acquisition.timepoints * timepoints < metadata.sizes["T"] and axes == "auto":
+        remark = (
+            f"{metadata.source} describes {metadata.sizes['T']} timepoints, of which "
+            f"{acquisition.timepoints * timepoints} are in the folder."
+        )
+        acquisition = replace(acquisition, remarks=(*acquisition.remarks, remark))
     if layout and timepoints * layout.sizes["C"] > 1:
         why = "input.axes" if axes != "auto" else metadata.source
         acquisition = _unfold(acquisition, layout, metadata, why)
@@ -72,8 +78,9 @@ def _refuse_other_facts(acquisition: Acquisition, metadata: FileMetadata, typica
 
     The others are when they are read, and so is what is damaged or of another length.
     """
-    path, pages = typical.pieces[0].path, len(typical.pieces) == 1 and count_pages(typical.pieces[0].path)
-    facts = list_facts(metadata, path, is_auto=True, has_override=True)
+    paths = [piece.path for piece in typical.pieces]
+    pages = len(paths) == 1 and count_pages(paths[0])
+    facts = list_facts(metadata, paths, None, is_auto=True)
     volumes = [volume for volume in acquisition.volumes if volume.tiles]
     firsts = {volume.channel: volume.tiles[0] for volume in reversed(volumes)}
     for tile in (*firsts.values(), volumes[-1].tiles[-1]):

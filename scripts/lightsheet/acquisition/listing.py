@@ -17,6 +17,8 @@ from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_ti
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
 from lightsheet.system import RENAME, UNPRINTABLE, InputError, escape_name, find_name_fault, join_first
 
+NO_FILE = "not a file, but a folder or a link that leads nowhere"
+
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
 
 
@@ -59,6 +61,8 @@ def read_names(
     for name in sorted(tiffs, key=make_natural_key):
         if why := _find_exclusion(name, ignore):
             excluded.append((name, f"{escape_name(name)}: {why}"))
+            if why == NO_FILE:
+                _refuse_no_file(folder, name, pattern)
             continue
         try:
             fields = parse_name(name, pattern)
@@ -85,13 +89,25 @@ def read_names(
 def _find_exclusion(name: str, ignore: Sequence[str]) -> str | None:
     """Say why a TIFF is left out before its name is read."""
     for glob in ignore:
-        if fnmatchcase(name, glob):
+        if fnmatchcase(name.rstrip("/"), glob):
             return f"ignored by {glob!r}"
     if name.startswith(".", name.rfind("/") + 1):  # macOS leaves a "._NAME" beside every NAME on foreign disks
         return "a hidden file"
     if name.endswith("/"):
-        return "not a file, but a folder or a link that leads nowhere"
+        return NO_FILE
     return None
+
+
+def _refuse_no_file(folder: Path, name: str, pattern: str) -> None:
+    """Refuse what is no file and has the name of one: it stands for a volume, or a part of one, that is not there."""
+    try:
+        parse_name(name.rstrip("/"), pattern)
+    except InputError:
+        return
+    raise InputError(
+        f"{folder}: {escape_name(name.rstrip('/'))} has the name of a volume's file, but is {NO_FILE}; put the file in "
+        "its place, or leave it out with input.ignore"
+    )
 
 
 def _refuse_unfit_names(folder: Path, files: list[SourceFile]) -> None:

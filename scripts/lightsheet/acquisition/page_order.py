@@ -87,6 +87,7 @@ def _follow_metadata(metadata: FileMetadata, tile: Tile, key: str) -> PageLayout
             "ZYX if they are the planes of one volume, or their order if they are not"
         )
     if metadata.problem:
+        count_pages(tile.pieces[0].path)  # and on what can be read in no order
         raise InputError(
             f"{tile.pieces[0].path}: {metadata.problem}; set {key}: ZYX if its pages are the planes of one "
             "volume, or their order if they are not, slowest first, such as C2ZYX or TZ50C2YX"

@@ -117,6 +117,13 @@ _MICROMANAGER_STACK: Form = (
     _END,
 )
 
+# Its newer stacks, which pycro-manager writes too.
+_NDTIFF: Form = (
+    Part(_PREFIX + "NDTiffStack", "'NDTiffStack'"),
+    Part(r"(?:_(?P<part>[1-9]\d*))?", "a part such as '_1'"),
+    _END,
+)
+
 _DISPIM: Form = (
     Part(_PREFIX + "(?P<view>SPIM[AB])", "a view: 'SPIMA' or 'SPIMB'"),
     Part(r"[-_](?P<timepoint>\d+)", "a timepoint such as '-0' or '_0'"),
@@ -159,7 +166,7 @@ PRESETS: dict[str, tuple[Form, ...]] = {
     "ultramicroscope": (_ULTRAMICROSCOPE,),
     "navigate": (_NAVIGATE,),
     "simview": (_SIMVIEW,),
-    "micromanager": (_MICROMANAGER_PLANES, _MICROMANAGER_14, _MICROMANAGER_STACK),
+    "micromanager": (_MICROMANAGER_PLANES, _MICROMANAGER_14, _MICROMANAGER_STACK, _NDTIFF),
     "dispim": (_DISPIM,),
     "zeiss": (_ZEISS,),
     "smartspim": (_SMARTSPIM,),

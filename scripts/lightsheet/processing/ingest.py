@@ -90,7 +90,7 @@ def _ingest(
         time_stage(seconds, "ingest"),
     ):
         for _, pieces in tiles:
-            refuse_other_facts([path for path, _ in pieces], facts or {})
+            refuse_other_facts(pieces, facts or {})
         pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _wait_for_digests(tiles, stats, pending)

@@ -56,19 +56,25 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     )
     if in_job:
         acquisition = replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"])))
-    paths = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
-    stats = {path: ((stat := stat_file(path)).st_size, stat.st_mtime_ns) for path in paths}
+    files_used = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
+    stats = {path: ((stat := stat_file(path)).st_size, stat.st_mtime_ns) for path in files_used}
     tile = _find_typical_tile(acquisition, stats)
-    metadata = read_metadata(*(piece.path for piece in tile.pieces))
+    paths = [piece.path for piece in tile.pieces]
+    metadata = read_metadata(*paths)
     acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
     check_channels(config, acquisition.channels)
     lattice_settings = read_lattice_settings(acquisition.folder)
-    has_override = bool(config.get("voxel_size", {}).get("override"))
+    has_override = config.get("voxel_size", {}).get("override")
     config["voxel_size"] = decide_voxel_size(config.get("voxel_size"), metadata, lattice_settings)
-    is_auto = section["axes"] == "auto"
-    facts = list_facts(metadata, tile.pieces[0].path, is_auto=is_auto, has_override=has_override)
+    voxel_size = None if has_override else config["voxel_size"]
+    facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
+    if shape[0] == 1:
+        raise InputError(
+            f"{tile.pieces[0].path}: it is a single plane, and a volume is a stack; if the number in the names counts "
+            "planes, write {plane} there, in a template (input.pattern)"
+        )
     if math.prod(acquisition.grid) > 1 and section["tiles"] == "auto" and not in_job:
         remark = check_tile_distances(acquisition, section["pattern"], shape, config["voxel_size"])
         acquisition = replace(acquisition, remarks=(*acquisition.remarks, remark))

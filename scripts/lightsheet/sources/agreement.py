@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.sources.metadata import FileMetadata
-from lightsheet.sources.tiff_metadata import read_metadata
+from lightsheet.sources.mosaic import PageRange
+from lightsheet.sources.tiff_metadata import read_metadata, read_places
 from lightsheet.sources.tiff_stack import count_pages
 from lightsheet.sources.voxel_size import TOLERANCE
 from lightsheet.system import InputError, stat_file
@@ -16,15 +17,17 @@ Facts = Mapping[str, Any]
 """What `list_facts` returns."""
 
 
-def list_facts(metadata: FileMetadata, path: Path, *, is_auto: bool, has_override: bool) -> dict[str, Any]:
+def list_facts(
+    metadata: FileMetadata, paths: Sequence[Path], voxel_size: Mapping[str, float] | None, *, is_auto: bool
+) -> dict[str, Any]:
     """List what a typical file says that all others must say, in builtin types.
 
     Parameters
     ----------
     metadata : FileMetadata, of the typical tile
-    path : Path, its first file
+    paths : sequence of Path, its files
+    voxel_size : mapping or None, in use, axes in micrometre; None where the user knows it better than the files
     is_auto : bool, whether the order of the pages, and of the channels in them, is that of the metadata
-    has_override : bool, whether the user knows the voxel size better than the files
 
     Returns
     -------
@@ -32,10 +35,11 @@ def list_facts(metadata: FileMetadata, path: Path, *, is_auto: bool, has_overrid
     """
     is_several = math.prod(metadata.sizes.get(axis, 1) for axis in "TC") > 1
     return {
-        "path": str(path),
+        "path": str(paths[0]),
+        "files": len(paths),
         "order": name_order(metadata) if is_auto else None,
         "channels": list(metadata.channels) if is_auto and is_several and metadata.sizes["C"] > 1 else [],
-        "voxel_size": {} if has_override else dict(metadata.voxel_size),
+        "voxel_size": dict(voxel_size or {}),
     }
 
 
@@ -74,18 +78,18 @@ def explain_difference(facts: Facts, metadata: FileMetadata) -> str:
         typical = facts["voxel_size"].get(axis, size)
         if not math.isclose(size, typical, rel_tol=TOLERANCE):
             return (
-                f"its voxels have {axis} = {size:.4g} um by what it says, but those of {facts['path']} {typical:.4g} "
-                f"um; {leave}, or add `override: true` to voxel_size if they are alike"
+                f"its voxels have {axis} = {size:.4g} um by what it says, but voxel_size.{axis} is {typical:.4g} "
+                f"um, as for {facts['path']}; {leave}, or add `override: true` to voxel_size if they are alike"
             )
     return ""
 
 
-def refuse_other_facts(paths: Sequence[str], facts: Facts) -> None:
+def refuse_other_facts(pieces: Sequence[tuple[str, PageRange]], facts: Facts) -> None:
     """Refuse a tile whose files say of themselves what the typical one contradicts.
 
     Parameters
     ----------
-    paths : sequence of str, its files
+    pieces : sequence of (str, PageRange), its files, and which of their pages it is
     facts : mapping, from `list_facts`; empty where nothing is known that could be contradicted
 
     Raises
@@ -95,17 +99,50 @@ def refuse_other_facts(paths: Sequence[str], facts: Facts) -> None:
     """
     if not facts:
         return
-    metadata = _read(*((path, (stat := stat_file(Path(path))).st_size, stat.st_mtime_ns) for path in paths))
+    first, files = pieces[0][0], [_identify(path) for path, _ in pieces]
+    if facts["order"] is not None and facts["files"] > 1 and pieces[0][1] is not None:
+        # Its planes lie in some of the files whose pages follow each other.
+        _refuse_mixed_places(pieces)
+        facts = {**facts, "order": None, "channels": []}
+        files = files[:1]
+    metadata = _read(*files)
     if metadata.is_damaged and facts["order"] is not None:
-        count_pages(Path(paths[0]))  # has its own sentence on what is no TIFF
+        count_pages(Path(first))  # has its own sentence on what is no TIFF
         raise InputError(
-            f"{paths[0]}: its metadata is damaged, so that what its pages are is unknown; copy it again, or set "
+            f"{first}: its metadata is damaged, so that what its pages are is unknown; copy it again, or set "
             "input.axes, such as ZYX if the pages of all files are the planes of one volume"
         )
     if not metadata.is_damaged and (difference := explain_difference(facts, metadata)):
-        raise InputError(f"{paths[0]}: {difference}")
+        raise InputError(f"{first}: {difference}")
+
+
+def _refuse_mixed_places(pieces: Sequence[tuple[str, PageRange]]) -> None:
+    """Refuse pages of one volume that are of several channels or timepoints, as the tag of each says."""
+    places = [
+        place
+        for path, pages in pieces
+        if pages and (all_places := _list_places(_identify(path)))
+        for place in all_places[slice(*pages[:3])]
+    ]
+    for axis, name in (("C", "channels"), ("T", "timepoints")):
+        values = list(dict.fromkeys(str(place.get(axis)) for place in places))
+        if len(values) > 1:
+            raise InputError(
+                f"{pieces[0][0]}: by Micro-Manager's tags, pages that should be of one volume are of the {name} "
+                f"{' and '.join(values[:3])}; leave it out with input.ignore, or set input.axes"
+            )
+
+
+def _identify(path: str) -> tuple[str, int, int]:
+    stat = stat_file(Path(path))
+    return path, stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=16)  # a file of many volumes is read again for each of them
 def _read(*files: tuple[str, int, int]) -> FileMetadata:
     return read_metadata(*(Path(path) for path, _, _ in files))
+
+
+@lru_cache(maxsize=16)
+def _list_places(file: tuple[str, int, int]) -> list[dict[str, Any]]:
+    return read_places(Path(file[0]))

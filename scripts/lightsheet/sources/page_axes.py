@@ -32,20 +32,39 @@ INDICES = {
 }
 """Micro-Manager's names for a page's place along each axis: in its NDTiff, in its stacks, and in versions before."""
 
-PLURALS = {"C": "channels|wavelengths|colou?rs", "T": "frames|time_?points|times", "Z": "slices|planes|z_?sections"}
-NUMBER = r"""["']?\s*[:=]\s*["']?(\d+)"""
+PLURALS = {
+    "C": "channels|wavelengths|colou?rs",
+    "T": "frames|time_?points|times",
+    "Z": "slices|planes|z_?sections",
+    "other": "views|angles|positions|phases|illuminations",
+}
+NUMBER = r"""["']?\s*[:=>]\s*["']?(\d+)"""
 COUNTS = {
     axis: re.compile(
-        rf"(?<![a-z])(?:(?:n|num|number)?[ _-]?(?:of[ _-])?(?:{words})|size_?{axis}|{axis}[ _-]?size){NUMBER}", re.I
+        rf"(?<![a-z])(?:(?:n|num|number)?[ _-]?(?:of[ _-]?)?(?:{words})|size_?{axis}|{axis}[ _-]?size){NUMBER}"
+        rf"|(?<![a-z])(?:num|number)[ _-]?(?:of[ _-]?)?(?:{words})\s+(\d+)",
+        re.I,
     )
     for axis, words in PLURALS.items()
 }
+LETTERS = {axis: re.compile(rf"(?<![A-Za-z]){axis}\s*[:=]\s*(\d+)(?![.\d])") for axis in "TCZ"}
+WORDS = re.compile(
+    r"(?<![\w.])(?:(?:0*[2-9]|[1-9]\d)[ -](?:channels|wavelengths|colou?rs)|(?:0*[2-9]|[1-9]\d+)[ -]time[ -]?points"
+    r"|(?:two|three|four|dual|double)[ -](?:channel|colou?r|wavelength)s?)\b"
+    r"""|\bchannel(?:s|[ _]?names|s?[ _]?save)["']?\s*[:=]\s*[\[({]?\s*["']?[\w.-]+["']?\s*[;,|]\s*["']?[\w.-]+\b"""
+    r"""["']?(?!\s*[:=])""",
+    re.I,
+)
+"""Several of them in words, as a list, or as a number before what it counts."""
+
 SINGULARS = {"T": "frame|time_?point|t", "C": "channel|c", "Z": "slice|plane|z"}
 PLACES = {
     axis: re.compile(rf"(?<![a-z])(?:{words})(?:[ _]?(?:index|number|no))?{NUMBER}(?![.\d])", re.I)
     for axis, words in SINGULARS.items()
 }
-ORDER = re.compile(r"""(?:axes|dims|dim(?:ension)?s?[ _]?order|order)["']?\s*[:=]\s*["']?(\[[^\]]*\]|[a-z]+)""", re.I)
+ORDER = re.compile(
+    r"""(?:axes|dims|dim(?:ension)?s?[ _]?order|order)["']?\s*[:=]\s*["']?(\[[^\]]*\]|\([^)]*\)|[a-z]+)""", re.I
+)
 INITIALS = str.maketrans({"S": "Z", "P": "Z", "D": "Z", "F": "T", "R": "Y", "H": "Y", "W": "X"})
 """Of slice, plane, depth, frame, row, height and width, where axes have whole words as names."""
 
@@ -68,7 +87,9 @@ def find_page_axes(file: tifffile.TiffFile, pages: int) -> PageAxes:
             else PageAxes()
         )
     if file.is_scanimage or file.is_fluoview or file.is_lsm or file.is_sis:
-        return _read_images([(image.shape, image.axes) for image in file.series], pages)
+        axes = _read_images([(image.shape, image.axes) for image in file.series], pages)
+        if axes.sizes or axes.problem:
+            return axes
     return _read_texts(file, pages) if pages > 1 else PageAxes()
 
 
@@ -194,19 +215,36 @@ def _read_texts(file: tifffile.TiffFile, pages: int) -> PageAxes:
         ]
         if all(values) and any(value != values[0] for value in values):
             return _order_pages(values, "the descriptions of its pages")
-    counts = {axis: int(match[1]) for axis, pattern in COUNTS.items() if (match := pattern.search(text))}
-    words = re.findall("[A-Z]+", match[1].upper()) if (match := ORDER.search(text)) else []
-    order = "".join(words if len(words) == 1 else [word[0] for word in words]).translate(
-        INITIALS if len(words) > 1 else {}
-    )
-    order = order if {"X", "Y"} <= set(order) <= set("TCZYXSIQPRVAMHLE") else ""
-    is_open = any(counts.get(axis, 2 if axis in order else 1) > 1 for axis in "TC")
-    if is_open or (counts.get("Z", 1) not in (1, pages)) or set(order) & set("PRVAMHLE"):
+    if _names_more_than_planes(text, pages):
         return PageAxes(problem=f"its description says of its {pages} pages {_quote(text)!r}, which is not understood")
+    if re.search("<OME[ >]", text):  # which tifffile would have taken for that if it were whole
+        return PageAxes(problem="its OME-XML is cut off")
     return PageAxes()
+
+
+def _names_more_than_planes(text: str, pages: int) -> bool:
+    """Tell whether a description speaks of channels, timepoints or other axes, or of another number of planes."""
+    counts = {
+        axis: int(match[match.lastindex or 1]) for axis, pattern in COUNTS.items() if (match := pattern.search(text))
+    }
+    letters = {axis: int(match[1]) for axis, pattern in LETTERS.items() if (match := pattern.search(text))}
+    if len(letters) > 1:  # one alone could be anything
+        counts = letters | counts
+    words = re.findall("[A-Z]+", match[1].upper()) if (match := ORDER.search(text)) else []
+    order = words[0] if len(words) == 1 else "".join(word[0] for word in words).translate(INITIALS)
+    if not ({"X", "Y"} <= set(order) <= set("TCZYXSIQPRVAMHLE") or sorted(order) == list("CTZ")):
+        order = ""
+    other = counts.get("other", 1)
+    return bool(
+        WORDS.search(text)
+        or any(counts.get(axis, 2 if axis in order else 1) > 1 for axis in "TC")
+        or counts.get("Z", 1) not in (1, pages)
+        or set(order) & set("PRVAMHLE")
+        or (1 < other < pages and pages % other == 0)
+    )
 
 
 def _quote(text: str) -> str:
     """Return the part of a description that names axes."""
-    patterns = (*COUNTS.values(), ORDER)
+    patterns = (*COUNTS.values(), *LETTERS.values(), ORDER, WORDS)
     return ", ".join(" ".join(match[0].split()) for pattern in patterns if (match := pattern.search(text)))

@@ -103,6 +103,8 @@ def read_directories(path: Path, handle: int) -> Iterator[Directory]:
     """Yield the tags of each page in the file's order; ValueError for what is no TIFF or is damaged."""
     start, size = os.pread(handle, 16, 0), os.fstat(handle).st_size
     offsets: set[int] = set()
+    if not size:
+        raise CutOffError("it is empty")
     magic = next((magic for magic in FORMS if start.startswith(magic)), None)
     if magic is None:
         raise ValueError(f"it begins with {start[:4]!r}")

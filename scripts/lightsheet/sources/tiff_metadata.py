@@ -40,11 +40,19 @@ def read_metadata(path: Path, *others: Path) -> FileMetadata:
     if parts:
         pages += sum(part.pages for part in parts)
         is_whole = math.prod(metadata.sizes.values()) == pages
+        if metadata.is_listed and not is_whole:  # a file of the set is missing
+            return metadata._replace(file_sizes={})
         metadata = metadata._replace(file_sizes=metadata.sizes if is_whole else metadata.file_sizes)
     if places or any(part.places for part in parts):
         places = [*places, *(place for part in parts for place in part.places)]
         return _compare_micromanager(metadata, places, pages)
     return _compare_parts(metadata, [part.metadata for part in parts if part.pages > 1])
+
+
+def read_places(path: Path) -> list[dict[str, Any]]:
+    """Read the place of each page along T, C and Z from the tags of Micro-Manager, if it has them."""
+    with tifffile.TiffFile(path) as file:
+        return list_places(file)
 
 
 class _File(NamedTuple):
