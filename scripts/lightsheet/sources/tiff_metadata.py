@@ -40,7 +40,9 @@ def read_metadata(path: Path, *others: Path) -> FileMetadata:
     if parts:
         pages += sum(part.pages for part in parts)
         is_whole = math.prod(metadata.sizes.values()) == pages
-        if metadata.is_listed and not is_whole:  # a file of the set is missing
+        if (
+            metadata.is_listed and not is_whole and metadata.sizes != metadata.file_sizes
+        ):  # a file of the set is missing
             return metadata._replace(file_sizes={})
         metadata = metadata._replace(file_sizes=metadata.sizes if is_whole else metadata.file_sizes)
     if places or any(part.places for part in parts):
