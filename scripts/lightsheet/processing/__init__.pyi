@@ -31,6 +31,7 @@ from .foresight import foresee_doubts as foresee_doubts, refuse_hopeless as refu
 from .ingest import ingest_volume as ingest_volume
 from .ingest_blocks import ingest_block as ingest_block
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
+from .sample import choose_timepoints as choose_timepoints
 from .sanity import Doubt as Doubt, advise_scale as advise_scale, judge_volume as judge_volume
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part
 from .trial_choices import close_settings as close_settings, list_open_settings as list_open_settings

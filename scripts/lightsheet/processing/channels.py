@@ -1,11 +1,12 @@
 """What is chosen from a channel's pixels: once, before its first volume, from a sample of its sources.
 
 `records/channels.json` holds an entry for each channel. It is written before the first job of a run, and kept until
-its basis changes: when timepoints are appended or a TIFF is replaced, the movie stays comparable. An entry has
+its basis changes, or every file of the sample: when timepoints are appended or a TIFF is replaced, the movie stays
+comparable. An entry has
 
 - `basis`: the settings that it rests on, from `list_choice_basis`;
 - `timepoints`: which were sampled; none if no file could be read: then the next run tries again;
-- `tiles`: where the pixels of each of them are, for the job that deconvolves;
+- `tiles` and `stamps`: where the pixels of each of them are, for the job that deconvolves, and which files these were;
 - `unreadable`: per timepoint that was to be sampled, why it could not be read;
 - what `describe_channel` finds in the pixels;
 - what `choose_by_trial` adds.
@@ -14,6 +15,7 @@ The job that deconvolves takes the numbers from there before it makes fingerprin
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lightsheet.processing.background import choose_background
@@ -23,7 +25,7 @@ from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.processing.straightness import warn_of_scan
 from lightsheet.sources import Tiles
 from lightsheet.store import Results, VolumeKey
-from lightsheet.system import InputError, read_json, wait_until_visible, write_json
+from lightsheet.system import InputError, read_json, stat_file, wait_until_visible, write_json
 
 CHOICE_VERSION = 1
 """Raised when something else would be chosen from the same pixels, and movies are to be done again for it."""
@@ -119,18 +121,16 @@ def choose_for_channels(
     before, choices = read_choices(results), read_choices(results)
     for channel, basis in bases.items():
         tiles = list_tiles(channel)
-        if choice := find_choice(choices, channel, basis):
-            choices[channel] = {**choice, "tiles": _select_tiles(tiles, choice["timepoints"])}  # they may have moved
-            continue
-        sampled = _recall_timepoints(results, channel) if channel not in choices else ()
-        sample = read_sample(channel, tiles, basis["shape"], basis["dtype"], sampled)
-        choices[channel] = {
-            "basis": dict(basis),
-            "timepoints": list(sample.planes),
-            "tiles": _select_tiles(tiles, list(sample.planes)),
-            "unreadable": {str(timepoint): error for timepoint, error in sample.unreadable.items()},
-            **(describe_channel(sample, basis) if sample.planes else {"background": None}),
-        }
+        choice = find_choice(choices, channel, basis)
+        if choice and not _is_of_same_files(choice, tiles):
+            again = _choose(channel, basis, tiles, choice["timepoints"])
+            is_same = all(again.get(key) == choice.get(key) for key in ("background", "fill"))
+            choice = choice if is_same else None  # archives change dates only
+        if choice:
+            choices[channel] = {**choice, **_locate(tiles, choice["timepoints"])}
+        else:
+            sampled = _recall_timepoints(results, channel) if channel not in choices else ()
+            choices[channel] = _choose(channel, basis, tiles, sampled)
     if choices != before:
         write_json(results.channels, choices)
     for channel, basis in bases.items():
@@ -147,16 +147,35 @@ def _recall_timepoints(results: Results, channel: str) -> list[int]:
     return [t for t in sampled if isinstance(t, int)] if isinstance(sampled, list) else []
 
 
-def _select_tiles(tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int]) -> dict[str, Any]:
-    """Return the tiles of some timepoints, as JSON has them, but for those that are missing now."""
-    selected: dict[str, Any] = {}
+def _choose(channel: str, basis: Basis, tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int] = ()) -> Choice:
+    """Make a channel's entry, from these timepoints if they are there."""
+    sample = read_sample(channel, tiles, basis["shape"], basis["dtype"], timepoints)
+    return {
+        "basis": dict(basis),
+        "timepoints": list(sample.planes),
+        "unreadable": {str(timepoint): error for timepoint, error in sample.unreadable.items()},
+        **_locate(tiles, list(sample.planes)),
+        **(describe_channel(sample, basis) if sample.planes else {"background": None}),
+    }
+
+
+def _is_of_same_files(choice: Choice, tiles: Sequence[tuple[int, Tiles]]) -> bool:
+    """Tell whether a file of the sample is as it was; one that was replaced is no reason to choose anew, all are."""
+    stamps = _locate(tiles, choice["timepoints"])["stamps"]
+    return not stamps or any(choice.get("stamps", {}).get(timepoint) == stamp for timepoint, stamp in stamps.items())
+
+
+def _locate(tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Return where the pixels of some timepoints are, as JSON has it, and size and time in ns of their first files."""
+    places: dict[str, Any] = {}
     for timepoint, volume_tiles in tiles:
         if timepoint in timepoints and volume_tiles:
-            selected[str(timepoint)] = [
+            places[str(timepoint)] = [
                 [list(position), [[path, pages and list(pages)] for path, pages in pieces]]
                 for position, pieces in volume_tiles
             ]
-    return selected
+    stats = {timepoint: stat_file(Path(place[0][1][0][0])) for timepoint, place in places.items()}
+    return {"tiles": places, "stamps": {t: [stat.st_size, stat.st_mtime_ns] for t, stat in stats.items()}}
 
 
 def describe_choice(channel: str, choice: Choice) -> list[str]:

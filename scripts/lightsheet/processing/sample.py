@@ -63,7 +63,7 @@ def read_sample(
     sources = {timepoint: volume_tiles for timepoint, volume_tiles in tiles if volume_tiles}
     sample, recorded = Sample(), sorted(sources)
     known = sorted(set(timepoints) & set(recorded))[:MOST_TIMEPOINTS]
-    places = known or [recorded[index] for index in spread(len(recorded), MOST_TIMEPOINTS)]
+    places = known or choose_timepoints(recorded)
     progress = Progress(f"sample of {channel}", len(places), "timepoint", PROGRESS_SECONDS)
     for place in places:
         near = sorted((t for t in recorded if t not in places or t == place), key=lambda t: (abs(t - place), t))
@@ -71,6 +71,11 @@ def read_sample(
         progress.step(f"timepoint {place}")
     sample.planes = dict(sorted(sample.planes.items()))
     return sample
+
+
+def choose_timepoints(recorded: Sequence[int]) -> list[int]:
+    """Return which of some timepoints are sampled, if all can be read."""
+    return [recorded[index] for index in spread(len(recorded), MOST_TIMEPOINTS)]
 
 
 def _read_nearest(

@@ -1,13 +1,17 @@
 """Repetition of somebody's run: the configuration that makes it again here, from its provenance and its raw files."""
 
 import copy
+import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from lightsheet.processing import choose_timepoints
 from lightsheet.provenance.reader import Crate
 from lightsheet.provenance.software import UNKNOWN, list_differences, stamp_software
+from lightsheet.provenance.volume_table import VolumeRow
 from lightsheet.run import check_config
 from lightsheet.store import CONFIG_FILE, REQUIREMENTS_FILE
 from lightsheet.system import InputError
@@ -46,6 +50,7 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     for channel, entry in config["psf"]["files"].items():
         image = str(crate.measured_psf(channel))
         config["psf"]["files"][channel] = image if isinstance(entry, str) else {**entry, "path": image}
+    _fill_in_choices(config, crate.rows)
     config["deconvolution"]["engine"] = Counter(row["engine"] for row in crate.rows).most_common(1)[0][0]
     config["output"]["folder"] = FOLDER_PLACEHOLDER
     try:
@@ -53,6 +58,33 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     except InputError as error:
         path = crate.folder / CONFIG_FILE
         raise InputError(f"{path} is not one that this version of the workflow can repeat:\n{error}") from error
+
+
+def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
+    """Put the numbers that were used where auto would choose from other timepoints, as some were appended since.
+
+    Iterations and scale that differ between channels stay auto, as these keys take one number.
+    """
+    channels = [channel for channel in dict.fromkeys(row["channel"] for row in rows) if _has_grown(channel, rows)]
+    used = {row["channel"]: json.loads(row["settings"]) for row in rows if row["channel"] in channels}
+    deconvolution, output = config["deconvolution"], config["output"]
+    background = deconvolution["background"]
+    if not isinstance(background, dict):
+        background = dict.fromkeys((row["channel"] for row in rows), background)
+    if numbers := {channel: used[channel]["background"] for channel in used if background[channel] == "auto"}:
+        deconvolution["background"] = {**background, **numbers}
+    for section, key in ((deconvolution, "iterations"), (output, "scale")):
+        values = {settings[key] for settings in used.values()}
+        if section[key] == "auto" and len(values) == 1:
+            section[key] = values.pop()
+
+
+def _has_grown(channel: str, rows: Sequence[VolumeRow]) -> bool:
+    """Tell whether the timepoints from which was chosen for a channel are others than they would be now."""
+    own = [row for row in rows if row["channel"] == channel and not row["missing"]]
+    sampled = next((row["sampled"] for row in own if row.get("sampled")), "")
+    recorded = sorted(int(row["timepoint"]) for row in own)
+    return sampled not in ("", " ".join(str(t) for t in choose_timepoints(recorded)))
 
 
 def list_remarks(crate: Crate, repository: Path) -> list[str]:

@@ -38,6 +38,9 @@ COLUMNS = {
     "engine": Column("What computed the volume"),
     "engine_version": Column("Its version, and those of the libraries behind it, where it ran"),
     "settings": Column("How it was computed, as JSON"),
+    "sampled": Column(
+        "Timepoints from which settings were chosen that the configuration has as auto, separated by blanks"
+    ),
     "block": Column("Size z y x of the blocks in which it was computed, without what they overlap", "voxel"),
     "iterations": Column("Iterations of Richardson-Lucy that were done"),
     "background": Column("Camera offset that was subtracted from the image", "count"),
@@ -109,6 +112,7 @@ def _describe_result(record: Record, pixel: float) -> dict[str, Any]:
         "engine": record["settings"]["engine"],
         "engine_version": record.get("engine", ""),
         "settings": json.dumps(record["settings"], sort_keys=True),
+        "sampled": " ".join(map(str, record.get("sampled", ()))),
         "block": " ".join(map(str, statistics.get("block", ()))),
         **micrometres,
         "host": record["host"],
