@@ -44,11 +44,12 @@ def judge_units(
     if psf_voxel_size:
         texts += _judge_voxel_size("psf.voxel_size", psf_voxel_size)
         ratios = {axis: psf_voxel_size[axis] / voxel_size[axis] for axis in "zyx" if axis in psf_voxel_size}
-        texts += [
+        unequal = [
             f"psf.voxel_size.{axis} is {ratio:.4g} times voxel_size.{axis}"
             for axis, ratio in ratios.items()
             if not 1 / UNEQUAL_PSF[axis] <= ratio <= UNEQUAL_PSF[axis]
         ]
+        texts += [" and ".join(unequal)] if unequal else []
     doubts = [Doubt("units", f"{text}; the unit is micrometre") for text in texts]
     if isinstance(iterations, int) and iterations > MOST_ITERATIONS:
         doubts.append(Doubt("iterations", f"deconvolution.iterations is {iterations}, which makes structures of noise"))
@@ -58,9 +59,12 @@ def judge_units(
 def _judge_voxel_size(key: str, voxel_size: Mapping[str, float]) -> list[str]:
     sizes = {axis: voxel_size[axis] for axis in "zyx" if axis in voxel_size}
     wrong = {axis: size for axis, size in sizes.items() if not SMALLEST <= size <= LARGEST}
-    texts = [f"{key}.{axis} is {size:g} um, no size of a voxel in light microscopy" for axis, size in wrong.items()]
-    if wrong or len(sizes) < 3:
-        return texts
+    if wrong:
+        clauses = " and ".join(f"{key}.{axis} is {size:g} um" for axis, size in wrong.items())
+        return [f"{clauses}, no size of a voxel in light microscopy"]
+    if len(sizes) < 3:
+        return []
+    texts = []
     z, y, x = sizes.values()
     if z < FINEST_Z[key] * x:
         texts.append(f"{key}.z is {z:g} um, much finer than the pixels of {x:g} um")

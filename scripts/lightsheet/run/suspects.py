@@ -85,16 +85,20 @@ def describe_suspicions(run: Run) -> list[str]:
     records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
     psfs = {channel: read_json(run.results.psf(channel, ".json")) for channel in run.channels}
     suspicions = find_suspicions(records, psfs, run.shape, run.config["voxel_size"])
-    lines = [*describe_units(run), *map(str, suspicions)]
-    if not lines:
+    units, whole = describe_units(run), {suspicion.channel for suspicion in suspicions if suspicion.is_of_all}
+    if not units and not suspicions:
         return []
-    whole = {suspicion.channel for suspicion in suspicions if suspicion.is_of_all}
-    subject = "Every volume of this run" if whole == set(run.channels) else "Something of this run"
-    return [f"{subject} is suspect; look at {run.results.report} before you use the result:", *lines]
+    subject = "Every volume of this run" if units or whole == set(run.channels) else "Something of this run"
+    head = f"{subject} is suspect; look at {run.results.report} before you use the result:"
+    return [head, *units, *map(str, suspicions)]
 
 
 def describe_units(run: Run) -> list[str]:
-    """Say in lines what cannot be right in a run's configuration."""
-    iterations = run.config["deconvolution"]["iterations"]
-    doubts = judge_units(run.config["voxel_size"], run.config["psf"].get("voxel_size"), iterations)
-    return [f"suspect: {doubt.text}" for doubt in doubts]
+    """Say in lines what cannot be right in a run's configuration, or in what its files say of themselves."""
+    iterations, voxel_size = run.config["deconvolution"]["iterations"], run.config["voxel_size"]
+    doubts = [
+        doubt
+        for settings in run.psf_settings.values()
+        for doubt in judge_units(voxel_size, settings["psf_voxel_size"], iterations)
+    ]
+    return list(dict.fromkeys(f"suspect: {doubt.text}" for doubt in doubts))
