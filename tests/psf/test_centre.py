@@ -7,7 +7,8 @@ from lightsheet.deconvolution import richardson_lucy
 from lightsheet.psf.centre import find_core
 from lightsheet.psf.isolation import isolate_psf
 from lightsheet.psf.preparation import prepare_psf
-from tests.support.point_images import FINE, gaussian
+from lightsheet.simulation import optics, scene
+from tests.support.point_images import COARSE, FINE, gaussian
 
 UNIT = {"z": 1, "y": 1, "x": 1}
 
@@ -80,3 +81,10 @@ def test_two_channels_agree_in_position_though_their_beads_lay_differently_on_th
     # With the brightest voxel as centre they are 0.9, 0.8 and 0.9 voxels apart.
     np.testing.assert_allclose(centres[0], centres[1], atol=0.15)
     np.testing.assert_allclose(np.mean(centres, axis=0), (16.2, 15.8, 16.3), atol=0.15)
+
+
+@pytest.mark.parametrize("channel", scene.CHANNELS)
+def test_centre_of_a_simulated_bead_slightly_astigmatic_and_tilted(channel):
+    image = optics.simulate_measured_psf(channel, (61, 32, 32), COARSE, np.random.default_rng(0))
+    centre = find_core(isolate_psf(image, "auto")).centre
+    np.testing.assert_allclose(centre - np.array([30, 16, 16]), optics.PSF_OFF_CENTRE, atol=0.05)
