@@ -8,7 +8,8 @@ from typing import Any
 
 from lightsheet.sources.metadata import FileMetadata
 from lightsheet.sources.mosaic import PageRange
-from lightsheet.sources.tiff_metadata import read_metadata, read_places
+from lightsheet.sources.page_axes import list_places
+from lightsheet.sources.tiff_metadata import read_metadata
 from lightsheet.sources.tiff_stack import count_pages
 from lightsheet.sources.voxel_size import TOLERANCE
 from lightsheet.system import InputError, stat_file
@@ -145,4 +146,4 @@ def _read(*files: tuple[str, int, int]) -> FileMetadata:
 
 @lru_cache(maxsize=16)
 def _list_places(file: tuple[str, int, int]) -> list[dict[str, Any]]:
-    return read_places(Path(file[0]))
+    return list_places(Path(file[0]))

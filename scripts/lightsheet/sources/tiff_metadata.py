@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from lightsheet.sources.metadata import MICROMETRES, SECONDS, FileMetadata, convert_positive, convert_unit
-from lightsheet.sources.page_axes import Plane, find_order, find_page_axes, list_places, order_places
+from lightsheet.sources.page_axes import MICROMANAGER, Plane, find_order, find_page_axes, list_places, order_places
 from lightsheet.sources.tiff_pages import read_pages
 
 logger = logging.getLogger("lightsheet")
@@ -51,12 +51,6 @@ def read_metadata(path: Path, *others: Path) -> FileMetadata:
     return _compare_parts(metadata, [part.metadata for part in parts if part.pages > 1])
 
 
-def read_places(path: Path) -> list[dict[str, Any]]:
-    """Read the place of each page along T, C and Z from the tags of Micro-Manager, if it has them."""
-    with tifffile.TiffFile(path) as file:
-        return list_places(file)
-
-
 class _File(NamedTuple):
     metadata: FileMetadata
     pages: int
@@ -65,13 +59,14 @@ class _File(NamedTuple):
 
 def _read_file(path: Path) -> _File:
     with tifffile.TiffFile(path) as file:
-        pages, places = len(file.pages), list_places(file)
+        pages = len(file.pages)
+        places = list_places(path) if MICROMANAGER in file.pages.first.tags else []
         if file.is_ome and file.ome_metadata:
             return _File(_read_ome(file.ome_metadata, path, pages), pages, places)
         pages = pages if pages > 1 else len(read_pages(path))
         if file.is_imagej:
             return _File(_read_imagej(file, path), pages, places)
-        axes, sizes, problem = find_page_axes(file, pages)
+        axes, sizes, problem = find_page_axes(file, pages, has_places=bool(places))
         metadata = FileMetadata(f"metadata of {path.name}", axes=axes, sizes=sizes, file_sizes=sizes, problem=problem)
         return _File(metadata, pages, places)
 
