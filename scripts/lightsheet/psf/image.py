@@ -71,31 +71,25 @@ def _choose_pages(path: Path, metadata: FileMetadata, section: Mapping[str, Any]
     """Return start, stop and step of the pages of the channel and timepoint that the user chose; None for all pages."""
     layout = find_layout(section["axes"], metadata, Tile((0, 0, 0), (Piece(path),)), "psf.axes")
     entry = section["files"][channel]
-    choice = {"channel": 0, "timepoint": 0}
-    for key, axis in (("channel", "C"), ("timepoint", "T")):
-        count = layout.sizes[axis] if layout else 1
-        number = None if isinstance(entry, str) else entry.get(key)
-        if number is None and count == 1:
+    choice = {} if isinstance(entry, str) else entry
+    counts = {key: layout.sizes[axis] if layout else 1 for key, axis in (("channel", "C"), ("timepoint", "T"))}
+    for key, count in counts.items():
+        number = choice.get(key, 0 if count == 1 else None)
+        if number is not None and number < count:
             continue
-        if number is None or number >= count:
-            why = metadata.source if section["axes"] == "auto" else "psf.axes"
-            number = "" if number is None else f", and none is number {number} (from 0)"
-            raise InputError(
-                f"{path}: holds {_count(key, count)} ({why}){number}; give one of them, from 0, as in "
-                f"psf.files.{channel}: {{path: {path}, {key}: 0}}; or set psf.axes: ZYX if its pages are the planes "
-                "of one image"
-            )
-        choice[key] = number
+        why = metadata.source if section["axes"] == "auto" else "psf.axes"
+        wrong = "" if number is None else f", and none is number {number} (from 0)"
+        example = ", ".join([f"path: {path}", *(f"{name}: 0" for name, n in counts.items() if n > 1)])
+        raise InputError(
+            f"{path}: holds {count} {key}{'s' * (count > 1)} ({why}){wrong}; give one of them, from 0, as in "
+            f"psf.files.{channel}: {{{example}}}; or set psf.axes: ZYX if its pages are the planes of one image"
+        )
     if not layout or layout.sizes["C"] * layout.sizes["T"] == 1:
         return None
-    pages = layout.locate_planes(choice["timepoint"], choice["channel"])
+    pages = layout.locate_planes(choice.get("timepoint", 0), choice.get("channel", 0))
     return [pages.start, pages.stop, pages.step]
 
 
 def _begins_as_tiff(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) in (b"II", b"MM")
-
-
-def _count(key: str, count: int) -> str:
-    return f"1 {key}" if count == 1 else f"{count} {key}s"
