@@ -16,11 +16,13 @@ from lightsheet.processing.block_noise import BATCH, Blocks, cut_blocks, find_da
 FEW_BLOCKS = 100
 """So few tell too little for a refusal."""
 
+SMALL_REMARK = "the volumes are small, and even their darkest part may hold light: give the camera's offset in counts instead of auto"
+
 FLOOR_SHARE = 0.005
 """Of the blocks, which agree with the darkest where part of the field is dark."""
 
 LIGHT_SHARE = 0.06
-"""Of all light, which may lie in the darkest blocks at most where they are no such floor."""
+"""Of the mean light, which may lie in the darkest blocks at most where they are no such floor."""
 
 READ_NOISE = 8.0
 """Electrons: more than a camera's. In a floor with more noise there is light, of which this share may be too much:"""
@@ -32,6 +34,9 @@ LOW_CONTRAST = 3.0
 
 SKEWED = 6.0
 """Standard errors at which a skewness is no chance."""
+
+MANY_PHOTONS = 60.0
+"""For each voxel, in an image without contrast: fewer may be haze in darkness, with a camera's noise."""
 
 ALIKE = 1.25
 """Quotient of the noise of timepoints that are equally dark: between these, the offset itself differs."""
@@ -71,7 +76,8 @@ def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = 
     """
     floors = {t: floor for t, pixels in planes.items() if (floor := _find_floor(pixels, fill))}
     photon_noise = _measure_photon_noise(list(floors.values()))
-    dark = {t: floor for t, floor in floors.items() if not _is_lit(floor, photon_noise)}
+    lit = {t for t, floor in floors.items() if _is_lit(floor, photon_noise)}
+    dark = {t: floor for t, floor in floors.items() if t not in lit or len(floor.blocks.means) <= FEW_BLOCKS}
     dark = {t: floor for t, floor in dark.items() if not floor.is_constant} or dark
     least = min((floor.noise for floor in dark.values()), default=0.0)
     dark = {t: floor for t, floor in dark.items() if floor.noise <= ALIKE * least}
@@ -79,7 +85,7 @@ def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = 
     return {
         "value": value,
         "problem": "" if dark else _explain_light(list(planes)),
-        "warning": _warn_of_drift(dark, value) if value is not None else "",
+        "warning": SMALL_REMARK if lit & dark.keys() else _warn_of_drift(dark, value) if value is not None else "",
         "timepoints": {str(t): _round(floor.level) for t, floor in floors.items()},
         "dark": list(dark),
     }
@@ -153,6 +159,7 @@ def _measure_photon_noise(floors: Sequence[Floor]) -> float:
         means = floor.blocks.means
         numbers = np.argsort(means)[np.unique(np.linspace(0, len(means) - 1, 200).astype(int))]
         numbers = numbers[means[numbers] > floor.level + 5 * floor.error]
+        numbers = numbers[: max(len(numbers) // 2, 20)]  # in the brightest, structures would count as noise
         if not len(numbers):
             continue
         light, noise = means[numbers] - floor.level, floor.blocks.measure_noise(numbers)
@@ -170,23 +177,21 @@ def _measure_photon_noise(floors: Sequence[Floor]) -> float:
 
 def _is_lit(floor: Floor, photon_noise: float) -> bool:
     """Tell whether light falls on the darkest blocks for certain, or may be a large part of all light."""
-    if len(floor.blocks.means) <= FEW_BLOCKS:
-        return False
     if floor.contrast < LOW_CONTRAST * floor.noise**0.5:
         return _is_skewed_as_light(floor)
     if not photon_noise or not floor.noise:
         return False
     light = floor.noise / photon_noise  # if the camera itself has no noise
-    share = light / (light + floor.contrast)
     if floor.share < FLOOR_SHARE:
-        return share > LIGHT_SHARE
-    return light / photon_noise > READ_NOISE**2 and share > FLOOR_LIGHT_SHARE
+        return light > LIGHT_SHARE * (light + float(np.mean(floor.blocks.means)) - floor.level)
+    return light / photon_noise > READ_NOISE**2 and light > FLOOR_LIGHT_SHARE * (light + floor.contrast)
 
 
 def _is_skewed_as_light(floor: Floor) -> bool:
     """Tell whether the noise of an image without contrast is skewed as that of photons, which are much of its level.
 
-    Counts of photons have a variance g n and a third moment g^2 n, with a gain g: so n follows from the two.
+    Counts of n photons have a variance g^2 n and a third moment g^3 n, with a gain g: so both follow. A camera's own noise
+    lets fewer photons seem to be many.
     """
     means = floor.blocks.means
     low, high = np.percentile(means, (10, 50))  # most blocks, but neither dark corners nor bright structures
@@ -196,4 +201,4 @@ def _is_skewed_as_light(floor: Floor) -> bool:
     variance, third = float(np.mean(deviations**2)), float(np.mean(deviations**3))
     if third <= SKEWED * variance**1.5 * np.sqrt(6 / deviations.size):
         return False
-    return 0.3 * floor.level <= variance**2 / third <= 1.1 * floor.level
+    return MANY_PHOTONS <= variance**3 / third**2 and 0.3 * floor.level <= variance**2 / third <= 1.1 * floor.level
