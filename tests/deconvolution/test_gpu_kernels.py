@@ -166,6 +166,8 @@ def test_changes_are_summed_in_double(seed):
     expected = [correction.copy(), prediction.copy(), change.copy()]
     sums = KERNELS.correct_and_compare(*result, weights)
     np.testing.assert_allclose(sums, backend.correct_and_compare(*expected, weights), rtol=1e-6)
+    before, step = change.astype(float), expected[2].astype(float)
+    np.testing.assert_allclose(sums, [(before * step).sum(), (before**2).sum()], rtol=1e-12)
     assert_same([result[0], result[2]], [expected[0], expected[2]])
     assert sums == KERNELS.correct_and_compare(pad_rows(correction), prediction.copy(), change.copy(), weights)
 

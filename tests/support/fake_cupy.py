@@ -4,9 +4,8 @@ Arrays are of a class of its own. They refuse NumPy's as operands, truth values,
 asked for. What is done to an array happens in the current stream: used in another stream before that could know the
 first to be done (an event, or the host that waited for it), it raises `RaceError`. Memory is that of a device of so
 many bytes, with CuPy's pool: each stream has free blocks of its own. What is new holds NaN, and writes beside it are
-noticed.
-Copies between the device and pinned memory are done when somebody waits for them, no earlier. Kernels are run by
-`cuda_on_cpu`. It shows nothing of how CUDA compiles them, of speed, or of cuFFT's rounding.
+noticed. Copies between the device and pinned memory are done when somebody waits for them, no earlier. Kernels are run
+by `cuda_on_cpu`. It shows nothing of how CUDA compiles them, of speed, or of cuFFT's rounding.
 """
 
 import ctypes
@@ -14,7 +13,7 @@ import sys
 import threading
 import types
 import weakref
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,18 +24,9 @@ import pytest
 import scipy.fft
 
 from lightsheet.deconvolution import choice, gpu, gpu_memory, gpu_trial, mask
+from tests.support import fake_device
 from tests.support.cuda_on_cpu import Kernel, list_parameters
-
-UNIT = 512  # bytes to which CuPy's pool rounds up
-GUARD = 64  # bytes around a block, which nobody may write
-
-
-class RaceError(AssertionError):
-    """An array is used in a stream that cannot know whether another one has done with it."""
-
-
-class OutOfMemoryError(MemoryError):
-    """As CuPy says it."""
+from tests.support.fake_device import GUARD, Device, OutOfMemoryError, Pointer, Stream
 
 
 class CUDARuntimeError(RuntimeError):
@@ -45,159 +35,6 @@ class CUDARuntimeError(RuntimeError):
 
 class CuFFTError(RuntimeError):
     """As CuPy has it."""
-
-
-class Event:
-    """The moment in a stream up to which it has done its work."""
-
-    def __init__(self, seen: dict["Stream", int]) -> None:
-        self.seen = seen
-
-    def synchronize(self) -> None:
-        DEVICE.host_sees(self.seen)
-
-
-class Stream:
-    """Work in its order; `seen` is how much of other streams' work is done before what comes next."""
-
-    def __init__(self, non_blocking: bool = False, name: str = "") -> None:
-        self.name = name or f"stream {id(self):x}"
-        self.non_blocking = non_blocking
-        self.work = 0
-        self.seen: dict[Stream, int] = {}
-        self.copies: list[Callable[[], None]] = []
-
-    def __enter__(self) -> Self:
-        DEVICE.stack.append(self)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        assert DEVICE.stack.pop() is self
-
-    def begin(self) -> int:
-        """Begin a piece of work: what was put off is done, and all is seen that the host waited for."""
-        self.do_copies()
-        for stream, work in DEVICE.host.items():
-            self.seen[stream] = max(work, self.seen.get(stream, 0))
-        self.work += 1
-        return self.work
-
-    def do_copies(self) -> None:
-        for copy in self.copies:
-            copy()
-        self.copies.clear()
-
-    def record(self) -> Event:
-        self.do_copies()
-        return Event({**self.seen, self: self.work})
-
-    def wait_event(self, event: Event) -> None:
-        for stream, work in event.seen.items():
-            self.seen[stream] = max(work, self.seen.get(stream, 0))
-
-    def synchronize(self) -> None:
-        self.record().synchronize()
-
-
-class Block:
-    """Memory of the device, with who used it last."""
-
-    def __init__(self, size: int, home: Stream) -> None:
-        self.size, self.home = size, home
-        self.bytes = np.full(size + 2 * GUARD, 0xFF, np.uint8)
-        self.written: tuple[Stream, int] | None = None
-        self.read: dict[Stream, int] = {}
-
-    def use(self, writes: bool) -> None:
-        """Note a use in the current stream, or raise `RaceError`."""
-        stream = DEVICE.current
-        now = stream.begin()
-        before = [self.written] if self.written else []
-        for other, work in [*before, *(self.read.items() if writes else ())]:
-            if other is not stream and stream.seen.get(other, 0) < work:
-                raise RaceError(f"{stream.name} uses what {other.name} may not have done with")
-        if writes:
-            self.written, self.read = (stream, now), {}
-        else:
-            self.read[stream] = now
-
-    def check_guards(self) -> None:
-        assert (self.bytes[:GUARD] == 0xFF).all(), "written before the array"
-        assert (self.bytes[-GUARD:] == 0xFF).all(), "written behind the array"
-
-
-class Pointer:
-    """CuPy's MemoryPointer; the block goes back to the pool with the last array of it."""
-
-    def __init__(self, block: Block) -> None:
-        self.mem = block
-        weakref.finalize(self, DEVICE.take_back, block).atexit = False
-
-
-class Device:
-    """The device's memory, CuPy's pool, and which streams have been waited for by the host."""
-
-    def __init__(self, memory: int = 10**9) -> None:
-        self.memory = memory
-        self.lock = threading.RLock()
-        self.in_use = self.peak = self.pinned = self.pinned_peak = 0
-        self.others = 0  # bytes of other programs
-        self.free: dict[Stream, list[Block]] = defaultdict(list)
-        self.null = Stream(name="the default stream")
-        self.host: dict[Stream, int] = {}
-        self.threads = threading.local()
-
-    @property
-    def stack(self) -> list[Stream]:
-        if not hasattr(self.threads, "stack"):
-            self.threads.stack = [self.null]
-        return self.threads.stack
-
-    @property
-    def current(self) -> Stream:
-        return self.stack[-1]
-
-    def host_sees(self, seen: dict[Stream, int]) -> None:
-        with self.lock:
-            for stream, work in seen.items():
-                self.host[stream] = max(work, self.host.get(stream, 0))
-
-    @property
-    def cached(self) -> int:
-        return sum(block.size for blocks in self.free.values() for block in blocks)
-
-    def malloc(self, size: int) -> Pointer:
-        size = -(-size // UNIT) * UNIT
-        with self.lock:
-            blocks = self.free[self.current]
-            fitting = [block for block in blocks if block.size == size]
-            if fitting:
-                blocks.remove(fitting[0])
-                fitting[0].bytes[...] = 0xFF
-            else:
-                if self.in_use + self.cached + self.others + size > self.memory:
-                    self.free.clear()
-                if self.in_use + self.others + size > self.memory:
-                    raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes")
-                fitting = [Block(size, self.current)]
-            self.in_use += size
-            self.peak = max(self.peak, self.in_use)
-        return Pointer(fitting[0])
-
-    def take_back(self, block: Block) -> None:
-        with self.lock:
-            self.in_use -= block.size
-            self.free[block.home].append(block)
-
-    def free_all_blocks(self) -> None:
-        with self.lock:
-            self.free.clear()
-
-    def count_free(self) -> tuple[int, int]:
-        return self.memory - self.in_use - self.cached - self.others, self.memory
-
-
-DEVICE = Device()
 
 
 class Array:
@@ -284,7 +121,7 @@ class Array:
     def get(self) -> Any:
         """Copy to the host, which waits for it."""
         values = np.array(self.use())
-        DEVICE.current.synchronize()
+        fake_device.DEVICE.current.synchronize()
         return values
 
     def set(self, source: Any, stream: Stream) -> None:
@@ -313,7 +150,7 @@ def keep(values: Any) -> Array:
 def empty(shape: Any, dtype: Any) -> Array:
     shape, dtype = (shape,) if isinstance(shape, int) else tuple(shape), np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    pointer = DEVICE.malloc(size)
+    pointer = fake_device.DEVICE.malloc(size)
     return Array(pointer, pointer.mem.bytes[GUARD : GUARD + size].view(dtype).reshape(shape))
 
 
@@ -350,15 +187,16 @@ class PinnedMemory:
     def __init__(self, size: int) -> None:
         self.bytes = np.full(size, 0xFF, np.uint8)
         self.ptr, self.size = self.bytes.ctypes.data, size
-        with DEVICE.lock:
-            DEVICE.pinned += size
-            DEVICE.pinned_peak = max(DEVICE.pinned_peak, DEVICE.pinned)
+        with fake_device.DEVICE.lock:
+            fake_device.DEVICE.pinned += size
+            fake_device.DEVICE.pinnings += 1
+            fake_device.DEVICE.pinned_peak = max(fake_device.DEVICE.pinned_peak, fake_device.DEVICE.pinned)
         weakref.finalize(self, forget_pinned, size).atexit = False
 
 
 def forget_pinned(size: int) -> None:
-    with DEVICE.lock:
-        DEVICE.pinned -= size
+    with fake_device.DEVICE.lock:
+        fake_device.DEVICE.pinned -= size
 
 
 def point_to_pinned(memory: Any, offset: int) -> Any:
@@ -391,14 +229,14 @@ class Plan:
 
 
 def get_allocator() -> Callable[[int], Pointer]:
-    return getattr(DEVICE.threads, "allocator", None) or DEVICE.malloc
+    return getattr(fake_device.DEVICE.threads, "allocator", None) or fake_device.DEVICE.malloc
 
 
 @contextmanager
 def using_allocator(allocator: Callable[[int], Pointer]) -> Iterator[None]:
-    DEVICE.threads.allocator = allocator
+    fake_device.DEVICE.threads.allocator = allocator
     yield
-    DEVICE.threads.allocator = None
+    fake_device.DEVICE.threads.allocator = None
 
 
 class RawModule:
@@ -437,22 +275,24 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 def install(monkeypatch: pytest.MonkeyPatch, memory: int = 10**9) -> Device:
     """Put the fake in CuPy's place, with a device of so many bytes, all free, in a process that has used none."""
     device = Device(memory)
-    monkeypatch.setattr(sys.modules[__name__], "DEVICE", device)
+    monkeypatch.setattr(fake_device, "DEVICE", device)
     forget(monkeypatch)
     pool = types.SimpleNamespace(
-        free_all_blocks=lambda: DEVICE.free_all_blocks(),
-        malloc=lambda size: DEVICE.malloc(size),
-        used_bytes=lambda: DEVICE.in_use,
-        total_bytes=lambda: DEVICE.in_use + DEVICE.cached,
+        free_all_blocks=lambda: fake_device.DEVICE.free_all_blocks(),
+        malloc=lambda size: fake_device.DEVICE.malloc(size),
+        used_bytes=lambda: fake_device.DEVICE.in_use,
+        total_bytes=lambda: fake_device.DEVICE.in_use + fake_device.DEVICE.cached,
     )
     cuda = types.SimpleNamespace(
         Stream=Stream,
-        get_current_stream=lambda: DEVICE.current,
+        get_current_stream=lambda: fake_device.DEVICE.current,
         cufft=types.SimpleNamespace(
             PlanNd=Plan, CUFFT_R2C="R2C", CUFFT_C2R="C2R", CUFFT_FORWARD=-1, CUFFT_INVERSE=1, CuFFTError=CuFFTError
         ),
         runtime=types.SimpleNamespace(
-            memGetInfo=lambda: DEVICE.count_free(), getDeviceCount=lambda: 1, CUDARuntimeError=CUDARuntimeError
+            memGetInfo=lambda: fake_device.DEVICE.count_free(),
+            getDeviceCount=lambda: 1,
+            CUDARuntimeError=CUDARuntimeError,
         ),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         using_allocator=using_allocator,

@@ -30,6 +30,7 @@ from .method import (
     Method as Method,
     check_mask as check_mask,
     check_method as check_method,
+    find_agreement as find_agreement,
 )
 from .padding import (
     make_frame as make_frame,

@@ -59,6 +59,21 @@ def check_method(method: Method, engine: str) -> None:
             raise InputError(f"{key}: engine {engine} has no {value!r}; choose engine: cpu or {key}: {only}")
 
 
+def find_agreement(acceleration: str, iterations: int) -> float:
+    """Return the relative L2 distance by which two right results may differ: of two engines, or of libraries' versions.
+
+    Rounding differs. Of plain Richardson-Lucy that stays below 1e-5, but momentum multiplies it, and that of "biggs" is
+    a quotient of sums of small differences. Measured, on images of noise and of spots with three PSFs, were at most
+    5e-6 after 100 iterations without, 8e-6 after 30 and 7e-5 after 100 with "heavy-ball", 1e-4 after 10 or 30 and 2e-4
+    after 100 with "biggs"; of more than 100 iterations nothing is known.
+    """
+    if acceleration == "none":
+        return 1e-5
+    if acceleration == "heavy-ball":
+        return 1e-5 if iterations <= 20 else 2e-4
+    return 2e-4 if iterations <= 30 else 1e-3
+
+
 def check_mask(boundary: str, engine: str) -> None:
     """Refuse to leave out what was never measured by a method that cannot: InputError with the keys that can."""
     if boundary != "extended" or engine in FOREIGN:

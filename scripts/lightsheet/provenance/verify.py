@@ -16,7 +16,7 @@ import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, gpu_trial, resolve_engine
+from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, find_agreement, gpu_trial, resolve_engine
 from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, parse_settings
@@ -26,7 +26,7 @@ from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
 TOLERANCE = 1e-5
-"""Relative L2 by which engines, or versions of their libraries, may differ."""
+"""Relative L2 by which engines, or versions of their libraries, may differ, but with momentum; see `find_agreement`."""
 
 SETTINGS = {
     "type": "object",
@@ -82,7 +82,8 @@ def verify_volumes(
     -------
     list of dict
         Per volume `channel`, `timepoint`, `engine`, `identical` (bit for bit), `relative_l2` (of the difference, where
-        integers may also differ by the one count that rounding turns), and `passed`: that is at most `TOLERANCE`.
+        integers may also differ by the one count that rounding turns), the `tolerance` of that (`find_agreement`), and
+        `passed`.
         InputError if it cannot be made again: a file is missing or not the one that the provenance names, a raw store
         does not hold the pixels of its TIFF files, or the engine has no such settings.
     """
@@ -114,10 +115,11 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
         path, voxel_size=crate.config["voxel_size"], **find_psf_settings(path, bead, row["channel"])
     )
     block = [int(size) for size in row["block"].split()]
-    repeated, _ = deconvolve_pixels(raw, psf, settings, threads, block)
+    repeated, statistics = deconvolve_pixels(raw, psf, settings, threads, block)
     stored = read_result(crate, row)
     identical = bool(np.array_equal(repeated, stored))
     distance = 0.0 if identical else measure_relative_l2(repeated, stored)
+    tolerance = find_agreement(settings["acceleration"], statistics["iterations"])
     return {
         "channel": row["channel"],
         "timepoint": int(row["timepoint"]),
@@ -125,7 +127,8 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
         "made_by": row["engine"],
         "identical": identical,
         "relative_l2": distance,
-        "passed": distance <= TOLERANCE,
+        "tolerance": tolerance,
+        "passed": distance <= tolerance,
     }
 
 
@@ -235,5 +238,5 @@ def _describe_outcome(outcome: Mapping[str, Any]) -> str:
         return f"{volume}: identical to the store, bit for bit"
     distance = f"relative L2 {outcome['relative_l2']:.1e}"
     if outcome["passed"]:
-        return f"{volume}: not bit for bit, but within {TOLERANCE:g} of the store, {distance}"
-    return f"{volume}: DIFFERS from the store, {distance}, at most {TOLERANCE:g} is allowed"
+        return f"{volume}: not bit for bit, but within {outcome['tolerance']:g} of the store, {distance}"
+    return f"{volume}: DIFFERS from the store, {distance}, at most {outcome['tolerance']:g} is allowed"
