@@ -124,13 +124,6 @@ def test_a_drift_of_the_offset_is_told() -> None:
     assert chosen["timepoints"] == pytest.approx({"0": 100, "2": 102, "5": 105}, abs=0.1)
 
 
-def test_of_a_small_volume_that_is_full_of_light_the_doubt_is_told() -> None:
-    _, image = simulate_volume(0, 0, (12, 40, 36))
-    chosen = choose_background({0: image})
-    assert OFFSET < chosen["value"] < 120
-    assert "even their darkest part may hold light" in chosen["warning"]
-
-
 def test_in_a_dense_sample_without_a_dark_part_a_number_is_asked_for() -> None:
     rng = np.random.default_rng(4)
     dense = 60 * ndimage.gaussian_filter(100 * rng.random(SHAPE) * (rng.random(SHAPE) < 0.02), (2, 1.5, 1.5))

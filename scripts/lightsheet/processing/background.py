@@ -16,8 +16,6 @@ from lightsheet.processing.block_noise import BATCH, Blocks, cut_blocks, find_da
 FEW_BLOCKS = 100
 """So few tell too little for a refusal."""
 
-SMALL_REMARK = "the volumes are small, and even their darkest part may hold light: give the camera's offset in counts instead of auto"
-
 FLOOR_SHARE = 0.005
 """Of the blocks, which agree with the darkest where part of the field is dark."""
 
@@ -76,8 +74,7 @@ def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = 
     """
     floors = {t: floor for t, pixels in planes.items() if (floor := _find_floor(pixels, fill))}
     photon_noise = _measure_photon_noise(list(floors.values()))
-    lit = {t for t, floor in floors.items() if _is_lit(floor, photon_noise)}
-    dark = {t: floor for t, floor in floors.items() if t not in lit or len(floor.blocks.means) <= FEW_BLOCKS}
+    dark = {t: floor for t, floor in floors.items() if not _is_lit(floor, photon_noise)}
     dark = {t: floor for t, floor in dark.items() if not floor.is_constant} or dark
     least = min((floor.noise for floor in dark.values()), default=0.0)
     dark = {t: floor for t, floor in dark.items() if floor.noise <= ALIKE * least}
@@ -85,7 +82,7 @@ def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = 
     return {
         "value": value,
         "problem": "" if dark else _explain_light(list(planes)),
-        "warning": SMALL_REMARK if lit & dark.keys() else _warn_of_drift(dark, value) if value is not None else "",
+        "warning": _warn_of_drift(dark, value) if value is not None else "",
         "timepoints": {str(t): _round(floor.level) for t, floor in floors.items()},
         "dark": list(dark),
     }
@@ -177,6 +174,8 @@ def _measure_photon_noise(floors: Sequence[Floor]) -> float:
 
 def _is_lit(floor: Floor, photon_noise: float) -> bool:
     """Tell whether light falls on the darkest blocks for certain, or may be a large part of all light."""
+    if len(floor.blocks.means) <= FEW_BLOCKS:
+        return False
     if floor.contrast < LOW_CONTRAST * floor.noise**0.5:
         return _is_skewed_as_light(floor)
     if not photon_noise or not floor.noise:
@@ -190,8 +189,8 @@ def _is_lit(floor: Floor, photon_noise: float) -> bool:
 def _is_skewed_as_light(floor: Floor) -> bool:
     """Tell whether the noise of an image without contrast is skewed as that of photons, which are much of its level.
 
-    Counts of n photons have a variance g^2 n and a third moment g^3 n, with a gain g: so both follow. A camera's own noise
-    lets fewer photons seem to be many.
+    Counts of n photons have a variance g^2 n and a third moment g^3 n, with a gain g: so both follow. A camera's own
+    noise lets fewer photons seem to be many.
     """
     means = floor.blocks.means
     low, high = np.percentile(means, (10, 50))  # most blocks, but neither dark corners nor bright structures
@@ -201,4 +200,4 @@ def _is_skewed_as_light(floor: Floor) -> bool:
     variance, third = float(np.mean(deviations**2)), float(np.mean(deviations**3))
     if third <= SKEWED * variance**1.5 * np.sqrt(6 / deviations.size):
         return False
-    return MANY_PHOTONS <= variance**3 / third**2 and 0.3 * floor.level <= variance**2 / third <= 1.1 * floor.level
+    return variance**3 / third**2 >= MANY_PHOTONS and 0.3 * floor.level <= variance**2 / third <= 1.1 * floor.level
