@@ -77,6 +77,16 @@ def test_what_has_the_name_of_a_file_and_is_none(tmp_path):
     assert discover(tmp_path, TEMPLATE, ["*_2.tif"]).timepoints == 2
 
 
+@pytest.mark.parametrize("ending", [".part", ".filepart", ".gz", ".zst", ".crdownload"])
+def test_a_file_that_is_still_being_copied_or_is_packed(tmp_path, ending):
+    fill(tmp_path, "CH0_0.tif", "CH0_1.tif", "CH0_2.tif" + ending, "notes.tif" + ending, "CH0_1.tif" + ending)
+    assert f"CH0_2.tif{ending} would be left out, but could be a volume" in refusal(tmp_path, TEMPLATE)
+    assert discover(tmp_path, TEMPLATE, [f"*{ending}"]).timepoints == 2
+    for path in tmp_path.iterdir():
+        os.utime(path, (1e9, 1e9))
+    assert discover(tmp_path, TEMPLATE, settle=1).timepoints == 2
+
+
 def test_folder_that_is_none(tmp_path):
     assert f"{tmp_path / 'absent'}: no such folder" in refusal(tmp_path / "absent")
     (tmp_path / "file").touch()

@@ -242,6 +242,17 @@ def test_ome_planes_that_run_backwards(tmp_path: Path) -> None:
     assert "lists the pages in an order" in refusal(write_plain(tmp_path / "a.tif", pixels("CZYX"), xml))
 
 
+@pytest.mark.parametrize("first", [1, 5])
+def test_ome_whose_pages_do_not_begin_with_the_first(tmp_path: Path, first: int) -> None:
+    listed = "".join(
+        f'<TiffData IFD="{i + first}" FirstC="{i % 2}" FirstZ="{i // 2 % 4}" FirstT="{i // 8}"/>' for i in range(24)
+    )
+    xml = ome_xml({"T": 3, "C": 2, "Z": 4}).replace("</Pixels>", f"{listed}</Pixels>")
+    assert "OME-XML of a.tif leaves out some of the pages before 23" in refusal(
+        write_plain(tmp_path / "a.tif", pixels("TZCYX"), xml)
+    )
+
+
 def test_ome_that_is_cut_off(tmp_path: Path) -> None:
     assert "its OME-XML is cut off" in refusal(write_plain(tmp_path / "a.tif", pixels("CZYX"), "<?xml ?><OME><Image>"))
 

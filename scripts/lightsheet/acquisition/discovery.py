@@ -62,7 +62,7 @@ def discover(
         are one volume.
     """
     folder = Path(folder)
-    tiffs = list_tiffs(folder, pattern) if names is None else names
+    tiffs = list_tiffs(folder, pattern, ignore, is_growing=settle > 0) if names is None else names
     files, excluded = read_names(folder, tiffs, pattern, ignore)
     waiting = {}
     if settle and names is None:

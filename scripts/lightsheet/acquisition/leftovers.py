@@ -5,10 +5,11 @@ Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and 
 
 import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lightsheet.acquisition.names import parse_name
-from lightsheet.acquisition.presets import SUFFIXES
+from lightsheet.acquisition.presets import SUFFIXES, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile
 from lightsheet.system import InputError, escape_name, join_first
 
@@ -20,8 +21,28 @@ _DERIVED = re.compile(
 )
 """What programs and people append to the names of files that they made from others."""
 
+_UNFINISHED = re.compile(r"\.(?:part|partial|filepart|crdownload|download|tmp|temp|gz|bz2|xz|zst|zip|7z)$", re.I)
+"""What programs append to the names of files that they copy or pack."""
+
 _ENDING = re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, SUFFIXES))})$", re.I)
 _NUMBER_AT_END = re.compile(r"[-_. ]*(?:part|p|z|plane)?\d+$", re.I)
+
+
+def refuse_unfinished_copies(folder: Path, names: Sequence[str], pattern: str, ignore: Sequence[str]) -> None:
+    """Refuse to leave out a TIFF that is being copied, or is packed: at the end of a movie nobody would miss it."""
+    present = {*names}
+    for name in names:
+        whole = _UNFINISHED.sub("", name)
+        if whole == name or whole in present or not is_tiff(whole) or any(fnmatchcase(name, glob) for glob in ignore):
+            continue
+        try:
+            parse_name(whole, pattern)
+        except InputError:
+            continue
+        raise InputError(
+            f"{folder}: {escape_name(name)} would be left out, but could be a volume that is still being copied, or is "
+            "packed: wait for it or unpack it, or leave it out with input.ignore"
+        )
 
 
 def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: Sequence[str], pattern: str) -> None:

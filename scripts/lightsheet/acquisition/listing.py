@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 
-from lightsheet.acquisition.leftovers import refuse_pieces_left_out
+from lightsheet.acquisition.leftovers import refuse_pieces_left_out, refuse_unfinished_copies
 from lightsheet.acquisition.names import compile_pattern, count_folders, describe_channel, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
@@ -22,11 +22,16 @@ NO_FILE = "not a file, but a folder or a link that leads nowhere"
 Reasons = tuple[tuple[str, str], ...]  # (file name, why)
 
 
-def list_tiffs(folder: Path, pattern: str) -> list[str]:
-    """List the TIFFs relative to a folder, in subfolders as deep as the pattern's; what is no file ends with "/"."""
+def list_tiffs(folder: Path, pattern: str, ignore: Sequence[str] = (), *, is_growing: bool = False) -> list[str]:
+    """List the TIFFs relative to a folder, in subfolders as deep as the pattern's; what is no file ends with "/".
+
+    Refuse one that is not there as a whole, unless the folder `is_growing`.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; set input.folder")
     names = list(_walk(folder, count_folders(pattern)))
+    if not is_growing:
+        refuse_unfinished_copies(folder, names, pattern, ignore)
     if tiffs := [name for name in names if is_tiff(name.rstrip("/"))]:
         return tiffs
     others = (explain_other_format(name.rstrip("/")) for name in sorted(names, key=make_natural_key))

@@ -146,7 +146,8 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
     if (companion := root.find("{*}BinaryOnly")) is not None:
         root = ElementTree.parse(path.with_name(companion.attrib["MetadataFile"])).getroot()
     images = [pixels for image in root.findall("{*}Image") if (pixels := image.find("{*}Pixels")) is not None]
-    plane_lists = [_list_planes(pixels, path.name, uuid, pages) for pixels in images]
+    plane_maps = [_map_planes(pixels, path.name, uuid, pages) for pixels in images]
+    plane_lists = [[planes[page] for page in sorted(planes)] for planes in plane_maps]
     # Of the positions of a stage, each an Image, the one that lies in this file.
     pixels, planes = max(zip(images, plane_lists, strict=True), key=lambda image: bool(image[1]))
     channels, (axes, sizes) = pixels.findall("{*}Channel"), _read_dimensions(pixels)
@@ -164,15 +165,18 @@ def _read_ome(text: str, path: Path, pages: int) -> FileMetadata:
         file_sizes if len(planes) == pages == math.prod(file_sizes.values()) else {},
         tuple(channel.get("Name", "") for channel in channels),
         tuple(round(micrometre * 1000) if micrometre else None for micrometre in wavelengths),
-        problem=_find_problem(root, plane_lists, order, path.name),
+        problem=_find_problem(root, plane_maps, order, path.name),
         is_listed=bool(planes),
     )
 
 
-def _find_problem(root: ElementTree.Element, plane_lists: list[list[Plane]], order: str, name: str) -> str:
+def _find_problem(root: ElementTree.Element, plane_maps: list[dict[int, Plane]], order: str, name: str) -> str:
     """Say why the pages cannot be laid out as OME-XML says; empty if they can."""
-    if (count := sum(map(bool, plane_lists))) > 1:
+    if (count := sum(map(bool, plane_maps))) > 1:
         return f"OME-XML of {name} says that it holds {count} images"
+    listed = sorted(page for planes in plane_maps for page in planes)
+    if listed and listed[-1] != len(listed) - 1:
+        return f"OME-XML of {name} leaves out some of the pages before {listed[-1]} (from 0)"
     modulo = next((element for element in root.iter() if "}ModuloAlong" in element.tag), None)
     if modulo is not None:
         kind = modulo.get("Type", "an unknown axis")
@@ -209,8 +213,8 @@ def _read_times(pixels: ElementTree.Element, count: int) -> tuple[float, ...]:
     return tuple(time - times[0] for time in times) if is_complete else ()
 
 
-def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> list[Plane]:
-    """List T, C and Z of those pages of a file that OME-XML lists, in the order of the pages."""
+def _map_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) -> dict[int, Plane]:
+    """Map those pages of a file that OME-XML lists to their T, C and Z."""
     axes, sizes = _read_dimensions(pixels)
     listed = pixels.findall("{*}TiffData")
     holders = {(holder.get("FileName"), holder.text) for data in listed for holder in data.findall("{*}UUID")}
@@ -230,4 +234,4 @@ def _list_planes(pixels: ElementTree.Element, name: str, uuid: str, pages: int) 
             for axis in reversed(axes):
                 index, plane[axis] = divmod(index, sizes[axis])
             planes[page + step] = plane
-    return [planes[page] for page in sorted(planes)]
+    return planes
