@@ -103,6 +103,13 @@ def test_where_nothing_is_known_that_is_told(tmp_path: Path) -> None:
     assert "Nothing tells" in check(tmp_path)
 
 
+def test_one_tile_without_a_position_hides_no_overlap_of_others(tmp_path: Path) -> None:
+    write_all(tmp_path, write_ome(27, 25))
+    write_plain(tmp_path / "a_1_1.tif", PLANES)
+    with pytest.raises(InputError, match="they overlap by 6 voxels"):
+        check(tmp_path)
+
+
 def test_a_stage_whose_axes_are_turned(tmp_path: Path) -> None:
     """What lies along x of the camera is moved along y of the stage."""
     write_all(

@@ -95,9 +95,10 @@ def _pair_by_files(
         return
     for index, axis in enumerate("zyx"):
         for first, second in _list_neighbours(tiles, index):
-            before, after = (positions[tile.pieces[0].path] for tile in (first, second))
-            distance = _measure(before, after)
-            yield _Pair(axis, first, second, distance, _list_scales(after, voxel_size[axis]), after.source)
+            before, after = (positions.get(tile.pieces[0].path) for tile in (first, second))
+            if before and after:
+                scales = _list_scales(after, voxel_size[axis])
+                yield _Pair(axis, first, second, _measure(before, after), scales, after.source)
 
 
 def _measure(first: StagePosition, second: StagePosition) -> float:

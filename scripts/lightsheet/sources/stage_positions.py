@@ -30,7 +30,7 @@ class StagePosition(NamedTuple):
 
 
 def read_stage_positions(folder: Path, paths: Sequence[Path]) -> dict[Path, StagePosition]:
-    """Read where tiles lie; nothing if it is not known of all of them.
+    """Read where tiles lie, of those of which it is known.
 
     Parameters
     ----------
@@ -39,11 +39,10 @@ def read_stage_positions(folder: Path, paths: Sequence[Path]) -> dict[Path, Stag
     """
     for file in (file for pattern in LISTS for file in sorted(folder.glob(pattern))):
         places = dict(_read_list(file))
-        if all(path.name in places for path in paths):
+        if names := {path: place for path in paths if (place := places.get(path.name))}:
             unit = "um" if file.suffix == ".csv" else "voxel"
-            return {path: StagePosition(places[path.name], unit, file.name) for path in paths}
-    positions = {path: position for path in paths if (position := _read_file(path))}
-    return positions if len(positions) == len(paths) else {}
+            return {path: StagePosition(place, unit, file.name) for path, place in names.items()}
+    return {path: position for path in paths if (position := _read_file(path))}
 
 
 def _read_list(file: Path) -> Iterator[tuple[str, dict[str, float]]]:
