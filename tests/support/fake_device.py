@@ -77,6 +77,7 @@ class Block:
 
     def __init__(self, size: int, home: Stream) -> None:
         self.size, self.home = size, home
+        self.used = size  # bytes, of those that the pool rounded up
         self.bytes = np.full(size + 2 * GUARD, 0xFF, np.uint8)
         self.written: tuple[Stream, int] | None = None
         self.read: dict[Stream, int] = {}
@@ -96,7 +97,7 @@ class Block:
 
     def check_guards(self) -> None:
         assert (self.bytes[:GUARD] == 0xFF).all(), "written before the array"
-        assert (self.bytes[-GUARD:] == 0xFF).all(), "written behind the array"
+        assert (self.bytes[GUARD + self.used :] == 0xFF).all(), "written behind the array"
 
 
 class Pointer:
@@ -139,8 +140,8 @@ class Device:
     def cached(self) -> int:
         return sum(block.size for blocks in self.free.values() for block in blocks)
 
-    def malloc(self, size: int) -> Pointer:
-        size = -(-size // UNIT) * UNIT
+    def malloc(self, used: int) -> Pointer:
+        size = -(-used // UNIT) * UNIT
         with self.lock:
             blocks = self.free[self.current]
             fitting = [block for block in blocks if block.size == size]
@@ -155,6 +156,7 @@ class Device:
                 fitting = [Block(size, self.current)]
             self.in_use += size
             self.peak = max(self.peak, self.in_use)
+        fitting[0].used = used
         return Pointer(fitting[0])
 
     def take_back(self, block: Block) -> None:
