@@ -8,13 +8,10 @@ import numpy as np
 from gpu_acceptance.sheet import Sheet
 from gpu_acceptance.sizes import Shape, Sizes
 from gpu_acceptance.subject import METHODS, make_image, make_psf, restore
-from lightsheet.deconvolution import describe_engine
-
-PROMISE, LONG_PROMISE, LONG = 1e-5, 1e-4, 10
-"""Relative L2 distance; that of "biggs" beyond 10 iterations, whose rounding errors grow; and that number."""
+from lightsheet.deconvolution import describe_engine, find_agreement
 
 MASK_PROMISE = 2e-4
-"""Weights of up to 100, where little light was measured, enlarge the rounding of the FFT."""
+"""Relative L2 distance: weights of up to 100, where little light was measured, enlarge the rounding of the FFT."""
 
 
 class Case(NamedTuple):
@@ -37,7 +34,7 @@ class Case(NamedTuple):
         """Return the distance that engines promise at most."""
         if self.is_masked:
             return MASK_PROMISE
-        return LONG_PROMISE if self.acceleration == "biggs" and self.iterations > LONG else PROMISE
+        return find_agreement(self.acceleration, self.iterations)
 
 
 def list_cases(sizes: Sizes) -> list[Case]:

@@ -64,6 +64,11 @@ def test_each_kernel_is_in_what_is_compiled():
         nvrtc.compile_code(gpu_kernels.CODE.replace("threadIdx.x", "thread", 1), 90)
 
 
+def test_sizes_are_those_that_cufft_likes():
+    assert round_up_for_cufft((301, 1087, 831)) == (315, 1120, 840)
+    assert round_up_for_cufft((1, 7, 7)) == (1, 7, 8), "along x even: real numbers take half the work then"
+
+
 def draw(random, shape, special=0.1):
     """Return voxels of any sign, some of them of `SPECIAL`."""
     voxels = (random.random(shape) * 4 - 1).astype(np.float32)

@@ -48,8 +48,8 @@ def explain_absence() -> str | None:
     """
     try:
         cupy = import_module("cupy")
-    except ImportError as error:
-        is_absent = isinstance(error, ModuleNotFoundError) and error.name in (None, "cupy")
+    except Exception as error:  # CuPy's wheel of another CUDA warns, a broken one lacks a library
+        is_absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         return NO_CUPY if is_absent else f"CuPy cannot be imported: {_shorten(error)}"
     try:
         if cupy.cuda.runtime.getDeviceCount() == 0:
