@@ -219,8 +219,6 @@ def test_a_file_that_says_nothing_among_others(tmp_path: Path) -> None:
 def test_a_set_of_which_a_file_is_not_in_the_folder_is_told(tmp_path: Path) -> None:
     xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [(f"{t}.tif", 8) for t in range(3)])
     paths = [write_plain(tmp_path / f"{t}.tif", pixels()[t], xml) for t in range(3)]
-    told = "OME-XML of 0.tif describes 3 timepoints, of which 2 are in the folder."
-    assert told in unfold_hyperstack(acquired([[path] for path in paths[:2]])).remarks
-    assert not [
-        remark for remark in unfold_hyperstack(acquired([[path] for path in paths])).remarks if "of which" in remark
-    ]
+    remark = "OME-XML of 0.tif describes 3 timepoints, of which 2 are in the folder."
+    assert remark in unfold_hyperstack(acquired([[path] for path in paths[:2]])).remarks
+    assert not any("of which" in text for text in unfold_hyperstack(acquired([[path] for path in paths])).remarks)

@@ -40,15 +40,16 @@ def test_12_lines_of_squeue_that_are_no_jobs(tmp_path: Path, capsys: Captured, m
 
 def test_17_a_controller_that_is_busy_for_a_while(tmp_path: Path, capsys: Captured) -> None:
     """What its sbatch says is no failure of a job, which is submitted again; Snakemake itself is not started here."""
-    said: dict[str, str] = {}
+    commands: dict[str, str] = {}
 
     def snake(folder: Path, *_: object, env: dict[str, str], **__: object) -> tuple[int, str]:
         (folder / "asked").write_text("0\n")
-        said["PATH"], said["sbatch"] = env["PATH"], (folder / "bin" / "sbatch").read_text()
+        assert env["PATH"].startswith(f"{folder}/bin:")
+        commands["sbatch"] = (folder / "bin" / "sbatch").read_text()
         return 0, ""
 
     play(17, tmp_path, capsys, common={"snake": snake})
-    words = said["sbatch"].split("echo '")[1].split("'")[0]
+    words = commands["sbatch"].split("echo '")[1].split("'")[0]
     assert resubmission.is_passing(words)
     errors: list[str] = []
     executor: Any = SimpleNamespace(wait=True, _report_job_error_threadsafe=lambda _info, text: errors.append(text))

@@ -60,14 +60,14 @@ def play(
         with chdir(folder), mock.patch.dict(os.environ, env or {}):
             try:
                 run = prepare_run(yaml.safe_load(Path("my.yaml").read_text(encoding="utf-8")))
-                said = summarise_run(run, find_backlog(run))
+                summary = summarise_run(run, find_backlog(run))
                 if "-n" not in arguments:
                     (then or ingest)(run)
             except InputError as error:
                 refusals.append(str(error))
                 return 1, str(error)
         runs.append(run)
-        return 0, said
+        return 0, summary
 
     def raw(folder: Path, channel: str, **_: object) -> np.ndarray:
         return np.stack([read_raw(folder, runs[-1], channel, t) for t in range(runs[-1].acquisition.timepoints)])
@@ -83,9 +83,9 @@ def play(
         shared = import_module("common")
         with mock.patch.multiple(shared, **{"snake": snake, "raw": raw, **(common or {})}):
             runpy.run_path(str(folders[0] / "make.py"), run_name="__main__")
-    made = [path for path in tmp_path.glob("case-*/*") if path.is_dir()]
-    said = capsys.readouterr()
-    return Played(said.out + said.err, made[0] if made else tmp_path, runs[-1] if runs else None, "".join(refusals))
+    folder = next((path for path in tmp_path.glob("case-*/*") if path.is_dir()), tmp_path)
+    printed = capsys.readouterr()
+    return Played(printed.out + printed.err, folder, runs[-1] if runs else None, "".join(refusals))
 
 
 def ingest(run: Run) -> None:

@@ -93,8 +93,8 @@ def _read_ome(text: str, path: Path) -> StagePosition | None:
     root = ElementTree.fromstring(text)
     images = root.findall("{*}Image")
     if len(images) > 1:
-        here = {path.name, root.get("UUID", path.name)}
-        images = [image for image in images if here & {*_list_holders(image)}]
+        names = {path.name, root.get("UUID", path.name)}
+        images = [image for image in images if names & {*_list_holders(image)}]
     if len(images) != 1:
         return None
     for element in (*images[0].findall("{*}Pixels/{*}Plane"), *images[0].findall("{*}StageLabel")):
