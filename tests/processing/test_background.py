@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from lightsheet.deconvolution import find_measured
 from lightsheet.processing.background import choose_background
 from lightsheet.processing.channels import resolve_background
 from lightsheet.simulation import simulate_volume
@@ -101,7 +102,7 @@ def test_what_was_never_measured_is_no_darkness() -> None:
     image = expose(draw_sparse())
     for z, plane in enumerate(image):  # as after deskewing: each plane a bit further, 0 around it
         plane[:, : 2 * z], plane[:, 2 * z + 48 :] = 0, 0
-    assert choose_background({0: image}, fill=[0])["value"] == pytest.approx(OFFSET, abs=1)
+    assert choose_background({0: image}, {0: find_measured(image, [0])})["value"] == pytest.approx(OFFSET, abs=1)
 
 
 def test_one_bad_frame_does_not_decide() -> None:

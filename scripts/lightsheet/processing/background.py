@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lightsheet.deconvolution import Measured
 from lightsheet.processing.block_noise import BATCH, Blocks, cut_blocks, find_darkest
 
 FEW_BLOCKS = 100
@@ -57,13 +58,15 @@ class Floor(NamedTuple):
         return 0.0 if self.blocks.voxels.dtype.kind == "f" else 1.0
 
 
-def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = ()) -> dict[str, Any]:
+def choose_background(
+    planes: Mapping[int, np.ndarray], masks: Mapping[int, Measured | None] | None = None
+) -> dict[str, Any]:
     """Choose the camera's offset from planes (z, y, x) of several timepoints.
 
     Parameters
     ----------
     planes : mapping, planes by timepoint, as `Sample` has them
-    fill : sequence of float, the values of voxels that were never measured
+    masks : mapping, by timepoint which voxels were measured, None if all were
 
     Returns
     -------
@@ -72,7 +75,7 @@ def choose_background(planes: Mapping[int, np.ndarray], fill: Sequence[float] = 
         the offset drifts; `timepoints`: the level of the darkest part of each, and `dark`: those in which no light
         falls on it. `value` is their median.
     """
-    floors = {t: floor for t, pixels in planes.items() if (floor := _find_floor(pixels, fill))}
+    floors = {t: floor for t, pixels in planes.items() if (floor := _find_floor(pixels, (masks or {}).get(t)))}
     photon_noise = _measure_photon_noise(list(floors.values()))
     dark = {t: floor for t, floor in floors.items() if not _is_lit(floor, photon_noise)}
     dark = {t: floor for t, floor in dark.items() if not floor.is_constant} or dark
@@ -114,11 +117,11 @@ def _warn_of_drift(dark: Mapping[int, Floor], value: float) -> str:
     return f"the camera's offset seems to drift: {series}; {value:.6g} is subtracted from all"
 
 
-def _find_floor(image: np.ndarray, fill: Sequence[float]) -> Floor | None:
+def _find_floor(image: np.ndarray, mask: Measured | None) -> Floor | None:
     """Find the darkest blocks of an image that agree with each other; None if all of it is dead or fill."""
-    blocks = cut_blocks(image)
+    blocks = cut_blocks(image, mask)
     means = blocks.means
-    darkest, noise = find_darkest(blocks, max(32, int(FLOOR_SHARE * len(means))), fill)
+    darkest, noise = find_darkest(blocks, max(32, int(FLOOR_SHARE * len(means))))
     if not len(darkest):
         return None
     start = float(means[darkest[0]])

@@ -1,9 +1,10 @@
 """Small blocks of an image: their means, in which the camera's noise averages out, and the noise within them."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from lightsheet.deconvolution import Measured
 
 EDGE = (4, 8, 8)
 """(z, y, x) of a block in voxels; along z no more than the planes that a sample has side by side."""
@@ -22,10 +23,11 @@ OUTLIER = 6.0
 
 
 class Blocks(NamedTuple):
-    """The blocks of an image: `voxels`, (z, dz, y, dy, x, dx), a view of it, and the blocks' `means` in C order."""
+    """The blocks of an image that were measured, in C order."""
 
-    voxels: np.ndarray
-    means: np.ndarray
+    voxels: np.ndarray  # (z, dz, y, dy, x, dx), a view of the image
+    means: np.ndarray  # of each
+    places: np.ndarray  # of each in that
 
     @property
     def size(self) -> int:
@@ -34,7 +36,7 @@ class Blocks(NamedTuple):
 
     def gather(self, numbers: np.ndarray) -> np.ndarray:
         """Return some blocks, (n, dz, dy, dx) float64."""
-        z, y, x = np.unravel_index(numbers, self.voxels.shape[::2])
+        z, y, x = np.unravel_index(self.places[numbers], self.voxels.shape[::2])
         return self.voxels[z, :, y, :, x, :].astype(np.float64)
 
     def measure_noise(self, numbers: np.ndarray) -> np.ndarray:
@@ -42,8 +44,11 @@ class Blocks(NamedTuple):
         return _measure_noise(self.gather(numbers), robust=False)
 
 
-def cut_blocks(image: np.ndarray) -> Blocks:
-    """Cut an image (z, y, x) into blocks; what is left over at the far edges is left out."""
+def cut_blocks(image: np.ndarray, mask: Measured | None = None) -> Blocks:
+    """Cut an image (z, y, x) into blocks.
+
+    What is left over at the far edges is left out, and so are blocks with voxels that were never measured.
+    """
     edge = [min(size, n) for size, n in zip(EDGE, image.shape, strict=True)]
     z, y, x = (n // size for n, size in zip(image.shape, edge, strict=True))
     whole = image[: z * edge[0], : y * edge[1], : x * edge[2]]
@@ -51,14 +56,19 @@ def cut_blocks(image: np.ndarray) -> Blocks:
     sums = np.add.reduce(whole.reshape(z, edge[0], *whole.shape[1:]), axis=1, dtype=exact)
     sums = np.add.reduce(sums.reshape(z, y, edge[1], -1), axis=2)
     sums = np.add.reduce(sums.reshape(z, y, x, edge[2]), axis=3, dtype=np.float64)
-    return Blocks(whole.reshape(z, edge[0], y, edge[1], x, edge[2]), sums.ravel() / np.prod(edge))
+    voxels, means = whole.reshape(z, edge[0], y, edge[1], x, edge[2]), sums.ravel() / np.prod(edge)
+    places = np.arange(len(means))
+    if mask:
+        measured = np.stack(list(mask[tuple(map(slice, whole.shape))]))
+        places = np.flatnonzero(measured.reshape(voxels.shape).all(axis=(1, 3, 5)))
+    return Blocks(voxels, means[places], places)
 
 
-def find_darkest(blocks: Blocks, least: int, fill: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def find_darkest(blocks: Blocks, least: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the darkest blocks, by their means, at least so many if there are, and their noise.
 
-    Blocks with voxels far below the others, dead ones or some that were never measured, are left out, and blocks that
-    consist of `fill`. The noise is a variance, in which few voxels far from the others do not count.
+    Blocks with voxels far below the others, dead ones or some that were never measured, are left out.
+    The noise is a variance, in which few voxels far from the others do not count.
     """
     order = np.argsort(blocks.means, kind="stable")
     numbers, noise, batch = [order[:0]], [np.empty(0)], BATCH
@@ -72,8 +82,6 @@ def find_darkest(blocks: Blocks, least: int, fill: Sequence[float]) -> tuple[np.
         is_whole = flat.min(axis=1) >= np.median(flat, axis=1) - OUTLIER * deviation - step
         if blocks.voxels.dtype.kind == "f":  # an image without noise, as a program makes it
             is_whole |= deviation == 0
-        if len(fill):
-            is_whole &= np.isin(flat, fill).mean(axis=1) < 0.5
         numbers.append(some[is_whole])
         noise.append(variance[is_whole])
     return np.concatenate(numbers), np.concatenate(noise)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.processing.background import choose_background
-from lightsheet.processing.fill import choose_fill, describe_fill_choice, resolve_fill
+from lightsheet.processing.fill import choose_fill, describe_fill_choice, find_mask, resolve_fill
 from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.processing.straightness import warn_of_scan
@@ -51,12 +51,13 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
         what `describe_pixels` returns; `warnings`: sentences.
     """
     fill = choose_fill(sample.planes, basis["fill"])
-    background = choose_background(sample.planes, fill["values"] if fill else ())
+    masks = {t: find_mask(pixels, resolve_fill(basis["fill"], fill)) for t, pixels in sample.planes.items()}
+    background = choose_background(sample.planes, masks)
     value = background["value"] if basis["background"] == "auto" else basis["background"]
     return {
         "fill": fill,
         "background": background,
-        "image": describe_pixels(sample.planes, value, resolve_fill(basis["fill"], fill)),
+        "image": describe_pixels(sample.planes, value, masks),
         # What has fill was deskewed or rotated before; there points lie aslant, if anything does.
         "warnings": [] if fill and fill["values"] else warn_of_scan(sample.planes, basis["shape"][0]),
     }

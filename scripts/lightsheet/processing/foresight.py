@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lightsheet.deconvolution import Measured
 from lightsheet.processing.camera import describe_counts, find_stored_per_count, subtract_background
-from lightsheet.processing.fill import find_mask
 from lightsheet.processing.sanity import (
     Doubt,
     advise_scale,
@@ -28,22 +28,25 @@ HOPELESS_BACKGROUND = 10
 
 
 def describe_pixels(
-    planes: Mapping[int, np.ndarray], background: float | None, fill: Mapping[str, Any] | None = None
+    planes: Mapping[int, np.ndarray], background: float | None, masks: Mapping[int, Measured | None] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Gather what `foresee_doubts` needs of sampled planes (z, y, x), per timepoint, for JSON.
 
     Without a background (counts) nothing is compared with it. `light` is the mean of the counts above background,
-    weighted by themselves: it is of the bright voxels, however few there are. Those that hold `fill`, as `resolve_fill`
-    returns it, do not count.
+    weighted by themselves: it is of the bright voxels, however few there are. Those that were never measured, by
+    the `masks` of timepoints, do not count.
     """
-    return {str(timepoint): _describe(pixels, background, fill or {}) for timepoint, pixels in planes.items()}
+    return {
+        str(timepoint): _describe(pixels, background, (masks or {}).get(timepoint))
+        for timepoint, pixels in planes.items()
+    }
 
 
-def _describe(pixels: np.ndarray, background: float | None, fill: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(pixels: np.ndarray, background: float | None, mask: Measured | None) -> dict[str, Any]:
     facts = {"voxels": pixels.size, **summarise_volume(pixels)}
     if background is None:
         return facts
-    energy, mask = 0.0, find_mask(pixels, fill)
+    energy = 0.0
     for z, plane in enumerate(pixels):
         image = np.maximum(subtract_background(plane[mask[z]] if mask else plane, background), 0).ravel()
         energy += float(np.vdot(image, image))
