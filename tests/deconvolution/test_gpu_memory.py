@@ -4,6 +4,7 @@ import gc
 import re
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from lightsheet.deconvolution import fourier, gpu, gpu_memory, gpu_trial
 from lightsheet.deconvolution.engines import richardson_lucy
 from lightsheet.deconvolution.method import CHOICES, Method
+from lightsheet.processing import memory
 from lightsheet.system.errors import InputError
 from tests.deconvolution.test_gpu import PSF, compare, fail, image
 from tests.support import fake_cupy
@@ -192,3 +194,24 @@ def test_other_errors_of_the_device_are_no_shortage(monkeypatch):
     monkeypatch.setattr(fourier, "iterate", fail(error))
     with pytest.raises(fake_cupy.CUDARuntimeError):
         richardson_lucy(image(), PSF, iterations=1, engine="gpu")
+
+
+def test_volumes_in_flight_pin_one_buffer_each(device):
+    """Which uploads the image and then takes the result, until that is written: 4 of a voxel's 14 bytes in `memory`."""
+    shape = (9, 33, 31)
+    gpu_trial.check_gpu()
+
+    def deconvolve(seed):
+        assert richardson_lucy(image(shape, seed), PSF, iterations=1, engine="gpu").shape == shape
+
+    with ThreadPoolExecutor(gpu_memory.IN_FLIGHT) as threads:
+        list(threads.map(deconvolve, range(4 * gpu_memory.IN_FLIGHT)))
+    assert device.pinned_peak <= gpu_memory.IN_FLIGHT * 4 * np.prod(shape) + 10**4
+
+
+def test_the_host_needs_what_its_volumes_pin_and_cuda_loads():
+    shape, psf = (201, 1024, 768), (101, 64, 64)
+    volumes = gpu_memory.IN_FLIGHT * np.prod(shape)
+    needs = memory.estimate_memory(shape, psf, "gpu", "none")
+    assert needs > volumes * (2 + 4 + 4) + memory.PROCESS_BYTES + memory.CUDA_BYTES
+    assert needs == memory.estimate_memory(shape, psf, "gpu", "biggs"), "momentum is the device's"
