@@ -128,3 +128,8 @@ def test_missing_column_of_tiles(tmp_path):
 def test_stage_positions_that_make_no_grid_take_no_memory(tmp_path):
     fill(tmp_path, *(f"x{i**2}_y{2 * i**2}_z{3 * i**2}.tif" for i in (*range(7, 306), 311)))
     assert "lacks 26999700 of 27000000 tiles, first x=64, y=98, z=147" in refusal(tmp_path, "x{x}_y{y}_z{z}.tif")
+
+
+def test_a_number_that_no_list_could_be_as_long_as(tmp_path):
+    fill(tmp_path, "CH0_0.tif", f"CH0_{2**64}.tif")
+    assert f"lacks timepoint 1-{2**64 - 1}" in refusal(tmp_path, TEMPLATE)

@@ -43,6 +43,22 @@ def test_a_plane_named_by_another_rule(tmp_path, name):
     assert f"{name} would be left out" in refusal(tmp_path, "ch{channel}_z{plane}.tif")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda name: name.upper(), lambda name: name.replace("_488nm", ""), lambda name: name.replace("stack", "stk")],
+)
+def test_a_volume_named_by_another_rule(tmp_path, change):
+    fill(tmp_path, reference_name(0), reference_name(1), change(reference_name(2)))
+    assert f"{change(reference_name(2))} would be left out" in refusal(tmp_path)
+
+
+def test_numbers_of_planes_with_which_some_could_be_missing_are_told(tmp_path):
+    remarks = discover(fill(tmp_path, *(f"z{z}.tif" for z in (5, 7, 9))), "z{plane}.tif").remarks
+    assert remarks[0] == "The planes begin with number 5."
+    assert remarks[1].startswith("The numbers of the planes go up by 2:")
+    assert not discover(fill(tmp_path / "b", *(f"z{z}.tif" for z in (1, 2, 3))), "z{plane}.tif").remarks
+
+
 def test_planes_of_another_channel_are_left_out(tmp_path):
     fill(tmp_path, *(f"CH{c}_z{z}.tif" for z in range(3) for c in (0, 1)), "psf.tif")
     acquisition = discover(tmp_path, "CH0_z{plane}.tif")

@@ -185,3 +185,17 @@ def test_planes_that_are_taken_for_volumes_are_refused(folder: Path) -> None:
     psf = {**CONFIG["psf"], "files": dict.fromkeys(("red", "blue"), "psf.tif")}
     section = {"folder": "data", "pattern": "{channel}_{plane}.tif", "ignore": ["psf.tif"]}
     assert prepare_run({**CONFIG, "psf": psf, "input": section}).shape == (5, 8, 8)
+
+
+def test_files_of_several_pages_are_no_planes() -> None:
+    psf = {**CONFIG["psf"], "files": dict.fromkeys(("red", "blue"), "psf.tif")}
+    section = {"folder": "data", "pattern": "{channel}_{plane}.tif", "ignore": ["psf.tif"]}
+    with pytest.raises(
+        InputError, match=r"blue_0\.tif: .* a single plane, but the 5 files of its volume hold 25; write \{part"
+    ):
+        prepare_run({**CONFIG, "psf": psf, "input": section})
+    assert prepare_run({**CONFIG, "psf": psf, "input": {**section, "pattern": "{channel}_{part}.tif"}}).shape == (
+        25,
+        8,
+        8,
+    )

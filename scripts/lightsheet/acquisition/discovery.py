@@ -79,7 +79,8 @@ def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reas
     numbers, holes = check_missing_timepoints(folder, groups, channels, missing)
     refuse_partial_volumes(folder, groups)
     times = find_times(groups, numbers)
-    *grid, _ = list_sites(files)
+    *grid, pieces = list_sites(files)
+    has_planes = all("plane" in file.numbers for file in files)
     ranks = [{value: rank for rank, value in enumerate(values)} for values in grid]
     return Acquisition(
         folder=folder,
@@ -99,9 +100,15 @@ def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reas
             for channel in channels
         ),
         excluded_files=excluded,
-        remarks=(*_remark_on_names(files, len(numbers)), *holes, *times.remarks),
+        remarks=(
+            *_remark_on_names(files, len(numbers)),
+            *_remark_on_planes(pieces if has_planes else []),
+            *holes,
+            *times.remarks,
+        ),
         waiting_files=waiting,
         tile_numbers=tuple(map(tuple, grid)),
+        has_planes=has_planes,
     )
 
 
@@ -119,4 +126,14 @@ def _remark_on_names(files: list[SourceFile], timepoints: int) -> list[str]:
         remarks.append(f"The file names begin in {len(prefixes)} ways: {', '.join(map(repr, prefixes[:3]))}.")
     if timepoints > 1 and not find_varying_counters(files):
         remarks.append("Only the times in the names tell the timepoints apart.")
+    return remarks
+
+
+def _remark_on_planes(numbers: Sequence[int]) -> list[str]:
+    """Say how planes are numbered, if some could be missing before the first or between all of them."""
+    remarks = []
+    if numbers and numbers[0] > 1:
+        remarks.append(f"The planes begin with number {numbers[0]}.")
+    if len(numbers) > 1 and (step := numbers[1] - numbers[0]) > 1:
+        remarks.append(f"The numbers of the planes go up by {step}: voxel_size.z must be the distance of those.")
     return remarks

@@ -59,7 +59,7 @@ def check_missing_timepoints(
         return numbers, []
     what = "; ".join(f"{channel} lacks timepoint {_format_runs(runs)}" for channel, runs in gaps.items())
     what += f" (of {numbers[0]} to {numbers[-1]})"
-    fillable = len(numbers) <= 2 * len(union)
+    fillable = numbers.stop - numbers.start <= 2 * len(union)  # `len` would take no number above 2^63
     if missing == "fill" and fillable:
         return numbers, [f"Missing, and recorded as holes: {what}, as the names count."]
     if missing == "fill":

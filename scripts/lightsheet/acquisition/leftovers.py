@@ -3,13 +3,14 @@
 Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lightsheet.acquisition.names import parse_name
-from lightsheet.acquisition.presets import SUFFIXES, is_tiff
+from lightsheet.acquisition.names import parse_name, would_fit
+from lightsheet.acquisition.presets import PRESETS, SUFFIXES, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile
 from lightsheet.system import InputError, escape_name, join_first
 
@@ -25,6 +26,9 @@ _UNFINISHED = re.compile(r"\.(?:part|partial|filepart|crdownload|download|tmp|te
 """What programs append to the names of files that they copy or pack."""
 
 _ENDING = re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, SUFFIXES))})$", re.I)
+LIKENESS = 0.9
+"""Of two names, by `difflib`, from which on they are taken for those of one acquisition."""
+
 _NUMBER_AT_END = re.compile(r"[-_. ]*(?:part|p|z|plane)?\d+$", re.I)
 
 
@@ -54,6 +58,8 @@ def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: S
     pieces = [file for file in files if file.numbers.keys() & {"plane", "part"}]
     firsts = {_NUMBER_AT_END.sub("", _strip_ending(file.name)): file.name for file in pieces}
     suspects = [(name, why) for name in misfits if (why := _suspect(name, stems, firsts, pattern))]
+    if not suspects and pattern in PRESETS:  # a template may leave out on purpose what differs in a word or a number
+        suspects = list(_find_alike(files, misfits))
     if not suspects and pieces and (first := min(file.site[3] for file in pieces)) > 1:
         folders = {file.name.rpartition("/")[0] for file in pieces}
         near = [name for name in misfits if name.rpartition("/")[0] in folders and not _DERIVED.search(name)]
@@ -87,7 +93,18 @@ def _suspect(name: str, stems: dict[str, str], firsts: dict[str, str], pattern: 
         except InputError:
             continue
         return f"{variant} would fit"
+    if not _DERIVED.search(name) and any(would_fit(variant, pattern) for variant in (name, *_vary(name))):
+        return "it would fit with other capitals"
     return None
+
+
+def _find_alike(files: Sequence[SourceFile], misfits: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield names that differ little from that of a file, but for their numbers: one that lacks a field, say."""
+    examples = {re.sub(r"\d+", "0", file.name): file.name for file in files}
+    names = {re.sub(r"\d+", "0", name): name for name in misfits if not _DERIVED.search(name)}
+    for form, name in names.items():
+        if close := difflib.get_close_matches(form, examples, n=1, cutoff=LIKENESS):
+            yield name, f"its name is much like {examples[close[0]]}"
 
 
 def _vary(name: str) -> Iterator[str]:

@@ -52,7 +52,7 @@ class Acquisition:
     (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint, then channel.
     `excluded_files` holds (file name, why) of every TIFF that is not used, `waiting_files` of every TIFF that is left
     for the next run, `remarks` sentences for the person who runs it. `tile_numbers` are what the names have for each
-    place along (z, y, x) of the grid.
+    place along (z, y, x) of the grid; `has_planes` if they say of each file that it is a single plane.
     """
 
     folder: Path
@@ -66,6 +66,7 @@ class Acquisition:
     remarks: tuple[str, ...]
     waiting_files: Reasons = field(default=(), compare=False, repr=False)
     tile_numbers: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
+    has_planes: bool = field(default=False, compare=False, repr=False)
 
     @property
     def interval(self) -> float | None:

@@ -89,6 +89,14 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     return fields
 
 
+def would_fit(name: str, pattern: str) -> bool:
+    """Tell whether a name fits a pattern but for its capitals."""
+    return any(
+        re.match("".join(part.regex for part in form), name, re.ASCII | re.DOTALL | re.IGNORECASE)
+        for form in compile_pattern(pattern)
+    )
+
+
 def count_folders(pattern: str) -> int:
     """Count the folders between the input folder and the files whose names fit a pattern."""
     compile_pattern(pattern)  # refuses what is no pattern

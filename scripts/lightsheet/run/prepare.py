@@ -70,6 +70,11 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
+    if acquisition.has_planes and shape[0] != len(tile.pieces):
+        raise InputError(
+            f"{tile.pieces[0].path}: its name says that it is a single plane, but the {len(tile.pieces)} files of its "
+            f"volume hold {shape[0]}; write {{part}} for {{plane}} if each continues the one before, or {{timepoint}}"
+        )
     if shape[0] == 1:
         raise InputError(
             f"{tile.pieces[0].path}: it is a single plane, and a volume is a stack; if the number in the names counts "
