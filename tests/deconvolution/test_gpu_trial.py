@@ -2,6 +2,7 @@
 
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +37,15 @@ def test_without_cupy_auto_is_cpu_and_gpu_says_what_to_install(caplog):
 def test_with_a_device_auto_is_gpu():
     assert resolve_engine("auto") == "gpu"
     assert describe_engine("auto") == "gpu 3 (cupy 14.0)"
+
+
+@pytest.mark.usefixtures("device")
+def test_what_has_computed_is_named_with_what_rounds(monkeypatch):
+    """CuPy loads cuFFT when a plan is made; a movie that two kinds of GPU made says so in its report."""
+    runtime = sys.modules["cupy"].cuda.runtime
+    runtime.getDevice, runtime.getDeviceProperties = lambda: 0, lambda _device: {"name": b"NVIDIA H100"}
+    monkeypatch.setitem(sys.modules, "cupy.cuda.cufft", SimpleNamespace(getVersion=lambda: 11401))
+    assert describe_engine("gpu") == "gpu 3 (cupy 14.0, cufft 11401, NVIDIA H100)"
 
 
 def break_driver(cupy):

@@ -7,6 +7,7 @@ back in streams of theirs; one that is on the device already in its caller's str
 
 import hashlib
 import re
+import sys
 from collections import OrderedDict
 from functools import cache, partial
 from importlib import import_module
@@ -84,11 +85,16 @@ def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any =
 
 
 def version() -> str:
-    """Name the library that computes; a machine without a GPU, which plans the work of others, can say it too."""
+    """Name the library that computes; in a process that has computed, also cuFFT and the GPU, which decide rounding."""
     try:
-        return f"cupy {import_module('cupy').__version__}"
+        cupy = import_module("cupy")
     except ImportError:
         return "cupy, not installed"
+    text = f"cupy {cupy.__version__}"
+    if cufft := sys.modules.get("cupy.cuda.cufft"):
+        device = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+        text += f", cufft {cufft.getVersion()}, {device['name'].decode()}"
+    return text
 
 
 def _upload(cupy: ModuleType, image: np.ndarray[Any, Any]) -> Array:
