@@ -1,6 +1,6 @@
 """The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its end."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from snakemake.logging import logger  # type: ignore[import-untyped]
@@ -30,10 +30,6 @@ from lightsheet.workflow.resources import read_engines
 
 FORESIGHT = {"pilot", "plan"}
 """Targets that need little of a disk which is too small for the run: the plan says so instead of being refused."""
-
-
-CHOOSING = {"inventory", "deconvolve"}
-"""Rules whose jobs need what is chosen from the pixels of each channel, and leave it to later runs."""
 
 
 def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[str]:
@@ -85,14 +81,26 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
         check_copies(jobs.run)
     remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
-    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    _choose_from_pixels(jobs.run, list_due_files(workflow))
+
+
+def _choose_from_pixels(run: Run, due: Collection[str]) -> None:
+    """Choose what the jobs that write the files `due` need; a module may have given their rules other names."""
+    manifests = {run.name_deconvolve_manifest(block) for block in run.blocks}
     with log_on_screen():
-        if not CHOOSING.isdisjoint(due):
-            choose_due(jobs.run)
-        if "pilot" in due:
-            choose_for_pilot(jobs.run)
-    if "deconvolve" in due:
-        refuse_hopeless_channels(jobs.run)
+        # Besides these jobs, later runs need it.
+        if not manifests.union({str(run.results.inventory)}).isdisjoint(due):
+            choose_due(run)
+        if str(run.results.pilot_page) in due:
+            choose_for_pilot(run)
+    if not manifests.isdisjoint(due):
+        refuse_hopeless_channels(run)
+
+
+def list_due_files(workflow: Any, *, with_finished: bool = False) -> set[str]:
+    """Return the outputs of the jobs that are to run, or that ran in this run as well."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=not with_finished)
+    return {str(output) for job in jobs for output in job.output}
 
 
 def tell_suspicions(run: Run, workflow: Any) -> None:
@@ -103,8 +111,8 @@ def tell_suspicions(run: Run, workflow: Any) -> None:
     run : Run
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
-    outputs = {output for job in workflow.dag.needrun_jobs(exclude_finished=False) for output in job.output}
-    if {str(run.results.report), str(run.results.manifest("consolidate"))} & outputs:
+    published = {str(run.results.report), str(run.results.manifest("consolidate"))}
+    if not published.isdisjoint(list_due_files(workflow, with_finished=True)):
         for line in describe_suspicions(run):
             logger.warning(line)
 
