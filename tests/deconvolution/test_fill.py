@@ -70,6 +70,7 @@ FILLED = {
     "interpolated": (interpolate(), [0]),
     "stitched": ([np.where(MOSAIC, frame, 0) for frame in FRAMES], [0]),
     "registered": ([ndimage.shift(frame, (0, 3 * t, -9 * t), order=0) for t, frame in enumerate(FRAMES)], [0]),
+    "registered to the first ones": ([*FRAMES[:2], np.where(X < 140, FRAMES[2], 0)], [0]),
     "a padded frame": ([np.where(X < 140, frame, 0) for frame in FRAMES], [0]),
     "blank planes": ([np.where(Z > 1, frame, 0) for frame in FRAMES], [0]),
     "beside a dead frame": ([*skew()[:2], np.zeros(SHAPE, np.uint16)], [0]),

@@ -105,6 +105,39 @@ def test_what_was_never_measured_is_no_darkness() -> None:
     assert choose_background({0: image}, {0: find_measured(image, [0])})["value"] == pytest.approx(OFFSET, abs=1)
 
 
+def erase(image: Array, *parts: tuple[slice, ...]) -> Array:
+    for part in parts:
+        image[part] = 0
+    return image
+
+
+BLANK: dict[str, tuple[slice, ...]] = {
+    "a hole amid tiles": np.s_[:, 40:90, 30:80],
+    "a strip": np.s_[:, :, -5:],
+    "a corner": np.s_[:, :30, :],
+}
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_blank_parts_are_no_darkness_though_no_fill_is_known(name: str) -> None:
+    movie = {t: expose(draw_sparse(t), t) for t in range(3)}
+    erase(movie[1], BLANK[name])
+    assert choose_background(movie)["value"] == pytest.approx(OFFSET, abs=0.2)
+    assert choose_background({1: movie[1]})["value"] == pytest.approx(OFFSET, abs=0.2)
+
+
+def test_darkness_that_was_cut_off_is_not_blank() -> None:
+    image = expose(draw_ball(40)) - OFFSET
+    for threshold in (8, 20, 40):
+        assert choose_background({0: np.where(image < threshold, 0, image).astype(np.uint16)})["value"] == 0
+
+
+def test_bright_fill_is_no_light() -> None:
+    filled = expose(draw_ball(110))  # which fills the field, and stands out little
+    filled[:, :, :40] = 65535
+    assert choose_background({0: filled}, {0: find_measured(filled, [65535])})["value"] is None
+
+
 def test_one_bad_frame_does_not_decide() -> None:
     movie = {t: expose(draw_sparse(t), t) for t in range(3)}
     for bad in (np.zeros(SHAPE, np.uint16), expose(np.zeros(SHAPE), offset=20)):

@@ -80,9 +80,11 @@ def find_fill(images: Sequence[Array]) -> Fill:
         live = [trace for trace in all_traces if trace.share < 1]  # a frame of one value says nothing
         share = float(np.mean([trace.share for trace in live])) if live else 0.0
         frequent = [trace for trace in live if trace.share >= LEAST_SHARE]
-        if share < LEAST_SHARE or 2 * len(frequent) < len(live):
+        fill = [trace for trace in frequent if _is_fill(trace, value)]
+        is_apart = all(_is_isolated(trace.windows, value) for trace in fill)  # then a few volumes were shifted
+        if share < LEAST_SHARE or (2 * len(frequent) < len(live) and not (fill and is_apart)):
             continue
-        if 2 * sum(_is_fill(trace, value) for trace in frequent) > len(frequent):
+        if 2 * len(fill) > len(frequent):
             values.append(value)
         elif share >= LARGE_SHARE and any(value < trace.windows.mean() for trace in frequent if trace.windows.size):
             doubtful.append((value, share))
@@ -94,7 +96,8 @@ def describe_fill(images: Sequence[Array], values: Sequence[float]) -> Fill:
     if not values:
         return Fill()
     images = [_thin(image) for image in images]
-    rims = [_measure_rim(_trace(image, value), value) for image in images for value in values]
+    traces = [(_trace(image, value), value) for image in images for value in values]
+    rims = [_measure_rim(trace, value) for trace, value in traces if len(trace.lines)] or [0]
     measured = [(find_measured(image, values), image.size) for image in images]
     shares = [1 - mask.count() / size if mask else 0.0 for mask, size in measured]
     live = [share for share in shares if share < 1] or shares

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.deconvolution import Measured
+from lightsheet.processing.blank import find_blank
 from lightsheet.processing.block_noise import BATCH, Blocks, cut_blocks, find_darkest
 
 FEW_BLOCKS = 100
@@ -119,7 +120,7 @@ def _warn_of_drift(dark: Mapping[int, Floor], value: float) -> str:
 
 def _find_floor(image: np.ndarray, mask: Measured | None) -> Floor | None:
     """Find the darkest blocks of an image that agree with each other; None if all of it is dead or fill."""
-    blocks = cut_blocks(image, mask)
+    blocks = cut_blocks(image, mask, find_blank(image))
     means = blocks.means
     darkest, noise = find_darkest(blocks, max(32, int(FLOOR_SHARE * len(means))))
     if not len(darkest):

@@ -44,10 +44,11 @@ class Blocks(NamedTuple):
         return _measure_noise(self.gather(numbers), robust=False)
 
 
-def cut_blocks(image: np.ndarray, mask: Measured | None = None) -> Blocks:
+def cut_blocks(image: np.ndarray, mask: Measured | None = None, blank: float | None = None) -> Blocks:
     """Cut an image (z, y, x) into blocks.
 
-    What is left over at the far edges is left out, and so are blocks with voxels that were never measured.
+    What is left over at the far edges is left out, and so are blocks with voxels that were never measured: those
+    outside the mask, or `blank`.
     """
     edge = [min(size, n) for size, n in zip(EDGE, image.shape, strict=True)]
     z, y, x = (n // size for n, size in zip(image.shape, edge, strict=True))
@@ -58,8 +59,11 @@ def cut_blocks(image: np.ndarray, mask: Measured | None = None) -> Blocks:
     sums = np.add.reduce(sums.reshape(z, y, x, edge[2]), axis=3, dtype=np.float64)
     voxels, means = whole.reshape(z, edge[0], y, edge[1], x, edge[2]), sums.ravel() / np.prod(edge)
     places = np.arange(len(means))
-    if mask:
-        measured = np.stack(list(mask[tuple(map(slice, whole.shape))]))
+    if mask or blank is not None:
+        region = tuple(map(slice, whole.shape))
+        measured = np.stack(list(mask[region])) if mask else np.ones(whole.shape, bool)
+        if blank is not None:
+            measured &= whole != blank
         places = np.flatnonzero(measured.reshape(voxels.shape).all(axis=(1, 3, 5)))
     return Blocks(voxels, means[places], places)
 

@@ -58,8 +58,10 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
         "fill": fill,
         "background": background,
         "image": describe_pixels(sample.planes, value, masks),
-        # What has fill was deskewed or rotated before; there points lie aslant, if anything does.
-        "warnings": [] if fill and fill["values"] else warn_of_scan(sample.planes, basis["shape"][0]),
+        # What has fill was deskewed or rotated before; there points lie aslant, if anything does. Its faces do, too.
+        "warnings": []
+        if fill and (fill["values"] or fill["doubtful"])
+        else warn_of_scan(sample.planes, basis["shape"][0]),
     }
 
 
