@@ -158,7 +158,18 @@ def test_a_drift_of_the_offset_is_told() -> None:
     assert chosen["timepoints"] == pytest.approx({"0": 100, "2": 102, "5": 105}, abs=0.1)
 
 
-def test_in_a_dense_sample_without_a_dark_part_a_number_is_asked_for() -> None:
+@pytest.mark.parametrize("photons", [100, 3000])
+def test_in_a_dense_sample_without_a_dark_part_a_number_is_asked_for(photons: float) -> None:
     rng = np.random.default_rng(4)
-    dense = 60 * ndimage.gaussian_filter(100 * rng.random(SHAPE) * (rng.random(SHAPE) < 0.02), (2, 1.5, 1.5))
+    dense = 60 * ndimage.gaussian_filter(photons * rng.random(SHAPE) * (rng.random(SHAPE) < 0.02), (2, 1.5, 1.5))
     assert choose_background({0: expose(dense, noise=3.5)})["value"] is None
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("filter_size", [0.5, 1])
+def test_noise_that_was_smoothed_or_interpolated_is_no_texture(filter_size: float, dtype: str) -> None:
+    image = ndimage.gaussian_filter(expose(draw_sparse()).astype(float), filter_size)
+    image = ndimage.shift(image, (0, 0.5, 0.5), order=1, mode="nearest")
+    if dtype == "uint16":
+        image = np.rint(image)
+    assert choose_background({0: image.astype(dtype)})["value"] == pytest.approx(OFFSET, abs=1)

@@ -29,6 +29,12 @@ READ_NOISE = 8.0
 
 FLOOR_LIGHT_SHARE = 0.2
 
+TEXTURED = 5.0
+"""Quotient of the variances within blocks and between neighbours; that of noise is 1, of interpolated noise up to 3."""
+
+TEXTURE_SHARE = 0.08
+"""Of the contrast, which the texture of the darkest blocks is at least if they are no darkness."""
+
 LOW_CONTRAST = 3.0
 """Standard deviations of a voxel's noise, which is what the sample must stand out by to say what brings noise."""
 
@@ -48,7 +54,8 @@ class Floor(NamedTuple):
     blocks: Blocks
     level: float  # in counts
     error: float  # standard error of a block's mean
-    noise: float  # variance of a voxel
+    noise: float  # variance of a voxel, from one to its neighbours
+    spread: float  # variance of a voxel in its block
     share: float  # of all blocks
     contrast: float  # of the brightest blocks, in counts above it
     is_constant: bool  # whether the whole image is
@@ -133,12 +140,15 @@ def _find_floor(image: np.ndarray, mask: Measured | None) -> Floor | None:
     is_near = np.abs(means[darkest] - level) <= 2.5 * error
     if is_near.any():
         variance = float(np.median(noise[is_near]))
-    window = max(2.5 * error, 0.03 * contrast, 0.25 if image.dtype.kind != "f" else 0.0)
-    share = float(np.mean(np.abs(means - level) <= window))
     near = blocks.gather(darkest[is_near][:BATCH] if is_near.any() else darkest[:1])
+    spread = float(np.median(near.var(axis=(1, 2, 3))))
+    # Means vary more where neighbours share their noise, as after interpolation.
+    shared = 0.5 * min(spread, 3 * variance) ** 0.5
+    window = max(2.5 * error, shared, 0.03 * contrast, 0.25 if image.dtype.kind != "f" else 0.0)
+    share = float(np.mean(np.abs(means - level) <= window))
     if (near == 0).mean() >= 0.25:  # an offset of 0, and noise below it is cut off
         level = float(np.median(near))
-    return Floor(blocks, level, error, variance, share, max(contrast, 0.0), bool(image.min() == image.max()))
+    return Floor(blocks, level, error, variance, spread, share, max(contrast, 0.0), bool(image.min() == image.max()))
 
 
 def _find_mode(values: np.ndarray, start: float, window: float) -> float:
@@ -180,14 +190,20 @@ def _is_lit(floor: Floor, photon_noise: float) -> bool:
     """Tell whether light falls on the darkest blocks for certain, or may be a large part of all light."""
     if len(floor.blocks.means) <= FEW_BLOCKS:
         return False
+    texture = floor.spread**0.5 if floor.spread > TEXTURED * floor.noise else 0.0
+    if floor.step and texture > max(
+        TEXTURE_SHARE * floor.contrast, floor.step / 2
+    ):  # in floats it may be smoothed noise
+        return True
     if floor.contrast < LOW_CONTRAST * floor.noise**0.5:
-        return _is_skewed_as_light(floor)
+        return bool(floor.step) and _is_skewed_as_light(floor)
     if not photon_noise or not floor.noise:
         return False
     light = floor.noise / photon_noise  # if the camera itself has no noise
     if floor.share < FLOOR_SHARE:
         return light > LIGHT_SHARE * (light + float(np.mean(floor.blocks.means)) - floor.level)
-    return light / photon_noise > READ_NOISE**2 and light > FLOOR_LIGHT_SHARE * (light + floor.contrast)
+    is_too_noisy = bool(floor.step) and light / photon_noise > READ_NOISE**2  # floats may be no counts of a camera
+    return is_too_noisy and light > FLOOR_LIGHT_SHARE * (light + floor.contrast)
 
 
 def _is_skewed_as_light(floor: Floor) -> bool:

@@ -107,7 +107,7 @@ def _try_setting(
     call: Call,
 ) -> dict[str, dict[str, Any]]:
     """Return per channel and timepoint what was found, but for dark ones; InputError where none could be tried."""
-    folder = results.work_area / "trials" / secrets.token_hex(4)
+    folder = results.trials / secrets.token_hex(4)
     tasks, paths = dict[str, dict[str, Any]](), dict[tuple[str, int], Path]()
     for channel, choice in choices.items():
         if not choice["tiles"]:

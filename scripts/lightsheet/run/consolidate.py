@@ -191,6 +191,7 @@ def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple
 def remove_unfinished(results: Results) -> None:
     """Remove the unfinished files that killed jobs left, a pilot's too; no job runs any more when this is called."""
     shutil.rmtree(results.pilot_scratch.folder, ignore_errors=True)
+    shutil.rmtree(results.trials, ignore_errors=True)
     for name in ("work", "records"):
         _remove_files((results.folder / name).rglob(f"{PART}*"))
     remove_unfinished_pages(results)

@@ -112,6 +112,11 @@ class Results:
         return self.folder / "pilot.json"
 
     @property
+    def trials(self) -> Path:
+        """What workers find out for the settings that are tried, until it stands in `channels`."""
+        return self.work_area / "trials"
+
+    @property
     def pilot_scratch(self) -> "Results":
         """What a pilot makes and removes again."""
         return Results(self.work_area / "pilot")
