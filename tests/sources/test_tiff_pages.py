@@ -184,3 +184,20 @@ def test_byte_counts_of_compressed_pixels_cannot_be_left_out(tmp_path: Path) -> 
         file.pages.first.tags["StripByteCounts"].overwrite(0)
     with pytest.raises(InputError, match=r"bytes where 10 rows of 48 belong.*save it as TIFF"):
         read_stack(path)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_pages_that_say_that_they_are_no_planes_or_in_another_order(tmp_path: Path, byteorder: Any) -> None:
+    def write(name: str, numbers: list[int], types: list[int]) -> Path:
+        with tifffile.TiffWriter(tmp_path / name, byteorder=byteorder) as file:
+            for plane, number, kind in zip(VOLUME, numbers, types, strict=False):
+                tags = [(297, 3, 2, (number, 3), False)]
+                file.write(plane, contiguous=False, metadata=None, subfiletype=kind, extratags=tags)
+        return tmp_path / name
+
+    assert count_pages(write("good.tif", [0, 1, 2], [2, 2, 2])) == 3
+    assert count_pages(write("again.tif", [0, 1, 0], [0, 0, 0])) == 3, "which says nothing of their order"
+    with pytest.raises(InputError, match=r"reversed\.tif: its pages have the numbers 2, 1, 0"):
+        count_pages(write("reversed.tif", [2, 1, 0], [0, 0, 0]))
+    with pytest.raises(InputError, match=r"copy\.tif: page 2 \(from 0\) is a smaller copy of another, or a mask"):
+        count_pages(write("copy.tif", [0, 1, 2], [0, 0, 1]))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}  # 4 is "undefined", which som
 GREY = (0, 1, 3)  # white is 0, black is 0, or a colour map
 SAMPLE_BITS = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
 
+SUBFILE, PAGE_NUMBER = 254, 297
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
 SAMPLES, ROWS_PER_STRIP, PREDICTOR, SAMPLE_FORMAT, DEPTH, METAMORPH_PLANES = 277, 278, 317, 339, 32997, 33629
 TILE_WIDTH, TILE_LENGTH, STRIPS, TILES = 322, 323, (273, 279), (324, 325)
@@ -123,6 +125,7 @@ def _read_headers(path: Path, stamp: tuple[int, int]) -> Pages:
     try:
         kind: Kind | None = None
         blocks: list[tuple[Integers, Integers]] = []
+        roles: list[tuple[int, int]] = []
         for directory in read_directories(path, handle):
             page_kind = _find_kind(directory)
             kind = kind or page_kind
@@ -133,6 +136,7 @@ def _read_headers(path: Path, stamp: tuple[int, int]) -> Pages:
                     problem = f"{kinds}; a volume needs pages of one kind"
                 raise InputError(f"{path}: page {len(blocks)} {problem}")
             blocks.append(_locate_blocks(directory, kind))
+            roles.append(_read_role(directory))
         if kind is None:
             raise ValueError("it has no pages")
         offsets, counts = (np.stack(numbers) for numbers in zip(*blocks, strict=True))
@@ -140,8 +144,32 @@ def _read_headers(path: Path, stamp: tuple[int, int]) -> Pages:
             offsets, counts = _unfold(kind, offsets, counts, _count_planes(directory), directory.source.size)
     finally:
         os.close(handle)
+    _refuse_roles(path, roles)
     _check_places(offsets.ravel(), counts.ravel(), np.array(directory.source.headers), directory.source.size)
     return Pages(path, stamp, kind, offsets, counts)
+
+
+def _read_role(page: Directory) -> tuple[int, int]:
+    """Return whether a page is a smaller copy of another or a mask (bits 1 and 4), and its number; 0 if it has none."""
+    kind, count, value = page.tags.get(PAGE_NUMBER, (0, 0, b""))
+    number = int(np.frombuffer(value[:2], f"{page.source.form.order}u2")[0]) if (kind, count) == (3, 2) else 0
+    return page.read_number(SUBFILE, 0) & 5, number
+
+
+def _refuse_roles(path: Path, roles: list[tuple[int, int]]) -> None:
+    """Refuse pages that are no planes, or in another order than that of their numbers, as tags of theirs say."""
+    kinds, numbers = zip(*roles, strict=True)
+    if len(set(kinds)) > 1:
+        index = next(index for index, kind in enumerate(kinds) if kind)
+        raise InputError(
+            f"{path}: page {index} (from 0) is a smaller copy of another, or a mask (tag {SUBFILE}); save the "
+            "planes alone"
+        )
+    if len(set(numbers)) == len(numbers) and any(after < before for before, after in pairwise(numbers)):
+        raise InputError(
+            f"{path}: its pages have the numbers {', '.join(map(str, numbers[:3]))} ... (tag {PAGE_NUMBER}); save them "
+            "in their order"
+        )
 
 
 def _find_kind(page: Directory) -> Kind:
