@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from lightsheet.psf import preparation
+from lightsheet.psf.isolation import isolate_psf
 from tests.support.point_images import COARSE, FINE, centred, embed, gaussian, measured
 
 
@@ -53,3 +54,12 @@ def test_separate_side_lobes_of_a_lattice_stay():
     # The planes around the lower lobe, 1.3 um from the peak; 10 % covers the noise and the rim lost in it.
     planes = truth.sum(axis=(1, 2))
     assert result[40:54].sum() == pytest.approx(planes[30:44].sum() / planes.sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("centre", [(15, 15.3, 15.7), (15.5, 15.5, 15.5), (15, 15, 15)])
+def test_a_computed_psf_that_fades_to_next_to_nothing_has_no_background(centre):
+    distances = np.indices((32, 32, 32)) - np.reshape(centre, (3, 1, 1, 1))
+    image = np.exp(-((distances / np.reshape((1.5, 0.9, 0.9), (3, 1, 1, 1))) ** 2).sum(axis=0) / 2)
+    isolated = isolate_psf(image, "auto")
+    assert 0 <= isolated.offset < 1e-9
+    assert isolated.signal.sum() == pytest.approx(image.sum(), rel=1e-3)

@@ -74,5 +74,6 @@ def _measure_levels(faces: list[Array], noise: float) -> Array:
         shown = face[np.isfinite(face)]
         if shown.size >= LEAST_SHOWN * face.size:
             median = np.median(shown)
-            levels.append(shown[np.abs(shown - median) <= 3 * noise].mean() if noise else median)
+            near = shown[np.abs(shown - median) <= 3 * noise]  # an even number of values may have none near
+            levels.append(near.mean() if noise and near.size else median)
     return np.array(levels)
