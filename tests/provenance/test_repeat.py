@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,18 @@ def test_engine_is_the_one_that_was_used(original: Run) -> None:
     provenance = reader.read_crate(original.results.folder)
     provenance.config["deconvolution"]["engine"] = "auto"  # type: ignore[index]
     assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["engine"] == "cpu"
+
+
+def test_numbers_that_auto_would_choose_from_other_timepoints_now_are_those_that_were_used(original: Run) -> None:
+    provenance = reader.read_crate(original.results.folder)
+    for row in provenance.rows:
+        row["sampled"] = "0 1"
+    assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["background"] == "auto"
+    for row in provenance.rows:
+        row["sampled"] = "0"  # the other timepoint was appended
+    used = {row["channel"]: json.loads(row["settings"])["background"] for row in provenance.rows}
+    assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["background"] == used
+    assert all(isinstance(counts, float) for counts in used.values())
 
 
 def test_a_folder_without_the_raw_files_is_refused(original: Run, tmp_path: Path) -> None:
