@@ -191,10 +191,8 @@ def _is_lit(floor: Floor, photon_noise: float) -> bool:
     if len(floor.blocks.means) <= FEW_BLOCKS:
         return False
     texture = floor.spread**0.5 if floor.spread > TEXTURED * floor.noise else 0.0
-    if floor.step and texture > max(
-        TEXTURE_SHARE * floor.contrast, floor.step / 2
-    ):  # in floats it may be smoothed noise
-        return True
+    if floor.step and texture > max(TEXTURE_SHARE * floor.contrast, floor.step / 2):
+        return True  # in floats it may be smoothed noise
     if floor.contrast < LOW_CONTRAST * floor.noise**0.5:
         return bool(floor.step) and _is_skewed_as_light(floor)
     if not photon_noise or not floor.noise:
