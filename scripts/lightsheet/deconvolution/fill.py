@@ -28,7 +28,7 @@ LONG_RUN = 2 * LEAST_RUN
 MOST_VALUES = 4
 """That are looked at: the most frequent ones along the borders."""
 
-MOST_VOXELS = 8_000_000
+MOST_VOXELS = 4_000_000
 """Of a timepoint; of larger ones some planes are looked at."""
 
 MOST_PIXELS = 200_000

@@ -102,7 +102,10 @@ def _ingest(
         sources = _wait_for_digests(tiles, stats, pending)
     statistics = combine_parts(parts)
     if not math.isfinite(statistics["sum"]):
-        raise InputError(f"{stats[0]['path']}: it holds NaN or infinity; replace it, or put it in input.ignore")
+        raise InputError(
+            f"{stats[0]['path']}: it holds NaN or infinity; write it anew, with 0 where nothing was measured, "
+            "or put it in input.ignore"
+        )
     inputs = list_raw_inputs(tiles, sources, layout)
     return make_record(inputs, shards, seconds, sources=sources, statistics=statistics)
 

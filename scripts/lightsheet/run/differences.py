@@ -41,7 +41,7 @@ def explain_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Say which settings differ, like `iterations 10 -> 4`; empty if none does."""
     return ", ".join(
         f"{key} {_write_value(old.get(key))} -> {_write_value(new.get(key))}"
-        for key in new
+        for key in {**new, **old}
         if old.get(key) != new.get(key)
     )
 
@@ -68,6 +68,8 @@ def _list_differences(record: Record, inputs: Mapping[str, Any]) -> Iterator[str
 
 def _write_value(value: Any) -> str:
     """Write a setting in a sentence: a codec as `blosc(clevel 1, cname zstd)`, another mapping as `x 0.1, y 0.1`."""
+    if value is None:
+        return "none"
     if not isinstance(value, Mapping):
         return str(value)
     if "name" in value:
