@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Played(NamedTuple):
-    """What a script printed, the folder in which it made its files, and its run, unless that was refused."""
+    """What a script printed, the folder of its last run, and that run, unless it was refused."""
 
     output: str
     folder: Path
@@ -55,8 +55,10 @@ def play(
         pytest.skip(f"no case {number} in {CASES}: set LIGHTSHEET_CASES")
     runs: list[Run] = []
     refusals: list[str] = []
+    places = [tmp_path]
 
     def snake(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, **_: object) -> tuple[int, str]:
+        places.append(folder)
         with chdir(folder), mock.patch.dict(os.environ, env or {}):
             try:
                 run = prepare_run(yaml.safe_load(Path("my.yaml").read_text(encoding="utf-8")))
@@ -72,9 +74,8 @@ def play(
     def raw(folder: Path, channel: str, **_: object) -> np.ndarray:
         return np.stack([read_raw(folder, runs[-1], channel, t) for t in range(runs[-1].acquisition.timepoints)])
 
-    places = {"MAIN": str(ROOT)}
     with (
-        mock.patch.dict(os.environ, places),
+        mock.patch.dict(os.environ, {"MAIN": str(ROOT)}),
         mock.patch.object(tempfile, "tempdir", str(tmp_path)),
         mock.patch.object(sys, "path", [str(CASES), *sys.path]),
         chdir(ROOT),
@@ -83,9 +84,8 @@ def play(
         shared = import_module("common")
         with mock.patch.multiple(shared, **{"snake": snake, "raw": raw, **(common or {})}):
             runpy.run_path(str(folders[0] / "make.py"), run_name="__main__")
-    folder = next((path for path in tmp_path.glob("case-*/*") if path.is_dir()), tmp_path)
     printed = capsys.readouterr()
-    return Played(printed.out + printed.err, folder, runs[-1] if runs else None, "".join(refusals))
+    return Played(printed.out + printed.err, places[-1], runs[-1] if runs else None, "".join(refusals))
 
 
 def ingest(run: Run) -> None:
