@@ -77,6 +77,12 @@ def test_other_dates_change_nothing_but_other_pixels_in_all_files_do(movie: Movi
     assert "iterations" not in other
 
 
+def test_a_guess_from_few_voxels_is_told_where_it_is_used(movie: Movie) -> None:
+    (warning,) = movie.choose()["warnings"]
+    assert "is a guess; give deconvolution.background" in warning
+    assert not movie.choose(background=100)["warnings"]
+
+
 def test_another_setting_is_another_choice(movie: Movie) -> None:
     movie.choose()
     assert movie.choose(100)["basis"]["background"] == 100
@@ -115,7 +121,7 @@ def test_a_channel_without_a_readable_file_stops_no_other(movie: Movie) -> None:
 
 
 def test_a_refusal_comes_before_any_work_and_is_no_choice(movie: Movie, monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = {"value": None, "problem": "it is light", "warning": "", "timepoints": {}, "dark": []}
+    unknown = {"value": None, "problem": "it is light", "warning": "", "timepoints": {}, "dark": [], "is_guess": False}
     monkeypatch.setattr("lightsheet.processing.channels.choose_background", lambda *_args, **_more: unknown)
     for _ in range(2):
         with pytest.raises(InputError, match=r"config key deconvolution\.background: red: it is light"):

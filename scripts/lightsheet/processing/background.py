@@ -81,7 +81,7 @@ def choose_background(
     dict
         `value`: counts, or None if it cannot be told; `problem`: then why, and what to do; `warning`: a sentence if
         the offset drifts; `timepoints`: the level of the darkest part of each, and `dark`: those in which no light
-        falls on it. `value` is their median.
+        falls on it. `value` is their median. `is_guess`: the volumes are so small that light cannot be told from it.
     """
     floors = {t: floor for t, pixels in planes.items() if (floor := _find_floor(pixels, (masks or {}).get(t)))}
     photon_noise = _measure_photon_noise(list(floors.values()))
@@ -96,6 +96,7 @@ def choose_background(
         "warning": _warn_of_drift(dark, value) if value is not None else "",
         "timepoints": {str(t): _round(floor.level) for t, floor in floors.items()},
         "dark": list(dark),
+        "is_guess": any(len(floor.blocks.means) <= FEW_BLOCKS and not floor.is_constant for floor in dark.values()),
     }
 
 

@@ -54,14 +54,20 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     masks = {t: find_mask(pixels, resolve_fill(basis["fill"], fill)) for t, pixels in sample.planes.items()}
     background = choose_background(sample.planes, masks)
     value = background["value"] if basis["background"] == "auto" else basis["background"]
+    warnings = []
+    if not (fill and (fill["values"] or fill["doubtful"])):
+        # What has fill was deskewed or rotated before; there points lie aslant, if anything does. Its faces do, too.
+        warnings += warn_of_scan(sample.planes, basis["shape"][0])
+    if basis["background"] == "auto" and background["is_guess"]:
+        warnings.append(
+            "its volumes are so small that light in their darkest part cannot be told from the camera's offset: "
+            f"{value:g} is a guess; give deconvolution.background in counts"
+        )
     return {
         "fill": fill,
         "background": background,
         "image": describe_pixels(sample.planes, value, masks),
-        # What has fill was deskewed or rotated before; there points lie aslant, if anything does. Its faces do, too.
-        "warnings": []
-        if fill and (fill["values"] or fill["doubtful"])
-        else warn_of_scan(sample.planes, basis["shape"][0]),
+        "warnings": warnings,
     }
 
 
