@@ -109,6 +109,7 @@ def _prepare(
         otf=allocate(layout.planes * layout.rows * layout.groups * VECTOR),
         image=_place_psf(psf, frame),
         weights=_place_weights(psf, frame, method.boundary) if mask is None else _place_constant(1, frame),
+        masked_weights=empty,
         estimate=empty,
         previous=allocate(voxels) if momentum else empty,
         change=allocate(voxels) if biggs else empty,
@@ -119,7 +120,7 @@ def _prepare(
     run(sweep_columns, volumes.spectrum, volumes.otf, layout.planes, layout.planes, 0)
     if mask is not None:
         weigh = partial(_weigh_mask, volumes, mask, frame, layout, numbers, run)
-        volumes = volumes._replace(weights=keep_weights(mask, psf, frame, weigh))
+        volumes = volumes._replace(masked_weights=keep_weights(mask, psf, frame, weigh))
     edge = place_volume(image, [index_edge(*axis) for axis in zip(frame.shape, frame.low, frame.image, strict=True)])
     is_flat = method.start == "flat"
     start = _place_constant(numbers.flat, frame) if is_flat else edge
@@ -154,7 +155,7 @@ def _place_weights(psf: Array, frame: Frame, boundary: str) -> Placed:
     return _place_constant(1.0, frame)
 
 
-def _weigh_mask(volumes: Volumes, mask: Any, frame: Frame, layout: Layout, numbers: Numbers, run: Run) -> Placed:
+def _weigh_mask(volumes: Volumes, mask: Any, frame: Frame, layout: Layout, numbers: Numbers, run: Run) -> Array:
     """Correlate the mask with the PSF, as a first iteration does with quotients, from an estimate and weights of 1."""
     measured = np.empty(frame.image, np.float32)
     place_mask(mask, measured)
@@ -165,9 +166,8 @@ def _weigh_mask(volumes: Volumes, mask: Any, frame: Frame, layout: Layout, numbe
     volumes.estimate[:] = 1
     run(sweep_columns, volumes.spectrum, volumes.otf, frame.image[0], layout.planes, -1)
     run(sweep_planes, volumes, numbers, layout.planes, layout.rows, CORRECT, True, False)
-    captured = np.empty(frame.shape, np.float32)
-    run(sweep_result, volumes.estimate, 0, 0, 0, *frame.shape, captured.reshape(-1))
-    return place_volume(*weigh_captured(captured))
+    captured = volumes.estimate.reshape(layout.planes, -1, layout.width)  # in another order
+    return weigh_captured(captured).table.reshape(-1)
 
 
 def _iterate(volumes: Volumes, numbers: Numbers, iteration: int, method: Method, frame: Frame, run: Run) -> None:

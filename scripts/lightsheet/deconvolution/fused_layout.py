@@ -70,6 +70,7 @@ class Volumes(NamedTuple):
     otf: Floats  # (k, y, z, vector), divided by 2 and by the number of voxels
     image: Placed  # what was measured; or, to start with, what is to be transformed
     weights: Placed
+    masked_weights: Floats  # those of a mask, laid out as the estimate
     estimate: Floats
     previous: Floats  # the estimate before, for momentum
     change: Floats  # what the last iteration changed, for "biggs"

@@ -7,13 +7,10 @@ ESTIMATES = {"none": 1, "heavy-ball": 2, "biggs": 3}
 """Arrays of the cyclic array's voxels: the estimate, the one before, and the last change."""
 
 
-def estimate_arrays(frame: Shape, acceleration: str) -> int:
-    """Return the bytes of the arrays of one deconvolution, in a cyclic array (z, y, x); see `fused_layout`.
-
-    Weights of a mask are not among them.
-    """
+def estimate_arrays(frame: Shape, acceleration: str, is_masked: bool = False) -> int:
+    """Return the bytes of the arrays of one deconvolution, in a cyclic array (z, y, x); see `fused_layout`."""
     planes, rows, width = frame
     padded_rows = -(-rows // (2 * LANES)) * 2 * LANES
     frequencies = -(-(width // 2 + 1) // LANES) * LANES
     spectrum, otf = (8 * planes * n * frequencies for n in (padded_rows, rows))
-    return spectrum + otf + ESTIMATES[acceleration] * 4 * planes * padded_rows * width
+    return spectrum + otf + (ESTIMATES[acceleration] + is_masked) * 4 * planes * padded_rows * width

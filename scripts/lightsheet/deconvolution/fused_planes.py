@@ -86,13 +86,17 @@ def _end_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, z: 
     """Correct the estimate by the block in the buffer."""
     size, voxels = layout.width * VECTOR, (z * layout.blocks * BLOCK + y) * layout.width
     rows, estimate = room.buffer[VECTOR : VECTOR + size], volumes.estimate[voxels : voxels + size]
-    _take_weights(volumes.weights, z, y, room)
+    if len(volumes.masked_weights) > 0:
+        weights = volumes.masked_weights[voxels : voxels + size]
+    else:
+        _take_weights(volumes.weights, z, y, room)
+        weights = room.side[0:size]
     if step == CORRECT:
-        correct(rows, room.side, numbers.floor, estimate)
+        correct(rows, weights, numbers.floor, estimate)
     else:
         place = (z * layout.blocks * BLOCK + y) * 2
         sums, change = volumes.sums[place : place + 2 * BLOCK], volumes.change[voxels : voxels + size]
-        sum_changes(rows, room.side, numbers.floor, estimate, change, sums)
+        sum_changes(rows, weights, numbers.floor, estimate, change, sums)
 
 
 @inlined
@@ -102,8 +106,11 @@ def _change_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, 
     estimate, twiddles = volumes.estimate, plan.twiddles
     has_momentum = int(len(volumes.previous) > 0)
     previous = volumes.previous if has_momentum else estimate
+    weights, start = side, 0
     if step == DIVIDE:
         take_block(volumes.image, z, y, room.offsets, side, 0)
+    elif len(volumes.masked_weights) > 0:
+        weights, start = volumes.masked_weights, voxels
     else:
         _take_weights(volumes.weights, z, y, room)
     radix, stride = plan.radices[0], plan.spans[0] * VECTOR
@@ -113,8 +120,8 @@ def _change_rows(layout: Layout, volumes: Volumes, numbers: Numbers, step: int, 
             divide_between(radix, buffer, VECTOR + vector, stride, twiddles, row, side, vector, numbers.threshold)
         else:
             correct_between(
-                radix, has_momentum, buffer, VECTOR + vector, stride, twiddles, row, side, vector, numbers.floor,
-                estimate, previous, voxels + vector, numbers.alpha,
+                radix, has_momentum, buffer, VECTOR + vector, stride, twiddles, row, weights, start + vector,
+                numbers.floor, estimate, previous, voxels + vector, numbers.alpha,
             )  # fmt: skip
 
 

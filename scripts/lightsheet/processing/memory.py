@@ -37,7 +37,7 @@ CUDA_BYTES = 1_000_000_000
 MOMENTUM_BYTES = {"none": 0, "heavy-ball": 4, "biggs": 8}
 """Bytes that an acceleration adds per padded voxel of engine cpu-sweeps; engine cpu counts its own."""
 MASK_BYTES = 4
-"""Bytes that weights take per padded voxel where there is fill, which engine gpu keeps on its device."""
+"""Bytes that weights take per padded voxel of engine cpu-sweeps where there is fill; gpu keeps them on its device."""
 
 
 def find_available_memory() -> int:
@@ -70,10 +70,10 @@ def estimate_memory(
     padded = round_up_shape(n + k for n, k in zip(shape, psf, strict=True))
     arrays = BYTES_PER_PADDED_VOXEL[engine] * math.prod(padded)
     if engine == "cpu":
-        arrays = fused_memory.estimate_arrays(padded, acceleration)
+        arrays = fused_memory.estimate_arrays(padded, acceleration, has_fill)
     elif engine == "cpu-sweeps":
         arrays += MOMENTUM_BYTES[acceleration] * math.prod(padded)
-    if has_fill and engine != "gpu":
+    if has_fill and engine == "cpu-sweeps":
         arrays += MASK_BYTES * math.prod(padded)
     volume = arrays + BYTES_PER_VOXEL[engine] * math.prod(shape)
     return PROCESS_BYTES + CUDA_BYTES * (engine == "gpu") + count_slots(engine) * volume
