@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet.processing.channels import choose_for_channels, list_choice_basis, read_choices
+from lightsheet.processing.channels import choose_for_channels, list_choice_basis, read_choices, write_choices
 from lightsheet.store import Results
-from lightsheet.system import InputError, read_json, write_json
+from lightsheet.system import InputError, write_json
 
 SHAPE = (8, 32, 32)
 Tiles = list[tuple[int, Any]]
@@ -62,9 +62,9 @@ def test_it_is_kept_when_timepoints_are_appended_or_one_is_replaced(movie: Movie
 
 def test_other_dates_change_nothing_but_other_pixels_in_all_files_do(movie: Movie) -> None:
     choice = movie.choose()
-    entry = read_json(movie.results.channels)
-    entry["red"]["iterations"] = {"value": 7}
-    write_json(movie.results.channels, entry)
+    entries = read_choices(movie.results)
+    entries["red"]["iterations"] = {"value": 7}
+    write_choices(movie.results, entries)
     for t in range(3):
         os.utime(movie.path(t), (1e9, 1e9))
     again = movie.choose()
@@ -97,6 +97,17 @@ def test_a_damaged_file_is_made_anew(movie: Movie, content: str) -> None:
     movie.results.channels.write_text(content)
     assert "red" not in read_choices(movie.results)
     assert movie.choose() == choice
+
+
+def test_a_single_digit_that_is_damaged_is_noticed(movie: Movie) -> None:
+    choice = movie.choose()
+    written = movie.results.channels.read_text()
+    value = f'"value": {choice["background"]["value"]}'
+    assert written.count(value) == 1
+    movie.results.channels.write_text(written.replace(value, f"{value}5"))
+    assert not read_choices(movie.results)
+    assert movie.choose() == choice
+    assert movie.results.channels.read_text() == written
 
 
 def test_a_lost_entry_is_made_from_the_timepoints_that_records_name(movie: Movie) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lightsheet.processing.channels import write_choices
 from lightsheet.processing.trial_choices import choose_by_trial, close_settings, list_open_settings
 from lightsheet.store import Results
 from lightsheet.system import InputError, write_json
@@ -34,7 +35,7 @@ def results(tmp_path: Path) -> Results:
         "tiles": {str(t): [] for t in timepoints},
         "background": {"value": 100, "problem": "", "warning": ""},
     }
-    write_json(results.channels, {"red": entry})
+    write_choices(results, {"red": entry})
     return results
 
 

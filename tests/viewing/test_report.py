@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from lightsheet.processing import write_choices
 from lightsheet.store.paths import CONFIG_FILE, Results, VolumeKey
 from lightsheet.system import files, read_json, write_json
 from lightsheet.system.errors import InputError
@@ -359,7 +360,7 @@ def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> No
     steady = {"value": 101.5, "problem": "", "warning": "", "timepoints": {"0": 101.5}, "dark": [0]}
     doubtful = {"values": [], "rim": 0, "share": 0, "doubtful": [[0, 0.4]]}
     odd = {"basis": {}, "timepoints": [0], "tiles": {}, "background": steady, "fill": doubtful}
-    write_json(results.channels, {SPECIAL: choice, OTHER: odd})
+    write_choices(results, {SPECIAL: choice, OTHER: odd})
     page = write(results)
     assert f"{SPECIAL}: its images: it drifts." in " ".join(page.text.split())
     rows = [row for row in page.rows if row[0] in ("background", "fill", "iterations", "scale")]

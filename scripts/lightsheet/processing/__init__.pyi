@@ -14,6 +14,7 @@ from .channels import (
     read_choices as read_choices,
     resolve_settings as resolve_settings,
     wait_for_choices as wait_for_choices,
+    write_choices as write_choices,
 )
 from .deconvolve import deconvolve_pixels as deconvolve_pixels, deconvolve_volume as deconvolve_volume
 from .fill import (

@@ -9,7 +9,8 @@ comparable. An entry has
 - `tiles` and `stamps`: where the pixels of each of them are, for the job that deconvolves, and which files these were;
 - `unreadable`: per timepoint that was to be sampled, why it could not be read;
 - what `describe_channel` finds in the pixels;
-- what `choose_by_trial` adds.
+- what `choose_by_trial` adds;
+- `digest`: of all this, so that what was damaged is chosen anew.
 
 The job that deconvolves takes the numbers from there before it makes fingerprints, with `resolve_settings`.
 """
@@ -25,7 +26,7 @@ from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.processing.straightness import warn_of_scan
 from lightsheet.sources import Tiles
 from lightsheet.store import Results, VolumeKey
-from lightsheet.system import InputError, read_json, stat_file, wait_until_visible, write_json
+from lightsheet.system import InputError, digest_json, read_json, stat_file, wait_until_visible, write_json
 
 CHOICE_VERSION = 1
 """Raised when something else would be chosen from the same pixels, and movies are to be done again for it."""
@@ -85,22 +86,25 @@ def list_choice_basis(shape: Sequence[int], dtype: str, background: Any, fill: A
 
 
 def read_choices(results: Results) -> dict[str, Choice]:
-    """Return the entries of all channels; what is no entry is left out."""
+    """Return the entries of all channels, but for those that a damaged disk or an editor made something else of."""
     content = read_json(results.channels)
     entries = content.items() if isinstance(content, dict) else ()
-    return {channel: entry for channel, entry in entries if _is_choice(entry)}
+    return {
+        channel: _leave_out_digest(entry)
+        for channel, entry in entries
+        if isinstance(entry, dict) and entry.get("digest") == digest_json(_leave_out_digest(entry))
+    }
 
 
-def _is_choice(entry: Any) -> bool:
-    """Tell whether JSON is an entry, and not what a damaged disk or an editor made of it."""
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("basis"), dict)
-        and isinstance(entry.get("timepoints"), list)
-        and isinstance(entry.get("tiles"), dict)
-        and (not entry["timepoints"] or entry.get("background", {}).keys() >= {"value", "problem", "warning"})
-        and isinstance(entry.get("fill"), dict | None)
+def write_choices(results: Results, choices: Mapping[str, Choice]) -> None:
+    """Write the entries of all channels, each with its digest."""
+    write_json(
+        results.channels, {channel: {**entry, "digest": digest_json(entry)} for channel, entry in choices.items()}
     )
+
+
+def _leave_out_digest(entry: Choice) -> Choice:
+    return {key: value for key, value in entry.items() if key != "digest"}
 
 
 def find_choice(choices: Mapping[str, Choice], channel: str, basis: Basis) -> Choice | None:
@@ -141,7 +145,7 @@ def choose_for_channels(
             sampled = _recall_timepoints(results, channel) if channel not in choices else ()
             choices[channel] = _choose(channel, basis, tiles, sampled)
     if choices != before:
-        write_json(results.channels, choices)
+        write_choices(results, choices)
     for channel, basis in bases.items():
         if choices[channel]["timepoints"]:
             resolve_background(basis["background"], channel, choices[channel])

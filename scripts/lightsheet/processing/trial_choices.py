@@ -13,10 +13,10 @@ from typing import Any
 
 from lightsheet.deconvolution import ALGORITHM_VERSION
 from lightsheet.processing.camera import OUTPUT_MAX
-from lightsheet.processing.channels import Choice, read_choices
+from lightsheet.processing.channels import Choice, read_choices, write_choices
 from lightsheet.processing.sample import spread
 from lightsheet.store import Results
-from lightsheet.system import InputError, logger, read_json, wait_until_visible, write_json
+from lightsheet.system import InputError, logger, read_json, wait_until_visible
 
 TRIED = ("iterations", "scale")
 """Settings that may be auto; the second one needs the first."""
@@ -95,7 +95,7 @@ def choose_by_trial(
             basis = _list_basis(closed[channel], name, psfs[channel])
             choices[channel][name] = {"value": value, "timepoints": found[channel], "basis": basis}
             logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value, ", ".join(found[channel]))
-        write_json(results.channels, choices)
+        write_choices(results, choices)
     return read_choices(results)
 
 

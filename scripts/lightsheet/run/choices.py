@@ -19,10 +19,10 @@ from lightsheet.processing import (
     refuse_hopeless,
     resolve_fill,
     resolve_settings,
+    write_choices,
 )
 from lightsheet.run.run import Run
 from lightsheet.store import Record, Results
-from lightsheet.system import write_json
 
 PER_CHANNEL = "one for the channel"
 """Stands for a number that is to be chosen, where an earlier version chose one for each volume."""
@@ -48,7 +48,7 @@ def choose_due(run: Run) -> None:
 def choose_for_pilot(run: Run) -> None:
     """Choose what a pilot needs, in its scratch folder: nothing of a run is there when it ends; raises likewise."""
     scratch = run.results.pilot_scratch
-    write_json(scratch.channels, read_choices(run.results))
+    write_choices(scratch, read_choices(run.results))
     _choose(run, scratch)
 
 
