@@ -20,7 +20,7 @@ LEAST_RUN = 8
 
 
 @dataclass(frozen=True)
-class Measured:
+class Mask:
     """A mask of a volume (z, y, x), as `richardson_lucy` takes it."""
 
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class Measured:
                 plane &= positions < plane.shape[positions.ndim % 2] - high
         return plane
 
-    def _cut(self, region: tuple[slice, ...]) -> "Measured":
+    def _cut(self, region: tuple[slice, ...]) -> "Mask":
         spans = [range(n)[part] for n, part in zip(self.shape, region, strict=True)]
         shape = tuple(map(len, spans))
         runs = []
@@ -60,7 +60,7 @@ class Measured:
                 for run, cut in zip(ends, (before, after), strict=True)
             )
             runs.append((np.minimum(low, shape[axis]), np.minimum(high, shape[axis])))
-        return Measured(shape, (runs[0], runs[1], runs[2]))
+        return Mask(shape, (runs[0], runs[1], runs[2]))
 
     def tobytes(self) -> bytes:
         """Return bytes that no other mask has."""
@@ -76,7 +76,7 @@ class Measured:
         return sum(int(np.count_nonzero(plane)) for plane in self)
 
 
-def find_measured(volume: Array, values: Sequence[float], rim: int = 0) -> Measured | None:
+def find_measured(volume: Array, values: Sequence[float], rim: int = 0) -> Mask | None:
     """Find out which voxels of a volume were measured.
 
     Parameters
@@ -87,7 +87,7 @@ def find_measured(volume: Array, values: Sequence[float], rim: int = 0) -> Measu
 
     Returns
     -------
-    Measured, or None if all voxels were
+    Mask, or None if all voxels were
     """
     depth, height, width = volume.shape
     dtype = np.uint16 if max(volume.shape) + rim < 1 << 16 else np.uint32  # the smaller, the faster
@@ -102,7 +102,7 @@ def find_measured(volume: Array, values: Sequence[float], rim: int = 0) -> Measu
         for run, lengths in zip(("x", "y"), (measure_runs(is_data), measure_runs(is_data.T)), strict=True):
             ends[run][:, z] = lengths
     runs = [_widen(pair, n, rim) for pair, n in zip(((front, back), ends["y"], ends["x"]), volume.shape, strict=True)]
-    measured = Measured(volume.shape, (runs[0], runs[1], runs[2]))
+    measured = Mask(volume.shape, (runs[0], runs[1], runs[2]))
     return None if measured.is_whole else measured
 
 

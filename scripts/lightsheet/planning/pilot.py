@@ -114,8 +114,8 @@ def _resolve_choices(
     for channel in bases:
         refuse_fill(channel, choices.get(channel, {}).get("fill"), method["boundary"], method["engine"])
     scale = _foresee_scale(choices) if method["scale"] == "auto" else method["scale"]
-    own_settings = {key: {c: own.get(key) for c, own in settings.items()} for key in ("background", "fill")}
-    return {**method, **own_settings, "scale": scale}
+    per_channel = {key: {c: own.get(key) for c, own in settings.items()} for key in ("background", "fill")}
+    return {**method, **per_channel, "scale": scale}
 
 
 def _foresee_scale(choices: Mapping[str, Mapping[str, Any]]) -> float:

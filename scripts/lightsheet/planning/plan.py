@@ -48,11 +48,11 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
     """Return all that a plan says, in seconds and bytes; `inquiry` is what SLURM says, if it was asked."""
     work, place, rates, run = schedule.work, schedule.place, schedule.rates, schedule.work.run
     method = {key: work.method[key] for key in ("boundary", "acceleration")}
-    filled = has_fill(run)
-    memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"], filled)
+    with_fill = has_fill(run)
+    memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"], with_fill)
     device_memory = None
     if place.engine == "gpu":
-        device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method), filled)
+        device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method), with_fill)
     rules = _list_rules(schedule, memory)
     written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     plan = {

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import Measured
+from lightsheet.deconvolution import Mask
 from lightsheet.processing.blank import find_blank
 from lightsheet.processing.block_noise import BATCH, Blocks, cut_blocks, find_darkest
 
@@ -67,7 +67,7 @@ class Floor(NamedTuple):
 
 
 def choose_background(
-    planes: Mapping[int, np.ndarray], masks: Mapping[int, Measured | None] | None = None
+    planes: Mapping[int, np.ndarray], masks: Mapping[int, Mask | None] | None = None
 ) -> dict[str, Any]:
     """Choose the camera's offset from planes (z, y, x) of several timepoints.
 
@@ -126,7 +126,7 @@ def _warn_of_drift(dark: Mapping[int, Floor], value: float) -> str:
     return f"the camera's offset seems to drift: {series}; {value:.6g} is subtracted from all"
 
 
-def _find_floor(image: np.ndarray, mask: Measured | None) -> Floor | None:
+def _find_floor(image: np.ndarray, mask: Mask | None) -> Floor | None:
     """Find the darkest blocks of an image that agree with each other; None if all of it is dead or fill."""
     blocks = cut_blocks(image, mask, find_blank(image))
     means = blocks.means

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import Measured
+from lightsheet.deconvolution import Mask
 
 EDGE = (4, 8, 8)
 """(z, y, x) of a block in voxels; along z no more than the planes that a sample has side by side."""
@@ -44,7 +44,7 @@ class Blocks(NamedTuple):
         return _measure_noise(self.gather(numbers), robust=False)
 
 
-def cut_blocks(image: np.ndarray, mask: Measured | None = None, blank: float | None = None) -> Blocks:
+def cut_blocks(image: np.ndarray, mask: Mask | None = None, blank: float | None = None) -> Blocks:
     """Cut an image (z, y, x) into blocks.
 
     What is left over at the far edges is left out, and so are blocks with voxels that were never measured: those

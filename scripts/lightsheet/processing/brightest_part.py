@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import PART_SHAPE, Measured, find_brightest_region, resolve_iterations, richardson_lucy
+from lightsheet.deconvolution import PART_SHAPE, Mask, find_brightest_region, resolve_iterations, richardson_lucy
 from lightsheet.processing.fill import cut_image, find_mask
 from lightsheet.sources import Tiles, open_mosaic, read_stack
 from lightsheet.system import write_json
@@ -50,7 +50,7 @@ def try_method(
 
 def _read_part(
     tiles: Tiles, shape: Sequence[int], dtype: str, settings: Mapping[str, Any]
-) -> tuple[np.ndarray, Measured | None]:
+) -> tuple[np.ndarray, Mask | None]:
     """Read the brightest part of a volume, without background: as `find_brightest_region` finds it, but by bands.
 
     With it comes its mask; None if all of it was measured.

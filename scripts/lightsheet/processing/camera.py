@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import Measured
+from lightsheet.deconvolution import Mask
 from lightsheet.system import Allocate
 
 OUTPUT_MAX = np.iinfo(np.uint16).max
@@ -32,7 +32,7 @@ def subtract_background(raw: np.ndarray, background: float) -> np.ndarray:
     return image
 
 
-def describe_counts(raw: np.ndarray, background: float, mask: Measured | None = None) -> dict[str, Any]:
+def describe_counts(raw: np.ndarray, background: float, mask: Mask | None = None) -> dict[str, Any]:
     """Count what the camera could not show, and the light that is left without its offset, both in counts.
 
     `flux_before` is the sum of the image without `background`; `negative_voxels` lie below it and count as 0;

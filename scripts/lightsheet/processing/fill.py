@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import Measured, check_mask, describe_fill, erase_unmeasured, find_fill, find_measured
+from lightsheet.deconvolution import Mask, check_mask, describe_fill, erase_unmeasured, find_fill, find_measured
 from lightsheet.processing.camera import subtract_background
 from lightsheet.system import InputError
 
@@ -78,15 +78,15 @@ def resolve_fill(request: float | str, fill: Mapping[str, Any] | None) -> dict[s
     return {} if isinstance(request, str) else {"fill": {"values": [request], "rim": 0}}
 
 
-def find_mask(volume: np.ndarray, settings: Mapping[str, Any]) -> Measured | None:
+def find_mask(volume: np.ndarray, settings: Mapping[str, Any]) -> Mask | None:
     """Find out which voxels of a volume (z, y, x) were measured; None if all were."""
     fill = settings.get("fill")
     return find_measured(volume, fill["values"], fill["rim"]) if fill else None
 
 
 def cut_image(
-    raw: np.ndarray, region: tuple[slice, ...], background: float, mask: Measured | None
-) -> tuple[np.ndarray, Measured | None]:
+    raw: np.ndarray, region: tuple[slice, ...], background: float, mask: Mask | None
+) -> tuple[np.ndarray, Mask | None]:
     """Return what is deconvolved of a region of a volume (counts), without background, and its mask.
 
     The image is float32, and 0 where it was below the background, or never measured.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import Measured
+from lightsheet.deconvolution import Mask
 from lightsheet.processing.camera import describe_counts, find_stored_per_count, subtract_background
 from lightsheet.processing.sanity import (
     Doubt,
@@ -28,7 +28,7 @@ HOPELESS_BACKGROUND = 10
 
 
 def describe_pixels(
-    planes: Mapping[int, np.ndarray], background: float | None, masks: Mapping[int, Measured | None] | None = None
+    planes: Mapping[int, np.ndarray], background: float | None, masks: Mapping[int, Mask | None] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Gather what `foresee_doubts` needs of sampled planes (z, y, x), per timepoint, for JSON.
 
@@ -42,7 +42,7 @@ def describe_pixels(
     }
 
 
-def _describe(pixels: np.ndarray, background: float | None, mask: Measured | None) -> dict[str, Any]:
+def _describe(pixels: np.ndarray, background: float | None, mask: Mask | None) -> dict[str, Any]:
     facts = {"voxels": pixels.size, **summarise_volume(pixels)}
     if background is None:
         return facts

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from lightsheet.deconvolution import Measured, erase_unmeasured, find_brightest_region
+from lightsheet.deconvolution import Mask, erase_unmeasured, find_brightest_region
 from lightsheet.processing.camera import subtract_background
 from lightsheet.processing.resolution import measure_resolution
 
@@ -21,7 +21,7 @@ SIDE = 512
 
 
 def assess_result(
-    raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Measured | None = None
+    raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Mask | None = None
 ) -> dict[str, Any]:
     """Compare a result (counts times `scale`) with its raw image (counts), both (z, y, x).
 
@@ -46,7 +46,7 @@ def assess_result(
     }
 
 
-def _level_fill(pixels: Array, dark: float, mask: Measured | None, plane: tuple[Any, ...]) -> Array:
+def _level_fill(pixels: Array, dark: float, mask: Mask | None, plane: tuple[Any, ...]) -> Array:
     """Return the plane with darkness for what was never measured, whose edge is no structure."""
     return np.where(mask[plane[0]][plane[1:]], pixels, np.float32(dark)) if mask else pixels
 

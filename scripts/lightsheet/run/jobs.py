@@ -95,11 +95,11 @@ class Jobs:
         methods = list_pilot_methods(config).values() if rule == "pilot" else [config["deconvolution"]]
         from lightsheet.processing import estimate_memory  # every job of a cluster run parses the Snakefile: 0.2 s
 
-        volume, filled = 0, has_fill(self.run)
+        volume, with_fill = 0, has_fill(self.run)
         for method in methods:
             engine = method["engine"] if method["engine"] in FOREIGN else "cpu"
             volume = max(
-                volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"], filled)
+                volume, estimate_memory(self.run.shape, self._psf_shape, engine, method["acceleration"], with_fill)
             )
         workers = min(self.dask_workers or threads, threads, len(self.run.acquisition.volumes))
         return PROCESS_MB + volume / MB * (workers if rule in COORDINATORS else 1)
