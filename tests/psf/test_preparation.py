@@ -185,6 +185,11 @@ def test_unusable_voxel_size_is_refused(of_psf, of_image, says):
         preparation.prepare_psf(SPOT, of_psf, of_image, source="psf.tif")
 
 
+def test_a_psf_in_another_unit_is_refused_before_it_fills_the_memory():
+    with pytest.raises(InputError, match=r"^psf\.tif: psf\.voxel_size\.z is 1000 times voxel_size\.z, .* micrometre$"):
+        preparation.prepare_psf(SPOT, dict.fromkeys("zyx", 100.0), dict.fromkeys("zyx", 0.1), source="psf.tif")
+
+
 def test_published_nan_psf_is_refused(tmp_path):
     path = tmp_path / "nan.tif"
     packed = shared("confocal_bia/psf_all_NaN_broken_upstream.tif.gz")

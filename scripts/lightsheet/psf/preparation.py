@@ -22,6 +22,9 @@ LOBES = 4
 # truth this changes no result by more than its fourth digit; ten times as much did, for a fifth fewer voxels.
 CROP = 1e-4
 
+COARSEST = 25
+"""Voxels of the volumes to one of the PSF: with more, a length has another unit, and resampling fills the memory."""
+
 
 def prepare_psf(
     image: Array,
@@ -117,6 +120,7 @@ def _prepare(
     steps = _convert_voxel_size(voxel_size, "voxel_size", source)
     ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
+    _refuse_coarse(ratios, source)
     isolated = isolate_psf(image, background)
     peak = isolated.peak
     if not isolated.signal[peak] > 0:
@@ -161,6 +165,15 @@ def _refuse_unusable(image: Array, source: str) -> None:
         reason = f"is flat, every voxel is {image.flat[0]:g}"
     if reason:
         raise InputError(f"{source}: this PSF {reason}; give a 3-D image of a bead")
+
+
+def _refuse_coarse(ratios: Array, source: str) -> None:
+    for axis, ratio in zip(AXES, ratios, strict=True):
+        if ratio * COARSEST < 1:
+            raise InputError(
+                f"{source}: psf.voxel_size.{axis} is {1 / ratio:.4g} times voxel_size.{axis}, so coarse that "
+                "nothing of a PSF would be seen; the unit of both is micrometre"
+            )
 
 
 def _resample(signal: Volume, axis: int, centre: float, ratio: float) -> Volume:

@@ -116,7 +116,7 @@ class Run:
         name = Path(entry if isinstance(entry, str) else entry["path"])
         path = self.acquisition.folder / name
         try:
-            existing = next((place for place in (name, path) if place.exists()), None)
+            existing = next((place for place in (name, path) if place.is_file()), None)
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
         if existing is None:
