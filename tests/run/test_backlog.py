@@ -59,6 +59,15 @@ def test_of_a_finished_run_nothing_is_due(run: Run) -> None:
     assert summary() == ""
 
 
+@pytest.mark.usefixtures("run")
+def test_that_something_is_to_be_chosen_first_is_told() -> None:
+    assert reasons(input={"fill": "none"}) == {}
+    assert summary(input={"fill": "none"}) == (
+        "CamA_ch0_488nm, CamA_ch1_560nm: volumes that are done may be done again: what the configuration leaves to be "
+        "chosen from the pixels is chosen first"
+    )
+
+
 def first_tiff(run: Run) -> Path:
     return Path(run.list_sources(CHANNEL)[0])
 

@@ -63,6 +63,12 @@ def _describe_repetitions(backlog: Backlog) -> list[str]:
     for reason, count in Counter(", ".join(known) for known in reasons.values() if known).most_common():
         number = f"{count} volume{'s' if count > 1 else ''}"
         parts.append(f"{number} again: {reason.replace('its ', 'their ') if count > 1 else reason}")
+    undecided = {key.channel for key in backlog.done if key.kind == "result"} & set(backlog.choices)
+    if undecided:
+        parts.append(
+            f"{', '.join(sorted(undecided))}: volumes that are done may be done again: what the configuration leaves "
+            "to be chosen from the pixels is chosen first"
+        )
     if backlog.publication and not backlog.volumes:
         parts.append(f"to be published: {backlog.publication}")
     return ["; ".join(parts)] if parts else []
