@@ -9,6 +9,7 @@ import tifffile
 from scipy import ndimage
 
 from lightsheet.scan import measure_plane_shift
+from lightsheet.simulation import simulate_volume
 from tests.support.reference_data import DATA
 
 SHAPE = (40, 96, 128)
@@ -87,3 +88,9 @@ def test_real_and_published_volumes_have_none(name):
     content = (DATA / name).read_bytes()
     file = io.BytesIO(gzip.decompress(content) if name.endswith(".gz") else content)
     assert measure_plane_shift([tifffile.imread(file, key=slice(None))]) is None
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_one_slanted_structure_in_a_small_volume_is_no_scan(channel):
+    """Its planes move to one side, but not evenly."""
+    assert measure_plane_shift([simulate_volume(channel, 0, (12, 40, 36), seed=0)[1]]) is None

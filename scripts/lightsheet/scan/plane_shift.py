@@ -16,7 +16,7 @@ MOST_SHIFT = 40  # pixels
 LEAST_PAIRS = 6
 ALIKE = 0.3  # correlation of neighbouring planes, once shifted: of noise it is below 0.1
 LEAST_SHIFT = 0.75  # pixels a plane: stages move by 0.8 to 5; of straight volumes the median is below 0.3
-SCATTER = 0.25  # of the shift, and half a pixel at least
+SCATTER, LEAST_SCATTER = 0.25, 0.35  # of the shift, and pixels at least: a stage moves evenly
 AGREEING = 0.5  # share of the pairs of planes that are alike; among cells that begin and end with depth few do
 
 
@@ -46,7 +46,7 @@ def measure_plane_shift(slabs: Iterable[Volume]) -> PlaneShift | None:
         return None
     y, x = np.median(shifts, axis=0)
     most = max(abs(y), abs(x))
-    agreeing = np.abs(shifts - (y, x)).max(axis=1) <= max(SCATTER * most, 0.5)
+    agreeing = np.abs(shifts - (y, x)).max(axis=1) <= max(SCATTER * most, LEAST_SCATTER)
     if most < LEAST_SHIFT or min(abs(y), abs(x)) > SCATTER * most or agreeing.mean() < AGREEING:
         return None
     return PlaneShift(float(y), float(x), int(agreeing.sum()))
