@@ -193,9 +193,9 @@ def _locate(tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int]) -> di
 
 def describe_choice(channel: str, choice: Choice) -> list[str]:
     """Say in sentences what was found in a channel's pixels, for the log of the inventory."""
-    background = choice["background"] or {"value": None}
+    background = choice["background"] or {"value": None, "is_guess": False}
     lines = list(choice.get("warnings", ()))
-    if background["value"] is not None:
+    if background["value"] is not None and not background["is_guess"]:
         timepoints = ", ".join(map(str, choice["timepoints"]))
         lines.append(f"the camera's offset is about {background['value']:g} counts, of timepoints {timepoints}")
         lines += [background["warning"]] if background["warning"] else []
