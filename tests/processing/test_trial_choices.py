@@ -93,11 +93,12 @@ def test_it_holds_until_a_key_or_the_psf_changes(
     assert list_open_settings({**SETTINGS, **change}, choice, psf) == names
 
 
-def test_dark_and_damaged_timepoints_do_not_count(results: Results) -> None:
+def test_dark_and_damaged_timepoints_do_not_count(results: Results, caplog: pytest.LogCaptureFixture) -> None:
     trials = Trials({0: "a.tif is damaged", 20: None, 40: 34}, {0: "a.tif is damaged", 20: None, 40: 1e-3})
     choice = choose_by_trial(results, OPEN, PSFS, trials)["red"]
     assert choice["iterations"]["value"] == 34
     assert choice["scale"]["value"] == 33_000_000
+    assert "iterations: auto leaves out red timepoint 0: a.tif is damaged" in caplog.text
 
 
 def test_a_channel_without_light_needs_one_iteration(results: Results) -> None:

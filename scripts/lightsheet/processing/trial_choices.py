@@ -61,8 +61,8 @@ def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha25
 
 def _list_basis(settings: Mapping[str, Any], name: str, psf_sha256: str | None) -> dict[str, Any]:
     """List what the choice of a setting rests on."""
-    own = {"iterations": ("engine", "dtype", *TRIED), "scale": ("engine", "scale")}[name]
-    others = {key: value for key, value in settings.items() if key not in own}
+    without = {"iterations": ("engine", "dtype", *TRIED), "scale": ("engine", "scale")}[name]
+    others = {key: value for key, value in settings.items() if key not in without}
     return {**others, "psf": psf_sha256, "algorithm": ALGORITHM_VERSION}
 
 
@@ -88,13 +88,13 @@ def choose_by_trial(
         if not channels:
             continue
         closed = {c: close_settings(settings[c], choices[c], psfs[c]) for c in channels}
-        found = _try_setting(results, name, {c: choices[c] for c in channels}, closed, call)
+        values = _try_setting(results, name, {c: choices[c] for c in channels}, closed, call)
         choices = read_choices(results)
         for channel in channels:
-            value = _CHOOSE[name](found[channel].values())
+            value = _CHOOSE[name](values[channel].values())
             basis = _list_basis(closed[channel], name, psfs[channel])
-            choices[channel][name] = {"value": value, "timepoints": found[channel], "basis": basis}
-            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value, ", ".join(found[channel]))
+            choices[channel][name] = {"value": value, "timepoints": values[channel], "basis": basis}
+            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value, ", ".join(values[channel]))
         write_choices(results, choices)
     return read_choices(results)
 
@@ -106,54 +106,77 @@ def _try_setting(
     settings: Mapping[str, Mapping[str, Any]],
     call: Call,
 ) -> dict[str, dict[str, Any]]:
-    """Return per channel and timepoint what was found, but for dark ones; InputError where none could be tried."""
+    """Return per channel what each timepoint says, but for dark ones; InputError where none could be tried."""
     folder = results.trials / secrets.token_hex(4)
-    tasks, paths = dict[str, dict[str, Any]](), dict[tuple[str, int], Path]()
+    tasks = _plan_trials(results, name, choices, settings, folder)
+    try:
+        errors = call(name, tasks)
+        paths = {label: task["path"] for label, task in tasks.items() if label not in errors}
+        if missing := wait_until_visible(lambda: [p for p in paths.values() if not p.exists()], folder):
+            raise InputError(f"{missing[0]} is missing: run the same command again")
+        values = {label: read_json(path) for label, path in paths.items()}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {channel: _gather_values(name, channel, choice, values, errors) for channel, choice in choices.items()}
+
+
+def _plan_trials(
+    results: Results,
+    name: str,
+    choices: Mapping[str, Choice],
+    settings: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+) -> dict[str, dict[str, Any]]:
+    """Return the arguments of each trial, which writes its value into a file of the folder."""
+    tasks: dict[str, dict[str, Any]] = {}
     for channel, choice in choices.items():
         if not choice["tiles"]:
             raise InputError(f"{name}: auto finds no file of {channel} that can be read: run the same command again")
-        timepoints = sorted(map(int, choice["tiles"]))
-        for timepoint in [timepoints[index] for index in spread(len(timepoints), MOST_TIMEPOINTS)]:
-            paths[channel, timepoint] = path = folder / f"{len(paths)}.json"
+        for timepoint in _list_timepoints(choice):
             tasks[_label(channel, timepoint)] = {
                 "tiles": choice["tiles"][str(timepoint)],
                 "shape": choice["basis"]["shape"],
                 "dtype": choice["basis"]["dtype"],
                 "psf": results.psf(channel, ".tif"),
                 "settings": settings[channel],
-                "path": path,
+                "path": folder / f"{len(tasks)}.json",
             }
-    try:
-        errors = call(name, tasks)
-        expected = [path for key, path in paths.items() if _label(*key) not in errors]
-        if missing := wait_until_visible(lambda: [p for p in expected if not p.exists()], folder):
-            raise InputError(f"{missing[0]} is missing: run the same command again")
-        found: dict[str, dict[str, Any]] = {channel: {} for channel in choices}
-        for (channel, timepoint), path in paths.items():
-            if path in expected and (value := read_json(path)) is not None:
-                found[channel][str(timepoint)] = value
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    for channel in choices:
-        failures = [errors[label] for c, t in paths if c == channel and (label := _label(c, t)) in errors]
-        if failures and not found[channel]:
-            raise InputError(f"{channel}: {failures[0]}")
-    return found
+    return tasks
+
+
+def _list_timepoints(choice: Choice) -> list[int]:
+    timepoints = sorted(map(int, choice["tiles"]))
+    return [timepoints[index] for index in spread(len(timepoints), MOST_TIMEPOINTS)]
+
+
+def _gather_values(
+    name: str, channel: str, choice: Choice, values: Mapping[str, Any], errors: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what the timepoints of a channel say; those that could not be tried are told, and stop it if all are."""
+    labels = {str(timepoint): _label(channel, timepoint) for timepoint in _list_timepoints(choice)}
+    failures = [errors[label] for label in labels.values() if label in errors]
+    gathered = {t: values[label] for t, label in labels.items() if values.get(label) is not None}
+    if failures and not gathered:
+        raise InputError(f"{channel}: {failures[0]}")
+    for timepoint, label in labels.items():
+        if label in errors:
+            logger.warning("%s: auto leaves out %s timepoint %s: %s", name, channel, timepoint, errors[label])
+    return gathered
 
 
 def _label(channel: str, timepoint: int) -> str:
     return f"{channel} timepoint {timepoint}"
 
 
-def _choose_iterations(found: Iterable[int]) -> int:
+def _choose_iterations(values: Iterable[int]) -> int:
     """Return the median, the lower one of two; 1 where all is dark."""
-    ordered = sorted(found)
+    ordered = sorted(values)
     return ordered[(len(ordered) - 1) // 2] if ordered else 1
 
 
-def _choose_scale(found: Iterable[float]) -> float:
+def _choose_scale(values: Iterable[float]) -> float:
     """Return stored values per count, two digits of them, so that the brightest voxels use half of the grey levels."""
-    brightest = max(found, default=0.0)
+    brightest = max(values, default=0.0)
     if brightest <= 0:
         return 1
     scale = float(f"{OUTPUT_MAX / (HEADROOM * brightest):.2g}")
