@@ -38,7 +38,7 @@ def read_trace(path: Path) -> list[Interval]:
     events = json.loads(path.read_text())["traceEvents"]
     pieces = [event for event in events if event.get("cat") in (KERNEL, *COPIES) and "dur" in event]
     return sorted(
-        (Interval(each["cat"], each["name"], float(each["ts"]), each["dur"] / 1e6) for each in pieces),
+        (Interval(piece["cat"], piece["name"], float(piece["ts"]), piece["dur"] / 1e6) for piece in pieces),
         key=lambda interval: interval.begin,
     )
 
@@ -46,7 +46,7 @@ def read_trace(path: Path) -> list[Interval]:
 def count_busy_seconds(intervals: list[Interval], kinds: tuple[str, ...] = (KERNEL,)) -> float:
     """Return how long at least one of them ran."""
     busy, end = 0.0, float("-inf")
-    for interval in sorted(intervals, key=lambda each: each.begin):
+    for interval in sorted(intervals, key=lambda interval: interval.begin):
         if interval.kind in kinds:
             last = interval.begin + 1e6 * interval.seconds
             busy += max(0.0, last - max(interval.begin, end))

@@ -51,7 +51,7 @@ def race(sizes: Sizes, psf: Array) -> tuple[bool, str]:
         result = restore(array, psf, 2)
         copies.append(np.multiply(result, np.float32(1)))  # in the caller's stream, as the next volume begins
         del result, array
-    differences = sum(not np.array_equal(each.get(), reference) for each in copies)
+    differences = sum(not np.array_equal(copy.get(), reference) for copy in copies)
     return differences == 0, f"{differences} of {sizes.races} results differ from the one of a NumPy array"
 
 

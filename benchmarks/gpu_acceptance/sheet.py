@@ -73,9 +73,9 @@ def read_sheets(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(name): _clean(each) for name, each in value.items()}
+        return {str(name): _clean(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(each) for each in value]
+        return [_clean(item) for item in value]
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else str(value)
     return value.item() if hasattr(value, "item") else value

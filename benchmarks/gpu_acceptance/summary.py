@@ -48,7 +48,7 @@ def _describe_machine(sheets: Sheets) -> list[str]:
 
 def _join(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_join(each)}" for name, each in value.items() if name != "where")
+        return ", ".join(f"{name} {_join(item)}" for name, item in value.items() if name != "where")
     if isinstance(value, float):
         return f"{value:.4g}"
     return "; ".join(str(value).strip().splitlines())

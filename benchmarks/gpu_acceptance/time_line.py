@@ -44,10 +44,10 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
 
 def list_rows(sizes: Sizes) -> list[dict[str, Any]]:
     """Return what to vary: first the row that is aimed at, and without a trace; time may end."""
-    cores = [each for each in sizes.cores if each <= count_cores()] or [count_cores()]
+    cores = [number for number in sizes.cores if number <= count_cores()] or [count_cores()]
     slots = sorted({*sizes.slots, count_slots("gpu")})
     aim = {
-        "cores": min(cores, key=lambda each: abs(each - 8)),
+        "cores": min(cores, key=lambda number: abs(number - 8)),
         "slots": count_slots("gpu"),
         "dtype": "uint16",
         "trace": True,
