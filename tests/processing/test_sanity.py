@@ -128,3 +128,11 @@ def test_rounding_is_measured_where_nothing_is_clipped() -> None:
     limit = 65535 / 4
     assert measure_rounding(result, stored, 4) == pytest.approx(0.25 / np.sqrt(0.0625 + 1 + limit**2), rel=1e-3)
     assert measure_rounding(0 * result, 0 * stored, 4) == 0
+
+
+def test_fill_of_the_largest_value_is_not_saturation() -> None:
+    """What was never measured is among an image's statistics."""
+    statistics = {"min": 90, "max": 65535, "percentiles": {"1": 95, "50": 100, "75": 65535, "99": 65535}}
+    (doubt,) = sanity.judge_image(statistics, "uint16")
+    assert doubt.kind == "saturated"
+    assert sanity.judge_image(statistics, "uint16", [65535]) == []

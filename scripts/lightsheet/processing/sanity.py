@@ -3,7 +3,7 @@
 A dark volume, a sparse one or a noisy one is none of this: most of a light-sheet volume may well be empty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,14 +55,17 @@ def judge_volume(raw: Mapping[str, Any], result: Mapping[str, Any], voxels: int)
         return []
     image = raw.get("statistics") or {}
     return (
-        judge_image(image, raw.get("layout", {}).get("dtype"))
+        judge_image(image, raw.get("layout", {}).get("dtype"), result["settings"].get("fill", {}).get("values", ()))
         or judge_background(image, statistics, voxels)
         or judge_result(statistics, result["settings"], voxels)
     )
 
 
-def judge_image(statistics: Mapping[str, Any], dtype: str | None) -> list[Doubt]:
-    """List the reasons to doubt an image of which `combine_parts` made statistics; some may be missing."""
+def judge_image(statistics: Mapping[str, Any], dtype: str | None, fill: Collection[float] = ()) -> list[Doubt]:
+    """List the reasons to doubt an image of which `combine_parts` made statistics; some may be missing.
+
+    `fill` are the values of voxels that were never measured: they are among the statistics.
+    """
     percentiles = statistics.get("percentiles")
     if not percentiles:
         return []
@@ -72,7 +75,7 @@ def judge_image(statistics: Mapping[str, Any], dtype: str | None) -> list[Doubt]
     if dtype and np.issubdtype(np.dtype(dtype), np.integer) and high - low < FEWEST_GREY_LEVELS:
         levels = f"{high - low + 1:.0f} grey levels, {low:.0f} to {high:.0f}"
         return [Doubt("levels", f"the image has only {levels}: it is dark, or was rounded before")]
-    first = next((q for q in SATURATED_PERCENTILES if percentiles.get(q) == high), None)
+    first = next((q for q in SATURATED_PERCENTILES if percentiles.get(q) == high and high not in fill), None)
     if first:
         share = f"at least {100 - float(first):g} % of the image's voxels"
         return [Doubt("saturated", f"{share} have its largest value, {high:.6g}: saturated, their light is lost")]
