@@ -1,14 +1,15 @@
 """What is chosen from a channel's pixels is one number for its whole movie, until a key changes."""
 
 import contextlib
-import json
 from typing import Any
 
 import pytest
 import tifffile
 
+from lightsheet.processing import read_choices
 from lightsheet.run.choices import choose_due
 from lightsheet.simulation import simulate_volume
+from lightsheet.store import Results
 from tests.support.project import CHANNELS, Project, redone
 
 pytestmark = pytest.mark.workflow
@@ -37,8 +38,7 @@ def list_settings(project: Project) -> list[tuple[Any, ...]]:
 
 
 def read_choice(project: Project) -> dict[str, Any]:
-    choice: dict[str, Any] = json.loads((project.results / "records" / "channels.json").read_text())[CHANNELS[0]]
-    return choice
+    return read_choices(Results(project.results))[CHANNELS[0]]
 
 
 def test_a_movie_keeps_its_numbers_when_a_timepoint_is_appended(project: Project) -> None:

@@ -214,6 +214,7 @@ def head(project: SlurmProject) -> int:
 
 
 def test_the_head_job_continues_after_its_time_limit(checkout: SlurmProject) -> None:
+    checkout.variables["SLOW_WORKER_SECONDS"] = "4"  # the run must last until a second command has started
     job = head(checkout)
     coordinator(checkout)
     refusal = checkout.fail()  # on the login node
