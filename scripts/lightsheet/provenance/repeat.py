@@ -50,14 +50,15 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     for channel, entry in config["psf"]["files"].items():
         image = str(crate.measured_psf(channel))
         config["psf"]["files"][channel] = image if isinstance(entry, str) else {**entry, "path": image}
-    _fill_in_choices(config, crate.rows)
     config["deconvolution"]["engine"] = Counter(row["engine"] for row in crate.rows).most_common(1)[0][0]
     config["output"]["folder"] = FOLDER_PLACEHOLDER
     try:
-        return check_config(config)
+        config = check_config(config)
     except InputError as error:
         path = crate.folder / CONFIG_FILE
         raise InputError(f"{path} is not one that this version of the workflow can repeat:\n{error}") from error
+    _fill_in_choices(config, crate.rows)
+    return config
 
 
 def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
@@ -71,7 +72,7 @@ def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
     background = deconvolution["background"]
     if not isinstance(background, dict):
         background = dict.fromkeys((row["channel"] for row in rows), background)
-    if numbers := {channel: used[channel]["background"] for channel in used if background[channel] == "auto"}:
+    if numbers := {channel: used[channel]["background"] for channel in used if background.get(channel) == "auto"}:
         deconvolution["background"] = {**background, **numbers}
     for section, key in ((deconvolution, "iterations"), (output, "scale")):
         values = {settings[key] for settings in used.values()}
@@ -81,10 +82,10 @@ def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
 
 def _has_grown(channel: str, rows: Sequence[VolumeRow]) -> bool:
     """Tell whether the timepoints from which was chosen for a channel are others than they would be now."""
-    own = [row for row in rows if row["channel"] == channel and not row["missing"]]
-    sampled = next((row["sampled"] for row in own if row.get("sampled")), "")
-    recorded = sorted(int(row["timepoint"]) for row in own)
-    return sampled not in ("", " ".join(str(t) for t in choose_timepoints(recorded)))
+    present = [row for row in rows if row["channel"] == channel and not row["missing"]]
+    sampled = next((row["sampled"] for row in present if row.get("sampled")), "")
+    timepoints = sorted(int(row["timepoint"]) for row in present)
+    return sampled not in ("", " ".join(str(t) for t in choose_timepoints(timepoints)))
 
 
 def list_remarks(crate: Crate, repository: Path) -> list[str]:
