@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft
 
 Plane = np.ndarray[tuple[int, int], np.dtype[Any]]
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
@@ -85,5 +85,8 @@ def _find_details(plane: Plane) -> Plane:
     """Keep of a plane what is larger than noise and smaller than haze, and nothing at its border."""
     (top, height), (left, width) = ((max(0, n - MOST_PIXELS) // 2, min(n, MOST_PIXELS)) for n in plane.shape)
     pixels = plane[top : top + height, left : left + width].astype(np.float32)
-    detail: Plane = ndimage.gaussian_filter(pixels, FINE) - ndimage.gaussian_filter(pixels, COARSE)
+    # By FFTs, a tenth of the time: what wraps around lies at the border.
+    frequency = np.square(np.fft.fftfreq(height))[:, None] + np.square(np.fft.rfftfreq(width))
+    fine, coarse = (np.exp(-2 * np.square(np.pi * deviation) * frequency) for deviation in (FINE, COARSE))
+    detail: Plane = fft.irfft2(fft.rfft2(pixels) * (fine - coarse).astype(np.float32), (height, width))
     return detail * np.hanning(height).astype(np.float32)[:, None] * np.hanning(width).astype(np.float32)
