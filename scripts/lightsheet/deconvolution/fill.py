@@ -9,7 +9,7 @@ apart.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -88,16 +88,19 @@ def find_fill(images: Sequence[Array]) -> Fill:
             values.append(value)
         elif share >= LARGE_SHARE and any(value < trace.windows.mean() for trace in frequent if trace.windows.size):
             doubtful.append((value, share))
-    return describe_fill(images, values)._replace(doubtful=tuple(doubtful))
+    return _describe(images, values, traces)._replace(doubtful=tuple(doubtful))
 
 
 def describe_fill(images: Sequence[Array], values: Sequence[float]) -> Fill:
     """Measure the share of some values that are known to be fill, and the mixtures beside them, as `find_fill` does."""
+    images = [_thin(image) for image in images]
+    return _describe(images, values, {value: [_trace(image, value) for image in images] for value in values})
+
+
+def _describe(images: Sequence[Array], values: Sequence[float], traces: Mapping[float, Sequence[Trace]]) -> Fill:
     if not values:
         return Fill()
-    images = [_thin(image) for image in images]
-    traces = [(_trace(image, value), value) for image in images for value in values]
-    rims = [_measure_rim(trace, value) for trace, value in traces if len(trace.lines)] or [0]
+    rims = [_measure_rim(trace, value) for value in values for trace in traces[value] if len(trace.lines)] or [0]
     measured = [(find_measured(image, values), image.size) for image in images]
     shares = [1 - mask.count() / size if mask else 0.0 for mask, size in measured]
     live = [share for share in shares if share < 1] or shares

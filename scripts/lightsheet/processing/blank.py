@@ -68,12 +68,12 @@ def _is_solid(is_low: np.ndarray, count: int) -> bool:
 
 def _follow_lines(image: np.ndarray, is_low: np.ndarray) -> np.ndarray:
     """Return the voxels (n, `BEYOND`) that follow blank ones along the last axis, from either side."""
-    found = [np.empty((0, BEYOND))]
+    pieces = [np.empty((0, BEYOND))]
     for voxels, low in ((image, is_low), (image[..., ::-1], is_low[..., ::-1])):
         ends = np.argwhere(low[..., :-1] & ~low[..., 1:])
         ends = ends[ends[:, 2] + BEYOND < voxels.shape[2]]
         z, y, x = ends[:: 1 + len(ends) // MOST_LINES].T
         beyond = x[:, None] + 1 + np.arange(BEYOND)
         is_free = ~low[z[:, None], y[:, None], beyond].any(axis=1)
-        found.append(voxels[z[:, None], y[:, None], beyond][is_free].astype(np.float64))
-    return np.concatenate(found)
+        pieces.append(voxels[z[:, None], y[:, None], beyond][is_free].astype(np.float64))
+    return np.concatenate(pieces)

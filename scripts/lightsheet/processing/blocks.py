@@ -204,10 +204,10 @@ def _hire_team(
 ) -> Iterator[_Team]:
     """Start the workers for some volumes of channels with these settings."""
     needs = []
-    for channel, own in settings.items():
+    for channel, method in settings.items():
         psf = describe_stack(results.psf(channel, ".tif"))[0]
-        shape, has_fill = layout.levels[0].shape, "fill" in own
-        needs.append(estimate_memory(shape, psf, own["engine"], own["acceleration"], has_fill))
+        shape, has_fill = layout.levels[0].shape, "fill" in method
+        needs.append(estimate_memory(shape, psf, method["engine"], method["acceleration"], has_fill))
     engine = next(iter(settings.values()))["engine"]
     workers = fit_request(workers, max(needs), volumes, engine)
     # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
