@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lightsheet.cluster import FINAL, WorkerRequest
-from lightsheet.processing import blocks, ingest_blocks
+from lightsheet.processing import blocks, ingest_blocks, team
 from lightsheet.processing.memory import estimate_memory
 from lightsheet.store import Results, VolumeKey, make_failure
 from lightsheet.system import InputError, write_json
@@ -25,10 +25,10 @@ def test_workers_get_memory_for_the_psf_that_takes_most(
 
     layout = SimpleNamespace(levels=[SimpleNamespace(shape=(50, 500, 500))])
     settings = {"engine": "cpu", "acceleration": "none"}
-    monkeypatch.setattr(blocks, "describe_stack", lambda path: (shapes[int(path.stem)], None))
-    monkeypatch.setattr(blocks, "start_workers", start_workers)
+    monkeypatch.setattr(team, "describe_stack", lambda path: (shapes[int(path.stem)], None))
+    monkeypatch.setattr(team, "start_workers", start_workers)
     results, channels = Results(Path("small")), {"0": settings, "1": settings}
-    with blocks._hire_team(results, channels, layout, WorkerRequest("cpu", 1, 1, results, "t0000"), 2):  # type: ignore[arg-type]
+    with team._hire_team(results, channels, layout, WorkerRequest("cpu", 1, 1, results, "t0000"), 2):  # type: ignore[arg-type]
         pass
     assert grants == [estimate_memory((50, 500, 500), (60, 301, 301), "cpu", "none")]
 

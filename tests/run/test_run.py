@@ -112,7 +112,7 @@ def test_a_run_leaves_stores_records_and_manifests(run: Run) -> None:
 
 
 def test_a_block_that_is_done_starts_no_workers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightsheet.processing.blocks.start_workers", None)
+    monkeypatch.setattr("lightsheet.processing.team.start_workers", None)
     deconvolve_block(run, "t0000")
 
 

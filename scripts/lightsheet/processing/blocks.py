@@ -4,30 +4,18 @@ A volume that cannot be done stops only itself: the others are done before the j
 more than what is missing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from lightsheet.cluster import (
-    FINAL,
-    OutOfTimeError,
-    VolumeCount,
-    WorkerPool,
-    WorkerRequest,
-    find_walltime,
-    fit_request,
-    map_volumes,
-    start_workers,
-)
+from lightsheet.cluster import FINAL, VolumeCount, WorkerRequest, find_walltime, map_volumes
 from lightsheet.processing.block_status import tell_status
-from lightsheet.processing.channels import Basis, resolve_settings, wait_for_choices
+from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
-from lightsheet.processing.memory import estimate_memory, find_available_memory
+from lightsheet.processing.team import Team, offer_team
 from lightsheet.processing.trial_choices import choose_by_trial, close_settings, list_open_settings
 from lightsheet.processing.units import judge_psf
-from lightsheet.sources import describe_stack
 from lightsheet.store import (
     Record,
     Results,
@@ -80,39 +68,38 @@ def deconvolve_block(
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     raw_records = _read_raw_records(results, channels, timepoints)
     choices = wait_for_choices(results, settings, bases)
-    errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
     volumes = len(raw_records)
+    errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
     raw_records = {key: raw for key, raw in raw_records.items() if raw["status"] == "done"}
     psfs = {key.channel: read_json(results.psf(key.channel, ".json"))["sha256"] for key in raw_records}
     channel_settings = {channel: resolve_settings(settings, channel, choices.get(channel)) for channel in psfs}
-    is_open = any(list_open_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs)
-    tasks: dict[VolumeKey, dict[str, Any]] = {}
-    problem: InputError | OutOfTimeError | None = None
-    with ExitStack() as stack:
-        hire = partial(_hire_team, results, channel_settings, layout, workers)
-        team = stack.enter_context(hire(len(raw_records))) if is_open else None
-        try:  # upon these errors workers are to leave as at any other end
-            if team:
-                choices = choose_by_trial(results, channel_settings, psfs, partial(_try_on_team, team))
-            channel_settings = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
-            tasks = _plan_tasks(results, raw_records, channel_settings, psfs, layout)
-            for key, task in tasks.items():
-                task["sampled"] = choices[key.channel]["timepoints"] if key.channel in choices else ()
-            todo, failures = _select_due(results, tasks, layout, attempt)
-            errors += failures
-            logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
+    with offer_team(results, channel_settings, layout, workers) as hire:
+        choices = _choose_what_is_open(results, channel_settings, psfs, choices, partial(hire, len(raw_records)))
+        closed = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
+        tasks = _plan_tasks(results, raw_records, closed, psfs, layout, choices)
+        todo, failures = _select_due(results, tasks, layout, attempt)
+        errors += failures
+        logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
+        if todo:
             _tell_doubts(results, sorted({key.channel for key in todo}), layout)
-            if todo:
-                team = team or stack.enter_context(hire(len(todo)))
-                done = volumes - len(todo) - len(errors)
-                with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
-                    errors += _run_tasks(todo, team, tell)
-        except (InputError, OutOfTimeError) as error:
-            problem = error
-    if problem:
-        raise problem
+            team, done = hire(len(todo)), volumes - len(todo) - len(errors)
+            with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
+                errors += _deconvolve_volumes(todo, team, tell)
     raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
     return make_manifest(results, tasks)
+
+
+def _choose_what_is_open(
+    results: Results,
+    settings: Mapping[str, Mapping[str, Any]],
+    psfs: Mapping[str, str],
+    choices: dict[str, Choice],
+    hire: Callable[[], Team],
+) -> dict[str, Choice]:
+    """Return the choices of all channels; workers are hired where settings must be tried first."""
+    if not any(list_open_settings(settings[channel], choices.get(channel), psfs[channel]) for channel in psfs):
+        return choices
+    return choose_by_trial(results, settings, psfs, partial(_try_on_team, hire()))
 
 
 def _select_due(
@@ -143,6 +130,7 @@ def _plan_tasks(
     settings: Mapping[str, Mapping[str, Any]],
     psfs: Mapping[str, str],
     layout: StoreLayout,
+    choices: Mapping[str, Choice],
 ) -> dict[VolumeKey, dict[str, Any]]:
     """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
     tasks = {}
@@ -154,6 +142,7 @@ def _plan_tasks(
             "psf": results.psf(channel, ".tif"),
             "settings": settings[channel],
             "layout": layout,
+            "sampled": choices[channel]["timepoints"] if channel in choices else (),
             "missing": raw.get("missing", False),
             "inputs": list_result_inputs(raw, psfs[channel], settings[channel], layout),
         }
@@ -186,45 +175,15 @@ def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Seq
     return known
 
 
-class _Team(NamedTuple):
-    """Workers of this job: as many as fit, of so many cores, each with so much memory, or all that it has."""
-
-    pool: WorkerPool
-    cores: int
-    memory: int | None
-
-
-@contextmanager
-def _hire_team(
-    results: Results,
-    settings: Mapping[str, Mapping[str, Any]],
-    layout: StoreLayout,
-    workers: WorkerRequest,
-    volumes: int,
-) -> Iterator[_Team]:
-    """Start the workers for some volumes of channels with these settings."""
-    needs = []
-    for channel, method in settings.items():
-        psf = describe_stack(results.psf(channel, ".tif"))[0]
-        shape, has_fill = layout.levels[0].shape, "fill" in method
-        needs.append(estimate_memory(shape, psf, method["engine"], method["acceleration"], has_fill))
-    engine = next(iter(settings.values()))["engine"]
-    workers = fit_request(workers, max(needs), volumes, engine)
-    # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
-    share = find_available_memory() // workers.number if workers.kind == "local" else None
-    with start_workers(workers, engine, max(needs)) as pool:
-        yield _Team(pool, workers.cores, share)
-
-
-def _try_on_team(team: _Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _try_on_team(team: Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Try a setting on sampled timepoints; return errors by the task's name."""
     tasks = {label: {**task, "name": name, "threads": team.cores} for label, task in tasks.items()}
     ended = map_volumes(team.pool, _try, tasks, f"{name}: auto", find_walltime())
     return {label: str(error) for label, error in ended if error}
 
 
-def _run_tasks(
-    todo: Mapping[VolumeKey, Mapping[str, Any]], team: _Team, tell: Callable[[VolumeCount], None]
+def _deconvolve_volumes(
+    todo: Mapping[VolumeKey, Mapping[str, Any]], team: Team, tell: Callable[[VolumeCount], None]
 ) -> list[str]:
     """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
     keys = {key.label: key for key in todo}

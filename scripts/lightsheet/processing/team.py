@@ -1,0 +1,73 @@
+"""The Dask workers of one job that deconvolves: hired when the first of them is needed, and for all that follows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from lightsheet.cluster import OutOfTimeError, WorkerPool, WorkerRequest, fit_request, start_workers
+from lightsheet.processing.memory import estimate_memory, find_available_memory
+from lightsheet.sources import describe_stack
+from lightsheet.store import Results, StoreLayout
+from lightsheet.system import InputError
+
+
+class Team(NamedTuple):
+    """Workers of this job: as many as fit, of so many cores, each with so much memory, or all that it has."""
+
+    pool: WorkerPool
+    cores: int
+    memory: int | None
+
+
+@contextmanager
+def offer_team(
+    results: Results, settings: Mapping[str, Mapping[str, Any]], layout: StoreLayout, workers: WorkerRequest
+) -> Iterator[Callable[[int], Team]]:
+    """Yield the function that hires workers for so many volumes; from its second call on it returns the same ones.
+
+    They leave at the end of the block, also where that is an `InputError` or `OutOfTimeError`: other errors cancel
+    their jobs.
+
+    Parameters
+    ----------
+    results, layout : Results, StoreLayout, of result volumes
+    settings : mapping, of each channel
+    workers : WorkerRequest, where they run and how many there are
+    """
+    teams: list[Team] = []
+    problem: InputError | OutOfTimeError | None = None
+    with ExitStack() as stack:
+
+        def hire(volumes: int) -> Team:
+            if not teams:
+                teams.append(stack.enter_context(_hire_team(results, settings, layout, workers, volumes)))
+            return teams[0]
+
+        try:
+            yield hire
+        except (InputError, OutOfTimeError) as error:
+            problem = error
+    if problem:
+        raise problem
+
+
+@contextmanager
+def _hire_team(
+    results: Results,
+    settings: Mapping[str, Mapping[str, Any]],
+    layout: StoreLayout,
+    workers: WorkerRequest,
+    volumes: int,
+) -> Iterator[Team]:
+    """Start the workers for some volumes of channels with these settings."""
+    needs = []
+    for channel, method in settings.items():
+        psf = describe_stack(results.psf(channel, ".tif"))[0]
+        shape, has_fill = layout.levels[0].shape, "fill" in method
+        needs.append(estimate_memory(shape, psf, method["engine"], method["acceleration"], has_fill))
+    engine = next(iter(settings.values()))["engine"]
+    workers = fit_request(workers, max(needs), volumes, engine)
+    # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
+    share = find_available_memory() // workers.number if workers.kind == "local" else None
+    with start_workers(workers, engine, max(needs)) as pool:
+        yield Team(pool, workers.cores, share)
