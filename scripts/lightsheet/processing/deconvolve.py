@@ -10,26 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import (
-    assemble_blocks,
-    check_engine,
-    cut_blocks,
-    describe_engine,
-    find_brightest_region,
-    measure_halo,
-    resolve_iterations,
-    richardson_lucy,
-)
-from lightsheet.processing.camera import (
-    convert_result,
-    describe_counts,
-    estimate_background,
-    find_stored_per_count,
-)
-from lightsheet.processing.fill import cut_image, find_mask
+from lightsheet.deconvolution import check_engine, describe_engine
 from lightsheet.processing.memory import choose_volume_blocks, find_worker_memory
-from lightsheet.processing.quality import assess_result
-from lightsheet.processing.statistics import measure_rounding, summarise_volume
+from lightsheet.processing.way import follow_way, make_numpy_steps
 from lightsheet.sources import read_stack
 from lightsheet.store import (
     Record,
@@ -138,34 +121,5 @@ def deconvolve_pixels(
         Statistics of the result in counts, what `describe_counts` and `assess_result` return, how many `clipped_voxels`
         and `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
     """
-    mask = find_mask(raw, settings)
-    background = settings["background"]
-    if background == "auto":
-        background = estimate_background(raw)
-    method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
-    if method["iterations"] == "auto":  # once for all blocks
-        part, measured = cut_image(raw, find_brightest_region(raw, mask), background, mask)
-        method["iterations"] = resolve_iterations(
-            part, psf, acceleration=method["acceleration"], threads=threads, mask=measured
-        )
-
-    def deconvolve_region(region: tuple[slice, ...]) -> np.ndarray:
-        image, measured = cut_image(raw, region, background, mask)
-        restored: np.ndarray = richardson_lucy(image, psf, threads=threads, mask=measured, **method)
-        return restored
-
-    block_shape = tuple(block or raw.shape)
-    blocks = list(cut_blocks(raw.shape, block_shape, measure_halo(psf)))
-    result = assemble_blocks(deconvolve_region, blocks, raw.shape, allocate)
-    statistics = {
-        **summarise_volume(result),
-        **describe_counts(raw, background, mask),
-        "iterations": method["iterations"],
-        "block": list(block_shape),
-        "blocks": len(blocks),
-    }
-    stored, statistics["clipped_voxels"] = convert_result(result, settings["dtype"], settings["scale"], allocate)
-    if stored is not result:
-        statistics["rounding_error"] = measure_rounding(result, stored, settings["scale"])
-    scale = find_stored_per_count(settings)
-    return stored, statistics | assess_result(raw, stored, psf, background, scale, mask)
+    levels, statistics = follow_way(raw, psf, settings, threads, make_numpy_steps(allocate), block)
+    return levels[0], statistics

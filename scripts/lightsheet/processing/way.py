@@ -1,0 +1,122 @@
+"""A volume's way from camera counts to what is stored: which steps there are, and what each hands on to the next.
+
+What a step does to voxels is written for each kind of arrays, in `Steps`: those of NumPy are here, those of a GPU in
+`gpu_steps`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lightsheet.deconvolution import (
+    assemble_blocks,
+    cut_blocks,
+    find_brightest_region,
+    measure_halo,
+    resolve_iterations,
+    richardson_lucy,
+)
+from lightsheet.processing.camera import convert_result, describe_counts, estimate_background, find_stored_per_count
+from lightsheet.processing.fill import cut_image, find_mask
+from lightsheet.processing.quality import assess_result
+from lightsheet.processing.statistics import measure_rounding, summarise_volume
+from lightsheet.system import Allocate
+
+Array = Any  # of numpy or cupy
+Numbers = dict[str, Any]
+Step = tuple[int, int, int]
+"""By how much a pyramid level is coarser than the one below, along (z, y, x)."""
+
+
+class Steps(NamedTuple):
+    """What is done to voxels of one kind of arrays; see the functions of NumPy."""
+
+    allocate: Allocate  # makes the array for the result of several blocks
+    find_mask: Callable[[Array, Mapping[str, Any]], Any]
+    estimate_background: Callable[[Array], float]
+    find_brightest_region: Callable[[Array, Any], tuple[slice, ...]]
+    cut_image: Callable[[Array, tuple[slice, ...], float, Any], tuple[Array, Any]]
+    summarise_volume: Callable[[Array], Numbers]
+    describe_counts: Callable[[Array, float, Any], Numbers]
+    convert_result: Callable[[Array, str, float], tuple[Array, int]]
+    measure_rounding: Callable[[Array, Array, float], float]
+    assess_result: Callable[[Array, Array, np.ndarray, float, float, Any], Numbers]
+    coarsen: Callable[[Array, Sequence[Step]], list[Array]]
+
+
+def make_numpy_steps(allocate: Allocate = np.empty) -> Steps:
+    """Return the steps over NumPy's arrays. Coarser levels are left to `write_volume`, which makes them by bands."""
+    return Steps(
+        allocate,
+        find_mask,
+        estimate_background,
+        find_brightest_region,
+        cut_image,
+        summarise_volume,
+        describe_counts,
+        partial(convert_result, allocate=allocate),
+        measure_rounding,
+        assess_result,
+        lambda stored, coarser: [],  # noqa: ARG005 (as the GPU's)
+    )
+
+
+def follow_way(
+    raw: Array,
+    psf: np.ndarray,
+    settings: Mapping[str, Any],
+    threads: int,
+    steps: Steps,
+    block: Sequence[int] | None = None,
+    coarser: Sequence[Step] = (),
+) -> tuple[list[Array], Numbers]:
+    """Take a volume all its way; arguments as for `deconvolve_pixels`.
+
+    Returns
+    -------
+    list of array
+        What is stored (z, y, x), and those coarser levels of it that the steps make, of `coarser`.
+    dict
+        Numbers for the record.
+    """
+    mask = steps.find_mask(raw, settings)
+    background, method = _settle(raw, psf, settings, threads, steps, mask)
+    block = tuple(block or raw.shape)
+    blocks = list(cut_blocks(raw.shape, block, measure_halo(psf)))
+
+    def deconvolve_region(region: tuple[slice, ...]) -> Array:
+        image, measured = steps.cut_image(raw, region, background, mask)
+        return richardson_lucy(image, psf, threads=threads, mask=measured, **method)
+
+    result = assemble_blocks(deconvolve_region, blocks, raw.shape, steps.allocate)
+    numbers = {
+        **steps.summarise_volume(result),
+        **steps.describe_counts(raw, background, mask),
+        "iterations": method["iterations"],
+        "block": list(block),
+        "blocks": len(blocks),
+    }
+    stored, numbers["clipped_voxels"] = steps.convert_result(result, settings["dtype"], settings["scale"])
+    if stored is not result:
+        numbers["rounding_error"] = steps.measure_rounding(result, stored, settings["scale"])
+    scale = find_stored_per_count(settings)
+    numbers |= steps.assess_result(raw, stored, psf, background, scale, mask)
+    return [stored, *steps.coarsen(stored, coarser)], numbers
+
+
+def _settle(
+    raw: Array, psf: np.ndarray, settings: Mapping[str, Any], threads: int, steps: Steps, mask: Any
+) -> tuple[float, dict[str, Any]]:
+    """Return the background, and how to deconvolve, once for all blocks: where settings say auto, from the volume."""
+    background = settings["background"]
+    if background == "auto":
+        background = steps.estimate_background(raw)
+    method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
+    if method["iterations"] == "auto":
+        part, measured = steps.cut_image(raw, steps.find_brightest_region(raw, mask), background, mask)
+        method["iterations"] = resolve_iterations(
+            part, psf, acceleration=method["acceleration"], threads=threads, mask=measured
+        )
+    return background, method
