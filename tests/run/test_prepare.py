@@ -56,6 +56,50 @@ def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
     assert len(run.list_keys()) == 2 * 10
 
 
+SCAN = {"kind": "stage", "angle": 30, "step": 0.4, "axis": "y", "direction": -1}
+
+
+@pytest.fixture
+def allow_stage_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightsheet.run.prepare.refuse_stage_scan", lambda _: None)
+
+
+@pytest.mark.usefixtures("allow_stage_scans")
+def test_a_stage_scan_stands_in_the_settings_and_decides_the_distance_of_planes() -> None:
+    section = {**CONFIG["input"], "ignore": ["psf.tif"], "scan": SCAN}
+    psf = {**CONFIG["psf"], "scan": {"kind": "stage", "step": 0.2}}
+    psf["files"] = {"red": {"path": "psf.tif", "scan": "straight"}, "blue": "psf.tif"}
+    run = prepare(input=section, psf=psf, voxel_size={"y": 0.1, "x": 0.2}, output={"geometry": "rotated"})
+    geometry = {"angle": 30, "step": 0.4, "axis": "y", "direction": -1}
+    assert (run.settings["scan"], run.settings["geometry"]) == (geometry, "rotated")
+    assert run.config["voxel_size"] == pytest.approx({"z": 0.2, "y": 0.1, "x": 0.2})
+    assert run.scan is not None
+    assert run.scan.shift == pytest.approx(0.4 * 0.75**0.5 / 0.1)
+    assert (run.psf_settings["blue"]["scan"], run.psf_settings["blue"]["psf_scan"]) == (
+        geometry,
+        {**geometry, "step": 0.2},
+    )
+    assert "psf_scan" not in run.psf_settings["red"]
+    assert (run.psf_scan("red"), run.psf_scan("blue")) == (None, run.scan._replace(step=2.0))
+    assert [run.psf_settings[c]["psf_voxel_size"]["z"] for c in ("red", "blue")] == pytest.approx([0.1, 0.1])
+    assert "stage scan: 30 degrees, steps of 0.4 micrometre, direction -1" in run.describe_volume()
+
+
+def test_stage_scans_are_refused_until_they_are_deconvolved_rightly() -> None:
+    with pytest.raises(InputError, match=r"input\.scan: stage scans cannot be deconvolved yet"):
+        prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": SCAN}, voxel_size={"y": 0.1, "x": 0.1})
+    with pytest.raises(InputError, match=r"psf\.scan: stage scans cannot"):
+        prepare(psf={**CONFIG["psf"], "voxel_size": {"y": 0.1, "x": 0.1}, "scan": SCAN})
+
+
+def test_straight_images_have_the_settings_that_they_always_had() -> None:
+    run = prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": "straight"})
+    assert (run.scan, run.psf_scan("red")) == (None, None)
+    assert {"scan", "geometry"}.isdisjoint(run.settings)
+    assert run.psf_settings["red"].keys() == {"psf_voxel_size", "background", "pages", "voxel_size"}
+    assert run.settings == prepare().settings
+
+
 def test_settings_name_a_background_for_each_channel() -> None:
     assert prepare().settings["background"] == {"red": 90, "blue": "auto"}
     assert prepare(deconvolution={"background": 7}).settings["background"] == {"red": 7, "blue": 7}

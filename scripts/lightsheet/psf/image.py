@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.acquisition import Piece, Tile, find_layout
-from lightsheet.sources import FileMetadata, count_pages, decide_voxel_size, open_stack, read_metadata
+from lightsheet.sources import (
+    FileMetadata,
+    count_pages,
+    decide_scan,
+    decide_voxel_size,
+    open_stack,
+    read_metadata,
+    set_plane_distance,
+)
 from lightsheet.system import InputError
 
 
@@ -23,7 +31,9 @@ def find_psf_settings(path: Path, section: Mapping[str, Any], channel: str) -> d
 
     Returns
     -------
-    dict, the arguments `psf_voxel_size`, `background` and `pages` of `prepare_psf_file`
+    dict
+        The arguments `psf_voxel_size`, `background` and `pages` of `prepare_psf_file`, and `psf_scan` if a stage
+        scanned the bead: `angle` in degrees, `step` in micrometre, `axis`, `direction`.
 
     Raises
     ------
@@ -32,10 +42,11 @@ def find_psf_settings(path: Path, section: Mapping[str, Any], channel: str) -> d
         single plane; is damaged or in colours; or does not tell what the configuration leaves out. What is no TIFF at
         all is left to `prepare_psf_file`.
     """
+    key, scan = find_psf_scan(section, channel)
     try:
         count = count_pages(path)
     except InputError:
-        if _begins_as_tiff(path) or not section["voxel_size"].keys() >= set("zyx"):
+        if _begins_as_tiff(path) or not {*section["voxel_size"], *("z" if scan else "")} >= set("zyx"):
             raise
         metadata, pages = None, None
     else:
@@ -43,11 +54,27 @@ def find_psf_settings(path: Path, section: Mapping[str, Any], channel: str) -> d
             raise InputError(f"{path}: this PSF is a single plane; give a stack of planes (z, y, x) of a bead")
         metadata = read_metadata(path)
         pages = _choose_pages(path, metadata, section, channel)
+    voxel_size = section["voxel_size"]
+    if scan:
+        if key != "psf.scan":  # then the z of the configuration is that of the other beads
+            voxel_size = {axis: size for axis, size in voxel_size.items() if axis != "z"}
+        voxel_size, metadata = set_plane_distance(voxel_size, metadata, scan, ("psf.voxel_size", key))
     return {
-        "psf_voxel_size": decide_voxel_size(section["voxel_size"], metadata, None, "psf.voxel_size"),
+        "psf_voxel_size": decide_voxel_size(voxel_size, metadata, None, "psf.voxel_size"),
         "background": section["background"],
         "pages": pages,
+        **({"psf_scan": scan} if scan else {}),
     }
+
+
+def find_psf_scan(section: Mapping[str, Any], channel: str) -> tuple[str, dict[str, Any] | None]:
+    """Find how the bead of a channel was scanned, and the key of the configuration that says so; None: straight."""
+    entry = section["files"][channel]
+    if isinstance(entry, Mapping) and "scan" in entry:
+        key, scan = f"psf.files.{channel}.scan", entry["scan"]
+    else:
+        key, scan = "psf.scan", section.get("scan", "straight")  # older provenance lacks it
+    return key, decide_scan(scan, key=key)
 
 
 def read_psf_image(path: Path, pages: Sequence[int] | None = None) -> Any:

@@ -24,10 +24,17 @@ TYPES = {
 }
 """JSON schema's types in a user's words."""
 
+STAGE_EXAMPLE = "{kind: stage, angle: 31.8, step: 0.4, axis: x, direction: 1}"
+
 EXACT = 2.0**53
 """Below it each whole number is a float of its own."""
 
-BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
+BOUNDS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
+}
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +74,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
             files[channel] = _expand_home(key, entry)
         else:
             entry["path"] = _expand_home(f"{key}.path", entry["path"])
+    _check_geometry(checked["input"]["scan"], checked["output"]["geometry"])
     for key, section in list_pilot_methods(checked).items():
         iterations = "auto" if isinstance(section["iterations"], str) else section["iterations"]
         method = Method(iterations, boundary=section["boundary"], acceleration=section["acceleration"])
@@ -75,6 +83,16 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         except InputError as error:
             raise InputError(f"config key {key}.{error}") from None
     return checked
+
+
+def _check_geometry(scan: str | Mapping[str, Any], geometry: str) -> None:
+    """Refuse a geometry of the result that only a stage scan can have."""
+    if isinstance(scan, str) and geometry != "deskewed":
+        raise InputError(
+            f"config key output.geometry: {geometry} is a geometry of results of a stage scan, but input.scan is "
+            f"{scan}; say there how the stage moved, e.g. {STAGE_EXAMPLE}, or "
+            "leave output.geometry out: results of straight images lie as these do"
+        )
 
 
 def check_channels(config: Mapping[str, Any], channels: tuple[str, ...]) -> None:
@@ -126,8 +144,9 @@ def _describe_error(error: ValidationError) -> Iterator[str]:
             yield f"{prefix}: {value!r} is not one of {', '.join(choices)}{_suggest(str(value), choices)}"
         case "type":
             yield f"{prefix}: {value!r} is not {TYPES.get(limit, f'a {limit}')}{_explain_yaml(value, limit)}"
-        case "minimum" | "maximum" | "exclusiveMinimum":
-            yield f"{prefix}: {value!r} must be {BOUNDS[error.validator]} {limit}"
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            meaning = f" ({schema['description']})" if "description" in schema else ""
+            yield f"{prefix}: {value!r} must be {BOUNDS[error.validator]} {limit}{meaning}"
         case _:
             expected = schema.get("description", "")
             yield (f"{prefix}: {value!r} is not {expected}" if expected else f"{prefix}: {error.message}")

@@ -14,7 +14,8 @@ from lightsheet.acquisition import Acquisition, Tile, check_tile_distances, disc
 from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
-from lightsheet.sources import decide_voxel_size, list_facts, open_stack, read_lattice_settings, read_metadata
+from lightsheet.run.scans import choose_voxel_size, refuse_stage_scan, resolve_scans
+from lightsheet.sources import list_facts, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
 from lightsheet.system import InputError, check_path, read_json, stat_file
 
@@ -65,8 +66,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     check_channels(config, acquisition.channels)
     lattice_settings = read_lattice_settings(acquisition.folder)
     has_override = config.get("voxel_size", {}).get("override")
-    config["voxel_size"] = decide_voxel_size(config.get("voxel_size"), metadata, lattice_settings)
-    voxel_size = None if has_override else config["voxel_size"]
+    scan = resolve_scans(config, None if has_override else lattice_settings)
+    config["voxel_size"], voxel_size = choose_voxel_size(config.get("voxel_size"), metadata, lattice_settings, scan)
     facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
@@ -87,6 +88,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job), facts)
     _refuse_braces(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
+    refuse_stage_scan(run)
     return run
 
 

@@ -9,7 +9,12 @@ from lightsheet.run.differences import explain_settings
 from lightsheet.run.run import Run
 from lightsheet.system import digest_sha256, name_unreadable, read_json
 
-NAMES = {"psf_voxel_size": "psf.voxel_size", "background": "psf.background", "pages": "pages of the PSF"}
+NAMES = {
+    "psf_voxel_size": "psf.voxel_size",
+    "background": "psf.background",
+    "pages": "pages of the PSF",
+    "psf_scan": "psf.scan",
+}
 """Configuration keys of settings that have another name in `Run.psf_settings`."""
 
 

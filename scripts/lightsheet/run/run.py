@@ -14,6 +14,7 @@ from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.processing import describe_piece, find_stored_per_count, list_choice_basis
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
+from lightsheet.scan import Scan, make_scan
 from lightsheet.sources import Facts, PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
@@ -78,6 +79,29 @@ class Run:
         }
 
     @property
+    def scan_settings(self) -> dict[str, Any]:
+        """How the stage moved and in which geometry results are stored, in builtin types; none for straight images.
+
+        `scan` has `angle` in degrees, `step` in micrometre, `axis` and `direction`; `geometry` is deskewed, rotated
+        or raw.
+        """
+        scan = self.config["input"]["scan"]
+        if isinstance(scan, str):
+            return {}
+        geometry = self.config["output"]["geometry"]
+        return {"scan": {name: value for name, value in scan.items() if name != "kind"}, "geometry": geometry}
+
+    @property
+    def scan(self) -> Scan | None:
+        """How the stage moved from plane to plane of the images; None where they are straight."""
+        return _make_scan(self.scan_settings.get("scan"), self.config["voxel_size"])
+
+    def psf_scan(self, channel: str) -> Scan | None:
+        """Return how the stage moved from plane to plane of a channel's bead; None where it is straight."""
+        settings = self.psf_settings[channel]
+        return _make_scan(settings.get("psf_scan"), settings["psf_voxel_size"])
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What changes a deconvolved volume, besides its pixels and its PSF, as the configuration has it.
 
@@ -93,6 +117,7 @@ class Run:
             "fill": self.config["input"]["fill"],
             "dtype": self.config["output"]["dtype"],
             "scale": find_stored_per_count(self.config["output"]),
+            **self.scan_settings,
         }
 
     @property
@@ -104,9 +129,12 @@ class Run:
     @cached_property
     def psf_settings(self) -> dict[str, dict[str, Any]]:
         """What changes the PSF that is prepared for each channel, besides its file."""
-        section, size = self.config["psf"], {"voxel_size": self.config["voxel_size"]}
+        section = self.config["psf"]
+        images = {"voxel_size": self.config["voxel_size"]}
+        if scan := self.scan_settings.get("scan"):
+            images["scan"] = scan
         return {
-            channel: find_psf_settings(Path(self.find_psf_file(channel)), section, channel) | size
+            channel: find_psf_settings(Path(self.find_psf_file(channel)), section, channel) | images
             for channel in self.channels
         }
 
@@ -198,8 +226,18 @@ class Run:
 
     def describe_volume(self) -> str:
         """Say the shape, dtype and voxel size that all volumes have."""
-        size = " x ".join(f"{self.config['voxel_size'][axis]:g}" for axis in "zyx")
-        return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre"
+        size = " x ".join(f"{self.config['voxel_size'][axis]:.6g}" for axis in "zyx")
+        return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre{self._describe_scan()}"
+
+    def _describe_scan(self) -> str:
+        scan, settings = self.scan, self.scan_settings
+        if not scan:
+            return ""
+        angle, step, axis, direction = (settings["scan"][name] for name in ("angle", "step", "axis", "direction"))
+        return (
+            f"; a stage scan: {angle:g} degrees, steps of {step:g} micrometre, direction {direction}: planes lie "
+            f"{step:g} * sin({angle:g}) apart, and move by {scan.shift:.3g} voxels along {axis} from one to the next"
+        )
 
     def record_files(self) -> None:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
@@ -210,3 +248,7 @@ class Run:
     def record_blocks(self) -> None:
         """Write down into which blocks this run is cut, for its jobs and for later runs."""
         write_sizes(self.results.blocks, self.chosen_sizes)
+
+
+def _make_scan(scan: Mapping[str, Any] | None, voxel_size: Mapping[str, float]) -> Scan | None:
+    return make_scan(**scan, pixel=voxel_size[scan["axis"]]) if scan else None

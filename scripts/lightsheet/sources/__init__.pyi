@@ -14,6 +14,11 @@ from .mosaic import (
     open_mosaic as open_mosaic,
 )
 from .stage_positions import StagePosition as StagePosition, read_stage_positions as read_stage_positions
+from .stage_scan import (
+    decide_scan as decide_scan,
+    measure_distance as measure_distance,
+    set_plane_distance as set_plane_distance,
+)
 from .tiff_metadata import read_metadata as read_metadata
 from .tiff_stack import (
     count_pages as count_pages,

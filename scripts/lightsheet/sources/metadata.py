@@ -13,9 +13,10 @@ class FileMetadata(NamedTuple):
 
     `source` names the metadata in sentences, such as "OME-XML of a.tif". `voxel_size` in micrometre has those of
     z, y, x that are known; `z_choices` holds the distances between planes, in micrometre, that the file leaves
-    open. `interval` is in seconds from one timepoint to the next, as the microscope was set; `times`, seconds since
-    the first, has the time at which each of the T timepoints was recorded, or none: where one is not known, or they
-    do not increase. `axes` is the order of the pages, slowest first, such as "TZC", and empty where unknown; `sizes`
+    open. `stage` has the `angle` in degrees and the `step` in micrometre of a stage that moved the sample at an
+    angle, as far as known. `interval` is in seconds from one timepoint to the next, as the microscope was set; `times`,
+    seconds since the first, has the time at which each of the T timepoints was recorded, or none: where one is not
+    known, or they do not increase. `axes` is the order of the pages, slowest first, such as "TZC", and empty where unknown; `sizes`
     the numbers of T, C and Z in all that is described; `file_sizes` those of this file alone where the pages listed for
     it are complete. `channels` and `wavelengths` (excitation, nm) have one entry per channel, or none. `is_listed`: it
     says of each page what it is. `problem` says why the order of the pages is not known, though something tells of it,
@@ -32,6 +33,7 @@ class FileMetadata(NamedTuple):
     channels: tuple[str, ...] = ()
     wavelengths: tuple[int | None, ...] = ()
     z_choices: tuple[float, ...] = ()
+    stage: Mapping[str, float] = {}
     is_listed: bool = False
     problem: str = ""
     is_damaged: bool = False

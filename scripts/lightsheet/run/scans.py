@@ -1,0 +1,68 @@
+"""How the images and the beads of a run were scanned: what the configuration leaves out, taken from the files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightsheet.run.run import Run
+from lightsheet.sources import FileMetadata, decide_scan, decide_voxel_size, set_plane_distance
+from lightsheet.system import InputError
+
+
+def resolve_scans(config: dict[str, Any], settings: FileMetadata | None) -> dict[str, Any] | None:
+    """Write whole geometries into a checked configuration, for those that it leaves to the files or to `input.scan`.
+
+    Parameters
+    ----------
+    config : dict, whose `input.scan`, `psf.scan` and `scan` in `psf.files` are set
+    settings : FileMetadata or None, of the microscope; None compares with nothing
+
+    Returns
+    -------
+    dict or None, how the images were scanned, as `decide_scan` has it
+    """
+    images = decide_scan(config["input"]["scan"], settings)
+    psf = config["psf"]
+    entries = {f"psf.files.{channel}": entry for channel, entry in psf["files"].items()}
+    for name, section in {"psf": psf, **entries}.items():
+        if isinstance(section, dict) and (
+            scan := decide_scan(section.get("scan", "straight"), key=f"{name}.scan", rest=images)
+        ):
+            section["scan"] = {"kind": "stage", **scan}
+    if images:
+        config["input"]["scan"] = {"kind": "stage", **images}
+    return images
+
+
+def choose_voxel_size(
+    voxel_size: Mapping[str, float] | None,
+    file: FileMetadata,
+    settings: FileMetadata | None,
+    scan: Mapping[str, Any] | None,
+) -> tuple[dict[str, float], dict[str, float] | None]:
+    """Choose the voxel size of the images.
+
+    Parameters
+    ----------
+    voxel_size : mapping or None, of the configuration
+    file, settings : FileMetadata, of a typical file and of the microscope
+    scan : mapping or None, how the images were scanned
+
+    Returns
+    -------
+    dict, and dict or None
+        The voxel size, and that which each file must say, if anything: of a stage scan it may say the step for z.
+    """
+    has_override = (voxel_size or {}).get("override")
+    if not scan:
+        chosen = decide_voxel_size(voxel_size, file, settings)
+        return chosen, None if has_override else chosen
+    sizes, rest = set_plane_distance(voxel_size or {}, file, scan, ("voxel_size", "input.scan"))
+    chosen = decide_voxel_size(sizes, rest, None)
+    return chosen, None if has_override else {**chosen, "z": file.voxel_size.get("z", chosen["z"])}
+
+
+def refuse_stage_scan(run: Run) -> None:
+    """Refuse what no rule can do yet: to deconvolve in a stage scan's geometry, and to straighten a bead's."""
+    psf_scans = (run.psf_scan(channel) for channel in run.channels)
+    if key := "input.scan" if run.scan else "psf.scan" if any(psf_scans) else "":
+        raise InputError(f"config key {key}: stage scans cannot be deconvolved yet; deskew the images before")
