@@ -11,14 +11,14 @@ SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0
 class FileMetadata(NamedTuple):
     """What one file says.
 
-    `source` names the metadata in sentences, such as "OME-XML of a.tif". `voxel_size` in micrometre has those of
-    z, y, x that are known; `z_choices` holds the distances between planes, in micrometre, that the file leaves
-    open. `stage` has the `angle` in degrees and the `step` in micrometre of a stage that moved the sample at an
-    angle, as far as known. `interval` is in seconds from one timepoint to the next, as the microscope was set; `times`,
-    seconds since the first, has the time at which each of the T timepoints was recorded, or none: where one is not
-    known, or they do not increase. `axes` is the order of the pages, slowest first, such as "TZC", and empty where unknown; `sizes`
-    the numbers of T, C and Z in all that is described; `file_sizes` those of this file alone where the pages listed for
-    it are complete. `channels` and `wavelengths` (excitation, nm) have one entry per channel, or none. `is_listed`: it
+    `source` names the metadata in sentences, such as "OME-XML of a.tif". `voxel_size` in micrometre has those of z, y,
+    x that are known; `z_choices` holds the distances between planes, in micrometre, that the file leaves open. `stage`
+    has the `angle` in degrees and the `step` in micrometre of a stage that moved the sample at an angle, as far as
+    known. `interval` is in seconds from one timepoint to the next, as the microscope was set; `times`, seconds since
+    the first, has the time at which each of the T timepoints was recorded, or none: where one is not known, or they do
+    not increase. `axes` is the order of the pages, slowest first, such as "TZC", and empty where unknown; `sizes` the
+    numbers of T, C and Z in all that is described; `file_sizes` those of this file alone where the pages listed for it
+    are complete. `channels` and `wavelengths` (excitation, nm) have one entry per channel, or none. `is_listed`: it
     says of each page what it is. `problem` says why the order of the pages is not known, though something tells of it,
     as in "it holds 2 images". `is_damaged`: there is metadata, but nothing could be read of it.
     """
