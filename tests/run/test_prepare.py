@@ -92,6 +92,19 @@ def test_stage_scans_are_refused_until_they_are_deconvolved_rightly() -> None:
         prepare(psf={**CONFIG["psf"], "voxel_size": {"y": 0.1, "x": 0.1}, "scan": SCAN})
 
 
+def test_the_step_of_a_stage_is_no_distance_between_straight_planes(folder: Path) -> None:
+    (folder / "data" / "a_Settings.txt").write_text(
+        "S PZT Offset, Interval (um), # of Pixels for Excitation (0) :\t50\t0.4\t5\nZ motion :\tSample piezo\n"
+        "Angle between stage and bessel beam (deg) = 30.0\n"
+    )
+    step = {"voxel_size": {"z": 0.4, "y": 0.1, "x": 0.1}}
+    with pytest.raises(InputError, match=r"voxel_size\.z is 0\.4 um, and by a_Settings\.txt .* step of a stage"):
+        prepare(**step)
+    straight = {"input": {**CONFIG["input"], "ignore": ["psf.tif"], "scan": "straight"}}
+    assert prepare(**step, **straight).config["voxel_size"]["z"] == 0.4
+    assert prepare(voxel_size={"z": 0.2, "y": 0.1, "x": 0.1}).config["voxel_size"]["z"] == 0.2
+
+
 def test_straight_images_have_the_settings_that_they_always_had() -> None:
     run = prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": "straight"})
     assert (run.scan, run.psf_scan("red")) == (None, None)

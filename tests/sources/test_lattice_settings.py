@@ -47,6 +47,22 @@ def test_motion_tells_the_step(tmp_path: Path, motion: str, choices: tuple[float
     settings = read_lattice_settings(tmp_path)
     assert settings is not None
     assert settings.z_choices == pytest.approx(choices)
+    assert settings.stage == ({"step": 0.4, "angle": 30.0} if motion == "Sample piezo" else {})
+
+
+@pytest.mark.parametrize(
+    ("part", "step", "stage"), [("X Stage", "-0.5", {"step": 0.5, "angle": 30.0}), ("XZ stage", "0.2", {})]
+)
+def test_a_mosaic_names_its_stage(tmp_path: Path, part: str, step: str, stage: dict[str, float]) -> None:
+    """As Janelia's Advanced Imaging Center describes its settings: X Stage at an angle, XZ stage straight."""
+    path = tmp_path / "a_Settings.txt"
+    _settings(path, "X Stage")
+    line = f"{part} Offset, Interval (um), # of Pixels for Excitation (0) :\t5\t{step}\t501\n"
+    path.write_text(line + path.read_text().replace("= 30.0", "= -30.0"), encoding="latin-1")
+    settings = read_lattice_settings(tmp_path)
+    assert settings is not None
+    assert settings.stage == stage
+    assert settings.z_choices == pytest.approx((0.5, 0.25) if stage else (0.2,))
 
 
 def test_settings_that_are_absent_or_disagree(tmp_path: Path) -> None:

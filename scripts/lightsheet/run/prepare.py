@@ -14,7 +14,7 @@ from lightsheet.acquisition import Acquisition, Tile, check_tile_distances, disc
 from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
-from lightsheet.run.scans import choose_voxel_size, refuse_stage_scan, resolve_scans
+from lightsheet.run.scans import choose_voxel_size, refuse_stage_scan, refuse_step_as_distance, resolve_scans
 from lightsheet.sources import list_facts, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
 from lightsheet.system import InputError, check_path, read_json, stat_file
@@ -68,6 +68,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     has_override = config.get("voxel_size", {}).get("override")
     scan = resolve_scans(config, None if has_override else lattice_settings)
     config["voxel_size"], voxel_size = choose_voxel_size(config.get("voxel_size"), metadata, lattice_settings, scan)
+    if section["scan"] == "auto" and not has_override:
+        refuse_step_as_distance(config["voxel_size"], lattice_settings)
     facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
     with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype

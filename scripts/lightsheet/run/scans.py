@@ -1,10 +1,11 @@
 """How the images and the beads of a run were scanned: what the configuration leaves out, taken from the files."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from lightsheet.run.run import Run
-from lightsheet.sources import FileMetadata, decide_scan, decide_voxel_size, set_plane_distance
+from lightsheet.sources import TOLERANCE, FileMetadata, decide_scan, decide_voxel_size, set_plane_distance
 from lightsheet.system import InputError
 
 
@@ -59,6 +60,18 @@ def choose_voxel_size(
     sizes, rest = set_plane_distance(voxel_size or {}, file, scan, ("voxel_size", "input.scan"))
     chosen = decide_voxel_size(sizes, rest, None)
     return chosen, None if has_override else {**chosen, "z": file.voxel_size.get("z", chosen["z"])}
+
+
+def refuse_step_as_distance(voxel_size: Mapping[str, float], settings: FileMetadata | None) -> None:
+    """Refuse straight images whose planes would lie the step of a stage apart that moved at an angle: none can."""
+    step = settings.stage.get("step") if settings else None
+    if settings and step and math.isclose(voxel_size["z"], step, rel_tol=TOLERANCE):
+        raise InputError(
+            f"voxel_size.z is {voxel_size['z']:g} um, and by {settings.source} that is the step of a stage that moved at "
+            "an angle: if the images are as recorded, write input.scan: {kind: stage} (see config/README.md) and leave "
+            "voxel_size.z out; if they were deskewed, their planes lie step * sin(angle) apart; if it is right "
+            "nevertheless, write input.scan: straight"
+        )
 
 
 def refuse_stage_scan(run: Run) -> None:

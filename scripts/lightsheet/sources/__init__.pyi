@@ -26,4 +26,4 @@ from .tiff_stack import (
     open_stack as open_stack,
     read_stack as read_stack,
 )
-from .voxel_size import decide_voxel_size as decide_voxel_size
+from .voxel_size import TOLERANCE as TOLERANCE, decide_voxel_size as decide_voxel_size
