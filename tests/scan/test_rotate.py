@@ -18,6 +18,7 @@ def turn(volume, angle, step, pixel, direction):
     h, s = np.meshgrid(
         np.arange(math.floor((width - 1) * math.sin(theta) + 1e-9) + 1), np.arange(length) - begin, indexing="ij"
     )
+    h, s = (h[::-1], s) if direction == 1 else (h, s[:, ::-1])  # turned as a body: left and right stay
     number = (s - direction * h / math.tan(theta)) / steps
     low, total = np.floor(number), 0.0
     for plane, weight in ((low, 1 - (number - low)), (low + 1, number - low)):
@@ -61,4 +62,6 @@ def test_a_sphere_stays_one_with_its_light(direction):
     assert result.sum() == pytest.approx(volume.sum() * 3 * math.sin(math.radians(31.8)), rel=0.01)
     theta = math.radians(31.8)
     along = 30 * 3 + direction * 60 * math.cos(theta) + (119 * math.cos(theta) if direction == -1 else 0)
-    np.testing.assert_allclose(centre, [60 * math.sin(theta), 20, along], atol=0.1)
+    above = 60 * math.sin(theta)
+    place = [result.shape[0] - 1 - above, 20, along] if direction == 1 else [above, 20, result.shape[2] - 1 - along]
+    np.testing.assert_allclose(centre, place, atol=0.1)

@@ -115,6 +115,13 @@ class Array:
     def copy(self) -> "Array":
         return keep(np.ascontiguousarray(self.use()))
 
+    def transpose(self, *axes: int) -> "Array":
+        return Array(self.pointer, self.host.transpose(*axes))
+
+    def reshape(self, *shape: int) -> "Array":
+        assert self.host.flags.c_contiguous, "only views"
+        return Array(self.pointer, self.host.reshape(*shape))
+
     def view(self, dtype: Any) -> "Array":
         return Array(self.pointer, self.host.view(dtype))
 

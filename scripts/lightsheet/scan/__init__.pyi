@@ -1,5 +1,7 @@
 from .deskew import deskew as deskew
 from .geometry import Scan as Scan, make_scan as make_scan
+from .output_geometry import GEOMETRIES as GEOMETRIES, OutputGeometry as OutputGeometry
+from .output_volume import OutputVolume as OutputVolume
 from .plane_shift import PlaneShift as PlaneShift, measure_plane_shift as measure_plane_shift
 from .rotate import rotate as rotate
 from .shear import shear_psf as shear_psf

@@ -1,10 +1,11 @@
 """A stage scan shown straight: each plane moved to where it was taken."""
 
 import math
+from typing import Any
 
 import numpy as np
 
-from lightsheet.scan.geometry import Scan, check_volume, make_scan, round_pixels
+from lightsheet.scan.geometry import Array, Scan, check_volume, make_scan, round_pixels
 
 
 def deskew(
@@ -43,7 +44,8 @@ def deskew(
     Returns
     -------
     ndarray (z, y, x) float32
-        Longer along `axis` by (n - 1) * step * cos(angle) / pixel voxels, rounded up, for n planes.
+        Longer along `axis` by (n - 1) * step * cos(angle) / pixel voxels, rounded up, for n planes. In units of
+        the volume: each plane keeps its light, but for half a pixel at either end.
 
     Raises
     ------
@@ -52,13 +54,10 @@ def deskew(
     """
     check_volume(volume)
     scan = make_scan(angle=angle, step=step, pixel=pixel, direction=direction, axis=axis)
-    planes = np.moveaxis(volume, scan.axis, -1)
-    offsets = list_offsets(scan, len(volume))
     shape = list(volume.shape)
-    shape[scan.axis] += math.ceil(max(offsets))
+    shape[scan.axis] += math.ceil(max(list_offsets(scan, len(volume))))
     result = np.full(shape, fill, np.float32)
-    for plane, offset, target in zip(planes, offsets, np.moveaxis(result, scan.axis, -1), strict=True):
-        _move(plane, offset, target)
+    move_planes(volume, scan, slice(0, shape[0]), slice(0, shape[1]), result)
     return result
 
 
@@ -68,12 +67,43 @@ def list_offsets(scan: Scan, planes: int) -> list[float]:
     return [round_pixels(number * scan.shift) for number in order]
 
 
-def _move(plane: np.ndarray, offset: float, target: np.ndarray) -> None:
-    """Write a plane (y, x) into a wider one, `offset` pixels along x; what lies outside of it stays as it is."""
-    width, whole = plane.shape[1], math.floor(offset)
+def move_planes(volume: Array, scan: Scan, planes: slice, rows: slice, target: Array) -> None:
+    """Write planes and rows of the deskewed volume into a band (z, y, x) of them; others of its voxels stay.
+
+    `volume` and `target` (float32) are of one array module, NumPy or CuPy.
+    """
+    offsets = list_offsets(scan, volume.shape[0])
+    for number, offset in enumerate(offsets[planes]):
+        plane, band = volume[planes.start + number], target[number]
+        if scan.axis == 1:
+            _move(plane, offset, band, 0, rows.start)
+        else:
+            _move(plane[rows], offset, band, 1, 0)
+
+
+def _move(plane: Array, offset: float, target: Array, axis: int, start: int) -> None:
+    """Write a plane (y, x), `offset` pixels along an axis, where the target lies on it that begins at `start`."""
+    whole, width = math.floor(offset), plane.shape[axis]
     part = np.float32(offset - whole)
-    if not part:
-        target[:, whole : whole + width] = plane
+    low, high = max(start, whole + bool(part)), min(start + target.shape[axis], whole + width)
+    if low >= high:
         return
-    plane = plane.astype(np.float32, copy=False)
-    target[:, whole + 1 : whole + width] = plane[:, 1:] + part * (plane[:, :-1] - plane[:, 1:])
+    here, place = _cut(plane, axis, low - whole, high - whole), _cut(target, axis, low - start, high - start)
+    if not part:
+        place[...] = here
+        return
+    change = np.subtract(_cut(plane, axis, low - whole - 1, high - whole - 1), here, dtype=np.float32)
+    np.multiply(change, part, out=change)
+    np.add(here, change, out=place, dtype=np.float32)
+
+
+def _cut(plane: Array, axis: int, start: int, stop: int) -> Array:
+    return plane[start:stop] if axis == 0 else plane[:, start:stop]
+
+
+def list_measured_planes(scan: Scan, planes: int, width: int, length: int) -> np.ndarray[Any, Any]:
+    """Return which voxels of a deskewed volume were measured: bool (z, along the axis that moves, `length`)."""
+    offsets = np.array(list_offsets(scan, planes))[:, None]
+    places = np.arange(length)
+    measured: np.ndarray[Any, Any] = (places >= np.ceil(offsets)) & (places < np.floor(offsets) + width)
+    return measured

@@ -11,16 +11,18 @@ With distances in pixels of the camera, voxel i of plane k lies at
 
 Turned by the angle, so that the coverslip is level, it lies at
 
-    k * step / pixel + direction * i * cos(angle)    along the coverslip, where the stage moved
-    i * sin(angle)                                   above it
+    k * step / pixel + direction * i * cos(angle)    along the coverslip, in the direction of the stage
+    i * sin(angle)                                   away from it
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lightsheet.system import InputError
+
+Array = Any  # of numpy or cupy
 
 AXES = {"y": 1, "x": 2}
 """Of a volume (z, y, x), those along which its planes can move."""

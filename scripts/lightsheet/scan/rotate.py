@@ -1,23 +1,23 @@
 """A stage scan shown with the coverslip level: straightened and turned in one interpolation."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.scan.geometry import Scan, check_volume, make_scan, round_pixels
+from lightsheet.scan.geometry import Array, Scan, check_volume, make_scan, round_pixels
 
-BAND_ROWS = 32
-"""Of the image's other axis that are turned at a time, so that little memory is needed."""
+BAND_LEVELS, BAND_ROWS = 32, 32
+"""Of the volume that are turned at a time, so that little memory is needed."""
 
 
 class _Level(NamedTuple):
-    """What is read for one level above the coverslip, at the places along it that were measured."""
+    """What is read for one level, parallel to the coverslip, at places along it."""
 
-    places: np.ndarray  # along the coverslip
-    plane: np.ndarray  # the lower one of two
-    part: np.ndarray  # of the way to the next plane, float32
-    pixels: tuple[np.ndarray, np.ndarray]  # in the lower plane and in the next one, fractions too
+    plane: np.ndarray[Any, Any]  # the lower one of two
+    part: np.ndarray[Any, Any]  # of the way to the next plane, float32
+    pixels: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # in the lower plane and in the next one, fractions too
+    is_measured: np.ndarray[Any, Any]
 
 
 def rotate(
@@ -30,22 +30,23 @@ def rotate(
     axis: str = "x",
     fill: float = 0.0,
 ) -> np.ndarray:
-    """Turn a stage scan into the frame of the coverslip, with voxels of `pixel` in all three axes.
+    """Turn a stage scan until the coverslip is level, with voxels of `pixel` along z and `axis`.
 
-    With h above the coverslip and s along it, in pixels, a voxel of the result is read in the straight frame at
-    direction * s * cos(angle) + h * sin(angle) along `axis`, between the two planes at either side of
-    (s - direction * h / tan(angle)) * pixel / step, linearly between them and between two pixels of each. For
-    direction -1 s begins at -(n - 1) * cos(angle), for n pixels along `axis`, so that all of it is there.
+    The straight frame of `deskew` is turned by direction * angle about the axis that does not move, as a body, so that
+    left and right stay. With h the distance from the coverslip and s along it, in pixels, a voxel of the result is read
+    in the straight frame at direction * s * cos(angle) + h * sin(angle) along `axis`, between the two planes at either
+    side of (s - direction * h / tan(angle)) * pixel / step, linearly between them and between two pixels of each.
 
     Parameters
     ----------
     volume, angle, step, pixel, direction, axis, fill
-        As for `deskew`; `pixel` is that of both axes of the image.
+        As for `deskew`.
 
     Returns
     -------
     ndarray (z, y, x) float32
-        z is the height above the coverslip, if that lies at the low end of `axis`; `axis` runs along it.
+        For direction 1 h rises with falling z and s with `axis`; for direction -1 h rises with z, and s with falling
+        `axis`, where it begins at -(n - 1) * cos(angle), for n pixels along `axis`, so that all of it is there.
 
     Raises
     ------
@@ -54,55 +55,106 @@ def rotate(
     """
     check_volume(volume)
     scan = make_scan(angle=angle, step=step, pixel=pixel, direction=direction, axis=axis)
-    planes = np.moveaxis(volume, scan.axis, -1)
-    count, rows, width = planes.shape
-    height, length = measure_extent(scan, count, width)
-    result = np.full((height, length, rows) if axis == "y" else (height, rows, length), fill, np.float32)
-    turned = np.moveaxis(result, scan.axis, -1)
-    levels = [_plan_level(scan, level, length, count, width) for level in range(height)]
-    for start in range(0, rows, BAND_ROWS):
-        band = slice(start, start + BAND_ROWS)
-        # Rows last: a voxel's neighbours, which are read at the same place, lie beside each other.
-        columns = np.ascontiguousarray(planes[:, band].transpose(0, 2, 1), np.float32)
-        for target, level in zip(turned, levels, strict=True):
-            target[band, level.places] = _interpolate(columns, level).T
+    shape = list(volume.shape)
+    shape[0], shape[scan.axis] = measure_extent(scan, shape[0], shape[scan.axis])
+    result = np.empty(shape, np.float32)
+    for level in range(0, shape[0], BAND_LEVELS):
+        levels = slice(level, min(level + BAND_LEVELS, shape[0]))
+        for row in range(0, shape[1], BAND_ROWS):
+            rows = slice(row, min(row + BAND_ROWS, shape[1]))
+            turn_levels(volume, scan, levels, rows, result[levels, rows], fill)
     return result
 
 
 def measure_extent(scan: Scan, planes: int, width: int) -> tuple[int, int]:
-    """Return the voxels of the turned volume: above the coverslip, and along it."""
+    """Return the voxels of the turned volume along z, and along the axis that moves."""
     height = (width - 1) * math.sin(scan.angle)
     length = (planes - 1) * scan.step + (width - 1) * math.cos(scan.angle)
     return math.floor(round_pixels(height)) + 1, math.floor(round_pixels(length)) + 1
 
 
-def _plan_level(scan: Scan, level: int, length: int, count: int, width: int) -> _Level:
-    """Find where the places of a level lie among `count` planes of `width` pixels, without those that lie outside."""
-    begin = 0.0 if scan.direction == 1 else (width - 1) * math.cos(scan.angle)
-    along = np.arange(length) - begin
-    position = np.round((along - scan.direction * level / math.tan(scan.angle)) / scan.step, 9)
-    straight = scan.direction * along * math.cos(scan.angle) + level * math.sin(scan.angle)
+def turn_levels(
+    volume: Array, scan: Scan, levels: slice, rows: slice, target: Array, fill: float = 0.0, xp: Any = np
+) -> None:
+    """Write levels and rows of the turned volume into a band (z, y, x) of them.
+
+    `volume` and `target` (float32) are of the array module `xp`, NumPy or CuPy.
+    """
+    count, width = volume.shape[0], volume.shape[scan.axis]
+    _, length = measure_extent(scan, count, width)
+    along = rows if scan.axis == 1 else slice(0, length)
+    plans = [_plan_level(scan, level, along, count, width) for level in range(levels.start, levels.stop)]
+    planes, pixels = _find_box(plans, count, width)
+    # What is read at the same place lies side by side: the axis that does not move is last.
+    box = volume[planes, pixels] if scan.axis == 1 else volume[planes, rows, pixels].transpose(0, 2, 1)
+    lines = xp.ascontiguousarray(box, dtype=np.float32)
+    lines = lines.reshape(-1, lines.shape[2])
+    for band, plan in zip(target, plans, strict=True):
+        values = _interpolate(lines, plan, planes, pixels, xp)
+        if not plan.is_measured.all():
+            values[xp.asarray(np.flatnonzero(~plan.is_measured))] = fill
+        band[...] = values if scan.axis == 1 else values.transpose(1, 0)
+
+
+def _plan_level(scan: Scan, level: int, along: slice, count: int, width: int) -> _Level:
+    """Find where places of a level of the result lie among `count` planes of `width` pixels."""
+    height, length = measure_extent(scan, count, width)
+    s, h = np.arange(along.start, along.stop), level
+    if scan.direction == 1:
+        h = height - 1 - level
+    else:
+        s = length - 1 - s - (width - 1) * math.cos(scan.angle)
+    position = np.round((s - scan.direction * h / math.tan(scan.angle)) / scan.step, 9)
+    straight = scan.direction * s * math.cos(scan.angle) + h * math.sin(scan.angle)
     plane = np.clip(np.floor(position), 0, max(0, count - 2))
     part = position - plane
     low = np.round(straight - scan.direction * plane * scan.shift, 9)
     high = np.round(low - scan.direction * scan.shift, 9)
-    is_inside = (position >= 0) & (position <= count - 1)
+    is_measured = (position >= 0) & (position <= count - 1)
     for pixels, weight in ((low, 1 - part), (high, part)):
-        is_inside &= (weight == 0) | ((pixels >= 0) & (pixels <= width - 1))
-    places = np.flatnonzero(is_inside)
-    both = (low[places].clip(0, width - 1), high[places].clip(0, width - 1))
-    return _Level(places, plane[places].astype(int), part[places].astype(np.float32), both)
+        is_measured &= (weight == 0) | ((pixels >= 0) & (pixels <= width - 1))
+    both = (low.clip(0, width - 1), high.clip(0, width - 1))
+    return _Level(plane.astype(int), part.astype(np.float32), both, is_measured)
 
 
-def _interpolate(columns: np.ndarray, level: _Level) -> np.ndarray:
-    """Return the places of a level (place, row), of columns (plane, pixel, row)."""
-    last_plane, last_pixel = columns.shape[0] - 1, columns.shape[1] - 1
+def _find_box(plans: list[_Level], count: int, width: int) -> tuple[slice, slice]:
+    """Return the planes and the pixels that hold all that is read for some levels."""
+    planes = [plan.plane[plan.is_measured] for plan in plans]
+    pixels = [places[plan.is_measured] for plan in plans for places in plan.pixels]
+    if not any(map(len, planes)):
+        return slice(0, 1), slice(0, 1)
+    firsts, lasts = zip(*((p.min(), p.max()) for p in planes if len(p)), strict=True)
+    lows, highs = zip(*((p.min(), p.max()) for p in pixels if len(p)), strict=True)
+    stop = min(count, int(max(lasts)) + 2)
+    return slice(int(min(firsts)), stop), slice(math.floor(min(lows)), min(width, math.floor(max(highs)) + 2))
+
+
+def _interpolate(lines: Array, plan: _Level, planes: slice, pixels: slice, xp: Any) -> Array:
+    """Return the places of a level (place, row), from lines (plane and pixel, row) of a box.
+
+    Of places that were not measured it is any value.
+    """
+    width = pixels.stop - pixels.start
     values = []
-    for number, pixels in enumerate(level.pixels):
-        plane = np.minimum(level.plane + number, last_plane)
-        low = np.floor(pixels).astype(int)
-        first, second = columns[plane, low], columns[plane, np.minimum(low + 1, last_pixel)]
-        values.append(first + (pixels - low).astype(np.float32)[:, None] * (second - first))
-    first, second = values
-    between: np.ndarray = first + level.part[:, None] * (second - first)
-    return between
+    for number, positions in enumerate(plan.pixels):
+        plane = np.clip(plan.plane + number - planes.start, 0, planes.stop - planes.start - 1)
+        floor = np.floor(positions)
+        low = np.clip(floor.astype(int) - pixels.start, 0, width - 1)
+        first = lines[xp.asarray(plane * width + low)]
+        second = lines[xp.asarray(plane * width + np.minimum(low + 1, width - 1))]
+        values.append(_mix(first, second, xp.asarray((positions - floor).astype(np.float32)[:, None])))
+    return _mix(values[0], values[1], xp.asarray(plan.part[:, None]))
+
+
+def _mix(first: Array, second: Array, part: Array) -> Array:
+    """Go so far from the first to the second, which is overwritten."""
+    np.subtract(second, first, out=second)
+    np.multiply(second, part, out=second)
+    return np.add(second, first, out=second)
+
+
+def list_measured_levels(scan: Scan, planes: int, width: int, length: int) -> np.ndarray[Any, Any]:
+    """Return which voxels of a turned volume were measured: bool (z, along the axis that moves, `length`)."""
+    height, _ = measure_extent(scan, planes, width)
+    along = slice(0, length)
+    return np.stack([_plan_level(scan, level, along, planes, width).is_measured for level in range(height)])
