@@ -29,6 +29,7 @@ from .fingerprint import (
     list_result_inputs as list_result_inputs,
 )
 from .foresight import foresee_doubts as foresee_doubts, refuse_hopeless as refuse_hopeless
+from .geometry import describe_geometry as describe_geometry, find_geometry as find_geometry
 from .ingest import ingest_volume as ingest_volume
 from .ingest_blocks import ingest_block as ingest_block
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import Choice, find_stored_per_count
+from lightsheet.processing import Choice, describe_geometry, find_stored_per_count
 from lightsheet.run.backlog import explain_raw, explain_result
 from lightsheet.run.choices import find_choices
 from lightsheet.run.psf_state import PsfState, read_psf_state
@@ -159,20 +159,22 @@ def _describe_store(
     run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records, identity: str
 ) -> dict[str, Any]:
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
-    levels = run.layouts[kind].levels
+    levels, voxel_size, geometry = run.layouts[kind].levels, run.voxel_sizes[kind], run.geometry
+    origin = geometry.find_origin(run.voxel_sizes["raw"]) if geometry and kind == "result" else (0, 0, 0)
     axes = "tczyx" if kind == "result" else "tzyx"
     windows = {channel: _choose_window(run, kind, channel, records) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {
         "ome": {
             "version": NGFF_VERSION,
-            "multiscales": describe_multiscales(name, axes, levels, run.config["voxel_size"], run.acquisition.interval),
+            "multiscales": describe_multiscales(name, axes, levels, voxel_size, run.acquisition.interval, origin),
             "omero": describe_channels(wavelengths, windows),
         },
         "lightsheet": {
             "seconds": run.acquisition.seconds,
             "missing": [{"channel": c, "timepoint": t} for c, t in run.acquisition.holes if c in channels],
             "publication": identity,
+            **describe_geometry(run.settings, run.shape, kind),
         },
     }
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.processing import describe_piece, find_stored_per_count, list_choice_basis
+from lightsheet.processing import describe_piece, find_geometry, find_stored_per_count, list_choice_basis
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
-from lightsheet.scan import Scan, make_scan
+from lightsheet.scan import OutputGeometry, Scan, make_scan
 from lightsheet.sources import Facts, PageRange, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
@@ -71,12 +71,24 @@ class Run:
     @cached_property
     def layouts(self) -> dict[str, StoreLayout]:
         """Layout of raw and of result volumes."""
-        output = self.config["output"]
+        output, geometry = self.config["output"], self.geometry
         dtypes = {"raw": self.dtype, "result": output["dtype"]}
+        shapes = {"raw": self.shape, "result": geometry.shape if geometry else self.shape}
         return {
-            kind: StoreLayout.plan(self.shape, self.config["voxel_size"], dtypes[kind], output["codec"])
+            kind: StoreLayout.plan(shapes[kind], self.voxel_sizes[kind], dtypes[kind], output["codec"])
             for kind in KINDS
         }
+
+    @property
+    def geometry(self) -> OutputGeometry | None:
+        """How results lie in the sample; None of straight images, whose results lie as these do."""
+        return find_geometry(self.settings, self.shape)
+
+    @property
+    def voxel_sizes(self) -> dict[str, dict[str, float]]:
+        """Voxel size of raw and of result volumes: z, y and x in micrometre."""
+        size = {axis: self.config["voxel_size"][axis] for axis in "zyx"}
+        return {"raw": size, "result": self.geometry.measure_voxels(size) if self.geometry else size}
 
     @property
     def scan_settings(self) -> dict[str, Any]:
@@ -118,6 +130,7 @@ class Run:
             "dtype": self.config["output"]["dtype"],
             "scale": find_stored_per_count(self.config["output"]),
             **self.scan_settings,
+            **({"pixel": self.config["voxel_size"]["zyx"[self.scan.axis]]} if self.scan else {}),
         }
 
     @property

@@ -69,9 +69,12 @@ SCALE = _describe_object(
     type={"const": "scale"},
     scale={"type": "array", "minItems": 4, "maxItems": 5, "items": {**NUMBER, "minimum": 1e-300}},
 )
+TRANSLATION = _describe_object(
+    type={"const": "translation"}, translation={"type": "array", "minItems": 4, "maxItems": 5, "items": NUMBER}
+)
 DATASET = _describe_object(
     path={"type": "string"},
-    coordinateTransformations={"type": "array", "minItems": 1, "prefixItems": [SCALE]},
+    coordinateTransformations={"type": "array", "minItems": 1, "maxItems": 2, "prefixItems": [SCALE, TRANSLATION]},
 )
 MULTISCALE = _describe_object(
     axes={"type": "array", "minItems": 4, "maxItems": 5, "items": {"type": "object"}},
@@ -81,6 +84,10 @@ HOLE = _describe_object(channel={"type": "string"}, timepoint={"type": "integer"
 EXTRA = _describe_object(
     "seconds",
     "missing",
+    "affine",
+    "unmeasured",
+    affine=_describe_object(matrix=_describe_list(*[_describe_list(*[NUMBER] * 4)] * 3)),
+    unmeasured=_describe_object(value=NUMBER),
     seconds={"type": ["array", "null"], "items": {**NUMBER, "type": ["number", "null"]}},
     missing={"type": "array", "items": HOLE},
 )

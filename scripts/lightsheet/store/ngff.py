@@ -22,7 +22,12 @@ OTHER_COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00")
 
 
 def describe_multiscales(
-    name: str, axes: str, levels: Sequence[Level], voxel_size: Mapping[str, float], interval: float | None
+    name: str,
+    axes: str,
+    levels: Sequence[Level],
+    voxel_size: Mapping[str, float],
+    interval: float | None,
+    origin: Sequence[float] = (0, 0, 0),
 ) -> list[dict[str, Any]]:
     """Describe a pyramid: the value of the key `multiscales`.
 
@@ -33,7 +38,9 @@ def describe_multiscales(
     levels : sequence of Level, the full resolution first
     voxel_size : mapping, `z`, `y`, `x` of the full resolution in micrometre
     interval : float or None, seconds from one timepoint to the next, if known
+    origin : sequence of float, place of the first voxel's centre, (z, y, x) in micrometre
     """
+    start = dict(zip("zyx", origin, strict=True))
     time = {"type": "time", "unit": "second"} if interval else {"type": "time"}
     types = {"t": time, "c": {"type": "channel"}}
     space = {"type": "space", "unit": "micrometer"}
@@ -42,9 +49,10 @@ def describe_multiscales(
         factor = dict(zip("zyx", level.factor, strict=True))
         scale = [voxel_size[axis] * factor[axis] if axis in factor else 1.0 for axis in axes]
         scale[0] = float(interval or 1)
-        offset = [voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
+        # The centre of a coarse voxel is the centre of the voxels that it averages.
+        offset = [start[axis] + voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
         transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if number:  # the centre of a coarse voxel is the centre of the voxels that it averages
+        if number or any(origin):
             transformations.append({"type": "translation", "translation": offset})
         datasets.append({"path": str(number), "coordinateTransformations": transformations})
     described = [{"name": axis, **types.get(axis, space)} for axis in axes]

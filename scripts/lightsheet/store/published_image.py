@@ -1,7 +1,7 @@
 """The stores of a finished run, as viewers and exports read them: channels, contrast, pyramid, voxels."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from lightsheet.store.volumes import open_shard
 from lightsheet.system import PART, InputError, check_path
 
 SUFFIX = ".ome.zarr"
+
+GEOMETRY_KEYS = ("scan", "geometry", "raw_shape", "affine", "unmeasured")
+"""Attributes of the stores of a stage scan, from `describe_geometry`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,14 @@ class PublishedImage:
     interval: float | None  # median seconds from one timepoint to the next, if known
     seconds: tuple[float | None, ...]  # from the first timepoint to each, None where unknown
     missing: frozenset[tuple[str, int]]  # channel and timepoint of the holes
+    origin: tuple[float, ...] = (0, 0, 0)  # place of the first voxel, (z, y, x) in micrometre
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what `describe_geometry` returned, of a stage scan
+
+    @property
+    def affine(self) -> Sequence[Sequence[float]] | None:
+        """Matrix (3, 4) from micrometres (z, y, x) to those of the sample, if the planes of a stage scan are raw."""
+        matrix: Sequence[Sequence[float]] | None = self.extra.get("affine", {}).get("matrix")
+        return matrix
 
     @property
     def timepoints(self) -> range:
@@ -132,13 +143,15 @@ def _make_image(results: Results, channels: list[PublishedChannel], attributes: 
     holes = [hole for content in attributes for hole in content["lightsheet"].get("missing", ())]
     missing = frozenset((hole["channel"], hole["timepoint"]) for hole in holes)
     axes = _read_axes(channels[0].store, attributes[0])
-    return PublishedImage(results.name, tuple(channels), **axes, missing=missing)
+    extra = {key: attributes[0]["lightsheet"][key] for key in GEOMETRY_KEYS if key in attributes[0]["lightsheet"]}
+    return PublishedImage(results.name, tuple(channels), **axes, missing=missing, extra=extra)
 
 
 def _read_axes(store: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `PublishedImage` that all channels have in common."""
     multiscales = attributes["ome"]["multiscales"][0]
     scales = [level["coordinateTransformations"][0]["scale"] for level in multiscales["datasets"]]
+    first = multiscales["datasets"][0]["coordinateTransformations"][1:]
     arrays = [read_array_metadata(store / level["path"]) for level in multiscales["datasets"]]
     levels = []
     for array, scale in zip(arrays, scales, strict=True):
@@ -151,6 +164,7 @@ def _read_axes(store: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "levels": tuple(levels),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
+        "origin": tuple(first[0]["translation"][-3:]) if first else (0, 0, 0),
         "dtype": arrays[0].dtype,
         "interval": scales[0][0] if "unit" in multiscales["axes"][0] else None,
         "seconds": tuple(seconds),

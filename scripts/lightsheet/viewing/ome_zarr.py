@@ -67,7 +67,7 @@ def _describe(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> d
     """Return the group's attributes: OME's, and what OME has no words for, as in the run's own stores."""
     seconds = [image.seconds[timepoint] for timepoint in timepoints]
     name, interval = path.name.removesuffix(".ome.zarr"), find_interval(seconds)
-    (multiscales,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval)
+    (multiscales,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval, image.origin)
     omero = {"channels": [dict(channel.omero) for channel in image.channels], "rdefs": {"model": "color"}}
     missing = [
         {"channel": channel.name, "timepoint": index}
@@ -78,5 +78,5 @@ def _describe(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> d
     return {
         "multiscales": [{**multiscales, "version": VERSION}],
         "omero": {**omero, "version": VERSION},
-        "lightsheet": {"seconds": seconds, "missing": missing, "timepoints": list(timepoints)},
+        "lightsheet": {"seconds": seconds, "missing": missing, "timepoints": list(timepoints), **image.extra},
     }
