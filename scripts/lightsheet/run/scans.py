@@ -67,9 +67,9 @@ def refuse_step_as_distance(voxel_size: Mapping[str, float], settings: FileMetad
     step = settings.stage.get("step") if settings else None
     if settings and step and math.isclose(voxel_size["z"], step, rel_tol=TOLERANCE):
         raise InputError(
-            f"voxel_size.z is {voxel_size['z']:g} um, and by {settings.source} that is the step of a stage that moved at "
-            "an angle: if the images are as recorded, write input.scan: {kind: stage} (see config/README.md) and leave "
-            "voxel_size.z out; if they were deskewed, their planes lie step * sin(angle) apart; if it is right "
+            f"voxel_size.z is {voxel_size['z']:g} um, and by {settings.source} that is the step of a stage that moved "
+            "at an angle: if the images are as recorded, write input.scan: {kind: stage} (see config/README.md) and "
+            "leave voxel_size.z out; if they were deskewed, their planes lie step * sin(angle) apart; if it is right "
             "nevertheless, write input.scan: straight"
         )
 

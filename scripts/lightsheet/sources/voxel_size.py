@@ -52,9 +52,9 @@ def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetad
     (first, values), *others = known
     if len(values) > 1:
         raise InputError(
-            f"{key}.{axis} can be {_format_values(values)}, says {first}; if a stage moved at an angle and the images are "
-            "as recorded, write input.scan: {kind: stage} in the config (see config/README.md); else, as of images that "
-            f"were deskewed, write the one that holds as {key}.{axis}"
+            f"{key}.{axis} can be {_format_values(values)}, says {first}; if a stage moved at an angle and the images "
+            "are as recorded, write input.scan: {kind: stage} in the config (see config/README.md); else, as of images "
+            f"that were deskewed, write the one that holds as {key}.{axis}"
         )
     for other, choices in others:
         if not any(math.isclose(values[0], choice, rel_tol=TOLERANCE) for choice in choices):
