@@ -4,4 +4,4 @@ from .output_geometry import GEOMETRIES as GEOMETRIES, OutputGeometry as OutputG
 from .output_volume import OutputVolume as OutputVolume
 from .plane_shift import PlaneShift as PlaneShift, measure_plane_shift as measure_plane_shift
 from .rotate import rotate as rotate
-from .shear import shear_psf as shear_psf
+from .shear import measure_margin as measure_margin, move_planes as move_planes, shear_psf as shear_psf

@@ -1,6 +1,7 @@
-"""A straight PSF as the voxels of a stage scan see it."""
+"""A straight PSF as the voxels of a stage scan see it, and planes moved by fractions of a pixel."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -18,9 +19,11 @@ def shear_psf(
 
     The plane at a height of z micrometre above the centre is seen at -direction * z / tan(angle) along `axis`: on the
     lattice of the scan's voxels the sheared PSF is the kernel with which the sample was blurred. Each plane is moved
-    by a phase in its Fourier transform, exactly for what its pixels can hold. To be done at the PSF's own spacing,
-    before it is resampled to the distance step * sin(angle) of the scan's planes: what that distance cannot hold
-    depends on the shear.
+    by a phase in its Fourier transform, exactly for what its pixels can hold.
+
+    To be done at the distance step * sin(angle) of the scan's planes: a straight PSF that has another spacing is
+    resampled along z before. Resampled after, it would lose details along `axis`: the shear turns them into
+    frequencies along z, which the scan's planes alias, and a low-pass takes away.
 
     Parameters
     ----------
@@ -50,11 +53,40 @@ def shear_psf(
     check_volume(psf)
     make_scan(angle=angle, step=spacing, pixel=pixel, direction=direction, axis=axis)
     move = -direction * spacing / (math.tan(math.radians(angle)) * pixel)
-    shifts = move * (np.arange(len(psf)) - len(psf) // 2)
-    margin = math.ceil(np.abs(shifts).max()) + EDGE_PIXELS
-    planes = np.moveaxis(psf.astype(np.float64), AXES[axis], -1)
-    planes = np.pad(planes, [(0, 0), (0, 0), (margin, margin)])
-    width = planes.shape[2]
-    phase = np.exp(-2j * np.pi * np.fft.rfftfreq(width) * shifts[:, None])
-    moved = scipy.fft.irfft(scipy.fft.rfft(planes) * phase[:, None, :], width)
-    return np.ascontiguousarray(np.moveaxis(moved, -1, AXES[axis]))
+    return move_planes(psf, [move * (number - len(psf) // 2) for number in range(len(psf))], AXES[axis])
+
+
+def move_planes(volume: np.ndarray, shifts: Sequence[float], axis: int) -> np.ndarray:
+    """Move each plane along an axis, exactly for what its pixels can hold.
+
+    Parameters
+    ----------
+    volume : ndarray (z, y, x)
+        Without background, as zeros are put around it.
+    shifts : sequence of float
+        Pixels for each plane, either way.
+    axis : {1, 2}
+        Of the volume, along which planes are moved.
+
+    Returns
+    -------
+    ndarray (z, y, x) float64
+        Longer along the axis by `measure_margin(shifts)` at both ends.
+    """
+    margin = measure_margin(shifts)
+    shape = list(volume.shape)
+    shape[axis] += 2 * margin
+    result = np.empty(shape)
+    width = shape[axis]
+    frequencies = np.fft.rfftfreq(width)
+    moved = np.moveaxis(result, axis, -1)
+    for number, (plane, shift) in enumerate(zip(np.moveaxis(volume, axis, -1), shifts, strict=True)):
+        padded = np.pad(plane.astype(np.float64), [(0, 0), (margin, margin)])
+        spectrum = scipy.fft.rfft(padded) * np.exp(-2j * np.pi * frequencies * shift)
+        moved[number] = scipy.fft.irfft(spectrum, width)
+    return result
+
+
+def measure_margin(shifts: Sequence[float]) -> int:
+    """Return by how many pixels `move_planes` makes planes longer at either end."""
+    return math.ceil(max(map(abs, shifts))) + EDGE_PIXELS
