@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightsheet.psf import draw_psf, list_psf_inputs, prepare_psf_file, save_psf
+from lightsheet.psf import draw_psf, list_psf_inputs, prepare_psf_file, save_psf, straighten_psf
 from lightsheet.system import InputError, digest_sha256, log_job, logger, write_json
 
 
@@ -21,7 +21,9 @@ def prepare_psf(
         raise InputError(f"{source}: it changed while it was read; run again when it is written whole")
     save_psf(used, voxel_size, tif)
     warnings = [warning["text"] for warning in facts["warnings"]]
-    draw_psf(used, voxel_size, f"PSF used, from {source.name}", png, warnings)
+    scan = settings.get("scan")
+    title = f"PSF used, from {source.name}" + (", straightened: it moves as the images' planes do" if scan else "")
+    draw_psf(straighten_psf(used, scan, voxel_size), voxel_size, title, png, warnings)
     digests = {path.suffix: digest_sha256(path) for path in (tif, png)}
     write_json(json_path, {**facts, "inputs": inputs, "files": digests})
     widths = ", ".join(f"{axis} {width:.3f}" for axis, width in facts["fwhm_um"].items())
@@ -29,6 +31,8 @@ def prepare_psf(
         logger.warning("%s: %s", source, warning)
     if facts["fill"] is not None:
         logger.info("%s: what is %g at its border was never measured", source, facts["fill"])
+    for step in facts.get("geometry", {}).get("done", []):
+        logger.info("%s: %s", source, step)
     logger.info("%s: %s voxels, FWHM in micrometre: %s", source, used.shape, widths)
 
 

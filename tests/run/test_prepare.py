@@ -88,8 +88,6 @@ def test_a_stage_scan_stands_in_the_settings_and_decides_the_distance_of_planes(
 def test_stage_scans_are_refused_until_they_are_deconvolved_rightly() -> None:
     with pytest.raises(InputError, match=r"input\.scan: stage scans cannot be deconvolved yet"):
         prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": SCAN}, voxel_size={"y": 0.1, "x": 0.1})
-    with pytest.raises(InputError, match=r"psf\.scan: stage scans cannot"):
-        prepare(psf={**CONFIG["psf"], "voxel_size": {"y": 0.1, "x": 0.1}, "scan": SCAN})
 
 
 def test_the_step_of_a_stage_is_no_distance_between_straight_planes(folder: Path) -> None:

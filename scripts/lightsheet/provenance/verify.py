@@ -21,7 +21,7 @@ from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, parse_settings
 from lightsheet.psf import find_psf_settings, prepare_psf_file
-from lightsheet.sources import PageRange, Tiles, digest_source, list_pieces, open_mosaic
+from lightsheet.sources import PageRange, Tiles, decide_scan, digest_source, list_pieces, open_mosaic
 from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
@@ -111,8 +111,9 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
     settings["engine"] = engine = _choose_engine(settings, engine)
     raw = _read_raw(crate, row, acquisition)
     path, bead = crate.measured_psf(row["channel"]), crate.psf_section
+    scan = decide_scan(crate.config["input"].get("scan", "straight"))  # older provenance lacks it
     psf, _ = prepare_psf_file(
-        path, voxel_size=crate.config["voxel_size"], **find_psf_settings(path, bead, row["channel"])
+        path, voxel_size=crate.config["voxel_size"], scan=scan, **find_psf_settings(path, bead, row["channel"])
     )
     block = [int(size) for size in row["block"].split()]
     repeated, statistics = deconvolve_pixels(raw, psf, settings, threads, block)

@@ -9,14 +9,13 @@ from scipy import ndimage
 from lightsheet.psf.centre import Core
 from lightsheet.psf.isolation import NOISE_LEFT, SIGNIFICANT, Isolated, smooth_noise
 from lightsheet.psf.measure import AXES, Array, Volume, find_peak
+from lightsheet.psf.slant import SCANNED, measure_slant
+from lightsheet.psf.straight import locate_in_image, move_back
 
 SHELL = 0.02  # of the peak: beneath it an unsaturated one has more voxels than at its largest value
 SECOND = 0.1  # of the peak, of anything else in the field
 LOBE = 0.5  # of a spot, of the light at the other side of the peak: the two are side lobes then
 CUT = 0.05  # of the peak, at the border
-TILTED = 10.0  # degrees
-ELONGATED = 1.3  # longest axis to the next: of a ball none is the longest
-SCANNED = 0.5  # voxels from plane to plane
 UNCERTAIN = 0.02  # of the peak, by which levels of the background may differ
 DIM = 20.0  # times the camera's noise
 
@@ -32,7 +31,7 @@ def find_damage(
         *_find_saturation(image, isolated),
         *_find_second(isolated, core.centre, voxel_size),
         *_find_cut(isolated),
-        *_find_tilt(isolated, core.covariance, voxel_size),
+        *_find_slant(isolated, core, voxel_size),
         *_find_uncertain_offset(isolated, background),
         *_find_dimness(isolated),
     ]
@@ -44,7 +43,7 @@ Damage = Iterator[tuple[str, float, str]]
 
 def _find_saturation(image: Array, isolated: Isolated) -> Damage:
     """Tell of a plateau: several voxels of the largest value side by side, and few just beneath it."""
-    light = isolated.signal
+    light = isolated.recorded
     top = light.max()
     labels, _ = ndimage.label(light == top, np.ones((3, 3, 3)))
     plateau = labels == labels[find_peak(light)]
@@ -56,7 +55,7 @@ def _find_saturation(image: Array, isolated: Isolated) -> Damage:
         yield (
             "saturation",
             count,
-            f"saturated: {count} voxels have its largest value, {image[isolated.peak]:g}, so that it is flatter and "
+            f"saturated: {count} voxels have its largest value, {image[find_peak(light)]:g}, so that it is flatter and "
             "wider than the microscope's PSF; record the bead with less light",
         )
 
@@ -76,12 +75,13 @@ def _find_second(isolated: Isolated, centre: Array, voxel_size: Mapping[str, flo
         if _is_hot_pixel(isolated.light, spot):
             continue
         share = smooth[spot] / peak
+        place = tuple(round(position) for position in locate_in_image(spot, isolated.movement))
         distance = float(np.linalg.norm((spot - centre) * steps))
         yield (
             "second",
             share,
             f"not alone: a spot of {share:.0%} of its brightness lies {distance:.2g} um away, at "
-            f"{tuple(map(int, spot))} (z, y, x), and none opposite; if that is another bead, cut it out of the image",
+            f"{place} (z, y, x), and none opposite; if that is another bead, cut it out of the image",
         )
         return
 
@@ -94,7 +94,7 @@ def _is_hot_pixel(light: Volume, spot: tuple[int, ...]) -> bool:
 
 def _find_cut(isolated: Isolated) -> Damage:
     """Tell of light of the PSF at the border of what was measured."""
-    smooth = smooth_noise(isolated.signal)
+    smooth = move_back(smooth_noise(isolated.signal), isolated.movement)
     shares = {
         f"the {word} {axis}": float(np.take(smooth, end, number).max() / smooth.max())
         for number, axis in enumerate(AXES)
@@ -110,26 +110,24 @@ def _find_cut(isolated: Isolated) -> Damage:
         )
 
 
-def _find_tilt(isolated: Isolated, covariance: Array, voxel_size: Mapping[str, float]) -> Damage:
-    """Tell of a PSF that moves from plane to plane, or whose long axis is not z."""
-    steps = np.array([voxel_size[axis] for axis in AXES])
-    lengths, axes = np.linalg.eigh(covariance * steps[:, None] * steps)
-    angle = float(np.degrees(np.arccos(min(1.0, abs(axes[0, -1])))))
-    if angle < TILTED or lengths[-1] < ELONGATED**2 * max(lengths[-2], 0):
+def _find_slant(isolated: Isolated, core: Core, voxel_size: Mapping[str, float]) -> Damage:
+    """Tell of a PSF whose long axis is not z, and of one that moves from plane to plane as a stage scan does."""
+    slant = measure_slant(core, voxel_size)
+    if slant is None:
         return
-    along = AXES[1 + int(np.abs(axes[1:, -1]).argmax())]
-    text = f"tilted: its long axis lies {angle:.0f} degrees from z, towards {along}"
-    move = float(covariance[0, AXES.index(along)] / max(covariance[0, 0], 0.25))
-    if abs(move) >= SCANNED and isolated.fill is None:  # what deskewing or rotating filled was scanned otherwise
-        yield (
-            "scan",
-            move,
-            f"{text}, so that it moves by {abs(move):.2g} voxels from plane to plane: it looks like a raw stage scan, "
-            "which is not straight and must be deskewed first; if it is that of an oblique light sheet or of a rotated "
-            "image, which looks the same, it is right as it is for images that were recorded or rotated alike",
-        )
-    else:
-        yield "tilt", angle, f"{text}; that is right only for images that are as oblique"
+    text = f"tilted: its long axis lies {slant.degrees:.0f} degrees from z, towards {slant.axis}"
+    is_straightened = isolated.fill is not None or isolated.movement.pixels  # by deskewing or rotating, or by us
+    if abs(slant.move) < SCANNED or is_straightened:
+        yield "tilt", slant.degrees, f"{text}; that is right only for images that are as oblique"
+        return
+    yield (
+        "scan",
+        slant.move,
+        f"{text}, so that it moves by {abs(slant.move):.2g} voxels from plane to plane: it looks like a raw stage "
+        "scan. If it is one, say how the stage moved in psf.scan, and it is straightened; if it is that of an oblique "
+        "light sheet or of a rotated image, which looks the same, it is right as it is for images that were recorded "
+        "or rotated alike",
+    )
 
 
 def _find_uncertain_offset(isolated: Isolated, background: float | str) -> Damage:

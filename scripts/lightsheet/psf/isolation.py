@@ -8,6 +8,8 @@ from scipy import ndimage
 
 from lightsheet.psf.fill import LEAST_SHOWN, estimate_noise, find_fill, list_faces
 from lightsheet.psf.measure import Array, Volume, find_peak
+from lightsheet.psf.straight import STILL, Movement, locate_in_image, move_back, straighten_light
+from lightsheet.scan import Scan
 
 # Clipped at zero, the camera noise of the many dark voxels would outweigh the PSF itself (three times, in a
 # measured 101 x 64 x 64 one). So a voxel counts only if its surrounding stands out of that noise by 5
@@ -20,21 +22,29 @@ NOISE_LEFT = (2 * math.sqrt(math.pi) * SMOOTHING) ** -1.5  # of white noise afte
 
 
 class Isolated(NamedTuple):
-    """A PSF in its image."""
+    """A PSF in its image, straightened if that is a stage scan."""
 
     signal: Volume  # float64, without the offset; zero where it is no part of the PSF, everywhere if there is none
     light: Volume  # likewise, with all that is in the image
+    recorded: Volume  # the signal as the camera recorded it, not straightened
     offset: float  # of the camera, that was subtracted
     noise: float  # of the camera, standard deviation
     levels: Array  # mean background on each face that shows any
     fill: float | None  # the value of voxels at the border that were never measured, if there are any
     peak: tuple[int, int, int]  # brightest voxel
+    movement: Movement  # of the planes, by which they were straightened
+
+    @property
+    def peak_in_image(self) -> tuple[int, ...]:
+        """Where the brightest voxel lies in the image as it was recorded, rounded."""
+        return tuple(round(place) for place in locate_in_image(self.peak, self.movement))
 
 
-def isolate_psf(image: Array, background: float | Literal["auto"]) -> Isolated:
+def isolate_psf(image: Array, background: float | Literal["auto"], scan: Scan | None = None) -> Isolated:
     """Subtract the camera's offset from an image (z, y, x), and set to zero what is no part of the PSF.
 
-    `auto` estimates the offset from the voxels on the image's six faces, without those that were never measured.
+    `auto` estimates the offset from the voxels on the image's six faces, without those that were never measured. The
+    image of a stage scan is straightened when its offset is known: what is connected with the peak lies together then.
     """
     values = image.astype(np.float64)
     fill, measured = find_fill(values)
@@ -42,9 +52,11 @@ def isolate_psf(image: Array, background: float | Literal["auto"]) -> Isolated:
     noise = estimate_noise(faces)
     levels = _measure_levels(faces, noise)
     offset = float(np.median(levels)) if background == "auto" else float(background)
-    light = np.where(measured, values - offset, 0.0)
+    recorded = np.where(measured, values - offset, 0.0)
+    light, movement = straighten_light(recorded, scan) if scan else (recorded, STILL)
     signal = _keep_connected(light, noise)
-    return Isolated(signal, light, offset, noise, levels, fill, _find_brightest(signal))
+    recorded = np.where(move_back(signal, movement), recorded, 0.0)
+    return Isolated(signal, light, recorded, offset, noise, levels, fill, _find_brightest(signal), movement)
 
 
 def _find_brightest(signal: Volume) -> tuple[int, int, int]:

@@ -13,6 +13,8 @@ from lightsheet.psf.damage import find_damage
 from lightsheet.psf.image import read_psf_image
 from lightsheet.psf.isolation import Isolated, isolate_psf
 from lightsheet.psf.measure import AXES, Array, Volume, digest_psf, measure_fwhm
+from lightsheet.psf.slant import refuse_scan_mismatch
+from lightsheet.psf.straight import locate_in_image, read_scan, shear_to_scan, straighten_psf
 from lightsheet.system import InputError, digest_sha256
 
 # Ripple and leakage of the resampling kernel stay below 1 % with 4 lobes; more only carry noise further.
@@ -32,12 +34,16 @@ def prepare_psf(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"] = "auto",
     source: str = "PSF",
+    *,
+    scan: Mapping[str, Any] | None = None,
+    psf_scan: Mapping[str, Any] | None = None,
 ) -> Volume:
     """Make the PSF that deconvolution uses from an image of a point.
 
-    The camera's offset is subtracted; what is noise or not connected with the peak is set to zero; the image is
-    low-passed and resampled to the voxel size of the volumes, with its centre, known to a fraction of a voxel, as the
-    middle; negatives are clipped; it is cropped symmetrically.
+    The camera's offset is subtracted; the image of a stage scan is straightened; what is noise or not connected with
+    the peak is set to zero; the image is low-passed and resampled to the voxel size of the volumes, with its centre,
+    known to a fraction of a voxel, as the middle; its planes are moved as those of the volumes are, if a stage scanned
+    these; negatives are clipped; it is cropped symmetrically.
 
     The centre is the centroid of the core, above half of the maximum after smoothing: of an oblique or comatic PSF the
     middle of its brightest part. So channels whose beads lay differently on the camera's grid do not move against each
@@ -53,6 +59,10 @@ def prepare_psf(
         The camera's offset, in the image's units; `auto` estimates it from the voxels on its six faces.
     source : str
         The image's path, for error messages.
+    scan, psf_scan : mapping, optional
+        How the stage moved from plane to plane of the volumes and of the image: `angle` in degrees, `step` in
+        micrometre, `axis` and `direction`, as for `lightsheet.scan.deskew`; None: they are straight. z of a voxel
+        size is the distance of the planes, step * sin(angle).
 
     Returns
     -------
@@ -63,9 +73,9 @@ def prepare_psf(
     ------
     InputError
         If the image is not 3-D, empty, not finite or flat, shows nothing but background and noise, or has its
-        peak on a face; if a voxel size is missing or not positive.
+        peak on a face; if a voxel size is missing or not positive; if the image shows another geometry than `psf_scan`.
     """
-    return _prepare(image, psf_voxel_size, voxel_size, background, source)[0]
+    return _prepare(image, psf_voxel_size, voxel_size, background, source, scan, psf_scan)[0]
 
 
 def prepare_psf_file(
@@ -74,12 +84,14 @@ def prepare_psf_file(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"] = "auto",
     pages: Sequence[int] | None = None,
+    scan: Mapping[str, Any] | None = None,
+    psf_scan: Mapping[str, Any] | None = None,
 ) -> tuple[Volume, dict[str, Any]]:
     """Read a PSF image, a TIFF stack, and prepare it.
 
     Parameters
     ----------
-    path, psf_voxel_size, voxel_size, background
+    path, psf_voxel_size, voxel_size, background, scan, psf_scan
         The file; the others as for `prepare_psf`, which also tells what is refused.
     pages : sequence of int, optional
         Start, stop and step of the pages that are its planes; all of them by default.
@@ -92,18 +104,21 @@ def prepare_psf_file(
         source (path, bytes, sha256), background (in the image's units), fill (value of voxels that were never
         measured, or None), peak_zyx (brightest voxel of the image), centre_zyx (likewise, to a fraction), shape,
         fwhm_um, energy_cropped (share of the energy), warnings (what `find_damage` returns), and sha256 of the PSF.
+        Where a stage scanned the volumes or the image, also `geometry`: how, and what was done; fwhm_um is that of the
+        straight PSF then, and peak_zyx and centre_zyx lie in the image as it was recorded.
     """
     image = read_psf_image(path, pages)
-    psf, isolated, core, cropped = _prepare(image, psf_voxel_size, voxel_size, background, str(path))
+    psf, isolated, core, cropped = _prepare(image, psf_voxel_size, voxel_size, background, str(path), scan, psf_scan)
     return psf, {
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
         "background": isolated.offset,
         "fill": isolated.fill,
-        "peak_zyx": list(isolated.peak),
-        "centre_zyx": core.centre.tolist(),
+        "peak_zyx": list(isolated.peak_in_image),
+        "centre_zyx": [round(place, 3) for place in locate_in_image(core.centre.tolist(), isolated.movement)],
         "shape": list(psf.shape),
-        "fwhm_um": measure_fwhm(psf, voxel_size),
+        "fwhm_um": measure_fwhm(straighten_psf(psf, scan, voxel_size), voxel_size),
         "energy_cropped": cropped,
+        **_describe_geometry(scan, psf_scan),
         "warnings": find_damage(image, isolated, core, psf_voxel_size, background),
         "sha256": digest_psf(psf),
     }
@@ -115,30 +130,47 @@ def _prepare(
     voxel_size: Mapping[str, float],
     background: float | Literal["auto"],
     source: str,
+    scan: Mapping[str, Any] | None,
+    psf_scan: Mapping[str, Any] | None,
 ) -> tuple[Volume, Isolated, Core, float]:
     """Return the PSF, how it was isolated, its core, and the share of energy cropped."""
     steps = _convert_voxel_size(voxel_size, "voxel_size", source)
     ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
     _refuse_coarse(ratios, source)
-    isolated = isolate_psf(image, background)
-    peak = isolated.peak
-    if not isolated.signal[peak] > 0:
+    isolated = isolate_psf(image, background, read_scan(psf_scan, psf_voxel_size))
+    if not isolated.signal[isolated.peak] > 0:
         raise InputError(
             f"{source}: nothing in this PSF stands out of its background of {isolated.offset:g}; "
             "give the image of a bead, or correct psf.background"
         )
+    peak = isolated.peak_in_image
     if any(position in (0, n - 1) for position, n in zip(peak, image.shape, strict=True)):
         raise InputError(
             f"{source}: the peak of this PSF lies on the border, at {peak} of {image.shape} (z, y, x); "
             "give an image that holds the whole PSF"
         )
     core = find_core(isolated)
+    refuse_scan_mismatch(isolated, core, psf_voxel_size, scan, psf_scan, source)
     signal = isolated.signal
     for axis in range(3):
         signal = _resample(signal, axis, core.centre[axis], ratios[axis])
-    psf, cropped = _crop(signal.clip(0))
+    geometry = read_scan(scan, voxel_size)
+    psf, cropped = _crop(signal.clip(0), CROP / 2 if geometry else CROP)
+    if geometry:
+        psf, more = _crop(shear_to_scan(psf, geometry), CROP / 2)
+        cropped += more
     return (psf / psf.sum()).astype(np.float32), isolated, core, cropped
+
+
+def _describe_geometry(scan: Mapping[str, Any] | None, psf_scan: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `geometry` of a PSF's facts; nothing where all is straight."""
+    if not (scan or psf_scan):
+        return {}
+    steps = ["its planes were moved to where the stage was"] if psf_scan else []
+    steps.append("it was resampled to the distance of the images' planes")
+    steps += ["its planes were moved against each other as the images' are"] if scan else []
+    return {"geometry": {"images": scan or "straight", "bead": psf_scan or "straight", "done": steps}}
 
 
 def _convert_voxel_size(voxel_size: Mapping[str, float] | None, key: str, source: str) -> Array:
@@ -197,14 +229,14 @@ def _resample(signal: Volume, axis: int, centre: float, ratio: float) -> Volume:
     return np.moveaxis((kernel @ columns.reshape(n, -1)).reshape(-1, *columns.shape[1:]), 0, axis)
 
 
-def _crop(psf: Volume) -> tuple[Volume, float]:
+def _crop(psf: Volume, loss: float) -> tuple[Volume, float]:
     """Cut planes equally far from the middle, a third of the allowed energy per axis; return the energy cut as well."""
     window = []
     for axis, n in enumerate(psf.shape):
         plane = psf.sum(axis=tuple({0, 1, 2} - {axis}))
         ring = plane[n // 2 :] + plane[n // 2 :: -1]  # counts the middle twice, which is never cut
         beyond = ring[::-1].cumsum()[::-1] - ring
-        reach = int(np.argmax(beyond <= CROP / 3 * plane.sum()))
+        reach = int(np.argmax(beyond <= loss / 3 * plane.sum()))
         window.append(slice(n // 2 - reach, n // 2 + reach + 1))
     core = psf[tuple(window)]
     return core, max(0.0, 1.0 - float(core.sum() / psf.sum()))

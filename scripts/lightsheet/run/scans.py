@@ -75,7 +75,6 @@ def refuse_step_as_distance(voxel_size: Mapping[str, float], settings: FileMetad
 
 
 def refuse_stage_scan(run: Run) -> None:
-    """Refuse what no rule can do yet: to deconvolve in a stage scan's geometry, and to straighten a bead's."""
-    psf_scans = (run.psf_scan(channel) for channel in run.channels)
-    if key := "input.scan" if run.scan else "psf.scan" if any(psf_scans) else "":
-        raise InputError(f"config key {key}: stage scans cannot be deconvolved yet; deskew the images before")
+    """Refuse what no rule can do yet: to deconvolve in a stage scan's geometry."""
+    if run.scan:
+        raise InputError("config key input.scan: stage scans cannot be deconvolved yet; deskew the images before")
