@@ -30,7 +30,7 @@ from lightsheet.processing import (
     find_stored_per_count,
     ingest_volume,
 )
-from lightsheet.sources import Tiles, open_mosaic, read_stack
+from lightsheet.sources import Tiles, is_selection, open_mosaic, read_stack
 from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
 from lightsheet.system import InputError, write_whole
 
@@ -98,7 +98,8 @@ def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
 def _count_bytes_read(source: Mapping[str, Any]) -> int:
     """Return the bytes of a file, or the share of the pages that are the volume's."""
     pages = source.get("pages")
-    share = len(range(*pages[:3])) / pages[3] if pages and len(pages) > 3 else 1.0
+    is_shared = pages and len(pages) > 3 and not is_selection(pages)
+    share = len(range(*pages[:3])) / pages[3] if pages and is_shared else 1.0
     size: int = source["bytes"]
     return round(size * share)
 

@@ -16,7 +16,6 @@ The job that deconvolves takes the numbers from there before it makes fingerprin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lightsheet.processing.background import choose_background
@@ -24,9 +23,9 @@ from lightsheet.processing.fill import choose_fill, describe_fill_choice, find_m
 from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, read_sample
 from lightsheet.processing.straightness import warn_of_scan
-from lightsheet.sources import Tiles
+from lightsheet.sources import Tiles, stat_source
 from lightsheet.store import Results, VolumeKey
-from lightsheet.system import InputError, digest_json, read_json, stat_file, wait_until_visible, write_json
+from lightsheet.system import InputError, digest_json, read_json, wait_until_visible, write_json
 
 CHOICE_VERSION = 1
 """Raised when something else would be chosen from the same pixels, and movies are to be done again for it."""
@@ -187,8 +186,8 @@ def _locate(tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int]) -> di
                 [list(position), [[path, pages and list(pages)] for path, pages in pieces]]
                 for position, pieces in volume_tiles
             ]
-    stats = {timepoint: stat_file(Path(place[0][1][0][0])) for timepoint, place in places.items()}
-    return {"tiles": places, "stamps": {t: [stat.st_size, stat.st_mtime_ns] for t, stat in stats.items()}}
+    stats = {timepoint: stat_source(*place[0][1][0]) for timepoint, place in places.items()}
+    return {"tiles": places, "stamps": {t: list(stat[: 3 if stat.stamp else 2]) for t, stat in stats.items()}}
 
 
 def describe_choice(channel: str, choice: Choice) -> list[str]:

@@ -16,9 +16,12 @@ INGEST_VERSION = 2
 """Raised when ingest would make other pixels from the same files."""
 
 
-def describe_piece(path: str, pages: PageRange, size: int, mtime_ns: int) -> dict[str, Any]:
-    """Describe a file of a volume, or some of its pages, as records do, but without a digest; `size` in bytes."""
-    piece = {"path": path, "bytes": size, "mtime_ns": mtime_ns}
+def describe_piece(path: str, pages: PageRange, size: int, mtime_ns: int, stamp: str = "") -> dict[str, Any]:
+    """Describe a file of a volume, or some of its pages, as records do, but without a digest; `size` in bytes.
+
+    Of a Zarr array `size` and `mtime_ns` are those of the volume's chunks, and `stamp` tells of each of them.
+    """
+    piece = {"path": path, "bytes": size, "mtime_ns": mtime_ns, **({"stamp": stamp} if stamp else {})}
     return piece if pages is None else {**piece, "pages": list(pages)}
 
 

@@ -4,12 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from lightsheet.processing.fingerprint import describe_piece, list_raw_inputs
 from lightsheet.processing.statistics import combine_parts, summarise_part
-from lightsheet.sources import Facts, PageRange, Tiles, list_pieces, open_mosaic, refuse_other_facts
+from lightsheet.sources import Facts, PageRange, Tiles, list_pieces, open_mosaic, refuse_other_facts, stat_source
 from lightsheet.sources.mosaic import digest_source
 from lightsheet.store import (
     Record,
@@ -24,7 +23,7 @@ from lightsheet.store import (
     write_hole,
     write_volume,
 )
-from lightsheet.system import DiskError, InputError, stat_file, write_json
+from lightsheet.system import DiskError, InputError, write_json
 
 
 def ingest_volume(
@@ -122,5 +121,4 @@ def _wait_for_digests(
 
 
 def _stat_piece(name: str, pages: PageRange) -> dict[str, Any]:
-    stat = stat_file(Path(name))
-    return describe_piece(name, pages, stat.st_size, stat.st_mtime_ns)
+    return describe_piece(name, pages, *stat_source(name, pages)[:3])

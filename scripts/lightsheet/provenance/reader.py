@@ -231,7 +231,7 @@ def _check_schema(content: Any, schema: Mapping[str, Any], path: Path, problem: 
 
 def check_file(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = digest_sha256) -> None:
     """Refuse, with the remedy, a file that is missing or not the one that the provenance names."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path} is missing, but the provenance names it; {remedy}")
     if digest(path) != expected:
         raise InputError(f"{path} is not the file that the provenance names, its digest differs; {remedy}")

@@ -38,7 +38,7 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     if not acquisition.is_dir():
         raise InputError(f"{acquisition}: there is no such folder; name the one with the raw files of the acquisition")
     names = dict.fromkeys(unquote(name) for row in crate.rows for name in row["sources"].split())
-    if absent := [name for name in names if not (acquisition / name).is_file()]:
+    if absent := [name for name in names if not (acquisition / name).exists()]:
         raise InputError(
             f"{acquisition} lacks {len(absent)} of the {len(names)} raw files that the provenance names, such as "
             f"{absent[0]}; name the folder that holds them"

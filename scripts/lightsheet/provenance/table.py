@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from lightsheet.run import Run
+from lightsheet.sources import format_pages
 from lightsheet.store import Record, VolumeKey, name_measured_psf
 
 
@@ -27,7 +28,10 @@ COLUMNS = {
     "timepoint": Column("Place on the time axis of the store, from 0"),
     "missing": Column('"missing" where no volume was recorded, so that the stores hold a hole; else empty'),
     "tiles": Column("Place of each file's tile in the grid, such as z0y0x1, separated by blanks"),
-    "pages": Column('Pages taken of each file, "start:stop:step:pages of the file" or "all", separated by blanks'),
+    "pages": Column(
+        'Pages taken of each file, "start:stop:step:pages of the file" or "all", or what of a Zarr array, as in '
+        '"timepoint:channel:z:y:x", separated by blanks'
+    ),
     "sources": Column("Files, from the folder of the acquisition, percent-encoded, separated by blanks"),
     "sources_bytes": Column("Size of each file, separated by blanks", "byte"),
     "sources_blake3": Column("BLAKE3 of each file, or of the pixels of its pages taken, separated by blanks"),
@@ -92,7 +96,7 @@ def _describe_raw(record: Record, tiles: Any, folder: Path) -> dict[str, Any]:
     return {
         "missing": "" if pieces else "missing",
         "tiles": " ".join("z{}y{}x{}".format(*position) for position, _ in pieces),
-        "pages": " ".join(":".join(map(str, pages)) if pages else "all" for _, pages in pieces),
+        "pages": " ".join(format_pages(pages) for _, pages in pieces),
         "sources": " ".join(map(quote, paths)),
         "sources_bytes": " ".join(str(source["bytes"]) for source in sources),
         "sources_blake3": " ".join(source["blake3"] for source in sources),

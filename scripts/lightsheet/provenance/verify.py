@@ -21,7 +21,7 @@ from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, parse_settings
 from lightsheet.psf import find_psf_settings, prepare_psf_file
-from lightsheet.sources import PageRange, Tiles, decide_scan, digest_source, list_pieces, open_mosaic
+from lightsheet.sources import PageRange, Tiles, decide_scan, digest_source, list_pieces, open_mosaic, parse_pages
 from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
@@ -184,8 +184,7 @@ def _list_tiles(row: VolumeRow, acquisition: Path) -> Tiles:
         )
     for tile, source, pages in zip(*columns, strict=True):
         position = tuple(int(number) for number in re.findall(r"\d+", tile))
-        page_range = None if pages == "all" else tuple(map(int, pages.split(":")))
-        tiles.setdefault(position, []).append((str(acquisition / unquote(source)), page_range))
+        tiles.setdefault(position, []).append((str(acquisition / unquote(source)), parse_pages(pages)))
     return list(tiles.items())
 
 

@@ -15,6 +15,8 @@ VolumeRow = dict[str, str]  # one volume as `provenance/volumes.csv` describes i
 
 NUMBER = r"\d{1,9}"
 DIGEST = "[0-9a-f]{64}"
+SELECTION = rf"(?:{NUMBER}:|[zyx]:){{2,8}}(?:{NUMBER}|[zyx])(?::fill=[-+.0-9e]{{1,30}})?"
+"""Of a Zarr array."""
 
 
 def _repeat(word: str) -> str:
@@ -29,7 +31,7 @@ PATTERNS = {
     "timepoint": NUMBER,
     "missing": "(?:missing)?",
     "tiles": _repeat(f"z{NUMBER}y{NUMBER}x{NUMBER}"),
-    "pages": _repeat(rf"(?:all|{NUMBER}:{NUMBER}:[1-9]\d{{0,8}}:{NUMBER})"),
+    "pages": _repeat(rf"(?:all|{NUMBER}:{NUMBER}:[1-9]\d{{0,8}}:{NUMBER}|{SELECTION})"),
     "sources": _repeat("[!-~]+"),
     "sources_blake3": _repeat(DIGEST),
     "raw_blake3": DIGEST,

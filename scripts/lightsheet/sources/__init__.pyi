@@ -10,8 +10,11 @@ from .mosaic import (
     PageRange as PageRange,
     Tiles as Tiles,
     digest_source as digest_source,
+    format_pages as format_pages,
     list_pieces as list_pieces,
     open_mosaic as open_mosaic,
+    parse_pages as parse_pages,
+    stat_source as stat_source,
 )
 from .stage_positions import StagePosition as StagePosition, read_stage_positions as read_stage_positions
 from .stage_scan import (
@@ -27,3 +30,4 @@ from .tiff_stack import (
     read_stack as read_stack,
 )
 from .voxel_size import TOLERANCE as TOLERANCE, decide_voxel_size as decide_voxel_size
+from .zarr_volume import PieceStat as PieceStat, is_selection as is_selection

@@ -10,13 +10,16 @@ import numpy as np
 from blake3 import blake3
 
 from lightsheet.sources.tiff_stack import count_pages, open_stack
-from lightsheet.system import BandSource, InputError, count_joint_rows, digest_blake3, name_unreadable
+from lightsheet.sources.zarr_volume import PieceStat, is_selection, open_selection, stat_selection
+from lightsheet.system import BandSource, InputError, count_joint_rows, digest_blake3, name_unreadable, stat_file
 
-PageRange = Sequence[int] | None
-"""Start, stop and step of a range of a file's pages, and how many the file has, if known; None for all of them."""
+PageRange = Sequence[Any] | None
+"""What a piece takes of its path: of a TIFF start, stop and step of a range of its pages, and how many it has, if
+known; None for all of them. Of a Zarr array a `Selection`, such as [3, 0, "z", "y", "x"]."""
 
 Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, PageRange]]]]
-"""Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file and its pages."""
+"""Per tile its position (z, y, x) in the grid, and its pieces, stacked along z: a file and its pages, or an array and
+what is selected of it."""
 
 
 def list_pieces(tiles: Tiles) -> list[tuple[str, PageRange]]:
@@ -76,16 +79,7 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
     stacks: dict[tuple[int, ...], Any] = {}
     with ExitStack() as files:
         for position, pieces in tiles:
-            for path, pages in pieces:
-                # A file of several volumes: where it has other pages than they take, they lie elsewhere in it.
-                if pages is not None and len(pages) > 3 and (count := count_pages(Path(path))) != pages[3]:
-                    raise InputError(
-                        f"{path}: it has {count} pages, but {pages[3]} are expected, as in most files of the "
-                        "acquisition; copy it again, or put it in input.ignore"
-                    )
-            stack = files.enter_context(
-                open_stack([(Path(p), range(*pages[:3]) if pages else None) for p, pages in pieces])
-            )
+            stack = files.enter_context(_open_pieces(pieces))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
                     f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
@@ -95,13 +89,58 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
         yield Mosaic(stacks)
 
 
+@contextmanager
+def _open_pieces(pieces: Sequence[tuple[str, PageRange]]) -> Iterator[BandSource]:
+    """Open the pieces of a tile, stacked along z."""
+    if is_selection(pieces[0][1]):
+        with ExitStack() as arrays:
+            yield _Pile([arrays.enter_context(open_selection(Path(path), what or ())) for path, what in pieces])
+        return
+    for path, pages in pieces:
+        # A file of several volumes: where it has other pages than they take, they lie elsewhere in it.
+        if pages is not None and len(pages) > 3 and (count := count_pages(Path(path))) != pages[3]:
+            raise InputError(
+                f"{path}: it has {count} pages, but {pages[3]} are expected, as in most files of the "
+                "acquisition; copy it again, or put it in input.ignore"
+            )
+    with open_stack([(Path(path), range(*pages[:3]) if pages else None) for path, pages in pieces]) as stack:
+        yield stack
+
+
+class _Pile:
+    """Volumes of one shape in y and x as a `BandSource`, stacked along z."""
+
+    def __init__(self, parts: Sequence[BandSource]) -> None:
+        first = parts[0]
+        for part in parts[1:]:
+            if (part.shape[1:], part.dtype) != (first.shape[1:], first.dtype):
+                raise InputError(f"the pieces of a tile are {first.shape} {first.dtype} and {part.shape} {part.dtype}")
+        self.shape = (sum(part.shape[0] for part in parts), *first.shape[1:])
+        self.dtype, self.rows = first.dtype, max(map(count_joint_rows, parts))
+        self._parts = parts
+
+    def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:
+        if len(self._parts) == 1:
+            return self._parts[0][rows]
+        start, stop, _ = rows[0].indices(self.shape[0])
+        bands, first = [], 0
+        for part in self._parts:
+            low, high = max(start - first, 0), min(stop - first, part.shape[0])
+            if low < high:
+                bands.append(part[low:high, rows[1]])
+            first += part.shape[0]
+        return np.concatenate(bands)
+
+
 def digest_source(path: str | Path, pages: PageRange) -> str:
-    """Return the BLAKE3 digest, in hexadecimal, of a file, or of the pixels of some of its pages.
+    """Return the BLAKE3 digest, in hexadecimal, of a file, or of the pixels of some of its pages, or of a Zarr array.
+
+    That of pixels, (z, y, x) in C and native order, is the same however a Zarr is cut into chunks and encoded.
 
     Parameters
     ----------
-    path : str or Path, the file
-    pages : PageRange, of a file that volumes share: the digest is then of these pixels, (z, y, x) in C and native order
+    path : str or Path, the file, or a Zarr array
+    pages : PageRange, of a file that volumes share, or of a Zarr array: the digest is then of these pixels
 
     Raises
     ------
@@ -112,7 +151,38 @@ def digest_source(path: str | Path, pages: PageRange) -> str:
         with name_unreadable(path):
             return digest_blake3(Path(path))
     digest = blake3()
-    with open_stack([(Path(path), range(*pages[:3]))]) as stack:
+    with _open_pieces([(str(path), pages if is_selection(pages) else pages[:3])]) as stack:
         for z in range(stack.shape[0]):
             digest.update(stack[z : z + 1, :].tobytes())
     return digest.hexdigest()
+
+
+def stat_source(path: str | Path, pages: PageRange) -> PieceStat:
+    """Return what tells whether a piece has changed, without reading pixels.
+
+    Parameters
+    ----------
+    path : str or Path, the file, or a Zarr array
+    pages : PageRange, of a Zarr array: the files of these chunks are looked at, one by one
+
+    Raises
+    ------
+    InputError
+        If the file, or the metadata of the array, cannot be read.
+    """
+    if pages is not None and is_selection(pages):
+        return stat_selection(Path(path), pages)
+    stat = stat_file(Path(path))
+    return PieceStat(stat.st_size, stat.st_mtime_ns)
+
+
+def format_pages(pages: PageRange) -> str:
+    """Write what a piece takes of its path as one word, for tables: `all`, `0:30:3:60`, `3:0:z:y:x`."""
+    return "all" if pages is None else ":".join(map(str, pages))
+
+
+def parse_pages(text: str) -> PageRange:
+    """Read what `format_pages` has written."""
+    if text == "all":
+        return None
+    return tuple(int(part) if part.isdecimal() else part for part in text.split(":"))

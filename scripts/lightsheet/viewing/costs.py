@@ -1,9 +1,10 @@
 """What a run took: seconds and bytes of each stage, per volume and in all, and on which machines."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lightsheet.sources import format_pages, is_selection
 from lightsheet.viewing.finished_run import VolumeRecords
 
 STAGES = {
@@ -24,7 +25,7 @@ class Cost(NamedTuple):
 
 def count_costs(volumes: Sequence[VolumeRecords]) -> list[Cost]:
     """Return what each volume took; a file that several volumes share is read in equal parts by each."""
-    readers = Counter(source["path"] for volume in volumes for source in volume.raw.get("sources", []))
+    readers = Counter(_name_file(source) for volume in volumes for source in volume.raw.get("sources", []))
     return [
         Cost(
             {
@@ -32,7 +33,7 @@ def count_costs(volumes: Sequence[VolumeRecords]) -> list[Cost]:
                 **{stage: volume.result["seconds"].get(stage, 0.0) for stage in ("read", "deconvolve", "write")},
             },
             {
-                "ingest": sum(s["bytes"] / readers[s["path"]] for s in volume.raw.get("sources", [])),
+                "ingest": sum(s["bytes"] / readers[_name_file(s)] for s in volume.raw.get("sources", [])),
                 "read": 0 if volume.missing else volume.raw["shards"][0]["bytes"],
             },
             {
@@ -71,3 +72,9 @@ def sum_hosts(volumes: Sequence[VolumeRecords]) -> list[dict[str, Any]]:
             if job and job not in host["jobs"]:
                 host["jobs"].append(job)
     return [hosts[name] for name in sorted(hosts)]
+
+
+def _name_file(source: Mapping[str, Any]) -> str:
+    """Name what the bytes of a source are of: a file, or the chunks of one volume of a Zarr array."""
+    pages = source.get("pages")
+    return f"{source['path']}:{format_pages(pages)}" if is_selection(pages) else str(source["path"])

@@ -1,0 +1,200 @@
+"""The chunks of one Zarr array: found in files or in shards, told from those that were never written, and decoded."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsheet.sources.zarr_array import ArrayLayout, split_named
+from lightsheet.sources.zarr_codecs import FAILURES, Array, Decode, make_decoder, make_pipeline
+from lightsheet.system import InputError, escape_name, name_unreadable
+
+Place = tuple[int, ...]
+
+ABSENT = 2**64 - 1
+"""Offset and length, in a shard's index, of a chunk that was never written."""
+
+MOST_CHUNKS = 1 << 22
+"""In a shard; of more, its metadata is damaged."""
+
+
+class ChunkReader:
+    """Reads and decodes the chunks of an array, from any thread; those of shards one by one.
+
+    `unit` is the shape of what is decoded at a time.
+    """
+
+    def __init__(self, layout: ArrayLayout) -> None:
+        self._layout = layout
+        self._indices: dict[Place, Array | None] = {}
+        self.unit = layout.chunk
+        with explain_codecs(layout.path):
+            settings = _find_sharding(layout)
+            self._ratio: Place = (1,) * len(layout.chunk)
+            if settings is None:
+                self._decode: Decode | None = make_decoder(layout)
+                return
+            self.unit = tuple(settings["chunk_shape"])
+            self._ratio = tuple(outer // inner for outer, inner in zip(layout.chunk, self.unit, strict=True))
+            if any(outer % inner for outer, inner in zip(layout.chunk, self.unit, strict=True)):
+                raise ValueError(f"shards of {layout.chunk}, chunks of {self.unit}")
+            if (chunks := math.prod(self._ratio)) > MOST_CHUNKS:
+                raise ValueError(f"{chunks} chunks in a shard")
+            self._decode = make_pipeline(settings["codecs"], self.unit, layout.dtype)
+            codecs = [split_named(codec)[0] for codec in settings["index_codecs"]]
+            index = make_pipeline(settings["index_codecs"], (chunks, 2), np.dtype("u8"))
+            if index is None or not set(codecs) <= {"bytes", "crc32c"}:
+                raise ValueError(f"codecs of the index: {codecs}")
+            self._decode_index = index
+            self._index_bytes = 16 * chunks + 4 * codecs.count("crc32c")
+            self._is_checked = "crc32c" in codecs
+            self._is_first = settings.get("index_location", "end") == "start"
+
+    def find_file(self, place: Place) -> Place:
+        """Return the place of the file in which a chunk is, among the files."""
+        return tuple(number // ratio for number, ratio in zip(place, self._ratio, strict=True))
+
+    def is_written(self, place: Place) -> bool:
+        """Tell whether a chunk was ever written."""
+        file = self.find_file(place)
+        if not self._is_sharded:
+            return self._path(file).is_file()
+        index = self._read_index(file)
+        return index is not None and bool(index[self._number(place), 0] != ABSENT)
+
+    def read(self, place: Place) -> Array | None:
+        """Read a chunk in the array's axes, which may reach beyond the array; None if it was never written."""
+        file = self.find_file(place)
+        path = self._path(file)
+        if self._decode is None:
+            return self._read_elsewhere(place) if self.is_written(place) else None
+        content = self._read_shard(path, place) if self._is_sharded else _read_file(path)
+        if content is None:
+            return None
+        try:
+            return self._decode(content)
+        except FAILURES as error:
+            chunk = f"chunk {self._number(place)} of {path}" if self._is_sharded else str(path)
+            raise InputError(f"{chunk}: it is damaged ({escape_name(str(error))[:200]}); copy the store again") from (
+                None if isinstance(error, OSError) else error
+            )
+
+    @property
+    def _is_sharded(self) -> bool:
+        return math.prod(self._ratio) > 1 or self.unit is not self._layout.chunk
+
+    def _path(self, file: Place) -> Path:
+        return self._layout.path / self._layout.name_chunk(file)
+
+    def _number(self, place: Place) -> int:
+        """Return the number of a chunk in its shard."""
+        inner = [number % ratio for number, ratio in zip(place, self._ratio, strict=True)]
+        return int(np.ravel_multi_index(inner, self._ratio))
+
+    def _read_shard(self, path: Path, place: Place) -> bytes | None:
+        index = self._read_index(self.find_file(place))
+        if index is None:
+            return None
+        offset, length = index[self._number(place)].tolist()
+        if offset == ABSENT:
+            return None
+        with name_unreadable(path), path.open("rb") as file:
+            content = os.pread(file.fileno(), length, offset)
+        if len(content) != length:
+            raise InputError(f"{path}: it became shorter while it was read; run again when it is written whole")
+        return content
+
+    def _read_index(self, file: Place) -> Array | None:
+        """Read the index of a shard, (chunk, 2); None if there is no such shard."""
+        if file not in self._indices:
+            path = self._path(file)
+            try:
+                self._indices[file] = self._parse_index(path)
+            except FAILURES as error:
+                raise InputError(
+                    f"{path}: the index of the shard is damaged ({escape_name(str(error))[:200]}); copy the store again"
+                ) from None
+        return self._indices[file]
+
+    def _parse_index(self, path: Path) -> Array | None:
+        with name_unreadable(path):
+            try:
+                file = path.open("rb")
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with file:
+                size = os.fstat(file.fileno()).st_size
+                content = (
+                    os.pread(file.fileno(), self._index_bytes, 0 if self._is_first else size - self._index_bytes)
+                    if (size >= self._index_bytes)
+                    else b""
+                )
+        index: Array = self._decode_index(content).astype("u8")
+        present = index[index[:, 0] != ABSENT]
+        low = self._index_bytes if self._is_first else 0
+        high = size - (0 if self._is_first else self._index_bytes)
+        ends = present.sum(axis=1)
+        if ((present > size).any() or (present[:, 0] < low).any() or (ends > high).any()) or (
+            (index[:, 0] == ABSENT) != (index[:, 1] == ABSENT)
+        ).any():
+            raise ValueError(f"it tells of bytes that its {size} bytes do not have")
+        starts = np.sort(present[:, 0])
+        if not self._is_checked and (np.sort(ends)[:-1] > starts[1:]).any():
+            raise ValueError("two chunks are at one place")
+        return index
+
+    @cached_property
+    def _array(self) -> Any:
+        import zarr  # here, because only chunks that are not decoded here need it
+
+        with explain_codecs(self._layout.path):
+            return zarr.open_array(self._layout.path, mode="r", zarr_format=self._layout.version)  # type: ignore[arg-type]
+
+    def _read_elsewhere(self, place: Place) -> Array:
+        """Let zarr-python read a chunk, without what reaches beyond the array."""
+        region = tuple(slice(n * size, (n + 1) * size) for n, size in zip(place, self.unit, strict=True))
+        array = self._array
+        try:
+            return np.asarray(array[region])
+        except Exception as error:  # whatever a codec of anybody raises
+            raise InputError(
+                f"{self._path(self.find_file(place))}: it is damaged, or zarr-python cannot read it "
+                f"({escape_name(str(error))[:200]}); copy the store again"
+            ) from None
+
+
+def _find_sharding(layout: ArrayLayout) -> Mapping[str, Any] | None:
+    """Return the configuration of the shards; None where a file is one chunk, or is to be decoded whole."""
+    if layout.version == 3 and len(layout.codecs) == 1:
+        name, settings = split_named(layout.codecs[0])
+        if name == "sharding_indexed":
+            return settings
+    return None
+
+
+def _read_file(path: Path) -> bytes | None:
+    with name_unreadable(path):
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+@contextmanager
+def explain_codecs(path: Path) -> Iterator[None]:
+    """Turn an error of what describes codecs into a sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # numcodecs, zarr-python and whatever codecs are installed have errors of their own
+        what = escape_name(f"{type(error).__name__}: {error}")[:200]
+        raise InputError(
+            f"{path}: how its chunks are encoded is not understood ({what}); install the codec, or write the "
+            "store with one that numcodecs or zarr-python has"
+        ) from error
