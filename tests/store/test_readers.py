@@ -23,6 +23,7 @@ from lightsheet.viewing.viewer import describe_state
 from tests.support import published_run
 from tests.support.minislurm_machine import install
 from tests.support.published_run import INTERVAL, VOXEL
+from tests.support.stage_scan import scan_points
 
 SHAPE = (96, 200, 260)
 SECONDS = 60
@@ -148,6 +149,28 @@ def test_what_view_describes_shows_raw_beside_deconvolved(viewer: neuroglancer.V
         x = 150 + 300 * (kind == "result") + (-40, 40)[c]
         for y in (100, 300):
             assert np.abs(image[y - 3 : y + 3, x - 3 : x + 3] - colour).max() <= 2, f"{kind} of channel {c} at {x}, {y}"
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(("kind", "direction", "axis"), [("deskewed", 1, "x"), ("rotated", -1, "y")])
+def test_raw_planes_of_a_stage_scan_lie_over_the_result(
+    viewer: neuroglancer.Viewer, tmp_path: Path, kind: str, direction: int, axis: str
+) -> None:
+    """Spots of the raw volume, sheared by the viewer, and of the result are seen at the same places, to 3 pixels."""
+    scan = {"angle": 31.5, "step": VOXEL["z"] / np.sin(np.radians(31.5)), "axis": axis, "direction": direction}
+    shape = (30, 60, 64)
+    points = [[15, 30, 32], [14, 25, 44], [16, 38, 30]]
+    spots = 3000 * scan_points(shape, points, {**scan, "pixel": VOXEL[axis]}, width=2.0)
+    settings = {"scan": scan, "pixel": VOXEL[axis], "geometry": kind}
+    run = published_run.make(tmp_path, shape, fill=lambda *_: spots, scan=settings)
+    bare = dict.fromkeys(("showScaleBar", "showDefaultAnnotations"), False)
+    with server.serve_folder(run.results.folder) as url:
+        state = {**describe_state(run.results, url), "crossSectionBackgroundColor": "#000000", **bare, "title": kind}
+        image = _screenshot(viewer, state, (400, 800)).sum(axis=2)
+    for raw, result in ((rows[:, :395], rows[:, 405:]) for rows in (image[:195], image[205:])):
+        assert min(raw.max(), result.max()) > 60, "each plane goes through a spot"
+        centres = [[(index * half).sum() / half.sum() for index in np.indices(half.shape)] for half in (raw, result)]
+        np.testing.assert_allclose(*centres, atol=3)
 
 
 def _half(value: int, right: int) -> np.ndarray:

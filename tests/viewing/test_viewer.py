@@ -1,11 +1,13 @@
 """What view.py prints and serves; that a browser shows it is in test_readers.py."""
 
 import json
+import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +80,26 @@ def test_the_instructions_can_be_pasted(run: Run) -> None:
     stores = [run.results.raw_store(FIRST), run.results.raw_store(SECOND), run.results.store]
     assert napari == ["napari", "--plugin", "napari-ome-zarr", *map(str, stores)]
     assert any(line.startswith("  ssh -N -L 8000:127.0.0.1:8000 ") for line in lines)
+
+
+def test_napari_lays_raw_planes_of_a_stage_scan_over_the_result(tmp_path: Path) -> None:
+    """By a program, whose layers get the matrix of the raw stores."""
+    scan = {"angle": 31.5, "step": 0.3, "axis": "x", "direction": 1}
+    stage = published_run.make(tmp_path, (4, 6, 8), scan={"scan": scan, "pixel": 0.104, "geometry": "deskewed"})
+    lines = viewer.describe_viewers(stage.results, URL).splitlines()
+    (command,) = [shlex.split(line) for line in lines if "napari.Viewer" in line]
+    layers = {}
+
+    def open_stores(stores: list[str], plugin: str) -> list[types.SimpleNamespace]:
+        assert plugin == "napari-ome-zarr"
+        return [layers.setdefault(store, types.SimpleNamespace()) for store in stores]
+
+    napari = types.SimpleNamespace(Viewer=lambda: types.SimpleNamespace(open=open_stores), run=lambda: None)
+    assert command[:2] == ["python", "-c"]
+    exec(command[2].replace("import napari; ", ""), {"napari": napari})
+    raw, result = (layers[str(store)].affine for store in (stage.results.raw_store(FIRST), stage.results.store))
+    assert raw[3] == [0, pytest.approx(1 / math.tan(math.radians(31.5))), 0, 1, 0]
+    assert result == [[float(i == j) for j in range(5)] for i in range(5)]
 
 
 @contextmanager

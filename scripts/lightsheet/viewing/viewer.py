@@ -2,8 +2,12 @@
 
 import shlex
 import socket
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+import numpy as np
 
 from lightsheet.store import PublishedChannel, PublishedImage, Results, read_image
 from lightsheet.system import format_tunnel
@@ -30,6 +34,12 @@ PROGRAM = (
     'viewer.set_state(json.load(urllib.request.urlopen("{url}"))); print(viewer); webbrowser.open(str(viewer))'
 )
 
+SHEARED_PROGRAM = (
+    "import napari; viewer = napari.Viewer(); [setattr(layer, 'affine', affine) for stores, affine in {layers!r} "
+    "for layer in viewer.open(stores, plugin='napari-ome-zarr')]; napari.run()"
+)
+"""Lays raw planes of a stage scan over the result; napari's own command has no word for a matrix."""
+
 INSTRUCTIONS = """\
 {folder} can be viewed from this computer until Ctrl-C: raw channels beside deconvolved ones.
 
@@ -37,7 +47,7 @@ Neuroglancer, in a browser:{without}
   {neuroglancer}
 Neuroglancer without the internet (needs: pip install neuroglancer):
   python -i -c {program}
-napari (needs: pip install "napari[all]" napari-ome-zarr):
+napari (needs: pip install "napari[all]" napari-ome-zarr{sheared}):
   {napari}
 A browser on another computer than {host}: run this there first, then open the link there.
   {tunnel}
@@ -50,7 +60,6 @@ def describe_viewers(results: Results, url: str) -> str:
     Its folder and what `describe_state` returns are served at `url`.
     """
     images = [read_image(results, kind) for kind in KINDS]
-    stores = dict.fromkeys(str(channel.store) for image in images for channel in image.channels)
     hidden = {image.dtype.name for image in images if image.dtype.name not in NEUROGLANCER_TYPES}
     without = f" (without the raw volumes: it cannot show {', '.join(hidden)}; napari can)" if hidden else ""
     return INSTRUCTIONS.format(
@@ -58,10 +67,28 @@ def describe_viewers(results: Results, url: str) -> str:
         folder=results.folder,
         neuroglancer=f"{NEUROGLANCER}/#!{url}/{DESCRIPTION}",
         program=shlex.quote(PROGRAM.format(url=f"{url}/{DESCRIPTION}")),
-        napari=shlex.join(["napari", "--plugin", "napari-ome-zarr", *stores]),
+        napari=_describe_napari(images),
+        sheared="; raw planes of the stage scan are laid over the result" if any(i.affine for i in images) else "",
         host=socket.gethostname(),
         tunnel=format_tunnel(urlsplit(url).port or 0),
     )
+
+
+def _describe_napari(images: Sequence[PublishedImage]) -> str:
+    """Return the command that opens the stores in napari, in the places of the sample."""
+    stores = [list(dict.fromkeys(str(channel.store) for channel in image.channels)) for image in images]
+    if not any(image.affine for image in images):
+        return shlex.join(["napari", "--plugin", "napari-ome-zarr", *chain(*stores)])
+    layers = [(paths, _extend_affine(image)) for paths, image in zip(stores, images, strict=True)]
+    return shlex.join(["python", "-c", SHEARED_PROGRAM.format(layers=layers)])
+
+
+def _extend_affine(image: PublishedImage) -> list[list[float]]:
+    """Return the matrix (5, 5) from seconds and micrometres (t, z, y, x) of a store to those of the sample."""
+    matrix = np.eye(5)
+    if image.affine:
+        matrix[1:4, 1:] = image.affine
+    return [[float(value) for value in row] for row in matrix]
 
 
 def describe_state(results: Results, url: str) -> dict[str, Any]:
@@ -76,7 +103,9 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
     url : str, where the results folder is served
     """
     images = {kind: image for kind in KINDS if (image := read_image(results, kind)).dtype.name in NEUROGLANCER_TYPES}
-    layers = {kind: [_describe_layer(results, url, kind, c) for c in image.channels] for kind, image in images.items()}
+    layers = {
+        kind: [_describe_layer(results, url, image, kind, c) for c in image.channels] for kind, image in images.items()
+    }
     rows = [
         {
             "type": "row",
@@ -96,14 +125,16 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
     }
 
 
-def _describe_layer(results: Results, url: str, kind: str, channel: PublishedChannel) -> dict[str, Any]:
+def _describe_layer(
+    results: Results, url: str, image: PublishedImage, kind: str, channel: PublishedChannel
+) -> dict[str, Any]:
     low, high = channel.window
     store = quote(channel.store.relative_to(results.folder).as_posix())
     position = {"localDimensions": {"c'": [1, ""]}, "localPosition": list(channel.index)} if channel.index else {}
     return {
         "type": "image",
         "name": f"{channel.name}{KINDS[kind]}",
-        "source": f"{url}/{store}/|zarr3:",
+        "source": _describe_source(f"{url}/{store}/|zarr3:", image, channel),
         "blend": "additive",
         "opacity": 1,
         "shader": SHADER.format(low=low, high=high, colour=channel.colour),
@@ -111,16 +142,37 @@ def _describe_layer(results: Results, url: str, kind: str, channel: PublishedCha
     }
 
 
+def _describe_source(url: str, image: PublishedImage, channel: PublishedChannel) -> str | dict[str, Any]:
+    """Return a store's URL, with the matrix that lays raw planes of a stage scan where they were taken."""
+    if not image.affine:
+        return url
+    matrix, (time, *space) = _extend_affine(image)[:4], _describe_dimensions(image).items()
+    if channel.index:
+        matrix = np.insert(np.insert(matrix, 1, 0, axis=0), 1, [0, 1, 0, 0, 0], axis=1).tolist()
+        space = [("c'", [1, ""]), *space]
+    # Its numbers are of lengths, whatever the sizes of voxels.
+    return {"url": url, "transform": {"outputDimensions": dict([time, *space]), "matrix": matrix}}
+
+
+def _describe_dimensions(image: PublishedImage) -> dict[str, Any]:
+    lengths = {axis: [image.voxel_size[axis] * 1e-6, "m"] for axis in "zyx"}
+    return {"t": [image.interval, "s"] if image.interval else [1, ""], **lengths}
+
+
 def _describe_position(image: PublishedImage) -> dict[str, Any]:
     """Return the axes, and the middle of the first timepoint of which no channel is missing."""
-    shape = image.levels[0].shape
+    shape, lengths = image.levels[0].shape, image.voxel_size.values()
+    first = [start / size for start, size in zip(image.origin, lengths, strict=True)]
+    middle = [start + (n - 1) / 2 for start, n in zip(first, shape, strict=True)]
+    if image.extra:  # between two planes viewers show one of them, in a place between the two
+        middle[0] = first[0] + (shape[0] - 1) // 2
+    if image.affine:
+        matrix = np.array(image.affine)[:, :3]
+        middle = list(matrix @ (np.array(middle) * [*lengths]) / [*lengths])
     holes = {timepoint for _, timepoint in image.missing}
     return {
-        "dimensions": {
-            "t": [image.interval, "s"] if image.interval else [1, ""],
-            **{axis: [image.voxel_size[axis] * 1e-6, "m"] for axis in "zyx"},
-        },
+        "dimensions": _describe_dimensions(image),
         "displayDimensions": ["x", "y", "z"],
-        "position": [min(set(image.timepoints) - holes, default=0), *((n - 1) / 2 for n in shape)],
+        "position": [min(set(image.timepoints) - holes, default=0), *map(float, middle)],
         "crossSectionScale": max(shape[1:]) / PANEL,
     }
