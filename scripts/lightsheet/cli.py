@@ -20,7 +20,6 @@ from lightsheet.system import (
     InputError,
     PrintableFormatter,
     check_path,
-    count_cores,
     escape_lines,
     escape_name,
     find_name_fault,
@@ -46,6 +45,11 @@ so 6 bytes a voxel; the free disk is checked first. Files of the same names are 
   the reference acquisition (566 GB, 3 GB of memory, about 35 s a volume on 2 cores):
     %(prog)s data/reference --name ex6-2 --channels 3 --timepoints 199 \\
         --shape 201 1024 768 --psf-shape 101 64 64
+  raw planes of a stage that moves at an angle, as a lattice microscope records them:
+    %(prog)s data/scan --scan stage --angle 31.8 --step 0.4
+    (the truth lies straight, as deskewed planes do; psf/ has straight beads, psf/scanned/ the same, scanned by the
+    stage in steps of 0.1 um; input.scan: {kind: stage, angle: 31.8, step: 0.4, axis: x, direction: 1} in the
+    configuration, and psf.scan: {kind: stage, step: 0.1} with the latter)
 """
 
 PLAN_EXAMPLES = """\
@@ -229,14 +233,20 @@ def _add_simulate(commands: Any) -> None:
     add("--psf-shape", **sizes, default=(61, 32, 32), help="voxels of a PSF file (default: %(default)s)")
     add("--peak-photons", type=float, default=300.0, help="about the brightest voxel (default: %(default)s)")
     add("--seed", type=int, default=0, help="another seed, another scene and noise (default: %(default)s)")
+    add("--scan", choices=("straight", "stage"), default="straight", help="how planes follow (default: %(default)s)")
+    add("--angle", type=float, help="of a stage to the focal plane, in degrees (default: 31.8)")
+    add("--step", type=float, help="of a stage from plane to plane, in micrometre (default: 0.4)")
+    add("--axis", choices=("x", "y"), help="of the image along which planes move (default: x)")
+    add("--direction", type=int, choices=(1, -1), help="to which side a stage moves (default: 1)")
 
 
-def simulate(**options: Any) -> int:
+def simulate(scan: str, **options: Any) -> int:
     """Simulate a light-sheet acquisition of any size, volume by volume, with the truth beside it."""
-    from lightsheet.simulation import simulate_acquisition
+    from lightsheet.simulation import choose_scan, simulate_acquisition
 
+    stage = {key: options.pop(key) for key in ("angle", "step", "axis", "direction")}
     options |= {key: tuple(options[key]) for key in ("shape", "psf_shape")}
-    simulate_acquisition(**options, progress=partial(print, flush=True))
+    simulate_acquisition(**options, scan=choose_scan(scan, stage), progress=partial(print, flush=True))
     return 0
 
 
@@ -266,7 +276,7 @@ def _add_plan(commands: Any) -> None:
 
 def plan(pilot: Path | None, **options: Any) -> int:
     """Foresee jobs, time, memory and disk of an acquisition of which only the sizes are known."""
-    from lightsheet.planning import imagine_run, plan_run
+    from lightsheet.planning import choose_place, imagine_run, plan_run
 
     measured = read_json(pilot) if pilot else None
     if pilot and (not measured or "channels" not in measured):
@@ -276,19 +286,6 @@ def plan(pilot: Path | None, **options: Any) -> int:
         text, _ = plan_run(run, choose_place(options), measured, None)
     print(text, end="")
     return 0
-
-
-def choose_place(options: dict[str, Any]) -> dict[str, Any]:
-    """Return where jobs would run: as the profile says, or on this machine, with what other options say instead."""
-    from lightsheet.cluster import JOBQUEUE
-    from lightsheet.planning import describe_machine, read_profile
-
-    profile = options["profile"]
-    if profile and (profile / "jobqueue.yaml").is_file():
-        os.environ.setdefault(JOBQUEUE, str(profile / "jobqueue.yaml"))
-    place = read_profile(profile) if profile else describe_machine(count_cores())
-    keys = ("cluster", "workers", "cores", "slurm_jobs")
-    return {**place, **{key: options[key] for key in keys if options[key] is not None}}
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def test_workers_take_rounds_and_are_replaced(volumes: int, workers: int, lifeti
 def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
     options = vars(cli.build_parser().parse_args(["plan", *arguments]))
     run = imagine_run(tmp_path, options)
-    return workload.find_work(run), place_module.describe_place(run, cli.choose_place(options))
+    return workload.find_work(run), place_module.describe_place(run, place_module.choose_place(options))
 
 
 def free_bytes(number: int, monkeypatch: pytest.MonkeyPatch) -> None:

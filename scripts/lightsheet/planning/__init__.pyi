@@ -6,5 +6,9 @@ from .pilot_plan import (
     plan_layouts as plan_layouts,
     plan_pilot as plan_pilot,
 )
-from .place import describe_machine as describe_machine, read_profile as read_profile
+from .place import (
+    choose_place as choose_place,
+    describe_machine as describe_machine,
+    read_profile as read_profile,
+)
 from .plan import plan_run as plan_run

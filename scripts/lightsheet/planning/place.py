@@ -1,6 +1,7 @@
 """Where a run's jobs and workers would be, and what they may use there: this machine, or partitions of a SLURM."""
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import yaml
 
 from lightsheet.cluster import (
     AUTO,
+    JOBQUEUE,
     MOST_CORES,
     SITE_RESOURCES,
     choose_number,
@@ -53,6 +55,22 @@ class Place(NamedTuple):
     def worker(self) -> Share:
         """What a worker gets."""
         return self.shares["workers"]
+
+
+def choose_place(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where jobs would run, for `plan_run`: as a profile says, or on this machine, with what else is chosen.
+
+    Parameters
+    ----------
+    options : mapping
+        `profile`, the folder of one or None; `cluster`, `workers`, `cores` and `slurm_jobs`, None where not chosen.
+    """
+    profile = options["profile"]
+    if profile and (profile / "jobqueue.yaml").is_file():
+        os.environ.setdefault(JOBQUEUE, str(profile / "jobqueue.yaml"))
+    place = read_profile(profile) if profile else describe_machine(count_cores())
+    keys = ("cluster", "workers", "cores", "slurm_jobs")
+    return {**place, **{key: options[key] for key in keys if options[key] is not None}}
 
 
 def read_profile(folder: Path) -> dict[str, Any]:

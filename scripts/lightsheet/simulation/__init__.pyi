@@ -10,3 +10,4 @@ from .simulate import (
     simulate_acquisition as simulate_acquisition,
     simulate_volume as simulate_volume,
 )
+from .stage import choose_scan as choose_scan

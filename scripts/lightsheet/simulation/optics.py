@@ -17,7 +17,11 @@ NUMERICAL_APERTURE, REFRACTIVE_INDEX = 1.1, 1.33
 
 
 def model_psf(
-    channel: SceneChannel, shape: Shape, voxel_size: Mapping[str, float], centre: tuple[float, float, float]
+    channel: SceneChannel,
+    shape: Shape,
+    voxel_size: Mapping[str, float],
+    centre: tuple[float, float, float],
+    moves: tuple[float, float] = (0.0, 0.0),
 ) -> Array:
     """Integrate a light-sheet microscope's PSF over voxels.
 
@@ -32,6 +36,7 @@ def model_psf(
     channel : SceneChannel, gives the wavelength
     shape, centre : tuple, (z, y, x) in voxels: the size, and where the focus lies
     voxel_size : mapping, micrometre along `z`, `y` and `x`
+    moves : tuple, by how many voxels along y and x it lies farther in each plane, as a stage scan moves it
 
     Returns
     -------
@@ -50,7 +55,8 @@ def model_psf(
     for axis, focus, tilt in ((1, 0.06, 0.0), (2, -0.06, 0.05)):
         width = waist * np.sqrt(1 + ((z - focus) / rayleigh) ** 2)
         size = voxel_size["zyx"[axis]]
-        edges = (np.arange(shape[axis] + 1) - 0.5 - centre[axis]) * size - tilt * z
+        middles = centre[axis] + moves[axis - 1] * (np.arange(shape[0]) - centre[0])
+        edges = (np.arange(shape[axis] + 1) - 0.5 - middles[:, None]) * size - tilt * z
         profiles.append(np.diff(scipy.special.ndtr(edges / width), axis=-1))
     psf = np.einsum("szy,szx->zyx", sheet * profiles[0], profiles[1])
     return np.asarray(psf / psf.sum())
@@ -65,11 +71,19 @@ def model_image_psf(channel: SceneChannel, voxel_size: Mapping[str, float]) -> A
 
 
 def simulate_measured_psf(
-    channel: SceneChannel, shape: Shape, voxel_size: Mapping[str, float], rng: np.random.Generator
+    channel: SceneChannel,
+    shape: Shape,
+    voxel_size: Mapping[str, float],
+    rng: np.random.Generator,
+    distance: float = PSF_STEP_Z,
+    moves: tuple[float, float] = (0.0, 0.0),
 ) -> Array:
-    """Return the PSF as a person would measure it: finer in z, off-centre, camera offset, noise; uint16."""
+    """Return the PSF as a person would measure it: finer in z, off-centre, camera offset, noise; uint16.
+
+    `distance` is that of its planes in micrometre, `moves` are as for `model_psf`.
+    """
     z, y, x = (n // 2 + shift for n, shift in zip(shape, PSF_OFF_CENTRE, strict=True))
-    psf = model_psf(channel, shape, {**voxel_size, "z": PSF_STEP_Z}, (z, y, x))
+    psf = model_psf(channel, shape, {**voxel_size, "z": distance}, (z, y, x), moves)
     return _count_photons(psf * (PSF_PEAK / psf.max()), PSF_OFFSET, PSF_NOISE, rng)
 
 

@@ -16,6 +16,14 @@ import tifffile
 
 from lightsheet.simulation.optics import blur_photons, expose_camera, model_image_psf, simulate_measured_psf
 from lightsheet.simulation.scene import CHANNELS, Array, Shape, draw_scene
+from lightsheet.simulation.stage import (
+    list_borders,
+    measure_field,
+    measure_plane_distance,
+    plan_scanned_psf,
+    record_planes,
+    write_settings,
+)
 from lightsheet.system import InputError, read_free_bytes, write_whole
 
 VOXEL_SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
@@ -34,11 +42,16 @@ def simulate_acquisition(
     peak_photons: float = 300.0,
     seed: int = 0,
     progress: Callable[[str], Any] = print,
+    scan: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a simulated acquisition, volume by volume, over whatever files have the same names.
 
     The folder gets the volumes (uint16, (z, y, x), counts), `psf/488.tif` and so on (uint16, (z, y, x), 0.1 um between
     planes), and `truth/` (float32, (z, y, x), photons per voxel before blurring).
+
+    Of a stage scan the volumes are its raw planes, and the truth is straight, on the grid of `lightsheet.scan.deskew`;
+    `psf/scanned/` has the same beads, scanned by the same stage in steps of 0.1 um, and NAME_Settings.txt says what a
+    lattice microscope does of stage and lasers.
 
     Parameters
     ----------
@@ -54,6 +67,9 @@ def simulate_acquisition(
         Decides the scene and the noise.
     progress : callable
         Called with one line a volume.
+    scan : mapping, optional
+        `angle`, `step`, `axis` and `direction` of a stage scan, as `lightsheet.scan.deskew` takes them, which also give
+        z of the voxel size: step * sin(angle).
 
     Raises
     ------
@@ -61,16 +77,26 @@ def simulate_acquisition(
         If a value makes no sense, the folder cannot be written, or the disk has too little room.
     """
     folder = Path(folder)
+    if scan:
+        voxel_size = {**voxel_size, "z": measure_plane_distance(scan, voxel_size)}
     _check(name, channels, timepoints, shape, psf_shape, voxel_size, peak_photons, seed)
-    _make_room(folder, count_bytes(channels, timepoints, shape, psf_shape))
+    _make_room(folder, count_bytes(channels, timepoints, shape, psf_shape, voxel_size, scan), bool(scan))
     for number, channel in enumerate(CHANNELS[:channels]):
         pixels = simulate_measured_psf(channel, psf_shape, voxel_size, np.random.default_rng([seed, 2, number]))
         _write(folder / "psf" / f"{channel.excitation_nm}.tif", pixels)
+        if scan:
+            planes = plan_scanned_psf(scan, psf_shape, voxel_size)
+            rng = np.random.default_rng([seed, 3, number])
+            pixels = simulate_measured_psf(channel, planes.shape, voxel_size, rng, planes.distance, planes.moves)
+            _write(folder / "psf" / "scanned" / f"{channel.excitation_nm}.tif", pixels)
+    if scan:
+        lasers = [channel.excitation_nm for channel in CHANNELS[:channels]]
+        write_settings(folder / f"{name}_Settings.txt", scan, shape[0], lasers)
     begin = time.perf_counter()
     volumes = list(product(range(timepoints), range(channels)))
     for count, (timepoint, number) in enumerate(volumes, 1):
         path = folder / name_volume(name, number, timepoint)
-        truth, image = simulate_volume(number, timepoint, shape, voxel_size, peak_photons, seed)
+        truth, image = simulate_volume(number, timepoint, shape, voxel_size, peak_photons, seed, scan)
         _write(folder / "truth" / name_truth(number, timepoint), truth)
         _write(path, image)
         del truth, image  # or they would lie in memory while the next volume is made
@@ -86,29 +112,46 @@ def simulate_volume(
     voxel_size: Mapping[str, float] = VOXEL_SIZE,
     peak_photons: float = 300.0,
     seed: int = 0,
+    scan: Mapping[str, Any] | None = None,
 ) -> tuple[Array, Array]:
     """Make one volume, into which light from beyond the field leaks.
 
     Parameters
     ----------
-    channel, timepoint, shape, voxel_size, peak_photons, seed
-        Indices of the volume; the others as for `simulate_acquisition`.
+    channel, timepoint, shape, voxel_size, peak_photons, seed, scan
+        Indices of the volume; the others as for `simulate_acquisition`, but that z of the voxel size is that of the
+        scan already.
 
     Returns
     -------
-    truth : ndarray (z, y, x), float32, photons per voxel before blurring
+    truth : ndarray (z, y, x), float32, photons per voxel before blurring; longer than the image if that is a stage scan
     image : ndarray (z, y, x), uint16, counts: photons after blurring, with Poisson noise, camera offset and read noise
     """
     psf = model_image_psf(CHANNELS[channel], voxel_size)
-    photons = draw_scene(channel, timepoint, shape, psf, voxel_size, peak_photons, seed)
-    field = tuple(slice(n // 2, n // 2 + size) for n, size in zip(psf.shape, shape, strict=True))
-    truth = photons[field].copy()
-    return truth, expose_camera(blur_photons(photons, psf), np.random.default_rng([seed, 1, channel, timepoint]))
+    straight = measure_field(scan, shape, voxel_size) if scan else shape
+    borders = list_borders(scan)
+    z, y, x = (n + 2 * border for n, border in zip(straight, borders, strict=True))
+    photons = draw_scene(channel, timepoint, (z, y, x), psf, voxel_size, peak_photons, seed)
+    starts = [n // 2 + border for n, border in zip(psf.shape, borders, strict=True)]
+    truth = photons[tuple(slice(start, start + n) for start, n in zip(starts, straight, strict=True))].copy()
+    light = blur_photons(photons, psf)
+    if scan:
+        light = record_planes(light, scan, shape, voxel_size)
+    return truth, expose_camera(light, np.random.default_rng([seed, 1, channel, timepoint]))
 
 
-def count_bytes(channels: int, timepoints: int, shape: Shape, psf_shape: Shape) -> int:
+def count_bytes(
+    channels: int,
+    timepoints: int,
+    shape: Shape,
+    psf_shape: Shape,
+    voxel_size: Mapping[str, float] = VOXEL_SIZE,
+    scan: Mapping[str, Any] | None = None,
+) -> int:
     """Return the bytes that `simulate_acquisition` writes: uint16 images and PSFs, float32 truth."""
-    return channels * (timepoints * math.prod(shape) * 6 + math.prod(psf_shape) * 2)
+    truth = math.prod(measure_field(scan, shape, voxel_size) if scan else shape)
+    beads = math.prod(psf_shape) + (math.prod(plan_scanned_psf(scan, psf_shape, voxel_size).shape) if scan else 0)
+    return channels * (timepoints * (math.prod(shape) * 2 + truth * 4) + beads * 2)
 
 
 def name_volume(name: str, channel: int, timepoint: int) -> str:
@@ -153,7 +196,7 @@ def _check(
             raise InputError(sentence)
 
 
-def _make_room(folder: Path, needed: int) -> None:
+def _make_room(folder: Path, needed: int, has_scan: bool) -> None:
     """Create the folders, if the disk has room for what will be in them."""
     try:
         free = read_free_bytes(folder)
@@ -162,7 +205,7 @@ def _make_room(folder: Path, needed: int) -> None:
                 f"{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
                 "choose another disk, or fewer timepoints"
             )
-        for name in ("psf", "truth"):
+        for name in ("psf/scanned", "truth") if has_scan else ("psf", "truth"):
             (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
