@@ -22,7 +22,7 @@ def prepare_psf(
     save_psf(used, voxel_size, tif)
     warnings = [warning["text"] for warning in facts["warnings"]]
     scan = settings.get("scan")
-    title = f"PSF used, from {source.name}" + (", straightened: it moves as the images' planes do" if scan else "")
+    title = f"PSF used, from {source.name}" + (", shown straight" if scan else "")
     draw_psf(straighten_psf(used, scan, voxel_size), voxel_size, title, png, warnings)
     digests = {path.suffix: digest_sha256(path) for path in (tif, png)}
     write_json(json_path, {**facts, "inputs": inputs, "files": digests})

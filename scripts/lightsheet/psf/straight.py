@@ -12,7 +12,7 @@ import numpy as np
 from lightsheet.psf.measure import Volume
 from lightsheet.scan import Scan, make_scan, measure_margin, move_planes
 
-FAINT = 1e-3
+FAINT = 1e-4
 """Of the brightest line across a straightened PSF: beneath it are the ripples of the shift, which are not shown."""
 
 
