@@ -8,12 +8,15 @@ from .lattice_settings import read_lattice_settings as read_lattice_settings
 from .metadata import FileMetadata as FileMetadata
 from .mosaic import (
     PageRange as PageRange,
+    Region as Region,
     Tiles as Tiles,
     digest_source as digest_source,
+    digest_sources as digest_sources,
     format_pages as format_pages,
     list_pieces as list_pieces,
     open_mosaic as open_mosaic,
     parse_pages as parse_pages,
+    select_tiles as select_tiles,
     stat_source as stat_source,
 )
 from .stage_positions import StagePosition as StagePosition, read_stage_positions as read_stage_positions

@@ -22,18 +22,27 @@ Tiles = Sequence[tuple[Sequence[int], Sequence[tuple[str, PageRange]]]]
 what is selected of it."""
 
 
+Region = Sequence[Sequence[int]]
+"""A part of a volume: per axis (z, y, x) where it starts, where it stops, and how many voxels the whole volume has."""
+
+
 def list_pieces(tiles: Tiles) -> list[tuple[str, PageRange]]:
     """Return the pieces of all tiles, in order."""
     return [piece for _, pieces in tiles for piece in pieces]
 
 
 class Mosaic:
-    """Tiles of one shape and dtype as a `BandSource`, by position (z, y, x) in a grid that they fill."""
+    """Tiles of one shape and dtype as a `BandSource`, by position (z, y, x) in a grid, or a part of them.
 
-    def __init__(self, tiles: Mapping[tuple[int, ...], BandSource]) -> None:
+    They fill the grid, or all of it that the `part` (slices along z, y and x) meets. Of the others nothing is read.
+    """
+
+    def __init__(self, tiles: Mapping[tuple[int, ...], BandSource], part: Sequence[slice] | None = None) -> None:
         first = next(iter(tiles.values()))
         grid = np.max(list(tiles), axis=0) + 1
-        self.shape = tuple(int(n * count) for n, count in zip(first.shape, grid, strict=True))
+        whole = [int(n * count) for n, count in zip(first.shape, grid, strict=True)]
+        self._part = [slice(0, n) for n in whole] if part is None else list(part)
+        self.shape = tuple(span.stop - span.start for span in self._part)
         self.dtype, self.size = first.dtype, prod(self.shape)
         self.rows = max(count_joint_rows(tile) for tile in tiles.values())
         self.is_direct = len(tiles) == 1 and getattr(first, "is_direct", False)
@@ -41,29 +50,72 @@ class Mosaic:
 
     def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:
         """Read some planes and rows of every tile that has them."""
+        region = [_shift(span.indices(n), p.start) for span, n, p in zip(rows, self.shape, self._part, strict=False)]
+        region.append(self._part[2])
         if len(self._tiles) == 1:
-            return next(iter(self._tiles.values()))[rows]
-        (z, end, _), (top, bottom, _) = (s.indices(n) for s, n in zip(rows, self.shape, strict=False))
-        depth, height, width = self._size
-        band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
-        for (i, j, k), tile in self._tiles.items():
-            first, last = max(z, i * depth), min(end, (i + 1) * depth)
-            low, high = max(top, j * height), min(bottom, (j + 1) * height)
-            if first < last and low < high:
-                part = tile[first - i * depth : last - i * depth, low - j * height : high - j * height]
-                band[first - z : last - z, low - top : high - top, k * width : (k + 1) * width] = part
+            ((position, tile),) = self._tiles.items()
+            return _cut(tile, self._meet(position, region)[0])
+        band = np.empty([span.stop - span.start for span in region], self.dtype)
+        for position, tile in self._tiles.items():
+            inside, outside = self._meet(position, region)
+            if all(span.start < span.stop for span in inside):
+                band[tuple(outside)] = _cut(tile, inside)
         return band
+
+    def digest_tile(self, position: tuple[int, ...]) -> str:
+        """Return the BLAKE3 digest of what the part has of a tile: its pixels (z, y, x), C and native order."""
+        digest, tile = blake3(), self._tiles.get(position)
+        z, y, x = self._meet(position, self._part)[0]
+        if tile is None:
+            return digest.hexdigest()
+        for plane in range(z.start, z.stop):
+            digest.update(_cut(tile, [slice(plane, plane + 1), y, x]).tobytes())
+        return digest.hexdigest()
+
+    def _meet(self, position: tuple[int, ...], region: Sequence[slice]) -> tuple[list[slice], list[slice]]:
+        """Return what a region and a tile have in common, counted from the tile's first voxel and the region's."""
+        lows = [max(span.start, i * n) for span, i, n in zip(region, position, self._size, strict=True)]
+        highs = [min(span.stop, (i + 1) * n) for span, i, n in zip(region, position, self._size, strict=True)]
+        inside = [slice(a - i * n, b - i * n) for a, b, i, n in zip(lows, highs, position, self._size, strict=True)]
+        outside = [slice(a - span.start, b - span.start) for a, b, span in zip(lows, highs, region, strict=True)]
+        return inside, outside
+
+
+def _shift(indices: tuple[int, int, int], offset: int) -> slice:
+    start, stop, _ = indices
+    return slice(start + offset, max(start, stop) + offset)
+
+
+def _cut(tile: BandSource, spans: Sequence[slice]) -> np.ndarray:
+    """Read some planes and rows of a tile, and keep some columns: all of them without a copy."""
+    z, y, x = spans
+    return np.ascontiguousarray(tile[z, y][:, :, x])
+
+
+def select_tiles(tiles: Tiles, region: Region | None) -> Tiles:
+    """Return the tiles of a volume that a region meets: all if there is none."""
+    if region is None:
+        return tiles
+    sizes = _measure_tile(tiles, [size for _, _, size in region])
+    return [
+        (position, pieces)
+        for position, pieces in tiles
+        if all(
+            start < (i + 1) * n and i * n < stop for (start, stop, _), i, n in zip(region, position, sizes, strict=True)
+        )
+    ]
 
 
 @contextmanager
-def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosaic]:
+def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str, region: Region | None = None) -> Iterator[Mosaic]:
     """Open the files of a volume for the time of a block.
 
     Parameters
     ----------
     tiles : Tiles, where the pixels are
-    shape : sequence of int, (z, y, x) of the volume, all tiles together
+    shape : sequence of int, (z, y, x) of the volume, all tiles together; with a `region`, of that
     dtype : str, of its pixels
+    region : Region, optional, the part of the volume that is read; what lies beyond it is not
 
     Yields
     ------
@@ -74,11 +126,10 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
     InputError
         If a file cannot be read or has another number of pages, or a tile another shape or dtype.
     """
-    grid = np.max([position for position, _ in tiles], axis=0) + 1
-    expected = tuple(int(n // count) for n, count in zip(shape, grid, strict=True))
+    expected = _measure_tile(tiles, [size for _, _, size in region] if region else shape)
     stacks: dict[tuple[int, ...], Any] = {}
     with ExitStack() as files:
-        for position, pieces in tiles:
+        for position, pieces in select_tiles(tiles, region):
             stack = files.enter_context(_open_pieces(pieces))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
@@ -86,7 +137,25 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str) -> Iterator[Mosa
                     f"{expected} {dtype} (z, y, x); replace it, or put it in input.ignore"
                 )
             stacks[tuple(position)] = stack
-        yield Mosaic(stacks)
+        yield Mosaic(stacks, [slice(start, stop) for start, stop, _ in region] if region else None)
+
+
+def _measure_tile(tiles: Tiles, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of each tile of a whole volume."""
+    grid = np.max([position for position, _ in tiles], axis=0) + 1
+    return tuple(int(n // count) for n, count in zip(shape, grid, strict=True))
+
+
+def digest_sources(tiles: Tiles, shape: Sequence[int], dtype: str, region: Region | None = None) -> list[str]:
+    """Return the digest of each piece of a volume: see `digest_source`.
+
+    Of a `region` alone nothing else is read: the digest of a piece is then that of its tile's pixels there (z, y, x),
+    in C and native order. Arguments and errors as for `open_mosaic`.
+    """
+    if region is None:
+        return [digest_source(*piece) for piece in list_pieces(tiles)]
+    with open_mosaic(tiles, shape, dtype, region) as volume:
+        return [digest for at, pieces in tiles for digest in [volume.digest_tile(tuple(at))] * len(pieces)]
 
 
 @contextmanager
