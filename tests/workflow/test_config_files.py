@@ -37,6 +37,14 @@ def test_what_can_be_read_is_not_refused(tmp_path: Path, content: bytes) -> None
     check(tmp_path / "my.yaml", content)
 
 
+@pytest.mark.parametrize("value", ["1:30", "10:20:2", "[0, 2:40]"])
+def test_a_slice_that_yaml_takes_for_a_time_is_told(tmp_path: Path, value: str) -> None:
+    content = f"{GOOD}  select: {{}}\n".replace("folder: data", f"folder: data, select: {{timepoints: {value}}}")
+    sentence = refuse(tmp_path / "my.yaml", content.replace("  select: {}\n", "").encode())
+    assert "config key input.select.timepoints" in sentence
+    assert "write it in quotes" in sentence
+
+
 def test_text_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     assert "line 1: this is not UTF-8" in refuse(path, GOOD.encode("latin1"))

@@ -63,7 +63,13 @@ def _list_repeated_json(text: str) -> Iterable[str]:
 
 def _list_repeated_yaml(path: Path, text: str) -> Iterable[str]:
     try:
-        return list(_walk("", yaml.compose(text, yaml.SafeLoader)))
+        content = yaml.compose(text, yaml.SafeLoader)
+        for key, value in _list_sexagesimal("", content):
+            raise InputError(
+                f"{path}: config key {key}: YAML takes {value} for minutes and seconds, and makes one number of them; "
+                f'write it in quotes: "{value}"'
+            )
+        return list(_walk("", content))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -71,6 +77,18 @@ def _list_repeated_yaml(path: Path, text: str) -> Iterable[str]:
         raise InputError(f"{path}{place}: this is not YAML: {error.problem}{hint}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _list_sexagesimal(prefix: str, node: yaml.Node | None) -> Iterator[tuple[str, str]]:
+    """Yield each key, and its value, that YAML takes for a number of minutes and seconds: `1:30` for 90."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _list_sexagesimal(prefix, item)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _list_sexagesimal(f"{prefix}.{key.value}" if prefix else str(key.value), value)
+    elif isinstance(node, yaml.ScalarNode) and ":" in node.value and node.tag.endswith((":int", ":float")):
+        yield prefix, node.value
 
 
 def _walk(prefix: str, node: yaml.Node | None) -> Iterator[str]:
