@@ -144,9 +144,10 @@ rule inventory:
     params:
         acquisition=run.acquisition,
         volumes=run.describe_volume(),
+        share=run.describe_share(),
         # Snakemake compares builtin types only.
         tiles=[
-            run.list_tiles(channel, range(run.acquisition.timepoints))
+            run.list_tiles(channel, run.timepoints)
             for channel in run.channels
         ],
         results=run.results,
@@ -201,6 +202,7 @@ rule ingest:
         ),
         layout=run.layouts["raw"],
         facts=run.facts,
+        region=run.region,
     script:
         "scripts/ingest.py"
 

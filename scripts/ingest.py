@@ -17,5 +17,6 @@ if __name__ == "__main__":
             snakemake.threads,
             snakemake.resources.attempt,
             snakemake.params.facts,
+            snakemake.params.region,
         )
         write_json(Path(snakemake.output[0]), manifest)

@@ -10,9 +10,9 @@ from lightsheet.store import Results
 from lightsheet.system import log_job, logger
 
 
-def inventory(acquisition: Acquisition, volumes: str, path: Path) -> None:
+def inventory(acquisition: Acquisition, volumes: str, path: Path, share: str = "") -> None:
     """Write the inventory of an acquisition, and log what was understood of it and what is remarkable."""
-    logger.info("this was understood of the folder:\n%s", describe_acquisition(acquisition, volumes))
+    logger.info("this was understood of the folder:\n%s", describe_acquisition(acquisition, volumes, share))
     write_inventory(acquisition, path)
     logger.info("%d volumes of %d channels listed in %s", len(acquisition.volumes), len(acquisition.channels), path)
 
@@ -29,5 +29,6 @@ def tell_choices(results: Results, channels: Sequence[str], output: Mapping[str,
 
 if __name__ == "__main__":
     with log_job(snakemake.log[0]):
-        inventory(snakemake.params.acquisition, snakemake.params.volumes, Path(snakemake.output[0]))
+        parameters = snakemake.params
+        inventory(parameters.acquisition, parameters.volumes, Path(snakemake.output[0]), parameters.share)
         tell_choices(snakemake.params.results, snakemake.params.channels, snakemake.params.output)

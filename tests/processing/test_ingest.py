@@ -6,7 +6,6 @@ import pytest
 import tifffile
 from blake3 import blake3
 
-from lightsheet.processing import ingest
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.sources import list_facts, mosaic, read_metadata
 from lightsheet.store import records, shard
@@ -142,7 +141,7 @@ def test_a_file_replaced_while_it_is_read_is_not_believed(
         tifffile.imwrite(path, np.zeros(SHAPE, np.uint16))
         return digest(path, pages)
 
-    monkeypatch.setattr(ingest, "digest_source", replace)
+    monkeypatch.setattr(mosaic, "digest_source", replace)
     with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
         run(results, tif)
 

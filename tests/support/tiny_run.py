@@ -61,7 +61,7 @@ def finish(run: Run) -> None:
     """Do what the workflow's rules do, up to the provenance."""
     done = {}
     results, layouts = run.results, run.layouts
-    results.folder.mkdir(parents=True)
+    results.folder.mkdir(parents=True, exist_ok=True)
     inventory_script.inventory(run.acquisition, run.describe_volume(), results.folder / "inventory.csv")
     for channel in run.channels:
         path = Path(run.find_psf_file(channel))
@@ -71,15 +71,15 @@ def finish(run: Run) -> None:
         digests = {suffix: files.digest_sha256(results.psf(channel, suffix)) for suffix in (".tif", ".png")}
         inputs = list_psf_inputs(path, **run.psf_settings[channel])
         files.write_json(results.psf(channel, ".json"), {**facts, "inputs": inputs, "files": digests})
-        for t, tiles in run.list_tiles(channel, range(run.acquisition.timepoints)):
+        for t, tiles in run.list_tiles(channel, run.timepoints):
             key = VolumeKey("raw", channel, t)
-            done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1)
+            done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1, region=run.region)
     choose_due(run)
     choices = read_choices(results)
     for channel in run.channels:
         own = resolve_settings(run.settings, channel, choices[channel])
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
-        for t in range(run.acquisition.timepoints):
+        for t in run.timepoints:
             key = VolumeKey("result", channel, t)
             inputs = list_result_inputs(done[key.raw], digest, own, layouts["result"])
             done[key] = deconvolve.deconvolve_volume(

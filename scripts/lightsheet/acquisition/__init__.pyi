@@ -6,7 +6,7 @@ from .inventory import (
     write_inventory as write_inventory,
 )
 from .lazy import open as open
-from .model import Acquisition as Acquisition, Piece as Piece, Tile as Tile, Volume as Volume
+from .model import Acquisition as Acquisition, Part as Part, Piece as Piece, Tile as Tile, Volume as Volume
 from .names import parse_name as parse_name
 from .page_order import PageLayout as PageLayout, find_layout as find_layout
 from .seconds import find_interval as find_interval, is_irregular as is_irregular, measure_steps as measure_steps

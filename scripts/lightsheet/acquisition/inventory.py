@@ -51,16 +51,17 @@ def _measure_bytes(path: Path) -> int:
         raise InputError(f"{path}: cannot be read ({error.strerror}); start the run again") from error
 
 
-def describe_acquisition(acquisition: Acquisition, volumes: str) -> str:
+def describe_acquisition(acquisition: Acquisition, volumes: str, share: str = "") -> str:
     """Say in lines what was understood of a folder, for a person to check before anything is computed.
 
-    `volumes` says what one of its volumes is like.
+    `volumes` says what one of its volumes is like, `share` which part of the folder is selected.
     """
     width = max(map(len, acquisition.channels))
     wavelengths = {c: f"{nm} nm" if nm else "wavelength not known" for c, nm in acquisition.wavelengths.items()}
     z, y, x = acquisition.grid
     facts = {
         "folder": [str(acquisition.folder)],
+        "selected": [share] if share else [],
         "channels": [f"{channel:{width}}  {wavelengths[channel]}" for channel in acquisition.channels],
         "timepoints": [_describe_timepoints(acquisition)],
         "missing": _describe_holes(acquisition),

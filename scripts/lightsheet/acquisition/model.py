@@ -1,6 +1,9 @@
 """What an acquisition is made of: volumes, their tiles, and the pieces of files that make a tile."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +47,16 @@ class Volume:
         return tuple(piece for tile in self.tiles for piece in tile.pieces)
 
 
+class Part(NamedTuple):
+    """What of an acquisition is selected."""
+
+    timepoints: tuple[int, ...]  # on the time axis of the whole acquisition, which has so many:
+    whole_timepoints: int
+    whole_channels: tuple[str, ...]
+    other_names: tuple[str, ...]  # TIFFs, relative to the folder, of which no volume is selected
+    page_counts: Mapping[Path, int]  # as `Acquisition.page_counts`, of all volumes
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """A folder of TIFF stacks, understood.
@@ -52,7 +65,8 @@ class Acquisition:
     (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint, then channel.
     `excluded_files` holds (file name, why) of every TIFF that is not used, `waiting_files` of every TIFF that is left
     for the next run, `remarks` sentences for the person who runs it. `tile_numbers` are what the names have for each
-    place along (z, y, x) of the grid; `has_planes` if they say of each file that it is a single plane.
+    place along (z, y, x) of the grid; `has_planes` if they say of each file that it is a single plane. Where a `part`
+    of the folder is selected, all this is of that alone, and volumes have the timepoints that they have in the whole.
     """
 
     folder: Path
@@ -67,6 +81,17 @@ class Acquisition:
     waiting_files: Reasons = field(default=(), compare=False, repr=False)
     tile_numbers: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
     has_planes: bool = field(default=False, compare=False, repr=False)
+    part: Part | None = None
+
+    @property
+    def time_axis(self) -> Sequence[int]:
+        """The timepoint of the volumes at each place on the time axis."""
+        return self.part.timepoints if self.part else range(self.timepoints)
+
+    @cached_property
+    def page_counts(self) -> Mapping[Path, int]:
+        """How many pages each file has whose pages are shared out among volumes."""
+        return self.part.page_counts if self.part else count_pages(self.volumes)
 
     @property
     def interval(self) -> float | None:
@@ -80,10 +105,11 @@ class Acquisition:
 
     @property
     def tiff_names(self) -> tuple[str, ...]:
-        """The TIFFs, relative to the folder, used or excluded, from which `discover` makes this acquisition again."""
+        """The TIFFs, relative to the folder, used or not, from which `discover` makes this acquisition again."""
         paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
         excluded = (name for name, _ in self.excluded_files)
-        return (*(path.relative_to(self.folder).as_posix() for path in paths), *excluded)
+        others = self.part.other_names if self.part else ()
+        return (*(path.relative_to(self.folder).as_posix() for path in paths), *others, *excluded)
 
     @property
     def waiting_remark(self) -> str | None:
@@ -92,3 +118,11 @@ class Acquisition:
             return None
         count = "1 file is" if len(self.waiting_files) == 1 else f"{len(self.waiting_files)} files are"
         return f"{count} left for the next run: {count_reasons(why for _, why in self.waiting_files)}."
+
+
+def count_pages(volumes: Iterable[Volume]) -> Mapping[Path, int]:
+    """Count the pages that volumes take of each file, but for files that are taken whole."""
+    counts: Counter[Path] = Counter()
+    for piece in (piece for volume in volumes for piece in volume.pieces):
+        counts[piece.path] += len(piece.pages or ())
+    return counts

@@ -61,12 +61,12 @@ def measure_ingest(
 
     Returns `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot` (z, y, x); and planes through it.
     """
-    shape = layout.levels[0].shape
+    shape, region = layout.levels[0].shape, plan.get("selected")
     if shape != tuple(plan["volume"]):
         path = scratch.folder / "crops" / f"{volume.channel}.tif"
         _write_crop(path, tiles, plan)
-        tiles = [((0, 0, 0), [(str(path), None)])]
-    record = ingest_volume(scratch, volume, tiles, layout, threads)
+        tiles, region = [((0, 0, 0), [(str(path), None)])], None
+    record = ingest_volume(scratch, volume, tiles, layout, threads, region=region)
     seconds: dict[str, float] = {}
     with time_stage(seconds, "check"):
         for shard, level in zip(record["shards"], layout.levels, strict=True):
@@ -89,7 +89,7 @@ def measure_ingest(
 
 def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
     z, y, x = (slice(*span) for span in plan["region"])
-    with open_mosaic(tiles, plan["volume"], plan["dtype"]) as volume:
+    with open_mosaic(tiles, plan["volume"], plan["dtype"], plan.get("selected")) as volume:
         pixels = volume[z, y][:, :, x]
     with write_whole(path) as part:
         tifffile.imwrite(part, pixels, photometric="minisblack", metadata={"axes": "ZYX"})

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightsheet.deconvolution import ALGORITHM_VERSION
-from lightsheet.run import Run, list_pilot_methods
+from lightsheet.run import Run, choose_spans, list_pilot_methods
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, digest_json, read_json
 
@@ -19,7 +19,8 @@ def plan_pilot(run: Run) -> dict[str, Any]:
 
     `channels`: per name the timepoint and the tiles of its volume; `sources`: likewise its files, with size and time;
     `algorithm`: its version; `volume`: shape (z, y, x) of that; `region`: start
-    and stop along z, y and x of what is deconvolved of it; `dtype`; `voxel_size` (micrometre); `methods`: settings as
+    and stop along z, y and x of what is deconvolved of it; `selected`: the part of the source's volume that this is, if
+    not all; `dtype`; `voxel_size` (micrometre); `methods`: settings as
     `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: workers
     that have something to do, of those that a job of the run would have.
     """
@@ -39,7 +40,8 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         "sources": {channel: run.describe_sources(channel, timepoint) for channel, (timepoint, _) in volumes.items()},
         "algorithm": ALGORITHM_VERSION,
         "volume": list(run.shape),
-        "region": _choose_region(pilot["crop"], run.shape),
+        "region": choose_spans("pilot.crop", pilot["crop"], run.shape),
+        **({"selected": run.region} if run.region else {}),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
         "methods": methods,
@@ -61,7 +63,7 @@ def select_distinct(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def plan_layouts(run: Run) -> dict[str, StoreLayout]:
     """Return the layout of raw and of result volumes of the pilot: the run's own, or those of the crop."""
-    z, y, x = (stop - start for start, stop in _choose_region(run.config["pilot"]["crop"], run.shape))
+    z, y, x = (stop - start for start, stop in choose_spans("pilot.crop", run.config["pilot"]["crop"], run.shape))
     return dataclasses.replace(run, shape=(z, y, x)).layouts
 
 
@@ -82,24 +84,11 @@ def describe_outcome(results: Results) -> list[str]:
 
 
 def _choose_volume(run: Run, channel: str, timepoint: int) -> list[Any]:
-    """Return the nearest timepoint that was recorded, and its tiles."""
-    last = run.acquisition.timepoints - 1
+    """Return the nearest timepoint that was recorded, of those that are selected, and its tiles."""
+    part = run.acquisition.part
+    last = (part.whole_timepoints if part else run.acquisition.timepoints) - 1
     if timepoint > last:
         raise InputError(f"config key pilot.timepoint: there is no timepoint {timepoint}; give 0 to {last}")
     recorded = [volume.timepoint for volume in run.acquisition.volumes if volume.channel == channel and volume.tiles]
     nearest = min(recorded, key=lambda t: abs(t - timepoint))
     return [nearest, run.list_volume_tiles(channel, nearest)]
-
-
-def _choose_region(crop: Mapping[str, list[int]], volume: tuple[int, ...]) -> list[list[int]]:
-    """Return start and stop along each axis, the whole axis unless the crop says."""
-    region = []
-    for axis, size in zip("zyx", volume, strict=True):
-        start, stop = crop.get(axis, [0, size])
-        if not 0 <= start < stop <= size:
-            raise InputError(
-                f"config key pilot.crop.{axis}: {[start, stop]} is no part of a volume, which has {size} voxels along "
-                f"{axis}; give a start of 0 or more, and a larger stop of at most {size}"
-            )
-        region.append([start, stop])
-    return region

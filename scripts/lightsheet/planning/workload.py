@@ -41,7 +41,7 @@ class Work(NamedTuple):
     @property
     def volumes(self) -> int:
         """Number of volumes, finished ones included."""
-        return len(self.run.channels) * self.run.acquisition.timepoints
+        return len(self.run.channels) * len(self.run.timepoints)
 
     def count_due(self, kind: str) -> int:
         """Count the raw or result volumes that are still to be made."""

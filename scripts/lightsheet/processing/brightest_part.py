@@ -11,12 +11,19 @@ import numpy as np
 
 from lightsheet.deconvolution import PART_SHAPE, Mask, find_brightest_region, resolve_iterations, richardson_lucy
 from lightsheet.processing.fill import cut_image, find_mask
-from lightsheet.sources import Tiles, open_mosaic, read_stack
+from lightsheet.sources import Region, Tiles, open_mosaic, read_stack
 from lightsheet.system import write_json
 
 
 def try_iterations(
-    tiles: Tiles, shape: Sequence[int], dtype: str, psf: Path, settings: Mapping[str, Any], threads: int, path: Path
+    tiles: Tiles,
+    shape: Sequence[int],
+    dtype: str,
+    psf: Path,
+    settings: Mapping[str, Any],
+    threads: int,
+    path: Path,
+    region: Region | None = None,
 ) -> None:
     """Find how many iterations a timepoint bears; null where it is dark.
 
@@ -27,8 +34,9 @@ def try_iterations(
     settings : mapping, as for `deconvolve_volume`
     threads : int, cores to use
     path : Path, of the file that is written
+    region : Region, optional, the part of the volume that is selected, which has this shape
     """
-    image, mask = _read_part(tiles, shape, dtype, settings)
+    image, mask = _read_part(tiles, shape, dtype, settings, region)
     value = None
     if image.any():
         acceleration = settings["acceleration"]
@@ -37,10 +45,17 @@ def try_iterations(
 
 
 def try_method(
-    tiles: Tiles, shape: Sequence[int], dtype: str, psf: Path, settings: Mapping[str, Any], threads: int, path: Path
+    tiles: Tiles,
+    shape: Sequence[int],
+    dtype: str,
+    psf: Path,
+    settings: Mapping[str, Any],
+    threads: int,
+    path: Path,
+    region: Region | None = None,
 ) -> None:
     """Find how bright the result of a timepoint becomes, in counts; null where it is dark. As `try_iterations`."""
-    image, mask = _read_part(tiles, shape, dtype, settings)
+    image, mask = _read_part(tiles, shape, dtype, settings, region)
     value = None
     if image.any():
         method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
@@ -49,7 +64,7 @@ def try_method(
 
 
 def _read_part(
-    tiles: Tiles, shape: Sequence[int], dtype: str, settings: Mapping[str, Any]
+    tiles: Tiles, shape: Sequence[int], dtype: str, settings: Mapping[str, Any], region: Region | None
 ) -> tuple[np.ndarray, Mask | None]:
     """Read the brightest part of a volume, without background: as `find_brightest_region` finds it, but by bands.
 
@@ -57,12 +72,12 @@ def _read_part(
     """
     depth = min(PART_SHAPE[0], shape[0])
     most, brightest, brightest_mask = -1.0, np.empty(0), None
-    with open_mosaic(tiles, shape, dtype) as volume:
+    with open_mosaic(tiles, shape, dtype, region) as volume:
         for start in sorted({*range(0, shape[0] - depth, depth), shape[0] - depth}):
             planes = volume[start : start + depth, :]
             mask = find_mask(planes, settings)
-            region = find_brightest_region(planes, mask)
-            part, measured = cut_image(planes, region, settings["background"], mask)
+            brightest_region = find_brightest_region(planes, mask)
+            part, measured = cut_image(planes, brightest_region, settings["background"], mask)
             light = float(np.square(part).sum())
             if light > most:
                 most, brightest, brightest_mask = light, part, measured

@@ -20,10 +20,11 @@ from typing import Any
 
 from lightsheet.processing.background import choose_background
 from lightsheet.processing.fill import choose_fill, describe_fill_choice, find_mask, resolve_fill
+from lightsheet.processing.fingerprint import write_region
 from lightsheet.processing.foresight import describe_pixels
-from lightsheet.processing.sample import Sample, read_sample
+from lightsheet.processing.sample import Sample, choose_timepoints, read_sample
 from lightsheet.processing.straightness import warn_of_scan
-from lightsheet.sources import Tiles, stat_source
+from lightsheet.sources import Region, Tiles, stat_source
 from lightsheet.store import Results, VolumeKey
 from lightsheet.system import InputError, digest_json, read_json, wait_until_visible, write_json
 
@@ -71,7 +72,9 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     }
 
 
-def list_choice_basis(shape: Sequence[int], dtype: str, background: Any, fill: Any) -> dict[str, Any]:
+def list_choice_basis(
+    shape: Sequence[int], dtype: str, background: Any, fill: Any, region: Region | None = None
+) -> dict[str, Any]:
     """List what a channel's entry rests on: when any of it changes, it is chosen anew.
 
     Parameters
@@ -79,9 +82,10 @@ def list_choice_basis(shape: Sequence[int], dtype: str, background: Any, fill: A
     shape, dtype : sequence of int, str; (z, y, x) and dtype of its raw volumes
     background : float or str, of its configuration: counts, or auto
     fill : float or str, likewise: the value, auto or none
+    region : Region, optional, the part of each volume that is selected, which has this shape
     """
     basis = {"version": CHOICE_VERSION, "shape": list(shape), "dtype": dtype}
-    return {**basis, "background": background, "fill": fill}
+    return {**basis, "background": background, "fill": fill, **write_region(region)}
 
 
 def read_choices(results: Results) -> dict[str, Choice]:
@@ -139,7 +143,7 @@ def choose_for_channels(
             is_same = all(again.get(key) == choice.get(key) for key in ("background", "fill"))
             choice = choice if is_same else None  # archives change dates only
         if choice:
-            choices[channel] = {**choice, **_locate(tiles, choice["timepoints"])}
+            choices[channel] = {**choice, **_locate(tiles, _list_present(tiles, choice["timepoints"]))}
         else:
             sampled = _recall_timepoints(results, channel) if channel not in choices else ()
             choices[channel] = _choose(channel, basis, tiles, sampled)
@@ -149,6 +153,12 @@ def choose_for_channels(
         if choices[channel]["timepoints"]:
             resolve_background(basis["background"], channel, choices[channel])
     return choices
+
+
+def _list_present(tiles: Sequence[tuple[int, Tiles]], sampled: Sequence[int]) -> list[int]:
+    """Return which of the sampled timepoints are there; if none is, because others are selected now, some of these."""
+    recorded = [timepoint for timepoint, volume_tiles in tiles if volume_tiles]
+    return sorted(set(sampled) & set(recorded)) or choose_timepoints(recorded)
 
 
 def _recall_timepoints(results: Results, channel: str) -> list[int]:
@@ -161,7 +171,7 @@ def _recall_timepoints(results: Results, channel: str) -> list[int]:
 
 def _choose(channel: str, basis: Basis, tiles: Sequence[tuple[int, Tiles]], timepoints: Sequence[int] = ()) -> Choice:
     """Make a channel's entry, from these timepoints if they are there."""
-    sample = read_sample(channel, tiles, basis["shape"], basis["dtype"], timepoints)
+    sample = read_sample(channel, tiles, basis["shape"], basis["dtype"], timepoints, basis.get("region"))
     return {
         "basis": dict(basis),
         "timepoints": list(sample.planes),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightsheet.deconvolution import ALGORITHM_VERSION
-from lightsheet.sources import PageRange, Tiles
+from lightsheet.sources import PageRange, Region, Tiles
 from lightsheet.store import Record, StoreLayout
 from lightsheet.system import digest_json
 
@@ -25,7 +25,9 @@ def describe_piece(path: str, pages: PageRange, size: int, mtime_ns: int, stamp:
     return piece if pages is None else {**piece, "pages": list(pages)}
 
 
-def list_raw_inputs(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout) -> dict[str, Any]:
+def list_raw_inputs(
+    tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout, region: Region | None = None
+) -> dict[str, Any]:
     """List what decides a raw volume and its shards.
 
     Parameters
@@ -33,11 +35,17 @@ def list_raw_inputs(tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: 
     tiles : Tiles, where the pixels are; none of a missing volume
     sources : sequence of mapping, the `sources` of its record; their digests (`blake3`) count, paths and times do not
     layout : StoreLayout, of the raw store
+    region : Region, optional, the part of the volume that was selected
     """
     positions = [[list(position), len(pieces)] for position, pieces in tiles]
     digests = [source["blake3"] for source in sources]
     source = digest_json({"at": positions, "blake3": digests})
-    return {"source": source, "ingest": INGEST_VERSION, "layout": layout.as_json()}
+    return {"source": source, "ingest": INGEST_VERSION, **write_region(region), "layout": layout.as_json()}
+
+
+def write_region(region: Region | None) -> dict[str, Any]:
+    """Return what records and bases of choices say of the part of volumes that was selected; nothing of whole ones."""
+    return {"region": [list(span) for span in region]} if region else {}
 
 
 def list_result_inputs(
@@ -55,6 +63,7 @@ def list_result_inputs(
     return {
         "source": raw["source"],
         "ingest": raw["ingest"],
+        **write_region(raw.get("region")),
         "psf": psf_sha256,
         "settings": dict(settings),
         "algorithm": ALGORITHM_VERSION,

@@ -8,8 +8,18 @@ from typing import Any
 
 from lightsheet.processing.fingerprint import describe_piece, list_raw_inputs
 from lightsheet.processing.statistics import combine_parts, summarise_part
-from lightsheet.sources import Facts, PageRange, Tiles, list_pieces, open_mosaic, refuse_other_facts, stat_source
-from lightsheet.sources.mosaic import digest_source
+from lightsheet.sources import (
+    Facts,
+    PageRange,
+    Region,
+    Tiles,
+    digest_sources,
+    list_pieces,
+    open_mosaic,
+    refuse_other_facts,
+    select_tiles,
+    stat_source,
+)
 from lightsheet.store import (
     Record,
     Results,
@@ -27,7 +37,13 @@ from lightsheet.system import DiskError, InputError, write_json
 
 
 def ingest_volume(
-    results: Results, key: VolumeKey, tiles: Tiles, layout: StoreLayout, threads: int, facts: Facts | None = None
+    results: Results,
+    key: VolumeKey,
+    tiles: Tiles,
+    layout: StoreLayout,
+    threads: int,
+    facts: Facts | None = None,
+    region: Region | None = None,
 ) -> Record:
     """Copy one raw volume from its TIFF files into the work area, unless its record says that this was done.
 
@@ -39,6 +55,7 @@ def ingest_volume(
     layout : StoreLayout, with the shape and dtype that the files must have
     threads : int, chunks that are encoded at a time
     facts : Facts, optional, what the files must say of themselves
+    region : Region, optional, the part of the volume that is selected, which has the layout's shape
 
     Returns
     -------
@@ -55,13 +72,14 @@ def ingest_volume(
     stats = [_stat_piece(*piece) for piece in list_pieces(tiles)]
     if old and old["status"] == "done":
         old_stats = [{name: value for name, value in source.items() if name != "blake3"} for source in old["sources"]]
-        if stats == old_stats and is_done(old, list_raw_inputs(tiles, old["sources"], layout), results, key):
+        if stats == old_stats and is_done(old, list_raw_inputs(tiles, old["sources"], layout, region), results, key):
             return old
     try:
         if tiles:
-            record = _ingest(old, results, key, tiles, stats, layout, threads, facts)
+            record = _ingest(old, results, key, tiles, stats, layout, threads, facts, region)
         else:
-            record = write_hole(results, key, layout, list_raw_inputs([], [], layout), "ingest", sources=[])
+            inputs = list_raw_inputs([], [], layout, region)
+            record = write_hole(results, key, layout, inputs, "ingest", sources=[])
     except DiskError:  # no fault of the volume, and no room for a record
         raise
     except InputError as error:
@@ -80,20 +98,21 @@ def _ingest(
     layout: StoreLayout,
     threads: int,
     facts: Facts | None,
+    region: Region | None,
 ) -> Record:
     seconds: dict[str, float] = {}
-    shape = layout.levels[0].shape
+    place = tiles, layout.levels[0].shape, layout.dtype, region
     with (
-        open_mosaic(tiles, shape, layout.dtype) as volume,
+        open_mosaic(*place) as volume,
         ThreadPoolExecutor(1) as pool,
         time_stage(seconds, "ingest"),
     ):
-        for _, pieces in tiles:
+        for _, pieces in select_tiles(tiles, region):
             refuse_other_facts(pieces, facts or {})
-        pending = pool.submit(lambda: [digest_source(*piece) for piece in list_pieces(tiles)])
+        pending = pool.submit(digest_sources, *place)
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
             sources = _wait_for_digests(tiles, stats, pending)
-            if is_done(old, list_raw_inputs(tiles, sources, layout), results, key):
+            if is_done(old, list_raw_inputs(tiles, sources, layout, region), results, key):
                 return {**old, "sources": sources}
         summarise = partial(summarise_part, voxels=volume.size)
         work = results.work("raw", key.channel)
@@ -105,7 +124,7 @@ def _ingest(
             f"{stats[0]['path']}: it holds NaN or infinity; write it anew, with 0 where nothing was measured, "
             "or put it in input.ignore"
         )
-    inputs = list_raw_inputs(tiles, sources, layout)
+    inputs = list_raw_inputs(tiles, sources, layout, region)
     return make_record(inputs, shards, seconds, sources=sources, statistics=statistics)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.ingest import ingest_volume
-from lightsheet.sources import Facts
+from lightsheet.sources import Facts, Region
 from lightsheet.store import Results, StoreLayout, VolumeKey, make_manifest, read_record
 from lightsheet.system import DiskError, InputError, Progress, logger
 
@@ -19,6 +19,7 @@ def ingest_block(
     threads: int,
     attempt: int = 1,
     facts: Facts | None = None,
+    region: Region | None = None,
 ) -> dict[str, Any]:
     """Ingest a block of one channel; return the content of its manifest.
 
@@ -33,6 +34,7 @@ def ingest_block(
     threads : int, chunks that are encoded at a time
     attempt : int, attempt of this job, from 1
     facts : Facts, optional, what the files must say of themselves
+    region : Region, optional, the part of each volume that is selected
 
     Raises
     ------
@@ -44,7 +46,7 @@ def ingest_block(
         keys.append(key := VolumeKey("raw", channel, timepoint))
         old = read_record(results, key)
         try:
-            record = ingest_volume(results, key, volume_tiles, layout, threads, facts)
+            record = ingest_volume(results, key, volume_tiles, layout, threads, facts, region)
         except DiskError:  # which the other volumes would meet, too
             raise
         except InputError as error:

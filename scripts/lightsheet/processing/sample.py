@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.sources import Tiles, open_mosaic
+from lightsheet.sources import Region, Tiles, open_mosaic
 from lightsheet.system import PROGRESS_SECONDS, InputError, Progress, logger
 
 MOST_TIMEPOINTS = 5
@@ -50,6 +50,7 @@ def read_sample(
     shape: Sequence[int],
     dtype: str,
     timepoints: Sequence[int] = (),
+    region: Region | None = None,
 ) -> Sample:
     """Read a sample of a channel; what cannot be read is left out, as it stops its own volume only.
 
@@ -59,6 +60,7 @@ def read_sample(
     tiles : sequence of (int, Tiles), each timepoint and its tiles; a missing one has none, and is not sampled
     shape, dtype : sequence of int, str; (z, y, x) and dtype of each raw volume
     timepoints : sequence of int, optional, those that are read; by default some of all
+    region : Region, optional, the part of each volume that is selected, which has this shape
     """
     sources = {timepoint: volume_tiles for timepoint, volume_tiles in tiles if volume_tiles}
     sample, recorded = Sample(), sorted(sources)
@@ -67,7 +69,7 @@ def read_sample(
     progress = Progress(f"sample of {channel}", len(places), "timepoint", PROGRESS_SECONDS)
     for place in places:
         near = sorted((t for t in recorded if t not in places or t == place), key=lambda t: (abs(t - place), t))
-        _read_nearest(sample, near[:MOST_TRIES], sources, shape, dtype, channel)
+        _read_nearest(sample, near[:MOST_TRIES], sources, (shape, dtype, region), channel)
         progress.step(f"timepoint {place}")
     sample.planes = dict(sorted(sample.planes.items()))
     return sample
@@ -82,24 +84,23 @@ def _read_nearest(
     sample: Sample,
     near: Sequence[int],
     sources: Mapping[int, Tiles],
-    shape: Sequence[int],
-    dtype: str,
+    kind: tuple[Sequence[int], str, Region | None],
     channel: str,
 ) -> None:
-    """Add the first of some timepoints that can be read."""
+    """Add the first of some timepoints that can be read; `kind` is what `open_mosaic` takes besides tiles."""
     for timepoint in near:
         if timepoint in sample.planes or timepoint in sample.unreadable:
             continue
         try:
-            sample.planes[timepoint] = _read_planes(sources[timepoint], shape, dtype)
+            sample.planes[timepoint] = _read_planes(sources[timepoint], *kind)
             return
         except InputError as error:
             sample.unreadable[timepoint] = str(error)
             logger.warning("%s timepoint %d is left out of the sample: %s", channel, timepoint, error)
 
 
-def _read_planes(tiles: Tiles, shape: Sequence[int], dtype: str) -> np.ndarray:
-    with open_mosaic(tiles, shape, dtype) as volume:
+def _read_planes(tiles: Tiles, shape: Sequence[int], dtype: str, region: Region | None) -> np.ndarray:
+    with open_mosaic(tiles, shape, dtype, region) as volume:
         bands = choose_bands(shape, np.dtype(dtype).itemsize)
         planes = np.concatenate([np.concatenate([volume[z, y] for y in bands[1]], axis=1) for z in bands[0]])
     if planes.dtype.kind == "f" and not np.isfinite(planes).all():

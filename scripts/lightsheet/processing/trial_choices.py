@@ -137,6 +137,7 @@ def _plan_trials(
                 "tiles": choice["tiles"][str(timepoint)],
                 "shape": choice["basis"]["shape"],
                 "dtype": choice["basis"]["dtype"],
+                "region": choice["basis"].get("region"),
                 "psf": results.psf(channel, ".tif"),
                 "settings": settings[channel],
                 "path": folder / f"{len(tasks)}.json",

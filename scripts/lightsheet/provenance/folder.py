@@ -50,9 +50,10 @@ def _copy_psf(run: Run, channel: str, copy: Path) -> None:
 
 def describe_run(run: Run) -> str:
     """Say in a sentence what was done to what."""
-    settings = run.config["deconvolution"]
+    settings, share = run.config["deconvolution"], run.describe_share()
     return (
-        f"Light-sheet acquisition of {run.acquisition.timepoints} timepoints in {len(run.channels)} channels, "
+        f"Light-sheet acquisition of {run.acquisition.timepoints} timepoints in {len(run.channels)} channels"
+        f"{f' ({share})' if share else ''}, "
         f"deconvolved by Richardson-Lucy: iterations {settings['iterations']}, boundary {settings['boundary']}, "
         f"acceleration {settings['acceleration']}."
     )

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from lightsheet.processing import choose_timepoints
 from lightsheet.provenance.reader import Crate
 from lightsheet.provenance.software import UNKNOWN, list_differences, stamp_software
-from lightsheet.provenance.volume_table import VolumeRow
+from lightsheet.provenance.volume_table import VolumeRow, find_number
 from lightsheet.run import check_config
 from lightsheet.store import CONFIG_FILE, REQUIREMENTS_FILE
 from lightsheet.system import InputError
@@ -46,7 +46,11 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
     config = copy.deepcopy(dict(crate.config))
     config["input"] |= {"folder": str(acquisition.absolute()), "settle": 0}
     config["voxel_size"] |= {"override": True}  # it was held against the files' metadata, or was to override that
+    if "timepoints" in config["input"].get("select", {}):  # the acquisition may have grown
+        config["input"]["select"]["timepoints"] = sorted({find_number(row) for row in crate.rows})
     config["psf"] = crate.psf_section
+    channels = {row["channel"] for row in crate.rows}
+    config["psf"]["files"] = {c: entry for c, entry in config["psf"]["files"].items() if c in channels}
     for channel, entry in config["psf"]["files"].items():
         image = str(crate.measured_psf(channel))
         config["psf"]["files"][channel] = image if isinstance(entry, str) else {**entry, "path": image}
@@ -84,7 +88,7 @@ def _has_grown(channel: str, rows: Sequence[VolumeRow]) -> bool:
     """Tell whether the timepoints from which was chosen for a channel are others than they would be now."""
     present = [row for row in rows if row["channel"] == channel and not row["missing"]]
     sampled = next((row["sampled"] for row in present if row.get("sampled")), "")
-    timepoints = sorted(int(row["timepoint"]) for row in present)
+    timepoints = sorted(map(find_number, present))
     return sampled not in ("", " ".join(str(t) for t in choose_timepoints(timepoints)))
 
 

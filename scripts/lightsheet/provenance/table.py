@@ -26,6 +26,12 @@ COLUMNS = {
     "channel": Column("Name of the channel"),
     "channel_index": Column("Place of the channel in the store, from 0"),
     "timepoint": Column("Place on the time axis of the store, from 0"),
+    "acquired": Column(
+        "Place on the time axis of the acquisition, from 0, of which only some timepoints may be selected"
+    ),
+    "region": Column(
+        'Part of the whole volume that was selected, "start:stop:whole" along z, y, x; empty if all', "voxel"
+    ),
     "missing": Column('"missing" where no volume was recorded, so that the stores hold a hole; else empty'),
     "tiles": Column("Place of each file's tile in the grid, such as z0y0x1, separated by blanks"),
     "pages": Column(
@@ -68,18 +74,20 @@ COLUMNS = {
 
 def format_table(run: Run, records: Mapping[VolumeKey, Record]) -> str:
     """Describe every deconvolved volume as comma-separated values under a header; what is not known is empty."""
-    times = range(run.acquisition.timepoints)
-    tiles = {(channel, t): run.list_volume_tiles(channel, t) for channel in run.channels for t in times}
+    tiles = {(channel, t): run.list_volume_tiles(channel, t) for channel in run.channels for t in run.timepoints}
     stream = io.StringIO()
     table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     table.writeheader()
-    for t, channel in product(times, run.channels):
+    for t, channel in product(run.timepoints, run.channels):
+        place, index = run.find_index(VolumeKey("result", channel, t))
         raw, result = (records[VolumeKey(kind, channel, t)] for kind in ("raw", "result"))
         table.writerow(
             {
                 "channel": channel,
-                "channel_index": run.channels.index(channel),
-                "timepoint": t,
+                "channel_index": index,
+                "timepoint": place,
+                "acquired": t,
+                "region": " ".join(":".join(map(str, span)) for span in run.region or ()),
                 "psf": name_measured_psf(channel),
                 **_describe_raw(raw, tiles[channel, t], run.acquisition.folder.absolute()),
                 **_describe_result(result, run.config["voxel_size"]["x"]),

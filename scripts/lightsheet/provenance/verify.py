@@ -7,7 +7,6 @@ import math
 import random
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,10 +17,19 @@ from jsonschema.exceptions import best_match
 
 from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, find_agreement, gpu_trial, resolve_engine
 from lightsheet.processing import deconvolve_pixels
-from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
-from lightsheet.provenance.volume_table import VolumeRow, parse_settings
+from lightsheet.provenance.reader import REWRITE, Crate, check_digest, check_file, check_presence, read_crate
+from lightsheet.provenance.volume_table import VolumeRow, find_number, parse_settings
 from lightsheet.psf import find_psf_settings, prepare_psf_file
-from lightsheet.sources import PageRange, Tiles, decide_scan, digest_source, list_pieces, open_mosaic, parse_pages
+from lightsheet.sources import (
+    PageRange,
+    Region,
+    Tiles,
+    decide_scan,
+    digest_sources,
+    list_pieces,
+    open_mosaic,
+    parse_pages,
+)
 from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
@@ -157,21 +165,31 @@ def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
 
 def _read_raw(crate: Crate, row: VolumeRow, acquisition: Path) -> np.ndarray:
     """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
-    tiles = _list_tiles(row, acquisition)
-    pieces = list_pieces(tiles)
-    for (path, pages), expected in zip(pieces, row["sources_blake3"].split(), strict=True):
-        check_file(Path(path), expected, RESTORE, partial(digest_source, pages=pages))
+    tiles, region = _list_tiles(row, acquisition), _read_region(row)
+    paths = [path for path, _ in list_pieces(tiles)]
+    for path in paths:
+        check_presence(Path(path), RESTORE)
     t = int(row["timepoint"])
     store = Results(crate.folder).raw_store(row["channel"])
     stored = read_published_volume(store, (t,), row["raw_blake3"])
-    with open_mosaic(tiles, stored.shape, stored.dtype.name) as volume:
+    place = tiles, stored.shape, stored.dtype.name, region
+    for path, digest, expected in zip(paths, digest_sources(*place), row["sources_blake3"].split(), strict=True):
+        check_digest(Path(path), digest, expected, RESTORE)
+    with open_mosaic(*place) as volume:
         raw = volume[:, :]
     if not np.array_equal(raw, stored):
         raise InputError(
-            f"{shard_path(store, 0, (t,))} does not hold the pixels of {', '.join(path for path, _ in pieces)}; "
-            f"remove the record of {row['channel']} timepoint {t} below records/raw and run the workflow again"
+            f"{shard_path(store, 0, (t,))} does not hold the pixels of {', '.join(paths)}; "
+            f"remove the record of {row['channel']} timepoint {find_number(row)} below records/raw and run the "
+            "workflow again"
         )
     return raw
+
+
+def _read_region(row: VolumeRow) -> Region | None:
+    """Return the part of the whole volume that was selected."""
+    spans = row.get("region", "").split()
+    return [list(map(int, span.split(":"))) for span in spans] or None
 
 
 def _list_tiles(row: VolumeRow, acquisition: Path) -> Tiles:

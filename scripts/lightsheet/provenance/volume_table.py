@@ -42,6 +42,10 @@ PATTERNS = {
 }
 """What each column that is read looks like."""
 
+SPAN = rf"{NUMBER}:{NUMBER}:{NUMBER}"
+ADDED = {"acquired": NUMBER, "region": f"(?:{SPAN} {SPAN} {SPAN})?"}
+"""Likewise, of columns that tables of earlier versions lack: then all timepoints, and whole volumes, were used."""
+
 
 def read_table(path: Path, text: str, remedy: str) -> list[VolumeRow]:
     """Read the rows of volumes.csv; InputError, with the remedy, unless there are some and each is whole."""
@@ -56,7 +60,8 @@ def read_table(path: Path, text: str, remedy: str) -> list[VolumeRow]:
         raise refuse(f"is no table ({error})") from error
     if not rows:
         raise refuse("describes no volume")
-    patterns = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
+    added = {name: pattern for name, pattern in ADDED.items() if name in rows[0]}
+    patterns = {name: re.compile(pattern) for name, pattern in {**PATTERNS, **added}.items()}
     for number, row in enumerate(rows, 2):
         for name, pattern in patterns.items():
             if not pattern.fullmatch(row.get(name) or "") or row.get(name) is None:  # as in a short row
@@ -68,6 +73,11 @@ def read_table(path: Path, text: str, remedy: str) -> list[VolumeRow]:
         if fault := find_name_fault(unquote(row["sources"])):
             raise refuse(f"names a file that {fault}")
     return rows
+
+
+def find_number(row: VolumeRow) -> int:
+    """Return the number of a volume's timepoint in the acquisition; in the store it may be another."""
+    return int(row.get("acquired", row["timepoint"]))
 
 
 def parse_settings(row: VolumeRow, path: Path, remedy: str) -> dict[str, Any]:

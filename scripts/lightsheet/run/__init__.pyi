@@ -36,6 +36,10 @@ from .publication import (
     repair_stores as repair_stores,
 )
 from .run import KINDS as KINDS, Run as Run
+from .selection import (
+    choose_spans as choose_spans,
+    parse_timepoints as parse_timepoints,
+)
 from .slurm_requests import (
     estimate_least_memory as estimate_least_memory,
     request_jobs as request_jobs,

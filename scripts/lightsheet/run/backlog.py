@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import list_engines
-from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs
+from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs, write_region
 from lightsheet.run.choices import find_choices, foresee_settings, is_undecided
 from lightsheet.run.differences import CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
@@ -104,7 +104,7 @@ def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
     if (reason := _explain_state(record)) is not None or not record:
         return reason
     tiles = run.list_volume_tiles(key.channel, key.timepoint)
-    inputs = list_raw_inputs(tiles, record.get("sources", []), run.layouts["raw"])
+    inputs = list_raw_inputs(tiles, record.get("sources", []), run.layouts["raw"], run.region)
     return None if record["fingerprint"] == digest_json(inputs) else explain_inputs(record, inputs)
 
 
@@ -128,6 +128,7 @@ def explain_result(
         return EARLIER_VERSION
     if not raw or not raw.keys() >= {"source", "ingest"}:
         raw = record
+    raw = {"source": raw["source"], "ingest": raw["ingest"], **write_region(run.region)}
     digest = psf.digest or record.get("psf", "")
     engine = record.get("settings", {}).get("engine", "")
     engines = engines or list_engines(run.config["deconvolution"]["engine"])

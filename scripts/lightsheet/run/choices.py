@@ -53,8 +53,7 @@ def choose_for_pilot(run: Run) -> None:
 
 
 def _choose(run: Run, place: Results) -> None:
-    timepoints = range(run.acquisition.timepoints)
-    choose_for_channels(place, run.choice_bases, lambda channel: run.list_tiles(channel, timepoints))
+    choose_for_channels(place, run.choice_bases, lambda channel: run.list_tiles(channel, run.timepoints))
 
 
 def refuse_hopeless_channels(run: Run) -> None:

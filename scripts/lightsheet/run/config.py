@@ -1,9 +1,8 @@
 """The user's configuration: checked against its schema, defaults filled in, mistakes said in sentences."""
 
 import copy
-import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from lightsheet.deconvolution import Method, check_method
+from lightsheet.run.suggestions import suggest
 from lightsheet.system import RENAME, InputError, escape_name, find_name_fault
 
 SCHEMA = Path(__file__).parents[3] / "config" / "schema.yaml"
@@ -95,17 +95,20 @@ def _check_geometry(scan: str | Mapping[str, Any], geometry: str) -> None:
         )
 
 
-def check_channels(config: Mapping[str, Any], channels: tuple[str, ...]) -> None:
-    """Refuse a checked configuration that names other channels than the acquisition has, or not all of them."""
+def check_channels(config: Mapping[str, Any], channels: tuple[str, ...], whole: tuple[str, ...] | None = None) -> None:
+    """Refuse a checked configuration that names other channels than the acquisition has, or not all that are selected.
+
+    Those of the `whole` acquisition that are not selected may be named.
+    """
     background = config["deconvolution"]["background"]
     for key, section in {"psf.files": config["psf"]["files"], "deconvolution.background": background}.items():
         if not isinstance(section, Mapping):
             continue
-        for channel in sorted(set(section) - set(channels), key=str):
+        for channel in sorted(set(section) - set(whole or channels), key=str):
             quotes = "" if isinstance(channel, str) else " (to YAML this is no text: write it in quotes if it is)"
             raise InputError(
-                f"config key {key}: the folder has no channel {channel!r}{quotes}{_suggest(str(channel), channels)}; "
-                f"its channels are {', '.join(channels)}"
+                f"config key {key}: the folder has no channel {channel!r}{quotes}{suggest(str(channel), channels)}; "
+                f"its channels are {', '.join(whole or channels)}"
             )
         for channel in sorted(set(channels) - set(section)):
             raise InputError(f"config key {key}: nothing is given for channel {channel}; add `{channel}: ...`")
@@ -135,13 +138,13 @@ def _describe_error(error: ValidationError) -> Iterator[str]:
         case "additionalProperties":
             for name in sorted(set(map(str, value)) - set(properties)):
                 path = f"{key}.{name}" if key else name
-                yield f"config key {path} is unknown{_suggest(name, properties)}; known here: {', '.join(properties)}"
+                yield f"config key {path} is unknown{suggest(name, properties)}; known here: {', '.join(properties)}"
         case "required":
             missing = error.message.split("'")[1]  # jsonschema reports each missing key by itself
             yield f"{prefix}: {missing} is missing; see config/README.md"
         case "enum":
             choices = [str(choice) for choice in limit]
-            yield f"{prefix}: {value!r} is not one of {', '.join(choices)}{_suggest(str(value), choices)}"
+            yield f"{prefix}: {value!r} is not one of {', '.join(choices)}{suggest(str(value), choices)}"
         case "type":
             yield f"{prefix}: {value!r} is not {TYPES.get(limit, f'a {limit}')}{_explain_yaml(value, limit)}"
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
@@ -206,12 +209,6 @@ def _expand_home(key: str, path: str) -> str:
             f"config key {key}: {path}: there is no home folder {user} here; write the whole path, or ./{path} for "
             "what is called so"
         ) from None
-
-
-def _suggest(name: str, choices: Iterable[Any]) -> str:
-    """Ask whether a mistyped name means the choice most like it."""
-    matches = difflib.get_close_matches(name, [str(choice) for choice in choices], n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def _fill_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:

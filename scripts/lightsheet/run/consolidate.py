@@ -134,13 +134,14 @@ def publish_stores(run: Run, records: Records) -> None:
     run : Run, whose work is done
     records : mapping, what `check_shards` returned
     """
-    results, times, identity = run.results, range(run.acquisition.timepoints), identify_publication(run, records)
+    results, times, identity = run.results, run.timepoints, identify_publication(run, records)
     for channel in run.channels:
-        volumes = [(results.work("raw", channel), t, (t,)) for t in times]
+        volumes = [(results.work("raw", channel), t, (place,)) for place, t in enumerate(times)]
         attributes = _describe_store(run, "raw", f"{results.name} raw", (channel,), records, identity)
         publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
-    both = [(results.work("result", channel), t, (t, c)) for t in times for c, channel in enumerate(run.channels)]
+    keys = [VolumeKey("result", channel, t) for t in times for channel in run.channels]
+    both = [(results.work("result", key.channel), key.timepoint, run.find_index(key)) for key in keys]
     attributes = _describe_store(run, "result", results.name, run.channels, records, identity)
     publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
@@ -159,20 +160,27 @@ def _describe_store(
     run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records, identity: str
 ) -> dict[str, Any]:
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
-    levels, voxel_size, geometry = run.layouts[kind].levels, run.voxel_sizes[kind], run.geometry
-    origin = geometry.find_origin(run.voxel_sizes["raw"]) if geometry and kind == "result" else (0, 0, 0)
+    levels, voxel_size, share = run.layouts[kind].levels, run.voxel_sizes[kind], run.describe_share()
     axes = "tczyx" if kind == "result" else "tzyx"
     windows = {channel: _choose_window(run, kind, channel, records) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
     return {
         "ome": {
             "version": NGFF_VERSION,
-            "multiscales": describe_multiscales(name, axes, levels, voxel_size, run.acquisition.interval, origin),
+            "multiscales": describe_multiscales(
+                name, axes, levels, voxel_size, run.acquisition.interval, run.find_origin(kind), run.start_seconds
+            ),
             "omero": describe_channels(wavelengths, windows),
         },
         "lightsheet": {
             "seconds": run.acquisition.seconds,
-            "missing": [{"channel": c, "timepoint": t} for c, t in run.acquisition.holes if c in channels],
+            "missing": [
+                {"channel": c, "timepoint": run.find_index(VolumeKey(kind, c, t))[0]}
+                for c, t in run.acquisition.holes
+                if c in channels
+            ],
+            **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
+            **({"selected": share} if share else {}),
             "publication": identity,
             **describe_geometry(run.settings, run.shape, kind),
         },
@@ -181,7 +189,7 @@ def _describe_store(
 
 def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple[float, float, float, float]:
     """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
-    channel_records = [records[VolumeKey(kind, channel, t)] for t in range(run.acquisition.timepoints)]
+    channel_records = [records[VolumeKey(kind, channel, t)] for t in run.timepoints]
     scale = find_stored_per_count(channel_records[0]["settings"]) if kind == "result" else 1
     statistics = [record["statistics"] for record in channel_records if record["statistics"]]  # a missing one has none
     low, high = min(s["min"] for s in statistics), max(s["max"] for s in statistics)

@@ -32,7 +32,7 @@ def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
 
 def explain_inputs(record: Record, inputs: Mapping[str, Any]) -> str:
     """Say how the inputs of a volume differ from those that its record names, when the fingerprints differ."""
-    if not record.keys() >= inputs.keys():
+    if not record.keys() >= inputs.keys() - {"region"}:
         return EARLIER_VERSION
     return ", ".join(_list_differences(record, inputs)) or "its record was damaged"
 
@@ -56,14 +56,24 @@ def _list_differences(record: Record, inputs: Mapping[str, Any]) -> Iterator[str
         yield "its PSF changed"
     if settings := explain_settings(record.get("settings", {}), inputs.get("settings", {})):
         yield settings
+    parts = [_write_region(content.get("region")) for content in (record, inputs)]
+    if parts[0] != parts[1]:
+        yield "input.select {} -> {}".format(*parts)
     old, new = record["layout"], inputs["layout"]
     if old["codec"] != new["codec"]:
         yield f"codec {_write_value(old['codec'])} -> {_write_value(new['codec'])}"
-    if old["levels"] != new["levels"]:
+    if old["levels"] != new["levels"] and parts[0] == parts[1]:
         shapes = [tuple(layout["levels"][0][0]) for layout in (old, new)]
         yield "shape {} -> {}".format(*shapes) if shapes[0] != shapes[1] else "its pyramid or chunks changed"
     if "settings" not in inputs and old["dtype"] != new["dtype"]:
         yield f"dtype {old['dtype']} -> {new['dtype']}"
+
+
+def _write_region(region: Any) -> str:
+    """Write which part of volumes is selected: `z 50:100, x 0:64`, or `all voxels`."""
+    spans = zip("zyx", region or (), strict=False)
+    parts = [f"{axis} {start}:{stop}" for axis, (start, stop, size) in spans if stop - start < size]
+    return ", ".join(parts) or "all voxels"
 
 
 def _write_value(value: Any) -> str:

@@ -15,6 +15,7 @@ from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.run import Run
 from lightsheet.run.scans import choose_voxel_size, refuse_stage_scan, refuse_step_as_distance, resolve_scans
+from lightsheet.run.selection import choose_region, select_volumes
 from lightsheet.sources import list_facts, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
 from lightsheet.system import InputError, check_path, read_json, stat_file
@@ -63,7 +64,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     paths = [piece.path for piece in tile.pieces]
     metadata = read_metadata(*paths)
     acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
-    check_channels(config, acquisition.channels)
+    whole, acquisition = acquisition, select_volumes(acquisition, section["select"])
+    check_channels(config, acquisition.channels, whole.channels)
     lattice_settings = read_lattice_settings(acquisition.folder)
     has_override = config.get("voxel_size", {}).get("override")
     scan = resolve_scans(config, None if has_override else lattice_settings)
@@ -71,7 +73,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     if section["scan"] == "auto" and not has_override:
         refuse_step_as_distance(config["voxel_size"], lattice_settings)
     facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
-    with open_stack(_find_typical_tile(acquisition, stats).pieces) as stack:
+    with open_stack(_find_typical_tile(whole, stats).pieces) as stack:
         shape, dtype = stack.shape, stack.dtype
     if acquisition.has_planes and shape[0] != len(tile.pieces):
         raise InputError(
@@ -84,10 +86,14 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
             "planes, write {plane} there, in a template (input.pattern)"
         )
     if math.prod(acquisition.grid) > 1 and section["tiles"] == "auto" and not in_job:
-        remark = check_tile_distances(acquisition, section["pattern"], shape, config["voxel_size"])
+        remark = check_tile_distances(whole, section["pattern"], shape, config["voxel_size"])
         acquisition = replace(acquisition, remarks=(*acquisition.remarks, remark))
-    z, y, x = (n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True))
-    run = Run(config, acquisition, (z, y, x), dtype.name, stats, read_sizes(results.blocks, in_job=in_job), facts)
+    size = [n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True)]
+    region = choose_region(section["select"], size)
+    z, y, x = [stop - start for start, stop, _ in region] if region else size
+    selected = {piece.path: stats[piece.path] for volume in acquisition.volumes for piece in volume.pieces}
+    sizes = read_sizes(results.blocks, in_job=in_job)
+    run = Run(config, acquisition, (z, y, x), dtype.name, selected, sizes, facts, region)
     _refuse_braces(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
     refuse_stage_scan(run)

@@ -43,9 +43,11 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
     needed = count_bytes_due(run, backlog)
     check_folder(run, needed)
     z, y, x = run.shape
+    share = run.describe_share()
     summary = (
         f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
         f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
+        f"{f'selected: {share}; ' if share else ''}"
         f"still to be written: at most {format_size(needed)} of volumes into {run.results.folder}"
     )
     return "\n".join(

@@ -66,10 +66,8 @@ def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -
             if not _has_shape(store / str(number), [*extents[kind], *level.shape]):
                 yield f"{store.name} is damaged"
     for key, record in records.items():
-        is_raw = key.kind == "raw"
-        store = results.raw_store(key.channel) if is_raw else results.store
-        index = (key.timepoint,) if is_raw else (key.timepoint, run.channels.index(key.channel))
-        if not shards_exist(record["shards"], partial(_locate_shard, store, index)):
+        store = results.raw_store(key.channel) if key.kind == "raw" else results.store
+        if not shards_exist(record["shards"], partial(_locate_shard, store, run.find_index(key))):
             yield f"the shard of {key} in {store.name} is missing or damaged"
     yield from _list_faults_of_crate(run, identity)
 

@@ -1,8 +1,7 @@
 """One run of the workflow: its volumes and blocks, their sources and settings, and the manifests of its jobs."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,9 @@ from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.processing import describe_piece, find_geometry, find_stored_per_count, list_choice_basis
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
+from lightsheet.run.selection import describe_share
 from lightsheet.scan import OutputGeometry, Scan, make_scan
-from lightsheet.sources import Facts, PageRange, Tiles, list_pieces
+from lightsheet.sources import Facts, PageRange, Region, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
@@ -28,11 +28,12 @@ class Run:
 
     config: Mapping[str, Any]  # checked, defaults filled in
     acquisition: Acquisition  # the files of the folder by volume
-    shape: tuple[int, int, int]  # (z, y, x) of a volume, its tiles assembled
+    shape: tuple[int, int, int]  # (z, y, x) of a volume, its tiles assembled, or of the part that is selected
     dtype: str  # of the raw volumes
     file_stats: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)  # bytes and mtime in ns
     written_sizes: BlockSizes | None = None  # of blocks, by the first run in this folder
     facts: Facts | None = field(default=None, repr=False)  # what every file must say of itself, as a typical one does
+    region: Region | None = None  # the part of each volume that is selected, if not all of it is; it has the shape
 
     @cached_property
     def results(self) -> Results:
@@ -43,6 +44,35 @@ class Run:
     def channels(self) -> tuple[str, ...]:
         """Names of the channels, in the order of the store."""
         return self.acquisition.channels
+
+    @property
+    def timepoints(self) -> Sequence[int]:
+        """The timepoints of the volumes, in the order of the store; of a selection, those of the whole acquisition."""
+        return self.acquisition.time_axis
+
+    @property
+    def start_seconds(self) -> float:
+        """When the timepoints that are selected begin, if not all are and it is known."""
+        return ((self.acquisition.part and self.acquisition.seconds) or [0.0])[0] or 0.0
+
+    def find_origin(self, kind: str) -> tuple[float, ...]:
+        """Return where the store of a kind has the first voxel of its volumes, (z, y, x) in micrometre.
+
+        Of a selected part, that is its place in the whole.
+        """
+        sizes = self.voxel_sizes["raw"]
+        start = [first * sizes[axis] for axis, (first, _, _) in zip("zyx", self.region or (), strict=False)] or [
+            0.0
+        ] * 3
+        if kind == "raw" or not self.geometry or self.geometry.kind == "raw":
+            return tuple(start)
+        moved = np.array(self.geometry.describe_affine())[:, :3] @ start
+        return tuple(float(a + b) for a, b in zip(moved, self.geometry.find_origin(sizes), strict=True))
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        """Where each timepoint is on the time axis of the store."""
+        return {timepoint: place for place, timepoint in enumerate(self.timepoints)}
 
     @cached_property
     def chosen_sizes(self) -> BlockSizes:
@@ -59,14 +89,18 @@ class Run:
         return self.chosen_sizes.deconvolve if size == "auto" else size
 
     @cached_property
-    def ingest_blocks(self) -> dict[str, range]:
+    def ingest_blocks(self) -> dict[str, Sequence[int]]:
         """Timepoints of each ingest job of a channel, by the block's name."""
-        return cut_timepoints(self.acquisition.timepoints, self.chosen_sizes.ingest)
+        return self._cut_timepoints(self.chosen_sizes.ingest)
 
     @cached_property
-    def blocks(self) -> dict[str, range]:
+    def blocks(self) -> dict[str, Sequence[int]]:
         """Timepoints of each deconvolve job, by the block's name."""
-        return cut_timepoints(self.acquisition.timepoints, self._deconvolve_size)
+        return self._cut_timepoints(self._deconvolve_size)
+
+    def _cut_timepoints(self, size: int | None) -> dict[str, Sequence[int]]:
+        blocks = cut_timepoints(self.acquisition.timepoints, size)
+        return {name: self.timepoints[places.start : places.stop] for name, places in blocks.items()}
 
     @cached_property
     def layouts(self) -> dict[str, StoreLayout]:
@@ -137,7 +171,7 @@ class Run:
     def choice_bases(self) -> dict[str, dict[str, Any]]:
         """Per channel, what that rests on which is chosen from its pixels."""
         background, fill = self.settings["background"], self.settings["fill"]
-        return {c: list_choice_basis(self.shape, self.dtype, background[c], fill) for c in self.channels}
+        return {c: list_choice_basis(self.shape, self.dtype, background[c], fill, self.region) for c in self.channels}
 
     @cached_property
     def psf_settings(self) -> dict[str, dict[str, Any]]:
@@ -172,7 +206,7 @@ class Run:
 
     def list_sources(self, channel: str) -> list[str]:
         """Return the TIFF files of a channel."""
-        volumes = (self._volumes[channel, t] for t in range(self.acquisition.timepoints))
+        volumes = (self._volumes[channel, t] for t in self.timepoints)
         return list(dict.fromkeys(str(piece.path) for volume in volumes for piece in volume.pieces))
 
     def list_tiles(self, channel: str, timepoints: Iterable[int]) -> list[tuple[int, Tiles]]:
@@ -190,25 +224,26 @@ class Run:
     def _describe_piece(self, piece: Piece) -> tuple[str, PageRange]:
         if piece.pages is None:
             return str(piece.path), None
-        return str(piece.path), (piece.pages.start, piece.pages.stop, piece.pages.step, self._page_counts[piece.path])
+        return str(piece.path), (
+            piece.pages.start,
+            piece.pages.stop,
+            piece.pages.step,
+            self.acquisition.page_counts[piece.path],
+        )
 
     def describe_sources(self, channel: str, timepoint: int) -> list[dict[str, Any]]:
         """Return what the record of a raw volume would say of its files, but for their digests."""
         pieces = list_pieces(self.list_volume_tiles(channel, timepoint))
         return [describe_piece(path, pages, *self.file_stats[Path(path)]) for path, pages in pieces]
 
-    @cached_property
-    def _page_counts(self) -> Counter[Path]:
-        """How many pages each file has whose pages are shared out among volumes."""
-        counts: Counter[Path] = Counter()
-        for piece in (piece for volume in self.acquisition.volumes for piece in volume.pieces):
-            counts[piece.path] += len(piece.pages or ())
-        return counts
-
     def list_keys(self) -> list[VolumeKey]:
         """Return the keys of all volumes, raw and result."""
-        times = range(self.acquisition.timepoints)
-        return [VolumeKey(kind, channel, t) for t in times for channel in self.channels for kind in KINDS]
+        return [VolumeKey(kind, channel, t) for t in self.timepoints for channel in self.channels for kind in KINDS]
+
+    def find_index(self, key: VolumeKey) -> tuple[int, ...]:
+        """Return where the store of its kind has a volume: (t,) of a raw one, (t, c) of a result."""
+        place = self._places[key.timepoint]
+        return (place,) if key.kind == "raw" else (place, self.channels.index(key.channel))
 
     def name_ingest_manifest(self, channel: str, block: str) -> str:
         """Return the declared output of an ingest job."""
@@ -221,13 +256,16 @@ class Run:
     def find_manifest(self, key: VolumeKey) -> str:
         """Return the declared output of the job that makes a volume."""
         if key.kind == "raw":
-            return self.name_ingest_manifest(key.channel, find_block(key.timepoint, self.chosen_sizes.ingest))
-        return self.name_deconvolve_manifest(find_block(key.timepoint, self._deconvolve_size))
+            return self.name_ingest_manifest(
+                key.channel, find_block(self._places[key.timepoint], self.chosen_sizes.ingest)
+            )
+        return self.name_deconvolve_manifest(find_block(self._places[key.timepoint], self._deconvolve_size))
 
     def list_ingest_manifests(self, block: str) -> list[str]:
         """Return the declared outputs of the ingest jobs whose volumes a deconvolve job needs."""
         size, timepoints = self.chosen_sizes.ingest, self.blocks[block]
-        starts = range(timepoints.start // size * size, timepoints.stop, size)
+        first, last = self._places[timepoints[0]], self._places[timepoints[-1]]
+        starts = range(first // size * size, last + 1, size)
         return [self.name_ingest_manifest(channel, name_block(start)) for channel in self.channels for start in starts]
 
     def list_manifests(self) -> list[str]:
@@ -237,8 +275,12 @@ class Run:
         ]
         return ingest + [self.name_deconvolve_manifest(block) for block in self.blocks]
 
+    def describe_share(self) -> str:
+        """Say which part of the acquisition is selected; empty if all of it is."""
+        return describe_share(self.acquisition, self.region)
+
     def describe_volume(self) -> str:
-        """Say the shape, dtype and voxel size that all volumes have."""
+        """Say the shape, dtype and voxel size of each volume, or of the part of it that is selected."""
         size = " x ".join(f"{self.config['voxel_size'][axis]:.6g}" for axis in "zyx")
         return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre{self._describe_scan()}"
 

@@ -86,10 +86,14 @@ EXTRA = _describe_object(
     "missing",
     "affine",
     "unmeasured",
+    "timepoints",
+    "selected",
     affine=_describe_object(matrix=_describe_list(*[_describe_list(*[NUMBER] * 4)] * 3)),
     unmeasured=_describe_object(value=NUMBER),
     seconds={"type": ["array", "null"], "items": {**NUMBER, "type": ["number", "null"]}},
     missing={"type": "array", "items": HOLE},
+    timepoints={"type": "array", "items": {"type": "integer", "minimum": 0}},
+    selected={"type": "string"},
 )
 OME = _describe_object(
     "omero",  # which raw stores can do without

@@ -28,6 +28,7 @@ def describe_multiscales(
     voxel_size: Mapping[str, float],
     interval: float | None,
     origin: Sequence[float] = (0, 0, 0),
+    start_seconds: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Describe a pyramid: the value of the key `multiscales`.
 
@@ -39,6 +40,7 @@ def describe_multiscales(
     voxel_size : mapping, `z`, `y`, `x` of the full resolution in micrometre
     interval : float or None, seconds from one timepoint to the next, if known
     origin : sequence of float, place of the first voxel's centre, (z, y, x) in micrometre
+    start_seconds : float, time of the first timepoint, where the interval is known
     """
     start = dict(zip("zyx", origin, strict=True))
     time = {"type": "time", "unit": "second"} if interval else {"type": "time"}
@@ -51,8 +53,9 @@ def describe_multiscales(
         scale[0] = float(interval or 1)
         # The centre of a coarse voxel is the centre of the voxels that it averages.
         offset = [start[axis] + voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
+        offset[0] = start_seconds if interval else 0.0
         transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if number or any(origin):
+        if number or any(origin) or offset[0]:
             transformations.append({"type": "translation", "translation": offset})
         datasets.append({"path": str(number), "coordinateTransformations": transformations})
     described = [{"name": axis, **types.get(axis, space)} for axis in axes]

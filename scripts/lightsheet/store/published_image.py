@@ -57,6 +57,9 @@ class PublishedImage:
     seconds: tuple[float | None, ...]  # from the first timepoint to each, None where unknown
     missing: frozenset[tuple[str, int]]  # channel and timepoint of the holes
     origin: tuple[float, ...] = (0, 0, 0)  # place of the first voxel, (z, y, x) in micrometre
+    start_seconds: float = 0.0  # place of the first timepoint, where the interval is known
+    numbers: tuple[int, ...] = ()  # of each timepoint, in the acquisition, of which perhaps only some were selected
+    selected: str = ""  # which part of the acquisition was, in words; empty if all of it was
     extra: Mapping[str, Any] = field(default_factory=dict)  # what `describe_geometry` returned, of a stage scan
 
     @property
@@ -161,10 +164,16 @@ def _read_axes(store: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
     seconds = attributes["lightsheet"].get("seconds") or [None] * timepoints
     if len(seconds) != timepoints:
         refuse_metadata(store, f"it has the times of {len(seconds)} timepoints, its arrays have {timepoints}")
+    numbers = attributes["lightsheet"].get("timepoints") or range(timepoints)
+    if len(numbers) != timepoints:
+        refuse_metadata(store, f"it says which {len(numbers)} timepoints were selected, its arrays have {timepoints}")
     return {
+        "numbers": tuple(numbers),
+        "selected": attributes["lightsheet"].get("selected", ""),
         "levels": tuple(levels),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
         "origin": tuple(first[0]["translation"][-3:]) if first else (0, 0, 0),
+        "start_seconds": first[0]["translation"][0] if first else 0.0,
         "dtype": arrays[0].dtype,
         "interval": scales[0][0] if "unit" in multiscales["axes"][0] else None,
         "seconds": tuple(seconds),

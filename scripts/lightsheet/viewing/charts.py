@@ -25,8 +25,12 @@ MAX_DOTS = 60
 NO_VALUES = "It could not be measured in these volumes, or the version that made them did not record it."
 
 
-def draw_charts(results: Results, trends: Mapping[str, Sequence[Trend]], time: TimeAxis) -> list[dict[str, Any]]:
+def draw_charts(
+    results: Results, trends: Mapping[str, Sequence[Trend]], time: TimeAxis, numbers: Sequence[int]
+) -> list[dict[str, Any]]:
     """Place what the page draws for each measure; `trends` are those of each channel, one for each of `MEASURES`.
+
+    `numbers` are those of the timepoints in the acquisition.
 
     Instead of `lanes` there is a `remark` where the records hold nothing, or only zeros.
     """
@@ -39,14 +43,16 @@ def draw_charts(results: Results, trends: Mapping[str, Sequence[Trend]], time: T
                 "title": measure.title,
                 "description": measure.description,
                 "labels": list(measure.curves),
-                "lanes": [_draw_lane(results, c, measure, by_channel[c], time) for c in trends] if any(values) else [],
+                "lanes": [_draw_lane(results, c, measure, by_channel[c], time, numbers) for c in trends if any(values)],
                 "remark": "0 in every volume." if values else NO_VALUES,
             }
         )
     return charts
 
 
-def _draw_lane(results: Results, channel: str, measure: Measure, trend: Trend, time: TimeAxis) -> dict[str, Any]:
+def _draw_lane(
+    results: Results, channel: str, measure: Measure, trend: Trend, time: TimeAxis, numbers: Sequence[int]
+) -> dict[str, Any]:
     """Place one channel's curves."""
     timepoints = len(next(iter(trend.curves.values())))
     across = place_timepoints(timepoints, time.seconds)
@@ -63,7 +69,7 @@ def _draw_lane(results: Results, channel: str, measure: Measure, trend: Trend, t
                 "x": left,
                 "width": width,
                 "title": _write_tooltip(channel, t, measure, trend, time),
-                "href": link_record(results, channel, t) if t in trend.outliers else None,
+                "href": link_record(results, channel, numbers[t]) if t in trend.outliers else None,
             }
             for t, (left, width) in enumerate(place_bands(across))
         ],

@@ -1,10 +1,10 @@
 """Copies chosen channels and timepoints of a finished run for tools that cannot read OME-Zarr 0.5."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lightsheet.run import parse_timepoints
 from lightsheet.store import PublishedImage, find_finished, read_image
 from lightsheet.system import InputError, Progress, logger
 from lightsheet.viewing.ome_tiff import choose_ome_type, write_ome_tiff
@@ -70,21 +70,6 @@ def export_volumes(
                 raise
             raise InputError(f"{path} cannot be written ({error})") from error
     return list(copies)
-
-
-def parse_timepoints(text: str, count: int) -> list[int]:
-    """Read timepoints below `count`: numbers and ranges START:END or START:END:STEP, END left out, as `0:10:2,15`."""
-    timepoints: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)|(\d*):(\d*)(?::([1-9]\d*))?", part.strip())
-        if not match:
-            raise InputError(f"--timepoints: {part!r} is neither a number nor START:END or START:END:STEP")
-        one, start, end, step = match.groups()
-        numbers = range(int(one), int(one) + 1) if one else range(int(start or 0), int(end or count), int(step or 1))
-        if not numbers or numbers[-1] >= count:
-            raise InputError(f"--timepoints: {part} is not among the timepoints 0 to {count - 1} of this run")
-        timepoints.update(numbers)
-    return sorted(timepoints)
 
 
 def _leave_out_holes(image: PublishedImage, timepoints: Sequence[int]) -> list[int]:

@@ -19,6 +19,7 @@ class VolumeRecords(NamedTuple):
     timepoint: int
     raw: Record
     result: Record
+    number: int | None = None  # of the timepoint in the acquisition, by which records are called, if known
 
     @property
     def missing(self) -> bool:
@@ -37,17 +38,24 @@ class VolumeRecords(NamedTuple):
         return self.statistics["sum"] / flux if flux else None
 
 
-def read_volume_records(results: Results, channel: str, timepoint: int) -> VolumeRecords:
-    """Read both records of a volume; InputError if one of them does not say that the volume is done."""
-    raw, result = (read_json(results.record(VolumeKey(kind, channel, timepoint))) for kind in ("raw", "result"))
+def read_volume_records(results: Results, channel: str, timepoint: int, number: int | None = None) -> VolumeRecords:
+    """Read both records of a volume; InputError if one of them does not say that the volume is done.
+
+    `timepoint` is its place in the store, `number` in the acquisition, where that is another.
+    """
+    number = timepoint if number is None else number
+    raw, result = (read_json(results.record(VolumeKey(kind, channel, number))) for kind in ("raw", "result"))
     if not (raw and result and raw["status"] == result["status"] == "done"):
-        raise InputError(f"{results.folder}: {channel} timepoint {timepoint} is not done; run the same command again")
-    return VolumeRecords(channel, timepoint, raw, result)
+        raise InputError(f"{results.folder}: {channel} timepoint {number} is not done; run the same command again")
+    return VolumeRecords(channel, timepoint, raw, result, number)
 
 
-def link_record(results: Results, channel: str, timepoint: int) -> str:
-    """Return where the record of a deconvolved volume is, as seen from the results folder; not yet quoted."""
-    return results.record(VolumeKey("result", channel, timepoint)).relative_to(results.folder).as_posix()
+def link_record(results: Results, channel: str, number: int) -> str:
+    """Return where the record of a deconvolved volume is, as seen from the results folder; not yet quoted.
+
+    `number` is that of its timepoint in the acquisition.
+    """
+    return results.record(VolumeKey("result", channel, number)).relative_to(results.folder).as_posix()
 
 
 class TimeAxis(NamedTuple):

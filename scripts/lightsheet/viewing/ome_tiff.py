@@ -110,7 +110,14 @@ def _describe(image: PublishedImage, timepoint: int, path: Path) -> dict[str, An
         metadata |= {f"PhysicalSize{axis.upper()}": length, f"PhysicalSize{axis.upper()}Unit": "µm"}
     if image.interval:
         metadata |= {"TimeIncrement": image.interval, "TimeIncrementUnit": "s"}
+    depth = image.levels[0].shape[0]
+    planes = len(image.channels) * depth
     if (seconds := image.seconds[timepoint]) is not None:
-        planes = len(image.channels) * image.levels[0].shape[0]
         metadata["Plane"] = {"DeltaT": [seconds] * planes, "DeltaTUnit": ["s"] * planes}
+    for axis, start in zip("zyx", image.origin, strict=True) if any(image.origin) else ():
+        step = image.voxel_size["z"] if axis == "z" else 0.0
+        places = [start + z * step for z in range(depth)] * len(image.channels)
+        metadata.setdefault("Plane", {}).update(
+            {f"Position{axis.upper()}": places, f"Position{axis.upper()}Unit": ["µm"] * planes}
+        )
     return metadata

@@ -67,7 +67,8 @@ def _describe(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> d
     """Return the group's attributes: OME's, and what OME has no words for, as in the run's own stores."""
     seconds = [image.seconds[timepoint] for timepoint in timepoints]
     name, interval = path.name.removesuffix(".ome.zarr"), find_interval(seconds)
-    (multiscales,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval, image.origin)
+    start = seconds[0] or 0.0 if image.selected else 0.0
+    (multiscales,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval, image.origin, start)
     omero = {"channels": [dict(channel.omero) for channel in image.channels], "rdefs": {"model": "color"}}
     missing = [
         {"channel": channel.name, "timepoint": index}
@@ -78,5 +79,10 @@ def _describe(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> d
     return {
         "multiscales": [{**multiscales, "version": VERSION}],
         "omero": {**omero, "version": VERSION},
-        "lightsheet": {"seconds": seconds, "missing": missing, "timepoints": list(timepoints), **image.extra},
+        "lightsheet": {
+            "seconds": seconds,
+            "missing": missing,
+            "timepoints": [image.numbers[t] for t in timepoints],
+            **image.extra,
+        },
     }

@@ -126,9 +126,15 @@ def choose_strongest(trends: Sequence[Trend], count: int) -> list[int]:
 
 
 def list_outliers(
-    results: Results, trends: Mapping[str, Sequence[Trend]], timepoints_per_job: int | str | None
+    results: Results,
+    trends: Mapping[str, Sequence[Trend]],
+    timepoints_per_job: int | str | None,
+    numbers: Sequence[int],
 ) -> list[dict[str, Any]]:
-    """List the outliers in order of time; `trends` are those of each channel, one for each of `MEASURES`."""
+    """List the outliers in order of time; `trends` are those of each channel, one for each of `MEASURES`.
+
+    `numbers` are those of the timepoints in the acquisition.
+    """
     timepoints = sorted({t for channel in trends for trend in trends[channel] for t in trend.outliers})
     return [
         {
@@ -143,7 +149,7 @@ def list_outliers(
                 for measure, trend in zip(MEASURES, trends[channel], strict=True)
                 if timepoint in trend.outliers
             ],
-            "record": link_record(results, channel, timepoint),
+            "record": link_record(results, channel, numbers[timepoint]),
             "log": _link_log(results, timepoint, timepoints_per_job),
         }
         for timepoint in timepoints

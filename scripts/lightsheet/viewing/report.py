@@ -56,7 +56,8 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     image = read_image(results, "result")
     voxels, pixel = prod(image.levels[0].shape), image.voxel_size["x"]
     time, origin = measure_time_axis(image.seconds), read_origin(results)
-    records = {c.name: [read_volume_records(results, c.name, t) for t in image.timepoints] for c in image.channels}
+    places = list(enumerate(image.numbers))
+    records = {c.name: [read_volume_records(results, c.name, *place) for place in places] for c in image.channels}
     trends = {c: [follow_measure(measure, records[c], voxels, pixel) for measure in MEASURES] for c in records}
     volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
     missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
@@ -67,6 +68,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     return {
         "name": results.name,
         "publication": read_identity(results.store),
+        "selected": image.selected,
         "timepoints": len(image.timepoints),
         "shape": image.levels[0].shape,
         "dtype": image.dtype,
@@ -76,8 +78,8 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "channels": [_collect_channel(results, c, records[c], trends[c], choices.get(c)) for c in records],
         "wavelengths": read_wavelengths(results),
         "left_out": read_left_out(results),
-        "charts": draw_charts(results, trends, time),
-        "outliers": list_outliers(results, trends, origin.timepoints_per_job),
+        "charts": draw_charts(results, trends, time, image.numbers),
+        "outliers": list_outliers(results, trends, origin.timepoints_per_job, image.numbers),
         "rule": describe_outlier_rule(),
         "units": _judge_units(results, image, volumes),
         "suspicions": suspicions,
@@ -87,7 +89,11 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "missing": sum(map(len, missing.values())),
         "missing_in": {c: write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
         "volumes": [
-            {"volume": volume, "cost": cost, "record": link_record(results, volume.channel, volume.timepoint)}
+            {
+                "volume": volume,
+                "cost": cost,
+                "record": link_record(results, volume.channel, image.numbers[volume.timepoint]),
+            }
             for volume, cost in zip(volumes, costs, strict=True)
         ],
         "stages": stages,

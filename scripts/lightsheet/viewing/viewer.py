@@ -173,6 +173,9 @@ def _describe_position(image: PublishedImage) -> dict[str, Any]:
     return {
         "dimensions": _describe_dimensions(image),
         "displayDimensions": ["x", "y", "z"],
-        "position": [min(set(image.timepoints) - holes, default=0), *map(float, middle)],
+        "position": [
+            min(set(image.timepoints) - holes, default=0) + image.start_seconds / (image.interval or 1),
+            *map(float, middle),
+        ],
         "crossSectionScale": max(shape[1:]) / PANEL,
     }
