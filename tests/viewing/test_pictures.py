@@ -10,7 +10,9 @@ import pytest
 from lightsheet.store import ngff, publish, volumes
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout
-from lightsheet.viewing import pictures
+from lightsheet.viewing import pictures, projections
+from tests.support import published_run
+from tests.support.stage_scan import scan_points
 from tests.support.stored_run import BACKGROUND, CODEC, DARK, PEAKS, SPECIAL, VOXEL, make
 
 
@@ -101,3 +103,37 @@ def test_first_last_some_between_and_the_marked_are_chosen() -> None:
     assert pictures.choose_timepoints(range(200), [77, 140]) == [0, 50, 77, 100, 140, 149, 199]
     assert pictures.choose_timepoints([3, 4], []) == [3, 4]
     assert pictures.choose_timepoints([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "direction", "axis", "long_side"),
+    [("deskewed", -1, "y", 512), ("rotated", 1, "x", 512), ("deskewed", 1, "x", 50), ("rotated", -1, "x", 50)],
+)
+def test_a_stage_scan_is_shown_as_the_result_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, direction: int, axis: str, long_side: int
+) -> None:
+    """A spot has the same place in raw and result, on coarser levels too; what was never measured is black in both."""
+    monkeypatch.setattr(projections, "LONG_SIDE", long_side)
+    voxel, name = published_run.VOXEL, next(iter(published_run.CHANNELS))
+    scan = {"angle": 31.5, "step": voxel["z"] / np.sin(np.radians(31.5)), "axis": axis, "direction": direction}
+    shape = (24, 132, 130)
+    spot = 3000 * scan_points(shape, [[11, 60, 70]], {**scan, "pixel": voxel[axis]}, width=3.0)
+    settings = {"scan": scan, "pixel": voxel[axis], "geometry": kind}
+    run = published_run.make(tmp_path, shape, fill=lambda kind, _: spot + BACKGROUND * (kind == "raw"), scan=settings)
+    raw = projections.project_volume(run.results, VolumeKey("raw", name, 0), BACKGROUND)
+    result = projections.project_volume(run.results, VolumeKey("result", name, 0))
+    assert raw.pixel == result.pixel
+    for first, second in zip(raw[:3], result[:3], strict=True):
+        assert first.shape == second.shape
+        if long_side == 512:
+            np.testing.assert_array_equal(np.isnan(first), np.isnan(second))
+        centres = []
+        for image in (first, second):
+            bright = np.where(image > np.nanmax(image) / 4, image, 0)
+            centres.append([(index * bright).sum() / bright.sum() for index in np.indices(image.shape)])
+        np.testing.assert_allclose(*centres, atol=0.1 if long_side == 512 else 0.6)  # of a level's coarse planes
+    corner = "xz" if axis == "x" else "yz"
+    assert np.isnan(getattr(raw, corner)).mean() > 0.2
+    picture = pictures.draw_volume(run.results, name, 0, BACKGROUND, 1)
+    for kind in ("raw", "result"):
+        assert decode(picture, corner, kind)[np.isnan(getattr(raw, corner))].mean() < 2

@@ -81,13 +81,30 @@ MULTISCALE = _describe_object(
     datasets={"type": "array", "minItems": 1, "maxItems": 64, "items": DATASET},
 )
 HOLE = _describe_object(channel={"type": "string"}, timepoint={"type": "integer"})
+POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e300}
+STAGE: Schema = {
+    **_describe_object(
+        angle={**POSITIVE, "exclusiveMaximum": 90},
+        step=POSITIVE,
+        pixel=POSITIVE,
+        axis={"enum": ["x", "y"]},
+        direction={"enum": [1, -1]},
+    ),
+    "additionalProperties": False,
+}
 EXTRA = _describe_object(
     "seconds",
     "missing",
+    "scan",
+    "geometry",
+    "raw_shape",
     "affine",
     "unmeasured",
     "timepoints",
     "selected",
+    scan=STAGE,
+    geometry={"enum": ["deskewed", "rotated", "raw"]},
+    raw_shape=_describe_list(EXTENT, EXTENT, EXTENT),
     affine=_describe_object(matrix=_describe_list(*[_describe_list(*[NUMBER] * 4)] * 3)),
     unmeasured=_describe_object(value=NUMBER),
     seconds={"type": ["array", "null"], "items": {**NUMBER, "type": ["number", "null"]}},

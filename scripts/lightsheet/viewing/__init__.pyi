@@ -1,7 +1,8 @@
 from .axes import choose_axis as choose_axis, choose_value_ticks as choose_value_ticks, cut_segments as cut_segments
 from .export import export_volumes as export_volumes
 from .page import write_page as write_page
-from .pictures import EVEN_PICTURES as EVEN_PICTURES, LONG_SIDE as LONG_SIDE, choose_scale_bar as choose_scale_bar
+from .pictures import EVEN_PICTURES as EVEN_PICTURES, choose_scale_bar as choose_scale_bar
+from .projections import LONG_SIDE as LONG_SIDE
 from .report import OUTLIER_PICTURES as OUTLIER_PICTURES, write_report as write_report
 from .server import serve_folder as serve_folder
 from .viewer import describe_state as describe_state, describe_viewers as describe_viewers
