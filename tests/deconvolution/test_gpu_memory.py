@@ -39,7 +39,8 @@ def test_arrays_of_the_device_are_done_in_blocks(monkeypatch):
 def test_a_volume_takes_the_devices_memory_that_is_counted(device, boundary, acceleration):
     shape, method = (16, 90, 80), Method(2, boundary, acceleration=acceleration)
     estimate = gpu_memory.estimate_memory(shape, PSF.shape, method)
-    others = 2 * (gpu_memory.IN_FLIGHT - 1) * 4 * np.prod(shape)  # volumes that come and go
+    waiting = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES  # a voxel of volumes that come and go
+    others = (waiting + 4) * int(np.prod(shape))  # and the raw voxels, of which an image has none
     gpu_trial.check_gpu()
     device.peak = 0
     richardson_lucy(image(shape), PSF, iterations=2, engine="gpu", boundary=boundary, acceleration=acceleration)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 HEAD = """
+extern "C" float rintf(float);
 #define __global__
 #define __device__
 struct float2 { float x, y; };
@@ -33,31 +34,42 @@ extern "C" void run_%s(unsigned grid, unsigned block, %s) {
 }
 """
 
-POINTERS: dict[str, tuple[type, bool]] = {  # and whether a kernel writes to it
-    "Spectrum": (np.complex64, True),
-    "Otf": (np.complex64, False),
-    "Voxels": (np.float32, True),
-    "Source": (np.float32, False),
-    "Places": (np.int32, False),
-    "Sums": (np.float64, True),
-    "Parts": (np.float64, False),
+TYPES: dict[str, type] = {
+    "float2": np.complex64,
+    "float": np.float32,
+    "double": np.float64,
+    "int": np.int32,
+    "unsigned": np.uint32,
+    "short": np.int16,
+    "unsigned short": np.uint16,
+    "signed char": np.int8,
+    "unsigned char": np.uint8,
 }
 SCALARS: dict[str, tuple[type, Any]] = {
     "unsigned": (np.uint32, ctypes.c_uint32),
     "int": (np.int32, ctypes.c_int32),
     "float": (np.float32, ctypes.c_float),
+    "double": (np.float64, ctypes.c_double),
     "Offset": (np.uint64, ctypes.c_uint64),
 }
 
 
+def list_pointers(code: str) -> dict[str, tuple[type, bool]]:
+    """Return of each type of arrays their dtype, and whether a kernel writes to them."""
+    voxels = {name: base for base, name in re.findall(r"typedef ([\w ]+) (\w+Voxel);", code)}
+    found = re.findall(r"typedef (const )?([\w ]+)\*(?: __restrict__)? (\w+);", code)
+    return {name: (TYPES[voxels.get(base, base)], not const) for const, base, name in found}
+
+
+@functools.cache
 def list_parameters(code: str) -> dict[str, list[tuple[str, str, bool]]]:
     """Return of each kernel its parameters' types, names, and whether it writes to them."""
-    kernels = {}
+    kernels, pointers = {}, list_pointers(code)
     for name, text in re.findall(r"__global__ void (\w+)\(([^)]*)\)", code):
         parameters = []
         for parameter in text.split(","):
             kind, label = parameter.split()
-            parameters.append((kind, label, kind in POINTERS and POINTERS[kind][1]))
+            parameters.append((kind, label, kind in pointers and pointers[kind][1]))
         kernels[name] = parameters
     return kernels
 
@@ -85,7 +97,7 @@ class Kernel:
 
     def __init__(self, code: str, name: str) -> None:
         self.name = name
-        self.parameters = list_parameters(code)[name]
+        self.parameters, self.pointers = list_parameters(code)[name], list_pointers(code)
         self.function = getattr(compile_kernels(code), f"run_{name}")
 
     def __call__(self, grid: int, block: int, arguments: Any) -> None:
@@ -93,8 +105,8 @@ class Kernel:
         assert len(arguments) == len(self.parameters), f"{self.name} takes {len(self.parameters)} arguments"
         values = []
         for (kind, label, _), argument in zip(self.parameters, arguments, strict=True):
-            if kind in POINTERS:
-                assert argument.dtype == POINTERS[kind][0], f"{self.name}: {label} is {argument.dtype}"
+            if kind in self.pointers:
+                assert argument.dtype == self.pointers[kind][0], f"{self.name}: {label} is {argument.dtype}"
                 assert argument.flags.c_contiguous or label == "blurred", f"{self.name}: {label} is not contiguous"
                 values.append(ctypes.c_void_p(argument.ctypes.data))
             else:

@@ -129,6 +129,7 @@ class Array:
         """Copy to the host, which waits for it."""
         values = np.array(self.use())
         fake_device.DEVICE.current.synchronize()
+        fake_device.DEVICE.downloads.append(values.nbytes)
         return values
 
     def set(self, source: Any, stream: Stream) -> None:
@@ -138,6 +139,7 @@ class Array:
         assert source.flags.c_contiguous
         with stream:
             target = self.use(writes=True)
+        fake_device.DEVICE.uploads.append(source.nbytes)
         stream.copies.append(lambda: np.copyto(target, source))
 
 
@@ -171,7 +173,13 @@ def asarray(values: Any, dtype: Any = None) -> Array:
     """As CuPy's: an array of the device is returned as it is, if its type is right."""
     if isinstance(values, Array):
         return values if dtype is None or values.dtype == dtype else keep(values.use().astype(dtype))
-    return keep(np.ascontiguousarray(values, dtype))
+    array = keep(np.ascontiguousarray(values, dtype))
+    fake_device.DEVICE.uploads.append(array.nbytes)
+    return array
+
+
+def sort(array: Array) -> Array:
+    return keep(np.sort(array.use()))
 
 
 def ascontiguousarray(values: Array, dtype: Any = None) -> Array:
@@ -184,6 +192,7 @@ def asnumpy(array: Array, stream: Stream, out: Any) -> Any:
     assert out.flags.c_contiguous
     with stream:
         source = array.use()
+    fake_device.DEVICE.downloads.append(source.nbytes)
     stream.copies.append(lambda: np.copyto(out, source))
     return out
 
@@ -273,7 +282,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
         (gpu, "CHANNELS", OrderedDict()),
         (gpu, "STREAMS", threading.local()),
-        (gpu, "BUFFERS", gpu_memory.PinnedBuffers()),
+        *((gpu, name, gpu_memory.PinnedBuffers()) for name in ("IMAGES", "RAW", "STORED")),
         (mask, "KEPT", {}),
     ):
         monkeypatch.setattr(module, name, value)
@@ -316,6 +325,7 @@ def install(monkeypatch: pytest.MonkeyPatch, memory: int = 10**9) -> Device:
         empty=empty,
         get_default_memory_pool=lambda: pool,
         RawModule=RawModule,
+        sort=sort,
         zeros_like=zeros_like,
     )
     monkeypatch.setitem(sys.modules, "cupy", cupy)

@@ -116,6 +116,8 @@ class Device:
         self.lock = threading.RLock()
         self.in_use = self.peak = self.pinned = self.pinned_peak = self.pinnings = 0
         self.others = 0  # bytes of other programs
+        self.uploads: list[int] = []  # bytes of each copy to the device, and back
+        self.downloads: list[int] = []
         self.free: dict[Stream, list[Block]] = defaultdict(list)
         self.null = Stream(name="the default stream")
         self.host: dict[Stream, int] = {}

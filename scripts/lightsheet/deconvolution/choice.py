@@ -75,6 +75,8 @@ def _choose_cpu_engine() -> str:
 
 def check_engine(engine: str) -> None:
     """Refuse what this process cannot compute, so that no other engine does it instead: InputError with the reason."""
+    if engine == "gpu":
+        gpu_trial.check_gpu()
     if engine == "cpu" and (reason := explain_absence()):
         raise InputError(
             f"engine: cpu cannot be used on {os.uname().nodename}: {reason}; keep workers off such nodes, or choose "

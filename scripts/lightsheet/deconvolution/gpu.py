@@ -3,17 +3,26 @@
 FFTs are whole-volume and in place. What a PSF and a shape need is prepared once, for the worker's life. One volume
 computes at a time: one of the host in a stream of the engine, while a worker's threads copy others to the device and
 back in streams of theirs; one that is on the device already in its caller's stream, so that nobody need wait for it.
+`process_volume` does so with all that is done to a volume, of which Richardson-Lucy is a part.
+
+Considered and left out, by the bytes that an iteration moves at (315, 1120, 840), 43 GB with three passes a transform
+and 24 GB with one (benchmarks/gpu_acceptance/traffic.py), so 8 to 15 ms of an H100: an OTF of half precision saves 1.2
+GB, 3 to 5 %, and rounds by 5e-4. CUDA graphs save the host's work for some 20 launches, 0.1 ms, which it does while the
+device computes: less than 1 %. Callbacks of cuFFT could save the 4.7 GB by which products of spectra are written and
+read again, 11 to 20 %; but those that need no compiler of CUDA's on each machine need a newer CUDA than drivers from
+525 run. A first measurement on a GPU has to tell whether they are worth a second way.
 """
 
 import hashlib
 import re
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
-from threading import Lock, local
+from threading import RLock, local
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,15 +37,18 @@ from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.padding import Shape
 from lightsheet.system import InputError, logger
 
+T = TypeVar("T")
+
 CHANNELS: OrderedDict[tuple[Any, ...], Setup] = OrderedDict()
 """What is kept on the device, by shape, method and PSF; the one used last at the end."""
 
-COMPUTING = Lock()
+COMPUTING = RLock()
 
 STREAMS = local()
 """Of each thread its `copying` stream: CuPy keeps the memory of an array for the stream in which it was made."""
 
-BUFFERS = PinnedBuffers()
+IMAGES, RAW, STORED = PinnedBuffers(), PinnedBuffers(), PinnedBuffers()
+"""Of the host: for images and results of this engine alone; for raw volumes, and what is stored of them."""
 
 
 def deconvolve(
@@ -70,18 +82,52 @@ def deconvolve(
 def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any = None) -> Array:
     """Deconvolve what fits, into an array of the image's module; InputError if the device has no memory left."""
     cupy = import_module("cupy")
-    try:
+
+    def run() -> Array:
         if not isinstance(image, np.ndarray):
             return _compute_on_device(cupy, image, psf, method, mask, cupy.cuda.get_current_stream())
-        mask = mask.get() if hasattr(mask, "get") else mask  # of CuPy, while the image is of NumPy
-        result = _compute_on_device(cupy, _upload(cupy, image), psf, method, mask, _get_computing_stream(cupy))
-        return _download(cupy, result)
-    except Exception as error:  # CuPy's, CUDA's and cuFFT's have no class in common
-        if not re.search("out of memory|ALLOC_FAILED", str(error), re.IGNORECASE):
-            raise
-    # Not from within the handler: the error keeps all arrays of the volume alive.
-    size = estimate_memory(image.shape, psf.shape, method, mask is not None)
-    raise InputError(_describe_shortage(cupy, size, image.shape))
+        measured = mask.get() if hasattr(mask, "get") else mask  # of CuPy, while the image is of NumPy
+        on_device = _upload(cupy, image, np.float32, IMAGES)
+        result = _compute_on_device(cupy, on_device, psf, method, measured, _get_computing_stream(cupy))
+        return _download(cupy, [result], IMAGES)[0]
+
+    return _tell_shortage(cupy, run, estimate_memory(image.shape, psf.shape, method, mask is not None), image.shape)
+
+
+def process_volume(
+    function: Callable[[Array], tuple[list[Array], Any]], raw: np.ndarray[Any, Any], size: int
+) -> tuple[list[np.ndarray[Any, Any]], Any]:
+    """Do all that is done to a volume on the device: it goes there once, and what comes of it back once.
+
+    Parameters
+    ----------
+    function : callable, takes the volume on the device, and returns arrays there and anything of the host; all of it in
+        the engine's stream, while no other volume computes
+    raw : ndarray (z, y, x), best of `allocate_raw`, from which it is copied straight
+    size : int, bytes of the device that this takes at most
+
+    Returns
+    -------
+    list of ndarray, and what else the function returned; InputError if the device has no memory left
+    """
+    check_gpu()
+    cupy = import_module("cupy")
+
+    def run() -> tuple[list[np.ndarray[Any, Any]], Any]:
+        on_device, stream = [_upload(cupy, raw, raw.dtype, RAW)], _get_computing_stream(cupy)
+        with COMPUTING, stream:
+            try:
+                arrays, others = function(on_device.pop())
+            finally:
+                stream.synchronize()
+        return _download(cupy, arrays, STORED), others
+
+    return _tell_shortage(cupy, run, size, raw.shape)
+
+
+def allocate_raw(shape: Shape, dtype: Any) -> np.ndarray[Any, Any]:
+    """Return an array of the host, content undefined, from which `process_volume` uploads without another copy."""
+    return RAW.allocate(import_module("cupy"), shape, dtype)
 
 
 def version() -> str:
@@ -97,11 +143,25 @@ def version() -> str:
     return text
 
 
-def _upload(cupy: ModuleType, image: np.ndarray[Any, Any]) -> Array:
-    staging = BUFFERS.allocate(cupy, image.shape)
-    staging[...] = image
+def _tell_shortage(cupy: ModuleType, run: Callable[[], T], size: int, shape: Shape) -> T:
+    """Run what needs so many bytes of the device; InputError if it has them not."""
+    try:
+        return run()
+    except Exception as error:  # CuPy's, CUDA's and cuFFT's have no class in common
+        if not re.search("out of memory|ALLOC_FAILED", str(error), re.IGNORECASE):
+            raise
+    # Not from within the handler: the error keeps all arrays of the volume alive.
+    raise InputError(_describe_shortage(cupy, size, shape))
+
+
+def _upload(cupy: ModuleType, array: np.ndarray[Any, Any], dtype: Any, buffers: PinnedBuffers) -> Array:
+    """Copy an array to the device, through a buffer if it is in none."""
+    staging = array
+    if array.dtype != dtype or not array.flags.c_contiguous or not buffers.has_lent(array):
+        staging = buffers.allocate(cupy, array.shape, dtype)
+        staging[...] = array
     with _get_copying_stream(cupy) as copying:
-        on_device = cupy.empty(image.shape, np.float32)
+        on_device = cupy.empty(array.shape, dtype)
         on_device.set(staging, stream=copying)
         copying.synchronize()
     return on_device
@@ -122,12 +182,16 @@ def _compute_on_device(
             stream.synchronize()
 
 
-def _download(cupy: ModuleType, result: Array) -> np.ndarray[Any, Any]:
-    host = BUFFERS.allocate(cupy, result.shape)
+def _download(cupy: ModuleType, arrays: list[Array], buffers: PinnedBuffers) -> list[np.ndarray[Any, Any]]:
+    """Copy arrays of one dtype to the host, into one buffer, one after the other."""
+    buffer = buffers.allocate(cupy, (sum(array.size for array in arrays),), arrays[0].dtype)
+    ends = np.cumsum([array.size for array in arrays])
+    parts = [buffer[end - array.size : end].reshape(array.shape) for array, end in zip(arrays, ends, strict=True)]
     with _get_copying_stream(cupy) as copying:
-        cupy.asnumpy(result, stream=copying, out=host)
+        for array, part in zip(arrays, parts, strict=True):
+            cupy.asnumpy(array, stream=copying, out=part)
         copying.synchronize()
-    return host
+    return parts
 
 
 def _prepare_channel(

@@ -25,6 +25,12 @@ USABLE = 0.95
 
 FLOAT = 4  # bytes
 
+COMPUTING_BYTES = 12
+"""A voxel of the volume that computes: raw at most 4, the image 4, the result 4; with a mask 1 more."""
+
+WAITING_BYTES = 8
+"""A voxel of one that comes, as raw, or leaves: what is stored of it, at most 4, and its pyramid, less than as much."""
+
 
 @cache
 def find_memory_budget() -> int:
@@ -37,12 +43,14 @@ def estimate_memory(shape: Shape, psf: Shape, method: Method, is_masked: bool = 
     """Return the bytes of device memory that a volume (z, y, x) needs with a PSF of that shape.
 
     Of the cyclic size the FFT's buffer, the OTF, the prediction and cuFFT's work area, with momentum one or two more,
-    with a mask its weights; and `IN_FLIGHT` images, before and after.
+    with a mask its weights; what else a volume needs that computes, and those that come or leave meanwhile. What is
+    made of a result takes less than the iterations, whose memory is free then.
     """
     arrays = 4 + {"none": 0, "heavy-ball": 1, "biggs": 2}[method.acceleration] + is_masked
     cyclic = prod(measure_in_place(make_frame(shape, psf, method.boundary, round_up_for_cufft).shape))
     sums = SUMS_BYTES if method.acceleration == "biggs" else 0
-    return FLOAT * (arrays * cyclic + 2 * IN_FLIGHT * prod(shape)) + sums
+    voxel = COMPUTING_BYTES + is_masked + (IN_FLIGHT - 1) * WAITING_BYTES
+    return FLOAT * arrays * cyclic + voxel * prod(shape) + sums
 
 
 def list_limits(psf: Shape, method: Method, is_masked: bool = False) -> list[MemoryLimit]:
@@ -58,7 +66,7 @@ def list_limits(psf: Shape, method: Method, is_masked: bool = False) -> list[Mem
 
 
 class PinnedBuffers:
-    """Buffers of the host that the device reads and writes by itself, used again by volumes of the same shape.
+    """Buffers of the host that the device reads and writes by itself, used again by volumes of the same size.
 
     CuPy's pool keeps all that it ever had, and rounds sizes up; this one has as many as are in use at a time.
     """
@@ -66,20 +74,28 @@ class PinnedBuffers:
     def __init__(self) -> None:
         self.lock = RLock()  # the garbage collector may end a loan within another's begin
         self.idle: list[Any] = []  # memory of CuPy's class PinnedMemory
+        self.lent: set[int] = set()  # addresses
 
-    def allocate(self, cupy: ModuleType, shape: Shape) -> np.ndarray[Any, Any]:
-        """Return a float32 array, content undefined, whose memory comes back here with the last view of it."""
-        size = FLOAT * prod(shape)
+    def allocate(self, cupy: ModuleType, shape: Shape, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+        """Return an array, content undefined, whose memory comes back here with the last view of it."""
+        size = np.dtype(dtype).itemsize * prod(shape)
         with self.lock:
-            if self.idle and self.idle[0].size != size:  # volumes of another shape are over
+            if self.idle and self.idle[0].size != size:  # volumes of another size are over
                 self.idle.clear()
             memory = self.idle.pop() if self.idle else cupy.cuda.PinnedMemory(size)
+            self.lent.add(memory.ptr)
         loan = _Loan(memory.ptr, size)
         finalize(loan, self._take_back, memory).atexit = False
-        return np.ndarray(shape, np.float32, cupy.cuda.PinnedMemoryPointer(loan, 0))
+        return np.ndarray(shape, dtype, cupy.cuda.PinnedMemoryPointer(loan, 0))
+
+    def has_lent(self, array: np.ndarray[Any, Any]) -> bool:
+        """Tell whether an array begins where one of these buffers does."""
+        with self.lock:
+            return array.ctypes.data in self.lent
 
     def _take_back(self, memory: Any) -> None:
         with self.lock:
+            self.lent.discard(memory.ptr)
             self.idle.append(memory)
 
 

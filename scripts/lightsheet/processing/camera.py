@@ -39,7 +39,7 @@ def describe_counts(raw: np.ndarray, background: float, mask: Mask | None = None
     `saturated_voxels` have the largest value that an integer dtype holds. With a mask, voxels that were never measured
     do not count, and `unmeasured_voxels` says how many they are.
     """
-    full = np.iinfo(raw.dtype).max if np.issubdtype(raw.dtype, np.integer) else np.inf
+    full = find_largest(raw.dtype)
     negative, saturated, flux, measured = 0, 0, 0.0, 0
     for z, plane in enumerate(raw):
         if mask:
@@ -52,12 +52,24 @@ def describe_counts(raw: np.ndarray, background: float, mask: Mask | None = None
         if plane.max() == full:
             saturated += int(np.count_nonzero(plane == full))
         flux += float(np.maximum(image, 0, out=image).sum(dtype=np.float64))
+    return name_counts(background, flux, negative, saturated, raw.size - measured if mask else None)
+
+
+def find_largest(dtype: Any) -> float:
+    """Return the largest value of a dtype, infinity where it has none to speak of."""
+    return np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else np.inf
+
+
+def name_counts(
+    background: float, flux: float, negative: int, saturated: int, unmeasured: int | None
+) -> dict[str, Any]:
+    """Name what `describe_counts` returns."""
     return {
         "background": background,
         "flux_before": flux,
         "negative_voxels": negative,
         "saturated_voxels": saturated,
-        **({"unmeasured_voxels": raw.size - measured} if mask else {}),
+        **({} if unmeasured is None else {"unmeasured_voxels": unmeasured}),
     }
 
 

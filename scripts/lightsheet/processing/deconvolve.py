@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import check_engine, describe_engine
+from lightsheet.deconvolution import check_engine, describe_engine, gpu
+from lightsheet.processing.gpu_steps import can_follow, follow_way_on_gpu
 from lightsheet.processing.memory import choose_volume_blocks, find_worker_memory
-from lightsheet.processing.way import follow_way, make_numpy_steps
+from lightsheet.processing.way import finish_numbers, follow_way, make_numpy_steps
 from lightsheet.sources import read_stack
 from lightsheet.store import (
     Record,
     Results,
+    Shape,
     StoreLayout,
     VolumeKey,
     is_done,
@@ -76,17 +78,18 @@ def deconvolve_volume(
     psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
     block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_worker_memory())
     allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
+    allocate_raw = gpu.allocate_raw if settings["engine"] == "gpu" and block == level.shape else allocate
     try:
         with time_stage(seconds, "read"):
-            raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate)
+            raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate_raw)
     except DamagedVolumeError:
         results.record(key.raw).unlink(missing_ok=True)  # so that the next run ingests it again
         raise
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
-        result, statistics = deconvolve_pixels(raw, psf_used, settings, threads, block, allocate)
+        levels, statistics = _process(raw, psf_used, settings, threads, block, allocate, layout.list_steps())
     del raw
     with time_stage(seconds, "write"):
-        shards, _ = write_volume(work, key.timepoint, result, layout, threads)
+        shards, _ = write_volume(work, key.timepoint, levels[0], layout, threads, coarser=levels[1:])
     engine = describe_engine(settings["engine"])
     facts = {"sampled": list(sampled)} if sampled else {}
     record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics, **facts)
@@ -121,5 +124,23 @@ def deconvolve_pixels(
         Statistics of the result in counts, what `describe_counts` and `assess_result` return, how many `clipped_voxels`
         and `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
     """
-    levels, statistics = follow_way(raw, psf, settings, threads, make_numpy_steps(allocate), block)
+    levels, statistics = _process(raw, psf, settings, threads, block, allocate)
     return levels[0], statistics
+
+
+def _process(
+    raw: np.ndarray,
+    psf: np.ndarray,
+    settings: Mapping[str, Any],
+    threads: int,
+    block: Sequence[int] | None,
+    allocate: Allocate,
+    coarser: Sequence[Shape] = (),
+) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Take a volume all its way, on a GPU if it can; return what is stored, levels that are made, and statistics."""
+    is_whole = block is None or tuple(block) == raw.shape
+    if settings["engine"] == "gpu" and is_whole and can_follow(raw, psf, settings):
+        levels, measured = follow_way_on_gpu(raw, psf, settings, threads, coarser)
+    else:
+        levels, measured = follow_way(raw, psf, settings, threads, make_numpy_steps(allocate), block, coarser)
+    return levels, finish_numbers(*measured)

@@ -15,6 +15,10 @@ from lightsheet.processing.resolution import measure_resolution
 
 Array = np.ndarray[Any, Any]
 Region = tuple[slice, ...]
+Plane = tuple[Any, ...]  # z, and slices along y and x
+
+Planes = dict[str, Array]
+"""Of `raw` and `result`, (y, x) float32."""
 
 SIDE = 512
 """Largest side, in pixels, of the part of an xy plane whose resolution is measured."""
@@ -29,6 +33,14 @@ def assess_result(
     both without background; None if the image is dark. `resolution_voxels` is that of `raw` and `result` in the
     brightest xy plane, see `measure_resolution`. The PSF's centre is at N // 2. What was never measured does not count.
     """
+    residual, planes = compare_result(raw, result, psf, background, scale, mask)
+    return {"residual": residual, "resolution_voxels": measure_resolutions(planes)}
+
+
+def compare_result(
+    raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Mask | None = None
+) -> tuple[float | None, Planes]:
+    """Return the residual of `assess_result`, and the planes whose resolution it measures."""
     region = find_brightest_region(raw, mask)
     image = np.maximum(subtract_background(raw[region], background), 0)
     difference = blur_again(result, psf / (scale * psf.sum(dtype=np.float64)), region) - image
@@ -36,27 +48,27 @@ def assess_result(
         for values in (image, difference):
             erase_unmeasured(values, mask[region])
     energy = float(np.square(image, dtype=np.float64).sum())
-    plane = _choose_plane(image, region, raw.shape)
-    return {
-        "residual": float(np.sqrt(np.square(difference, dtype=np.float64).sum() / energy)) if energy else None,
-        "resolution_voxels": {
-            kind: measure_resolution(_level_fill(volume[plane].astype(np.float32), dark, mask, plane))
-            for kind, volume, dark in (("raw", raw, background), ("result", result, 0.0))
-        },
+    residual = float(np.sqrt(np.square(difference, dtype=np.float64).sum() / energy)) if energy else None
+    plane = choose_plane(image.sum(axis=(1, 2)), region, raw.shape)
+    return residual, {
+        kind: level_fill(volume[plane].astype(np.float32), dark, mask, plane)
+        for kind, volume, dark in (("raw", raw, background), ("result", result, 0.0))
     }
 
 
-def _level_fill(pixels: Array, dark: float, mask: Mask | None, plane: tuple[Any, ...]) -> Array:
+def measure_resolutions(planes: Planes) -> dict[str, float | None]:
+    """Measure the resolution of each plane of `compare_result`."""
+    return {kind: measure_resolution(plane) for kind, plane in planes.items()}
+
+
+def level_fill(pixels: Array, dark: float, mask: Mask | None, plane: Plane) -> Array:
     """Return the plane with darkness for what was never measured, whose edge is no structure."""
     return np.where(mask[plane[0]][plane[1:]], pixels, np.float32(dark)) if mask else pixels
 
 
 def blur_again(result: Array, psf: Array, region: Region) -> Array:
     """Blur a region of a result by the PSF, as the microscope did; beyond its faces the result repeats them."""
-    spans = zip(result.shape, psf.shape, region, strict=True)
-    # Voxel i of the exact part is made of i to i + k - 1 of the result, the PSF reversed: its centre at k - 1 - k // 2.
-    neighbourhood = [np.arange(s.start - (k - 1 - k // 2), s.stop + k // 2).clip(0, n - 1) for n, k, s in spans]
-    part = result[np.ix_(*neighbourhood)].astype(np.float32)
+    part = result[np.ix_(*list_neighbours(result.shape, psf.shape, region))].astype(np.float32)
     # The convolution is cyclic and wraps around into the first k - 1 voxels only; they are left out, the rest is exact.
     shape = [fft.next_fast_len(n, real=True) for n in part.shape]
     spectrum = fft.rfftn(part, shape)
@@ -65,8 +77,15 @@ def blur_again(result: Array, psf: Array, region: Region) -> Array:
     return blurred[tuple(slice(k - 1, n) for k, n in zip(psf.shape, part.shape, strict=True))]
 
 
-def _choose_plane(image: Array, region: Region, shape: Sequence[int]) -> tuple[int | slice, ...]:
-    """Choose the plane of the region with the most light, and a window of it around the region."""
-    z = region[0].start + int(np.argmax(image.sum(axis=(1, 2))))
+def list_neighbours(shape: Sequence[int], psf: Sequence[int], region: Region) -> list[Array]:
+    """List along each axis the voxels of a volume that light comes from into a region."""
+    # Voxel i of the exact part is made of i to i + k - 1 of the result, the PSF reversed: its centre at k - 1 - k // 2.
+    spans = zip(shape, psf, region, strict=True)
+    return [np.arange(s.start - (k - 1 - k // 2), s.stop + k // 2).clip(0, n - 1) for n, k, s in spans]
+
+
+def choose_plane(light: Array, region: Region, shape: Sequence[int]) -> Plane:
+    """Choose the plane of the region with the most light, of those along z, and a window of it around the region."""
+    z = region[0].start + int(np.argmax(light))
     starts = [max(0, min((s.start + s.stop - SIDE) // 2, n - SIDE)) for s, n in zip(region[1:], shape[1:], strict=True)]
     return (z, *(slice(start, start + SIDE) for start in starts))

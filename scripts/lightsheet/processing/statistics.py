@@ -31,7 +31,7 @@ def summarise_part(pixels: np.ndarray, voxels: int) -> Part:
         total = np.add.reduce(pixels.reshape(len(pixels), -1), dtype=np.uint32).sum(dtype=np.uint64)
     else:
         total = flat.sum(dtype=np.uint64 if pixels.dtype.kind == "u" else np.float64)  # the former is exact and faster
-    sample = flat[:: -(-voxels // SAMPLE)].copy()
+    sample = flat[find_sampling(voxels)].copy()
     return Part(flat.size, float(flat.min()), float(flat.max()), float(total), sample)
 
 
@@ -41,28 +41,44 @@ def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
     `min`, `max`, `mean` and `sum` are of all voxels, `percentiles` of a regular subsample, keyed by percentage.
     """
     total = math.fsum(part.total for part in parts)
+    low, high = min(part.low for part in parts), max(part.high for part in parts)
     percentiles = compute_percentiles(np.concatenate([part.sample for part in parts]))
+    return name_statistics(low, high, total, sum(part.voxels for part in parts), percentiles)
+
+
+def name_statistics(low: float, high: float, total: float, voxels: int, percentiles: np.ndarray) -> dict[str, Any]:
+    """Name the statistics of so many voxels, as records have them."""
     return {
-        "min": min(part.low for part in parts),
-        "max": max(part.high for part in parts),
-        "mean": total / sum(part.voxels for part in parts),
+        "min": low,
+        "max": high,
+        "mean": total / voxels,
         "sum": total,
         "percentiles": {str(q): float(value) for q, value in zip(PERCENTILES, percentiles, strict=True)},
     }
 
 
+def find_sampling(voxels: int) -> slice:
+    """Return which of so many voxels are the subsample."""
+    return slice(None, None, -(-voxels // SAMPLE))
+
+
 def compute_percentiles(values: np.ndarray) -> np.ndarray:
     """Compute `PERCENTILES` as `np.percentile` does, in a fraction of the time where the dtype has few steps."""
-    ranks = np.array(PERCENTILES) / 100 * (len(values) - 1)
-    places = np.unique(np.floor(ranks).astype(int))
-    places = np.union1d(places, np.minimum(places + 1, len(values) - 1))
+    ranks, places = find_places(len(values))
     if values.dtype in (np.uint8, np.uint16):
         chosen = np.searchsorted(np.cumsum(np.bincount(values)), places, side="right")
     elif values.dtype == np.float32 and values.view(np.int32).min() >= 0:
         chosen = _choose_floats(values, places)
     else:
         return np.asarray(np.percentile(values, PERCENTILES))
-    return np.interp(ranks, places, chosen)
+    return np.asarray(np.interp(ranks, places, chosen))
+
+
+def find_places(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of `PERCENTILES` among so many values, and which of the sorted values they lie between."""
+    ranks = np.array(PERCENTILES) / 100 * (number - 1)
+    places = np.unique(np.floor(ranks).astype(int))
+    return ranks, np.union1d(places, np.minimum(places + 1, number - 1))
 
 
 def _choose_floats(values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from lightsheet.deconvolution import (
 )
 from lightsheet.processing.camera import convert_result, describe_counts, estimate_background, find_stored_per_count
 from lightsheet.processing.fill import cut_image, find_mask
-from lightsheet.processing.quality import assess_result
+from lightsheet.processing.quality import Planes, compare_result, measure_resolutions
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
 from lightsheet.system import Allocate
 
@@ -42,7 +42,7 @@ class Steps(NamedTuple):
     describe_counts: Callable[[Array, float, Any], Numbers]
     convert_result: Callable[[Array, str, float], tuple[Array, int]]
     measure_rounding: Callable[[Array, Array, float], float]
-    assess_result: Callable[[Array, Array, np.ndarray, float, float, Any], Numbers]
+    compare_result: Callable[[Array, Array, np.ndarray, float, float, Any], tuple[float | None, Planes]]
     coarsen: Callable[[Array, Sequence[Step]], list[Array]]
 
 
@@ -58,7 +58,7 @@ def make_numpy_steps(allocate: Allocate = np.empty) -> Steps:
         describe_counts,
         partial(convert_result, allocate=allocate),
         measure_rounding,
-        assess_result,
+        compare_result,
         lambda stored, coarser: [],  # noqa: ARG005 (as the GPU's)
     )
 
@@ -71,20 +71,21 @@ def follow_way(
     steps: Steps,
     block: Sequence[int] | None = None,
     coarser: Sequence[Step] = (),
-) -> tuple[list[Array], Numbers]:
+) -> tuple[list[Array], tuple[Numbers, Planes]]:
     """Take a volume all its way; arguments as for `deconvolve_pixels`.
 
     Returns
     -------
     list of array
         What is stored (z, y, x), and those coarser levels of it that the steps make, of `coarser`.
-    dict
-        Numbers for the record.
+    dict, Planes
+        Numbers for the record, and planes of the host that `finish_numbers` needs: a device can go on meanwhile.
     """
     mask = steps.find_mask(raw, settings)
     background, method = _settle(raw, psf, settings, threads, steps, mask)
     block = tuple(block or raw.shape)
-    blocks = list(cut_blocks(raw.shape, block, measure_halo(psf)))
+    halo = (0, 0, 0) if block == tuple(raw.shape) else measure_halo(psf)
+    blocks = list(cut_blocks(raw.shape, block, halo))
 
     def deconvolve_region(region: tuple[slice, ...]) -> Array:
         image, measured = steps.cut_image(raw, region, background, mask)
@@ -102,8 +103,13 @@ def follow_way(
     if stored is not result:
         numbers["rounding_error"] = steps.measure_rounding(result, stored, settings["scale"])
     scale = find_stored_per_count(settings)
-    numbers |= steps.assess_result(raw, stored, psf, background, scale, mask)
-    return [stored, *steps.coarsen(stored, coarser)], numbers
+    numbers["residual"], planes = steps.compare_result(raw, stored, psf, background, scale, mask)
+    return [stored, *steps.coarsen(stored, coarser)], (numbers, planes)
+
+
+def finish_numbers(numbers: Numbers, planes: Planes) -> Numbers:
+    """Return all numbers of a volume, with what is measured of the planes that its way led to."""
+    return numbers | {"resolution_voxels": measure_resolutions(planes)}
 
 
 def _settle(

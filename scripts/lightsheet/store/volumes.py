@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from lightsheet.store.metadata import MOST_TIMEPOINTS, read_array_metadata
 from lightsheet.store.paths import shard_path
-from lightsheet.store.pyramid import CoarserLevel, Level, plan_levels
+from lightsheet.store.pyramid import CoarserLevel, Level, Shape, make_shape, plan_levels
 from lightsheet.store.shard import Shard, iterate_chunks, write_shard
 from lightsheet.store.shard_codec import complete_codec
 from lightsheet.system import (
@@ -62,6 +63,13 @@ class StoreLayout:
             "codec": dict(self.codec),
         }
 
+    def list_steps(self) -> list[Shape]:
+        """Return by how much each level but the first is coarser than the one below, along (z, y, x)."""
+        return [
+            make_shape(f // b for f, b in zip(level.factor, below.factor, strict=True))
+            for below, level in pairwise(self.levels)
+        ]
+
     def count_volume_bytes(self) -> int:
         """Return the bytes of one volume with its pyramid, uncompressed."""
         return sum(prod(level.shape) for level in self.levels) * np.dtype(self.dtype).itemsize
@@ -74,6 +82,7 @@ def write_volume(
     layout: StoreLayout,
     threads: int,
     summarise: Callable[[np.ndarray], Any] | None = None,
+    coarser: Sequence[BandSource] = (),
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """Write a volume and its pyramid into the work area of its channel.
 
@@ -85,6 +94,7 @@ def write_volume(
     layout : StoreLayout, the levels, dtype and codec
     threads : int, chunks that are encoded at a time
     summarise : callable, optional, called with each inner chunk of the full resolution
+    coarser : sequence of BandSource, the first of the coarser levels, if they have been made already
 
     Returns
     -------
@@ -94,7 +104,10 @@ def write_volume(
     shards = []
     for number, level in enumerate(layout.levels):
         write_array_metadata(work / str(number), level, (OPEN_ENDED,), layout, "tzyx")
-        source = _make_coarser(work, timepoint, number, volume, layout) if number else volume
+        if number <= len(coarser):
+            source = [volume, *coarser][number]
+        else:
+            source = _make_coarser(work, timepoint, number, volume, layout)
         path = shard_path(work, number, (timepoint,))
         shards.append(
             write_shard(path, source, level.chunk, dict(layout.codec), threads, None if number else summarise)
@@ -105,12 +118,11 @@ def write_volume(
 
 def _make_coarser(work: Path, timepoint: int, number: int, volume: BandSource, layout: StoreLayout) -> CoarserLevel:
     """Return level `number` as a source: from the volume for level 1, else from the shard of the level below."""
-    level, below = layout.levels[number], layout.levels[number - 1]
-    z, y, x = (f // b for f, b in zip(level.factor, below.factor, strict=True))
+    step, below = layout.list_steps()[number - 1], layout.levels[number - 1]
     if number == 1:
-        return CoarserLevel(volume, (z, y, x), PLANES)
+        return CoarserLevel(volume, step, PLANES)
     shard = open_shard(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
-    return CoarserLevel(shard, (z, y, x), below.chunk[0] * z)  # decodes each chunk once
+    return CoarserLevel(shard, step, below.chunk[0] * step[0])  # decodes each chunk once
 
 
 def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:

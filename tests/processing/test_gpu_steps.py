@@ -1,0 +1,279 @@
+"""A volume's way on a device, on a strict stand-in for CuPy: step by step what NumPy's steps do, and what is copied."""
+
+import importlib.metadata
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tifffile
+
+from lightsheet.deconvolution import gpu, gpu_memory, gpu_trial
+from lightsheet.deconvolution.blocks import measure_halo
+from lightsheet.deconvolution.method import Method
+from lightsheet.processing import camera, gpu_kernels, gpu_quality, gpu_steps, quality, resolution, statistics
+from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
+from lightsheet.store import pyramid
+from lightsheet.store.paths import Results, VolumeKey
+from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
+from lightsheet.system.errors import InputError
+from tests.support import fake_cupy, nvrtc
+from tests.support.cuda_on_cpu import list_parameters
+from tests.support.engines import relative_l2
+
+needs_compiler = pytest.mark.skipif(
+    not any(d.metadata["Name"] == "nvidia-cuda-nvrtc-cu12" for d in importlib.metadata.distributions()),
+    reason="CUDA's compiler, nvidia-cuda-nvrtc-cu12, is not installed (there is none for this system)",
+)
+VOXEL, CODEC = {"z": 0.3, "y": 0.1, "x": 0.1}, {"name": "zstd"}
+SHAPE = (20, 140, 131)
+BALL = np.exp(-sum(a**2 / 4 for a in np.meshgrid(*[np.arange(-r, r + 1) for r in (2, 4, 3)], indexing="ij")))
+PSF = BALL[:, :, :-1].astype(np.float32)
+SETTINGS = {
+    "engine": "gpu",
+    "iterations": 3,
+    "boundary": "extended",
+    "acceleration": "none",
+    "background": 107.5,
+    "dtype": "float32",
+    "scale": 1,
+}
+
+
+def draw(shape=SHAPE, dtype="uint16", seed=0):
+    """A dark field with light on one side, and some saturated voxels."""
+    random = np.random.default_rng(seed)
+    pixels = random.poisson(np.linspace(100, 400, shape[-1]), shape).astype(dtype)
+    pixels[0, 0, : min(3, shape[-1])] = camera.find_largest(np.dtype(dtype)) if np.dtype(dtype).kind in "iu" else 1000
+    return pixels
+
+
+@pytest.fixture
+def device(monkeypatch):
+    device = fake_cupy.install(monkeypatch)
+    gpu_trial.check_gpu()
+    device.uploads.clear()
+    device.downloads.clear()
+    return device
+
+
+def upload(array, stored="float32"):
+    """Return it on the device, and the kernels for it."""
+    cupy = sys.modules["cupy"]
+    return cupy.asarray(array), gpu_kernels.get_kernels(cupy, array.dtype.name, stored)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("gpu", "raw", "stored"),
+    [("V100", "uint16", "float32"), ("H100", "float32", "uint16"), ("RTX 50", "int8", "uint16")],
+)
+def test_the_kernels_compile_for_gpus_old_and_new(gpu, raw, stored):
+    code = gpu_kernels.make_code(raw, stored)
+    machine_code, warnings = nvrtc.compile_code(code, nvrtc.ARCHITECTURES[gpu])
+    assert not warnings
+    assert all(f".text.{name}\0".encode() in machine_code for name in list_parameters(code))
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("dtype", ["uint16", "int8", "float32"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 3), (35, 150, 141)])
+def test_steps_on_raw_voxels_are_numpys(shape, dtype):
+    raw = draw(shape, dtype)
+    on_device, kernels = upload(raw)
+    whole = (slice(None),) * 3
+    image, _ = gpu_steps.cut_image(kernels, on_device, whole, 107.5, None)
+    np.testing.assert_array_equal(image.get(), np.maximum(camera.subtract_background(raw, 107.5), 0))
+    counts, expected = gpu_steps.describe_counts(kernels, on_device, 107.5, None), camera.describe_counts(raw, 107.5)
+    assert counts == pytest.approx(expected, rel=1e-12)  # sums of doubles in another order
+    assert gpu_quality.find_brightest_region(kernels, on_device, None) == quality.find_brightest_region(raw, None)
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 3), (50, 150, 241)])
+def test_the_statistics_of_a_volume_are_numpys_also_of_negative_voxels(shape):
+    volume = (np.random.default_rng(1).normal(3, 2, shape)).astype(np.float32)
+    on_device, kernels = upload(volume)
+    summary, expected = gpu_steps.summarise_volume(kernels, on_device), statistics.summarise_volume(volume)
+    # Of the same voxels; NumPy interpolates with another rounding.
+    assert summary.pop("percentiles") == pytest.approx(expected.pop("percentiles"), rel=1e-6)
+    assert summary == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.usefixtures("device")
+def test_results_are_stored_as_the_whole_numbers_that_numpy_makes():
+    result = np.random.default_rng(1).normal(3000, 20000, (9, 33, 41)).astype(np.float32)
+    result.flat[:4] = 0.5, 1.5, 2.5, 1e30
+    on_device, kernels = upload(result, "uint16")
+    for scale in (1, 0.37):
+        stored, clipped = gpu_steps.convert_result(kernels, on_device, "uint16", scale)
+        expected, number = camera.convert_result(result, "uint16", scale)
+        np.testing.assert_array_equal(stored.get(), expected)
+        assert clipped == number > 0
+        rounding = gpu_steps.measure_rounding(kernels, on_device, stored, scale)
+        # NumPy sums planes in float32.
+        assert rounding == pytest.approx(statistics.measure_rounding(result, expected, scale), rel=1e-4)
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 3), (7, 9, 141), (8, 10, 12)])
+def test_coarser_levels_have_numpys_bits(shape, dtype):
+    stored = (np.random.default_rng(1).random(shape) * 65535).astype(dtype)
+    on_device, kernels = upload(stored, dtype)
+    for steps in ([(1, 2, 2), (2, 2, 2)], [(2, 1, 1), (1, 1, 2)], [(2, 1, 2)]):
+        expected = stored
+        for step, level in zip(steps, gpu_steps.coarsen(kernels, on_device, steps), strict=True):
+            expected = pyramid.downsample(expected, step)
+            np.testing.assert_array_equal(level.get(), expected)
+
+
+def run(raw, psf=PSF, block=None, **changes):
+    """Return what both engines make of a volume."""
+    return [
+        deconvolve_pixels(raw, psf, {**SETTINGS, **changes, "engine": engine}, 1, block) for engine in ("gpu", "cpu")
+    ]
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"dtype": "uint16", "scale": 3.5},
+        {"boundary": "replicate", "acceleration": "heavy-ball"},
+        {"background": "auto"},
+    ],
+)
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_records_and_pixels_are_those_of_cpu(dtype, changes):
+    (result, numbers), (expected, others) = run(draw(dtype=dtype), **changes)
+    pair = result.astype(float), expected.astype(float)
+    if result.dtype == np.uint16:  # differs by 1 where rounding makes another whole number of it
+        assert np.abs(pair[0] - pair[1]).max() <= 1
+        assert np.mean(result != expected) < 1e-3
+    else:
+        assert relative_l2(*pair) < 1e-5
+    assert list(numbers) == list(others)
+    for name, value in others.items():
+        if name == "resolution_voxels":  # rounding may choose the next of the radii that are tried
+            for kind, period in value.items():
+                assert 2 / numbers[name][kind] == pytest.approx(2 / period, abs=1.01 / resolution.RADII)
+        elif name == "percentiles":
+            assert numbers[name] == pytest.approx(value, rel=1e-3, abs=1e-2)
+        elif isinstance(value, float):
+            assert numbers[name] == pytest.approx(value, rel=1e-4, abs=1e-2)
+        else:
+            assert numbers[name] == value
+
+
+@pytest.mark.usefixtures("device")
+def test_dark_and_tiny_volumes_have_cpus_records():
+    for shape in ((1, 1, 1), (3, 4, 5)):
+        (result, numbers), (expected, others) = run(np.full(shape, 100, np.uint16))
+        np.testing.assert_array_equal(result, expected)
+        assert numbers == others
+
+
+@pytest.mark.usefixtures("device")
+def test_voxels_that_no_kernel_takes_go_the_way_of_numpy():
+    for dtype in ("float64", "int64", ">u2"):
+        (result, numbers), (expected, _) = run(draw().astype(dtype))
+        assert relative_l2(result, expected) < 1e-5
+        assert numbers["blocks"] == 1
+
+
+def test_a_volume_goes_to_the_device_once_and_comes_back_as_it_is_stored(device):
+    raw = draw((20, 200, 180))
+    for changes in ({}, {"dtype": "uint16"}):
+        deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)  # and what is prepared once
+        device.uploads.clear()
+        device.downloads.clear()
+        result, _ = deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)
+        assert device.uploads.count(raw.nbytes) == 1
+        assert sum(device.uploads) < raw.nbytes + 4 * PSF.nbytes, "but the PSF, and places"
+        assert device.downloads.count(result.nbytes) == 1
+        planes = raw[0].nbytes + result[0].nbytes
+        parts = 10 * 8 * gpu_kernels.MOST_FOLDING + 4 * 8 * 32 * 128
+        assert sum(device.downloads) < result.nbytes + planes + parts, "but numbers, and planes"
+
+
+def test_all_steps_take_no_more_memory_than_is_counted(device):
+    raw = draw((16, 90, 80))
+    method = Method(2, SETTINGS["boundary"])
+    estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, method)
+    waiting = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * raw.size
+    for changes in ({}, {"dtype": "uint16"}):
+        device.peak = 0
+        gpu.CHANNELS.clear()
+        deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)
+        assert device.peak < estimate - waiting + 10**5
+
+
+def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(device):
+    raw, number = draw((16, 90, 80)), gpu_memory.IN_FLIGHT
+    estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, Method(2, SETTINGS["boundary"]))
+    device.peak = 0
+
+    def deconvolve(seed):
+        copy = gpu.allocate_raw(raw.shape, raw.dtype)
+        copy[...] = raw + np.uint16(seed)
+        return deconvolve_pixels(copy, PSF, SETTINGS, 1)[0].sum()
+
+    with ThreadPoolExecutor(number) as threads:
+        list(threads.map(deconvolve, range(4 * number)))
+    assert device.peak < estimate + 10**5
+    assert device.pinned_peak <= number * (raw.nbytes + 4 * raw.size) + 10**4, "raw, and what is stored"
+    assert device.pinnings <= 2 * number + 10
+
+
+def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(device):
+    raw = draw((9, 80, 70))
+    gpu_memory.find_memory_budget()
+    device.others = device.memory - device.in_use - 10**5
+    with pytest.raises(InputError, match=r"the GPU's memory does not suffice for a volume of \(9, 80, 70\) voxels"):
+        deconvolve_pixels(raw, PSF, SETTINGS, 1)
+    device.others = 0
+    (result, _), (expected, _) = run(raw)
+    assert relative_l2(result, expected) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+def test_a_volume_goes_from_store_to_store_by_way_of_the_device(device, tmp_path, dtype):
+    raw, results = draw(), Results(tmp_path)
+    write_volume(results.work("raw", "c"), 0, raw, StoreLayout.plan(SHAPE, VOXEL, "uint16", CODEC), 1)
+    layout, settings = StoreLayout.plan(SHAPE, VOXEL, dtype, CODEC), {**SETTINGS, "dtype": dtype, "scale": 2}
+    tifffile.imwrite(tmp_path / "psf.tif", PSF, photometric="minisblack")
+    device.uploads.clear()
+    key = VolumeKey("result", "c", 0)
+    pinned = device.pinnings
+    record = deconvolve_volume(results, key, tmp_path / "psf.tif", settings, layout, {"settings": settings}, 1)
+    assert device.uploads.count(raw.nbytes) == 1
+    assert device.pinnings == pinned + 2, "shards are decoded into one buffer, and results encoded from the other"
+    expected, statistics = deconvolve_pixels(raw, PSF, settings, 1)
+    assert record["statistics"] == statistics
+    for number, step in enumerate([(1, 1, 1), *layout.list_steps()]):
+        expected = pyramid.downsample(expected, step)
+        written = layout.levels[number]
+        assert expected.shape == written.shape
+        assert record["shards"][number]["bytes"] > 0
+    np.testing.assert_array_equal(
+        read_volume(results.work("result", "c"), 0), deconvolve_pixels(raw, PSF, settings, 1)[0]
+    )
+    write_volume(results.work("other", "c"), 0, deconvolve_pixels(raw, PSF, settings, 1)[0], layout, 1)
+    for number in range(len(layout.levels)):
+        paths = [results.work(kind, "c") / str(number) / "c/0/0/0/0" for kind in ("result", "other")]
+        assert paths[0].read_bytes() == paths[1].read_bytes(), "levels of the device are those of the writer"
+
+
+@pytest.mark.usefixtures("device")
+def test_a_volume_in_blocks_goes_the_way_of_numpy_with_blocks_on_the_device(monkeypatch):
+    raw, psf = draw((40, 64, 64)), np.ones((3, 3, 3), np.float32)
+    assert max(measure_halo(psf)) < 10
+    (result, numbers), (expected, _) = run(raw, psf, block=(40, 32, 64))
+    assert relative_l2(result, expected) < 1e-5
+    assert numbers["blocks"] == 2
+    needs = gpu_memory.estimate_memory((40, 50, 50), psf.shape, Method(1))
+    monkeypatch.setattr(gpu_memory, "find_memory_budget", lambda: needs)
+    (smaller, _), (whole, _) = run(raw, psf)  # one block for the worker, but not for the device
+    assert relative_l2(smaller, whole) < 1e-3
