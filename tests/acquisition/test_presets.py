@@ -53,7 +53,7 @@ def test_suggestion_is_the_preset_that_reads_most() -> None:
     ("name", "says"),
     [
         ("a/LHA3.CZI", "a/LHA3.CZI: is a Zeiss CZI file, not a TIFF; export it as TIFF"),
-        ("x.ome.zarr/", "already a Zarr store"),
+        ("x.ome.zarr.zip", "is a packed Zarr store, not a TIFF; unpack it"),
         ("x.klb", "Keller Lab Block"),
         ("x.dcimg", "HCImage"),
     ],

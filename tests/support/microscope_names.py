@@ -121,7 +121,7 @@ ROWS: dict[str, list[Case]] = {case.name: [case] for case in LATTICE_ROWS} | {
     ],
     "Mag5_Tile0_Ch488_Flt405-488-561-640-Quadrupleblock_Sh1_Rot15.99995.ome.zarr": [
         Case("Mag5_Tile0_Ch488_Flt405-488-561-640-Quadrupleblock_Sh1_Rot15.99995.ome.zarr", "mesospim",
-             "already a Zarr store.*export it as TIFF"),
+             {"position": 0, "wavelength_nm": 488, "view": "Sh1_Rot15.99995"}),
         Case("Mag5_Tile0_Ch488_Flt405-488-561-640-Quadrupleblock_Sh1_Rot15.99995.tiff", "mesospim",
              {"position": 0, "wavelength_nm": 488, "view": "Sh1_Rot15.99995"}),
     ],

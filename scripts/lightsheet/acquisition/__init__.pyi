@@ -6,8 +6,17 @@ from .inventory import (
     write_inventory as write_inventory,
 )
 from .lazy import open as open
-from .model import Acquisition as Acquisition, Part as Part, Piece as Piece, Tile as Tile, Volume as Volume
+from .model import (
+    Acquisition as Acquisition,
+    Part as Part,
+    Piece as Piece,
+    Tile as Tile,
+    Volume as Volume,
+    list_stack_pieces as list_stack_pieces,
+)
 from .names import parse_name as parse_name
 from .page_order import PageLayout as PageLayout, find_layout as find_layout
 from .seconds import find_interval as find_interval, is_irregular as is_irregular, measure_steps as measure_steps
+from .store_survey import survey_volumes as survey_volumes, take_over as take_over
+from .stores import OpenedStores as OpenedStores, unfold_stores as unfold_stores
 from .tile_distances import check_tile_distances as check_tile_distances

@@ -6,6 +6,7 @@ and this module imports nothing heavy. `lazy.open` opens the files.
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lightsheet.acquisition.gaps import check_missing_timepoints, list_sites, refuse_partial_volumes
@@ -13,6 +14,7 @@ from lightsheet.acquisition.listing import Reasons, list_tiffs, make_natural_key
 from lightsheet.acquisition.model import Acquisition, Piece, Position, Tile, Volume
 from lightsheet.acquisition.seconds import find_times
 from lightsheet.acquisition.settling import find_waiting_files
+from lightsheet.acquisition.store_listing import ITSELF, describe_own_store, list_stores
 from lightsheet.acquisition.time_axis import Site, SourceFile, find_varying_counters, group_volumes
 
 
@@ -62,6 +64,8 @@ def discover(
         are one volume.
     """
     folder = Path(folder)
+    if (stores := list_stores(folder, pattern, names)) is not None:
+        return _discover_stores(folder, stores, pattern, ignore, missing)
     tiffs = list_tiffs(folder, pattern, ignore, is_growing=settle > 0) if names is None else names
     files, excluded = read_names(folder, tiffs, pattern, ignore)
     waiting = {}
@@ -69,6 +73,17 @@ def discover(
         waiting = find_waiting_files(folder, files, settle, frozenset(previous_names))
     files = [file for file in files if file.name not in waiting]
     return _arrange(folder, files, missing, excluded, tuple(waiting.items()))
+
+
+def _discover_stores(
+    folder: Path, stores: Sequence[str], pattern: str, ignore: Sequence[str], missing: str
+) -> Acquisition:
+    """Find what stores are by their names: each of them is taken for one volume here, see `unfold_stores`."""
+    files, excluded = [describe_own_store()], Reasons()
+    if ITSELF not in stores:
+        files, excluded = read_names(folder, stores, pattern, ignore, "Zarr stores")
+    names = (*(file.name for file in files), *(name for name, _ in excluded))
+    return replace(_arrange(folder, files, missing, excluded, ()), stores=names)
 
 
 def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reasons, waiting: Reasons) -> Acquisition:

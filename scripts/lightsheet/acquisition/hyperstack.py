@@ -94,7 +94,7 @@ def _refuse_other_facts(acquisition: Acquisition, metadata: FileMetadata, typica
 def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata, why: str) -> Acquisition:
     """Replace each volume by the T x C volumes in its files; `why` names what says so."""
     timepoints, channels = layout.sizes["T"], layout.sizes["C"]
-    names, remark = _name_channels(acquisition, channels, metadata)
+    names, remark = name_channels(acquisition, channels, metadata)
     rank = {name: index for index, name in enumerate(names.values())}
     offsets = _find_seconds(metadata, timepoints)
     volumes = [new for old in acquisition.volumes for new in _split_volume(old, layout, names, offsets)]
@@ -115,7 +115,7 @@ def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata
     )
 
 
-def _name_channels(
+def name_channels(
     acquisition: Acquisition, count: int, metadata: FileMetadata
 ) -> tuple[dict[tuple[str, int], str], list[str]]:
     """Name each channel of the names and index in the file; with a remark where the file's names cannot be used."""

@@ -5,11 +5,11 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 from lightsheet.acquisition.listing import Reasons
-from lightsheet.acquisition.model import Acquisition
+from lightsheet.acquisition.model import Acquisition, Piece
+from lightsheet.sources import SourceStats, format_pages
 from lightsheet.system import InputError, escape_name, format_duration, join_first, write_text
 
 _EXAMPLES = 5  # files of a reason, or timepoints of a channel
@@ -18,15 +18,24 @@ _REASONS = 10
 
 def write_inventory(acquisition: Acquisition, path: Path) -> None:
     """Write what `format_inventory` returns; the table appears only whole."""
-    write_text(path, format_inventory(acquisition, lru_cache(maxsize=None)(_measure_bytes)))
+    stats = SourceStats()
+
+    def measure(piece: Piece) -> int:
+        try:
+            return stats[piece].bytes
+        except InputError as error:
+            raise InputError(f"{error}; start the run again") from error
+
+    write_text(path, format_inventory(acquisition, measure))
 
 
-def format_inventory(acquisition: Acquisition, measure: Callable[[Path], int]) -> str:
+def format_inventory(acquisition: Acquisition, measure: Callable[[Piece], int]) -> str:
     """Return a CSV table with a row per piece of a tile, in the order of the volumes.
 
-    The columns are file (relative to the folder), pages ("0:30:3": start, end and step; empty for all), channel,
-    wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes (of the whole file, from `measure`), missing (a
-    hole's row has "missing" here, and no file). What is unknown is empty. A file can have the pages of many volumes.
+    The columns are file (relative to the folder), pages ("0:30:3": start, end and step; empty for all; "3:0:z:y:x" of
+    a Zarr array's axes), channel, wavelength_nm, timepoint (from 0), tile ("z0y0x1"), seconds, bytes (of the whole
+    file, or of the volume's chunks, from `measure`), missing (a hole's row has "missing" here, and no file). What is
+    unknown is empty. A file can have the pages of many volumes.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -37,18 +46,16 @@ def format_inventory(acquisition: Acquisition, measure: Callable[[Path], int]) -
             table.writerow(["", "", *place, "", volume.seconds, "", "missing"])
         for position, piece in ((tile.position, piece) for tile in volume.tiles for piece in tile.pieces):
             file = piece.path.relative_to(acquisition.folder).as_posix()
-            pages = "" if piece.pages is None else f"{piece.pages.start}:{piece.pages.stop}:{piece.pages.step}"
+            pages = _format_pages(piece)
             tile = "z{}y{}x{}".format(*position)
-            table.writerow([file, pages, *place, tile, volume.seconds, measure(piece.path), ""])
+            table.writerow([file, pages, *place, tile, volume.seconds, measure(piece), ""])
     return text.getvalue()
 
 
-def _measure_bytes(path: Path) -> int:
-    """Return the size of a file; if it has gone, an `InputError` names it."""
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); start the run again") from error
+def _format_pages(piece: Piece) -> str:
+    if isinstance(piece.pages, range):
+        return f"{piece.pages.start}:{piece.pages.stop}:{piece.pages.step}"
+    return "" if piece.pages is None else format_pages(piece.pages)
 
 
 def describe_acquisition(acquisition: Acquisition, volumes: str, share: str = "") -> str:
@@ -101,6 +108,9 @@ def _describe_files(acquisition: Acquisition) -> str:
     counts = sorted({len(tile.pieces) for volume in acquisition.volumes for tile in volume.tiles})
     pieces = [piece for volume in acquisition.volumes for piece in volume.pieces]
     extremes = " to ".join(map(str, counts[:: max(1, len(counts) - 1)]))
+    if acquisition.stores:
+        volumes = _count(len(acquisition.volumes) - len(acquisition.holes), "volume")
+        return f"{_count(len({piece.path for piece in pieces}), 'Zarr array')}, with {volumes}"
     parts = "one a tile" if counts == [1] else f"{extremes} a tile"
     if any(piece.pages is not None for piece in pieces):
         parts = f"with {_count(len(acquisition.volumes) - len(acquisition.holes), 'volume')} in their pages"

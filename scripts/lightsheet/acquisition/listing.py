@@ -29,7 +29,7 @@ def list_tiffs(folder: Path, pattern: str, ignore: Sequence[str] = (), *, is_gro
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; set input.folder")
-    names = list(_walk(folder, count_folders(pattern)))
+    names = list(walk_folders(folder, count_folders(pattern)))
     if not is_growing:
         refuse_unfinished_copies(folder, names, pattern, ignore)
     if tiffs := [name for name in names if is_tiff(name.rstrip("/"))]:
@@ -40,8 +40,8 @@ def list_tiffs(folder: Path, pattern: str, ignore: Sequence[str] = (), *, is_gro
     raise InputError(f"{folder}: there is no TIFF file ({', '.join(SUFFIXES)}) in it; {hint}")
 
 
-def _walk(folder: Path, depth: int, parent: str = "") -> Iterator[str]:
-    """Yield what lies in a folder, and in its subfolders that are not hidden down to a depth."""
+def walk_folders(folder: Path, depth: int, parent: str = "") -> Iterator[str]:
+    """Yield what lies in a folder, and in its subfolders that are not hidden down to a depth; folders end with "/"."""
     try:
         with os.scandir(folder / parent) as entries:
             contents = [(parent + entry.name, entry.is_dir(), entry.is_file()) for entry in entries]
@@ -51,13 +51,13 @@ def _walk(folder: Path, depth: int, parent: str = "") -> Iterator[str]:
         if not (is_folder and depth):
             yield name if is_file else name + "/"
         elif not name.startswith(".", len(parent)):
-            yield from _walk(folder, depth - 1, name + "/")
+            yield from walk_folders(folder, depth - 1, name + "/")
 
 
 def read_names(
-    folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequence[str]
+    folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequence[str], kind: str = "TIFF files"
 ) -> tuple[list[SourceFile], Reasons]:
-    """Sort TIFFs into those whose names can be read, in natural order, and the others with the reason."""
+    """Sort TIFFs, or stores, into those whose names can be read, in natural order, and the others with the reason."""
     compile_pattern(pattern)  # or its errors would be taken for every file's
     files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
@@ -81,9 +81,7 @@ def read_names(
         reasons = "; ".join(why for _, why in excluded[:3])
         preset, count = suggest_preset([name for name in tiffs if not _find_exclusion(name, ignore)])
         hint = f": the preset {preset} reads {count} of them" if count else ""
-        raise InputError(
-            f"{folder}: none of its {len(tiffs)} TIFF files can be used; set input.pattern{hint} ({reasons})"
-        )
+        raise InputError(f"{folder}: none of its {len(tiffs)} {kind} can be used; set input.pattern{hint} ({reasons})")
     _refuse_unfit_names(folder, files)
     _refuse_equal_channels(folder, channels)
     _refuse_positions(folder, files)

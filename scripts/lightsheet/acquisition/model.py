@@ -15,10 +15,15 @@ Position = tuple[int, int, int]
 
 
 class Piece(NamedTuple):
-    """A file, or some of its pages (from 0); None for all of them."""
+    """A file, or some of its pages (from 0), None for all of them; or a Zarr array and what is selected of it."""
 
     path: Path
-    pages: range | None = None
+    pages: range | tuple[int | str, ...] | None = None
+
+
+def list_stack_pieces(pieces: Sequence[Piece]) -> list[tuple[Path, range | None]]:
+    """Return the pieces of TIFFs as `open_stack` takes them."""
+    return [(piece.path, piece.pages if isinstance(piece.pages, range) else None) for piece in pieces]
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class Acquisition:
     for the next run, `remarks` sentences for the person who runs it. `tile_numbers` are what the names have for each
     place along (z, y, x) of the grid; `has_planes` if they say of each file that it is a single plane. Where a `part`
     of the folder is selected, all this is of that alone, and volumes have the timepoints that they have in the whole.
+    `stores` are the names of Zarr stores, used or excluded, none where the files are TIFFs; `colours`, RRGGBB, those of
+    channels that the stores name.
     """
 
     folder: Path
@@ -82,6 +89,8 @@ class Acquisition:
     tile_numbers: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
     has_planes: bool = field(default=False, compare=False, repr=False)
     part: Part | None = None
+    stores: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    colours: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def time_axis(self) -> Sequence[int]:
@@ -105,7 +114,12 @@ class Acquisition:
 
     @property
     def tiff_names(self) -> tuple[str, ...]:
-        """The TIFFs, relative to the folder, used or not, from which `discover` makes this acquisition again."""
+        """The TIFFs, relative to the folder, used or not, from which `discover` makes this acquisition again.
+
+        Of Zarr stores their names: `unfold_stores` opens them.
+        """
+        if self.stores:
+            return self.stores
         paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
         excluded = (name for name, _ in self.excluded_files)
         others = self.part.other_names if self.part else ()
@@ -124,5 +138,5 @@ def count_pages(volumes: Iterable[Volume]) -> Mapping[Path, int]:
     """Count the pages that volumes take of each file, but for files that are taken whole."""
     counts: Counter[Path] = Counter()
     for piece in (piece for volume in volumes for piece in volume.pieces):
-        counts[piece.path] += len(piece.pages or ())
+        counts[piece.path] += len(piece.pages) if isinstance(piece.pages, range) else 0
     return counts

@@ -18,8 +18,9 @@ class Part(NamedTuple):
 Form = tuple[Part, ...]
 
 SUFFIXES = (".tif", ".tiff", ".btf")
+ZARR_SUFFIX = ".zarr"
 
-_SUFFIX = rf"(?i:{'|'.join(map(re.escape, SUFFIXES))})\Z"
+_SUFFIX = rf"(?i:{'|'.join(map(re.escape, SUFFIXES))}|(?:\.ome)?\{ZARR_SUFFIX})\Z"
 _PREFIX = r"(?:(?P<prefix>[^/]+?)_)?"
 _END = Part(rf"(?i:\.ome)?{_SUFFIX}", "the end: .tif, .tiff or .btf")
 
@@ -192,7 +193,9 @@ OTHER_FORMATS: dict[str, tuple[str, str]] = {
     ".stack": ("a SiMView stack, raw numbers without a header", "write it as TIFF with the sizes from its XML file"),
     ".raw": ("raw numbers without a header", "write it as TIFF (Fiji: File > Import > Raw, then Save As)"),
     ".dcimg": ("a Hamamatsu DCIMG file", "export it as TIFF with HCImage"),
-    ".zarr": ("already a Zarr store, which this workflow writes but does not read", "export it as TIFF with Fiji"),
+    ".zarr.zip": ("a packed Zarr store", "unpack it"),
+    ".ozx": ("a packed OME-Zarr", "unpack it"),
+    ".zarr": ("a Zarr store", "name it as input.folder, or keep it apart from TIFFs"),
 }
 
 

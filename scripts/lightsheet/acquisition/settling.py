@@ -27,7 +27,7 @@ def find_waiting_files(
     ages = _find_young_files(folder, [file.name for file in files], settle)
     _refuse_changes(folder, {name: age for name, age in ages.items() if name in previous}, settle)
     unfinished = find_unfinished(group_volumes(folder, files), set(ages), previous)
-    reasons = _explain_ages(ages, settle)
+    reasons = explain_ages(ages, settle)
     waiting = {
         file.name: reasons.get(file.name, "of a timepoint that is not complete")
         for file in files
@@ -36,7 +36,7 @@ def find_waiting_files(
     if len(waiting) == len(files):
         raise InputError(
             f"{folder}: no timepoint is whole yet ({count_reasons(waiting.values())}); run again in "
-            f"{_count_seconds_left(ages, settle)} s, or, if nothing more is to come, set input.settle to 0 to see what "
+            f"{count_seconds_left(ages, settle)} s, or, if nothing more is to come, set input.settle to 0 to see what "
             "is missing"
         )
     if losses := [name for name in waiting if name in previous]:
@@ -81,15 +81,15 @@ def _refuse_changes(folder: Path, ages: Ages, settle: float) -> None:
     if age <= _FUTURE:
         lead = f"dated {-age:.0f} s in the future"
         change = f", {lead}, changed after an earlier run had read {pronoun}; {_CLOCKS}"
-    raise InputError(f"{folder / name}{count}{change}; run again in {_count_seconds_left(ages, settle)} s")
+    raise InputError(f"{folder / name}{count}{change}; run again in {count_seconds_left(ages, settle)} s")
 
 
-def _count_seconds_left(ages: Ages, settle: float) -> int:
+def count_seconds_left(ages: Ages, settle: float) -> int:
     """Count the seconds until all files will have settled, if none changes any more."""
     return ceil(settle - min((age or 0 for age in ages.values()), default=0))
 
 
-def _explain_ages(ages: Ages, settle: float) -> dict[str, str]:
+def explain_ages(ages: Ages, settle: float) -> dict[str, str]:
     """Say why each file waits: alike for all that are dated in the future, so that they can be counted."""
     leads = [-age for age in ages.values() if age is not None and age <= _FUTURE]
     future = f"dated {'up to ' if len(leads) > 1 else ''}{max(leads, default=0):.0f} s in the future: {_CLOCKS}"

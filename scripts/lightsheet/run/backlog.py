@@ -13,7 +13,7 @@ from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import list_engines
 from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs, write_region
 from lightsheet.run.choices import find_choices, foresee_settings, is_undecided
-from lightsheet.run.differences import CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
+from lightsheet.run.differences import CHANGED_CHUNKS, CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
 from lightsheet.run.run import Run
@@ -63,8 +63,8 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
     for key, record in records.items():  # a raw volume comes before its result
         if key.kind == "raw":
             reason = _explain_files(run, key, record) or explain_raw(run, key, record)
-        elif volumes.get(key.raw) == CHANGED_TIFF:
-            reason = CHANGED_TIFF
+        elif volumes.get(key.raw) in (CHANGED_TIFF, CHANGED_CHUNKS):
+            reason = volumes[key.raw]
         else:
             psf, choice = psfs[key.channel], choices[key.channel]
             reason = explain_result(run, key, record, records[key.raw], psf, engines, choice)
@@ -87,7 +87,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
 
 
 def _is_inventory_current(run: Run) -> bool:
-    table = format_inventory(run.acquisition, lambda path: run.file_stats[path][0]).encode()
+    table = format_inventory(run.acquisition, lambda piece: run.file_stats[piece].bytes).encode()
     with name_unreadable(run.results.inventory):
         return run.results.inventory.is_file() and run.results.inventory.read_bytes() == table
 

@@ -16,7 +16,7 @@ def describe_future_files(run: Run) -> str:
     They are used like others, as records compare sizes, times and digests, and no rule of the Snakefile has them among
     its inputs. But who reads the dates, of a result or of the files themselves, should know.
     """
-    times = {str(path): nanoseconds / 1e9 for path, (_, nanoseconds) in run.file_stats.items()}
+    times = {path: stat.mtime_ns / 1e9 for (path, _), stat in run.file_stats.items()}
     for channel in run.channels:
         psf = run.find_psf_file(channel)
         times[psf] = Path(psf).stat().st_mtime

@@ -170,7 +170,7 @@ def _describe_store(
             "multiscales": describe_multiscales(
                 name, axes, levels, voxel_size, run.acquisition.interval, run.find_origin(kind), run.start_seconds
             ),
-            "omero": describe_channels(wavelengths, windows),
+            "omero": describe_channels(wavelengths, windows, run.acquisition.colours),
         },
         "lightsheet": {
             "seconds": run.acquisition.seconds,

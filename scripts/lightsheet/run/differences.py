@@ -6,6 +6,7 @@ from typing import Any
 from lightsheet.store import Record
 
 CHANGED_TIFF = "its TIFF changed"
+CHANGED_CHUNKS = "its chunks in the Zarr changed"
 EARLIER_VERSION = "an earlier version of the workflow made it"
 
 
@@ -21,13 +22,14 @@ def explain_sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str,
         return "its file is missing now"
     if not old:
         return "its file has come"
+    change = CHANGED_CHUNKS if all("stamp" in source for source in new) else CHANGED_TIFF
     if [source["bytes"] for source in old] != [source["bytes"] for source in new]:
-        return CHANGED_TIFF
+        return change
     if [source["path"] for source in old] != [source["path"] for source in new]:
-        return f"{CHANGED_TIFF} its path"
-    if [source["mtime_ns"] for source in old] != [source["mtime_ns"] for source in new]:
-        return f"{CHANGED_TIFF} its date"
-    return "its pages in the TIFF are others"
+        return f"{change} {'their' if change == CHANGED_CHUNKS else 'its'} path"
+    if [source.get("pages") for source in old] == [source.get("pages") for source in new]:
+        return f"{change} {'their dates' if change == CHANGED_CHUNKS else 'its date'}"
+    return "its place in the Zarr is another" if change == CHANGED_CHUNKS else "its pages in the TIFF are others"
 
 
 def explain_inputs(record: Record, inputs: Mapping[str, Any]) -> str:
@@ -48,7 +50,7 @@ def explain_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 def _list_differences(record: Record, inputs: Mapping[str, Any]) -> Iterator[str]:
     if record["source"] != inputs["source"]:
-        yield CHANGED_TIFF
+        yield CHANGED_CHUNKS if any("stamp" in source for source in record.get("sources", ())) else CHANGED_TIFF
     for key in ("ingest", "algorithm"):
         if record.get(key) != inputs.get(key):
             yield f"{key} version {record[key]} -> {inputs[key]}"

@@ -10,15 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightsheet.acquisition import Acquisition, Tile, check_tile_distances, discover, unfold_hyperstack
+from lightsheet.acquisition import (
+    Acquisition,
+    Tile,
+    check_tile_distances,
+    discover,
+    list_stack_pieces,
+    unfold_hyperstack,
+)
 from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
+from lightsheet.run.prepare_stores import open_stores
 from lightsheet.run.run import Run
 from lightsheet.run.scans import choose_voxel_size, refuse_stage_scan, refuse_step_as_distance, resolve_scans
 from lightsheet.run.selection import choose_region, select_volumes
-from lightsheet.sources import list_facts, open_stack, read_lattice_settings, read_metadata
+from lightsheet.sources import SourceStats, list_facts, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
-from lightsheet.system import InputError, check_path, read_json, stat_file
+from lightsheet.system import InputError, check_path, read_json
 
 
 def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
@@ -58,12 +66,14 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     )
     if in_job:
         acquisition = replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"])))
-    files_used = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
-    stats = {path: ((stat := stat_file(path)).st_size, stat.st_mtime_ns) for path in files_used}
-    tile = _find_typical_tile(acquisition, stats)
-    paths = [piece.path for piece in tile.pieces]
-    metadata = read_metadata(*paths)
-    acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
+    stats, stores = SourceStats(), None
+    if acquisition.stores:
+        stores = open_stores(config, acquisition, stats, files.get("stores"), in_job=in_job)
+        acquisition, metadata = stores.acquisition, stores.opened.metadata
+    else:
+        tile = _find_typical_tile(acquisition, stats)
+        metadata = read_metadata(*(piece.path for piece in tile.pieces))
+        acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)
     whole, acquisition = acquisition, select_volumes(acquisition, section["select"])
     check_channels(config, acquisition.channels, whole.channels)
     lattice_settings = read_lattice_settings(acquisition.folder)
@@ -72,9 +82,14 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     config["voxel_size"], voxel_size = choose_voxel_size(config.get("voxel_size"), metadata, lattice_settings, scan)
     if section["scan"] == "auto" and not has_override:
         refuse_step_as_distance(config["voxel_size"], lattice_settings)
-    facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
-    with open_stack(_find_typical_tile(whole, stats).pieces) as stack:
-        shape, dtype = stack.shape, stack.dtype
+    facts = None
+    if stores:  # which were all compared with each other
+        tile, shape, dtype = _find_first_tile(acquisition), stores.opened.shape, stores.opened.dtype
+    else:
+        paths = [piece.path for piece in tile.pieces]
+        facts = list_facts(metadata, paths, voxel_size, is_auto=section["axes"] == "auto")
+        with open_stack(list_stack_pieces(_find_typical_tile(whole, stats).pieces)) as stack:
+            shape, dtype = stack.shape, stack.dtype.name
     if acquisition.has_planes and shape[0] != len(tile.pieces):
         raise InputError(
             f"{tile.pieces[0].path}: its name says that it is a single plane, but the {len(tile.pieces)} files of its "
@@ -91,9 +106,9 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     size = [n * tiles for n, tiles in zip(shape, acquisition.grid, strict=True)]
     region = choose_region(section["select"], size)
     z, y, x = [stop - start for start, stop, _ in region] if region else size
-    selected = {piece.path: stats[piece.path] for volume in acquisition.volumes for piece in volume.pieces}
-    sizes = read_sizes(results.blocks, in_job=in_job)
-    run = Run(config, acquisition, (z, y, x), dtype.name, selected, sizes, facts, region)
+    sizes, state = read_sizes(results.blocks, in_job=in_job), stores.state if stores else None
+    selected = stats.keep(piece for volume in acquisition.volumes for piece in volume.pieces)
+    run = Run(config, acquisition, (z, y, x), dtype, selected, sizes, facts, region, state)
     _refuse_braces(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
     refuse_stage_scan(run)
@@ -108,8 +123,12 @@ def _refuse_braces(run: Run) -> None:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 
 
-def _find_typical_tile(acquisition: Acquisition, stats: Mapping[Path, tuple[int, int]]) -> Tile:
+def _find_first_tile(acquisition: Acquisition) -> Tile:
+    return next(tile for volume in acquisition.volumes for tile in volume.tiles)
+
+
+def _find_typical_tile(acquisition: Acquisition, stats: SourceStats) -> Tile:
     """Return a tile of the most common size in bytes, so that one file of another size is not taken for the rule."""
     tiles = [tile for volume in acquisition.volumes for tile in volume.tiles]
-    totals = [sum(stats[piece.path][0] for piece in tile.pieces) for tile in tiles]
+    totals = [sum(stats[piece].bytes for piece in tile.pieces) for tile in tiles]
     return tiles[totals.index(Counter(totals).most_common(1)[0][0])]

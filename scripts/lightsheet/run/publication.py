@@ -37,6 +37,7 @@ def identify_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
     content = {
         "name": run.results.name,
         "wavelengths": [[channel, acquisition.wavelengths[channel]] for channel in run.channels],
+        **({"colours": dict(acquisition.colours)} if acquisition.colours else {}),
         "voxel_size": dict(run.config["voxel_size"]),
         "seconds": acquisition.seconds,
         "volumes": [

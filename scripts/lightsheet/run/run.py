@@ -15,7 +15,7 @@ from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.run.selection import describe_share
 from lightsheet.scan import OutputGeometry, Scan, make_scan
-from lightsheet.sources import Facts, PageRange, Region, Tiles, list_pieces
+from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
@@ -30,10 +30,11 @@ class Run:
     acquisition: Acquisition  # the files of the folder by volume
     shape: tuple[int, int, int]  # (z, y, x) of a volume, its tiles assembled, or of the part that is selected
     dtype: str  # of the raw volumes
-    file_stats: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)  # bytes and mtime in ns
+    file_stats: SourceStats = field(default_factory=SourceStats, repr=False)
     written_sizes: BlockSizes | None = None  # of blocks, by the first run in this folder
     facts: Facts | None = field(default=None, repr=False)  # what every file must say of itself, as a typical one does
     region: Region | None = None  # the part of each volume that is selected, if not all of it is; it has the shape
+    store_state: Mapping[str, Any] | None = field(default=None, repr=False)  # what of Zarr stores is used, see `Survey`
 
     @cached_property
     def results(self) -> Results:
@@ -222,8 +223,8 @@ class Run:
         return [(tile.position, [self._describe_piece(piece) for piece in tile.pieces]) for tile in tiles]
 
     def _describe_piece(self, piece: Piece) -> tuple[str, PageRange]:
-        if piece.pages is None:
-            return str(piece.path), None
+        if not isinstance(piece.pages, range):
+            return str(piece.path), piece.pages and list(piece.pages)
         return str(piece.path), (
             piece.pages.start,
             piece.pages.stop,
@@ -234,7 +235,7 @@ class Run:
     def describe_sources(self, channel: str, timepoint: int) -> list[dict[str, Any]]:
         """Return what the record of a raw volume would say of its files, but for their digests."""
         pieces = list_pieces(self.list_volume_tiles(channel, timepoint))
-        return [describe_piece(path, pages, *self.file_stats[Path(path)]) for path, pages in pieces]
+        return [describe_piece(path, pages, *self.file_stats[path, pages][:3]) for path, pages in pieces]
 
     def list_keys(self) -> list[VolumeKey]:
         """Return the keys of all volumes, raw and result."""
@@ -298,7 +299,8 @@ class Run:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
         acquisition = self.acquisition
         files = {"names": acquisition.tiff_names, "waiting": acquisition.waiting_files}
-        write_json(self.results.files, {**files, "excluded": acquisition.excluded_files})
+        stores = {"stores": self.store_state} if self.store_state else {}
+        write_json(self.results.files, {**files, **stores, "excluded": acquisition.excluded_files})
 
     def record_blocks(self) -> None:
         """Write down into which blocks this run is cut, for its jobs and for later runs."""

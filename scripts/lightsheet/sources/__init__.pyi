@@ -19,6 +19,7 @@ from .mosaic import (
     select_tiles as select_tiles,
     stat_source as stat_source,
 )
+from .source_stats import SourceStats as SourceStats
 from .stage_positions import StagePosition as StagePosition, read_stage_positions as read_stage_positions
 from .stage_scan import (
     decide_scan as decide_scan,
@@ -33,4 +34,7 @@ from .tiff_stack import (
     read_stack as read_stack,
 )
 from .voxel_size import TOLERANCE as TOLERANCE, decide_voxel_size as decide_voxel_size
+from .zarr_array import ArrayLayout as ArrayLayout
+from .zarr_folder import is_zarr as is_zarr
+from .zarr_image import StoreImage as StoreImage, read_image as read_image
 from .zarr_volume import PieceStat as PieceStat, is_selection as is_selection

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lightsheet.sources.zarr_folder import FILES_V2
 from lightsheet.system import InputError, digest_json, escape_name, name_unreadable
 
 MOST_BYTES = 64 << 20
 """Of a metadata file; those of bioformats2raw's plates and of long movies have a few MB."""
 
-NAMES_V2 = (".zarray", ".zgroup", ".zattrs")
 KINDS = "uif"
 
 
@@ -73,18 +73,13 @@ def read_node(folder: Path) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]
         if not isinstance(attributes, Mapping):
             raise InputError(f"{folder / 'zarr.json'}: its attributes are damaged; copy the store again")
         return content if content["node_type"] == "array" else None, attributes
-    array, group, attributes = (_read_json(folder / name) for name in NAMES_V2)
+    array, group, attributes = (_read_json(folder / name) for name in FILES_V2)
     if array is None and group is None and attributes is None:
         raise InputError(f"{folder}: it is no Zarr store, as it has neither zarr.json nor .zarray nor .zgroup")
     for name, content in ((".zarray", array), (".zgroup", group)):
         if content is not None and content.get("zarr_format") != 2:
             raise InputError(f"{folder / name}: it is no metadata of Zarr version 2; copy the store again")
     return array, attributes or {}
-
-
-def is_node(folder: Path) -> bool:
-    """Tell whether a folder is a Zarr array or group."""
-    return any((folder / name).is_file() for name in ("zarr.json", *NAMES_V2))
 
 
 def _read_json(path: Path) -> Any:

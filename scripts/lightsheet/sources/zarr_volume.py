@@ -30,7 +30,7 @@ CACHE_SHARE = 0.3
 class PieceStat(NamedTuple):
     """What tells that a piece has changed: its bytes and its newest file's time; of a Zarr array all times, as `stamp`.
 
-    `files` and `absent` count the files of its chunks, and those that are not there.
+    `files` and `absent` count the files of its chunks, and those that are not there, `holes` tells which these are.
     """
 
     bytes: int
@@ -38,6 +38,7 @@ class PieceStat(NamedTuple):
     stamp: str = ""
     files: int = 1
     absent: int = 0
+    holes: str = ""
 
 
 class View(NamedTuple):
@@ -86,7 +87,7 @@ def stat_selection(path: Path, selection: Selection) -> PieceStat:
     """
     view = open_view(path, selection)
     layout = view.layout
-    digest, total, newest, absent, files = blake3(layout.digest.encode()), 0, 0, 0, 0
+    digest, holes, total, newest, absent, files = blake3(layout.digest.encode()), blake3(), 0, 0, 0, 0
     base = f"{path}{os.sep}"
     for place in product(*view.list_places(layout.chunk)):
         files += 1
@@ -95,12 +96,13 @@ def stat_selection(path: Path, selection: Selection) -> PieceStat:
         except (FileNotFoundError, NotADirectoryError):
             absent += 1
             digest.update(b"-")
+            holes.update(b"%d," % files)
             continue
         except OSError as error:
             raise InputError(f"{base}{layout.name_chunk(place)}: cannot be read ({error.strerror})") from error
         total, newest = total + stat.st_size, max(newest, stat.st_mtime_ns)
         digest.update(b"%d %d," % (stat.st_size, stat.st_mtime_ns))
-    return PieceStat(total, newest, digest.hexdigest()[:32], files, absent)
+    return PieceStat(total, newest, digest.hexdigest()[:32], files, absent, holes.hexdigest()[:32])
 
 
 class ZarrVolume:

@@ -63,7 +63,9 @@ def describe_multiscales(
 
 
 def describe_channels(
-    wavelengths: Mapping[str, int | None], windows: Mapping[str, tuple[float, float, float, float]]
+    wavelengths: Mapping[str, int | None],
+    windows: Mapping[str, tuple[float, float, float, float]],
+    colours: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Describe how a viewer should show each channel: the value of `omero`.
 
@@ -71,12 +73,15 @@ def describe_channels(
     ----------
     wavelengths : mapping, nm or None, by the channel's name and in the store's order
     windows : mapping, (min, max, start, end): the data's range, and the values shown black and in full colour
+    colours : mapping, optional, RRGGBB of channels of which the source says them
     """
     channels = []
     for number, (name, wavelength) in enumerate(wavelengths.items()):
         low, high, start, end = map(float, windows[name])
         window = {"min": low, "max": _widen(low, high), "start": start, "end": _widen(start, end)}
-        if wavelength is None:
+        if colours and name in colours:
+            colour = colours[name]
+        elif wavelength is None:
             colour = OTHER_COLOURS[number % len(OTHER_COLOURS)]
         else:
             colour = next((colour for limit, colour in COLOURS if wavelength < limit), "FF0000")

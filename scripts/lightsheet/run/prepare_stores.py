@@ -1,0 +1,61 @@
+"""The Zarr stores of a run: unfolded into volumes, and looked through for what was never written."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lightsheet.acquisition import Acquisition, OpenedStores, survey_volumes, take_over, unfold_stores
+from lightsheet.run.selection import select_volumes
+from lightsheet.sources import SourceStats
+
+
+class StoredImages(NamedTuple):
+    """What `prepare_run` needs of the stores."""
+
+    acquisition: Acquisition
+    opened: OpenedStores
+    state: dict[str, Any]  # for the jobs of this run, and for later runs
+
+
+def open_stores(
+    config: dict[str, Any], acquisition: Acquisition, stats: SourceStats, state: Any, *, in_job: bool
+) -> StoredImages:
+    """Unfold the stores of an acquisition, and find out which of their volumes can be used.
+
+    Parameters
+    ----------
+    config : dict, checked; where all volumes lack the same chunks, `input.fill` becomes their fill value
+    acquisition : Acquisition, from `discover`, with stores
+    stats : SourceStats, of the run; the chunks of all selected volumes are looked at, but not in a job
+    state : mapping or None, what an earlier run has written down of its stores: in a job, this one
+    in_job : bool, as for `prepare_run`
+    """
+    section = config["input"]
+    fill = section["fill"]
+    opened = unfold_stores(
+        acquisition,
+        section["axes"],
+        section["image"],
+        fill=None if isinstance(fill, str) else fill,
+        voxel_size=config.get("voxel_size"),
+    )
+    folder = str(acquisition.folder)
+    previous = state if isinstance(state, Mapping) and state.get("folder") == folder else None
+    if in_job and previous:
+        acquisition = take_over(opened.acquisition, previous)
+        if previous["fill"] is not None:
+            section["fill"] = previous["fill"]
+        return StoredImages(acquisition, opened, dict(previous))
+    selected = select_volumes(opened.acquisition, section["select"]).volumes
+    survey = survey_volumes(
+        opened.acquisition,
+        stats.__getitem__,
+        among={(volume.channel, volume.timepoint) for volume in selected},
+        missing=section["missing"],
+        settle=section["settle"],
+        fill=fill,
+        fill_value=opened.fill,
+        previous=previous,
+    )
+    if survey.fill is not None:
+        section["fill"] = survey.fill
+    return StoredImages(survey.acquisition, opened, {**survey.state, "folder": folder})
