@@ -12,8 +12,15 @@ from lightsheet.system import InputError, find_existing_parent, format_size, log
 
 
 def count_bytes_due(run: Run, backlog: Backlog) -> int:
-    """Return the bytes that the volumes of a backlog take at most in the work area."""
-    return sum(run.layouts[key.kind].count_volume_bytes() for key in run.list_keys() if backlog.has(key))
+    """Return the bytes that the volumes of a backlog take at most in the work area.
+
+    Those of a channel for which something is still to be chosen may all be done again.
+    """
+    return sum(
+        run.layouts[key.kind].count_volume_bytes()
+        for key in run.list_keys()
+        if backlog.has(key) or (key.kind == "result" and key.channel in backlog.choices)
+    )
 
 
 def check_folder(run: Run, needed: int, parts: str = "raw and result volumes with their pyramids") -> None:

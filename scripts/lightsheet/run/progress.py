@@ -44,11 +44,16 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
     check_folder(run, needed)
     z, y, x = run.shape
     share = run.describe_share()
+    folder = run.results.folder
+    due = (
+        f"still to be written: at most {format_size(needed)} of volumes into {folder}"
+        if needed
+        else f"all of them are done in {folder}"
+    )
     summary = (
         f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
         f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
-        f"{f'selected: {share}; ' if share else ''}"
-        f"still to be written: at most {format_size(needed)} of volumes into {run.results.folder}"
+        f"{f'selected: {share}; ' if share else ''}{due}"
     )
     return "\n".join(
         filter(None, [summary, *_describe_repetitions(backlog), describe_future_files(run), *describe_units(run)])
