@@ -10,7 +10,7 @@ min_version("9.16.3")  # the first whose resources can be read here
 
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
 from lightsheet.planning import (
-    describe_outcome,
+    describe_outcome as describe_pilot,
     is_pilot_current,
     plan_layouts,
     plan_pilot,
@@ -21,6 +21,7 @@ from lightsheet.workflow import (
     Handlers,
     check_config_files,
     check_parsing,
+    describe_outcome,
     explain_failure,
     find_due_outputs,
     force_files,
@@ -30,6 +31,7 @@ from lightsheet.workflow import (
     read_place,
     refuse_shell_names,
     start_run,
+    tell_results,
     tell_suspicions,
 )
 
@@ -69,9 +71,10 @@ def find_work():
 
 def tell_outcome(logs):
     if "pilot" in list_targets(workflow):
-        for line in describe_outcome(run.results):
+        for line in describe_pilot(run.results):
             logger.info(line)
     tell_suspicions(run, workflow)
+    tell_results(run, workflow)
 
 
 # Of a module, Snakemake would not heed onstart, onsuccess and onerror.
@@ -84,6 +87,7 @@ guard_execution(
         succeed=tell_outcome,
         fail=lambda logs: explain_failure(jobs, logs),
     ),
+    lambda: describe_outcome(run),
 )
 
 

@@ -15,8 +15,8 @@ def test_a_run_whose_every_volume_is_suspect_says_so_at_both_ends(small: Project
         deconvolution={"background": 1000, "iterations": 2}, voxel_size={"z": 300, "y": 104, "x": 104}
     )
     lines = small.succeed().splitlines()
-    jobs = next(number for number, line in enumerate(lines) if "%) done" in line)
-    last = next(number for number, line in enumerate(lines) if "(100%) done" in line)
+    jobs = next(number for number, line in enumerate(lines) if line.startswith("jobs: "))
+    last = next(number for number, line in enumerate(lines) if line.startswith("report ") and " done in " in line)
     dark = "no voxel of the image is brighter than the background of 1000 counts"
     assert [line for line in lines[:jobs] if "suspect: voxel_size.z is 300 um" in line]
     (warned,) = [line for line in lines[:last] if f"{CHANNELS[0]} is suspect: {dark}" in line]

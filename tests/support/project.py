@@ -107,6 +107,10 @@ class Project:
             check=False,
         )
 
+    def read_log(self, jobs: str) -> str:
+        """Read the logs of jobs, by a pattern of their names; they may not be there yet."""
+        return "".join(path.read_text() for path in sorted((self.results / "logs").glob(f"{jobs}.log")))
+
     def succeed(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         ended = self.run(*arguments, environment=environment)
         assert ended.returncode == 0, ended.stderr

@@ -18,7 +18,7 @@ TOTALS = {"ingest": 8, "deconvolve": 1, "consolidate": 1}
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines of a run in which a second is a moment."""
     lines: list[str] = []
-    monkeypatch.setattr(progress_line, "logger", SimpleNamespace(info=lines.append))
+    monkeypatch.setattr(progress_line, "logger", SimpleNamespace(info=lambda line, **_: lines.append(line)))
     monkeypatch.setattr(progress_line, "CHANGE_SECONDS", 0)
     monkeypatch.setattr(progress_line, "STARVING_SECONDS", 0)
     return lines

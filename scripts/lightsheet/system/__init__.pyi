@@ -29,6 +29,7 @@ from .files import (
 )
 from .log import (
     PROGRESS_SECONDS as PROGRESS_SECONDS,
+    QUIET_JOBS as QUIET_JOBS,
     PrintableFormatter as PrintableFormatter,
     Progress as Progress,
     hasten_exit as hasten_exit,

@@ -3,6 +3,7 @@
 import atexit
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -22,6 +23,9 @@ logger.setLevel(logging.INFO)
 
 PROGRESS_SECONDS = 30.0
 """Seconds between two log lines about many short steps, or about one part of a job."""
+
+QUIET_JOBS = "LIGHTSHEET_QUIET_JOBS"
+"""Set in the environment of jobs whose logs another process reads and prints."""
 
 _subject: ContextVar[str] = ContextVar("subject", default="")
 
@@ -82,6 +86,8 @@ def log_job(path: str | Path) -> Iterator[None]:
     try:
         handlers.append(_open_log(Path(path)))
         _add_handler(handlers[1])
+        if QUIET_JOBS in os.environ:
+            logger.removeHandler(handlers[0])
         yield
     except InputError as error:
         logger.error("%s", error)

@@ -1,6 +1,7 @@
 from .config_files import check_config_files as check_config_files
 from .guard import guard_execution as guard_execution
 from .module_use import Handlers as Handlers
+from .outcome import describe_outcome as describe_outcome
 from .parts import (
     check_parsing as check_parsing,
     force_files as force_files,
@@ -12,5 +13,6 @@ from .start import (
     explain_failure as explain_failure,
     find_due_outputs as find_due_outputs,
     start_run as start_run,
+    tell_results as tell_results,
     tell_suspicions as tell_suspicions,
 )

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
@@ -23,6 +23,7 @@ from lightsheet.system import InputError, describe_disk_error, hasten_exit, list
 from lightsheet.workflow.module_use import NO_HANDLERS, Handlers, add_handlers
 from lightsheet.workflow.signals import answer_signals_aside
 from lightsheet.workflow.slurm_plugin import prepare_settings
+from lightsheet.workflow.terminal import print_run
 
 LEAVE_SECONDS = 10.0
 """After which a process that was asked to end is killed."""
@@ -31,7 +32,11 @@ SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 
 
 def guard_execution(
-    workflow: Any, results: Results, find_work: Callable[[], None], handlers: Handlers = NO_HANDLERS
+    workflow: Any,
+    results: Results,
+    find_work: Callable[[], None],
+    handlers: Handlers = NO_HANDLERS,
+    describe: Callable[[], Sequence[str]] = list,
 ) -> None:
     """Let Snakemake execute only while it alone works in the results folder; to plan, or to look, it needs no lock.
 
@@ -41,6 +46,7 @@ def guard_execution(
     results : Results, of the run
     find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
     handlers : Handlers, called before the first job and at the end
+    describe : callable, returns lines about what there is, for a run that has nothing to do
     """
     answer_signals_aside()
     hasten_exit()
@@ -54,19 +60,21 @@ def guard_execution(
         # Under a lock nobody else is at the files that a killed run left unfinished: their jobs run again.
         workflow.dag_settings.force_incomplete = True
         prepare_settings(arguments.get("executor_settings"))
+        is_dry = executor_plugin.common_settings.dryrun_exec
         try:
-            if executor_plugin.common_settings.dryrun_exec:
-                _heed_no_lock(workflow)
-                find_work()
-                return execute(executor_plugin=executor_plugin, **arguments)
-            with hold_lock(results.lock, _end_run) as token:
-                end_orphans(os.path.realpath(results.folder))
-                free_files(results.folder)
-                date_back(results)
-                find_work()
-                add_handlers(workflow, handlers)
-                with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
+            with print_run(workflow, describe, is_dry=is_dry):
+                if is_dry:
+                    _heed_no_lock(workflow)
+                    find_work()
                     return execute(executor_plugin=executor_plugin, **arguments)
+                with hold_lock(results.lock, _end_run) as token:
+                    end_orphans(os.path.realpath(results.folder))
+                    free_files(results.folder)
+                    date_back(results)
+                    find_work()
+                    add_handlers(workflow, handlers)
+                    with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
+                        return execute(executor_plugin=executor_plugin, **arguments)
         except InputError as error:
             raise WorkflowError(str(error)) from None
         except OSError as error:  # of Snakemake's own files

@@ -31,6 +31,7 @@ WORKFLOW: Parts = {
             "local_exec",
             "execute",
             "_prepare_dag",
+            "output_settings",
         ),
         *("dag", "resource_settings", "dag_settings", "execution_settings", "executor_settings"),
         *("configfiles", "modifier", "_onstart", "_onsuccess", "_onerror"),

@@ -41,13 +41,14 @@ class ProgressLine:
         with suppress(Exception):  # no run shall fail because of what it says of itself
             jobs = watch.queue.jobs if watch.queue else []
             statuses = self._read_statuses()
-            text = " | ".join(self._describe(watch, jobs, statuses))
+            parts = list(self._describe(watch, jobs, statuses))
+            text = " | ".join(parts)
             workers = [(s.block, s.failed, s.workers, s.workers_waiting, s.reason) for s in statuses]
             state = repr((watch.rules, watch.ended, [(job.id, job.state) for job in jobs or []], workers))
             pause = PAUSE_SECONDS if state == self.state else CHANGE_SECONDS
             if text not in ("", self.text) and time.monotonic() > self.time + pause:
                 self.text, self.state, self.time = text, state, time.monotonic()
-                logger.info(text)
+                logger.info(text, extra={"progress": parts})
 
     def _read_statuses(self) -> list[BlockStatus]:
         """Return what living coordinators say of their blocks, whatever time it is for their nodes."""

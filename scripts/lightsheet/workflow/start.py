@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
+import psutil
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.deconvolution import decide_cpu_engine
@@ -25,6 +26,7 @@ from lightsheet.system import log_on_screen
 from lightsheet.workflow.clean_end import prepare_clean_end
 from lightsheet.workflow.failures import list_disk_errors, list_failures
 from lightsheet.workflow.guard import list_folders
+from lightsheet.workflow.outcome import describe_outcome
 from lightsheet.workflow.parts import check_start, list_targets
 from lightsheet.workflow.resources import read_engines
 
@@ -111,10 +113,26 @@ def tell_suspicions(run: Run, workflow: Any) -> None:
     run : Run
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
-    published = {str(run.results.report), str(run.results.manifest("consolidate"))}
-    if not published.isdisjoint(list_due_files(workflow, with_finished=True)):
+    if _has_published(run, workflow):
         for line in describe_suspicions(run):
             logger.warning(line)
+
+
+def tell_results(run: Run, workflow: Any) -> None:
+    """Log at the end of a run what it has published, where that is, and what it took.
+
+    Parameters
+    ----------
+    run : Run
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    """
+    if _has_published(run, workflow):
+        logger.info("\n".join(describe_outcome(run, psutil.Process().create_time())))
+
+
+def _has_published(run: Run, workflow: Any) -> bool:
+    published = {str(run.results.report), str(run.results.manifest("consolidate"))}
+    return not published.isdisjoint(list_due_files(workflow, with_finished=True))
 
 
 def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:

@@ -1,0 +1,229 @@
+"""What a run prints: what is made and why, a line for each rule, what is wrong, and the end. The logs have the rest.
+
+A log handler as Snakemake's plugins have it. It is no plugin that a profile names: wherever that were not installed,
+`snakemake` would end at that line. With `--verbose`, `--quiet` or a plugin that writes to the terminal, Snakemake's own
+output stays.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from logging import WARNING, Handler, LogRecord
+from pathlib import Path
+from typing import Any
+
+from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
+from snakemake.logging import logger  # type: ignore[import-untyped]
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from lightsheet.system import QUIET_JOBS
+from lightsheet.workflow.job_log import JobLog
+from lightsheet.workflow.parts import list_targets
+from lightsheet.workflow.screen import Screen, catch_errors
+from lightsheet.workflow.stages import Stage, describe_plan, list_progress
+
+REPLACED = "DefaultStreamHandler"
+"""The name that Snakemake gives its own handler."""
+
+LIBRARY = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[3]
+
+REDRAW_SECONDS = 0.5
+PLAIN_SECONDS = 30.0
+"""Between two lines about jobs that work, where lines cannot be replaced."""
+
+NOTHING = "Nothing to be done"
+DRY = "This was a dry-run"
+INTERRUPTED = "Terminating processes on user request"
+REPEATED = "RuleException:\nCalledProcessError", "Exiting because a job execution failed"
+"""How messages of Snakemake begin; the last ones repeat what a job's log has said."""
+
+FAILED = "At least one job did not complete successfully."
+"""An error of Snakemake that adds nothing to them."""
+
+CALM = "Stopping: jobs end, and what they have finished is kept. The same command goes on from here."
+
+
+class Terminal(Handler):
+    """Prints what a person wants to know of Snakemake's log."""
+
+    screen: Screen
+
+    def __init__(self, workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: bool) -> None:
+        super().__init__()
+        self.workflow, self.describe, self.is_dry = workflow, describe, is_dry
+        self.stages: dict[str, Stage] = {}
+        self.rules: dict[int, str] = {}  # of jobs that have begun, by Snakemake's number
+        self.targets: list[str] = []  # rules whose log is what the user asks for
+        self.news: list[str] = []  # how far SLURM's jobs are
+        self.is_stopping = self.is_explained = False
+        self.turn = threading.RLock()  # one line at a time
+
+    def emit(self, record: LogRecord) -> None:
+        """Print a record, or what follows from it."""
+        with self.turn:
+            self._answer(record)
+
+    def _answer(self, record: LogRecord) -> None:
+        answers: dict[Any, Callable[[Any], None]] = {
+            LogEvent.RUN_INFO: self._plan,
+            LogEvent.JOB_INFO: self._begin_job,
+            LogEvent.JOB_FINISHED: self._finish_job,
+            LogEvent.JOB_ERROR: self._tell_error,
+        }
+        if answer := answers.get(getattr(record, "event", None)):
+            answer(record)
+        elif record.msg is not None and getattr(record, "event", None) in (None, LogEvent.ERROR):
+            self._tell_message(record)
+
+    def _plan(self, record: Any) -> None:
+        totals = {rule: number for rule, number in record.stats.items() if rule != "total"}
+        if not self.stages:
+            self.screen.write(describe_plan(totals))
+            self.targets = list_targets(self.workflow)
+        self.stages = {rule: Stage(rule, number) for rule, number in totals.items() if rule != "all"}
+
+    def _begin_job(self, record: Any) -> None:
+        if self.is_dry or record.rule_name not in self.stages:
+            return
+        self.rules[record.jobid] = record.rule_name
+        self.stages[record.rule_name].begin_job(record.jobid, JobLog(record.log))
+
+    def _finish_job(self, record: Any) -> None:
+        if not (stage := self.stages.get(self.rules.get(record.job_id, ""))):
+            return
+        self._read_log(stage, stage.logs[record.job_id])
+        stage.finish_job(record.job_id)
+        self._draw()
+        if stage.is_over:
+            self.screen.write(stage.describe_end())
+
+    def _tell_error(self, record: Any) -> None:
+        stage = self.stages.get(record.rule_name)
+        if self.is_stopping or not stage or not (log := stage.logs.get(record.jobid)):
+            return
+        self._read_log(stage, log)
+        if not log.has_error:
+            self.screen.write(f"{record.rule_name}: failed without a word; see {' and '.join(map(str, record.log))}")
+        del stage.logs[record.jobid]
+
+    def _tell_message(self, record: LogRecord) -> None:
+        text = record.getMessage().strip("\n")
+        if text.startswith(INTERRUPTED):
+            self.is_stopping = True
+            self.screen.draw([])
+            self.screen.write(CALM)
+        elif text.startswith(NOTHING):
+            self.screen.write("\n".join([f"{NOTHING}: the result is what the configuration says.", *self.describe()]))
+        elif text.startswith(DRY):
+            self.screen.write("Nothing was done: this was a dry run (-n).")
+        elif self.screen.is_terminal and hasattr(record, "progress"):
+            self.news = record.progress
+            self._draw()
+        elif _is_ours(record):
+            if not self.is_stopping or record.levelno == WARNING:
+                self.screen.write(text)
+        elif record.levelno >= WARNING and not self.is_stopping and not text.startswith(REPEATED):
+            self.screen.write(text)
+
+    def _draw(self) -> None:
+        """Draw how far the jobs are: what SLURM says of a rule, or else its jobs' logs."""
+        rules = {line.partition(":")[0].partition(" ")[0] for line in self.news}
+        stages = {rule: stage for rule, stage in self.stages.items() if rule not in rules}
+        self.screen.draw([*list_progress(stages), *self.news])
+
+    def _read_log(self, stage: Stage, log: JobLog) -> None:
+        for line in log.read_news():
+            if not self.is_stopping and (line.level != "INFO" or stage.rule in self.targets):
+                self.screen.write(f"{stage.rule}: {line.text}" if line.level != "INFO" else line.text)
+
+    def tell_line(self, line: str) -> None:
+        """Write what a process has written to the standard error, not to its log."""
+        with self.turn:
+            if not self.is_stopping:
+                self.screen.write(line)
+
+    def look(self) -> None:
+        """Read the logs of the jobs that run, and draw how far they are."""
+        with self.turn:
+            for stage in self.stages.values():
+                for log in list(stage.logs.values()):
+                    self._read_log(stage, log)
+            if not self.is_stopping:
+                self._draw()
+
+    def tell_progress(self) -> None:
+        """Write how far the jobs are, where that cannot be drawn."""
+        with self.turn:
+            if not (self.screen.is_terminal or self.is_stopping):
+                for line in list_progress(self.stages):
+                    self.screen.write(line)
+
+
+def _is_ours(record: LogRecord) -> bool:
+    """Tell whether the Snakefile, or what it calls, has logged a record, and not Snakemake."""
+    path = Path(record.pathname)
+    return LIBRARY in path.parents or path == CHECKOUT / "Snakefile"
+
+
+@contextmanager
+def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: bool) -> Iterator[None]:
+    """Print the run of the block in place of Snakemake's own output, unless that was asked for.
+
+    `describe` returns lines about what there is when nothing is to be done. Jobs on this machine write to their logs
+    alone meanwhile.
+    """
+    replaced = [handler for handler in logger.handlers if handler.name == REPLACED]
+    if not replaced or _keeps_output(workflow):
+        yield
+        return
+    with ExitStack() as stack:
+        terminal = Terminal(workflow, describe, is_dry=is_dry)
+        stream = sys.stdout if is_dry else stack.enter_context(catch_errors(terminal.tell_line))
+        terminal.screen = Screen(stream)
+        stack.enter_context(_watch(terminal))
+        logger.removeHandler(replaced[0])
+        logger.addHandler(terminal)
+        os.environ[QUIET_JOBS] = "1"
+        try:
+            yield
+        except WorkflowError as error:
+            terminal.is_explained |= str(error).strip() == FAILED
+            raise
+        finally:
+            del os.environ[QUIET_JOBS]
+            logger.removeHandler(terminal)
+            if not (terminal.is_stopping or terminal.is_explained):
+                logger.addHandler(replaced[0])
+
+
+@contextmanager
+def _watch(terminal: Terminal) -> Iterator[None]:
+    """Look after the jobs in a thread of its own."""
+    end = threading.Event()
+
+    def watch() -> None:
+        rounds = 0
+        while not end.wait(REDRAW_SECONDS):
+            terminal.look()
+            rounds += 1
+            if rounds % round(PLAIN_SECONDS / REDRAW_SECONDS) == 0:
+                terminal.tell_progress()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+        terminal.screen.draw([])
+
+
+def _keeps_output(workflow: Any) -> bool:
+    """Tell whether Snakemake's own output is asked for, or another workflow has this one as a module."""
+    settings = workflow.output_settings
+    is_module = Path(str(workflow.main_snakefile)).resolve() != CHECKOUT / "Snakefile"
+    return bool(settings.verbose or settings.quiet or is_module)

@@ -1,0 +1,164 @@
+"""What a run prints, from the records that Snakemake logs."""
+
+import io
+import logging
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from lightsheet.workflow import terminal
+from lightsheet.workflow.screen import Screen, catch_errors, draw_bar
+from lightsheet.workflow.terminal import Terminal
+
+LOG_LINE = "2026-11-29 11:43:21 {}\n"
+OURS = str(Path(terminal.__file__).with_name("start.py"))
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def make(stream: io.StringIO | None = None, *, is_dry: bool = False, targets: tuple[str, ...] = ()) -> Terminal:
+    rules = [SimpleNamespace(name=name) for name in targets]
+    names = {"forcefiles": set(), "targetrules": rules, "needrun_jobs": None}
+    made = Terminal(SimpleNamespace(dag=SimpleNamespace(**names)), lambda: ["what there is"], is_dry=is_dry)
+    made.screen = Screen(stream or io.StringIO())
+    return made
+
+
+def send(
+    handler: Terminal, message: str | None = None, *, level: int = logging.INFO, path: str = "api.py", **fields: Any
+) -> None:
+    record = logging.LogRecord("snakemake", level, path, 1, message, None, None)
+    record.__dict__.update(fields)
+    handler.handle(record)
+
+
+def plan(handler: Terminal, **jobs: int) -> None:
+    send(handler, "table", event=LogEvent.RUN_INFO, stats={**jobs, "all": 1, "total": 1 + sum(jobs.values())})
+
+
+def begin(handler: Terminal, number: int, rule: str, log: Path) -> None:
+    send(handler, "x", event=LogEvent.JOB_INFO, jobid=number, rule_name=rule, log=[str(log)])
+
+
+def read(handler: Terminal) -> str:
+    stream = handler.screen.stream
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
+
+
+def test_a_rule_is_one_line_and_snakemake_is_silent(tmp_path: Path) -> None:
+    handler = make()
+    send(handler, "Building DAG of jobs...")
+    send(handler, "a: 3 timepoints", path=OURS)
+    plan(handler, ingest=2)
+    for number in (1, 2):
+        begin(handler, number, "ingest", tmp_path / f"{number}.log")
+        line = f"INFO ingest red {number}/{number}: timepoint (0.4 s per volume, 0 s left)"
+        (tmp_path / f"{number}.log").write_text(LOG_LINE.format(line))
+        send(handler, "x", event=LogEvent.JOB_FINISHED, job_id=number)
+        send(handler, None, event=LogEvent.PROGRESS, done=1, total=2)
+    assert read(handler) == "a: 3 timepoints\njobs: ingest 2\ningest       3 volumes in 2 jobs done in 0 s\n"
+
+
+def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "psf.log"
+    plan(handler, psf=2)
+    for number in (1, 2):
+        begin(handler, number, "psf", log)
+        if number == 1:
+            log.write_text(LOG_LINE.format("INFO quiet") + LOG_LINE.format("ERROR psf/488.tif: it is empty"))
+            handler.look()
+        send(handler, "x", level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=number, rule_name="psf", log=[log])
+    send(handler, "RuleException:\nCalledProcessError in file", level=logging.ERROR)
+    send(handler, "a warning of Snakemake", level=logging.WARNING)
+    assert read(handler).splitlines()[1:] == [
+        "psf: psf/488.tif: it is empty",
+        f"psf: failed without a word; see {log}",
+        "a warning of Snakemake",
+    ]
+
+
+@pytest.mark.parametrize(("targets", "shown"), [(("inventory",), True), (("all",), False)])
+def test_the_log_of_what_the_user_asks_for_is_shown(tmp_path: Path, targets: tuple[str, ...], shown: bool) -> None:
+    handler, log = make(targets=targets), tmp_path / "inventory.log"
+    plan(handler, inventory=1)
+    begin(handler, 1, "inventory", log)
+    log.write_text(LOG_LINE.format("INFO understood:\nfolder  data"))
+    send(handler, "x", event=LogEvent.JOB_FINISHED, job_id=1)
+    assert ("understood:\nfolder  data\n" in read(handler)) == shown
+
+
+def test_after_ctrl_c_there_is_one_sentence() -> None:
+    handler = make()
+    plan(handler, ingest=1)
+    begin(handler, 1, "ingest", Path("absent.log"))
+    send(handler, "Terminating processes on user request, this might take some time.")
+    send(handler, "Error", level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=1, rule_name="ingest", log=[])
+    send(handler, "raw red timepoint 0: it failed", level=logging.ERROR, path=OURS)
+    handler.tell_line("Traceback (most recent call last):")
+    assert read(handler) == f"jobs: ingest 1\n{terminal.CALM}\n"
+
+
+def test_a_dry_run_lists_jobs_by_rule_however_many_there_are() -> None:
+    handler = make(is_dry=True)
+    plan(handler, ingest=900, deconvolve=900)
+    for number in range(1800):
+        begin(handler, number, "ingest", Path("x.log"))
+    plan(handler, ingest=900, deconvolve=900)
+    send(handler, "This was a dry-run (flag -n). The order of jobs")
+    assert read(handler).splitlines() == [
+        "jobs: ingest 900, deconvolve 900",
+        "Nothing was done: this was a dry run (-n).",
+    ]
+
+
+def test_a_run_with_nothing_to_do_says_what_there_is() -> None:
+    handler = make()
+    send(handler, "Nothing to be done (all requested files are present and up to date).")
+    assert read(handler) == "Nothing to be done: the result is what the configuration says.\nwhat there is\n"
+
+
+def test_a_terminal_shows_bars_below_the_lines_that_stay(tmp_path: Path) -> None:
+    handler, log = make(Tty()), tmp_path / "a.log"
+    plan(handler, deconvolve=1)
+    begin(handler, 1, "deconvolve", log)
+    log.write_text(LOG_LINE.format("INFO deconvolve 3/12: t 3; 2 in flight (0.4 s per volume, 4 s left)"))
+    handler.look()
+    assert "deconvolve   [#####...............] 3 of 12 volumes, 0.4 s per volume, 4 s left\n" in read(handler)
+    handler.screen.write("psf: a doubt")
+    assert read(handler).endswith("\x1b[1A\r\x1b[Jpsf: a doubt\n" + f"{handler.screen.live[0]}\n")
+    handler.tell_progress()
+    assert read(handler).count("3 of 12") == 2, "a terminal needs no plain lines"
+
+
+def test_without_a_terminal_progress_is_plain_lines_and_no_escapes(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "a.log"
+    plan(handler, consolidate=1)
+    begin(handler, 1, "consolidate", log)
+    log.write_text(LOG_LINE.format("INFO checking 12 shards"))
+    handler.look()
+    handler.tell_progress()
+    assert read(handler).splitlines()[1:] == ["consolidate  [....................] checking 12 shards"]
+
+
+def test_what_processes_write_to_the_standard_error_is_handed_over(capfd: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    with catch_errors(lines.append) as real:
+        subprocess.run(["/bin/sh", "-c", "echo lost >&2"], check=True)
+        real.write("kept\n")
+    os.write(2, b"after\n")
+    assert lines == ["lost"]
+    assert capfd.readouterr().err == "kept\nafter\n"
+
+
+@pytest.mark.parametrize(("share", "full"), [(0.0, 0), (0.5, 10), (1.0, 20), (7.0, 20)])
+def test_bars_stay_in_their_frame(share: float, full: int) -> None:
+    assert draw_bar(share) == f"[{'#' * full}{'.' * (20 - full)}]"
