@@ -30,6 +30,7 @@ from .files import (
 from .log import (
     PROGRESS_SECONDS as PROGRESS_SECONDS,
     QUIET_JOBS as QUIET_JOBS,
+    UNEXPECTED as UNEXPECTED,
     PrintableFormatter as PrintableFormatter,
     Progress as Progress,
     hasten_exit as hasten_exit,

@@ -24,6 +24,9 @@ logger.setLevel(logging.INFO)
 PROGRESS_SECONDS = 30.0
 """Seconds between two log lines about many short steps, or about one part of a job."""
 
+UNEXPECTED = "this job failed"
+"""What a log says before the traceback of an error that is no user's mistake."""
+
 QUIET_JOBS = "LIGHTSHEET_QUIET_JOBS"
 """Set in the environment of jobs whose logs another process reads and prints."""
 
@@ -97,7 +100,7 @@ def log_job(path: str | Path) -> Iterator[None]:
         sys.exit(130)
     except Exception as error:
         sentence = describe_disk_error(error) if isinstance(error, OSError) else None
-        logger.error("%s", sentence or "this job failed", exc_info=None if sentence else error)
+        logger.error("%s", sentence or UNEXPECTED, exc_info=None if sentence else error)
         sys.exit(1)
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -45,6 +45,7 @@ class JobLog:
     """The logs of one job, read as they grow, from where they ended before it began; or anew, if they are made anew."""
 
     def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = list(paths)
         self.ends = {Path(path): _read_on(Path(path), NOWHERE)[1] for path in paths}
         self.count: Count | None = None
         self.latest = ""

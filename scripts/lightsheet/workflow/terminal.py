@@ -18,7 +18,7 @@ from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from lightsheet.system import QUIET_JOBS
+from lightsheet.system import QUIET_JOBS, UNEXPECTED
 from lightsheet.workflow.job_log import JobLog
 from lightsheet.workflow.parts import list_targets
 from lightsheet.workflow.screen import Screen, catch_errors
@@ -137,7 +137,8 @@ class Terminal(Handler):
     def _read_log(self, stage: Stage, log: JobLog) -> None:
         for line in log.read_news():
             if not self.is_stopping and (line.level != "INFO" or stage.rule in self.targets):
-                self.screen.write(f"{stage.rule}: {line.text}" if line.level != "INFO" else line.text)
+                place = f"; see {' and '.join(log.paths)}" if line.text == UNEXPECTED else ""
+                self.screen.write(f"{stage.rule}: {line.text}{place}" if line.level != "INFO" else line.text)
 
     def tell_line(self, line: str) -> None:
         """Write what a process has written to the standard error, not to its log."""
