@@ -14,7 +14,8 @@ from gpu_acceptance.subject import (
     measure_slope,
     restore,
 )
-from gpu_acceptance.traffic import PASSES, count_bytes, find_cyclic_shape
+from gpu_acceptance.traffic import count_bytes, find_cyclic_shape
+from lightsheet.deconvolution.gpu_model import PASSES
 from lightsheet.simulation import Array
 
 

@@ -6,16 +6,8 @@ from typing import Any
 from gpu_acceptance.sizes import FULL
 from gpu_acceptance.subject import METHODS, make_psf
 from gpu_acceptance.tables import Sheets, describe_checks, list_iterations, list_kernels, list_peers, list_time_line
-from gpu_acceptance.traffic import PASSES, compute_floor, count_bytes, find_cyclic_shape
-
-DATASHEETS = {
-    "V100 (900 GB/s)": 900,
-    "A100, 80 GB (2039 GB/s)": 2039,
-    "H100 SXM (3350 GB/s)": 3350,
-    "H200 (4800 GB/s)": 4800,
-}
-SHARE = 0.85
-"""Of a data sheet's bandwidth, what a copy usually reaches: an assumption."""
+from gpu_acceptance.traffic import compute_floor, count_bytes, find_cyclic_shape
+from lightsheet.deconvolution.gpu_model import DATASHEETS, PASSES, SHARE
 
 
 def describe(sheets: Sheets) -> list[str]:

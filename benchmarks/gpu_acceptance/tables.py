@@ -4,7 +4,8 @@ from typing import Any
 
 from gpu_acceptance.sizes import FULL
 from gpu_acceptance.subject import METHODS, make_psf
-from gpu_acceptance.traffic import FFT, PASSES, count_step_bytes
+from gpu_acceptance.traffic import count_step_bytes
+from lightsheet.deconvolution.gpu_model import FFT, PASSES
 
 Sheets = dict[str, dict[str, Any]]
 
