@@ -18,7 +18,8 @@ import tifffile
 from gpu_acceptance.sheet import Sheet
 from gpu_acceptance.sizes import TINY, VOXEL_SIZE, Sizes
 from gpu_acceptance.subject import make_psf, make_raw
-from lightsheet.deconvolution import count_slots
+from lightsheet.cluster.width import choose_slots
+from lightsheet.processing.needs import plan_needs
 from lightsheet.store import Results, StoreLayout, write_volume
 from lightsheet.system import count_cores
 
@@ -45,16 +46,19 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
 def list_rows(sizes: Sizes) -> list[dict[str, Any]]:
     """Return what to vary: first the row that is aimed at, and without a trace; time may end."""
     cores = [number for number in sizes.cores if number <= count_cores()] or [count_cores()]
-    slots = sorted({*sizes.slots, count_slots("gpu")})
-    aim = {
-        "cores": min(cores, key=lambda number: abs(number - 8)),
-        "slots": count_slots("gpu"),
-        "dtype": "uint16",
-        "trace": True,
-    }
+    aim_cores = min(cores, key=lambda number: abs(number - 8))
+    aim = {"cores": aim_cores, "slots": choose_row_slots(sizes, aim_cores), "dtype": "uint16", "trace": True}
     rows = [aim, aim | {"dtype": "float32", "trace": False}, *[aim | {"trace": False}] * (sizes is not TINY)]
-    rows += [aim | {"cores": count, "slots": slot} for count in cores for slot in slots]
+    for count in cores:
+        slots = sorted({*sizes.slots, choose_row_slots(sizes, count)})
+        rows += [aim | {"cores": count, "slots": number} for number in slots]
     return [row for number, row in enumerate(rows) if row not in rows[:number]]
+
+
+def choose_row_slots(sizes: Sizes, cores: int) -> int:
+    """Return how many volumes a worker of so many cores would have in hand of a long movie."""
+    needs = plan_needs(sizes.volume, sizes.psf, "gpu", "none", iterations=sizes.iterations, dtype="uint16")
+    return choose_slots(needs, cores, 100 * sizes.volumes)
 
 
 def choose_folder(sizes: Sizes) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 from gpu_acceptance.kernel_trace import COPIES, Interval, count_busy_seconds, trace
 from gpu_acceptance.sizes import BACKGROUND, FULL, TINY, VOXEL_SIZE, Sizes
 from lightsheet.processing import deconvolve_volume
-from lightsheet.processing.memory import estimate_memory
+from lightsheet.processing.needs import plan_needs
 from lightsheet.store import Results, StoreLayout, VolumeKey
 
 
@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace, sizes: Sizes) -> dict[str, Any]:
         run()
     shutil.rmtree(options.folder / "results" / "records")
     shutil.rmtree(options.folder / "results" / "work" / "result")
-    return row | describe_device(intervals, row["s a volume"], sizes) | describe_host(sizes, stages)
+    return row | describe_device(intervals, row["s a volume"], sizes) | describe_host(sizes, stages, options.slots)
 
 
 def make_deconvolution(options: argparse.Namespace, sizes: Sizes, stages: Counter[str]) -> Callable[[int], None]:
@@ -73,7 +73,8 @@ def make_deconvolution(options: argparse.Namespace, sizes: Sizes, stages: Counte
         "acceleration": "none",
     }
     settings |= {"background": BACKGROUND, "dtype": options.dtype, "scale": 1}
-    psf, threads = options.folder / "psf.tif", max(1, options.cores // options.slots)
+    needs = plan_needs(sizes.volume, sizes.psf, "gpu", "none", iterations=sizes.iterations, dtype=options.dtype)
+    psf, threads = options.folder / "psf.tif", needs.choose_threads(options.cores, options.slots)
 
     def deconvolve(timepoint: int) -> None:
         key = VolumeKey("result", "c", timepoint)
@@ -94,12 +95,12 @@ def describe_device(intervals: list[Interval] | None, seconds: float, sizes: Siz
     }
 
 
-def describe_host(sizes: Sizes, stages: Counter[str]) -> dict[str, Any]:
+def describe_host(sizes: Sizes, stages: Counter[str], slots: int) -> dict[str, Any]:
     """Return the most memory that the process had, what a worker asks for, and the stages' seconds a volume."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "GB of the host": peak / 1e9,
-        "GB promised": estimate_memory(sizes.volume, sizes.psf, "gpu", "none") / 1e9,
+        "GB promised": plan_needs(sizes.volume, sizes.psf, "gpu", "none").count_bytes(slots) / 1e9,
         "s a volume by stage": {name: total / sizes.volumes for name, total in stages.items()},
     }
 

@@ -146,6 +146,16 @@ def test_a_worker_with_slots_has_so_many_volumes_at_a_time() -> None:
     assert [address for _, address in pool.submissions] == ["w0", "w1"] * 3 + ["w0"]
 
 
+def test_a_worker_that_is_lost_takes_its_volumes_in_flight_along_and_no_others() -> None:
+    answers: dict[str, list[Answer]] = {f"v{n}": [None, None] for n in range(12)}
+    errors, pool = run(answers | {"v4": ["PREEMPTED", None]}, slots=3)
+    assert set(errors.values()) == {None}
+    names = [name for name, _ in pool.submissions]
+    again = sorted(name for name in answers if names.count(name) == 2)
+    assert again == ["v0", "v2", "v4"], "the slots of one worker"
+    assert len(names) == 12 + 3
+
+
 def test_a_volume_that_kills_its_worker_does_not_take_others_along_three_times() -> None:
     errors, pool = run({"a": [None] * 4, "b": [None] * 4, "c": [None] * 4, "d": [None] * 4, "bad": ["FAILED"] * 3}, 3)
     assert {name for name, error in errors.items() if error} == {"bad"}

@@ -23,7 +23,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_profiles_own_sections_are_read() -> None:
     cpu, gpu = section.read_section("cpu"), section.read_section("gpu")
     assert (cpu.cores, cpu.gpu, cpu.memory, cpu.walltime, cpu.patience) == (None, False, None, 14400, 43200)
-    assert (gpu.cores, gpu.gpu) == (4, True)
+    assert (gpu.cores, gpu.gpu) == (8, True)
 
 
 def test_units_are_those_of_dask_and_sbatch(file: Path) -> None:
@@ -82,6 +82,7 @@ OPTIONS = [
     *("--no-dashboard", "--lifetime"),
     *(
         "--lifetime-stagger",
+        "--nthreads",
         "--memory-limit",
         "--dashboard-address",
         "--worker-class",

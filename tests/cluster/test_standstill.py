@@ -9,10 +9,10 @@ import dask
 import pytest
 import yaml
 
-from lightsheet.cluster import Answer, Team, find_most_cores, fit_workers, request_rule, request_workers
+from lightsheet.cluster import Answer, Team, find_most_cores, request_rule, request_workers
 from lightsheet.cluster.room import find_room
 from lightsheet.cluster.section import Section, read_section
-from lightsheet.cluster.survey import read_survey
+from lightsheet.cluster.survey import fit_workers, read_survey
 from lightsheet.run.blocks import choose_sizes, cut_timepoints
 from tests.support.fake_cluster import PARTITIONS, QOS, SETTINGS
 from tests.support.simulated_run import Plan, Workers, make_slurm, simulate_run

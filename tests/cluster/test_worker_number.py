@@ -1,10 +1,12 @@
 import pytest
 
+from lightsheet.cluster.width import Needs
 from lightsheet.cluster.worker_number import AUTO, choose_number, limit_to_devices, read_number
 from lightsheet.deconvolution.gpu_trial import Trial
 from lightsheet.system import InputError
 
 GB = 10**9
+CPU, GPU = Needs(0, GB), Needs(0, GB, gpu_seconds=1.0)
 
 
 @pytest.mark.parametrize(
@@ -23,13 +25,13 @@ GB = 10**9
 def test_workers_share_the_cores_as_memory_and_volumes_allow(
     cores: int, volumes: int, available: int, number: int
 ) -> None:
-    assert choose_number(cores, volumes, GB, available, "cpu") == number
+    assert choose_number(cores, volumes, CPU, available) == number
 
 
 def test_a_gpu_has_one_worker() -> None:
-    assert choose_number(16, 100, GB, 64 * GB, "gpu") == 1
-    assert choose_number(16, 100, GB, 64 * GB, "gpu", devices=4) == 4
-    assert choose_number(16, 100, 10 * GB, 64 * GB, "gpu", devices=4) == 3, "that the memory holds"
+    assert choose_number(16, 100, GPU, 64 * GB) == 1
+    assert choose_number(16, 100, GPU, 64 * GB, devices=4) == 4
+    assert choose_number(16, 100, Needs(0, 10 * GB, gpu_seconds=1.0), 64 * GB, devices=4) == 3, "that the memory holds"
 
 
 @pytest.mark.parametrize(("engine", "devices", "number"), [("gpu", 2, 2), ("gpu", 0, 1), ("gpu", 9, 4), ("cpu", 0, 4)])

@@ -12,7 +12,7 @@ import pytest
 from lightsheet.deconvolution import fourier, gpu, gpu_memory, gpu_trial
 from lightsheet.deconvolution.engines import richardson_lucy
 from lightsheet.deconvolution.method import CHOICES, Method
-from lightsheet.processing import memory
+from lightsheet.processing import memory, plan_needs
 from lightsheet.system.errors import InputError
 from tests.deconvolution.test_gpu import PSF, compare, fail, image
 from tests.support import fake_cupy
@@ -213,6 +213,7 @@ def test_volumes_in_flight_pin_one_buffer_each(device):
 def test_the_host_needs_what_its_volumes_pin_and_cuda_loads():
     shape, psf = (201, 1024, 768), (101, 64, 64)
     volumes = gpu_memory.IN_FLIGHT * np.prod(shape)
-    needs = memory.estimate_memory(shape, psf, "gpu", "none")
+    needs = plan_needs(shape, psf, "gpu", "none").count_bytes(gpu_memory.IN_FLIGHT)
     assert needs > volumes * (2 + 4 + 4) + memory.PROCESS_BYTES + memory.CUDA_BYTES
-    assert needs == memory.estimate_memory(shape, psf, "gpu", "biggs"), "momentum is the device's"
+    momentum = plan_needs(shape, psf, "gpu", "biggs").count_bytes(gpu_memory.IN_FLIGHT)
+    assert needs == momentum, "which is the device's"

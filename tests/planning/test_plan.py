@@ -266,7 +266,7 @@ def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) 
     assert on_gpu["method"]["engine"] == "gpu"
     assert on_gpu["gpu_memory_bytes"]
     assert {rule["rule"]: rule["partition"] for rule in on_gpu["rules"]}["workers"] == "gpu"
-    assert any("Engine gpu, acceleration none, was not measured" in remark for remark in on_gpu["remarks"])
+    assert any("Engine gpu was not measured: by a model" in remark for remark in on_gpu["remarks"])
 
 
 def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_workers_get_memory_for_the_psf_that_takes_most(
     monkeypatch.setattr(team, "describe_stack", lambda path: (shapes[int(path.stem)], None))
     monkeypatch.setattr(team, "start_workers", start_workers)
     results, channels = Results(Path("small")), {"0": settings, "1": settings}
-    with team._hire_team(results, channels, layout, WorkerRequest("cpu", 1, 1, results, "t0000"), 2):  # type: ignore[arg-type]
+    with team._hire_team(results, channels, layout, WorkerRequest("cpu", 1, 1, results, "t0000"), 1):  # type: ignore[arg-type]
         pass
     assert grants == [estimate_memory((50, 500, 500), (60, 301, 301), "cpu", "none")]
 

@@ -1,6 +1,5 @@
 from .dispatch import VolumeCount as VolumeCount, WorkerPool as WorkerPool, map_volumes as map_volumes
 from .faults import FINAL as FINAL, PERMANENT as PERMANENT, SILENCE as SILENCE, TEMPORARY as TEMPORARY
-from .fit import MOST_CORES as MOST_CORES
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
 from .questions import Answer as Answer, ask_site as ask_site
 from .request import (
@@ -11,7 +10,7 @@ from .request import (
 )
 from .room import Team as Team
 from .rule_options import SITE_RESOURCES as SITE_RESOURCES
-from .section import choose_lifetime as choose_lifetime, read_section as read_section
+from .section import Section as Section, choose_lifetime as choose_lifetime, read_section as read_section
 from .shared_queue import (
     Queue as Queue,
     ask_queue as ask_queue,
@@ -29,7 +28,7 @@ from .slurm import (
     recall_job as recall_job,
     recognise_memory_kill as recognise_memory_kill,
 )
-from .survey import find_most_cores as find_most_cores, fit_workers as fit_workers
+from .survey import UNKNOWN as UNKNOWN, Width as Width, find_most_cores as find_most_cores, fit_width as fit_width
 from .walltime import (
     HEAD_JOB as HEAD_JOB,
     OutOfTimeError as OutOfTimeError,
@@ -37,8 +36,10 @@ from .walltime import (
     find_walltime as find_walltime,
     put_back as put_back,
 )
+from .width import Needs as Needs
 from .worker_number import (
     AUTO as AUTO,
+    choose_local_slots as choose_local_slots,
     choose_number as choose_number,
     count_devices as count_devices,
     limit_to_devices as limit_to_devices,

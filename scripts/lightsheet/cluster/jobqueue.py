@@ -107,11 +107,14 @@ def _refuse_unusable_paths(logs: Path) -> None:
         raise InputError(f"{SCRIPTS}: SLURM's workers cannot have code in a folder with a colon in its name; rename it")
 
 
-def set_job_options(cluster: SLURMCluster, section: Section, memory: int, lifetime: float, stagger: float) -> None:
-    """Set the memory (bytes) of jobs that are submitted from now on, and after how many seconds their workers leave."""
+def set_job_options(
+    cluster: SLURMCluster, section: Section, memory: int, lifetime: float, stagger: float, slots: int = 1
+) -> None:
+    """Set what later jobs have: memory (bytes), seconds after which their workers leave, and volumes in their hands."""
     arguments = [
         *dask.config.get(f"jobqueue.{section.name}.worker-extra-args"),
         *("--lifetime", f"{lifetime:.0f}s", "--lifetime-stagger", f"{stagger:.0f}s"),
+        *("--nthreads", str(slots)),  # instead of one for each core
         # Dask's own limit would pause a worker for ever whose one volume takes more than its share.
         *("--memory-limit", "0"),
     ]

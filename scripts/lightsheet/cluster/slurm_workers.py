@@ -30,7 +30,6 @@ from lightsheet.cluster.section import Section, choose_lifetime
 from lightsheet.cluster.slurm import SlurmJob, cancel_jobs, recall_job, recognise_memory_kill
 from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
 from lightsheet.cluster.workers import WorkerRequest
-from lightsheet.deconvolution import count_slots
 from lightsheet.system import InputError, format_duration, format_size, logger
 
 REFILLS = 2  # so often in a row, for each worker, one that came to nothing before it was ready is replaced
@@ -100,7 +99,7 @@ class SlurmWorkers:
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
         fit = {w.address for w in self.list_living() if w.address and self._is_fit(w)}
-        return list_free_slots(sorted(fit & self.list_connected()), count_slots(self.engine), busy)
+        return list_free_slots(sorted(fit & self.list_connected()), self.request.slots, busy)
 
     def record_duration(self, address: str, seconds: float) -> None:
         """Learn how long a volume took."""
@@ -245,7 +244,7 @@ class SlurmWorkers:
         """Submit workers' jobs; of the first ones a single one, with which sbatch may refuse them all."""
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         margin = self.section.walltime - lifetime
-        set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4)
+        set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4, self.request.slots)
         limit = SUBMIT_LIMIT if self.workers and not self.refusal else 1
         names = [f"worker-{next(self.count)}" for _ in range(min(missing, limit))]
         refusal = update_jobs(self.cluster, submit=names)

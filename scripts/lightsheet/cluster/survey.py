@@ -7,11 +7,19 @@ from typing import NamedTuple
 
 from lightsheet.cluster.fit import choose_cores
 from lightsheet.cluster.limits import Accounting, read_accounting
-from lightsheet.cluster.questions import Answer
+from lightsheet.cluster.questions import COMMANDS, Answer
 from lightsheet.cluster.request import Request, names_clusters, request_workers
 from lightsheet.cluster.room import Team, find_room, list_limits
 from lightsheet.cluster.section import Section
-from lightsheet.cluster.site import Site, read_site
+from lightsheet.cluster.site import Node, Site, read_site
+from lightsheet.cluster.width import Needs, choose_slots
+
+CORE_MEMORY = 2**31
+"""Bytes that a node is taken to have for each core where nothing is known of it."""
+
+
+UNKNOWN = dict.fromkeys(COMMANDS, Answer(0, ""))
+"""Answers that tell nothing, where nobody was asked."""
 
 
 class Survey(NamedTuple):
@@ -30,6 +38,15 @@ class Fit(NamedTuple):
 
     cores: int
     workers: float
+
+
+class Width(NamedTuple):
+    """What each worker gets, as `Fit`, the volumes that it has in hand at a time, and bytes for all of them."""
+
+    cores: int
+    workers: float
+    slots: int
+    memory: int
 
 
 def read_survey(answers: Mapping[str, Answer], requests: Sequence[Request] = ()) -> Survey:
@@ -65,6 +82,55 @@ def fit_workers(
     cores = section.cores or choose_cores(site, accounting, team, is_seated, most)
     team = team._replace(worker=request_workers(section, memory, cores))
     return Fit(cores, find_room(site, accounting, team).workers)
+
+
+def fit_width(
+    section: Section,
+    needs: Needs,
+    volumes: int,
+    answers: Mapping[str, Answer],
+    coordinator: Request | None,
+    most: int,
+    is_seated: bool = False,
+) -> Width:
+    """Return cores, volumes at a time and memory of each worker of a section, and for how many workers there is room.
+
+    A worker asks for the memory of one volume at first, which says how many cores suit the nodes; then for that of
+    more, where that is no more than its cores are of a node's, and all volumes are done sooner.
+
+    Parameters
+    ----------
+    section, answers, coordinator, most, is_seated : as for `fit_workers`
+    needs : Needs, of a volume
+    volumes : int, to be done
+    """
+    fit = fit_workers(section, needs.count_bytes(1), answers, coordinator, most, is_seated)
+    _, site, accounting = read_survey(answers, [request_workers(section, needs.count_bytes(1), fit.cores)])
+
+    def find_team(slots: int) -> Team:
+        return Team(request_workers(section, needs.count_bytes(slots), fit.cores), coordinator, 1)
+
+    def count_workers(slots: int) -> float:
+        team, memory = find_team(slots), needs.count_bytes(slots)
+        if team.worker.amounts.memory * 2**20 < memory or memory > _find_share(site, team):
+            return 0
+        return min(most, find_room(site, accounting, team, is_worst=True).workers)
+
+    slots = choose_slots(needs, fit.cores, volumes, count_workers)
+    workers = find_room(site, accounting, find_team(slots), is_worst=slots > 1).workers
+    return Width(fit.cores, workers, slots, needs.count_bytes(slots))
+
+
+def _find_share(site: Site, team: Team) -> float:
+    """Return the bytes of a worker's share of a node, by its cores or its GPUs; with more, others would lie idle."""
+    amounts = team.worker.amounts
+    nodes = [node for partition in site.list_partitions(amounts) for node in partition.nodes]
+    nodes = [node for node in nodes if node.cores >= amounts.cores and node.gpus >= amounts.gpus]
+
+    def find_part(node: Node) -> float:
+        return max(amounts.cores / node.cores, amounts.gpus / node.gpus if amounts.gpus else 0)
+
+    return min((node.memory * 2**20 * find_part(node) for node in nodes), default=amounts.cores * CORE_MEMORY)
 
 
 def find_most_cores(answers: Mapping[str, Answer], partition: str) -> float:

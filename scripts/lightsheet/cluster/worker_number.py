@@ -1,7 +1,6 @@
 """How many Dask workers a run has: as the profile says, or what suits this machine. Light to import."""
 
-import math
-
+from lightsheet.cluster.width import Needs, choose_slots, find_most_slots
 from lightsheet.deconvolution.gpu_trial import ask_for_gpu
 from lightsheet.system import InputError, logger
 
@@ -13,9 +12,6 @@ SLURM_WORKERS = 100
 
 MEMORY_SHARE = 0.6
 """Of the memory that is free, so much may all volumes take that are computed at a time."""
-
-ALONE = 0.15
-"""Of the time of a volume, so much is one thread's work: (101, 512, 384) takes 2 threads 0.57 of one's time."""
 
 
 def read_number(value: int | str | None, kind: str) -> int:
@@ -42,31 +38,39 @@ def read_number(value: int | str | None, kind: str) -> int:
     return number
 
 
-def choose_number(cores: int, volumes: int, memory: int, available: int, engine: str, devices: int = 1) -> int:
+def choose_number(cores: int, volumes: int, needs: Needs, available: int, devices: int = 0) -> int:
     """Choose how many workers share the cores of this machine, for the shortest time of all volumes.
 
-    As many workers as cores, each with one thread, while there are volumes for them and all that they have in hand
-    takes no more than `MEMORY_SHARE` of the memory: two workers of one thread do volumes of (67, 256, 256) 1.3 times as
-    fast as one of two threads, and of (101, 512, 384) 1.15 times. Else fewer, each with more threads: so many that the
-    rounds, in which each worker does a volume, take the least time; the last one is to leave few cores idle.
-    A GPU has one worker.
+    Each has one volume at a time and its share of the cores, so `choose_slots` says how many: two workers of one thread
+    do volumes of (67, 256, 256) 1.3 times as fast as one of two threads, and of (101, 512, 384) 1.15 times. All that
+    they have in hand takes no more than `MEMORY_SHARE` of the memory. A GPU has one worker.
 
     Parameters
     ----------
     cores, volumes : int
-    memory, available : int, bytes of one worker with its volume, and bytes that are free
-    engine : str, what they compute with
-    devices : int, GPUs of this machine
+    needs : Needs, of a volume
+    available : int, bytes that are free
+    devices : int, GPUs of this machine, if they are used
     """
-    most = max(1, min(cores, volumes, int(MEMORY_SHARE * available / memory)))
-    if engine == "gpu":
+    most = max(1, min(cores, volumes, int(MEMORY_SHARE * available / needs.count_bytes(1))))
+    if needs.gpu_seconds:
         return min(most, max(1, devices))
+    return choose_slots(needs._replace(most=most), cores, volumes)
 
-    def estimate_time(number: int) -> float:
-        """Estimate the time of all rounds; that of one volume with one thread is 1."""
-        return math.ceil(volumes / number) * (ALONE + (1 - ALONE) / (cores // number))
 
-    return min(range(most, 0, -1), key=estimate_time)
+def choose_local_slots(needs: Needs, cores: int, volumes: int, workers: int, available: int) -> int:
+    """Choose how many volumes each of so many workers on this machine has in hand: without a GPU one.
+
+    Parameters
+    ----------
+    needs, volumes : Needs, int, as for `choose_slots`
+    cores : int, of one worker
+    workers, available : int, on this machine, and bytes that are free
+    """
+    if not needs.gpu_seconds:
+        return 1
+    most = find_most_slots(needs, MEMORY_SHARE * available / workers)
+    return choose_slots(needs._replace(most=most), cores, volumes, lambda _: workers)
 
 
 def count_devices(engine: str) -> int:

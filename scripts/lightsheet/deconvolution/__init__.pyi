@@ -8,7 +8,6 @@ from .blocks import (
 )
 from .choice import (
     check_engine as check_engine,
-    count_slots as count_slots,
     decide_cpu_engine as decide_cpu_engine,
     list_engines as list_engines,
     resolve_engine as resolve_engine,

@@ -8,7 +8,7 @@ their nodes may differ.
 import os
 from functools import cache
 
-from lightsheet.deconvolution import gpu_memory, gpu_trial
+from lightsheet.deconvolution import gpu_trial
 from lightsheet.deconvolution.lanes.processor import explain_absence
 from lightsheet.deconvolution.method import ENGINES, check_choice
 from lightsheet.system import InputError, logger
@@ -50,11 +50,6 @@ def _tell_of_gpu(reason: str | None) -> None:
 def list_engines(engine: str) -> tuple[str, ...]:
     """List the engines that a setting may stand for on a machine that may have a GPU or not."""
     return ("gpu", resolve_engine("cpu")) if engine == "auto" else (resolve_engine(engine),)
-
-
-def count_slots(engine: str) -> int:
-    """Say how many volumes a worker has in hand: on a GPU one computes while others come and go, else one at a time."""
-    return gpu_memory.IN_FLIGHT if engine == "gpu" else 1
 
 
 def decide_cpu_engine() -> None:

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
-from threading import RLock, local
+from threading import local
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from lightsheet.deconvolution.blocks import assemble_blocks, choose_block_shape,
 from lightsheet.deconvolution.gpu_backend import get_backend, get_transforms
 from lightsheet.deconvolution.gpu_memory import PinnedBuffers, estimate_memory, list_limits
 from lightsheet.deconvolution.gpu_trial import check_gpu
+from lightsheet.deconvolution.gpu_turn import COMPUTING, PLACES
 from lightsheet.deconvolution.mask import forget_weights, keep_weights
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.padding import Shape
@@ -41,8 +42,6 @@ T = TypeVar("T")
 
 CHANNELS: OrderedDict[tuple[Any, ...], Setup] = OrderedDict()
 """What is kept on the device, by shape, method and PSF; the one used last at the end."""
-
-COMPUTING = RLock()
 
 STREAMS = local()
 """Of each thread its `copying` stream: CuPy keeps the memory of an array for the stream in which it was made."""
@@ -91,7 +90,8 @@ def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any =
         result = _compute_on_device(cupy, on_device, psf, method, measured, _get_computing_stream(cupy))
         return _download(cupy, [result], IMAGES)[0]
 
-    return _tell_shortage(cupy, run, estimate_memory(image.shape, psf.shape, method, mask is not None), image.shape)
+    size = estimate_memory(image.shape, psf.shape, method, mask is not None)
+    return _tell_shortage(cupy, _in_place(run) if isinstance(image, np.ndarray) else run, size, image.shape)
 
 
 def process_volume(
@@ -122,7 +122,7 @@ def process_volume(
                 stream.synchronize()
         return _download(cupy, arrays, STORED), others
 
-    return _tell_shortage(cupy, run, size, raw.shape)
+    return _tell_shortage(cupy, _in_place(run), size, raw.shape)
 
 
 def allocate_raw(shape: Shape, dtype: Any) -> np.ndarray[Any, Any]:
@@ -141,6 +141,16 @@ def version() -> str:
         device = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
         text += f", cufft {cufft.getVersion()}, {device['name'].decode()}"
     return text
+
+
+def _in_place(run: Callable[[], T]) -> Callable[[], T]:
+    """Let what has arrays on the device have them while it has a place there: they are gone when it returns."""
+
+    def wait_and_run() -> T:
+        with PLACES:
+            return run()
+
+    return wait_and_run
 
 
 def _tell_shortage(cupy: ModuleType, run: Callable[[], T], size: int, shape: Shape) -> T:

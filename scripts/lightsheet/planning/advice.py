@@ -67,7 +67,7 @@ def _check_memory(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
 
 
 def _check_time_limits(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[str]:
-    section, volume_seconds = f"section {schedule.place.cluster} of jobqueue.yaml", schedule.volume_seconds
+    section, volume_seconds = f"section {schedule.place.cluster} of jobqueue.yaml", schedule.latency_seconds
     for rule in plan["rules"]:
         name, seconds, limit = rule["rule"], rule["seconds"], rule["limit"]
         if limit is None:
@@ -93,7 +93,7 @@ def _check_time_limits(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[
 
 def _check_workers(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry | None) -> Iterator[str]:
     place, cores, measured_cores = schedule.place, schedule.place.worker.cores, schedule.rates.cores
-    if cores != measured_cores:
+    if cores != measured_cores and not schedule.rates.has_gpu:
         yield (
             f"Seconds were measured with {measured_cores} core(s), and a worker has {cores}: it is guessed to be "
             f"{compute_speedup(cores, measured_cores):.2g} times as fast; `snakemake pilot` with the same profile "

@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lightsheet.cluster import Inquiry, Team, ask_slurm
+from lightsheet.cluster import Inquiry, Team, ask_slurm, read_section
 from lightsheet.planning.place import Place
 from lightsheet.planning.schedule import Schedule
-from lightsheet.run import RULES, Jobs, request_jobs, request_team
+from lightsheet.run import RULES, Jobs, fit_run_workers, request_jobs, request_team
 
 
 def inquire(schedule: Schedule, arguments: Mapping[str, Any]) -> tuple[Schedule, Inquiry | None]:
@@ -30,8 +30,10 @@ def inquire(schedule: Schedule, arguments: Mapping[str, Any]) -> tuple[Schedule,
         return schedule, None
     inquiry = ask_slurm([*requests.values(), *([team.worker] if team else [])], team, jobs.answers)
     if team:
+        section = read_section(jobs.dask_cluster)
+        width = fit_run_workers(jobs.run, section, jobs.dask_workers, jobs.answers, requests.get("deconvolve"))
         worker = place.worker._replace(cores=team.worker.amounts.cores)
-        place = place._replace(shares={**place.shares, "workers": worker})
+        place = place._replace(shares={**place.shares, "workers": worker}, slots=width.slots)
     return _limit_workers(dataclasses.replace(schedule, place=place), inquiry), inquiry
 
 

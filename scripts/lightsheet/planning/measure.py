@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from math import prod
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -42,9 +41,6 @@ REPLICATE_REMARK = (
 
 Planes = dict[str, np.ndarray]
 """`xy` (y, x) and `xz` (z, x), float32 counts."""
-
-MEMORY_LOCK = Lock()
-"""A worker that has several volumes at a time measures one by one, because they share its memory."""
 
 
 def keep_measurement(path: Path, function: Callable[..., Any], task: Mapping[str, Any]) -> None:
@@ -147,7 +143,7 @@ def measure_deconvolution(
 ) -> tuple[dict[str, Any], Planes]:
     """Deconvolve the ingested volume as a run would; return the numbers, and planes through the `spot` (z, y, x)."""
     volume, raw = volume._replace(kind="result"), scratch.work("raw", volume.channel)
-    with MEMORY_LOCK, tempfile.TemporaryDirectory(dir=scratch.folder, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=scratch.folder, ignore_cleanup_errors=True) as folder:
         results = Results(Path(folder))
         try_engine(settings["engine"])
         if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker

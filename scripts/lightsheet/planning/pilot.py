@@ -16,9 +16,9 @@ from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import (
     advise_scale,
-    estimate_memory,
     find_available_memory,
     foresee_doubts,
+    plan_needs,
     read_choices,
     refuse_fill,
     resolve_settings,
@@ -69,16 +69,20 @@ def run_pilot(
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
-    needed = max(
-        estimate_memory(shape, psf, m["engine"], m["acceleration"], any(m["fill"].values()))
-        for m in methods
-        for psf in psfs
+    needs = max(
+        (
+            plan_needs(shape, psf, m["engine"], m["acceleration"], any(m["fill"].values()))
+            for m in methods
+            for psf in psfs
+        ),
+        key=lambda needs: needs.count_bytes(1),
     )
-    workers = fit_request(workers, needed, plan["at_a_time"], methods[0]["engine"])
+    # One volume at a time, for they would share the memory that is measured.
+    workers = fit_request(workers, needs._replace(most=1), plan["at_a_time"], methods[0]["engine"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
         start = time.monotonic()
-        with start_workers(workers, methods[0]["engine"], needed) as new_pool:
+        with start_workers(workers, methods[0]["engine"], workers.memory) as new_pool:
             pool = _SteadyPool(new_pool, workers.number)
             while not pool.list_free([]):
                 pool.maintain(1, [])

@@ -12,8 +12,9 @@ import yaml
 from lightsheet.cluster import (
     AUTO,
     JOBQUEUE,
-    MOST_CORES,
     SITE_RESOURCES,
+    UNKNOWN,
+    choose_local_slots,
     choose_number,
     count_devices,
     limit_to_devices,
@@ -21,7 +22,7 @@ from lightsheet.cluster import (
     read_section,
 )
 from lightsheet.deconvolution import resolve_engine
-from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run, estimate_least_memory
+from lightsheet.run import MB, RULES, SLURM_CORES, Jobs, Run, fit_run_workers, plan_least_needs
 from lightsheet.system import InputError, count_cores, find_memory_limit
 
 THIS_MACHINE = "this machine"
@@ -41,7 +42,8 @@ class Place(NamedTuple):
     """Where a run is computed.
 
     `slurm_jobs` are in SLURM's queue at a time, or else (None) jobs share `cores` of this machine. Each `deconvolve`
-    job has `workers` in `cluster`: `local`, or a section of jobqueue.yaml. `shares` are by rule, and of one worker.
+    job has `workers` in `cluster`: `local`, or a section of jobqueue.yaml. `shares` are by rule, and of one worker,
+    which has so many volumes in hand at a time: `slots`.
     """
 
     slurm_jobs: int | None
@@ -50,6 +52,7 @@ class Place(NamedTuple):
     workers: int
     engine: str
     shares: Mapping[str, Share]
+    slots: int = 1
 
     @property
     def worker(self) -> Share:
@@ -115,30 +118,30 @@ def describe_place(run: Run, place: Mapping[str, Any]) -> Place:
             shares[rule] = Share(number, memory, resources.get("slurm_partition", DEFAULT_PARTITION), limit)
         else:
             shares[rule] = Share(min(number, cores), memory)
-    engine = run.config["deconvolution"]["engine"]
+    setting, slots = run.config["deconvolution"]["engine"], 1
     if cluster == "local":
-        workers = _count_local_workers(run, workers, shares["deconvolve"])
-    shares["workers"], engine = _describe_worker(engine, cluster, workers, shares["deconvolve"])
-    return Place(slurm_jobs, cores, cluster, workers, engine, shares)
+        engine = resolve_engine(setting)
+        workers, slots = _count_local_workers(run, workers, shares["deconvolve"], engine)
+        shares["workers"] = _share_job(workers, shares["deconvolve"])
+    else:
+        section = read_section(cluster)
+        engine, width = section.choose_engine(setting), fit_run_workers(run, section, workers, UNKNOWN, None)
+        queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or DEFAULT_PARTITION)
+        shares["workers"], slots = Share(width.cores, section.memory, queue, section.walltime), width.slots
+    return Place(slurm_jobs, cores, cluster, workers, engine, shares, slots)
 
 
-def _count_local_workers(run: Run, workers: int, job: Share) -> int:
-    """Return how many workers a `deconvolve` job has on its own cores."""
-    engine = resolve_engine(run.config["deconvolution"]["engine"])
-    if workers != AUTO:
-        return limit_to_devices(min(workers, job.cores), engine)
+def _count_local_workers(run: Run, workers: int, job: Share, engine: str) -> tuple[int, int]:
+    """Return how many workers a `deconvolve` job has on its own cores, and how many volumes each has in hand."""
     available = find_memory_limit() if job.partition == THIS_MACHINE else job.memory or 0
-    volumes = len(run.acquisition.volumes)
-    return choose_number(
-        job.cores, volumes, estimate_least_memory(run, engine), available, engine, count_devices(engine)
-    )
+    needs, volumes = plan_least_needs(run, engine), len(run.acquisition.volumes)
+    if workers == AUTO:
+        workers = choose_number(job.cores, volumes, needs, available, count_devices(engine))
+    workers = limit_to_devices(min(workers, job.cores), engine)
+    return workers, choose_local_slots(needs, max(1, job.cores // workers), volumes, workers, available)
 
 
-def _describe_worker(engine: str, cluster: str, workers: int, job: Share) -> tuple[Share, str]:
-    """Return what a worker of a `deconvolve` job gets, and the engine that it computes with."""
-    if cluster == "local":
-        memory = find_memory_limit() // workers if job.partition == THIS_MACHINE else None
-        return Share(max(1, job.cores // workers), memory, job.partition), resolve_engine(engine)
-    section = read_section(cluster)
-    queue = str(dask.config.get(f"jobqueue.{cluster}.queue") or DEFAULT_PARTITION)
-    return Share(section.cores or MOST_CORES, section.memory, queue, section.walltime), section.choose_engine(engine)
+def _share_job(workers: int, job: Share) -> Share:
+    """Return what each of the workers on a `deconvolve` job's own cores gets."""
+    memory = find_memory_limit() // workers if job.partition == THIS_MACHINE else None
+    return Share(max(1, job.cores // workers), memory, job.partition)

@@ -14,7 +14,7 @@ from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import choose_rates
 from lightsheet.planning.schedule import Schedule
 from lightsheet.planning.workload import find_work
-from lightsheet.processing import estimate_memory
+from lightsheet.processing import describe_rate, plan_needs
 from lightsheet.run import KINDS, Run, has_fill
 from lightsheet.system import read_free_bytes
 
@@ -49,7 +49,8 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
     work, place, rates, run = schedule.work, schedule.place, schedule.rates, schedule.work.run
     method = {key: work.method[key] for key in ("boundary", "acceleration")}
     with_fill = has_fill(run)
-    memory = estimate_memory(run.shape, rates.psf_shape, place.engine, method["acceleration"], with_fill)
+    needs = plan_needs(run.shape, rates.psf_shape, place.engine, method["acceleration"], with_fill)
+    memory = needs.count_bytes(place.slots)
     device_memory = None
     if place.engine == "gpu":
         device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method), with_fill)
@@ -70,6 +71,9 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
         "slurm_jobs": place.slurm_jobs,
         "cores": place.cores,
         "cluster": place.cluster,
+        "volumes_in_hand": place.slots,
+        "rate": describe_rate(schedule.rate) if schedule.block_sizes else None,
+        "disk_bytes_a_second": schedule.disk_rate,
         "workers_at_a_time": min(place.workers, max(schedule.block_sizes, default=0)),
         "rules": rules,
         "seconds": schedule.seconds,

@@ -81,8 +81,12 @@ def _describe_sizes(plan: Mapping[str, Any]) -> list[str]:
     raw, result = (format_size(plan["written_bytes_of"][kind]) for kind in ("raw", "result"))
     free = f"; {format_size(plan['free_bytes'])} free in {plan['folder']}" if plan["folder"] else ""
     gpu = f", and {format_size(plan['gpu_memory_bytes'])} on its GPU" if plan["gpu_memory_bytes"] else ""
+    slots, rate = plan["volumes_in_hand"], plan["rate"]
+    in_hand = f" with {slots} volumes in hand" if slots > 1 else ""
+    disk = f"; workers read and write {format_size(plan['disk_bytes_a_second'])} a second"
     return [
+        *([f"rate          {rate}{disk}"] if rate else []),
         f"disk          {format_size(plan['written_bytes'])} written ({raw} raw, {result} result; at most "
         f"{format_size(plan['written_bytes_at_most'])}), {format_size(plan['read_bytes'])} read{free}",
-        f"memory        a worker needs {format_size(plan['worker_memory_bytes'])}{gpu}",
+        f"memory        a worker needs {format_size(plan['worker_memory_bytes'])}{in_hand}{gpu}",
     ]

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import make_frame
+from lightsheet.cluster import Needs
+from lightsheet.deconvolution import Method, gpu_model, make_frame
 from lightsheet.planning.place import Place
 from lightsheet.planning.workload import Work
+from lightsheet.processing import ALONE_BESIDE_GPU, BESIDE_GPU
 from lightsheet.run import KINDS
 from lightsheet.store import Shape
 from lightsheet.system import InputError
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of the size `large` of `benchmarks/deconvolution.py`."""
-
-GPU_GUESS = "0.1 s an iteration of 158 million voxels"
 
 SECONDS = {
     ("cpu", "none"): (1.0, 1.2, ""),
@@ -29,9 +29,6 @@ SECONDS = {
     ("cpu-sweeps", "biggs"): (3.8, 4.7, "as heavy-ball"),
     ("skimage", "none"): (19.0, 11.5, ""),
     ("itk", "none"): (30.0, 150.0, "8 times what a volume an eighth as large took"),
-    ("gpu", "none"): (1.0, 0.1, GPU_GUESS),
-    ("gpu", "heavy-ball"): (1.0, 0.12, GPU_GUESS),
-    ("gpu", "biggs"): (1.0, 0.15, GPU_GUESS),
 }
 """Seconds to prepare a `REFERENCE` volume and seconds of one iteration, on two cores; then the basis of a guess."""
 
@@ -70,12 +67,24 @@ class Rates(NamedTuple):
     pace: float  # seconds that Python takes for what took it 1 s on the machine of the built-in measurements
     worker_start: float  # seconds until Dask's workers have started
     remarks: tuple[str, ...] = ()  # sentences on what is doubtful about these measurements
+    has_gpu: bool = False  # then `deconvolve` are its seconds, and `transfer` core-seconds of all else
 
     def estimate_volume_seconds(self, work: Work, cores: int) -> tuple[float, float]:
         """Return the seconds that a worker needs for a volume: to compute, and to read and write."""
         speedup, shape = compute_speedup(cores, self.cores), work.run.shape
         compute = count_padded_voxels(shape, self.psf_shape, work.method["boundary"]) * self.deconvolve
-        return compute / speedup, math.prod(shape) * self.transfer / speedup
+        return compute / (1 if self.has_gpu else speedup), math.prod(shape) * self.transfer / speedup
+
+    def estimate_interval(self, work: Work, cores: int, slots: int) -> float:
+        """Return the seconds from one volume of a worker to its next, if it has so many in hand."""
+        if not self.has_gpu:
+            return sum(self.estimate_volume_seconds(work, max(1, cores // slots))) / slots
+        return self.estimate_gpu_needs(work).estimate_round(cores, slots) / slots
+
+    def estimate_gpu_needs(self, work: Work) -> Needs:
+        """Return the seconds that a volume takes of a GPU, and of one core beside it."""
+        compute, beside = self.estimate_volume_seconds(work, 1)
+        return Needs(0, 0, seconds=beside, alone=ALONE_BESIDE_GPU, gpu_seconds=compute)
 
 
 def compute_speedup(cores: int, measured_cores: int) -> float:
@@ -113,15 +122,22 @@ def _choose_pilot(work: Work, place: Place, pilot: Mapping[str, Any]) -> Rates:
 def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
     """Return our own measurements."""
     acceleration, iterations = work.method["acceleration"], work.method["iterations"]
-    setup, iteration, guess = SECONDS[engine, acceleration]
     remarks = [f"Seconds and bytes are not of your data, because {why}: `snakemake pilot` measures them."]
+    if isinstance(iterations, str):
+        iterations = AUTO_ITERATIONS[acceleration]
+        remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
+    if engine == "gpu":
+        return _model_gpu(work, iterations, remarks)
+    setup, iteration, guess = SECONDS[engine, acceleration]
     if guess:
         remarks.append(
             f"Engine {engine}, acceleration {acceleration}, was not measured: its seconds are a guess ({guess})."
         )
-    if isinstance(iterations, str):
-        iterations = AUTO_ITERATIONS[acceleration]
-        remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
+    return _give_builtin(work, iterations, setup + iterations * iteration, remarks)
+
+
+def _give_builtin(work: Work, iterations: int, seconds: float, remarks: Sequence[str]) -> Rates:
+    """Return rates with which a `REFERENCE` volume takes so many seconds."""
     return Rates(
         source="built-in: Intel Xeon, 2 cores, volume (201, 1024, 768), PSF (101, 64, 64); sizes not compressed",
         cores=2,
@@ -129,12 +145,36 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
         iterations=iterations,
         ingest=INGEST_SECONDS,
         transfer=TRANSFER_SECONDS,
-        deconvolve=(setup + iterations * iteration) / count_padded_voxels(*REFERENCE, "extended"),
+        deconvolve=seconds / count_padded_voxels(*REFERENCE, "extended"),
         check=CHECK_SECONDS,
         stored=dict.fromkeys(KINDS, 1.0),
         pace=1.0,
         worker_start=WORKER_SECONDS,
         remarks=tuple(remarks),
+    )
+
+
+def _model_gpu(work: Work, iterations: int, remarks: Sequence[str]) -> Rates:
+    """Return what a GPU would take by the bytes that its kernels move; core-seconds beside it were measured."""
+    boundary, shape = work.method["boundary"], work.run.shape
+    method = Method(iterations, boundary, acceleration=work.method["acceleration"])
+    seconds = gpu_model.estimate_seconds(shape, work.psf_shape, method)
+    others = [
+        f"{name} {gpu_model.estimate_seconds(shape, work.psf_shape, method, name):.3g} s"
+        for name in gpu_model.DATASHEETS
+        if name != gpu_model.MODEL
+    ]
+    model = (
+        f"Engine gpu was not measured: by a model, the bytes that its kernels move at {gpu_model.SHARE:.0%} of the "
+        f"memory's bandwidth, a volume takes {seconds:.3g} s of an {gpu_model.MODEL}; of others: {', '.join(others)}."
+    )
+    return _give_builtin(work, iterations, 0.0, [*remarks, model])._replace(
+        source=f"built-in: a model of an {gpu_model.MODEL}, core-seconds beside it of an Intel Xeon; sizes not "
+        "compressed",
+        cores=1,
+        transfer=BESIDE_GPU[work.run.config["output"]["dtype"]],
+        deconvolve=seconds / count_padded_voxels(shape, work.psf_shape, boundary),
+        has_gpu=True,
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lightsheet.cluster import choose_lifetime
-from lightsheet.deconvolution import count_slots
 from lightsheet.planning.job_simulation import Task, simulate_jobs, simulate_workers
 from lightsheet.planning.place import Place
 from lightsheet.planning.rates import LAUNCH_SECONDS, Rates, compute_speedup
 from lightsheet.planning.workload import Work
+from lightsheet.processing import Rate
 from lightsheet.run import INGEST_CORES, KINDS
 from lightsheet.viewing import EVEN_PICTURES, LONG_SIDE, OUTLIER_PICTURES
 
@@ -49,16 +49,39 @@ class Schedule:
 
     @property
     def volume_seconds(self) -> float:
-        """Seconds from one volume of a worker to its next: on a GPU one computes while others are read and written."""
-        compute, transfer = self.rates.estimate_volume_seconds(self.work, self.place.worker.cores)
-        return max(compute, (compute + transfer) / count_slots(self.place.engine))
+        """Seconds from one volume of a worker to its next, while it has all in hand that it may have."""
+        return self.rates.estimate_interval(self.work, self.place.worker.cores, self.place.slots)
+
+    @property
+    def latency_seconds(self) -> float:
+        """Seconds that a volume is in hand."""
+        return self.volume_seconds * self.place.slots
 
     def estimate_workers_seconds(self, volumes: int) -> float:
         """Return the seconds of a block's workers, until they and those that replace them have started included."""
         lifetime = self.place.worker.limit
         if lifetime < math.inf:
-            lifetime = choose_lifetime(lifetime, self.volume_seconds)
+            lifetime = choose_lifetime(lifetime, self.latency_seconds)
+        if not self.rates.has_gpu:  # which takes another one as soon as one leaves
+            at_a_time = self.place.workers * self.place.slots
+            volumes = math.ceil(volumes / at_a_time) * at_a_time if self.place.slots > 1 else volumes
         return simulate_workers(volumes, self.place.workers, self.volume_seconds, self.rates.worker_start, lifetime)
+
+    @property
+    def rate(self) -> Rate:
+        """What bounds the rate of a worker."""
+        cores = self.place.worker.cores
+        if not self.rates.has_gpu:
+            return Rate(self.volume_seconds, cores, 1.0)
+        needs = self.rates.estimate_gpu_needs(self.work)
+        cores_busy = needs.seconds / cores / self.volume_seconds
+        return Rate(self.volume_seconds, cores, cores_busy, needs.gpu_seconds / self.volume_seconds)
+
+    @property
+    def disk_rate(self) -> float:
+        """Bytes a second that all workers read and write."""
+        workers = min(self.place.workers, max(self.block_sizes, default=0))
+        return workers * sum(self.estimate_stored_bytes(kind) for kind in KINDS) / self.volume_seconds
 
     def estimate_stored_bytes(self, kind: str) -> float:
         """Return the bytes of a raw or result volume on the disk, its pyramid included."""

@@ -34,8 +34,10 @@ from .geometry import describe_geometry as describe_geometry, find_geometry as f
 from .ingest import ingest_volume as ingest_volume
 from .ingest_blocks import ingest_block as ingest_block
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
+from .needs import ALONE_BESIDE_GPU as ALONE_BESIDE_GPU, BESIDE_GPU as BESIDE_GPU, plan_needs as plan_needs
 from .sample import choose_timepoints as choose_timepoints
 from .sanity import Doubt as Doubt, advise_scale as advise_scale, judge_volume as judge_volume
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part
 from .trial_choices import close_settings as close_settings, list_open_settings as list_open_settings
 from .units import judge_psf as judge_psf, judge_units as judge_units
+from .worker_share import Rate as Rate, describe_rate as describe_rate, measure_rate as measure_rate

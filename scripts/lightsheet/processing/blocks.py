@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from lightsheet.cluster import FINAL, VolumeCount, WorkerRequest, find_walltime, map_volumes
+from lightsheet.processing.admission import admit_volume
 from lightsheet.processing.block_status import tell_status
 from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
 from lightsheet.processing.failures import raise_failures
@@ -16,6 +17,7 @@ from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.team import Team, offer_team
 from lightsheet.processing.trial_choices import choose_by_trial, close_settings, list_open_settings
 from lightsheet.processing.units import judge_psf
+from lightsheet.processing.worker_share import describe_rate, measure_rate, share_worker
 from lightsheet.store import (
     Record,
     Results,
@@ -34,6 +36,9 @@ from lightsheet.system import (
     wait_until_visible,
     write_json,
 )
+
+RATED_VOLUMES = 200
+"""Of a block, whose records say at its end what bounded the rate."""
 
 
 def deconvolve_block(
@@ -177,7 +182,7 @@ def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Seq
 
 def _try_on_team(team: Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Try a setting on sampled timepoints; return errors by the task's name."""
-    tasks = {label: {**task, "name": name, "threads": team.cores} for label, task in tasks.items()}
+    tasks = {label: {**task, "name": name, "threads": team.threads} for label, task in tasks.items()}
     ended = map_volumes(team.pool, _try, tasks, f"{name}: auto", find_walltime())
     return {label: str(error) for label, error in ended if error}
 
@@ -187,14 +192,24 @@ def _deconvolve_volumes(
 ) -> list[str]:
     """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
     keys = {key.label: key for key in todo}
-    tasks = {key.label: {**task, "threads": team.cores, "memory": team.memory} for key, task in todo.items()}
+    given = {"cores": team.cores, "threads": team.threads, "memory": team.memory}
+    tasks = {key.label: {**task, **given} for key, task in todo.items()}
     errors = []
     for label, error in map_volumes(team.pool, _deconvolve, tasks, "deconvolve", find_walltime(), tell):
         if error:
             errors.append(f"{label}: {error}")
             logger.error("%s", errors[-1], exc_info=None if isinstance(error, InputError) else error)
             write_json(tasks[label]["results"].record(keys[label]), make_failure(str(error)))
+    _tell_rate(todo)
     return errors
+
+
+def _tell_rate(tasks: Mapping[VolumeKey, Mapping[str, Any]]) -> None:
+    """Log what bounded the rate of volumes, as the records of some of them say."""
+    step = -(-len(tasks) // RATED_VOLUMES)
+    rate = measure_rate(read_record(task["results"], key) for key, task in list(tasks.items())[::step])
+    if rate:
+        logger.info("%s", describe_rate(rate))
 
 
 def _try(name: str, **task: Any) -> None:
@@ -204,8 +219,10 @@ def _try(name: str, **task: Any) -> None:
     {"iterations": brightest_part.try_iterations, "scale": brightest_part.try_method}[name](**task)
 
 
-def _deconvolve(**task: Any) -> None:
+def _deconvolve(cores: int, **task: Any) -> None:
     """Deconvolve a volume, on a worker: it imports what the coordinator, which only sends the name, does not need."""
     from lightsheet.processing.deconvolve import deconvolve_volume
 
-    deconvolve_volume(**task)
+    shape = task["layout"].levels[0].shape
+    with admit_volume(shape, task["psf"], task["settings"], task["memory"]), share_worker(cores):
+        deconvolve_volume(**task)

@@ -14,6 +14,7 @@ from lightsheet.deconvolution import check_engine, describe_engine, gpu
 from lightsheet.processing.gpu_steps import can_follow, follow_way_on_gpu
 from lightsheet.processing.memory import choose_volume_blocks, find_worker_memory
 from lightsheet.processing.way import finish_numbers, follow_way, make_numpy_steps
+from lightsheet.processing.worker_share import take_share
 from lightsheet.sources import read_stack
 from lightsheet.store import (
     Record,
@@ -91,7 +92,7 @@ def deconvolve_volume(
     with time_stage(seconds, "write"):
         shards, _ = write_volume(work, key.timepoint, levels[0], layout, threads, coarser=levels[1:])
     engine = describe_engine(settings["engine"])
-    facts = {"sampled": list(sampled)} if sampled else {}
+    facts = {**({"sampled": list(sampled)} if sampled else {}), **take_share()}
     record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics, **facts)
     write_json(results.record(key), record)
     return record

@@ -11,7 +11,6 @@ from lightsheet.deconvolution import (
     MemoryLimit,
     Method,
     choose_block_shape,
-    count_slots,
     fused_memory,
     gpu_memory,
     measure_halo,
@@ -28,8 +27,8 @@ LEAST_BYTES = 1_000_000_000
 # Measured by benchmarks/memory.py, and a little more.
 BYTES_PER_PADDED_VOXEL = {"cpu": 0, "cpu-sweeps": 17, "gpu": 0, "itk": 92, "skimage": 50}
 BYTES_PER_VOXEL = {"cpu": 8, "cpu-sweeps": 8, "gpu": 14, "itk": 8, "skimage": 8}
-"""Of "gpu" a sum, not measured: raw 2, the image 4, its pinned copy and later the result 4, and 4 for what is made of
-it."""
+"""Of "gpu" a sum, not measured, of volumes that go NumPy's way: raw 2, the image 4, its pinned copy and later the
+result 4, and 4 for what is made of it. One that goes its way on the device has raw voxels and what is stored there."""
 
 CUDA_BYTES = 1_000_000_000
 """Of the driver and CUDA's libraries in a process of engine gpu; a guess, none was measured."""
@@ -57,9 +56,7 @@ def find_worker_memory() -> int:
 def estimate_memory(
     shape: Sequence[int], psf: Sequence[int], engine: str, acceleration: str, has_fill: bool = False
 ) -> int:
-    """Return the bytes of host memory that a worker needs, its process included.
-
-    A worker has as many volumes at a time as the engine has slots.
+    """Return the bytes of host memory that a worker needs with one volume in hand, its process included.
 
     Parameters
     ----------
@@ -75,8 +72,12 @@ def estimate_memory(
         arrays += MOMENTUM_BYTES[acceleration] * math.prod(padded)
     if has_fill and engine == "cpu-sweeps":
         arrays += MASK_BYTES * math.prod(padded)
-    volume = arrays + BYTES_PER_VOXEL[engine] * math.prod(shape)
-    return PROCESS_BYTES + CUDA_BYTES * (engine == "gpu") + count_slots(engine) * volume
+    return find_process_bytes(engine) + arrays + BYTES_PER_VOXEL[engine] * math.prod(shape)
+
+
+def find_process_bytes(engine: str) -> int:
+    """Return the bytes of a worker that has no volume in hand."""
+    return PROCESS_BYTES + CUDA_BYTES * (engine == "gpu")
 
 
 def choose_volume_blocks(

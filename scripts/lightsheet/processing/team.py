@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from lightsheet.cluster import OutOfTimeError, WorkerPool, WorkerRequest, fit_request, start_workers
-from lightsheet.processing.memory import estimate_memory, find_available_memory
+from lightsheet.processing.memory import find_available_memory
+from lightsheet.processing.needs import plan_needs
 from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError
 
 
 class Team(NamedTuple):
-    """Workers of this job: as many as fit, of so many cores, each with so much memory, or all that it has."""
+    """Workers of so many cores, with so many threads for a volume, and so much memory, or all that their jobs have."""
 
     pool: WorkerPool
     cores: int
+    threads: int
     memory: int | None
 
 
@@ -62,12 +65,12 @@ def _hire_team(
     """Start the workers for some volumes of channels with these settings."""
     needs = []
     for channel, method in settings.items():
-        psf = describe_stack(results.psf(channel, ".tif"))[0]
-        shape, has_fill = layout.levels[0].shape, "fill" in method
-        needs.append(estimate_memory(shape, psf, method["engine"], method["acceleration"], has_fill))
+        psf, shape = describe_stack(results.psf(channel, ".tif"))[0], layout.levels[0].shape
+        others = {key: method[key] for key in ("iterations", "boundary", "dtype") if key in method}
+        needs.append(plan_needs(shape, psf, method["engine"], method["acceleration"], "fill" in method, **others))
     engine = next(iter(settings.values()))["engine"]
-    workers = fit_request(workers, max(needs), volumes, engine)
+    workers = fit_request(workers, max(needs, key=attrgetter("volume")), volumes, engine)
     # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.
     share = find_available_memory() // workers.number if workers.kind == "local" else None
-    with start_workers(workers, engine, max(needs)) as pool:
-        yield Team(pool, workers.cores, share)
+    with start_workers(workers, engine, workers.memory) as pool:
+        yield Team(pool, workers.cores, workers.volume_threads, share)

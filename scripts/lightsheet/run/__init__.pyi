@@ -41,7 +41,8 @@ from .selection import (
     parse_timepoints as parse_timepoints,
 )
 from .slurm_requests import (
-    estimate_least_memory as estimate_least_memory,
+    fit_run_workers as fit_run_workers,
+    plan_least_needs as plan_least_needs,
     request_jobs as request_jobs,
     request_team as request_team,
 )

@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.cluster import Request, Team, fit_workers, read_section, request_rule, request_workers
+from lightsheet.cluster import (
+    Answer,
+    Needs,
+    Request,
+    Section,
+    Team,
+    Width,
+    fit_width,
+    read_section,
+    request_rule,
+    request_workers,
+)
 from lightsheet.run.choices import has_fill
 from lightsheet.run.jobs import Jobs
 from lightsheet.run.run import Run
@@ -30,21 +41,42 @@ def request_team(jobs: Jobs, coordinator: Request | None, coordinators: int) -> 
     if jobs.dask_cluster == "local":
         return None
     section = read_section(jobs.dask_cluster)
-    engine = section.choose_engine(jobs.run.config["deconvolution"]["engine"])
-    memory = estimate_least_memory(jobs.run, engine)
-    most = min(jobs.dask_workers, len(jobs.run.acquisition.volumes))
-    cores = section.cores or fit_workers(section, memory, jobs.answers, coordinator, most).cores
-    return Team(request_workers(section, memory, cores), coordinator, coordinators)
+    width = fit_run_workers(jobs.run, section, jobs.dask_workers, jobs.answers, coordinator)
+    return Team(request_workers(section, width.memory, width.cores), coordinator, coordinators)
 
 
-def estimate_least_memory(run: Run, engine: str) -> int:
-    """Return the bytes that a worker asks for at least: how large a PSF is after cropping is known when it is there."""
-    from lightsheet.processing import estimate_memory  # SciPy
+def fit_run_workers(
+    run: Run, section: Section, number: int, answers: Mapping[str, Answer], coordinator: Request | None
+) -> Width:
+    """Return what each worker of a run gets, as far as is known before its PSFs are.
+
+    Parameters
+    ----------
+    run : Run
+    section : Section, of its workers
+    number : int, of these there are never more
+    answers : mapping, from `ask_site`, or `UNKNOWN`
+    coordinator : Request or None, as for `request_team`
+    """
+    volumes = max(map(len, run.blocks.values())) * len(run.channels)
+    needs = plan_least_needs(run, section.choose_engine(run.config["deconvolution"]["engine"]))
+    return fit_width(section, needs, volumes, answers, coordinator, min(number, volumes))
+
+
+def plan_least_needs(run: Run, engine: str) -> Needs:
+    """Return what a volume takes at least: how large a PSF is after cropping is known when it is there."""
+    from lightsheet.processing import plan_needs  # SciPy
 
     psfs = [read_json(run.results.psf(channel, ".json")) for channel in run.channels]
     shapes = [psf["shape"] for psf in psfs if psf]
     largest = np.max([(1, 1, 1), *shapes], axis=0).tolist()
-    return estimate_memory(run.shape, largest, engine, run.config["deconvolution"]["acceleration"], has_fill(run))
+    method = run.config["deconvolution"]
+    return plan_needs(
+        *(run.shape, largest, engine, method["acceleration"], has_fill(run)),
+        iterations=method["iterations"],
+        boundary=method["boundary"],
+        dtype=run.config["output"]["dtype"],
+    )
 
 
 def request_jobs(jobs: Jobs, rule: str, file: str, resources: Mapping[str, Any], threads: int) -> Request:

@@ -1,0 +1,53 @@
+"""What a volume takes of its worker, from which follows how many of them it has in hand: bytes, and seconds."""
+
+import math
+from collections.abc import Sequence
+
+from lightsheet.cluster import Needs
+from lightsheet.deconvolution import Method, gpu_model
+from lightsheet.processing.memory import estimate_memory, find_process_bytes
+
+MOST_IN_HAND = 16
+"""Of engine cpu; more threads of Python in one process were not tried."""
+
+FEW_ITERATIONS = 10
+"""As which `auto` is taken: with fewer, a GPU would need more volumes in hand."""
+
+BESIDE_GPU = {"float32": 8.9e-9, "uint16": 7.0e-9}
+"""Core-seconds of a voxel beside engine gpu, by dtype of the result: to read, decode, encode, digest and write."""
+
+ALONE_BESIDE_GPU = 0.3
+"""Of these, the share that one thread does: bands are read, digested and written in order."""
+
+
+def plan_needs(
+    shape: Sequence[int],
+    psf: Sequence[int],
+    engine: str,
+    acceleration: str,
+    has_fill: bool = False,
+    *,
+    iterations: int | str = FEW_ITERATIONS,
+    boundary: str = "extended",
+    dtype: str = "float32",
+) -> Needs:
+    """Return what a volume takes of a worker; of other engines than cpu and gpu it has one in hand.
+
+    Parameters
+    ----------
+    shape, psf, engine, acceleration, has_fill : as for `estimate_memory`
+    iterations, boundary : as for `richardson_lucy`
+    dtype : str, of the result
+    """
+    process = find_process_bytes(engine)
+    volume = estimate_memory(shape, psf, engine, acceleration, has_fill) - process
+    if engine == "cpu":
+        return Needs(process, volume, MOST_IN_HAND)
+    if engine != "gpu":
+        return Needs(process, volume)
+    number = FEW_ITERATIONS if isinstance(iterations, str) else iterations
+    (z, y, x), (depth, height, width) = shape, psf
+    method = Method(number, boundary, acceleration=acceleration)
+    computed = gpu_model.estimate_seconds((z, y, x), (depth, height, width), method)
+    beside = BESIDE_GPU[dtype] * math.prod(shape)
+    return Needs(process, volume, math.inf, beside, ALONE_BESIDE_GPU, computed)

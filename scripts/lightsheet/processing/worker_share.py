@@ -1,0 +1,99 @@
+"""The time of a worker, shared out among its volumes: to each what passed since the one before it ended.
+
+So the shares of volumes that were in hand at the same time add up to the time that the worker had work, and tell what
+bounded the rate.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lightsheet.deconvolution import gpu_turn
+
+BUSY = 0.8
+"""What works for so much of the time bounds the rate."""
+
+
+class Rate(NamedTuple):
+    """Seconds from one volume of a worker to its next, and which part of them its cores and its GPU work."""
+
+    seconds: float
+    cores: int
+    cores_busy: float
+    gpu_busy: float | None = None
+
+
+class _Clock:
+    """Seconds of this process, by the wall, of all its cores and of its GPU, until the last volume ended or began."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.in_hand = 0
+        self.cores = 0
+        self.last = np.zeros(3)
+
+    def read(self) -> np.ndarray:
+        return np.array([time.monotonic(), time.process_time(), gpu_turn.COMPUTING.seconds])
+
+
+_CLOCK = _Clock()
+
+
+@contextmanager
+def share_worker(cores: int) -> Iterator[None]:
+    """Have a volume in hand during the block, in a worker of so many cores."""
+    with _CLOCK.lock:
+        if not _CLOCK.in_hand:
+            _CLOCK.last = _CLOCK.read()
+        _CLOCK.in_hand += 1
+        _CLOCK.cores = cores
+    try:
+        yield
+    finally:
+        with _CLOCK.lock:
+            _CLOCK.in_hand -= 1
+
+
+def take_share() -> dict[str, Any]:
+    """Return, for the record of a volume that ends now, its share of its worker's time; nothing outside of a worker."""
+    with _CLOCK.lock:
+        if not _CLOCK.in_hand:
+            return {}
+        now = _CLOCK.read()
+        seconds, of_cores, of_gpu = (round(float(value), 3) for value in now - _CLOCK.last)
+        _CLOCK.last = now
+        return {"share": {"seconds": seconds, "cores": _CLOCK.cores, "core_seconds": of_cores, "gpu_seconds": of_gpu}}
+
+
+def measure_rate(records: Iterable[Mapping[str, Any] | None]) -> Rate | None:
+    """Return the mean rate of volumes whose records hold their share; None if none does."""
+    shares = [record["share"] for record in records if record and "share" in record]
+    seconds, cores, core_seconds, gpu_seconds = (
+        np.array([share[key] for share in shares]) for key in ("seconds", "cores", "core_seconds", "gpu_seconds")
+    )
+    if not shares or not seconds.sum():
+        return None
+    available = (seconds * cores).sum()
+    gpu_busy = gpu_seconds.sum() / seconds.sum() if gpu_seconds.any() else None
+    return Rate(float(seconds.mean()), int(np.median(cores)), float(core_seconds.sum() / available), gpu_busy)
+
+
+def describe_rate(rate: Rate) -> str:
+    """Say how often a worker does a volume, and what bounds that."""
+    parts = [f"its GPU computes {rate.gpu_busy:.0%}"] if rate.gpu_busy is not None else []
+    cores = f"its {rate.cores} cores work" if rate.cores > 1 else "its core works"
+    parts.append(f"{cores} {rate.cores_busy:.0%}")
+    return f"a worker does a volume in {rate.seconds:.3g} s, of which {' and '.join(parts)}: {find_bound(rate)}"
+
+
+def find_bound(rate: Rate) -> str:
+    """Say what bounds a rate."""
+    gpu = rate.gpu_busy or 0.0
+    if max(gpu, rate.cores_busy) < BUSY:
+        subject = "they are not" if rate.gpu_busy is None else "neither is"
+        return f"{subject} busy, so the disk bounds the rate, or how many volumes are in hand"
+    return f"the {'GPU bounds' if gpu >= rate.cores_busy else 'cores bound'} the rate"
