@@ -12,7 +12,7 @@ from lightsheet.deconvolution.method import Method
 from lightsheet.processing import memory as memory_module
 from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
 from lightsheet.processing.memory import PROCESS_BYTES, choose_volume_blocks, estimate_memory
-from lightsheet.store import pyramid, records
+from lightsheet.store import pyramid, records, round_last_bits
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
 from lightsheet.system import read_json
@@ -101,6 +101,35 @@ def test_uint16_is_scaled_rounded_and_clipped_with_a_count(results: Results, psf
     stored = read_volume(results.work("result", "ch0"), 0)
     np.testing.assert_array_equal(stored, np.clip(np.rint(exact * np.float32(scale)), 0, 65535))
     assert record["statistics"]["clipped_voxels"] == np.count_nonzero(np.rint(exact * np.float32(scale)) > 65535) > 0
+
+
+@pytest.mark.parametrize(("dtype", "bits", "step"), [("float32", 5, 2**-6), ("uint16", 11, 16)])
+def test_a_rounded_result_has_its_error_in_the_record(
+    results: Results, psf: Path, dtype: str, bits: int, step: float
+) -> None:
+    run(results, psf, dtype=dtype, scale=100 if dtype == "uint16" else 1)
+    exact = read_volume(results.work("result", "ch0"), 0).astype(np.float64)
+    settings = {**SETTINGS, "dtype": dtype, "scale": 100 if dtype == "uint16" else 1, "precision": bits}
+    layout = StoreLayout.plan(SHAPE, VOXEL, dtype, CODEC)
+    key, inputs = VolumeKey("result", "ch0", 0), {"settings": settings}
+    record = deconvolve_volume(results, key, psf, settings, layout, inputs, 2, noise=0.05)
+    stored = read_volume(results.work("result", "ch0"), 0)
+    error = np.linalg.norm(stored - exact) / np.linalg.norm(exact)
+    assert np.abs(stored - exact).max() <= (step * exact.max() if dtype == "float32" else step)
+    statistics = record["statistics"]
+    assert statistics["rounding_error"] == pytest.approx(error, rel=1e-5 if dtype == "float32" else 0.05)
+    assert statistics["rounding_to_noise"] == pytest.approx(statistics["rounding_error"] / 0.05)
+
+
+def test_coarser_levels_are_rounded_as_well(tmp_path: Path) -> None:
+    volume = np.random.default_rng(0).random((4, 300, 20), np.float32)
+    layout = StoreLayout.plan(volume.shape, VOXEL, "float32", CODEC)
+    round_last_bits(volume, 7)
+    write_volume(tmp_path, 0, volume, layout, 2, bits=7)
+    for number, level in enumerate(layout.levels):
+        words = zarr.open_array(tmp_path / str(number), mode="r")[0].view(np.uint32)
+        assert words.shape == level.shape
+        assert not (words & 0xFFFF).any()
 
 
 def test_deconvolve_without_its_raw_volume_is_an_error(results: Results, psf: Path) -> None:

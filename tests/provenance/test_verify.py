@@ -20,7 +20,7 @@ from hypothesis import given, strategies as st
 from lightsheet import cli
 from lightsheet.provenance import reader, verify
 from lightsheet.run.run import Run
-from lightsheet.store import pyramid
+from lightsheet.store import pyramid, round_last_bits
 from lightsheet.store.paths import Results
 from lightsheet.store.shard import write_shard
 from lightsheet.system.errors import InputError
@@ -262,6 +262,18 @@ def test_relative_l2_of_integers_leaves_rounding_out() -> None:
     stored = np.full((2, 3, 4), 100, np.uint16)
     assert verify.measure_relative_l2(stored - 1, stored) == 0
     assert verify.measure_relative_l2(stored + 3, stored) == pytest.approx(0.02)  # two counts of 100
+
+
+@pytest.mark.parametrize("bits", [5, 9])
+def test_rounded_floats_may_differ_by_one_step_of_their_last_bit(bits: int) -> None:
+    exact = np.random.default_rng(0).lognormal(0, 3, (2, 50, 50)).astype(np.float32)
+    nearly = exact * np.float32(1 + 1e-6)
+    for values in (exact, nearly):
+        round_last_bits(values, bits)
+    step = (exact.view(np.uint32) + (1 << (23 - bits))).view(np.float32)
+    assert verify.measure_relative_l2(nearly, exact, bits) == verify.measure_relative_l2(step, exact, bits) == 0
+    assert verify.measure_relative_l2(step, exact) > 2.0 ** -(bits + 2)
+    assert verify.measure_relative_l2(2 * exact, exact, bits) > 0.5
 
 
 def test_relative_l2_to_nothing() -> None:

@@ -166,3 +166,18 @@ def test_a_home_folder_may_stand_before_every_path(monkeypatch: pytest.MonkeyPat
 def test_the_home_of_nobody_is_refused(key: str, section: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=rf"config key {key}: ~no one/data: there is no home folder ~no one here"):
         config.check_config(SHORTEST | section)
+
+
+def test_floats_alone_have_a_precision_that_is_found() -> None:
+    def check(**output: object) -> object:
+        return config.check_config({**SHORTEST, "output": output})["output"]["precision"]
+
+    assert check() == "full"
+    assert (check(precision="auto"), check(precision=7), check(precision=11, dtype="uint16")) == ("auto", 7, 11)
+    with pytest.raises(InputError, match=r"output.precision: auto is for output.dtype: float32; .* output.scale: auto"):
+        check(precision="auto", dtype="uint16", scale="auto")
+    with pytest.raises(InputError, match="17 must be at most 16 with uint16"):
+        check(precision=17, dtype="uint16")
+    for wrong in (0, 24, 7.5, "most"):
+        with pytest.raises(InputError, match="is not full, auto, or how many bits are kept, from 1 to 23"):
+            check(precision=wrong)

@@ -15,7 +15,7 @@ from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait
 from lightsheet.processing.failures import raise_failures
 from lightsheet.processing.fingerprint import list_result_inputs
 from lightsheet.processing.team import Team, offer_team
-from lightsheet.processing.trial_choices import choose_by_trial, close_settings, list_open_settings
+from lightsheet.processing.trial_choices import choose_by_trial, close_settings, find_noise, list_open_settings
 from lightsheet.processing.units import judge_psf
 from lightsheet.processing.worker_share import describe_rate, measure_rate, share_worker
 from lightsheet.store import (
@@ -148,6 +148,7 @@ def _plan_tasks(
             "settings": settings[channel],
             "layout": layout,
             "sampled": choices[channel]["timepoints"] if channel in choices else (),
+            "noise": find_noise(settings[channel], choices.get(channel), psfs[channel]),
             "missing": raw.get("missing", False),
             "inputs": list_result_inputs(raw, psfs[channel], settings[channel], layout),
         }
@@ -216,7 +217,7 @@ def _try(name: str, **task: Any) -> None:
     """Try a setting, on a worker; as `_deconvolve`."""
     from lightsheet.processing import brightest_part
 
-    {"iterations": brightest_part.try_iterations, "scale": brightest_part.try_method}[name](**task)
+    (brightest_part.try_iterations if name == "iterations" else brightest_part.try_fineness)(**task)
 
 
 def _deconvolve(cores: int, **task: Any) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.deconvolution import PART_SHAPE, Mask, find_brightest_region, resolve_iterations, richardson_lucy
+from lightsheet.deconvolution import PART_SHAPE, Mask, erase_unmeasured, find_brightest_region, resolve_iterations
+from lightsheet.processing.camera import subtract_background
 from lightsheet.processing.fill import cut_image, find_mask
+from lightsheet.processing.photon_noise import propagate_noise
+from lightsheet.processing.rounding import choose_bits, choose_step
 from lightsheet.sources import Region, Tiles, open_mosaic, read_stack
 from lightsheet.system import write_json
 
@@ -36,7 +39,8 @@ def try_iterations(
     path : Path, of the file that is written
     region : Region, optional, the part of the volume that is selected, which has this shape
     """
-    image, mask = _read_part(tiles, shape, dtype, settings, region)
+    counts, mask = _read_part(tiles, shape, dtype, settings, region)
+    image, mask = cut_image(counts, np.s_[:, :, :], settings["background"], mask)
     value = None
     if image.any():
         acceleration = settings["acceleration"]
@@ -44,7 +48,7 @@ def try_iterations(
     write_json(path, value)
 
 
-def try_method(
+def try_fineness(
     tiles: Tiles,
     shape: Sequence[int],
     dtype: str,
@@ -54,19 +58,47 @@ def try_method(
     path: Path,
     region: Region | None = None,
 ) -> None:
-    """Find how bright the result of a timepoint becomes, in counts; null where it is dark. As `try_iterations`."""
-    image, mask = _read_part(tiles, shape, dtype, settings, region)
-    value = None
-    if image.any():
-        method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
-        value = float(richardson_lucy(image, read_stack(psf), threads=threads, mask=mask, **method).max())
-    write_json(path, value)
+    """Find how finely the result of a timepoint is to be stored; null where it is dark. As `try_iterations`."""
+    counts, mask = _read_part(tiles, shape, dtype, settings, region)
+    write_json(path, describe_fineness(counts, read_stack(psf), settings, threads, mask))
+
+
+def describe_fineness(
+    counts: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int, mask: Mask | None = None
+) -> dict[str, Any] | None:
+    """Deconvolve a part of a volume, and find how finely its noise asks to store the result; None if it is dark.
+
+    Parameters
+    ----------
+    counts : ndarray (z, y, x), raw
+    psf : ndarray (z, y, x)
+    settings, threads : mapping, int, as for `deconvolve_volume`
+    mask : Mask, optional, which voxels were measured
+
+    Returns
+    -------
+    dict
+        `brightest` voxel in counts; `noise`, relative L2; `bits`, see `choose_bits`; `step`, see `choose_step`.
+    """
+    image = subtract_background(counts, settings["background"])
+    if mask:
+        erase_unmeasured(image, mask)
+    if not (image > 0).any():
+        return None
+    method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
+    result, noise = propagate_noise(image, psf, method, threads, mask)
+    return {
+        "brightest": float(result.max()),
+        "noise": noise.relative,
+        "bits": choose_bits(noise),
+        "step": choose_step(noise),
+    }
 
 
 def _read_part(
     tiles: Tiles, shape: Sequence[int], dtype: str, settings: Mapping[str, Any], region: Region | None
 ) -> tuple[np.ndarray, Mask | None]:
-    """Read the brightest part of a volume, without background: as `find_brightest_region` finds it, but by bands.
+    """Read the brightest part of a volume, in counts: as `find_brightest_region` finds it, but by bands.
 
     With it comes its mask; None if all of it was measured.
     """
@@ -80,5 +112,5 @@ def _read_part(
             part, measured = cut_image(planes, brightest_region, settings["background"], mask)
             light = float(np.square(part).sum())
             if light > most:
-                most, brightest, brightest_mask = light, part, measured
+                most, brightest, brightest_mask = light, planes[brightest_region], measured
     return brightest, brightest_mask

@@ -222,7 +222,7 @@ def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mappi
 
     Channels of which no file could be read are not waited for.
     """
-    is_tried = "auto" in (settings.get("iterations"), settings.get("scale"))  # on what the entry names
+    is_tried = "auto" in map(settings.get, ("iterations", "scale", "precision"))  # on what the entry names
     channels = [channel for channel in bases if is_tried or needs_choice(settings, channel)]
     known: dict[str, Choice] = {}
 

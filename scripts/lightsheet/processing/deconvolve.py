@@ -43,6 +43,7 @@ def deconvolve_volume(
     memory: int | None = None,
     raw_work: Path | None = None,
     sampled: Sequence[int] = (),
+    noise: float | None = None,
 ) -> Record:
     """Deconvolve one ingested volume; shards, pyramid and record are on the disk when this returns.
 
@@ -54,7 +55,8 @@ def deconvolve_volume(
         The PSF used, (z, y, x) float32 TIFF.
     settings : mapping
         `engine` (not auto), `iterations`, `boundary`, `acceleration`, `background` (counts, or auto), `dtype`
-        and `scale` of the result, and `fill` (`values` and `rim`) where there is some.
+        and `scale` of the result, `precision` (bits of mantissa) where that is not full, and `fill` (`values` and
+        `rim`) where there is some.
     layout, inputs : StoreLayout, mapping
         Layout of result volumes, and what `list_result_inputs` returned.
     threads : int
@@ -65,6 +67,8 @@ def deconvolve_volume(
         Work area of the raw volume; by default that of `results`.
     sampled : sequence of int, optional
         Timepoints from which settings were chosen, for the record.
+    noise : float, optional
+        Relative L2 of the noise of the channel's results, to tell the rounding error in units of it.
 
     Raises
     ------
@@ -90,8 +94,11 @@ def deconvolve_volume(
         levels, statistics = _process(raw, psf_used, settings, threads, block, allocate, layout.list_steps())
     del raw
     with time_stage(seconds, "write"):
-        shards, _ = write_volume(work, key.timepoint, levels[0], layout, threads, coarser=levels[1:])
+        bits = settings.get("precision")
+        shards, _ = write_volume(work, key.timepoint, levels[0], layout, threads, coarser=levels[1:], bits=bits)
     engine = describe_engine(settings["engine"])
+    if noise and "rounding_error" in statistics:
+        statistics["rounding_to_noise"] = statistics["rounding_error"] / noise
     facts = {**({"sampled": list(sampled)} if sampled else {}), **take_share()}
     record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics, **facts)
     write_json(results.record(key), record)

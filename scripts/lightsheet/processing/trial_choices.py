@@ -1,4 +1,4 @@
-"""What is chosen for a channel by trying its PSF on sampled timepoints: `iterations: auto` and `scale: auto`.
+"""What is chosen for a channel by trying its PSF on sampled timepoints: `iterations`, `scale` and `precision: auto`.
 
 The job that deconvolves tries, on its workers, before the first volume of the channel, and adds to the channel's entry
 in `records/channels.json`, under the name of the setting: the `value`, what the `timepoints` say, and the `basis`: the
@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.deconvolution import ALGORITHM_VERSION
-from lightsheet.processing.camera import OUTPUT_MAX
 from lightsheet.processing.channels import Choice, read_choices, write_choices
+from lightsheet.processing.rounding import choose_scale, choose_whole_bits
 from lightsheet.processing.sample import spread
-from lightsheet.store import Results
+from lightsheet.store import ALL_BITS, Results
 from lightsheet.system import InputError, logger, read_json, wait_until_visible
 
-TRIED = ("iterations", "scale")
-"""Settings that may be auto; the second one needs the first."""
+TRIED = ("iterations", "scale", "precision")
+"""Settings that may be auto; the others need the first, and results have one of these two."""
 
 PER_VOLUME = "auto-per-volume"
 """For iterations: each volume by itself, whose settings then say auto."""
 
 MOST_TIMEPOINTS = 3
-
-HEADROOM = 2.0
-"""Of grey levels above the brightest voxel that was tried: other parts, and other timepoints, may be brighter."""
 
 Call = Callable[[str, Mapping[str, Mapping[str, Any]]], Mapping[str, str]]
 """Tries a setting on the workers, once for each of the keyword arguments by name; returns errors by name."""
@@ -43,25 +40,45 @@ def list_open_settings(settings: Mapping[str, Any], choice: Choice | None, psf_s
     psf_sha256 : str, digest of the PSF used; None if it must be prepared first
     """
     closed = close_settings(settings, choice, psf_sha256)
-    return [name for name in TRIED if closed[name] == "auto" and settings[name] != PER_VOLUME]
+    return [name for name in TRIED if closed.get(name) == "auto" and settings[name] != PER_VOLUME]
 
 
 def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> dict[str, Any]:
     """Return a channel's settings as its volumes have them, with what was chosen by trial as far as it is known."""
     closed = dict(settings)
     for name in TRIED:
-        if closed[name] == PER_VOLUME:
+        if closed.get(name) == PER_VOLUME:
             closed[name] = "auto"
-        elif closed[name] == "auto":
+        elif closed.get(name) == "auto":
             trial = (choice or {}).get(name)
             if isinstance(trial, dict) and trial.get("basis") == _list_basis(closed, name, psf_sha256):
                 closed[name] = trial["value"]
+                if name == "scale" and "bits" in trial:  # of whole numbers; those of floats have a name
+                    closed.setdefault("precision", trial["bits"])
     return closed
+
+
+def find_noise(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> float | None:
+    """Return the relative L2 of a channel's noise, the least that was tried for how its results are stored, if any was.
+
+    Parameters
+    ----------
+    settings : mapping, from `close_settings`
+    choice, psf_sha256 : Choice, str, as for `list_open_settings`
+    """
+    for name in ("scale", "precision"):
+        trial = (choice or {}).get(name)
+        if not isinstance(trial, dict) or trial.get("value") != settings.get(name):
+            continue
+        if trial.get("basis") == _list_basis(settings, name, psf_sha256):
+            tried = [value["noise"] for value in trial["timepoints"].values() if isinstance(value, dict)]
+            return min(tried, default=None)
+    return None
 
 
 def _list_basis(settings: Mapping[str, Any], name: str, psf_sha256: str | None) -> dict[str, Any]:
     """List what the choice of a setting rests on."""
-    without = {"iterations": ("engine", "dtype", *TRIED), "scale": ("engine", "scale")}[name]
+    without = ("engine", "dtype", *TRIED) if name == "iterations" else ("engine", "scale", "precision")
     others = {key: value for key, value in settings.items() if key not in without}
     return {**others, "psf": psf_sha256, "algorithm": ALGORITHM_VERSION}
 
@@ -91,10 +108,11 @@ def choose_by_trial(
         values = _try_setting(results, name, {c: choices[c] for c in channels}, closed, call)
         choices = read_choices(results)
         for channel in channels:
-            value = _CHOOSE[name](values[channel].values())
+            chosen = _CHOOSE[name](values[channel].values())
             basis = _list_basis(closed[channel], name, psfs[channel])
-            choices[channel][name] = {"value": value, "timepoints": values[channel], "basis": basis}
-            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value, ", ".join(values[channel]))
+            choices[channel][name] = {**chosen, "timepoints": values[channel], "basis": basis}
+            timepoints = ", ".join(values[channel])
+            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, chosen["value"], timepoints)
         write_choices(results, choices)
     return read_choices(results)
 
@@ -169,19 +187,30 @@ def _label(channel: str, timepoint: int) -> str:
     return f"{channel} timepoint {timepoint}"
 
 
-def _choose_iterations(values: Iterable[int]) -> int:
+def _choose_iterations(values: Iterable[int]) -> dict[str, Any]:
     """Return the median, the lower one of two; 1 where all is dark."""
     ordered = sorted(values)
-    return ordered[(len(ordered) - 1) // 2] if ordered else 1
+    return {"value": ordered[(len(ordered) - 1) // 2] if ordered else 1}
 
 
-def _choose_scale(values: Iterable[float]) -> float:
-    """Return stored values per count, two digits of them, so that the brightest voxels use half of the grey levels."""
-    brightest = max(values, default=0.0)
+def _choose_scale(values: Iterable[Mapping[str, Any] | float]) -> dict[str, Any]:
+    """Return the scale for what `describe_fineness` returned, or brightest voxels alone, and the bits to keep."""
+    tried = [value if isinstance(value, Mapping) else {"brightest": value, "step": 0.0} for value in values]
+    brightest = max((value["brightest"] for value in tried), default=0.0)
     if brightest <= 0:
-        return 1
-    scale = float(f"{OUTPUT_MAX / (HEADROOM * brightest):.2g}")
-    return int(scale) if scale.is_integer() else scale  # as a configuration has it
+        return {"value": 1}
+    scale = choose_scale(brightest)
+    bits = choose_whole_bits(brightest, min(value["step"] for value in tried), scale)
+    return {"value": scale, **({"bits": bits} if bits < ALL_BITS["uint16"] else {})}
 
 
-_CHOOSE: dict[str, Callable[[Iterable[Any]], Any]] = {"iterations": _choose_iterations, "scale": _choose_scale}
+def _choose_precision(values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the bits that are enough for each of what `describe_fineness` returned; all where all is dark."""
+    return {"value": max((value["bits"] for value in values), default=ALL_BITS["float32"])}
+
+
+_CHOOSE: dict[str, Callable[[Iterable[Any]], dict[str, Any]]] = {
+    "iterations": _choose_iterations,
+    "scale": _choose_scale,
+    "precision": _choose_precision,
+}

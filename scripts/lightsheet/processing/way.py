@@ -21,6 +21,7 @@ from lightsheet.deconvolution import (
 from lightsheet.processing.camera import convert_result, describe_counts, estimate_background, find_stored_per_count
 from lightsheet.processing.fill import cut_image, find_mask
 from lightsheet.processing.quality import Planes, compare_result, measure_resolutions
+from lightsheet.processing.rounding import round_result
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
 from lightsheet.system import Allocate
 
@@ -44,6 +45,7 @@ class Steps(NamedTuple):
     measure_rounding: Callable[[Array, Array, float], float]
     compare_result: Callable[[Array, Array, np.ndarray, float, float, Any], tuple[float | None, Planes]]
     coarsen: Callable[[Array, Sequence[Step]], list[Array]]
+    round_result: Callable[[Array, int, int], float] = round_result
 
 
 def make_numpy_steps(allocate: Allocate = np.empty) -> Steps:
@@ -100,6 +102,8 @@ def follow_way(
         "blocks": len(blocks),
     }
     stored, numbers["clipped_voxels"] = steps.convert_result(result, settings["dtype"], settings["scale"])
+    if bits := settings.get("precision"):
+        numbers["rounding_error"] = steps.round_result(stored, bits, threads)
     if stored is not result:
         numbers["rounding_error"] = steps.measure_rounding(result, stored, settings["scale"])
     scale = find_stored_per_count(settings)

@@ -92,14 +92,24 @@ def _measure_difference(crates: tuple[Crate, Crate], rows: tuple[VolumeRow, Volu
         return False, math.inf
     # Equal pixels may be encoded in several ways; NaN marks a hole.
     identical = np.array_equal(repeated, original, equal_nan=True)
-    return identical, 0.0 if identical else measure_relative_l2(repeated, original)
+    return identical, 0.0 if identical else measure_relative_l2(repeated, original, _find_bits(rows))
+
+
+def _find_bits(rows: tuple[VolumeRow, VolumeRow]) -> int | None:
+    """Return to how many bits both volumes were rounded; None if they were not, or not alike."""
+    bits, before = (json.loads(row["settings"]).get("precision") for row in rows)
+    return bits if bits == before else None
 
 
 def _describe_outcome(outcome: Mapping[str, Any], row: VolumeRow, original: VolumeRow) -> str:
     """Say what is not the same about a volume."""
     reasons = [] if outcome["same_raw"] else ["made from other raw pixels"]
     settings, before = json.loads(row["settings"]), json.loads(original["settings"])
-    reasons += [f"{key} {settings.get(key)}, there {before[key]}" for key in before if settings.get(key) != before[key]]
+    reasons += [
+        f"{key} {settings.get(key)}, there {before.get(key)}"
+        for key in {**before, **settings}
+        if settings.get(key) != before.get(key)
+    ]
     if row["block"] != original["block"]:
         reasons.append(f"computed in blocks of {row['block']}, there {original['block']}")
     distance = "not the same bits, and a store to compare is not there"

@@ -68,7 +68,7 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
 def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
     """Put the numbers that were used where auto would choose from other timepoints, as some were appended since.
 
-    Iterations and scale that differ between channels stay auto, as these keys take one number.
+    Iterations, scale and precision that differ between channels stay auto, as these keys take one number.
     """
     channels = [channel for channel in dict.fromkeys(row["channel"] for row in rows) if _has_grown(channel, rows)]
     used = {row["channel"]: json.loads(row["settings"]) for row in rows if row["channel"] in channels}
@@ -78,10 +78,19 @@ def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
         background = dict.fromkeys((row["channel"] for row in rows), background)
     if numbers := {channel: used[channel]["background"] for channel in used if background.get(channel) == "auto"}:
         deconvolution["background"] = {**background, **numbers}
-    for section, key in ((deconvolution, "iterations"), (output, "scale")):
-        values = {settings[key] for settings in used.values()}
+    for section, key in ((deconvolution, "iterations"), (output, "precision")):
+        values = {settings.get(key) for settings in used.values()}
         if section[key] == "auto" and len(values) == 1:
             section[key] = values.pop()
+    _fill_in_scale(output, rows, bool(channels))
+
+
+def _fill_in_scale(output: dict[str, Any], rows: Sequence[VolumeRow], has_grown: bool) -> None:
+    """Likewise of the scale, and of the bits that were chosen with it; earlier versions kept all of these."""
+    used = [json.loads(row["settings"]) for row in rows]
+    pairs = {(settings["scale"], settings.get("precision", "full")) for settings in used}
+    if output["scale"] == "auto" and len(pairs) == 1 and (has_grown or "precision" not in used[0]):
+        output["scale"], output["precision"] = pairs.pop()
 
 
 def _has_grown(channel: str, rows: Sequence[VolumeRow]) -> bool:

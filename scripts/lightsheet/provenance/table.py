@@ -61,6 +61,8 @@ COLUMNS = {
     "negative_voxels": Column("Voxels of the image below the background", "voxel"),
     "saturated_voxels": Column("Voxels of the image at the largest value of its data type", "voxel"),
     "clipped_voxels": Column("Voxels of the deconvolved volume beyond the largest value of its data type", "voxel"),
+    "rounding_error": Column("Relative L2 by which it is stored rounded; empty if it is not"),
+    "rounding_to_noise": Column("The same in units of the noise that was found in the images, if it was"),
     "residual": Column("Norm of (deconvolved volume blurred by the PSF - image) by that of the image, in a part of it"),
     "resolution_raw": Column(
         "Smallest period resolved in an xy plane of the image, decorrelation analysis", "micrometre"

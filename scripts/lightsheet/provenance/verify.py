@@ -30,7 +30,7 @@ from lightsheet.sources import (
     open_mosaic,
     parse_pages,
 )
-from lightsheet.store import VOLUMES_FILE, Results, open_shard, shard_path
+from lightsheet.store import ALL_BITS, VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
 TOLERANCE = 1e-5
@@ -47,6 +47,7 @@ SETTINGS = {
         "background": {"anyOf": [{"type": "number", "minimum": -1e300, "maximum": 1e300}, {"const": "auto"}]},
         "dtype": {"enum": ["float32", "uint16"]},
         "scale": {"type": "number", "minimum": 1e-300, "maximum": 1e300},
+        "precision": {"type": "integer", "minimum": 1, "maximum": 23},
         "fill": {
             "type": "object",
             "required": ["values", "rim"],
@@ -90,8 +91,8 @@ def verify_volumes(
     -------
     list of dict
         Per volume `channel`, `timepoint`, `engine`, `identical` (bit for bit), `relative_l2` (of the difference, where
-        integers may also differ by the one count that rounding turns), the `tolerance` of that (`find_agreement`), and
-        `passed`.
+        integers and rounded floats may also differ by the one step that rounding turns), the `tolerance` of that
+        (`find_agreement`), and `passed`.
         InputError if it cannot be made again: a file is missing or not the one that the provenance names, a raw store
         does not hold the pixels of its TIFF files, or the engine has no such settings.
     """
@@ -127,7 +128,7 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
     repeated, statistics = deconvolve_pixels(raw, psf, settings, threads, block)
     stored = read_result(crate, row)
     identical = bool(np.array_equal(repeated, stored))
-    distance = 0.0 if identical else measure_relative_l2(repeated, stored)
+    distance = 0.0 if identical else measure_relative_l2(repeated, stored, settings.get("precision"))
     tolerance = find_agreement(settings["acceleration"], statistics["iterations"])
     return {
         "channel": row["channel"],
@@ -228,10 +229,11 @@ def read_published_volume(store: Path, index: tuple[int, ...], digest: str) -> n
         raise InputError(f"{path} {error}; {REMAKE}") from error
 
 
-def measure_relative_l2(volume: np.ndarray, reference: np.ndarray) -> float:
+def measure_relative_l2(volume: np.ndarray, reference: np.ndarray, bits: int | None = None) -> float:
     """Return the norm of the difference over the norm of the reference, (z, y, x) both.
 
-    Integers differ by one count where rounding turns a difference that is far smaller; so one count is free.
+    Integers differ by one count where rounding turns a difference that is far smaller; so one count is free. Of what
+    was rounded to so many `bits` one step of the last of these is.
     """
     if volume.shape != reference.shape:
         return math.inf
@@ -239,7 +241,10 @@ def measure_relative_l2(volume: np.ndarray, reference: np.ndarray) -> float:
     for plane, reference_plane in zip(volume, reference, strict=True):  # in float64 a volume takes twice the memory
         difference = np.abs(np.subtract(plane, reference_plane, dtype=np.float64))
         if np.issubdtype(reference.dtype, np.integer):
-            difference = np.maximum(difference - 1, 0)
+            difference = np.maximum(difference - (2.0 ** (ALL_BITS["uint16"] - bits) if bits else 1), 0)
+        elif bits:
+            _, exponents = np.frexp(np.maximum(np.abs(plane), np.abs(reference_plane)))
+            difference = np.maximum(difference - np.ldexp(1.0, exponents - 1 - bits), 0)
         error += float(np.sum(difference**2))
         light += float(np.sum(np.square(reference_plane, dtype=np.float64)))
     if light == 0:

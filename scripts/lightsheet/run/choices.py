@@ -88,11 +88,13 @@ def foresee_settings(
             **_foresee_fill(settings["fill"], old),
         }
     open_settings = list_open_settings(foreseen, choice, psf_sha256)
+    if "scale" in open_settings and "precision" in old:  # which is chosen with it
+        foreseen.setdefault("precision", old["precision"])
     return close_settings(foreseen, choice, psf_sha256) | {name: _foresee(old, name) for name in open_settings}
 
 
 def _foresee(settings: Mapping[str, Any], name: str) -> Any:
-    value = settings.get(name)
+    value = settings.get(name, "auto")
     return PER_CHANNEL if value == "auto" else value
 
 

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from lightsheet.deconvolution import Method, check_method
 from lightsheet.run.suggestions import suggest
+from lightsheet.store import ALL_BITS
 from lightsheet.system import RENAME, InputError, escape_name, find_name_fault
 
 SCHEMA = Path(__file__).parents[3] / "config" / "schema.yaml"
@@ -67,6 +68,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = _fill_defaults(copy.deepcopy(dict(config)), schema, schema)
     for key, section in (("input", checked["input"]), ("output", checked["output"])):
         section["folder"] = _expand_home(f"{key}.folder", section["folder"])
+    _check_output(checked["output"])
     files = checked["psf"]["files"]
     for channel, entry in files.items():
         key = f"psf.files.{channel}"
@@ -93,6 +95,18 @@ def _check_geometry(scan: str | Mapping[str, Any], geometry: str) -> None:
             f"{scan}; say there how the stage moved, e.g. {STAGE_EXAMPLE}, or "
             "leave output.geometry out: results of straight images lie as these do"
         )
+
+
+def _check_output(output: Mapping[str, Any]) -> None:
+    """Refuse a precision that the dtype of results has not."""
+    precision, dtype = output["precision"], output["dtype"]
+    if precision == "auto" and dtype != "float32":
+        raise InputError(
+            f"config key output.precision: auto is for output.dtype: float32; {dtype} is rounded as noise allows with "
+            "output.scale: auto. Leave output.precision out, or set output.dtype to float32"
+        )
+    if isinstance(precision, int) and precision > ALL_BITS[dtype]:
+        raise InputError(f"config key output.precision: {precision} must be at most {ALL_BITS[dtype]} with {dtype}")
 
 
 def check_channels(config: Mapping[str, Any], channels: tuple[str, ...], whole: tuple[str, ...] | None = None) -> None:

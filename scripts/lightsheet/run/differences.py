@@ -39,10 +39,14 @@ def explain_inputs(record: Record, inputs: Mapping[str, Any]) -> str:
     return ", ".join(_list_differences(record, inputs)) or "its record was damaged"
 
 
+DEFAULTS = {"precision": "full"}
+"""What settings are where they do not stand among the others."""
+
+
 def explain_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Say which settings differ, like `iterations 10 -> 4`; empty if none does."""
     return ", ".join(
-        f"{key} {_write_value(old.get(key))} -> {_write_value(new.get(key))}"
+        f"{key} {_write_value(old.get(key, DEFAULTS.get(key)))} -> {_write_value(new.get(key, DEFAULTS.get(key)))}"
         for key in {**new, **old}
         if old.get(key) != new.get(key)
     )

@@ -164,6 +164,7 @@ class Run:
             "fill": self.config["input"]["fill"],
             "dtype": self.config["output"]["dtype"],
             "scale": find_stored_per_count(self.config["output"]),
+            **({"precision": precision} if (precision := self.config["output"]["precision"]) != "full" else {}),
             **self.scan_settings,
             **({"pixel": self.config["voxel_size"]["zyx"[self.scan.axis]]} if self.scan else {}),
         }

@@ -1,3 +1,4 @@
+from .last_bits import ALL_BITS as ALL_BITS, round_last_bits as round_last_bits
 from .lock import hold_lock as hold_lock
 from .lock_watch import RUNS as RUNS, end_with_run as end_with_run
 from .manifest import make_manifest as make_manifest, read_records as read_records

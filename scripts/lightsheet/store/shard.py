@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 from blake3 import blake3
 
+from lightsheet.store.last_bits import round_last_bits
 from lightsheet.store.shard_codec import (
     CRC_BYTES,
     INDEX_DTYPE,
@@ -52,6 +53,7 @@ def write_shard(
     codec: Codec,
     threads: int,
     summarise: Callable[[np.ndarray], Any] | None = None,
+    bits: int | None = None,
 ) -> WrittenShard:
     """Write a volume as one shard; two bands of it, rows of chunks along x, are in memory.
 
@@ -63,6 +65,7 @@ def write_shard(
     codec : Codec, by which inner chunks are compressed; a crc32c follows each
     threads : int, chunks that are encoded at a time
     summarise : callable, optional, called with each chunk while it is in memory
+    bits : int, optional, to which values are rounded, see `round_last_bits`; by default they are written as they are
     """
     _check_division(volume.shape, chunk)
     path.unlink(missing_ok=True)
@@ -70,6 +73,9 @@ def write_shard(
 
     def encode(piece: np.ndarray) -> tuple[bytes, Any]:
         piece = np.ascontiguousarray(piece)
+        if bits:
+            piece = piece.copy()
+            round_last_bits(piece, bits)
         return compressor.encode(piece), summarise(piece) if summarise else None
 
     digest, index, summaries, offset = blake3(), list[tuple[int, int]](), list[Any](), 0

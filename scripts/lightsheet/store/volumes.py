@@ -83,6 +83,7 @@ def write_volume(
     threads: int,
     summarise: Callable[[np.ndarray], Any] | None = None,
     coarser: Sequence[BandSource] = (),
+    bits: int | None = None,
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """Write a volume and its pyramid into the work area of its channel.
 
@@ -95,6 +96,7 @@ def write_volume(
     threads : int, chunks that are encoded at a time
     summarise : callable, optional, called with each inner chunk of the full resolution
     coarser : sequence of BandSource, the first of the coarser levels, if they have been made already
+    bits : int, optional, to which coarser levels are rounded, as the volume was
 
     Returns
     -------
@@ -109,9 +111,8 @@ def write_volume(
         else:
             source = _make_coarser(work, timepoint, number, volume, layout)
         path = shard_path(work, number, (timepoint,))
-        shards.append(
-            write_shard(path, source, level.chunk, dict(layout.codec), threads, None if number else summarise)
-        )
+        options = (None, bits) if number else (summarise, None)
+        shards.append(write_shard(path, source, level.chunk, dict(layout.codec), threads, *options))
     fields = [{"level": number, "bytes": s.bytes, "blake3": s.blake3} for number, s in enumerate(shards)]
     return fields, shards[0].summaries
 
