@@ -2,7 +2,6 @@
 
 import sys
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
@@ -19,6 +18,7 @@ from lightsheet.run import prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
+    RunError,
     check_config_files,
     check_parsing,
     describe_outcome,
@@ -52,7 +52,7 @@ try:
         refuse_shell_names(run, workflow)
     pilot_plan = plan_pilot(run)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise RunError(str(error)) from None
 
 
 report: "report/workflow.rst"

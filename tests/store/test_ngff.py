@@ -32,6 +32,14 @@ def test_channels_have_colours_by_wavelength_and_windows_that_are_never_empty() 
     assert all(channel["window"]["end"] > channel["window"]["start"] for channel in channels)
 
 
+def test_a_store_of_one_channel_has_the_colour_that_it_has_in_the_store_of_all() -> None:
+    wavelengths = dict.fromkeys(("a", "b", "c"))
+    windows = dict.fromkeys(wavelengths, (0.0, 9.0, 0.0, 9.0))
+    together = ngff.describe_channels(wavelengths, windows)["channels"]
+    alone = [ngff.describe_channels(wavelengths, {name: windows[name]})["channels"] for name in wavelengths]
+    assert together == [channel for (channel,) in alone]
+
+
 def test_a_window_is_as_narrow_as_the_data_and_never_empty() -> None:
     windows = {"unit range": (0, 0.5, 0.01, 0.35), "large": (3e38, 3e38, 3e38, 3e38), "dark": (-2, -2, -2, -2)}
     channels = ngff.describe_channels(dict.fromkeys(windows), windows)["channels"]

@@ -163,7 +163,7 @@ def _describe_store(
     levels, voxel_size, share = run.layouts[kind].levels, run.voxel_sizes[kind], run.describe_share()
     axes = "tczyx" if kind == "result" else "tzyx"
     windows = {channel: _choose_window(run, kind, channel, records) for channel in channels}
-    wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in channels}
+    wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in run.channels}
     return {
         "ome": {
             "version": NGFF_VERSION,

@@ -197,9 +197,8 @@ class Run:
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
         if existing is None:
-            raise InputError(
-                f"config key psf.files.{channel}: there is no file {name}, neither as it stands nor as {path}"
-            )
+            elsewhere = "" if path == name else f", and none {path}"
+            raise InputError(f"config key psf.files.{channel}: there is no file {name}{elsewhere}")
         return str(existing)
 
     @cached_property

@@ -71,12 +71,14 @@ def describe_channels(
 
     Parameters
     ----------
-    wavelengths : mapping, nm or None, by the channel's name and in the store's order
+    wavelengths : mapping, nm or None, by the channel's name, of all channels, on which the colours of some depend
     windows : mapping, (min, max, start, end): the data's range, and the values shown black and in full colour
     colours : mapping, optional, RRGGBB of channels of which the source says them
     """
     channels = []
     for number, (name, wavelength) in enumerate(wavelengths.items()):
+        if name not in windows:
+            continue
         low, high, start, end = map(float, windows[name])
         window = {"min": low, "max": _widen(low, high), "start": start, "end": _widen(start, end)}
         if colours and name in colours:

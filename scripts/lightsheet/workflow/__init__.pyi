@@ -8,6 +8,7 @@ from .parts import (
     list_targets as list_targets,
 )
 from .resources import read_jobs as read_jobs, read_place as read_place
+from .run_error import RunError as RunError
 from .shell_names import refuse_shell_names as refuse_shell_names
 from .start import (
     explain_failure as explain_failure,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 
 from lightsheet.system import InputError
+from lightsheet.workflow.run_error import RunError
 
 DEFAULT = "config/config.yaml"
 """What the Snakefile reads where no other file is named."""
@@ -28,7 +28,7 @@ def check_config_files(workflow: Any) -> None:
         try:
             _check_file(Path(name))
         except InputError as error:
-            raise WorkflowError(str(error)) from None
+            raise RunError(str(error)) from None
 
 
 def _check_file(path: Path) -> None:

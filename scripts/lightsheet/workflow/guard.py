@@ -14,13 +14,13 @@ from tempfile import gettempdir
 from typing import Any
 
 import psutil
-from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError, describe_disk_error, hasten_exit, list_full_disks
 from lightsheet.workflow.module_use import NO_HANDLERS, Handlers, add_handlers
+from lightsheet.workflow.run_error import RunError
 from lightsheet.workflow.signals import answer_signals_aside
 from lightsheet.workflow.slurm_plugin import prepare_settings
 from lightsheet.workflow.terminal import print_run
@@ -76,11 +76,11 @@ def guard_execution(
                     with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
                         return execute(executor_plugin=executor_plugin, **arguments)
         except InputError as error:
-            raise WorkflowError(str(error)) from None
+            raise RunError(str(error)) from None
         except OSError as error:  # of Snakemake's own files
             if sentence := describe_disk_error(error):
                 full = [] if error.filename else list_full_disks(list_folders(results))
-                raise WorkflowError("\n".join(full) or sentence) from None
+                raise RunError("\n".join(full) or sentence) from None
             raise
         finally:
             cancel_timers()
