@@ -14,14 +14,18 @@ from typing import NamedTuple
 
 from lightsheet.acquisition.hyperstack import name_channels
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
-from lightsheet.sources import ArrayLayout, FileMetadata, StoreImage, explain_difference, read_image
+from lightsheet.sources import ArrayLayout, FileMetadata, StoreImage, estimate_reading, explain_difference, read_image
 from lightsheet.system import InputError, format_size
+
+THREADS = 2
+"""Of a job that ingests."""
 
 
 class OpenedStores(NamedTuple):
     """An acquisition in Zarr stores, unfolded; `shape` (z, y, x) and `dtype` are those of most tiles.
 
-    `fill` stands for chunks that were never written, in most arrays.
+    `fill` stands for chunks that were never written, in most arrays; `reading` are the bytes of memory that it takes to
+    read a volume by bands, beside the bands.
     """
 
     acquisition: Acquisition
@@ -29,6 +33,7 @@ class OpenedStores(NamedTuple):
     shape: tuple[int, int, int]
     dtype: str
     fill: float
+    reading: int
 
 
 def unfold_stores(
@@ -95,8 +100,9 @@ def unfold_stores(
     )
     sizes, layout = images[typical].sizes, images[typical].layout
     pieces = next(t.pieces for v in acquisition.volumes for t in v.tiles if any(p.path == typical for p in t.pieces))
+    reading = estimate_reading(layout, images[typical].axes, THREADS)
     depth = sum(images[piece.path].sizes["z"] for piece in pieces)
-    return OpenedStores(unfolded, metadata, (depth, sizes["y"], sizes["x"]), _name_dtype(layout), layout.fill)
+    return OpenedStores(unfolded, metadata, (depth, sizes["y"], sizes["x"]), _name_dtype(layout), layout.fill, reading)
 
 
 def _find_typical(images: Mapping[Path, StoreImage]) -> Path:

@@ -86,7 +86,9 @@ class Jobs:
     def _estimate_megabytes(self, rule: str, threads: int) -> float:
         voxels = math.prod(self.run.shape)
         if rule == "ingest":
-            return PROCESS_MB + 1.5 * voxels * np.dtype(self.run.dtype).itemsize / MB
+            # Of a Zarr, chunks are decoded twice side by side: for the shard, and for the digest.
+            chunks = 2 * int((self.run.store_state or {"reading": 0})["reading"])
+            return PROCESS_MB + (1.5 * voxels * np.dtype(self.run.dtype).itemsize + chunks) / MB
         if rule == "consolidate":
             return COORDINATOR_MB + voxels * np.dtype("float32").itemsize / MB
         if self._is_coordinator(rule):

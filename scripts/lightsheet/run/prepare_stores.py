@@ -58,4 +58,5 @@ def open_stores(
     )
     if survey.fill is not None:
         section["fill"] = survey.fill
-    return StoredImages(survey.acquisition, opened, {**survey.state, "folder": folder})
+    state = {**survey.state, "folder": folder, "reading": opened.reading}
+    return StoredImages(survey.acquisition, opened, state)

@@ -37,4 +37,8 @@ from .voxel_size import TOLERANCE as TOLERANCE, decide_voxel_size as decide_voxe
 from .zarr_array import ArrayLayout as ArrayLayout
 from .zarr_folder import is_zarr as is_zarr
 from .zarr_image import StoreImage as StoreImage, read_image as read_image
-from .zarr_volume import PieceStat as PieceStat, is_selection as is_selection
+from .zarr_volume import (
+    PieceStat as PieceStat,
+    estimate_reading as estimate_reading,
+    is_selection as is_selection,
+)

@@ -32,7 +32,7 @@ class ChunkReader:
     def __init__(self, layout: ArrayLayout) -> None:
         self._layout = layout
         self._indices: dict[Place, Array | None] = {}
-        self.unit = layout.chunk
+        self.unit, self._index_bytes = layout.chunk, 0
         with explain_codecs(layout.path):
             settings = _find_sharding(layout)
             self._ratio: Place = (1,) * len(layout.chunk)
@@ -86,7 +86,7 @@ class ChunkReader:
 
     @property
     def _is_sharded(self) -> bool:
-        return math.prod(self._ratio) > 1 or self.unit is not self._layout.chunk
+        return self._index_bytes > 0
 
     def _path(self, file: Place) -> Path:
         return self._layout.path / self._layout.name_chunk(file)

@@ -41,6 +41,19 @@ class PieceStat(NamedTuple):
     holes: str = ""
 
 
+def estimate_reading(layout: ArrayLayout, axes: str, threads: int) -> int:
+    """Return the bytes that reading a volume by bands takes beside the bands: a layer of chunks and what is kept.
+
+    `axes` are the letters of the array's; each thread has an encoded and a decoded chunk, which may have other volumes.
+    """
+    unit = ChunkReader(layout).unit
+    sizes = {axis: (n, u) for axis, n, u in zip(axes, layout.shape, unit, strict=True)}
+    (_, depth), *rest = (sizes[axis] for axis in "zyx")
+    layer = depth * math.prod(-(-n // u) * u for n, u in rest)
+    volume = math.prod(sizes[axis][0] for axis in "zyx")
+    return round((layer + CACHE_SHARE * volume + 2 * threads * math.prod(unit)) * layout.dtype.itemsize)
+
+
 class View(NamedTuple):
     """Which part of an array a volume is."""
 
