@@ -95,7 +95,7 @@ def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any =
 
 
 def process_volume(
-    function: Callable[[Array], tuple[list[Array], Any]], raw: np.ndarray[Any, Any], size: int
+    function: Callable[[Array], tuple[list[Array], Any]], raw: np.ndarray[Any, Any], shape: Shape, size: int
 ) -> tuple[list[np.ndarray[Any, Any]], Any]:
     """Do all that is done to a volume on the device: it goes there once, and what comes of it back once.
 
@@ -103,7 +103,8 @@ def process_volume(
     ----------
     function : callable, takes the volume on the device, and returns arrays there and anything of the host; all of it in
         the engine's stream, while no other volume computes
-    raw : ndarray (z, y, x), best of `allocate_raw`, from which it is copied straight
+    raw : ndarray, the voxels in any shape, best of `allocate_raw`, from which they are copied straight
+    shape : tuple of int, (z, y, x) of the volume
     size : int, bytes of the device that this takes at most
 
     Returns
@@ -122,7 +123,7 @@ def process_volume(
                 stream.synchronize()
         return _download(cupy, arrays, STORED), others
 
-    return _tell_shortage(cupy, _in_place(run), size, raw.shape)
+    return _tell_shortage(cupy, _in_place(run), size, shape)
 
 
 def allocate_raw(shape: Shape, dtype: Any) -> np.ndarray[Any, Any]:

@@ -17,13 +17,14 @@ from lightsheet.processing.way import finish_numbers, follow_way, make_numpy_ste
 from lightsheet.processing.worker_share import take_share
 from lightsheet.sources import read_stack
 from lightsheet.store import (
+    CutVolume,
     Record,
     Results,
-    Shape,
     StoreLayout,
     VolumeKey,
     is_done,
     make_record,
+    read_cut_volume,
     read_record,
     read_volume,
     time_stage,
@@ -83,15 +84,19 @@ def deconvolve_volume(
     psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
     block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_worker_memory())
     allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
-    allocate_raw = gpu.allocate_raw if settings["engine"] == "gpu" and block == level.shape else allocate
+    source = (raw_work or results.work("raw", key.channel), key.timepoint, threads)
+    raw: np.ndarray | CutVolume
     try:
         with time_stage(seconds, "read"):
-            raw = read_volume(raw_work or results.work("raw", key.channel), key.timepoint, threads, allocate_raw)
+            if settings["engine"] == "gpu" and block == level.shape:
+                raw = read_cut_volume(*source, gpu.allocate_raw)
+            else:
+                raw = read_volume(*source, allocate)
     except DamagedVolumeError:
         results.record(key.raw).unlink(missing_ok=True)  # so that the next run ingests it again
         raise
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
-        levels, statistics = _process(raw, psf_used, settings, threads, block, allocate, layout.list_steps())
+        levels, statistics = _process(raw, psf_used, settings, threads, block, allocate, layout)
     del raw
     with time_stage(seconds, "write"):
         bits = settings.get("precision")
@@ -137,18 +142,19 @@ def deconvolve_pixels(
 
 
 def _process(
-    raw: np.ndarray,
+    raw: np.ndarray | CutVolume,
     psf: np.ndarray,
     settings: Mapping[str, Any],
     threads: int,
     block: Sequence[int] | None,
     allocate: Allocate,
-    coarser: Sequence[Shape] = (),
-) -> tuple[list[np.ndarray], dict[str, Any]]:
+    layout: StoreLayout | None = None,
+) -> tuple[list[Any], dict[str, Any]]:
     """Take a volume all its way, on a GPU if it can; return what is stored, levels that are made, and statistics."""
     is_whole = block is None or tuple(block) == raw.shape
     if settings["engine"] == "gpu" and is_whole and can_follow(raw, psf, settings):
-        levels, measured = follow_way_on_gpu(raw, psf, settings, threads, coarser)
+        levels, measured = follow_way_on_gpu(raw, psf, settings, threads, layout)
     else:
-        levels, measured = follow_way(raw, psf, settings, threads, make_numpy_steps(allocate), block, coarser)
+        whole = raw.assemble() if isinstance(raw, CutVolume) else raw
+        levels, measured = follow_way(whole, psf, settings, threads, make_numpy_steps(allocate), block)
     return levels, finish_numbers(*measured)

@@ -55,12 +55,35 @@ typedef float* __restrict__ Voxels;
 typedef const float* __restrict__ Source;
 typedef const RawVoxel* __restrict__ Raw;
 typedef const StoredVoxel* __restrict__ Stored;
+typedef RawVoxel* __restrict__ RawTarget;
 typedef StoredVoxel* __restrict__ Target;
 typedef const int* __restrict__ Places;
 typedef double* __restrict__ Sums;
 typedef const double* __restrict__ Parts;
 
+// Where a voxel lies in a volume that is cut into chunks, which follow each other in C order.
+__device__ Offset find_in_chunks(
+    unsigned z, unsigned y, unsigned x, unsigned chunk_z, unsigned chunk_y, unsigned chunk_x, unsigned ny,
+    unsigned nx) {
+    const Offset chunk = ((Offset) (z / chunk_z) * (ny / chunk_y) + y / chunk_y) * (nx / chunk_x) + x / chunk_x;
+    return ((chunk * chunk_z + z % chunk_z) * chunk_y + y % chunk_y) * chunk_x + x % chunk_x;
+}
+
 extern "C" {
+
+__global__ void join_chunks(
+    Raw chunks, RawTarget raw, unsigned chunk_z, unsigned chunk_y, unsigned chunk_x, unsigned rows, unsigned ny,
+    unsigned nx) {
+    FOR_ROWS FOR_COLUMNS raw[(Offset) row * nx + x] =
+        chunks[find_in_chunks(row / ny, row % ny, x, chunk_z, chunk_y, chunk_x, ny, nx)];
+}
+
+__global__ void cut_chunks(
+    Stored stored, Target chunks, unsigned chunk_z, unsigned chunk_y, unsigned chunk_x, unsigned rows, unsigned ny,
+    unsigned nx) {
+    FOR_ROWS FOR_COLUMNS chunks[find_in_chunks(row / ny, row % ny, x, chunk_z, chunk_y, chunk_x, ny, nx)] =
+        stored[(Offset) row * nx + x];
+}
 
 // What is deconvolved: without the background, 0 where it was darker.
 __global__ void subtract(Raw raw, Voxels image, float background, Offset size) {

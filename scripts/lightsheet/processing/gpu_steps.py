@@ -18,14 +18,14 @@ from lightsheet.processing.gpu_quality import compare_result, find_brightest_reg
 from lightsheet.processing.quality import Planes
 from lightsheet.processing.statistics import find_places, find_sampling, name_statistics
 from lightsheet.processing.way import Array, Numbers, Step, Steps, follow_way
+from lightsheet.store import CutVolume, Shape, StoreLayout
 
 Region = tuple[slice, ...]
 
 
-def can_follow(raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any]) -> bool:
+def can_follow(raw: np.ndarray | CutVolume, psf: np.ndarray, settings: Mapping[str, Any]) -> bool:
     """Tell whether a volume may go all its way on a GPU: as a whole, and if there are kernels for what it holds."""
-    method = _find_method(settings)
-    limits = gpu_memory.list_limits(psf.shape, method)
+    limits = gpu_memory.list_limits(psf.shape, _find_method(settings))
     return (
         "fill" not in settings
         and raw.dtype.isnative
@@ -36,20 +36,53 @@ def can_follow(raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any]) ->
 
 
 def follow_way_on_gpu(
-    raw: np.ndarray,
+    raw: np.ndarray | CutVolume,
     psf: np.ndarray,
     settings: Mapping[str, Any],
     threads: int,
-    coarser: Sequence[Step] = (),
-) -> tuple[list[np.ndarray], tuple[Numbers, Planes]]:
-    """Take a volume of the host all its way on the device; arguments and results as for `follow_way`."""
-    steps = make_gpu_steps(get_kernels(import_module("cupy"), raw.dtype.name, settings["dtype"]))
+    layout: StoreLayout | None = None,
+) -> tuple[list[Any], tuple[Numbers, Planes]]:
+    """Take a volume of the host all its way on the device; arguments and results as for `follow_way`.
+
+    With a layout what is stored comes as all its levels, each a `CutVolume`: so no voxel is copied between decoding and
+    encoding but by the device.
+    """
+    kernels = get_kernels(import_module("cupy"), raw.dtype.name, settings["dtype"])
+    steps, coarser = make_gpu_steps(kernels), layout.list_steps() if layout else ()
 
     def follow(on_device: Array) -> tuple[list[Array], tuple[Numbers, Planes]]:
-        return follow_way(on_device, psf, settings, threads, steps, coarser=coarser)
+        if isinstance(raw, CutVolume):
+            on_device = join_chunks(kernels, on_device, raw.shape)
+        levels, measured = follow_way(on_device, psf, settings, threads, steps, coarser=coarser)
+        if layout:
+            levels = [cut_chunks(kernels, levels.pop(0), level.chunk) for level in layout.levels]
+        return levels, measured
 
     size = gpu_memory.estimate_memory(raw.shape, psf.shape, _find_method(settings))
-    return gpu.process_volume(follow, raw, size)
+    voxels = raw.chunks if isinstance(raw, CutVolume) else raw
+    levels, measured = gpu.process_volume(follow, voxels, raw.shape, size)
+    if layout:
+        return [CutVolume(level.shape, chunks) for level, chunks in zip(layout.levels, levels, strict=True)], measured
+    return levels, measured
+
+
+def join_chunks(kernels: Kernels, chunks: Array, shape: Shape) -> Array:
+    """Return the volume (z, y, x) of what a `CutVolume` of it holds."""
+    raw = kernels.cupy.empty(shape, chunks.dtype)
+    _start_chunks(kernels, "join_chunks", chunks, raw, chunks.shape[1:], shape)
+    return raw
+
+
+def cut_chunks(kernels: Kernels, stored: Array, chunk: Shape) -> Array:
+    """Return what a `CutVolume` of a volume holds."""
+    chunks = kernels.cupy.empty((stored.size // prod(chunk), *chunk), stored.dtype)
+    _start_chunks(kernels, "cut_chunks", stored, chunks, chunk, stored.shape)
+    return chunks
+
+
+def _start_chunks(kernels: Kernels, name: str, source: Array, target: Array, chunk: Shape, shape: Shape) -> None:
+    z, y, x = shape
+    kernels.start(name, z * y, source, target, *map(np.uint32, (*chunk, z * y, y, x)))
 
 
 def make_gpu_steps(kernels: Kernels) -> Steps:

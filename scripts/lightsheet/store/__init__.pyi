@@ -1,3 +1,4 @@
+from .cut_volume import CutVolume as CutVolume
 from .last_bits import ALL_BITS as ALL_BITS, round_last_bits as round_last_bits
 from .lock import hold_lock as hold_lock
 from .lock_watch import RUNS as RUNS, end_with_run as end_with_run
@@ -47,6 +48,7 @@ from .status import BlockStatus as BlockStatus, read_statuses as read_statuses, 
 from .volumes import (
     StoreLayout as StoreLayout,
     open_shard as open_shard,
+    read_cut_volume as read_cut_volume,
     read_volume as read_volume,
     write_volume as write_volume,
 )

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 from blake3 import blake3
 
+from lightsheet.store.cut_volume import CutVolume
 from lightsheet.store.last_bits import round_last_bits
 from lightsheet.store.shard_codec import (
     CRC_BYTES,
@@ -91,6 +92,9 @@ def write_shard(
 
 def _read_chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
     """Yield the inner chunks of a volume in C order, one band in memory."""
+    if isinstance(volume, CutVolume):
+        yield from volume.chunks
+        return
     depth, height, width = chunk
     rows = height if count_joint_rows(volume) <= height else volume.shape[1]
     read = _cut_slabs if getattr(volume, "is_direct", False) else _cut_band
@@ -172,10 +176,17 @@ class Shard:
                 place = [slice(i * c, (i + 1) * c) for i, c in zip(corner, self.chunk, strict=True)]
                 lows = [max(span.start, p.start) for span, p in zip(spans, place, strict=True)]
                 highs = [min(span.stop, p.stop) for span, p in zip(spans, place, strict=True)]
-                offset, length = self._index[np.ravel_multi_index(corner, self._grid)].tolist()
-                decode_chunk(self._codec, read_chunk(file, offset, length), chunk)
+                self._decode(file, int(np.ravel_multi_index(corner, self._grid)), chunk)
                 band[_shift(lows, highs, spans)] = chunk[_shift(lows, highs, place)]
         return band
+
+    def decode_into(self, chunk: np.ndarray, number: int) -> None:
+        """Read an inner chunk, by its number in C order, and decode it in the place of `chunk`."""
+        with self._path.open("rb") as file:
+            self._decode(file, number, chunk)
+
+    def _decode(self, file: BinaryIO, number: int, chunk: np.ndarray) -> None:
+        decode_chunk(self._codec, read_chunk(file, *self._index[number].tolist()), chunk)
 
 
 def _shift(lows: Iterable[int], highs: Iterable[int], origin: Iterable[slice]) -> tuple[slice, ...]:

@@ -6,8 +6,9 @@ that new timepoints change nothing there, and it is read only where a record say
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from lightsheet.store.cut_volume import CutVolume
 from lightsheet.store.metadata import MOST_TIMEPOINTS, read_array_metadata
 from lightsheet.store.paths import shard_path
 from lightsheet.store.pyramid import CoarserLevel, Level, Shape, make_shape, plan_levels
@@ -145,11 +147,7 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
     DamagedVolumeError
         If the shard is missing (Zarr itself would read zeros) or damaged.
     """
-    shard = shard_path(work, 0, (timepoint,))
-    if wait_until_visible(lambda: [] if shard.exists() else [shard], shard.parent):
-        raise DamagedVolumeError(f"{shard} is missing; run the same command again, and its volume is ingested anew")
-    try:
-        source = open_shard(shard, work / "0")
+    with _open_raw(work, timepoint) as source:
         volume = allocate(source.shape, source.dtype)
 
         def read(band: tuple[slice, slice]) -> None:
@@ -157,13 +155,33 @@ def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(read, iterate_chunks(source.shape[:2], source.chunk[:2])))
+    return volume
+
+
+def read_cut_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> CutVolume:
+    """Read a volume as `read_volume` does, but leave it in its inner chunks, which are decoded into their places."""
+    with _open_raw(work, timepoint) as source:
+        number = prod(n // c for n, c in zip(source.shape, source.chunk, strict=True))
+        chunks = allocate((number, *source.chunk), source.dtype)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(source.decode_into, chunks, range(number)))
+    return CutVolume(make_shape(source.shape), chunks)
+
+
+@contextmanager
+def _open_raw(work: Path, timepoint: int) -> Iterator[Shard]:
+    """Open a shard of full resolution; DamagedVolumeError if it is missing, or what is read of it is damaged."""
+    shard = shard_path(work, 0, (timepoint,))
+    if wait_until_visible(lambda: [] if shard.exists() else [shard], shard.parent):
+        raise DamagedVolumeError(f"{shard} is missing; run the same command again, and its volume is ingested anew")
+    try:
+        yield open_shard(shard, work / "0")
     except InputError:  # no room for the array
         raise
     except ValueError as error:
         raise DamagedVolumeError(
             f"{shard} {error}; run the same command again, and its volume is ingested anew"
         ) from error
-    return volume
 
 
 def open_shard(shard: Path, array: Path) -> Shard:
