@@ -6,7 +6,7 @@ back in streams of theirs; one that is on the device already in its caller's str
 `process_volume` does so with all that is done to a volume, of which Richardson-Lucy is a part.
 
 Considered and left out, by the bytes that an iteration moves at (315, 1120, 840), 43 GB with three passes a transform
-and 24 GB with one (benchmarks/gpu_acceptance/traffic.py), so 8 to 15 ms of an H100: an OTF of half precision saves 1.2
+and 24 GB with one (`gpu_model`), so 8 to 15 ms of an H100: an OTF of half precision saves 1.2
 GB, 3 to 5 %, and rounds by 5e-4. CUDA graphs save the host's work for some 20 launches, 0.1 ms, which it does while the
 device computes: less than 1 %. Callbacks of cuFFT could save the 4.7 GB by which products of spectra are written and
 read again, 11 to 20 %; but those that need no compiler of CUDA's on each machine need a newer CUDA than drivers from
