@@ -1,9 +1,4 @@
-"""What a GPU does to a volume before and after Richardson-Lucy, in CUDA's language, and how each kernel is started.
-
-The raw voxels and those that are stored are of types that `Kernels` puts before the code. Sums are of doubles, each
-thread's written to its place in `parts` and added up by `fold_parts`: the same on every run. No kernel waits within
-itself, so that tests can run them on a processor.
-"""
+"""How the kernels of `gpu_code` are started."""
 
 from functools import cache
 from types import ModuleType
@@ -11,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any  # of cupy
+from lightsheet.processing.gpu_code import make_code
 
 THREADS = 128
 """Of a block."""
@@ -26,221 +21,6 @@ MOST_FOLDING = 1024
 """Threads that add these up; what is left of each is added on the host."""
 
 RULES = {"sum": 0, "min": 1, "max": 2}
-
-C_TYPES = {
-    "uint8": "unsigned char",
-    "int8": "signed char",
-    "uint16": "unsigned short",
-    "int16": "short",
-    "uint32": "unsigned",
-    "int32": "int",
-    "float32": "float",
-    "float64": "double",
-}
-"""Dtypes of voxels that the kernels take. Of 64 bits there are no integers, whose largest is no double."""
-
-HEAD = """
-typedef %s RawVoxel;
-typedef %s StoredVoxel;
-"""
-
-CODE = """
-#define FOR_VOXELS for (Offset i = THREAD; i < size; i += ALL_THREADS)
-#define FOR_ROWS for (unsigned row = blockIdx.x; row < rows; row += gridDim.x)
-#define FOR_COLUMNS for (unsigned x = threadIdx.x; x < nx; x += blockDim.x)
-#define THREAD (blockIdx.x * blockDim.x + threadIdx.x)
-#define ALL_THREADS (gridDim.x * blockDim.x)
-typedef unsigned long long Offset;
-typedef float* __restrict__ Voxels;
-typedef const float* __restrict__ Source;
-typedef const RawVoxel* __restrict__ Raw;
-typedef const StoredVoxel* __restrict__ Stored;
-typedef RawVoxel* __restrict__ RawTarget;
-typedef StoredVoxel* __restrict__ Target;
-typedef const int* __restrict__ Places;
-typedef double* __restrict__ Sums;
-typedef const double* __restrict__ Parts;
-
-// Where a voxel lies in a volume that is cut into chunks, which follow each other in C order.
-__device__ Offset find_in_chunks(
-    unsigned z, unsigned y, unsigned x, unsigned chunk_z, unsigned chunk_y, unsigned chunk_x, unsigned ny,
-    unsigned nx) {
-    const Offset chunk = ((Offset) (z / chunk_z) * (ny / chunk_y) + y / chunk_y) * (nx / chunk_x) + x / chunk_x;
-    return ((chunk * chunk_z + z % chunk_z) * chunk_y + y % chunk_y) * chunk_x + x % chunk_x;
-}
-
-extern "C" {
-
-__global__ void join_chunks(
-    Raw chunks, RawTarget raw, unsigned chunk_z, unsigned chunk_y, unsigned chunk_x, unsigned rows, unsigned ny,
-    unsigned nx) {
-    FOR_ROWS FOR_COLUMNS raw[(Offset) row * nx + x] =
-        chunks[find_in_chunks(row / ny, row % ny, x, chunk_z, chunk_y, chunk_x, ny, nx)];
-}
-
-__global__ void cut_chunks(
-    Stored stored, Target chunks, unsigned chunk_z, unsigned chunk_y, unsigned chunk_x, unsigned rows, unsigned ny,
-    unsigned nx) {
-    FOR_ROWS FOR_COLUMNS chunks[find_in_chunks(row / ny, row % ny, x, chunk_z, chunk_y, chunk_x, ny, nx)] =
-        stored[(Offset) row * nx + x];
-}
-
-// What is deconvolved: without the background, 0 where it was darker.
-__global__ void subtract(Raw raw, Voxels image, float background, Offset size) {
-    FOR_VOXELS {
-        const float light = (float) raw[i] - background;
-        image[i] = light < 0 ? 0 : light;
-    }
-}
-
-__global__ void describe_counts(
-    Raw raw, Sums parts, float background, double full, Offset size) {
-    double negative = 0, saturated = 0, flux = 0;
-    FOR_VOXELS {
-        const float light = (float) raw[i] - background;
-        negative += light < 0;
-        saturated += raw[i] == full;
-        flux += light < 0 ? 0 : light;
-    }
-    parts[THREAD] = negative;
-    parts[ALL_THREADS + THREAD] = saturated;
-    parts[2 * ALL_THREADS + THREAD] = flux;
-}
-
-__global__ void summarise(Source voxels, Sums parts, Offset size) {
-    float low = voxels[0], high = voxels[0];
-    double total = 0;
-    FOR_VOXELS {
-        const float value = voxels[i];
-        low = value < low ? value : low;
-        high = value > high ? value : high;
-        total += value;
-    }
-    parts[THREAD] = low;
-    parts[ALL_THREADS + THREAD] = high;
-    parts[2 * ALL_THREADS + THREAD] = total;
-}
-
-// A thread folds those parts that are as many threads from each other as there are.
-__global__ void fold_parts(Parts parts, Sums sums, unsigned number, int rule) {
-    double total = parts[THREAD];
-    for (unsigned i = THREAD + ALL_THREADS; i < number; i += ALL_THREADS) {
-        const double value = parts[i];
-        if (rule == 0) total += value;
-        else if (rule == 1 ? value < total : value > total) total = value;
-    }
-    sums[THREAD] = total;
-}
-
-// As stored in whole numbers, which StoredVoxel then is; and how many were too bright.
-__global__ void convert(Source result, Target stored, Sums parts, float scale, float limit, Offset size) {
-    double clipped = 0;
-    FOR_VOXELS {
-        const float rounded = rintf(result[i] * scale);
-        clipped += rounded > limit;
-        stored[i] = (StoredVoxel) (rounded < 0 ? 0 : rounded > limit ? limit : rounded);
-    }
-    parts[THREAD] = clipped;
-}
-
-__global__ void measure_rounding(
-    Source result, Stored stored, Sums parts, float limit, float counts_per_stored, Offset size) {
-    double energy = 0, difference = 0;
-    FOR_VOXELS {
-        const float counts = result[i] < limit ? result[i] : limit;
-        const float error = counts - (float) stored[i] * counts_per_stored;
-        energy += (double) counts * counts;
-        difference += (double) error * error;
-    }
-    parts[THREAD] = energy;
-    parts[ALL_THREADS + THREAD] = difference;
-}
-
-// Mean of 2, or 1, voxels along each axis, added in the order of `store.downsample`; of the last one with itself.
-__global__ void coarsen(
-    Stored fine, Target coarse, unsigned step_z, unsigned step_y, unsigned step_x, unsigned fine_z, unsigned fine_y,
-    unsigned fine_x, float scale, unsigned rows, unsigned ny, unsigned nx) {
-    const bool is_rounded = (StoredVoxel) 0.5f == 0;
-    FOR_ROWS {
-        const unsigned z = row / ny * step_z, y = row % ny * step_y;
-        const Offset plane = (Offset) fine_y * fine_x;
-        const Offset behind = z + 1 < fine_z ? plane : 0, below = y + 1 < fine_y ? fine_x : 0;
-        const StoredVoxel* first = fine + z * plane + (Offset) y * fine_x;
-        StoredVoxel* out = coarse + (Offset) row * nx;
-        FOR_COLUMNS {
-            float total = 0;
-            for (unsigned column = x * step_x; column < (x + 1) * step_x; ++column) {
-                const Offset place = column < fine_x ? column : fine_x - 1;
-                float sum = first[place];
-                if (step_z == 2) sum += first[behind + place];
-                if (step_y == 2) {
-                    float next = first[below + place];
-                    if (step_z == 2) next += first[behind + below + place];
-                    sum += next;
-                }
-                total = column == x * step_x ? sum : total + sum;
-            }
-            const float mean = total * scale;
-            out[x] = (StoredVoxel) (is_rounded ? rintf(mean) : mean);
-        }
-    }
-}
-
-// The light squared of regions, a block of threads each; a thread sums a column of places along x.
-__global__ void sum_squares(
-    Raw raw, Sums parts, Places starts, unsigned region_z, unsigned region_y,
-    unsigned raw_y, unsigned raw_x, unsigned nx) {
-    const int* start = starts + 3 * blockIdx.x;
-    FOR_COLUMNS {
-        double total = 0;
-        for (unsigned z = 0; z < region_z; ++z)
-            for (unsigned y = 0; y < region_y; ++y) {
-                const Offset i = ((Offset) (start[0] + z) * raw_y + start[1] + y) * raw_x + start[2] + x;
-                const float light = (float) raw[i];
-                total += light * light;
-            }
-        parts[blockIdx.x * nx + x] = total;
-    }
-}
-
-// Voxels at some places along each axis, in the low corner of an array whose rest is 0.
-__global__ void gather(
-    Stored stored, Places place_z, Places place_y, Places place_x, Voxels blurred, unsigned part_z, unsigned part_y,
-    unsigned part_x, unsigned stored_y, unsigned stored_x, unsigned rows, unsigned ny, unsigned nx, unsigned pitch) {
-    FOR_ROWS {
-        const unsigned z = row / ny, y = row % ny;
-        const bool is_inside = z < part_z && y < part_y;
-        const Offset begin = is_inside ? ((Offset) place_z[z] * stored_y + place_y[y]) * stored_x : 0;
-        float* voxels = blurred + (Offset) row * pitch;
-        FOR_COLUMNS voxels[x] = is_inside && x < part_x ? (float) stored[begin + place_x[x]] : 0;
-    }
-}
-
-// Of a region of the image, and of it blurred again: a block of threads a plane, a thread a column of places along x.
-__global__ void compare(
-    Source blurred, Raw raw, Sums parts, float background, unsigned start_z,
-    unsigned start_y, unsigned start_x, unsigned low_z, unsigned low_y, unsigned low_x, unsigned region_y,
-    unsigned raw_y, unsigned raw_x, unsigned blurred_y, unsigned pitch, unsigned nx) {
-    const unsigned z = blockIdx.x;
-    FOR_COLUMNS {
-        double energy = 0, difference = 0, light = 0;
-        for (unsigned y = 0; y < region_y; ++y) {
-            const Offset i = ((Offset) (start_z + z) * raw_y + start_y + y) * raw_x + start_x + x;
-            const float counts = (float) raw[i] - background, image = counts < 0 ? 0 : counts;
-            const float error = blurred[((Offset) (low_z + z) * blurred_y + low_y + y) * pitch + low_x + x] - image;
-            energy += (double) image * image;
-            difference += (double) error * error;
-            light += image;
-        }
-        const unsigned place = z * nx + x, number = gridDim.x * nx;
-        parts[place] = energy;
-        parts[number + place] = difference;
-        parts[2 * number + place] = light;
-    }
-}
-
-}
-"""
 
 
 class Kernels:
@@ -272,11 +52,6 @@ class Kernels:
             numbers = (np.uint32(blocks * THREADS), np.int32(RULES[rule]))
             self.start("fold_parts", folding // THREADS, parts[row], sums[row], *numbers)
         return [float(getattr(row, rule)()) for row, rule in zip(sums.get(), rules, strict=True)]
-
-
-def make_code(raw: str, stored: str) -> str:
-    """Return the kernels' code for voxels of two dtypes."""
-    return HEAD % (C_TYPES[raw], C_TYPES[stored]) + CODE
 
 
 @cache

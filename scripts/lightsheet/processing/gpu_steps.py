@@ -6,19 +6,20 @@ Only numbers and a few planes are copied to the host within; they and what is st
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from lightsheet.deconvolution import Method, gpu, gpu_memory
 from lightsheet.processing.camera import OUTPUT_MAX, estimate_background, find_largest, name_counts
-from lightsheet.processing.gpu_kernels import C_TYPES, Kernels, get_kernels
+from lightsheet.processing.gpu_code import C_TYPES
+from lightsheet.processing.gpu_kernels import Kernels, get_kernels
 from lightsheet.processing.gpu_quality import compare_result, find_brightest_region
 from lightsheet.processing.quality import Planes
 from lightsheet.processing.statistics import find_places, find_sampling, name_statistics
 from lightsheet.processing.way import Array, Numbers, Step, Steps, follow_way
-from lightsheet.store import CutVolume, Shape, StoreLayout
+from lightsheet.store import ALL_BITS, CutVolume, Shape, StoreLayout
 
 Region = tuple[slice, ...]
 
@@ -97,6 +98,7 @@ def make_gpu_steps(kernels: Kernels) -> Steps:
         partial(describe_counts, kernels),
         partial(convert_result, kernels),
         partial(measure_rounding, kernels),
+        partial(round_result, kernels),
         partial(compare_result, kernels),
         partial(coarsen, kernels),
     )
@@ -141,11 +143,21 @@ def measure_rounding(kernels: Kernels, result: Array, stored: Array, scale: floa
     """See `statistics.measure_rounding`."""
     arguments = (result, stored, None, np.float32(OUTPUT_MAX / scale), np.float32(1 / scale))
     energy, difference = kernels.sum_voxels("measure_rounding", ("sum", "sum"), result.size, *arguments)
-    return float(np.sqrt(difference / energy)) if energy else 0.0
+    return sqrt(difference / energy) if energy else 0.0
 
 
-def coarsen(kernels: Kernels, stored: Array, coarser: Sequence[Step]) -> list[Array]:
-    """Make the levels of a pyramid, each of the one below, as `store.downsample` does."""
+def round_result(kernels: Kernels, stored: Array, bits: int, threads: int = 1) -> float:  # noqa: ARG001
+    """See `rounding.round_result`."""
+    dropped = ALL_BITS[stored.dtype.name] - bits
+    if dropped <= 0:
+        return 0.0
+    arguments = (stored, None, np.uint32(dropped))
+    changed, energy = kernels.sum_voxels("round_last_bits", ("sum", "sum"), stored.size, *arguments)
+    return sqrt(changed / energy) if energy else 0.0
+
+
+def coarsen(kernels: Kernels, stored: Array, coarser: Sequence[Step], bits: int | None) -> list[Array]:
+    """Make the levels of a pyramid, each of the one below, as `store.downsample` does, and rounded as that is."""
     levels = [stored]
     for step in coarser:
         fine = levels[-1]
@@ -154,6 +166,8 @@ def coarsen(kernels: Kernels, stored: Array, coarser: Sequence[Step]) -> list[Ar
         sizes = map(np.uint32, (*step, *fine.shape))
         rows = (np.uint32(size) for size in (shape[0] * shape[1], *shape[1:]))
         kernels.start("coarsen", shape[0] * shape[1], fine, levels[-1], *sizes, np.float32(1 / prod(step)), *rows)
+        if bits:
+            round_result(kernels, levels[-1], bits)
     return levels[1:]
 
 

@@ -43,9 +43,9 @@ class Steps(NamedTuple):
     describe_counts: Callable[[Array, float, Any], Numbers]
     convert_result: Callable[[Array, str, float], tuple[Array, int]]
     measure_rounding: Callable[[Array, Array, float], float]
+    round_result: Callable[[Array, int, int], float]
     compare_result: Callable[[Array, Array, np.ndarray, float, float, Any], tuple[float | None, Planes]]
-    coarsen: Callable[[Array, Sequence[Step]], list[Array]]
-    round_result: Callable[[Array, int, int], float] = round_result
+    coarsen: Callable[[Array, Sequence[Step], int | None], list[Array]]
 
 
 def make_numpy_steps(allocate: Allocate = np.empty) -> Steps:
@@ -60,8 +60,9 @@ def make_numpy_steps(allocate: Allocate = np.empty) -> Steps:
         describe_counts,
         partial(convert_result, allocate=allocate),
         measure_rounding,
+        round_result,
         compare_result,
-        lambda stored, coarser: [],  # noqa: ARG005 (as the GPU's)
+        lambda stored, coarser, bits: [],  # noqa: ARG005 (as the GPU's)
     )
 
 
@@ -108,7 +109,7 @@ def follow_way(
         numbers["rounding_error"] = steps.measure_rounding(result, stored, settings["scale"])
     scale = find_stored_per_count(settings)
     numbers["residual"], planes = steps.compare_result(raw, stored, psf, background, scale, mask)
-    return [stored, *steps.coarsen(stored, coarser)], (numbers, planes)
+    return [stored, *steps.coarsen(stored, coarser, settings.get("precision"))], (numbers, planes)
 
 
 def finish_numbers(numbers: Numbers, planes: Planes) -> Numbers:

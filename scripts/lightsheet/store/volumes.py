@@ -97,8 +97,8 @@ def write_volume(
     layout : StoreLayout, the levels, dtype and codec
     threads : int, chunks that are encoded at a time
     summarise : callable, optional, called with each inner chunk of the full resolution
-    coarser : sequence of BandSource, the first of the coarser levels, if they have been made already
-    bits : int, optional, to which coarser levels are rounded, as the volume was
+    coarser : sequence of BandSource, the first of the coarser levels, if they have been made already, and rounded
+    bits : int, optional, to which other coarser levels are rounded, as the volume was
 
     Returns
     -------
@@ -113,7 +113,7 @@ def write_volume(
         else:
             source = _make_coarser(work, timepoint, number, volume, layout)
         path = shard_path(work, number, (timepoint,))
-        options = (None, bits) if number else (summarise, None)
+        options = (None if number else summarise, bits if number > len(coarser) else None)
         shards.append(write_shard(path, source, level.chunk, dict(layout.codec), threads, *options))
     fields = [{"level": number, "bytes": s.bytes, "blake3": s.blake3} for number, s in enumerate(shards)]
     return fields, shards[0].summaries
