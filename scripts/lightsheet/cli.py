@@ -36,6 +36,14 @@ examples:
     one folder, export/demo.ome.zarr, for ilastik and other readers of OME-Zarr 0.4
 """
 
+FIGURE_EXAMPLES = """\
+examples:
+  %(prog)s results/demo --out figure.pdf
+    the maximum along z of the first volume
+  %(prog)s results/demo --out figure.svg --channel CamA_ch1_560nm --timepoint 1 --z 20 --y 10 90 --x 0 120
+    a part of one plane
+"""
+
 SIMULATE_EXAMPLES = """\
 Each volume is written twice: the image (uint16, FOLDER) and its truth (float32, FOLDER/truth),
 so 6 bytes a voxel; the free disk is checked first. Files of the same names are overwritten.
@@ -105,7 +113,11 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="A run itself is started with `snakemake`. `lightsheet COMMAND --help` tells more.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add_options in (_add_view, _add_export, _add_compare, _add_repeat, _add_verify, _add_simulate, _add_plan):
+    for add_options in (
+        *(_add_view, _add_figure, _add_export),
+        *(_add_compare, _add_repeat, _add_verify),
+        *(_add_simulate, _add_plan),
+    ):
         add_options(commands)
     return parser
 
@@ -149,6 +161,35 @@ def view(folder: Path, port: int) -> int:
         print(describe_viewers(results, url), flush=True)
         while True:
             signal.pause()
+    return 0
+
+
+def _add_figure(commands: Any) -> None:
+    add = _add_command(commands, figure, FIGURE_EXAMPLES)
+    add("folder", type=Path, help="of a finished run, such as results/demo")
+    add("--out", type=Path, required=True, metavar="FILE", help="a .pdf, .svg or .png; an older one is replaced")
+    add("--channel", metavar="NAME", help="(default: the first)")
+    add("--timepoint", type=int, default=0, metavar="N", help="from 0 (default: %(default)s)")
+    add("--z", type=int, metavar="N", help="plane of the result, from 0 (default: the maximum of all planes)")
+    for axis in "yx":
+        add(f"--{axis}", type=int, nargs=2, metavar=("START", "END"), help=f"part along {axis} (default: all)")
+    add(
+        "--contrast",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="counts above background, for both (default: percentiles 1 and 99.8 of either)",
+    )
+
+
+def figure(**options: Any) -> int:
+    """Draw a volume of a finished run, raw beside deconvolved, for a paper; the file says how it was made."""
+    from lightsheet.viewing import draw_figure
+
+    facts = draw_figure(**options)
+    print(f"{options['out']}: {facts['channel']}, timepoint {facts['timepoint']}, plane {facts['plane']}")
+    for caption, (low, high) in facts["counts_black_and_white"].items():
+        print(f"  {caption}: {low:.4g} counts above background are black, {high:.4g} are white")
     return 0
 
 

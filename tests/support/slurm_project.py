@@ -34,6 +34,7 @@ class SlurmProject(Project):
     undisturbed: dict[str, str]
     variables: dict[str, str] = field(default_factory=dict)
     launched: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    earlier: dict[Path, str] = field(default_factory=dict)  # logs of jobs when the latest run was launched
 
     @property
     def label(self) -> str:
@@ -65,6 +66,7 @@ class SlurmProject(Project):
 
     def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `snakemake` in a session of its own; what it says goes to run.log."""
+        self.earlier = self._read_job_logs()
         with (self.folder / "run.log").open("wb") as log:
             running = subprocess.Popen(
                 self.command(*arguments),
@@ -93,10 +95,15 @@ class SlurmProject(Project):
 
     @property
     def log(self) -> str:
-        return (self.folder / "run.log").read_text()
+        """What the latest run has said, and after that what its jobs have in their logs."""
+        logs = [text.removeprefix(self.earlier.get(path, "")) for path, text in self._read_job_logs().items()]
+        return "".join([(self.folder / "run.log").read_text(), *logs])
+
+    def _read_job_logs(self) -> dict[Path, str]:
+        return {path: path.read_text() for path in sorted((self.results / "logs").glob("*.log"))}
 
     def wait_for(self, *words: str, seconds: float = 60) -> None:
-        """Wait until run.log holds these words."""
+        """Wait until the latest run, or a job of it, has said these words."""
         try:
             self.cluster.wait_until(lambda: all(word in self.log for word in words), seconds, f"{words} in the log")
         except TimeoutError as error:
