@@ -52,3 +52,4 @@ from .volumes import (
     read_volume as read_volume,
     write_volume as write_volume,
 )
+from .write_array import write as write

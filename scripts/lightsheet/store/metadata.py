@@ -5,6 +5,7 @@ terabytes. What is read here is small, complete and of the right types; `Shard` 
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -62,7 +63,8 @@ ARRAY = _describe_object(
     ),
 )
 
-NAME: Schema = {"type": "string", "pattern": r"\A[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}\Z"}
+NAME_PATTERN = re.compile(r"[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
+NAME: Schema = {"type": "string", "pattern": rf"\A{NAME_PATTERN.pattern}\Z"}
 WINDOW = _describe_object(min=NUMBER, max=NUMBER, start=NUMBER, end=NUMBER)
 CHANNEL = _describe_object(label=NAME, color={"type": "string", "pattern": r"\A[0-9A-Fa-f]{6}\Z"}, window=WINDOW)
 SCALE = _describe_object(

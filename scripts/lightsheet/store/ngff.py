@@ -35,7 +35,7 @@ def describe_multiscales(
     Parameters
     ----------
     name : str, of the image
-    axes : str, `tczyx` or `tzyx`
+    axes : str, `tczyx`, or some of these in this order, with `zyx`
     levels : sequence of Level, the full resolution first
     voxel_size : mapping, `z`, `y`, `x` of the full resolution in micrometre
     interval : float or None, seconds from one timepoint to the next, if known
@@ -49,13 +49,14 @@ def describe_multiscales(
     datasets = []
     for number, level in enumerate(levels):
         factor = dict(zip("zyx", level.factor, strict=True))
-        scale = [voxel_size[axis] * factor[axis] if axis in factor else 1.0 for axis in axes]
-        scale[0] = float(interval or 1)
+        steps = {axis: voxel_size[axis] * factor[axis] for axis in factor} | {"t": float(interval or 1)}
+        scale = [steps.get(axis, 1.0) for axis in axes]
         # The centre of a coarse voxel is the centre of the voxels that it averages.
         offset = [start[axis] + voxel_size[axis] * (factor[axis] - 1) / 2 if axis in factor else 0.0 for axis in axes]
-        offset[0] = start_seconds if interval else 0.0
+        if interval and "t" in axes:
+            offset[axes.index("t")] = start_seconds
         transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if number or any(origin) or offset[0]:
+        if number or any(offset):
             transformations.append({"type": "translation", "translation": offset})
         datasets.append({"path": str(number), "coordinateTransformations": transformations})
     described = [{"name": axis, **types.get(axis, space)} for axis in axes]

@@ -57,11 +57,11 @@ def publish_store(
     new = make_part_name(place)
     try:
         _assemble(new, place.name, volumes, layout, leading, attributes)
-        _validate(new)
+        validate_store(new)
         with name_disk(place):
             swap_folders(new, place)
     finally:
-        _remove(new)
+        remove_store(new)
 
 
 def repair_store(place: Path) -> None:
@@ -74,10 +74,11 @@ def repair_store(place: Path) -> None:
     repair_swap(place)
     for path in place.parent.iterdir():
         if path.name.startswith(f"{PART}{place.name}"):
-            _remove(path)
+            remove_store(path)
 
 
-def _remove(path: Path) -> None:
+def remove_store(path: Path) -> None:
+    """Remove a store, as far as that can be done."""
     with suppress(OSError):
         path.unlink() if path.is_file() else shutil.rmtree(path)
 
@@ -148,7 +149,7 @@ def makes_links(work: Path, place: Path) -> bool:
     return True
 
 
-def _validate(store: Path) -> None:
+def validate_store(store: Path) -> None:
     """Check the metadata with the two validators of the field; neither reads shards."""
     import yaozarrs
     import zarr

@@ -99,7 +99,7 @@ def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
 
     Parameters
     ----------
-    volume : ndarray (z, y, x), integer or float32
+    volume : ndarray (z, y, x), integer or float
     step : tuple of int, 2 or 1 along (z, y, x); an odd last plane, row or column is averaged with itself
 
     Returns
@@ -109,7 +109,8 @@ def downsample(volume: np.ndarray, step: Shape) -> np.ndarray:
     sz, sy, sx = step
     depth, height, width = volume.shape
     out = np.empty((-(-depth // sz), -(-height // sy), -(-width // sx)), volume.dtype)
-    sums = np.float64 if out.dtype.kind in "iu" and out.dtype.itemsize > 2 else np.float32  # exact for these
+    is_wide = out.dtype.itemsize > (2 if out.dtype.kind in "iu" else 4)
+    sums = np.float64 if is_wide else np.float32  # exact for the whole numbers
     scale = sums(1 / (sz * sy * sx))
     for z, top in product(range(len(out)), range(0, out.shape[1], ROWS)):
         planes = volume[z * sz : (z + 1) * sz, top * sy : (top + ROWS) * sy]
