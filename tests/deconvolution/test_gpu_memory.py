@@ -99,7 +99,8 @@ def test_channels_used_longest_ago_make_room(device):
     assert kept[2] in gpu.CHANNELS, "one was enough"
 
 
-def test_volumes_in_flight_are_no_reason_to_refuse_one(device):
+@pytest.mark.parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
+def test_volumes_in_flight_are_no_reason_to_refuse_one(device, number):
     """They are in what a volume needs, so that the device is never as free as when it was counted."""
     shape, method = (20, 60, 50), Method(1)
     gpu_trial.check_gpu()
@@ -107,7 +108,7 @@ def test_volumes_in_flight_are_no_reason_to_refuse_one(device):
     gpu_memory.find_memory_budget()
     threads = [
         threading.Thread(target=richardson_lucy, args=(image(shape), PSF), kwargs={"iterations": 1, "engine": "gpu"})
-        for _ in range(gpu_memory.IN_FLIGHT)
+        for _ in range(number)
     ]
     for thread in threads:
         thread.start()

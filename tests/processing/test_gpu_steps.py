@@ -239,8 +239,10 @@ def test_all_steps_take_no_more_memory_than_is_counted(device):
         assert device.peak < estimate - waiting + 10**5
 
 
-def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(device):
-    raw, number = draw((16, 90, 80)), gpu_memory.IN_FLIGHT
+@pytest.mark.parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
+def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(device, number):
+    """However many are in hand: no more than three are on the device."""
+    raw = draw((16, 90, 80))
     estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, Method(2, SETTINGS["boundary"]))
     device.peak = 0
 
@@ -250,7 +252,7 @@ def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(devic
         return deconvolve_pixels(copy, PSF, SETTINGS, 1)[0].sum()
 
     with ThreadPoolExecutor(number) as threads:
-        list(threads.map(deconvolve, range(4 * number)))
+        list(threads.map(deconvolve, range(4 * gpu_memory.IN_FLIGHT)))
     assert device.peak < estimate + 10**5
     assert device.pinned_peak <= number * (raw.nbytes + 4 * raw.size) + 10**4, "raw, and what is stored"
     assert device.pinnings <= 2 * number + 10

@@ -372,3 +372,17 @@ def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> No
         ["fill", "none 40 % of the voxels are exactly 0: taken for darkness"],
     ]
     assert ["scale", "60"] not in rows, "nothing was made with it"
+
+
+def test_what_bounded_the_rate_is_one_line(page: Page, tmp_path: Path) -> None:
+    assert "bound" not in page.text, "records of earlier versions do not say"
+    shared = make(tmp_path, timepoints=1)
+    for channel, seconds in zip(CHANNELS, (2.0, 4.0), strict=True):
+        place = shared.record(VolumeKey("result", channel, 0))
+        share = {"seconds": seconds, "cores": 8, "core_seconds": 4 * seconds, "gpu_seconds": 0.9 * seconds}
+        write_json(place, {**(read_json(place) or {}), "share": share})
+    text = write(shared).text
+    assert (
+        "On average a worker does a volume in 3 s, of which its GPU computes 90% and its 8 cores work 50%: "
+        "the GPU bounds the rate."
+    ) in text

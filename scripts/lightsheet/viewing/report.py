@@ -11,7 +11,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import Choice, find_stored_per_count, judge_units, read_choices
+from lightsheet.processing import (
+    Choice,
+    describe_rate,
+    find_stored_per_count,
+    judge_units,
+    measure_rate,
+    read_choices,
+)
 from lightsheet.provenance import FOLDER_PLACEHOLDER, describe_mixture
 from lightsheet.run import Suspicion, find_suspicions, read_identity
 from lightsheet.store import CONFIG_FILE, PublishedImage, Results, VolumeKey, read_image
@@ -65,6 +72,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     choices = read_choices(results)
     costs = count_costs(volumes)
     stages = sum_stages(costs)
+    rate = measure_rate(volume.result for volume in volumes)
     return {
         "name": results.name,
         "publication": read_identity(results.store),
@@ -98,6 +106,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         ],
         "stages": stages,
         "written": {stage["name"]: stage["written"] for stage in stages},
+        "rate": describe_rate(rate) if rate else None,
         "hosts": sum_hosts(volumes),
         "origin": origin,
         "config": CONFIG_FILE,
