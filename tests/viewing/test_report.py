@@ -386,3 +386,24 @@ def test_what_bounded_the_rate_is_one_line(page: Page, tmp_path: Path) -> None:
         "On average a worker does a volume in 3 s, of which its GPU computes 90% and its 8 cores work 50%: "
         "the GPU bounds the rate."
     ) in text
+
+
+def test_a_lossy_result_says_so_and_by_how_much(tmp_path: Path) -> None:
+    results = make(tmp_path, 2)
+    report.write_report(results, results.report)
+    assert "Lossy." not in Page(results.report).text
+    trial = {"value": 6, "timepoints": {"0": {"noise": 0.04}, "1": {"noise": 0.05}}}
+    write_choices(results, {OTHER: {"basis": {}, "background": None, "precision": trial}})
+    for t, error in enumerate((0.0031, 0.0033)):
+        path = results.record(VolumeKey("result", OTHER, t))
+        record = read_json(path)
+        statistics = {**record["statistics"], "rounding_error": error, "rounding_to_noise": error / 0.04}
+        write_json(path, {**record, "statistics": statistics, "settings": {**record["settings"], "precision": 6}})
+    report.write_report(results, results.report)
+    page = Page(results.report)
+    assert (
+        f"Lossy. To take less room, results were rounded where they were stored: {OTHER}: by 0.33 % (relative L2), "
+        in (page.text)
+    )
+    assert "8.25 % of their noise, at most." in page.text
+    assert ["precision", "6 bits of mantissa noise of 4 % to 5 % in 2 tried timepoints"] in page.rows

@@ -1,6 +1,6 @@
 """What was chosen from the pixels of a channel, for the report: in words, with the number and what it rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lightsheet.viewing.measures import format_measure
@@ -32,7 +32,7 @@ def list_chosen_values(
     rows = [
         _describe_background(choice.get("background") or {}, background),
         _describe_fill(choice.get("fill")),
-        *(_describe_trial(key, choice.get(key), settings.get(key)) for key in ("iterations", "scale")),
+        *(_describe_trial(key, choice.get(key), settings.get(key)) for key in ("iterations", "scale", "precision")),
     ]
     return [row for row in rows if row]
 
@@ -69,13 +69,28 @@ def _describe_trial(name: str, trial: Any, used: Any) -> ChosenValue | None:
     """Describe what was chosen by trying the PSF on some timepoints, if it is what the volumes were made with."""
     if not isinstance(trial, Mapping) or trial.get("value") is None or trial["value"] != used:
         return None
+    if name != "iterations":
+        return _describe_fineness(name, trial, used)
     values = [value for value in (trial.get("timepoints") or {}).values() if isinstance(value, int | float)]
-    if not values or name == "scale":  # of scale, the timepoints tell the brightest voxel
-        return ChosenValue(name, format_measure(used), "")
-    low, high = format_measure(min(values)), format_measure(max(values))
+    return ChosenValue(name, format_measure(used), _write_range(values))
+
+
+def _describe_fineness(name: str, trial: Mapping[str, Any], used: float) -> ChosenValue:
+    """Describe how finely results are stored; earlier versions tried no noise."""
+    tried = [value for value in (trial.get("timepoints") or {}).values() if isinstance(value, Mapping)]
+    text = format_measure(used) + (" bits of mantissa" if name == "precision" else "")
+    if "bits" in trial:
+        text += f", and {trial['bits']} of 16 bits"
+    return ChosenValue(name, text, _write_range([value["noise"] for value in tried], "%", "noise of "))
+
+
+def _write_range(values: Sequence[float], unit: str = "", words: str = "") -> str:
+    """Write what was found in some timepoints, from the least to the most; nothing of none."""
+    if not values:
+        return ""
+    low, high = format_measure(min(values), unit), format_measure(max(values), unit)
     spread = f"{low} to {high}" if high != low else low
-    plural = "s" if len(values) > 1 else ""
-    return ChosenValue(name, format_measure(used), f"{spread} in {len(values)} tried timepoint{plural}")
+    return f"{words}{spread} in {len(values)} tried timepoint{'s' if len(values) > 1 else ''}"
 
 
 def _round(counts: float) -> str:

@@ -39,6 +39,7 @@ from lightsheet.viewing.measures import MEASURES, format_measure
 from lightsheet.viewing.outliers import Trend, choose_strongest, describe_outlier_rule, follow_measure, list_outliers
 from lightsheet.viewing.page import write_page
 from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_volume
+from lightsheet.viewing.rounding import describe_rounding
 
 OPEN_ROWS = 40
 """A longer table starts collapsed."""
@@ -94,6 +95,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "suspects": {(s.channel, timepoint) for s in suspicions for timepoint in s.timepoints},
         "settings": _collect_settings(records),
         "mixture": describe_mixture(volume.result for volume in volumes),
+        "rounding": describe_rounding(records),
         "missing": sum(map(len, missing.values())),
         "missing_in": {c: write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
         "volumes": [
