@@ -20,7 +20,7 @@ from .engines import (
 )
 from .fill import Fill as Fill, describe_fill as describe_fill, find_fill as find_fill
 from .mask import erase_unmeasured as erase_unmeasured
-from .measured import Mask as Mask, find_measured as find_measured
+from .measured import LEAST_RUN as LEAST_RUN, Mask as Mask, find_measured as find_measured
 from .method import (
     ALGORITHM_VERSION as ALGORITHM_VERSION,
     CHOICES as CHOICES,

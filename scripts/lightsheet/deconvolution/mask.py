@@ -31,20 +31,30 @@ def read_mask(mask: Any, region: tuple[slice, ...]) -> Array:
     return np.stack([plane if isinstance(plane, np.ndarray) else plane.get() for plane in planes])
 
 
+def is_on_device(mask: Any) -> bool:
+    """Tell whether a mask is on a device, and has functions of its own for it: of images that are erased already."""
+    return hasattr(mask, "erase")
+
+
 def has_voxels(mask: Any, value: bool) -> bool:
     """Tell whether the mask is `value` anywhere."""
+    if is_on_device(mask):
+        return bool(mask.has(value))
     return any(bool((mask[z] == value).any()) for z in range(mask.shape[0]))
 
 
 def erase_unmeasured(volume: Any, mask: Any) -> None:
     """Set to 0 what was never measured of a volume (z, y, x) of NumPy or CuPy, in place."""
+    if is_on_device(mask):
+        mask.erase(volume)
+        return
     for z, plane in enumerate(volume):
         plane[~_match_module(mask[z], plane)] = 0
 
 
 def erase_image(image: Any, mask: Any) -> Any:
     """Return an image (z, y, x) with 0 where it was never measured: itself, if it is so already."""
-    if all(not plane[~_match_module(mask[z], plane)].any() for z, plane in enumerate(image)):
+    if is_on_device(mask) or all(not plane[~_match_module(mask[z], plane)].any() for z, plane in enumerate(image)):
         return image
     image = image.copy()
     erase_unmeasured(image, mask)

@@ -5,6 +5,8 @@ thread's written to its place in `parts` and added up by `fold_parts`: the same 
 itself, so that tests can run them on a processor.
 """
 
+from lightsheet.processing.gpu_mask_code import MASK_CODE
+
 C_TYPES = {
     "uint8": "unsigned char",
     "int8": "signed char",
@@ -36,7 +38,10 @@ typedef const RawVoxel* __restrict__ Raw;
 typedef const StoredVoxel* __restrict__ Stored;
 typedef RawVoxel* __restrict__ RawTarget;
 typedef StoredVoxel* __restrict__ Target;
+typedef const unsigned char* __restrict__ Flags;
+typedef unsigned char* __restrict__ Marks;
 typedef const int* __restrict__ Places;
+typedef int* __restrict__ Runs;
 typedef double* __restrict__ Sums;
 typedef const double* __restrict__ Parts;
 
@@ -64,18 +69,19 @@ __global__ void cut_chunks(
         stored[(Offset) row * nx + x];
 }
 
-// What is deconvolved: without the background, 0 where it was darker.
-__global__ void subtract(Raw raw, Voxels image, float background, Offset size) {
+// What is deconvolved: without the background, 0 where it was darker, or never measured.
+__global__ void subtract(Raw raw, Flags measured, int is_masked, Voxels image, float background, Offset size) {
     FOR_VOXELS {
         const float light = (float) raw[i] - background;
-        image[i] = light < 0 ? 0 : light;
+        image[i] = light < 0 || (is_masked && !measured[i]) ? 0 : light;
     }
 }
 
 __global__ void describe_counts(
-    Raw raw, Sums parts, float background, double full, Offset size) {
+    Raw raw, Flags measured, int is_masked, Sums parts, float background, double full, Offset size) {
     double negative = 0, saturated = 0, flux = 0;
     FOR_VOXELS {
+        if (is_masked && !measured[i]) continue;
         const float light = (float) raw[i] - background;
         negative += light < 0;
         saturated += raw[i] == full;
@@ -188,7 +194,7 @@ __global__ void coarsen(
 
 // The light squared of regions, a block of threads each; a thread sums a column of places along x.
 __global__ void sum_squares(
-    Raw raw, Sums parts, Places starts, unsigned region_z, unsigned region_y,
+    Raw raw, Flags measured, int is_masked, Sums parts, Places starts, unsigned region_z, unsigned region_y,
     unsigned raw_y, unsigned raw_x, unsigned nx) {
     const int* start = starts + 3 * blockIdx.x;
     FOR_COLUMNS {
@@ -197,7 +203,7 @@ __global__ void sum_squares(
             for (unsigned y = 0; y < region_y; ++y) {
                 const Offset i = ((Offset) (start[0] + z) * raw_y + start[1] + y) * raw_x + start[2] + x;
                 const float light = (float) raw[i];
-                total += light * light;
+                if (!is_masked || measured[i]) total += light * light;
             }
         parts[blockIdx.x * nx + x] = total;
     }
@@ -218,7 +224,7 @@ __global__ void gather(
 
 // Of a region of the image, and of it blurred again: a block of threads a plane, a thread a column of places along x.
 __global__ void compare(
-    Source blurred, Raw raw, Sums parts, float background, unsigned start_z,
+    Source blurred, Raw raw, Flags measured, int is_masked, Sums parts, float background, unsigned start_z,
     unsigned start_y, unsigned start_x, unsigned low_z, unsigned low_y, unsigned low_x, unsigned region_y,
     unsigned raw_y, unsigned raw_x, unsigned blurred_y, unsigned pitch, unsigned nx) {
     const unsigned z = blockIdx.x;
@@ -226,6 +232,7 @@ __global__ void compare(
         double energy = 0, difference = 0, light = 0;
         for (unsigned y = 0; y < region_y; ++y) {
             const Offset i = ((Offset) (start_z + z) * raw_y + start_y + y) * raw_x + start_x + x;
+            if (is_masked && !measured[i]) continue;
             const float counts = (float) raw[i] - background, image = counts < 0 ? 0 : counts;
             const float error = blurred[((Offset) (low_z + z) * blurred_y + low_y + y) * pitch + low_x + x] - image;
             energy += (double) image * image;
@@ -246,4 +253,4 @@ __global__ void compare(
 def make_code(raw: str, stored: str) -> str:
     """Return the kernels' code for voxels of two dtypes."""
     word = "short" if stored == "uint16" else "int"
-    return HEAD % (C_TYPES[raw], C_TYPES[stored], word) + CODE
+    return HEAD % (C_TYPES[raw], C_TYPES[stored], word) + CODE + MASK_CODE

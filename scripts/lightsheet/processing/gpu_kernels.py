@@ -29,10 +29,15 @@ class Kernels:
     def __init__(self, cupy: ModuleType, raw: str, stored: str) -> None:
         self.cupy = cupy
         self.module = cupy.RawModule(code=make_code(raw, stored))
+        self.no_flags = cupy.empty((1,), np.uint8)
 
     def start(self, name: str, blocks: int, *arguments: Any) -> None:
         """Start a kernel in the current stream. Scalars must be of the very types that it takes: CuPy checks none."""
         self.module.get_function(name)((int(blocks),), (THREADS,), arguments)
+
+    def list_flags(self, mask: Any) -> tuple[Any, np.int32]:
+        """Return the arguments of a kernel that takes a `GpuMask`, or None."""
+        return (mask.flags, np.int32(1)) if mask else (self.no_flags, np.int32(0))
 
     def start_voxels(self, name: str, size: int, *arguments: Any) -> None:
         """Start a kernel that goes through `size` voxels, which follows its arguments."""

@@ -8,20 +8,22 @@ import numpy as np
 
 from lightsheet.deconvolution import PART_SHAPE, gpu_backend
 from lightsheet.processing.gpu_kernels import Kernels
-from lightsheet.processing.quality import Planes, choose_plane, list_neighbours
+from lightsheet.processing.quality import Planes, choose_plane, level_fill, list_neighbours
 
 Array = Any  # of cupy
 Region = tuple[slice, ...]
 
 
-def find_brightest_region(kernels: Kernels, raw: Array, mask: Any) -> Region:  # noqa: ARG001
+def find_brightest_region(kernels: Kernels, raw: Array, mask: Any) -> Region:
     """See `deconvolution.find_brightest_region`."""
     shape = [min(n, size) for n, size in zip(raw.shape, PART_SHAPE, strict=True)]
     starts = [sorted({*range(0, n - size, size), n - size}) for n, size in zip(raw.shape, shape, strict=True)]
     corners = np.array(list(product(*starts)), np.int32)
     parts = kernels.cupy.empty((len(corners), shape[2]), np.float64)
     sizes = map(np.uint32, (*shape[:2], *raw.shape[1:], shape[2]))
-    kernels.start("sum_squares", len(corners), raw, parts, kernels.cupy.asarray(corners), *sizes)
+    kernels.start(
+        "sum_squares", len(corners), raw, *kernels.list_flags(mask), parts, kernels.cupy.asarray(corners), *sizes
+    )
     low = corners[np.argmax(parts.get().sum(axis=1))].tolist()
     return tuple(slice(start, start + size) for start, size in zip(low, shape, strict=True))
 
@@ -46,11 +48,15 @@ def compare_result(
             shape[2],
         ),
     )
-    kernels.start("compare", shape[0], blurred, raw, parts, np.float32(background), *sizes)
+    kernels.start("compare", shape[0], blurred, raw, *kernels.list_flags(mask), parts, np.float32(background), *sizes)
     sums = parts.get()
     energy, difference, _ = sums.sum(axis=1).tolist()
     plane = choose_plane(sums[2].reshape(shape[0], shape[2]).sum(axis=1), region, raw.shape)
-    planes = {kind: volume[plane].get().astype(np.float32) for kind, volume in (("raw", raw), ("result", stored))}
+    measured = {plane[0]: mask[plane[0]].get().astype(bool)} if mask else None
+    planes = {
+        kind: level_fill(volume[plane].get().astype(np.float32), dark, measured, plane)
+        for kind, volume, dark in (("raw", raw, background), ("result", stored, 0.0))
+    }
     return (sqrt(difference / energy) if energy else None), planes
 
 

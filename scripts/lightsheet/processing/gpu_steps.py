@@ -15,6 +15,7 @@ from lightsheet.deconvolution import Method, gpu, gpu_memory
 from lightsheet.processing.camera import OUTPUT_MAX, estimate_background, find_largest, name_counts
 from lightsheet.processing.gpu_code import C_TYPES
 from lightsheet.processing.gpu_kernels import Kernels, get_kernels
+from lightsheet.processing.gpu_mask import find_mask
 from lightsheet.processing.gpu_quality import compare_result, find_brightest_region
 from lightsheet.processing.quality import Planes
 from lightsheet.processing.statistics import find_places, find_sampling, name_statistics
@@ -26,10 +27,9 @@ Region = tuple[slice, ...]
 
 def can_follow(raw: np.ndarray | CutVolume, psf: np.ndarray, settings: Mapping[str, Any]) -> bool:
     """Tell whether a volume may go all its way on a GPU: as a whole, and if there are kernels for what it holds."""
-    limits = gpu_memory.list_limits(psf.shape, _find_method(settings))
+    limits = gpu_memory.list_limits(psf.shape, _find_method(settings), "fill" in settings)
     return (
-        "fill" not in settings
-        and raw.dtype.isnative
+        raw.dtype.isnative
         and raw.dtype.name in C_TYPES
         and raw.dtype.itemsize <= gpu_memory.FLOAT
         and all(limit.allows(raw.shape) for limit in limits)
@@ -59,7 +59,7 @@ def follow_way_on_gpu(
             levels = [cut_chunks(kernels, levels.pop(0), level.chunk) for level in layout.levels]
         return levels, measured
 
-    size = gpu_memory.estimate_memory(raw.shape, psf.shape, _find_method(settings))
+    size = gpu_memory.estimate_memory(raw.shape, psf.shape, _find_method(settings), "fill" in settings)
     voxels = raw.chunks if isinstance(raw, CutVolume) else raw
     levels, measured = gpu.process_volume(follow, voxels, raw.shape, size)
     if layout:
@@ -90,7 +90,7 @@ def make_gpu_steps(kernels: Kernels) -> Steps:
     """Return the steps over CuPy's arrays, all of them in the current stream."""
     return Steps(
         kernels.cupy.empty,
-        lambda raw, settings: None,  # noqa: ARG005 (as NumPy's)
+        partial(find_mask, kernels),
         lambda raw: estimate_background(raw.get()),
         partial(find_brightest_region, kernels),
         partial(cut_image, kernels),
@@ -108,8 +108,11 @@ def cut_image(kernels: Kernels, raw: Array, region: Region, background: float, m
     """See `fill.cut_image`."""
     part = kernels.cupy.ascontiguousarray(raw[region])
     image = kernels.cupy.empty(part.shape, np.float32)
-    kernels.start_voxels("subtract", part.size, part, image, np.float32(background))
-    return image, mask
+    flags, is_masked = kernels.list_flags(mask)
+    if mask:
+        flags = kernels.cupy.ascontiguousarray(flags[region])
+    kernels.start_voxels("subtract", part.size, part, flags, is_masked, image, np.float32(background))
+    return image, mask[region] if mask else None
 
 
 def summarise_volume(kernels: Kernels, volume: Array) -> Numbers:
@@ -122,11 +125,12 @@ def summarise_volume(kernels: Kernels, volume: Array) -> Numbers:
     return name_statistics(low, high, total, volume.size, np.interp(ranks, places, chosen))
 
 
-def describe_counts(kernels: Kernels, raw: Array, background: float, mask: Any) -> Numbers:  # noqa: ARG001
+def describe_counts(kernels: Kernels, raw: Array, background: float, mask: Any) -> Numbers:
     """See `camera.describe_counts`."""
-    arguments = (raw, None, np.float32(background), np.float64(find_largest(raw.dtype)))
+    numbers = (np.float32(background), np.float64(find_largest(raw.dtype)))
+    arguments = (raw, *kernels.list_flags(mask), None, *numbers)
     negative, saturated, flux = kernels.sum_voxels("describe_counts", ("sum",) * 3, raw.size, *arguments)
-    return name_counts(background, flux, int(negative), int(saturated), None)
+    return name_counts(background, flux, int(negative), int(saturated), raw.size - mask.number if mask else None)
 
 
 def convert_result(kernels: Kernels, result: Array, dtype: str, scale: float) -> tuple[Array, int]:

@@ -61,8 +61,11 @@ def measure_resolutions(planes: Planes) -> dict[str, float | None]:
     return {kind: measure_resolution(plane) for kind, plane in planes.items()}
 
 
-def level_fill(pixels: Array, dark: float, mask: Mask | None, plane: Plane) -> Array:
-    """Return the plane with darkness for what was never measured, whose edge is no structure."""
+def level_fill(pixels: Array, dark: float, mask: Any, plane: Plane) -> Array:
+    """Return the plane with darkness for what was never measured, whose edge is no structure.
+
+    `mask`, if there is one, holds an array (y, x) of bool at the plane's z.
+    """
     return np.where(mask[plane[0]][plane[1:]], pixels, np.float32(dark)) if mask else pixels
 
 
