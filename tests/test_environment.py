@@ -57,7 +57,7 @@ def locked(name: str) -> str:
 
 def pins(lock: str, python: str) -> dict[str, Requirement]:
     """Return what a lock pins on a Python, by name."""
-    lines = [Requirement(line) for line in re.findall(r"^(\S+==.+?) \\$", lock, re.MULTILINE)]
+    lines = [Requirement(line) for line in re.findall(r"^(\w[^=\n]*==.+?) \\$", lock, re.MULTILINE)]
     return {line.name: line for line in lines if line.marker is None or line.marker.evaluate(environment(python))}
 
 
@@ -139,7 +139,7 @@ def test_a_lock_that_lacks_something_is_found_out(pattern: str, replacement: str
 def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
     blocks = re.split(r"\n(?=\S)", locked(name).strip())
     for block in blocks:
-        assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,._-]+\])?==\S+", block), block
+        assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,._ -]+\])?==\S+", block), block
         assert "--hash=sha256:" in block, block
     assert "://" not in locked(name)
 
