@@ -122,9 +122,9 @@ def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytes
 
     original = measure_module.deconvolve_volume
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **options: Any) -> Any:
         done.append(arguments[3]["iterations"])
-        return original(*arguments)
+        return original(*arguments, **options)
 
     monkeypatch.setattr(measure_module, "deconvolve_volume", counted)
     deconvolution = {**planned.config["deconvolution"], "engine": "gpu", "iterations": 3}

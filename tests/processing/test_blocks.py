@@ -1,6 +1,5 @@
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,12 +22,11 @@ def test_workers_get_memory_for_the_psf_that_takes_most(
         grants.append(memory)
         yield None
 
-    layout = SimpleNamespace(levels=[SimpleNamespace(shape=(50, 500, 500))])
     settings = {"engine": "cpu", "acceleration": "none"}
     monkeypatch.setattr(team, "describe_stack", lambda path: (shapes[int(path.stem)], None))
     monkeypatch.setattr(team, "start_workers", start_workers)
     results, channels = Results(Path("small")), {"0": settings, "1": settings}
-    with team._hire_team(results, channels, layout, WorkerRequest("cpu", 1, 1, results, "t0000"), 1):  # type: ignore[arg-type]
+    with team._hire_team(results, channels, (50, 500, 500), WorkerRequest("cpu", 1, 1, results, "t0000"), 1):
         pass
     assert grants == [estimate_memory((50, 500, 500), (60, 301, 301), "cpu", "none")]
 

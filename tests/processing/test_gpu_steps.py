@@ -50,6 +50,8 @@ SETTINGS = {
     "scale": 1,
 }
 
+STAGE = {"scan": {"angle": 31.5, "step": 0.3, "axis": "x", "direction": -1}, "pixel": 0.1}
+
 
 def draw(shape=SHAPE, dtype="uint16", seed=0):
     """A dark field with light on one side, and some saturated voxels."""
@@ -172,6 +174,8 @@ def run(raw, psf=PSF, block=None, **changes):
         {"precision": 7},
         {"boundary": "replicate", "acceleration": "heavy-ball"},
         {"background": "auto"},
+        {**STAGE, "geometry": "deskewed", "precision": 7},
+        {**STAGE, "geometry": "rotated", "dtype": "uint16", "scale": 3.5, "precision": 13},
     ],
 )
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])

@@ -59,12 +59,6 @@ def test_timepoints_are_cut_into_blocks_and_the_last_may_be_short() -> None:
 SCAN = {"kind": "stage", "angle": 30, "step": 0.4, "axis": "y", "direction": -1}
 
 
-@pytest.fixture
-def allow_stage_scans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightsheet.run.prepare.refuse_stage_scan", lambda _: None)
-
-
-@pytest.mark.usefixtures("allow_stage_scans")
 def test_a_stage_scan_stands_in_the_settings_and_decides_the_distance_of_planes() -> None:
     section = {**CONFIG["input"], "ignore": ["psf.tif"], "scan": SCAN}
     psf = {**CONFIG["psf"], "scan": {"kind": "stage", "step": 0.2}}
@@ -83,11 +77,6 @@ def test_a_stage_scan_stands_in_the_settings_and_decides_the_distance_of_planes(
     assert (run.psf_scan("red"), run.psf_scan("blue")) == (None, run.scan._replace(step=2.0))
     assert [run.psf_settings[c]["psf_voxel_size"]["z"] for c in ("red", "blue")] == pytest.approx([0.1, 0.1])
     assert "stage scan: 30 degrees, steps of 0.4 micrometre, direction -1" in run.describe_volume()
-
-
-def test_stage_scans_are_refused_until_they_are_deconvolved_rightly() -> None:
-    with pytest.raises(InputError, match=r"input\.scan: stage scans cannot be deconvolved yet"):
-        prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": SCAN}, voxel_size={"y": 0.1, "x": 0.1})
 
 
 def test_the_step_of_a_stage_is_no_distance_between_straight_planes(folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_device_computes_the_same(kind, direction, axis, monkeypatch):
 
     volume, geometry = draw_noise(), plan(kind, direction, axis)
     region = (slice(2, 7), slice(3, 20))
-    band = OutputVolume(cupy.asarray(volume), geometry, cupy)[region]
+    band = OutputVolume(cupy.asarray(volume), geometry, xp=cupy)[region]
     np.testing.assert_array_equal(band.get(), OutputVolume(volume, geometry)[region])
 
 

@@ -20,7 +20,7 @@ import tifffile
 import zarr
 
 from lightsheet.deconvolution import find_brightest_region, resolve_iterations, try_engine
-from lightsheet.planning.planes import find_spot, locate_planes
+from lightsheet.planning.planes import find_planes, find_spot
 from lightsheet.processing import (
     cut_image,
     deconvolve_volume,
@@ -29,9 +29,10 @@ from lightsheet.processing import (
     find_stored_per_count,
     ingest_volume,
 )
+from lightsheet.scan import OutputVolume
 from lightsheet.sources import Tiles, is_selection, open_mosaic, read_stack
 from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
-from lightsheet.system import InputError, write_whole
+from lightsheet.system import BandSource, InputError, write_whole
 
 REPLICATE_REMARK = (
     " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "
@@ -72,7 +73,8 @@ def measure_ingest(
                 raise InputError(f"{path} {fault}; look at this disk before a run trusts it")
     raw = read_volume(scratch.work("raw", volume.channel), volume.timepoint, threads)
     spot = find_spot(raw)
-    planes = locate_planes(shape, spot, plan["voxel_size"])
+    geometry, planes = find_planes(plan["methods"][0], shape, spot, plan["voxel_size"])
+    source = OutputVolume(raw, geometry) if geometry else raw
     numbers = {
         "seconds": record["seconds"]["ingest"],
         "read_bytes": sum(map(_count_bytes_read, record["sources"])),
@@ -80,7 +82,14 @@ def measure_ingest(
         "check_seconds": round(seconds["check"], 4),
         "spot": spot,
     }
-    return numbers, {name: raw[index].astype(np.float32) for name, index in planes.items()}
+    return numbers, {name: _read_plane(source, *index).astype(np.float32) for name, index in planes.items()}
+
+
+def _read_plane(volume: BandSource, z: Any, y: Any, x: Any) -> np.ndarray:
+    """Read a part of a plane of which z or y is a number."""
+    planes, rows = (slice(index, index + 1) if isinstance(index, int) else index for index in (z, y))
+    band = volume[planes, rows]
+    return band[0, :, x] if isinstance(z, int) else band[:, 0, x]
 
 
 def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
@@ -136,24 +145,32 @@ def measure_deconvolution(
     psf: Path,
     settings: Mapping[str, Any],
     layout: StoreLayout,
+    shape: Sequence[int],
     spot: Sequence[int],
     voxel_size: Mapping[str, float],
     threads: int,
     memory: int | None,
 ) -> tuple[dict[str, Any], Planes]:
-    """Deconvolve the ingested volume as a run would; return the numbers, and planes through the `spot` (z, y, x)."""
+    """Deconvolve the ingested volume as a run would; return the numbers, and planes through the `spot`.
+
+    `shape`, `spot` and `voxel_size`, all (z, y, x), are those of the raw volume.
+    """
     volume, raw = volume._replace(kind="result"), scratch.work("raw", volume.channel)
     with tempfile.TemporaryDirectory(dir=scratch.folder, ignore_cleanup_errors=True) as folder:
         results = Results(Path(folder))
         try_engine(settings["engine"])
         if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
             warm_up = {**settings, "iterations": 1}
-            deconvolve_volume(results, volume, psf, warm_up, layout, {"settings": warm_up}, threads, memory, raw)
+            deconvolve_volume(
+                results, volume, psf, warm_up, layout, {"settings": warm_up}, threads, memory, raw, shape=shape
+            )
         with watch_peak(settings["engine"]) as peak:
             inputs = {"settings": dict(settings)}
-            record = deconvolve_volume(results, volume, psf, settings, layout, inputs, threads, memory, raw)
+            record = deconvolve_volume(
+                results, volume, psf, settings, layout, inputs, threads, memory, raw, shape=shape
+            )
         array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
-        indices, scale = locate_planes(array.shape[1:], spot, voxel_size), find_stored_per_count(settings)
+        indices, scale = find_planes(settings, shape, spot, voxel_size)[1], find_stored_per_count(settings)
         planes = {name: array[volume.timepoint, *index] for name, index in indices.items()}
     numbers = {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},

@@ -28,6 +28,9 @@ from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, digest_json, logger, write_json
 
+PLANNED = ("dtype", "volume", "region", "voxel_size", "result_voxel_size")
+"""What `pilot.json` has of the plan."""
+
 
 def run_pilot(
     results: Results,
@@ -97,7 +100,7 @@ def run_pilot(
         **{key: run[key] for key in ("host", "slurm_job")},
         "shape": list(shape),
         "psf_shape": list(max(psfs, key=prod)),
-        **{key: plan[key] for key in ("dtype", "volume", "region", "voxel_size")},
+        **{key: plan[key] for key in PLANNED if key in plan},
         "start_seconds": {"job": round(age, 3), "workers": round(worker_seconds, 3)},
         "plan": fingerprint,
         "channels": channels,

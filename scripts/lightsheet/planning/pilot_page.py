@@ -27,7 +27,7 @@ Pictures = Mapping[tuple[Any, ...], Mapping[str, np.ndarray]]
 
 def write_pilot_page(path: Path, name: str, pilot: Mapping[str, Any], pictures: Pictures) -> None:
     """Write the page of a run's pilot, from what is in pilot.json."""
-    voxel_size, planes = pilot["voxel_size"], next(iter(pictures.values()))
+    voxel_size, planes = pilot.get("result_voxel_size", pilot["voxel_size"]), next(iter(pictures.values()))
     width = planes["xy"].shape[1] * voxel_size["x"]
     bar = choose_scale_bar(width)
     facts = {

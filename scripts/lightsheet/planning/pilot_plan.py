@@ -20,7 +20,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     `channels`: per name the timepoint and the tiles of its volume; `sources`: likewise its files, with size and time;
     `algorithm`: its version; `volume`: shape (z, y, x) of that; `region`: start
     and stop along z, y and x of what is deconvolved of it; `selected`: the part of the source's volume that this is, if
-    not all; `dtype`; `voxel_size` (micrometre); `methods`: settings as
+    not all; `dtype`; `voxel_size` (micrometre), and `result_voxel_size` of a stage scan; `methods`: settings as
     `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: workers
     that have something to do, of those that a job of the run would have.
     """
@@ -44,6 +44,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         **({"selected": run.region} if run.region else {}),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
+        **({"result_voxel_size": run.voxel_sizes["result"]} if run.geometry else {}),
         "methods": methods,
         "iterations": trials,
         "at_a_time": min(busy, max(map(len, run.blocks.values())) * len(run.channels)),

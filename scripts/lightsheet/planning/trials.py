@@ -66,6 +66,7 @@ class Trials:
                 **method,
                 "settings": {**method["settings"], "iterations": iterations},
                 "layout": self.layouts["result"],
+                "shape": self.layouts["raw"].levels[0].shape,
                 "spot": channels[key[0]]["ingest"]["spot"],
                 "voxel_size": self.plan["voxel_size"],
                 "memory": self.memory,

@@ -71,6 +71,7 @@ def deconvolve_block(
         If this job's walltime is near, and volumes are left.
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
+    shape: Sequence[int] = next((basis["shape"] for basis in bases.values()), ())
     raw_records = _read_raw_records(results, channels, timepoints)
     choices = wait_for_choices(results, settings, bases)
     volumes = len(raw_records)
@@ -78,15 +79,15 @@ def deconvolve_block(
     raw_records = {key: raw for key, raw in raw_records.items() if raw["status"] == "done"}
     psfs = {key.channel: read_json(results.psf(key.channel, ".json"))["sha256"] for key in raw_records}
     channel_settings = {channel: resolve_settings(settings, channel, choices.get(channel)) for channel in psfs}
-    with offer_team(results, channel_settings, layout, workers) as hire:
+    with offer_team(results, channel_settings, shape, workers) as hire:
         choices = _choose_what_is_open(results, channel_settings, psfs, choices, partial(hire, len(raw_records)))
         closed = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
-        tasks = _plan_tasks(results, raw_records, closed, psfs, layout, choices)
+        tasks = _plan_tasks(results, raw_records, closed, psfs, layout, shape, choices)
         todo, failures = _select_due(results, tasks, layout, attempt)
         errors += failures
         logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
         if todo:
-            _tell_doubts(results, sorted({key.channel for key in todo}), layout)
+            _tell_doubts(results, sorted({key.channel for key in todo}), shape)
             team, done = hire(len(todo)), volumes - len(todo) - len(errors)
             with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
                 errors += _deconvolve_volumes(todo, team, tell)
@@ -135,6 +136,7 @@ def _plan_tasks(
     settings: Mapping[str, Mapping[str, Any]],
     psfs: Mapping[str, str],
     layout: StoreLayout,
+    shape: Sequence[int],
     choices: Mapping[str, Choice],
 ) -> dict[VolumeKey, dict[str, Any]]:
     """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
@@ -147,6 +149,7 @@ def _plan_tasks(
             "psf": results.psf(channel, ".tif"),
             "settings": settings[channel],
             "layout": layout,
+            "shape": shape,
             "sampled": choices[channel]["timepoints"] if channel in choices else (),
             "noise": find_noise(settings[channel], choices.get(channel), psfs[channel]),
             "missing": raw.get("missing", False),
@@ -155,12 +158,12 @@ def _plan_tasks(
     return tasks
 
 
-def _tell_doubts(results: Results, channels: Sequence[str], layout: StoreLayout) -> None:
+def _tell_doubts(results: Results, channels: Sequence[str], shape: Sequence[int]) -> None:
     """Log which PSFs cannot be those of the volumes, before hours are spent."""
     for channel in channels:
         facts = read_json(results.psf(channel, ".json"))
         voxel_size = facts.get("inputs", {}).get("settings", {}).get("voxel_size")
-        for doubt in judge_psf(facts, layout.levels[0].shape, voxel_size) if voxel_size else ():
+        for doubt in judge_psf(facts, shape, voxel_size) if voxel_size else ():
             logger.warning("%s is suspect: %s", channel, doubt.text)
 
 
@@ -224,6 +227,6 @@ def _deconvolve(cores: int, **task: Any) -> None:
     """Deconvolve a volume, on a worker: it imports what the coordinator, which only sends the name, does not need."""
     from lightsheet.processing.deconvolve import deconvolve_volume
 
-    shape = task["layout"].levels[0].shape
+    shape = task["shape"]
     with admit_volume(shape, task["psf"], task["settings"], task["memory"]), share_worker(cores):
         deconvolve_volume(**task)

@@ -22,8 +22,10 @@ from lightsheet.store import (
     Results,
     StoreLayout,
     VolumeKey,
+    choose_chunk,
     is_done,
     make_record,
+    make_shape,
     read_cut_volume,
     read_record,
     read_volume,
@@ -45,6 +47,7 @@ def deconvolve_volume(
     raw_work: Path | None = None,
     sampled: Sequence[int] = (),
     noise: float | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Record:
     """Deconvolve one ingested volume; shards, pyramid and record are on the disk when this returns.
 
@@ -57,7 +60,7 @@ def deconvolve_volume(
     settings : mapping
         `engine` (not auto), `iterations`, `boundary`, `acceleration`, `background` (counts, or auto), `dtype`
         and `scale` of the result, `precision` (bits of mantissa) where that is not full, and `fill` (`values` and
-        `rim`) where there is some.
+        `rim`) where there is some; of a stage scan also what `find_geometry` needs.
     layout, inputs : StoreLayout, mapping
         Layout of result volumes, and what `list_result_inputs` returned.
     threads : int
@@ -70,6 +73,8 @@ def deconvolve_volume(
         Timepoints from which settings were chosen, for the record.
     noise : float, optional
         Relative L2 of the noise of the channel's results, to tell the rounding error in units of it.
+    shape : sequence of int, optional
+        Of the raw volume, (z, y, x); by default that of the layout.
 
     Raises
     ------
@@ -81,14 +86,15 @@ def deconvolve_volume(
         return old  # by a worker that was lost before it could report
     check_engine(settings["engine"])
     seconds: dict[str, float] = {}
-    psf_used, work, level = read_stack(psf), results.work("result", key.channel), layout.levels[0]
-    block = choose_volume_blocks(level.shape, level.chunk, psf_used, settings, memory or find_worker_memory())
-    allocate: Allocate = np.empty if block == level.shape else allocate_on_disk(work)
+    psf_used, work = read_stack(psf), results.work("result", key.channel)
+    shape = make_shape(shape or layout.levels[0].shape)
+    block = choose_volume_blocks(shape, choose_chunk(shape), psf_used, settings, memory or find_worker_memory())
+    allocate: Allocate = np.empty if block == shape else allocate_on_disk(work)
     source = (raw_work or results.work("raw", key.channel), key.timepoint, threads)
     raw: np.ndarray | CutVolume
     try:
         with time_stage(seconds, "read"):
-            if settings["engine"] == "gpu" and block == level.shape:
+            if settings["engine"] == "gpu" and block == shape:
                 raw = read_cut_volume(*source, gpu.allocate_raw)
             else:
                 raw = read_volume(*source, allocate)
@@ -132,13 +138,13 @@ def deconvolve_pixels(
     Returns
     -------
     ndarray
-        The result (z, y, x) in the dtype that `settings` name.
+        The result (z, y, x) in the dtype, and of a stage scan in the geometry, that `settings` name.
     dict
         Statistics of the result in counts, what `describe_counts` and `assess_result` return, how many `clipped_voxels`
         and `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
     """
     levels, statistics = _process(raw, psf, settings, threads, block, allocate)
-    return levels[0], statistics
+    return np.asarray(levels[0][:, :]), statistics
 
 
 def _process(

@@ -21,7 +21,9 @@ def find_geometry(settings: Mapping[str, Any], shape: Sequence[int]) -> OutputGe
     return OutputGeometry(settings["geometry"], make_scan(**settings["scan"], pixel=settings["pixel"]), tuple(shape))
 
 
-def describe_geometry(settings: Mapping[str, Any], shape: Sequence[int], kind: str) -> dict[str, Any]:
+def describe_geometry(
+    settings: Mapping[str, Any], shape: Sequence[int], kind: str, start: Sequence[float] = (0, 0, 0)
+) -> dict[str, Any]:
     """Describe the geometry of a store in builtin types, for its attributes; nothing of straight images.
 
     `scan` is what `lightsheet.scan.make_scan` takes, `geometry` one of deskewed, rotated and raw. Where it is raw,
@@ -33,6 +35,7 @@ def describe_geometry(settings: Mapping[str, Any], shape: Sequence[int], kind: s
     ----------
     settings, shape : as for `find_geometry`
     kind : str, `raw` or `result`
+    start : sequence of float, where the first voxel of a selected part lies in the whole, (z, y, x) in micrometre
     """
     geometry = find_geometry(settings, shape)
     if not geometry:
@@ -42,5 +45,5 @@ def describe_geometry(settings: Mapping[str, Any], shape: Sequence[int], kind: s
         unmeasured = {"value": 0, "voxels": "which no plane of the scan covers: by scan, geometry and raw_shape"}
         return {"scan": scan, "geometry": geometry.kind, "raw_shape": list(shape), "unmeasured": unmeasured}
     target = "rotated" if geometry.kind == "rotated" else "deskewed"
-    affine = {"to": target, "axes": list("zyx"), "unit": "micrometer", "matrix": geometry.describe_affine()}
+    affine = {"to": target, "axes": list("zyx"), "unit": "micrometer", "matrix": geometry.describe_affine(start)}
     return {"scan": scan, "geometry": "raw", "affine": affine}

@@ -3,7 +3,7 @@
 Only numbers and a few planes are copied to the host within; they and what is stored are all that leaves the device.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from math import prod, sqrt
@@ -13,6 +13,7 @@ import numpy as np
 
 from lightsheet.deconvolution import Method, gpu, gpu_memory
 from lightsheet.processing.camera import OUTPUT_MAX, estimate_background, find_largest, name_counts
+from lightsheet.processing.geometry import find_geometry
 from lightsheet.processing.gpu_code import C_TYPES
 from lightsheet.processing.gpu_kernels import Kernels, get_kernels
 from lightsheet.processing.gpu_mask import find_mask
@@ -20,19 +21,24 @@ from lightsheet.processing.gpu_quality import compare_result, find_brightest_reg
 from lightsheet.processing.quality import Planes
 from lightsheet.processing.statistics import find_places, find_sampling, name_statistics
 from lightsheet.processing.way import Array, Numbers, Step, Steps, follow_way
+from lightsheet.scan import OutputGeometry, OutputVolume
 from lightsheet.store import ALL_BITS, CutVolume, Shape, StoreLayout
 
 Region = tuple[slice, ...]
+
+BAND_PLANES = 32
+"""Of the result of a stage scan that are moved or turned at a time."""
 
 
 def can_follow(raw: np.ndarray | CutVolume, psf: np.ndarray, settings: Mapping[str, Any]) -> bool:
     """Tell whether a volume may go all its way on a GPU: as a whole, and if there are kernels for what it holds."""
     limits = gpu_memory.list_limits(psf.shape, _find_method(settings), "fill" in settings)
+    more = _measure_more(raw.shape, settings)
     return (
         raw.dtype.isnative
         and raw.dtype.name in C_TYPES
         and raw.dtype.itemsize <= gpu_memory.FLOAT
-        and all(limit.allows(raw.shape) for limit in limits)
+        and all(limit.needs(raw.shape) + more <= limit.budget for limit in limits)
     )
 
 
@@ -60,6 +66,7 @@ def follow_way_on_gpu(
         return levels, measured
 
     size = gpu_memory.estimate_memory(raw.shape, psf.shape, _find_method(settings), "fill" in settings)
+    size += _measure_more(raw.shape, settings)
     voxels = raw.chunks if isinstance(raw, CutVolume) else raw
     levels, measured = gpu.process_volume(follow, voxels, raw.shape, size)
     if layout:
@@ -86,6 +93,13 @@ def _start_chunks(kernels: Kernels, name: str, source: Array, target: Array, chu
     kernels.start(name, z * y, source, target, *map(np.uint32, (*chunk, z * y, y, x)))
 
 
+def _measure_more(shape: Sequence[int], settings: Mapping[str, Any]) -> int:
+    """Return by how many bytes results of a stage scan that leave the device are larger than those of raw shape."""
+    geometry = find_geometry(settings, shape)
+    voxels = max(0, prod(geometry.shape) - prod(shape)) if geometry else 0
+    return (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * voxels
+
+
 def make_gpu_steps(kernels: Kernels) -> Steps:
     """Return the steps over CuPy's arrays, all of them in the current stream."""
     return Steps(
@@ -100,6 +114,7 @@ def make_gpu_steps(kernels: Kernels) -> Steps:
         partial(measure_rounding, kernels),
         partial(round_result, kernels),
         partial(compare_result, kernels),
+        partial(change_geometry, kernels),
         partial(coarsen, kernels),
     )
 
@@ -158,6 +173,18 @@ def round_result(kernels: Kernels, stored: Array, bits: int, threads: int = 1) -
     arguments = (stored, None, np.uint32(dropped))
     changed, energy = kernels.sum_voxels("round_last_bits", ("sum", "sum"), stored.size, *arguments)
     return sqrt(changed / energy) if energy else 0.0
+
+
+def change_geometry(
+    kernels: Kernels, result: Array, geometry: OutputGeometry, convert: Callable[[Array], Array], dtype: str
+) -> Array:
+    """Move or turn the result of a stage scan, a band after the other, on the device."""
+    source = OutputVolume(result, geometry, convert, dtype, kernels.cupy)
+    stored = kernels.cupy.empty(geometry.shape, dtype)
+    for start in range(0, source.shape[0], BAND_PLANES):
+        planes = slice(start, min(start + BAND_PLANES, source.shape[0]))
+        stored[planes] = source[planes, slice(0, source.shape[1])]
+    return stored
 
 
 def coarsen(kernels: Kernels, stored: Array, coarser: Sequence[Step], bits: int | None) -> list[Array]:

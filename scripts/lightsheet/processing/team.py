@@ -1,6 +1,6 @@
 """The Dask workers of one job that deconvolves: hired when the first of them is needed, and for all that follows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from lightsheet.cluster import OutOfTimeError, WorkerPool, WorkerRequest, fit_re
 from lightsheet.processing.memory import find_available_memory
 from lightsheet.processing.needs import plan_needs
 from lightsheet.sources import describe_stack
-from lightsheet.store import Results, StoreLayout
+from lightsheet.store import Results
 from lightsheet.system import InputError
 
 
@@ -24,7 +24,7 @@ class Team(NamedTuple):
 
 @contextmanager
 def offer_team(
-    results: Results, settings: Mapping[str, Mapping[str, Any]], layout: StoreLayout, workers: WorkerRequest
+    results: Results, settings: Mapping[str, Mapping[str, Any]], shape: Sequence[int], workers: WorkerRequest
 ) -> Iterator[Callable[[int], Team]]:
     """Yield the function that hires workers for so many volumes; from its second call on it returns the same ones.
 
@@ -33,8 +33,9 @@ def offer_team(
 
     Parameters
     ----------
-    results, layout : Results, StoreLayout, of result volumes
+    results : Results, with the PSFs
     settings : mapping, of each channel
+    shape : sequence of int, (z, y, x) of raw volumes
     workers : WorkerRequest, where they run and how many there are
     """
     teams: list[Team] = []
@@ -43,7 +44,7 @@ def offer_team(
 
         def hire(volumes: int) -> Team:
             if not teams:
-                teams.append(stack.enter_context(_hire_team(results, settings, layout, workers, volumes)))
+                teams.append(stack.enter_context(_hire_team(results, settings, shape, workers, volumes)))
             return teams[0]
 
         try:
@@ -58,14 +59,14 @@ def offer_team(
 def _hire_team(
     results: Results,
     settings: Mapping[str, Mapping[str, Any]],
-    layout: StoreLayout,
+    shape: Sequence[int],
     workers: WorkerRequest,
     volumes: int,
 ) -> Iterator[Team]:
     """Start the workers for some volumes of channels with these settings."""
     needs = []
     for channel, method in settings.items():
-        psf, shape = describe_stack(results.psf(channel, ".tif"))[0], layout.levels[0].shape
+        psf = describe_stack(results.psf(channel, ".tif"))[0]
         others = {key: method[key] for key in ("iterations", "boundary", "dtype") if key in method}
         needs.append(plan_needs(shape, psf, method["engine"], method["acceleration"], "fill" in method, **others))
     engine = next(iter(settings.values()))["engine"]

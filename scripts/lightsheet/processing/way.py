@@ -20,9 +20,11 @@ from lightsheet.deconvolution import (
 )
 from lightsheet.processing.camera import convert_result, describe_counts, estimate_background, find_stored_per_count
 from lightsheet.processing.fill import cut_image, find_mask
+from lightsheet.processing.geometry import find_geometry
 from lightsheet.processing.quality import Planes, compare_result, measure_resolutions
 from lightsheet.processing.rounding import round_result
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
+from lightsheet.scan import OutputGeometry, OutputVolume
 from lightsheet.system import Allocate
 
 Array = Any  # of numpy or cupy
@@ -45,6 +47,7 @@ class Steps(NamedTuple):
     measure_rounding: Callable[[Array, Array, float], float]
     round_result: Callable[[Array, int, int], float]
     compare_result: Callable[[Array, Array, np.ndarray, float, float, Any], tuple[float | None, Planes]]
+    change_geometry: Callable[[Array, OutputGeometry, Callable[[Array], Array], str], Any]
     coarsen: Callable[[Array, Sequence[Step], int | None], list[Array]]
 
 
@@ -62,6 +65,7 @@ def make_numpy_steps(allocate: Allocate = np.empty) -> Steps:
         measure_rounding,
         round_result,
         compare_result,
+        lambda result, *rest: OutputVolume(result, *rest),
         lambda stored, coarser, bits: [],  # noqa: ARG005 (as the GPU's)
     )
 
@@ -80,7 +84,8 @@ def follow_way(
     Returns
     -------
     list of array
-        What is stored (z, y, x), and those coarser levels of it that the steps make, of `coarser`.
+        What is stored (z, y, x), and those coarser levels of it that the steps make, of `coarser`. On the host the
+        result of a stage scan is moved or turned when its bands are read.
     dict, Planes
         Numbers for the record, and planes of the host that `finish_numbers` needs: a device can go on meanwhile.
     """
@@ -103,13 +108,27 @@ def follow_way(
         "blocks": len(blocks),
     }
     stored, numbers["clipped_voxels"] = steps.convert_result(result, settings["dtype"], settings["scale"])
+    geometry = find_geometry(settings, raw.shape)
+    is_moved = geometry and geometry.kind != "raw"
     if bits := settings.get("precision"):
-        numbers["rounding_error"] = steps.round_result(stored, bits, threads)
+        # What is moved or turned is rounded after that, and not before: a part tells what it loses.
+        is_kept = is_moved and stored is result
+        rounded = result[steps.find_brightest_region(raw, mask)].copy() if is_kept else stored
+        numbers["rounding_error"] = steps.round_result(rounded, bits, threads)
     if stored is not result:
         numbers["rounding_error"] = steps.measure_rounding(result, stored, settings["scale"])
     scale = find_stored_per_count(settings)
     numbers["residual"], planes = steps.compare_result(raw, stored, psf, background, scale, mask)
-    return [stored, *steps.coarsen(stored, coarser, settings.get("precision"))], (numbers, planes)
+    if geometry and is_moved:
+
+        def convert(band: Array) -> Array:
+            values, _ = steps.convert_result(band, settings["dtype"], settings["scale"])
+            if bits:
+                steps.round_result(values, bits, threads)
+            return values
+
+        stored = steps.change_geometry(result, geometry, convert, settings["dtype"])
+    return [stored, *steps.coarsen(stored, coarser, bits)], (numbers, planes)
 
 
 def finish_numbers(numbers: Numbers, planes: Planes) -> Numbers:

@@ -20,6 +20,7 @@ from lightsheet.processing import deconvolve_pixels
 from lightsheet.provenance.reader import REWRITE, Crate, check_digest, check_file, check_presence, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, find_number, parse_settings
 from lightsheet.psf import find_psf_settings, prepare_psf_file
+from lightsheet.scan import GEOMETRIES
 from lightsheet.sources import (
     PageRange,
     Region,
@@ -39,6 +40,7 @@ TOLERANCE = 1e-5
 SETTINGS = {
     "type": "object",
     "required": ["engine", "iterations", "boundary", "acceleration", "background", "dtype", "scale"],
+    "dependentRequired": {"scan": ["geometry", "pixel"]},
     "properties": {
         "engine": {"enum": [*ENGINES]},
         "iterations": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"const": "auto"}]},
@@ -48,6 +50,19 @@ SETTINGS = {
         "dtype": {"enum": ["float32", "uint16"]},
         "scale": {"type": "number", "minimum": 1e-300, "maximum": 1e300},
         "precision": {"type": "integer", "minimum": 1, "maximum": 23},
+        "scan": {
+            "type": "object",
+            "required": ["angle", "step", "axis", "direction"],
+            "additionalProperties": False,
+            "properties": {
+                "angle": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 90},
+                "step": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e300},
+                "axis": {"enum": ["x", "y"]},
+                "direction": {"enum": [1, -1]},
+            },
+        },
+        "geometry": {"enum": [*GEOMETRIES]},
+        "pixel": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e300},
         "fill": {
             "type": "object",
             "required": ["values", "rim"],

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import Choice, describe_geometry, find_stored_per_count
+from lightsheet.processing import Choice, find_stored_per_count
 from lightsheet.run.backlog import explain_raw, explain_result
 from lightsheet.run.choices import find_choices
 from lightsheet.run.psf_state import PsfState, read_psf_state
@@ -182,7 +182,7 @@ def _describe_store(
             **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
             **({"selected": share} if share else {}),
             "publication": identity,
-            **describe_geometry(run.settings, run.shape, kind),
+            **run.describe_geometry(kind),
         },
     }
 

@@ -22,7 +22,7 @@ from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
 from lightsheet.run.prepare_stores import open_stores
 from lightsheet.run.run import Run
-from lightsheet.run.scans import choose_voxel_size, refuse_stage_scan, refuse_step_as_distance, resolve_scans
+from lightsheet.run.scans import choose_voxel_size, refuse_step_as_distance, resolve_scans
 from lightsheet.run.selection import choose_region, select_volumes
 from lightsheet.sources import SourceStats, list_facts, open_stack, read_lattice_settings, read_metadata
 from lightsheet.store import Results
@@ -111,7 +111,6 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     run = Run(config, acquisition, (z, y, x), dtype, selected, sizes, facts, region, state)
     _refuse_braces(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
-    refuse_stage_scan(run)
     return run
 
 

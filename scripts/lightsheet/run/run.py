@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.processing import describe_piece, find_geometry, find_stored_per_count, list_choice_basis
+from lightsheet.processing import (
+    describe_geometry,
+    describe_piece,
+    find_geometry,
+    find_stored_per_count,
+    list_choice_basis,
+)
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.run.selection import describe_share
@@ -59,16 +65,25 @@ class Run:
     def find_origin(self, kind: str) -> tuple[float, ...]:
         """Return where the store of a kind has the first voxel of its volumes, (z, y, x) in micrometre.
 
-        Of a selected part, that is its place in the whole.
+        Of a selected part, that is its place in the whole. Raw planes of a stage scan lie at 0: `affine` moves them.
         """
-        sizes = self.voxel_sizes["raw"]
-        start = [first * sizes[axis] for axis, (first, _, _) in zip("zyx", self.region or (), strict=False)] or [
-            0.0
-        ] * 3
-        if kind == "raw" or not self.geometry or self.geometry.kind == "raw":
-            return tuple(start)
-        moved = np.array(self.geometry.describe_affine())[:, :3] @ start
-        return tuple(float(a + b) for a, b in zip(moved, self.geometry.find_origin(sizes), strict=True))
+        if not self.geometry:
+            return self._start
+        if kind == "raw" or self.geometry.kind == "raw":
+            return (0.0, 0.0, 0.0)
+        first = self.geometry.find_origin(self.voxel_sizes["raw"])
+        moved = self.geometry.move(self._start)
+        return tuple(a + b for a, b in zip(first, moved, strict=True))
+
+    @property
+    def _start(self) -> tuple[float, ...]:
+        """Where the first voxel of a selected part lies in the whole raw volume, (z, y, x) in micrometre."""
+        sizes, firsts = self.voxel_sizes["raw"], [start for start, _, _ in self.region or [(0, 0, 1)] * 3]
+        return tuple(first * sizes[axis] for axis, first in zip("zyx", firsts, strict=True))
+
+    def describe_geometry(self, kind: str) -> dict[str, Any]:
+        """Describe for the attributes of a store how the planes of a stage scan lie; nothing of straight images."""
+        return describe_geometry(self.settings, self.shape, kind, self._start)
 
     @cached_property
     def _places(self) -> dict[int, int]:

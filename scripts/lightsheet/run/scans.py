@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lightsheet.run.run import Run
 from lightsheet.sources import TOLERANCE, FileMetadata, decide_scan, decide_voxel_size, set_plane_distance
 from lightsheet.system import InputError
 
@@ -72,9 +71,3 @@ def refuse_step_as_distance(voxel_size: Mapping[str, float], settings: FileMetad
             "leave voxel_size.z out; if they were deskewed, their planes lie step * sin(angle) apart; if it is right "
             "nevertheless, write input.scan: straight"
         )
-
-
-def refuse_stage_scan(run: Run) -> None:
-    """Refuse what no rule can do yet: to deconvolve in a stage scan's geometry."""
-    if run.scan:
-        raise InputError("config key input.scan: stage scans cannot be deconvolved yet; deskew the images before")

@@ -6,7 +6,7 @@ is level. A turn leaves left and right as they are.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,8 +58,8 @@ class OutputGeometry(NamedTuple):
         voxels = self.measure_voxels(raw)
         return tuple(start * voxels[axis] for axis, start in zip("zyx", self.origin, strict=True))
 
-    def describe_affine(self) -> list[list[float]]:
-        """Return the matrix (3, 4) from micrometres (z, y, x) of the raw volume to places.
+    def describe_affine(self, start: Sequence[float] = (0, 0, 0)) -> list[list[float]]:
+        """Return the matrix (3, 4) from micrometres (z, y, x) of the raw volume, or its part from `start`, to places.
 
         Those are the places of the geometry `deskewed` for `raw`.
         """
@@ -69,7 +69,14 @@ class OutputGeometry(NamedTuple):
             matrix[axis, 0], matrix[axis, axis] = direction / math.sin(angle), math.cos(angle)
         else:
             matrix[axis, 0] = direction / math.tan(angle)
+        matrix[:, 3] = matrix[:, :3] @ start
         return [[float(value) for value in row] for row in matrix]
+
+    def move(self, place: Sequence[float]) -> tuple[float, ...]:
+        """Return where a place (z, y, x) of the raw volume lies, all in micrometre."""
+        if self.kind == "raw":
+            return tuple(place)
+        return tuple(row[3] for row in self.describe_affine(place))
 
     def find_support(self) -> np.ndarray[Any, Any]:
         """Return which voxels were measured: bool (z, y or x), along the axis that moves, alike along the other one."""

@@ -1,5 +1,6 @@
 """A stage scan in the geometry in which it is shown, computed band by band when it is read."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,22 @@ from lightsheet.scan.rotate import turn_levels
 
 
 class OutputVolume:
-    """A volume in an `OutputGeometry` as a `BandSource` of float32; 0 where it was never measured.
+    """A volume in an `OutputGeometry` as a `BandSource`; 0 where it was never measured.
 
-    `volume` (z, y, x) is of the raw shape; it and the bands are of the array module `xp`, NumPy or CuPy.
+    `volume` (z, y, x) is of the raw shape; it and the bands are of the array module `xp`, NumPy or CuPy. Of each band
+    (float32), `convert` makes what is stored as `dtype`.
     """
 
-    def __init__(self, volume: Array, geometry: OutputGeometry, xp: Any = np) -> None:
-        self.shape, self.dtype = geometry.shape, np.dtype(np.float32)
-        self._volume, self._geometry, self._xp = volume, geometry, xp
+    def __init__(
+        self,
+        volume: Array,
+        geometry: OutputGeometry,
+        convert: Callable[[Array], Array] | None = None,
+        dtype: str = "float32",
+        xp: Any = np,
+    ) -> None:
+        self.shape, self.dtype = geometry.shape, np.dtype(dtype)
+        self._volume, self._geometry, self._convert, self._xp = volume, geometry, convert, xp
 
     def __getitem__(self, region: tuple[slice, slice], /) -> Array:
         """Compute the voxels of some planes and rows."""
@@ -32,4 +41,4 @@ class OutputVolume:
             move_planes(self._volume, scan, planes, rows, band)
         else:
             band[...] = self._volume[planes, rows]
-        return band
+        return self._convert(band) if self._convert else band

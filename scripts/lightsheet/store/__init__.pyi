@@ -31,7 +31,13 @@ from .published_image import (
     read_channel_image as read_channel_image,
     read_image as read_image,
 )
-from .pyramid import Level as Level, Shape as Shape, choose_chunk as choose_chunk, downsample as downsample
+from .pyramid import (
+    Level as Level,
+    Shape as Shape,
+    choose_chunk as choose_chunk,
+    downsample as downsample,
+    make_shape as make_shape,
+)
 from .records import (
     Record as Record,
     is_done as is_done,

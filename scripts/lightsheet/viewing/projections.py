@@ -105,7 +105,8 @@ def _plan_geometry(image: PublishedImage, level: Level, kind: str) -> OutputGeom
 def _place_geometry(image: PublishedImage, level: Level, geometry: OutputGeometry) -> _Grid:
     raw = _place_level(image, level)
     sizes = geometry.measure_voxels(dict(zip("zyx", raw.size, strict=True)))
-    first = np.array(geometry.describe_affine())[:, :3] @ raw.first + np.array(geometry.origin) * [*sizes.values()]
+    affine = np.array(image.affine)
+    first = affine[:, :3] @ raw.first + affine[:, 3] + np.array(geometry.origin) * [*sizes.values()]
     return _Grid(geometry.shape, first.tolist(), list(sizes.values()))
 
 

@@ -147,10 +147,11 @@ def _describe_source(url: str, image: PublishedImage, channel: PublishedChannel)
     if not image.affine:
         return url
     matrix, (time, *space) = _extend_affine(image)[:4], _describe_dimensions(image).items()
+    for row, size in zip(matrix[1:], image.voxel_size.values(), strict=True):
+        row[4] /= size  # in voxels, unlike what it is multiplied by
     if channel.index:
         matrix = np.insert(np.insert(matrix, 1, 0, axis=0), 1, [0, 1, 0, 0, 0], axis=1).tolist()
         space = [("c'", [1, ""]), *space]
-    # Its numbers are of lengths, whatever the sizes of voxels.
     return {"url": url, "transform": {"outputDimensions": dict([time, *space]), "matrix": matrix}}
 
 
@@ -167,8 +168,8 @@ def _describe_position(image: PublishedImage) -> dict[str, Any]:
     if image.extra:  # between two planes viewers show one of them, in a place between the two
         middle[0] = first[0] + (shape[0] - 1) // 2
     if image.affine:
-        matrix = np.array(image.affine)[:, :3]
-        middle = list(matrix @ (np.array(middle) * [*lengths]) / [*lengths])
+        matrix = np.array(image.affine)
+        middle = list((matrix[:, :3] @ (np.array(middle) * [*lengths]) + matrix[:, 3]) / [*lengths])
     holes = {timepoint for _, timepoint in image.missing}
     return {
         "dimensions": _describe_dimensions(image),
