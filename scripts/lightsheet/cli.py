@@ -154,10 +154,13 @@ def _add_view(commands: Any) -> None:
 def view(folder: Path, port: int) -> int:
     """Serve a finished run to viewers on this computer, and say how they open it; Ctrl-C ends it."""
     from lightsheet.store import find_finished
-    from lightsheet.viewing import describe_state, describe_viewers, serve_folder
+    from lightsheet.viewing import describe_state, describe_viewers, find_file, make_virtual_stores, serve_folder
 
     results = find_finished(folder)
-    with suppress(KeyboardInterrupt), serve_folder(results.folder, port, partial(describe_state, results)) as url:
+    stores = make_virtual_stores(results)
+    find = partial(find_file, stores) if stores else None
+    describe = partial(describe_state, results)
+    with suppress(KeyboardInterrupt), serve_folder(results.folder, port, describe, find) as url:
         print(describe_viewers(results, url), flush=True)
         while True:
             signal.pause()

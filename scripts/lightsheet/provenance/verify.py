@@ -5,11 +5,9 @@ Nothing of `records/` and `work/` is read: only the crate, the files of the acqu
 
 import math
 import random
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from jsonschema import Draft202012Validator
@@ -17,20 +15,12 @@ from jsonschema.exceptions import best_match
 
 from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, find_agreement, gpu_trial, resolve_engine
 from lightsheet.processing import deconvolve_pixels
-from lightsheet.provenance.reader import REWRITE, Crate, check_digest, check_file, check_presence, read_crate
+from lightsheet.provenance.raw_source import find_raw
+from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, find_number, parse_settings
 from lightsheet.psf import find_psf_settings, prepare_psf_file
 from lightsheet.scan import GEOMETRIES
-from lightsheet.sources import (
-    PageRange,
-    Region,
-    Tiles,
-    decide_scan,
-    digest_sources,
-    list_pieces,
-    open_mosaic,
-    parse_pages,
-)
+from lightsheet.sources import decide_scan, list_pieces, open_mosaic
 from lightsheet.store import ALL_BITS, VOLUMES_FILE, Results, open_shard, shard_path
 from lightsheet.system import InputError, Progress, digest_blake3, logger
 
@@ -75,10 +65,6 @@ SETTINGS = {
 }
 """What `deconvolve_pixels` takes, as JSON schema."""
 
-RESTORE = (
-    "put the original back to verify this result (or say with --raw where it is), or run the workflow again to use the "
-    "file as it is"
-)
 REMAKE = "remove what is there and run the workflow again to make it anew"
 
 
@@ -180,46 +166,22 @@ def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
 
 
 def _read_raw(crate: Crate, row: VolumeRow, acquisition: Path) -> np.ndarray:
-    """Read a volume from its TIFF files, and prove that the raw store holds the same pixels."""
-    tiles, region = _list_tiles(row, acquisition), _read_region(row)
-    paths = [path for path, _ in list_pieces(tiles)]
-    for path in paths:
-        check_presence(Path(path), RESTORE)
-    t = int(row["timepoint"])
-    store = Results(crate.folder).raw_store(row["channel"])
-    stored = read_published_volume(store, (t,), row["raw_blake3"])
-    place = tiles, stored.shape, stored.dtype.name, region
-    for path, digest, expected in zip(paths, digest_sources(*place), row["sources_blake3"].split(), strict=True):
-        check_digest(Path(path), digest, expected, RESTORE)
+    """Read a volume from its files, and prove that the raw store, if the run kept one, holds the same pixels."""
+    place = find_raw(row, acquisition)
     with open_mosaic(*place) as volume:
         raw = volume[:, :]
-    if not np.array_equal(raw, stored):
+    if not row["raw_blake3"]:
+        return raw
+    t = int(row["timepoint"])
+    store = Results(crate.folder).raw_store(row["channel"])
+    if not np.array_equal(raw, read_published_volume(store, (t,), row["raw_blake3"])):
+        paths = ", ".join(path for path, _ in list_pieces(place.tiles))
         raise InputError(
-            f"{shard_path(store, 0, (t,))} does not hold the pixels of {', '.join(paths)}; "
+            f"{shard_path(store, 0, (t,))} does not hold the pixels of {paths}; "
             f"remove the record of {row['channel']} timepoint {find_number(row)} below records/raw and run the "
             "workflow again"
         )
     return raw
-
-
-def _read_region(row: VolumeRow) -> Region | None:
-    """Return the part of the whole volume that was selected."""
-    spans = row.get("region", "").split()
-    return [list(map(int, span.split(":"))) for span in spans] or None
-
-
-def _list_tiles(row: VolumeRow, acquisition: Path) -> Tiles:
-    """Return the tiles of a volume as `open_mosaic` takes them."""
-    tiles: dict[tuple[int, ...], list[tuple[str, PageRange]]] = {}
-    columns = [row[name].split() for name in ("tiles", "sources", "pages")]
-    if not columns[0] or len({len(column) for column in [*columns, row["sources_blake3"].split()]}) > 1:
-        raise InputError(
-            f"{VOLUMES_FILE}: tiles, sources and pages of {row['channel']} t{row['timepoint']} do not fit; {REWRITE}"
-        )
-    for tile, source, pages in zip(*columns, strict=True):
-        position = tuple(int(number) for number in re.findall(r"\d+", tile))
-        tiles.setdefault(position, []).append((str(acquisition / unquote(source)), parse_pages(pages)))
-    return list(tiles.items())
 
 
 def find_index(row: VolumeRow) -> tuple[int, int]:

@@ -32,11 +32,13 @@ from .published_image import (
     read_image as read_image,
 )
 from .pyramid import (
+    CoarserLevel as CoarserLevel,
     Level as Level,
     Shape as Shape,
     choose_chunk as choose_chunk,
     downsample as downsample,
     make_shape as make_shape,
+    plan_levels as plan_levels,
 )
 from .records import (
     Record as Record,

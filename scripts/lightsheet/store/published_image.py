@@ -60,6 +60,7 @@ class PublishedImage:
     start_seconds: float = 0.0  # place of the first timepoint, where the interval is known
     numbers: tuple[int, ...] = ()  # of each timepoint, in the acquisition, of which perhaps only some were selected
     selected: str = ""  # which part of the acquisition was, in words; empty if all of it was
+    source: Mapping[str, Any] = field(default_factory=dict)  # of raw volumes, where these are in no store
     extra: Mapping[str, Any] = field(default_factory=dict)  # what `describe_geometry` returned, of a stage scan
 
     @property
@@ -170,6 +171,7 @@ def _read_axes(store: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "numbers": tuple(numbers),
         "selected": attributes["lightsheet"].get("selected", ""),
+        "source": attributes["lightsheet"].get("source", {}),
         "levels": tuple(levels),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),
         "origin": tuple(first[0]["translation"][-3:]) if first else (0, 0, 0),

@@ -6,4 +6,9 @@ from .pictures import EVEN_PICTURES as EVEN_PICTURES, choose_scale_bar as choose
 from .projections import LONG_SIDE as LONG_SIDE
 from .report import OUTLIER_PICTURES as OUTLIER_PICTURES, write_report as write_report
 from .server import serve_folder as serve_folder
-from .viewer import describe_state as describe_state, describe_viewers as describe_viewers
+from .viewer import (
+    describe_state as describe_state,
+    describe_viewers as describe_viewers,
+    make_virtual_stores as make_virtual_stores,
+)
+from .virtual_store import find_file as find_file

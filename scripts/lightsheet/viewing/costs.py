@@ -9,7 +9,7 @@ from lightsheet.viewing.finished_run import VolumeRecords
 
 STAGES = {
     "ingest": "TIFF files checked, digested and written as raw shards with their pyramid",
-    "read": "raw shards read back",
+    "read": "raw shards read back, or the files themselves where no raw volumes are kept",
     "deconvolve": "background, deconvolution, statistics",
     "write": "result shards and their pyramid written",
 }
@@ -21,28 +21,22 @@ class Cost(NamedTuple):
     seconds: dict[str, float]
     read: dict[str, float]
     written: dict[str, float]
+    source: float = 0.0  # bytes of its files
 
 
 def count_costs(volumes: Sequence[VolumeRecords]) -> list[Cost]:
     """Return what each volume took; a file that several volumes share is read in equal parts by each."""
     readers = Counter(_name_file(source) for volume in volumes for source in volume.raw.get("sources", []))
-    return [
-        Cost(
-            {
-                "ingest": sum(volume.raw["seconds"].values()),
-                **{stage: volume.result["seconds"].get(stage, 0.0) for stage in ("read", "deconvolve", "write")},
-            },
-            {
-                "ingest": sum(s["bytes"] / readers[_name_file(s)] for s in volume.raw.get("sources", [])),
-                "read": 0 if volume.missing else volume.raw["shards"][0]["bytes"],
-            },
-            {
-                "ingest": sum(shard["bytes"] for shard in volume.raw["shards"]),
-                "write": sum(shard["bytes"] for shard in volume.result["shards"]),
-            },
-        )
-        for volume in volumes
-    ]
+    return [_count_cost(volume, readers) for volume in volumes]
+
+
+def _count_cost(volume: VolumeRecords, readers: Mapping[str, int]) -> Cost:
+    seconds = {stage: volume.result["seconds"].get(stage, 0.0) for stage in ("read", "deconvolve", "write")}
+    source = sum(s["bytes"] / readers[_name_file(s)] for s in volume.raw.get("sources", []))
+    raw = [shard["bytes"] for shard in volume.raw["shards"]]
+    read = {"ingest": source, "read": 0 if volume.missing else raw[0]} if raw else {"ingest": 0, "read": source}
+    written = {"ingest": sum(raw), "write": sum(shard["bytes"] for shard in volume.result["shards"])}
+    return Cost({"ingest": sum(volume.raw["seconds"].values()), **seconds}, read, written, source)
 
 
 def sum_stages(costs: Sequence[Cost]) -> list[dict[str, Any]]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lightsheet.provenance import read_volumes
 from lightsheet.run import parse_timepoints
-from lightsheet.store import PublishedImage, find_finished, read_image
+from lightsheet.store import PublishedImage, find_finished
 from lightsheet.system import InputError, Progress, logger
 from lightsheet.viewing.ome_tiff import choose_ome_type, write_ome_tiff
 from lightsheet.viewing.ome_zarr import write_ome_zarr
@@ -42,7 +43,7 @@ def export_volumes(
         If the run is not finished, has no such channel or timepoint, the format does not have the type of its voxels,
         or something of the same name exists.
     """
-    image = read_image(find_finished(folder), kind)
+    image = read_volumes(find_finished(folder), kind)
     known = {channel.name: channel for channel in image.channels}
     if unknown := [name for name in channels or () if name not in known]:
         raise InputError(f"--channels: there is no channel {', '.join(unknown)}; the run has {', '.join(known)}")

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lightsheet.provenance import read_channel
 from lightsheet.scan import OutputGeometry, OutputVolume, make_scan
-from lightsheet.store import Level, PublishedImage, Results, VolumeKey, read_channel_image
+from lightsheet.store import Level, PublishedImage, Results, VolumeKey
 from lightsheet.system import BandSource
 
 LONG_SIDE = 512
@@ -47,8 +48,8 @@ def project_volume(results: Results, key: VolumeKey, background: float = 0, scal
     The values are those that are stored, less `background`, by `scale`. An axis whose voxels are longer than a pixel is
     interpolated linearly. Raw planes of a stage scan are moved or turned as those of the result.
     """
-    image = read_channel_image(results, key.kind, key.channel)
-    target = read_channel_image(results, "result", key.channel) if image.affine else image
+    image = read_channel(results, key.kind, key.channel)
+    target = read_channel(results, "result", key.channel) if image.affine else image
     kind = target.extra.get("geometry", "raw")
     canvas = _choose_level([_place_level(target, level) for level in target.levels])[1]
     if kind == "raw" or target is image:

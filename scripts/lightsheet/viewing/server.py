@@ -12,13 +12,18 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from lightsheet.system import LOOPBACK, InputError
+from lightsheet.system import LOOPBACK, InputError, logger
 
 DESCRIPTION = "view.json"
 
 
 @contextmanager
-def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | None = None) -> Iterator[str]:
+def serve_folder(
+    folder: Path,
+    port: int = 0,
+    describe: Callable[[str], Any] | None = None,
+    find_file: Callable[[str], bytes | None] | None = None,
+) -> Iterator[str]:
     """Serve a folder's files on loopback.
 
     Parameters
@@ -26,6 +31,7 @@ def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | N
     folder : Path; nothing that a link in it leads to elsewhere is served, and folders are not listed
     port : int, 0 for a free one
     describe : callable, optional; takes the URL and returns the dictionary that is served as `view.json`
+    find_file : callable, optional; takes a path below the folder where nothing is, and returns what is served, or None
 
     Yields
     ------
@@ -48,7 +54,10 @@ def serve_folder(folder: Path, port: int = 0, describe: Callable[[str], Any] | N
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}/{secret}"
     description = [(f"/{secret}/{DESCRIPTION}", _Description, {"describe": lambda: describe(url)})] if describe else []
     files = (f"/{secret}/(.*)", _File, {"path": str(folder.absolute())})
-    application = Application([*description, files], log_function=lambda _: None)  # a viewer asks hundreds of times
+    virtual = [(f"/{secret}/(raw/.*)", _Virtual, {"find_file": find_file})] if find_file else []
+    application = Application(
+        [*description, *virtual, files], log_function=lambda _: None
+    )  # a viewer asks hundreds of times
     with _answer_requests(application, listener):
         yield url
 
@@ -99,6 +108,31 @@ class _File(_CorsHandler, StaticFileHandler):
         assert self.absolute_path is not None
         stat = Path(self.absolute_path).stat()
         return f'"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+
+class _Virtual(_CorsHandler):
+    """Serves files that are made when they are asked for, in threads: it may take seconds."""
+
+    def initialize(self, find_file: Callable[[str], bytes | None]) -> None:
+        self._find_file = find_file
+
+    async def get(self, path: str) -> None:
+        try:
+            content = await asyncio.to_thread(self._find_file, path)
+        except InputError as error:
+            logger.error("%s", error)
+            self.set_status(410)  # gone
+            self.finish(str(error))
+            return
+        if content is None:
+            self.set_status(404)
+            return
+        self.set_header("Content-Type", "application/octet-stream")
+        self.finish(content)
+
+    async def head(self, path: str) -> None:
+        """Answer as Tornado does for `GET`; it leaves the content out."""
+        await self.get(path)
 
 
 class _Description(_CorsHandler):

@@ -2,16 +2,19 @@
 
 import shlex
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
 
-from lightsheet.store import PublishedChannel, PublishedImage, Results, read_image
+from lightsheet.provenance import SourceImage, read_volumes
+from lightsheet.store import PublishedChannel, PublishedImage, Results
 from lightsheet.system import format_tunnel
 from lightsheet.viewing.server import DESCRIPTION
+from lightsheet.viewing.virtual_store import VirtualStore
 
 NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
 
@@ -59,7 +62,7 @@ def describe_viewers(results: Results, url: str) -> str:
 
     Its folder and what `describe_state` returns are served at `url`.
     """
-    images = [read_image(results, kind) for kind in KINDS]
+    images = [read_volumes(results, kind) for kind in KINDS]
     hidden = {image.dtype.name for image in images if image.dtype.name not in NEUROGLANCER_TYPES}
     without = f" (without the raw volumes: it cannot show {', '.join(hidden)}; napari can)" if hidden else ""
     return INSTRUCTIONS.format(
@@ -67,16 +70,30 @@ def describe_viewers(results: Results, url: str) -> str:
         folder=results.folder,
         neuroglancer=f"{NEUROGLANCER}/#!{url}/{DESCRIPTION}",
         program=shlex.quote(PROGRAM.format(url=f"{url}/{DESCRIPTION}")),
-        napari=_describe_napari(images),
+        napari=_describe_napari(results, images, url),
         sheared="; raw planes of the stage scan are laid over the result" if any(i.affine for i in images) else "",
         host=socket.gethostname(),
         tunnel=format_tunnel(urlsplit(url).port or 0),
     )
 
 
-def _describe_napari(images: Sequence[PublishedImage]) -> str:
+def make_virtual_stores(results: Results) -> Mapping[str, VirtualStore]:
+    """Return the raw stores that a run has not, by their paths in its folder; none if it has them."""
+    image = read_volumes(results, "raw")
+    if not isinstance(image, SourceImage):
+        return {}
+    return {c.store.relative_to(results.folder).as_posix(): VirtualStore(image, c) for c in image.channels}
+
+
+def _describe_napari(results: Results, images: Sequence[PublishedImage], url: str) -> str:
     """Return the command that opens the stores in napari, in the places of the sample."""
-    stores = [list(dict.fromkeys(str(channel.store) for channel in image.channels)) for image in images]
+
+    def place(image: PublishedImage, store: Path) -> str:
+        """Return the path of a store, or its URL where it is made when it is asked for."""
+        path = quote(store.relative_to(results.folder).as_posix())
+        return f"{url}/{path}" if isinstance(image, SourceImage) else str(store)
+
+    stores = [list(dict.fromkeys(place(image, channel.store) for channel in image.channels)) for image in images]
     if not any(image.affine for image in images):
         return shlex.join(["napari", "--plugin", "napari-ome-zarr", *chain(*stores)])
     layers = [(paths, _extend_affine(image)) for paths, image in zip(stores, images, strict=True)]
@@ -102,7 +119,7 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
     results : Results, of the run
     url : str, where the results folder is served
     """
-    images = {kind: image for kind in KINDS if (image := read_image(results, kind)).dtype.name in NEUROGLANCER_TYPES}
+    images = {kind: image for kind in KINDS if (image := read_volumes(results, kind)).dtype.name in NEUROGLANCER_TYPES}
     layers = {
         kind: [_describe_layer(results, url, image, kind, c) for c in image.channels] for kind, image in images.items()
     }
