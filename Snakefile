@@ -150,10 +150,7 @@ rule inventory:
         volumes=run.describe_volume(),
         share=run.describe_share(),
         # Snakemake compares builtin types only.
-        tiles=[
-            run.list_tiles(channel, run.timepoints)
-            for channel in run.channels
-        ],
+        tiles=[run.list_tiles(channel, run.timepoints) for channel in run.channels],
         results=run.results,
         channels=run.channels,
         output={key: run.config["output"][key] for key in ("dtype", "scale")},
@@ -238,6 +235,7 @@ rule deconvolve:
         settings=run.settings,
         bases=run.choice_bases,
         layout=run.layouts["result"],
+        sources=lambda wildcards: run.list_block_sources(wildcards.block),
     script:
         "scripts/deconvolve.py"
 

@@ -9,6 +9,7 @@ import tifffile
 
 import inventory as inventory_script
 from lightsheet.processing import deconvolve, ingest, list_result_inputs, read_choices, resolve_settings
+from lightsheet.processing.source import Source
 from lightsheet.provenance import crate
 from lightsheet.psf import list_psf_inputs, measure, preparation
 from lightsheet.run import choose_due, consolidate
@@ -17,6 +18,9 @@ from lightsheet.run.run import Run
 from lightsheet.simulation import optics, scene
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
+
+UNREAD = {"source": "", "ingest": ""}
+"""Instead of the record of a raw volume that the worker reads itself."""
 
 ROOT = Path(__file__).parents[2]
 STARTED, ENDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 5, 6, tzinfo=UTC)
@@ -73,7 +77,8 @@ def finish(run: Run) -> None:
         files.write_json(results.psf(channel, ".json"), {**facts, "inputs": inputs, "files": digests})
         for t, tiles in run.list_tiles(channel, run.timepoints):
             key = VolumeKey("raw", channel, t)
-            done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1, region=run.region)
+            if run.keeps_raw:
+                done[key] = ingest.ingest_volume(results, key, tiles, layouts["raw"], 1, region=run.region)
     choose_due(run)
     choices = read_choices(results)
     for channel in run.channels:
@@ -81,10 +86,14 @@ def finish(run: Run) -> None:
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in run.timepoints:
             key = VolumeKey("result", channel, t)
-            inputs = list_result_inputs(done[key.raw], digest, own, layouts["result"])
+            source = None
+            if not run.keeps_raw:
+                source = Source(run.list_volume_tiles(channel, t), run.shape, run.dtype, run.region, run.facts)
+            inputs = list_result_inputs(done.get(key.raw, UNREAD), digest, own, layouts["result"])
             done[key] = deconvolve.deconvolve_volume(
-                results, key, results.psf(channel, ".tif"), own, layouts["result"], inputs, 1
+                results, key, results.psf(channel, ".tif"), own, layouts["result"], inputs, 1, source=source
             )
+            done[key.raw] = files.read_json(results.record(key.raw))
     consolidate.publish_stores(run, done)
     crate.write_crate(run, done, repository=ROOT, started=STARTED, ended=ENDED)
 

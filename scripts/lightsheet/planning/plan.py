@@ -123,9 +123,11 @@ def _sum_jobs(
 
 
 def _count_read_bytes(schedule: Schedule) -> int:
-    """Count the bytes of TIFFs, of raw volumes to deconvolve, and of every shard to prove it."""
+    """Count the bytes of files, of raw volumes to deconvolve if they are kept, and of every shard to prove it."""
     work = schedule.work
     sizes = [math.prod(level.shape) for level in work.run.layouts["raw"].levels]
     tiffs = work.tiff_bytes * work.count_due("raw") / work.volumes
     raw = sizes[0] / sum(sizes) * schedule.estimate_stored_bytes("raw") * work.count_due("result")
+    if not work.run.keeps_raw:
+        raw = work.tiff_bytes * work.count_due("result") / work.volumes
     return round(tiffs + raw + work.publish * schedule.published_bytes)

@@ -90,7 +90,8 @@ class Schedule:
     @property
     def published_bytes(self) -> float:
         """Bytes of all shards of the stores."""
-        return sum(self.estimate_stored_bytes(kind) * self.work.volumes for kind in KINDS)
+        kinds = KINDS if self.work.run.keeps_raw else ("result",)
+        return sum(self.estimate_stored_bytes(kind) * self.work.volumes for kind in kinds)
 
     @cached_property
     def tasks(self) -> list[Task]:

@@ -27,6 +27,7 @@ from .fingerprint import (
     describe_piece as describe_piece,
     list_raw_inputs as list_raw_inputs,
     list_result_inputs as list_result_inputs,
+    matches_source as matches_source,
     write_region as write_region,
 )
 from .foresight import foresee_doubts as foresee_doubts, refuse_hopeless as refuse_hopeless

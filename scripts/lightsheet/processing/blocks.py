@@ -13,7 +13,8 @@ from lightsheet.processing.admission import admit_volume
 from lightsheet.processing.block_status import tell_status
 from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
 from lightsheet.processing.failures import raise_failures
-from lightsheet.processing.fingerprint import list_result_inputs
+from lightsheet.processing.fingerprint import list_result_inputs, write_region
+from lightsheet.processing.source import Source, describes_source, make_hole_record
 from lightsheet.processing.team import Team, offer_team
 from lightsheet.processing.trial_choices import choose_by_trial, close_settings, find_noise, list_open_settings
 from lightsheet.processing.units import judge_psf
@@ -50,18 +51,21 @@ def deconvolve_block(
     layout: StoreLayout,
     workers: WorkerRequest,
     attempt: int = 1,
+    sources: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Deconvolve a block, all timepoints of all channels, on Dask workers; return the content of its manifest.
 
     Parameters
     ----------
-    results : Results, with the raw volumes
+    results : Results, with the raw volumes if these are kept
     channels, timepoints : sequence of str, sequence of int
     settings : mapping, as for `deconvolve_volume`, but `engine` may be auto, and `background` is per channel or auto
     bases : mapping, per channel what its choice must rest on, from `list_choice_basis`
     layout : StoreLayout, of the result
     workers : WorkerRequest, where the workers run and how many there are
     attempt : int, attempt of this job, from 1; volumes that failed in attempt 1 are not retried
+    sources : mapping, optional, where no raw volumes are kept: the fields of `Source`, but `tiles` holds per channel
+        each timepoint and its tiles
 
     Raises
     ------
@@ -72,7 +76,8 @@ def deconvolve_block(
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     shape: Sequence[int] = next((basis["shape"] for basis in bases.values()), ())
-    raw_records = _read_raw_records(results, channels, timepoints)
+    known = _list_sources(sources) if sources else {}
+    raw_records = _read_raw_records(results, channels, timepoints, known)
     choices = wait_for_choices(results, settings, bases)
     volumes = len(raw_records)
     errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
@@ -83,6 +88,8 @@ def deconvolve_block(
         choices = _choose_what_is_open(results, channel_settings, psfs, choices, partial(hire, len(raw_records)))
         closed = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
         tasks = _plan_tasks(results, raw_records, closed, psfs, layout, shape, choices)
+        for key in tasks if known else ():
+            tasks[key]["source"] = known[key.raw]
         todo, failures = _select_due(results, tasks, layout, attempt)
         errors += failures
         logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
@@ -92,7 +99,7 @@ def deconvolve_block(
             with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
                 errors += _deconvolve_volumes(todo, team, tell)
     raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
-    return make_manifest(results, tasks)
+    return make_manifest(results, [*tasks, *known])
 
 
 def _choose_what_is_open(
@@ -167,21 +174,49 @@ def _tell_doubts(results: Results, channels: Sequence[str], shape: Sequence[int]
             logger.warning("%s is suspect: %s", channel, doubt.text)
 
 
-def _read_raw_records(results: Results, channels: Sequence[str], timepoints: Sequence[int]) -> dict[VolumeKey, Record]:
-    """Read the raw volumes' records; other nodes may just have written them and what is known of the PSFs."""
+def _list_sources(sources: Mapping[str, Any]) -> dict[VolumeKey, Source]:
+    """Return where each raw volume is to be read."""
+    others = {name: value for name, value in sources.items() if name != "tiles"}
+    return {
+        VolumeKey("raw", channel, timepoint): Source(tiles, **others)
+        for channel, volumes in sources["tiles"].items()
+        for timepoint, tiles in volumes
+    }
+
+
+def _describe_raw(results: Results, key: VolumeKey, source: Source) -> Record:
+    """Return the record of a raw volume that is not kept, if its files are as they were; else one of no digest."""
+    record = read_record(results, key)
+    if not source.tiles:
+        hole = make_hole_record(source)
+        if not record or record.get("fingerprint") != hole["fingerprint"]:
+            write_json(results.record(key), hole)
+        return hole
+    if record and describes_source(record, source):
+        return record
+    return {"status": "done", "source": "", "ingest": "", **write_region(source.region)}
+
+
+def _read_raw_records(
+    results: Results, channels: Sequence[str], timepoints: Sequence[int], sources: Mapping[VolumeKey, Source]
+) -> dict[VolumeKey, Record]:
+    """Read the raw volumes' records; other nodes may just have written them and what is known of the PSFs.
+
+    Where raw volumes are not kept, workers read the `sources` and write their records.
+    """
     keys = [VolumeKey("raw", channel, timepoint) for channel in channels for timepoint in timepoints]
     known: dict[VolumeKey, Record] = {}
 
     def list_missing() -> list[str]:
-        records = {key: read_record(results, key) for key in keys}
+        records = {key: read_record(results, key) for key in keys if not sources}
         known.update((key, record) for key, record in records.items() if record)
-        volumes = [key.label for key in keys if key not in known]
+        volumes = [key.label for key in keys if key not in known and not sources]
         return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
 
     folders = {results.record(key).parent for key in keys} | {results.psf(c, ".json").parent for c in channels}
     if missing := wait_until_visible(list_missing, *folders):
         raise InputError(f"{missing[0]} is not ingested: run the same command again")
-    return known
+    return {key: _describe_raw(results, key, source) for key, source in sources.items()} or known
 
 
 def _try_on_team(team: Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

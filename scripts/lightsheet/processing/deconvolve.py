@@ -1,4 +1,4 @@
-"""Deconvolution of one volume: from its raw shard to the deconvolved one and its record.
+"""Deconvolution of one volume: from its raw shard, or its files, to the deconvolved one and its record.
 
 A volume that does not fit into the worker's memory is done in overlapping blocks; its raw pixels and its result are
 then kept in nameless files beside the result's shards.
@@ -13,6 +13,7 @@ import numpy as np
 from lightsheet.deconvolution import check_engine, describe_engine, gpu
 from lightsheet.processing.gpu_steps import can_follow, follow_way_on_gpu
 from lightsheet.processing.memory import choose_volume_blocks, find_worker_memory
+from lightsheet.processing.source import Source, read_source, stat_sources
 from lightsheet.processing.way import finish_numbers, follow_way, make_numpy_steps
 from lightsheet.processing.worker_share import take_share
 from lightsheet.sources import read_stack
@@ -24,6 +25,7 @@ from lightsheet.store import (
     VolumeKey,
     choose_chunk,
     is_done,
+    make_failure,
     make_record,
     make_shape,
     read_cut_volume,
@@ -32,7 +34,15 @@ from lightsheet.store import (
     time_stage,
     write_volume,
 )
-from lightsheet.system import Allocate, DamagedVolumeError, allocate_on_disk, name_subject, write_json
+from lightsheet.system import (
+    Allocate,
+    DamagedVolumeError,
+    DiskError,
+    InputError,
+    allocate_on_disk,
+    name_subject,
+    write_json,
+)
 
 
 def deconvolve_volume(
@@ -48,8 +58,9 @@ def deconvolve_volume(
     sampled: Sequence[int] = (),
     noise: float | None = None,
     shape: Sequence[int] | None = None,
+    source: Source | None = None,
 ) -> Record:
-    """Deconvolve one ingested volume; shards, pyramid and record are on the disk when this returns.
+    """Deconvolve one volume; shards, pyramid and record are on the disk when this returns.
 
     Parameters
     ----------
@@ -75,11 +86,14 @@ def deconvolve_volume(
         Relative L2 of the noise of the channel's results, to tell the rounding error in units of it.
     shape : sequence of int, optional
         Of the raw volume, (z, y, x); by default that of the layout.
+    source : Source, optional
+        Where the raw pixels are, if no raw volumes are kept: they are read from there, and the record of the raw volume
+        is written, too. What `inputs` say of the source is then replaced by what is found.
 
     Raises
     ------
     InputError
-        If the raw shard cannot be read, or not even blocks fit into the memory or the disk.
+        If the raw shard or a file cannot be read, or not even blocks fit into the memory or the disk.
     """
     old = read_record(results, key)
     if old and is_done(old, inputs, results, key):
@@ -90,17 +104,18 @@ def deconvolve_volume(
     shape = make_shape(shape or layout.levels[0].shape)
     block = choose_volume_blocks(shape, choose_chunk(shape), psf_used, settings, memory or find_worker_memory())
     allocate: Allocate = np.empty if block == shape else allocate_on_disk(work)
-    source = (raw_work or results.work("raw", key.channel), key.timepoint, threads)
+    is_on_gpu = settings["engine"] == "gpu" and block == shape
     raw: np.ndarray | CutVolume
-    try:
-        with time_stage(seconds, "read"):
-            if settings["engine"] == "gpu" and block == shape:
-                raw = read_cut_volume(*source, gpu.allocate_raw)
-            else:
-                raw = read_volume(*source, allocate)
-    except DamagedVolumeError:
-        results.record(key.raw).unlink(missing_ok=True)  # so that the next run ingests it again
-        raise
+    with time_stage(seconds, "read"):
+        if source:
+            raw, inputs = _read_source(
+                results, key, source, inputs, threads, gpu.allocate_raw if is_on_gpu else allocate
+            )
+        else:
+            work_of_raw = raw_work or results.work("raw", key.channel)
+            raw = _read_raw(results, key, work_of_raw, threads, None if is_on_gpu else allocate)
+    if source and old and is_done(old, inputs, results, key):
+        return old  # the files have another date, and the pixels that they had
     with time_stage(seconds, "deconvolve"), name_subject(key.label):
         levels, statistics = _process(raw, psf_used, settings, threads, block, allocate, layout)
     del raw
@@ -114,6 +129,37 @@ def deconvolve_volume(
     record = make_record(inputs, shards, seconds, engine=engine, statistics=statistics, **facts)
     write_json(results.record(key), record)
     return record
+
+
+def _read_raw(
+    results: Results, key: VolumeKey, work: Path, threads: int, allocate: Allocate | None
+) -> np.ndarray | CutVolume:
+    """Read a volume from its shard: as it is cut into chunks, for a GPU, where nothing else allocates it."""
+    try:
+        if allocate is None:
+            return read_cut_volume(work, key.timepoint, threads, gpu.allocate_raw)
+        return read_volume(work, key.timepoint, threads, allocate)
+    except DamagedVolumeError:
+        results.record(key.raw).unlink(missing_ok=True)  # so that the next run ingests it again
+        raise
+
+
+def _read_source(
+    results: Results, key: VolumeKey, source: Source, inputs: Mapping[str, Any], threads: int, allocate: Allocate
+) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """Read a volume from its files, and write the record of it; return what decides its result with its digest."""
+    place, old = results.record(key.raw), read_record(results, key.raw)
+    try:
+        raw, record = read_source(source, threads, allocate)
+    except DiskError:  # no fault of the volume
+        raise
+    except InputError as error:
+        write_json(place, make_failure(str(error), sources=stat_sources(source.tiles)))
+        raise
+    if not old or any(old.get(name) != record[name] for name in ("status", "fingerprint", "sources")):
+        write_json(place, record)
+    others = {name: value for name, value in inputs.items() if name not in ("source", "ingest", "region")}
+    return raw, {**others, **{name: record[name] for name in ("source", "ingest", "region") if name in record}}
 
 
 def deconvolve_pixels(

@@ -26,7 +26,7 @@ def describe_piece(path: str, pages: PageRange, size: int, mtime_ns: int, stamp:
 
 
 def list_raw_inputs(
-    tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout, region: Region | None = None
+    tiles: Tiles, sources: Sequence[Mapping[str, Any]], layout: StoreLayout | None, region: Region | None = None
 ) -> dict[str, Any]:
     """List what decides a raw volume and its shards.
 
@@ -34,13 +34,19 @@ def list_raw_inputs(
     ----------
     tiles : Tiles, where the pixels are; none of a missing volume
     sources : sequence of mapping, the `sources` of its record; their digests (`blake3`) count, paths and times do not
-    layout : StoreLayout, of the raw store
+    layout : StoreLayout, of the raw store; None where no raw volumes are kept
     region : Region, optional, the part of the volume that was selected
     """
     positions = [[list(position), len(pieces)] for position, pieces in tiles]
     digests = [source["blake3"] for source in sources]
     source = digest_json({"at": positions, "blake3": digests})
-    return {"source": source, "ingest": INGEST_VERSION, **write_region(region), "layout": layout.as_json()}
+    shards = {"layout": layout.as_json()} if layout else {}
+    return {"source": source, "ingest": INGEST_VERSION, **write_region(region), **shards}
+
+
+def matches_source(record: Record, inputs: Mapping[str, Any]) -> bool:
+    """Tell whether a record is of the same pixels as these inputs of a raw volume, however they are encoded."""
+    return all(record.get(name) == inputs.get(name) for name in ("source", "ingest", "region"))
 
 
 def write_region(region: Region | None) -> dict[str, Any]:

@@ -1,24 +1,21 @@
 """Ingest of one volume: from its TIFF files to its shards and its record, read, digested and encoded side by side."""
 
-import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from lightsheet.processing.fingerprint import describe_piece, list_raw_inputs
+from lightsheet.processing.fingerprint import list_raw_inputs
+from lightsheet.processing.source import is_of_sources, refuse_infinite, stamp_sources, stat_sources
 from lightsheet.processing.statistics import combine_parts, summarise_part
 from lightsheet.sources import (
     Facts,
-    PageRange,
     Region,
     Tiles,
     digest_sources,
-    list_pieces,
     open_mosaic,
     refuse_other_facts,
     select_tiles,
-    stat_source,
 )
 from lightsheet.store import (
     Record,
@@ -69,11 +66,10 @@ def ingest_volume(
     """
     place = results.record(key)
     old = read_record(results, key)
-    stats = [_stat_piece(*piece) for piece in list_pieces(tiles)]
-    if old and old["status"] == "done":
-        old_stats = [{name: value for name, value in source.items() if name != "blake3"} for source in old["sources"]]
-        if stats == old_stats and is_done(old, list_raw_inputs(tiles, old["sources"], layout, region), results, key):
-            return old
+    stats = stat_sources(tiles)
+    is_of_these = old and old["status"] == "done" and is_of_sources(old, stats)
+    if old and is_of_these and is_done(old, list_raw_inputs(tiles, old["sources"], layout, region), results, key):
+        return old
     try:
         if tiles:
             record = _ingest(old, results, key, tiles, stats, layout, threads, facts, region)
@@ -111,33 +107,14 @@ def _ingest(
             refuse_other_facts(pieces, facts or {})
         pending = pool.submit(digest_sources, *place)
         if old and old["status"] == "done":  # perhaps touched or renamed, and the content is the same
-            sources = _wait_for_digests(tiles, stats, pending)
+            sources = stamp_sources(tiles, stats, pending.result())
             if is_done(old, list_raw_inputs(tiles, sources, layout, region), results, key):
                 return {**old, "sources": sources}
         summarise = partial(summarise_part, voxels=volume.size)
         work = results.work("raw", key.channel)
         shards, parts = write_volume(work, key.timepoint, volume, layout, threads, summarise)
-        sources = _wait_for_digests(tiles, stats, pending)
+        sources = stamp_sources(tiles, stats, pending.result())
     statistics = combine_parts(parts)
-    if not math.isfinite(statistics["sum"]):
-        raise InputError(
-            f"{stats[0]['path']}: it holds NaN or infinity; write it anew, with 0 where nothing was measured, "
-            "or put it in input.ignore"
-        )
+    refuse_infinite(statistics, stats)
     inputs = list_raw_inputs(tiles, sources, layout, region)
     return make_record(inputs, shards, seconds, sources=sources, statistics=statistics)
-
-
-def _wait_for_digests(
-    tiles: Tiles, stats: Sequence[Mapping[str, Any]], pending: Future[list[str]]
-) -> list[dict[str, Any]]:
-    """Return the sources with their digests, which are of the pixels that were read only if no file changed since."""
-    digests = pending.result()
-    for stat, (path, pages) in zip(stats, list_pieces(tiles), strict=True):
-        if _stat_piece(path, pages) != stat:
-            raise InputError(f"{path}: it changed while it was read; run again when it is written whole")
-    return [{**stat, "blake3": digest} for stat, digest in zip(stats, digests, strict=True)]
-
-
-def _stat_piece(name: str, pages: PageRange) -> dict[str, Any]:
-    return describe_piece(name, pages, *stat_source(name, pages)[:3])

@@ -55,7 +55,7 @@ def judge_volume(raw: Mapping[str, Any], result: Mapping[str, Any], voxels: int)
         return []
     image = raw.get("statistics") or {}
     return (
-        judge_image(image, raw.get("layout", {}).get("dtype"), result["settings"].get("fill", {}).get("values", ()))
+        judge_image(image, raw.get("layout", raw).get("dtype"), result["settings"].get("fill", {}).get("values", ()))
         or judge_background(image, statistics, voxels)
         or judge_result(statistics, result["settings"], voxels)
     )

@@ -178,7 +178,7 @@ def _add_outputs(crate: ROCrate, run: Run) -> list[Entity]:
     """Add the stores, the tables, and the PSFs used."""
     results = run.results
     stores = {results.store: "Deconvolved volumes: OME-Zarr 0.5, (t, c, z, y, x)."}
-    for channel in run.channels:
+    for channel in run.channels if run.keeps_raw else ():
         stores[results.raw_store(channel)] = f"Raw volumes of {channel}: OME-Zarr 0.5, (t, z, y, x)."
     outputs = []
     for store, description in stores.items():

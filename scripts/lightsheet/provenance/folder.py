@@ -61,13 +61,14 @@ def describe_run(run: Run) -> str:
 
 def _format_readme(run: Run) -> str:
     name, folder = run.results.name, run.acquisition.folder.resolve()
+    raw = " `raw/`: the raw ones of each channel." if run.keeps_raw else " The raw ones stayed in the acquisition."
     return f"""# {name}
 
 {describe_run(run)}
 Made by the Snakemake workflow lightsheet-decon from `{folder}`.
 
 - `report.html`: start here.
-- `{name}.ome.zarr`: the deconvolved volumes (t, c, z, y, x), OME-Zarr 0.5. `raw/`: the raw ones of each channel.
+- `{name}.ome.zarr`: the deconvolved volumes (t, c, z, y, x), OME-Zarr 0.5.{raw}
 - `inventory.csv`: the files of the acquisition. `psf/`: the PSFs used.
 - `ro-crate-metadata.json`: the provenance, a Workflow Run RO-Crate, with the files in `provenance/`.
 

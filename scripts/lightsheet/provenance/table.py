@@ -42,7 +42,7 @@ COLUMNS = {
     "sources_bytes": Column("Size of each file, separated by blanks", "byte"),
     "sources_blake3": Column("BLAKE3 of each file, or of the pixels of its pages taken, separated by blanks"),
     "psf": Column("Image from which the PSF was prepared, from the root of the crate"),
-    "raw_blake3": Column("BLAKE3 of the raw volume's shard at full resolution"),
+    "raw_blake3": Column("BLAKE3 of the raw volume's shard at full resolution; empty if none was kept"),
     "result_blake3": Column("BLAKE3 of the deconvolved volume's shard at full resolution"),
     "fingerprint": Column("SHA-256 of all that decides the deconvolved volume"),
     "engine": Column("What computed the volume"),
@@ -92,6 +92,7 @@ def format_table(run: Run, records: Mapping[VolumeKey, Record]) -> str:
                 "region": " ".join(":".join(map(str, span)) for span in run.region or ()),
                 "psf": name_measured_psf(channel),
                 **_describe_raw(raw, tiles[channel, t], run.acquisition.folder.absolute()),
+                "raw_blake3": raw["shards"][0]["blake3"] if run.keeps_raw else "",
                 **_describe_result(result, run.config["voxel_size"]["x"]),
                 "seconds": round(math.fsum([*raw["seconds"].values(), *result["seconds"].values()]), 3),
             }
@@ -110,7 +111,6 @@ def _describe_raw(record: Record, tiles: Any, folder: Path) -> dict[str, Any]:
         "sources": " ".join(map(quote, paths)),
         "sources_bytes": " ".join(str(source["bytes"]) for source in sources),
         "sources_blake3": " ".join(source["blake3"] for source in sources),
-        "raw_blake3": record["shards"][0]["blake3"],
     }
 
 

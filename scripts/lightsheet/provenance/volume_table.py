@@ -34,7 +34,7 @@ PATTERNS = {
     "pages": _repeat(rf"(?:all|{NUMBER}:{NUMBER}:[1-9]\d{{0,8}}:{NUMBER}|{SELECTION})"),
     "sources": _repeat("[!-~]+"),
     "sources_blake3": _repeat(DIGEST),
-    "raw_blake3": DIGEST,
+    "raw_blake3": f"(?:{DIGEST})?",
     "result_blake3": DIGEST,
     "engine": "[a-z-]{1,20}",
     "settings": r"\{.*\}",

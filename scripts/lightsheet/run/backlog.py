@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import list_engines
-from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs, write_region
+from lightsheet.processing import Choice, list_raw_inputs, list_result_inputs, matches_source, write_region
 from lightsheet.run.choices import find_choices, foresee_settings, is_undecided
 from lightsheet.run.differences import CHANGED_CHUNKS, CHANGED_TIFF, EARLIER_VERSION, explain_inputs, explain_sources
 from lightsheet.run.psf_state import PsfState, find_psf_state
@@ -19,6 +19,9 @@ from lightsheet.run.publication import explain_publication, identify_publication
 from lightsheet.run.run import Run
 from lightsheet.store import Record, VolumeKey, read_records, shards_exist
 from lightsheet.system import digest_json, name_unreadable
+
+KEPT = "output.raw none -> keep"
+"""The reason of a raw volume that is copied because raw volumes are kept now; its result stays."""
 
 NEW = ""
 """The reason of a volume that was never done."""
@@ -38,7 +41,7 @@ class Backlog:
 
     def has(self, key: VolumeKey) -> bool:
         """Tell whether a volume is to be done; a result also if its raw volume is, which may come out the same."""
-        return key in self.volumes or key.raw in self.volumes
+        return key in self.volumes or self.volumes.get(key.raw, KEPT) != KEPT
 
 
 def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
@@ -68,7 +71,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
         else:
             psf, choice = psfs[key.channel], choices[key.channel]
             reason = explain_result(run, key, record, records[key.raw], psf, engines, choice)
-        if reason is None:
+        if reason is None and (run.keeps_raw or key.kind == "result"):
             reason = _explain_shards(run, key, record)
         if reason is not None:
             volumes[key] = reason
@@ -103,9 +106,13 @@ def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
     """Say why a raw volume is to be done although its files may be those of its record; None if it is not."""
     if (reason := _explain_state(record)) is not None or not record:
         return reason
-    tiles = run.list_volume_tiles(key.channel, key.timepoint)
-    inputs = list_raw_inputs(tiles, record.get("sources", []), run.layouts["raw"], run.region)
-    return None if record["fingerprint"] == digest_json(inputs) else explain_inputs(record, inputs)
+    tiles, layout = run.list_volume_tiles(key.channel, key.timepoint), run.layouts["raw"] if run.keeps_raw else None
+    inputs = list_raw_inputs(tiles, record.get("sources", []), layout, run.region)
+    if record["fingerprint"] == digest_json(inputs) or (not run.keeps_raw and matches_source(record, inputs)):
+        return None
+    if run.keeps_raw and "layout" not in record and matches_source(record, inputs):
+        return KEPT
+    return explain_inputs(record, inputs)
 
 
 def explain_result(

@@ -10,6 +10,7 @@ from typing import Any
 from lightsheet.processing import Choice, find_stored_per_count
 from lightsheet.run.backlog import explain_raw, explain_result
 from lightsheet.run.choices import find_choices
+from lightsheet.run.discard import discard_raw
 from lightsheet.run.psf_state import PsfState, read_psf_state
 from lightsheet.run.publication import identify_publication
 from lightsheet.run.run import KINDS, Run
@@ -58,7 +59,8 @@ def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
         the next run does that volume again.
     """
     records = _read_all_records(run)
-    suspects = [(key, shard) for key, record in records.items() for shard in record["shards"]]
+    kept = [key for key in records if run.keeps_raw or key.kind == "result"]
+    suspects = [(key, shard) for key in kept for shard in records[key]["shards"]]
     folders = {run.results.shard(key, shard["level"]).parent for key, shard in suspects}
     logger.info("checking %d shards, %s", len(suspects), format_size(sum(shard["bytes"] for _, shard in suspects)))
 
@@ -127,7 +129,7 @@ def _find_fault(run: Run, key: VolumeKey, shard: Mapping[str, Any]) -> str | Non
 
 
 def publish_stores(run: Run, records: Records) -> None:
-    """Publish the raw store of each channel, and the result.
+    """Publish the raw store of each channel, if they are kept, and the result.
 
     Parameters
     ----------
@@ -135,7 +137,7 @@ def publish_stores(run: Run, records: Records) -> None:
     records : mapping, what `check_shards` returned
     """
     results, times, identity = run.results, run.timepoints, identify_publication(run, records)
-    for channel in run.channels:
+    for channel in run.channels if run.keeps_raw else ():
         volumes = [(results.work("raw", channel), t, (place,)) for place, t in enumerate(times)]
         attributes = _describe_store(run, "raw", f"{results.name} raw", (channel,), records, identity)
         publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
@@ -145,12 +147,15 @@ def publish_stores(run: Run, records: Records) -> None:
     attributes = _describe_store(run, "result", results.name, run.channels, records, identity)
     publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
+    if not run.keeps_raw:
+        for channel in run.channels:
+            discard_raw(results, channel)
     _warn_of_strays(run)
 
 
 def _warn_of_strays(run: Run) -> None:
     """Name raw stores of channels that a run no longer has; they may be the last copy of their pixels, and stay."""
-    stores = set(map(run.results.raw_store, run.channels))
+    stores = set(map(run.results.raw_store, run.channels))  # of those that are not kept has been told
     for store in sorted(set(run.results.store.parent.glob("raw/*.ome.zarr")) - stores):
         if not store.name.startswith(PART):
             logger.warning("%s is of a channel that this run does not have: it stays, and is not in the crate", store)
@@ -181,9 +186,22 @@ def _describe_store(
             ],
             **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
             **({"selected": share} if share else {}),
+            **({} if run.keeps_raw else {"source": _describe_source(run, records)}),
             "publication": identity,
             **run.describe_geometry(kind),
         },
+    }
+
+
+def _describe_source(run: Run, records: Records) -> dict[str, Any]:
+    """Return what a store of raw volumes would say of them, where none is made."""
+    return {
+        "shape": list(run.shape),
+        "dtype": run.dtype,
+        "voxel_size": list(run.voxel_sizes["raw"].values()),
+        "origin": list(run.find_origin("raw")),
+        "windows": {channel: list(_choose_window(run, "raw", channel, records)) for channel in run.channels},
+        "geometry": run.describe_geometry("raw"),
     }
 
 

@@ -65,7 +65,9 @@ def _list_differences(record: Record, inputs: Mapping[str, Any]) -> Iterator[str
     parts = [_write_region(content.get("region")) for content in (record, inputs)]
     if parts[0] != parts[1]:
         yield "input.select {} -> {}".format(*parts)
-    old, new = record["layout"], inputs["layout"]
+    old, new = record.get("layout"), inputs.get("layout")
+    if not old or not new:  # of raw volumes that are not kept
+        return
     if old["codec"] != new["codec"]:
         yield f"codec {_write_value(old['codec'])} -> {_write_value(new['codec'])}"
     if old["levels"] != new["levels"] and parts[0] == parts[1]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightsheet.run.backlog import Backlog, find_backlog
 from lightsheet.run.publication import list_stores
-from lightsheet.run.run import Run
+from lightsheet.run.run import KINDS, Run
 from lightsheet.store import VolumeKey, makes_links
 from lightsheet.system import InputError, find_existing_parent, format_size, logger, read_free_bytes
 
@@ -16,10 +16,11 @@ def count_bytes_due(run: Run, backlog: Backlog) -> int:
 
     Those of a channel for which something is still to be chosen may all be done again.
     """
+    kinds = KINDS if run.keeps_raw else ("result",)
     return sum(
         run.layouts[key.kind].count_volume_bytes()
         for key in run.list_keys()
-        if backlog.has(key) or (key.kind == "result" and key.channel in backlog.choices)
+        if key.kind in kinds and (backlog.has(key) or (key.kind == "result" and key.channel in backlog.choices))
     )
 
 

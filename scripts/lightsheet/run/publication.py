@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from lightsheet.run.run import Run
@@ -14,8 +15,8 @@ HEAD_BYTES = 4096  # of the report, which names its publication at its beginning
 
 def list_stores(run: Run) -> dict[Path, list[VolumeKey]]:
     """Return the stores in the order of their publication, and the volumes of each."""
-    keys = run.list_keys()
-    raw = {run.results.raw_store(c): [k for k in keys if k.kind == "raw" and k.channel == c] for c in run.channels}
+    keys, channels = run.list_keys(), run.channels if run.keeps_raw else ()
+    raw = {run.results.raw_store(c): [k for k in keys if k.kind == "raw" and k.channel == c] for c in channels}
     return {**raw, run.results.store: [key for key in keys if key.kind == "result"]}
 
 
@@ -40,12 +41,15 @@ def identify_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
         **({"colours": dict(acquisition.colours)} if acquisition.colours else {}),
         "voxel_size": dict(run.config["voxel_size"]),
         "seconds": acquisition.seconds,
-        "volumes": [
-            [*key, records[key]["fingerprint"], [shard["blake3"] for shard in records[key]["shards"]]]
-            for key in run.list_keys()
-        ],
+        "volumes": [[*key, *_identify_volume(run, key, records[key])] for key in run.list_keys()],
     }
     return digest_json(content)
+
+
+def _identify_volume(run: Run, key: VolumeKey, record: Record) -> list[Any]:
+    if key.kind == "raw" and not run.keeps_raw:  # whatever an earlier run kept
+        return [record["source"]]
+    return [record["fingerprint"], [shard["blake3"] for shard in record["shards"]]]
 
 
 def explain_publication(run: Run, records: Mapping[VolumeKey, Record], identity: str) -> str:
@@ -58,7 +62,7 @@ def explain_publication(run: Run, records: Mapping[VolumeKey, Record], identity:
 
 def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -> Iterator[str]:
     results = run.results
-    stores = {results.store: "result", **{results.raw_store(channel): "raw" for channel in run.channels}}
+    stores = {store: keys[0].kind for store, keys in reversed(list_stores(run).items())}
     extents = {"raw": [run.acquisition.timepoints], "result": [run.acquisition.timepoints, len(run.channels)]}
     for store, kind in stores.items():
         if read_identity(store) != identity:
@@ -67,6 +71,8 @@ def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -
             if not _has_shape(store / str(number), [*extents[kind], *level.shape]):
                 yield f"{store.name} is damaged"
     for key, record in records.items():
+        if key.kind == "raw" and not run.keeps_raw:
+            continue
         store = results.raw_store(key.channel) if key.kind == "raw" else results.store
         if not shards_exist(record["shards"], partial(_locate_shard, store, run.find_index(key))):
             yield f"the shard of {key} in {store.name} is missing or damaged"

@@ -21,7 +21,7 @@ from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.run.selection import describe_share
 from lightsheet.scan import OutputGeometry, Scan, make_scan
-from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, list_pieces
+from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
 
@@ -252,6 +252,22 @@ class Run:
         pieces = list_pieces(self.list_volume_tiles(channel, timepoint))
         return [describe_piece(path, pages, *self.file_stats[path, pages][:3]) for path, pages in pieces]
 
+    @cached_property
+    def keeps_raw(self) -> bool:
+        """Whether raw volumes are copied into stores of their own; else each is read where its files are."""
+        if self.config["output"]["raw"] != "auto":
+            return bool(self.config["output"]["raw"] == "keep")
+        pieces = next((volume.pieces for volume in self.acquisition.volumes if volume.tiles), ())
+        return not any(is_selection(self._describe_piece(piece)[1]) for piece in pieces[:1])
+
+    def list_block_sources(self, block: str) -> dict[str, Any] | None:
+        """Return where a deconvolve job reads its volumes, in builtin types; None where it reads raw stores."""
+        if self.keeps_raw:
+            return None
+        tiles = {channel: self.list_tiles(channel, self.blocks[block]) for channel in self.channels}
+        kind = {"shape": self.shape, "dtype": self.dtype, "region": self.region}
+        return {**kind, "facts": self.facts, "tiles": tiles}
+
     def list_keys(self) -> list[VolumeKey]:
         """Return the keys of all volumes, raw and result."""
         return [VolumeKey(kind, channel, t) for t in self.timepoints for channel in self.channels for kind in KINDS]
@@ -271,14 +287,16 @@ class Run:
 
     def find_manifest(self, key: VolumeKey) -> str:
         """Return the declared output of the job that makes a volume."""
-        if key.kind == "raw":
+        if key.kind == "raw" and self.keeps_raw:
             return self.name_ingest_manifest(
                 key.channel, find_block(self._places[key.timepoint], self.chosen_sizes.ingest)
             )
         return self.name_deconvolve_manifest(find_block(self._places[key.timepoint], self._deconvolve_size))
 
     def list_ingest_manifests(self, block: str) -> list[str]:
-        """Return the declared outputs of the ingest jobs whose volumes a deconvolve job needs."""
+        """Return the declared outputs of the ingest jobs whose volumes a deconvolve job needs, if these are kept."""
+        if not self.keeps_raw:
+            return []
         size, timepoints = self.chosen_sizes.ingest, self.blocks[block]
         first, last = self._places[timepoints[0]], self._places[timepoints[-1]]
         starts = range(first // size * size, last + 1, size)
@@ -286,9 +304,8 @@ class Run:
 
     def list_manifests(self) -> list[str]:
         """Return the declared outputs of all ingest and deconvolve jobs."""
-        ingest = [
-            self.name_ingest_manifest(channel, block) for channel in self.channels for block in self.ingest_blocks
-        ]
+        blocks = self.ingest_blocks if self.keeps_raw else ()
+        ingest = [self.name_ingest_manifest(channel, block) for channel in self.channels for block in blocks]
         return ingest + [self.name_deconvolve_manifest(block) for block in self.blocks]
 
     def describe_share(self) -> str:

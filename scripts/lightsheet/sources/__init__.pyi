@@ -10,6 +10,8 @@ from .mosaic import (
     PageRange as PageRange,
     Region as Region,
     Tiles as Tiles,
+    describe_volume as describe_volume,
+    digest_pixels as digest_pixels,
     digest_source as digest_source,
     digest_sources as digest_sources,
     format_pages as format_pages,

@@ -54,10 +54,10 @@ class Mosaic:
         region.append(self._part[2])
         if len(self._tiles) == 1:
             ((position, tile),) = self._tiles.items()
-            return _cut(tile, self._meet(position, region)[0])
+            return _cut(tile, _meet(position, self._size, region)[0])
         band = np.empty([span.stop - span.start for span in region], self.dtype)
         for position, tile in self._tiles.items():
-            inside, outside = self._meet(position, region)
+            inside, outside = _meet(position, self._size, region)
             if all(span.start < span.stop for span in inside):
                 band[tuple(outside)] = _cut(tile, inside)
         return band
@@ -65,20 +65,21 @@ class Mosaic:
     def digest_tile(self, position: tuple[int, ...]) -> str:
         """Return the BLAKE3 digest of what the part has of a tile: its pixels (z, y, x), C and native order."""
         digest, tile = blake3(), self._tiles.get(position)
-        z, y, x = self._meet(position, self._part)[0]
+        z, y, x = _meet(position, self._size, self._part)[0]
         if tile is None:
             return digest.hexdigest()
         for plane in range(z.start, z.stop):
             digest.update(_cut(tile, [slice(plane, plane + 1), y, x]).tobytes())
         return digest.hexdigest()
 
-    def _meet(self, position: tuple[int, ...], region: Sequence[slice]) -> tuple[list[slice], list[slice]]:
-        """Return what a region and a tile have in common, counted from the tile's first voxel and the region's."""
-        lows = [max(span.start, i * n) for span, i, n in zip(region, position, self._size, strict=True)]
-        highs = [min(span.stop, (i + 1) * n) for span, i, n in zip(region, position, self._size, strict=True)]
-        inside = [slice(a - i * n, b - i * n) for a, b, i, n in zip(lows, highs, position, self._size, strict=True)]
-        outside = [slice(a - span.start, b - span.start) for a, b, span in zip(lows, highs, region, strict=True)]
-        return inside, outside
+
+def _meet(position: tuple[int, ...], size: Sequence[int], region: Sequence[slice]) -> tuple[list[slice], list[slice]]:
+    """Return what a region and a tile have in common, counted from the tile's first voxel and the region's."""
+    lows = [max(span.start, i * n) for span, i, n in zip(region, position, size, strict=True)]
+    highs = [min(span.stop, (i + 1) * n) for span, i, n in zip(region, position, size, strict=True)]
+    inside = [slice(a - i * n, b - i * n) for a, b, i, n in zip(lows, highs, position, size, strict=True)]
+    outside = [slice(a - span.start, b - span.start) for a, b, span in zip(lows, highs, region, strict=True)]
+    return inside, outside
 
 
 def _shift(indices: tuple[int, int, int], offset: int) -> slice:
@@ -158,6 +159,31 @@ def digest_sources(tiles: Tiles, shape: Sequence[int], dtype: str, region: Regio
         return [digest for at, pieces in tiles for digest in [volume.digest_tile(tuple(at))] * len(pieces)]
 
 
+def digest_pixels(volume: np.ndarray, tiles: Tiles, region: Region | None = None) -> list[str] | None:
+    """Return what `digest_sources` does, from pixels (z, y, x) that are in memory; None if they do not tell.
+
+    They do not where a digest is of a whole file, and where a tile has several pieces.
+    """
+    pieces = list_pieces(tiles)
+    if region is None and (len(pieces) > len(tiles) or any(pages is None for _, pages in pieces)):
+        return None
+    spans = region or [(0, n, n) for n in volume.shape]
+    size = _measure_tile(tiles, [whole for _, _, whole in spans])
+    part, digests = [slice(start, stop) for start, stop, _ in spans], []
+    for position, stack in tiles:
+        digest = blake3()
+        z, y, x = _meet(tuple(position), size, part)[1]
+        for plane in volume[max(z.start, 0) : max(z.stop, 0)] if z.start < z.stop else ():
+            digest.update(plane[_clip(y), _clip(x)].tobytes())
+        digests += [digest.hexdigest()] * len(stack)
+    return digests
+
+
+def _clip(span: slice) -> slice:
+    """Return an empty span for one that stops before it starts, which a negative end would not be."""
+    return slice(span.start, max(span.start, span.stop))
+
+
 @contextmanager
 def _open_pieces(pieces: Sequence[tuple[str, PageRange]]) -> Iterator[BandSource]:
     """Open the pieces of a tile, stacked along z."""
@@ -199,6 +225,14 @@ class _Pile:
                 bands.append(part[low:high, rows[1]])
             first += part.shape[0]
         return np.concatenate(bands)
+
+
+def describe_volume(tiles: Tiles, region: Region | None = None) -> tuple[list[int], str]:
+    """Return the shape (z, y, x) and the dtype of a volume, or of a part of it, from the headers of its first tile."""
+    with _open_pieces(tiles[0][1]) as stack:
+        grid = np.max([position for position, _ in tiles], axis=0) + 1
+        whole = [int(n * count) for n, count in zip(stack.shape, grid, strict=True)]
+        return [stop - start for start, stop, _ in region] if region else whole, stack.dtype.name
 
 
 def digest_source(path: str | Path, pages: PageRange) -> str:

@@ -1,0 +1,180 @@
+"""Results straight from the files: the same as by way of raw stores, and no copy of a pixel."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from lightsheet.provenance import compare_results, read_crate, read_volumes, verify_volumes
+from lightsheet.provenance.repeat import make_config
+from lightsheet.run import find_backlog
+from lightsheet.run.backlog import KEPT
+from lightsheet.run.run import Run
+from lightsheet.store.paths import VolumeKey
+from lightsheet.system import files
+from lightsheet.system.errors import InputError
+from lightsheet.viewing import export_volumes
+from lightsheet.viewing.projections import project_volume
+from tests.support import tiny_run
+from tests.support.tiny_run import NAMES
+
+FIRST, SECOND = NAMES
+
+
+def prepare(folder: Path, raw: str, **sections: Any) -> Run:
+    return tiny_run.prepare(folder, output={"raw": raw}, **sections)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run.make(tmp_path_factory.mktemp("kept"), output={"raw": "keep"})
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tiny_run.make(tmp_path_factory.mktemp("straight"), output={"raw": "none"})
+
+
+def read_record(run: Run, kind: str, t: int = 0) -> Any:
+    return files.read_json(run.results.record(VolumeKey(kind, FIRST, t)))
+
+
+def digest_store(run: Run) -> dict[str, str]:
+    shards = [path for path in run.results.store.rglob("*") if path.is_file() and path.name != "zarr.json"]
+    return {str(path.relative_to(run.results.store)): files.digest_sha256(path) for path in shards}
+
+
+def test_results_and_what_is_known_of_the_images_are_the_same(kept: Run, straight: Run) -> None:
+    assert digest_store(straight) == digest_store(kept)
+    for kind, names in {"raw": ("source", "statistics"), "result": ("fingerprint", "statistics", "shards")}.items():
+        for name in names:
+            assert read_record(straight, kind)[name] == read_record(kept, kind)[name], name
+    assert kept.results.raw_store(FIRST).exists()
+
+
+def test_no_pixel_is_written_but_the_results(straight: Run) -> None:
+    """What has pixels in it are the shards of the results, which work area and store share."""
+    shards = {p.stat().st_ino: p.stat().st_size for p in straight.results.folder.rglob("c/**/0") if p.is_file()}
+    recorded = [
+        shard["bytes"]
+        for key in straight.list_keys()
+        for shard in files.read_json(straight.results.record(key))["shards"]
+    ]
+    assert sorted(shards.values()) == sorted(recorded)
+    assert len(recorded) == 4 * len(straight.layouts["result"].levels)
+    assert not straight.results.raw_store(FIRST).parent.exists()
+    assert not straight.results.work("raw", FIRST).exists()
+
+
+def test_of_a_finished_run_nothing_is_due(straight: Run) -> None:
+    backlog = find_backlog(prepare(straight.results.folder.parents[1], "none"))
+    assert not backlog.volumes
+    assert not backlog.publication
+
+
+def test_raw_pictures_and_exports_are_read_from_the_files(kept: Run, straight: Run, tmp_path: Path) -> None:
+    key = VolumeKey("raw", SECOND, 1)
+    for one, other in zip(project_volume(straight.results, key), project_volume(kept.results, key), strict=True):
+        np.testing.assert_array_equal(one, other)
+    copies = [
+        export_volumes(run.results.folder, "ome-tiff", tmp_path / name, "raw", timepoints="1")[0]
+        for name, run in (("kept", kept), ("straight", straight))
+    ]
+    np.testing.assert_array_equal(*map(tifffile.imread, copies))
+    images = [read_volumes(run.results, "raw") for run in (kept, straight)]
+    assert [channel.omero for channel in images[0].channels] == [channel.omero for channel in images[1].channels]
+    for name in ("levels", "voxel_size", "dtype", "interval", "seconds", "missing", "origin", "extra"):
+        assert getattr(images[0], name) == getattr(images[1], name), name
+
+
+def test_it_is_verified_compared_and_repeated(kept: Run, straight: Run) -> None:
+    assert all(outcome["identical"] for outcome in verify_volumes(straight.results.folder, 4, 1))
+    assert all(o["identical"] and o["same_raw"] for o in compare_results(straight.results.folder, kept.results.folder))
+    assert make_config(read_crate(straight.results.folder), straight.acquisition.folder)["output"]["raw"] == "none"
+
+
+def test_a_raw_volume_whose_file_is_another_now_is_a_sentence(straight: Run, tmp_path: Path) -> None:
+    path = Path(read_record(straight, "raw", 1)["sources"][0]["path"])
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(InputError, match="is not the file that the provenance names"):
+            export_volumes(straight.results.folder, "ome-tiff", tmp_path, "raw", timepoints="1")
+        path.unlink()
+        with pytest.raises(InputError, match="is missing, but the provenance names it"):
+            export_volumes(straight.results.folder, "ome-tiff", tmp_path, "raw", timepoints="1")
+    finally:
+        path.write_bytes(content)
+
+
+def test_keep_and_none_change_no_result_and_leave_no_stale_store(tmp_path: Path) -> None:
+    run = tiny_run.make(tmp_path, output={"raw": "keep"})
+    results, store = (
+        {p: p.stat().st_mtime_ns for p in run.results.record(VolumeKey("result", FIRST, 0)).parent.iterdir()},
+        digest_store(run),
+    )
+
+    straight = prepare(tmp_path, "none")
+    backlog = find_backlog(straight)
+    assert not backlog.volumes
+    assert backlog.publication
+    tiny_run.finish(straight)
+    assert not straight.results.raw_store(FIRST).exists()
+    assert not straight.results.work("raw", FIRST).exists()
+    assert not find_backlog(prepare(tmp_path, "none")).volumes
+
+    again = prepare(tmp_path, "keep")
+    backlog = find_backlog(again)
+    assert set(backlog.volumes.values()) == {KEPT}
+    assert {key.kind for key in backlog.volumes} == {"raw"}
+    assert not any(backlog.has(key) for key in again.list_keys() if key.kind == "result")
+    tiny_run.finish(again)
+    assert not find_backlog(prepare(tmp_path, "keep")).volumes
+    assert {p: p.stat().st_mtime_ns for p in results} == results
+    assert digest_store(again) == store
+
+
+def test_the_last_copy_of_pixels_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tiny_run.make(tmp_path, output={"raw": "keep"})
+    for path in (tmp_path / "my data").glob("*ch0*stack0001*"):
+        path.unlink()
+    part = prepare(tmp_path, "none", input={"missing": "fill", "select": {"timepoints": 0}})
+    tiny_run.finish(part)
+    assert part.results.raw_store(FIRST).exists()
+    assert not part.results.raw_store(SECOND).exists()
+    assert "stays, although output.raw is none" in caplog.text
+    assert read_volumes(part.results, "raw").seconds == (0.0,), "the store that stays is not this result's"
+
+
+def test_a_file_that_only_has_another_date_costs_no_deconvolution(tmp_path: Path) -> None:
+    run = tiny_run.make(tmp_path, output={"raw": "none"})
+    path = Path(read_record(run, "raw")["sources"][0]["path"])
+    before = run.results.record(VolumeKey("result", FIRST, 0)).stat().st_mtime_ns
+    os.utime(path, ns=(1, 1))
+    again = prepare(tmp_path, "none")
+    assert set(find_backlog(again).volumes) == {VolumeKey("raw", FIRST, 0)}
+    tiny_run.finish(again)
+    assert run.results.record(VolumeKey("result", FIRST, 0)).stat().st_mtime_ns == before
+    assert not find_backlog(prepare(tmp_path, "none")).volumes
+
+
+def test_a_changed_file_is_noticed_even_with_its_size_and_date(tmp_path: Path) -> None:
+    run = tiny_run.make(tmp_path, output={"raw": "none"})
+    before = read_record(run, "result")
+    path = Path(read_record(run, "raw")["sources"][0]["path"])
+    stat = path.stat()
+    pixels = tifffile.imread(path)
+    pixels[3, 5, 5] = 4000
+    tifffile.imwrite(path, pixels)
+    assert path.stat().st_size == stat.st_size
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    run.results.record(VolumeKey("result", FIRST, 0)).unlink()
+    again = prepare(tmp_path, "none")
+    tiny_run.finish(again)
+    after = read_record(again, "result")
+    assert after["source"] != before["source"]
+    assert after["source"] == read_record(again, "raw")["source"]
+    assert after["shards"][0]["blake3"] != before["shards"][0]["blake3"]
