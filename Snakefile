@@ -14,7 +14,7 @@ from lightsheet.planning import (
     plan_layouts,
     plan_pilot,
 )
-from lightsheet.run import prepare_run
+from lightsheet.run import list_expectations, prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
@@ -154,6 +154,7 @@ rule inventory:
         results=run.results,
         channels=run.channels,
         output={key: run.config["output"][key] for key in ("dtype", "scale")},
+        scan=list_expectations(run.config),
     script:
         "scripts/inventory.py"
 

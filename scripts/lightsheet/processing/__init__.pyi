@@ -39,6 +39,7 @@ from .needs import ALONE_BESIDE_GPU as ALONE_BESIDE_GPU, BESIDE_GPU as BESIDE_GP
 from .sample import choose_timepoints as choose_timepoints
 from .sanity import Doubt as Doubt, advise_scale as advise_scale, judge_volume as judge_volume
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part
+from .straightness import describe_shift as describe_shift, refuse_shift as refuse_shift
 from .trial_choices import close_settings as close_settings, list_open_settings as list_open_settings
 from .units import judge_psf as judge_psf, judge_units as judge_units
 from .worker_share import Rate as Rate, describe_rate as describe_rate, measure_rate as measure_rate

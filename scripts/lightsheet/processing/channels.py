@@ -23,7 +23,7 @@ from lightsheet.processing.fill import choose_fill, describe_fill_choice, find_m
 from lightsheet.processing.fingerprint import write_region
 from lightsheet.processing.foresight import describe_pixels
 from lightsheet.processing.sample import Sample, choose_timepoints, read_sample
-from lightsheet.processing.straightness import warn_of_scan
+from lightsheet.processing.straightness import measure_shift
 from lightsheet.sources import Region, Tiles, stat_source
 from lightsheet.store import Results, VolumeKey
 from lightsheet.system import InputError, digest_json, read_json, wait_until_visible, write_json
@@ -49,16 +49,15 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     -------
     dict
         What JSON can hold. `fill`: what `choose_fill` returns; `background`: what `choose_background` returns; `image`:
-        what `describe_pixels` returns; `warnings`: sentences.
+        what `describe_pixels` returns; `shift`: what `measure_shift` returns; `warnings`: sentences.
     """
     fill = choose_fill(sample.planes, basis["fill"])
     masks = {t: find_mask(pixels, resolve_fill(basis["fill"], fill)) for t, pixels in sample.planes.items()}
     background = choose_background(sample.planes, masks)
     value = background["value"] if basis["background"] == "auto" else basis["background"]
     warnings = []
-    if not (fill and (fill["values"] or fill["doubtful"])):
-        # What has fill was deskewed or rotated before; there points lie aslant, if anything does. Its faces do, too.
-        warnings += warn_of_scan(sample.planes, basis["shape"][0])
+    # What has fill was deskewed or rotated before; there points lie aslant, if anything does. Its faces do, too.
+    has_fill = bool(fill and (fill["values"] or fill["doubtful"]))
     if basis["background"] == "auto" and background["is_guess"]:
         warnings.append(
             "its volumes are so small that light in their darkest part cannot be told from the camera's offset: "
@@ -68,6 +67,7 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
         "fill": fill,
         "background": background,
         "image": describe_pixels(sample.planes, value, masks),
+        "shift": None if has_fill else measure_shift(sample.planes, basis["shape"][0]),
         "warnings": warnings,
     }
 

@@ -1,30 +1,174 @@
-"""Whether the planes of a channel are those of a moved stage, each beside the one before."""
+"""Whether the planes of a channel lie as the configuration says: straight, or each beside the one before."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lightsheet.processing.sample import SLAB
+from lightsheet.system import InputError
+
+if TYPE_CHECKING:
+    from lightsheet.scan import PlaneShift
+
+Geometry = Mapping[str, Any]
+"""`angle` in degrees, `step` in micrometre, `axis` and `direction`."""
+
+ALIKE = 0.25
+"""Of the shift from plane to plane: what is nearer is that shift. Measured ones are off by less than a tenth."""
+
+ODD = 0.15
+"""Of the shift: the sample's structures change it by less; an angle of 45 for 31.5 degrees makes it 17 % smaller."""
+
+LEAST_EXPECTED = 0.75
+"""Pixels: of a scan that moves less from plane to plane, nothing can be told from straight planes."""
+
+OBLIQUE = (
+    "if it is the sample itself that is so slanted, or its points by an oblique PSF, input.scan: straight is right"
+)
 
 
-def warn_of_scan(planes: Mapping[int, np.ndarray], depth: int) -> list[str]:
-    """Say that a channel looks like a raw stage scan; nothing where it does not.
+def measure_shift(planes: Mapping[int, np.ndarray], depth: int) -> dict[str, Any] | None:
+    """Measure by how many pixels each plane of a channel lies beside the one before; 0 of straight ones.
 
     Parameters
     ----------
-    planes : mapping, per timepoint the planes of a `Sample`; that in the middle is looked at
+    planes : mapping, per timepoint the planes of a `Sample`; the one in the middle of those that show it is taken
     depth : int, planes of a volume
-    """
-    from lightsheet.scan import measure_plane_shift  # SciPy, which nobody needs who parses the Snakefile
 
-    pixels = planes[sorted(planes)[len(planes) // 2]]
-    slabs = [pixels] if len(pixels) == depth else [pixels[z : z + SLAB] for z in range(0, len(pixels), SLAB)]
-    shift = measure_plane_shift(slabs)
-    if shift is None:
-        return []
-    axis, pixels_moved = max((("y", abs(shift.y)), ("x", abs(shift.x))), key=lambda item: item[1])
-    return [
-        f"it looks like a raw stage scan: each plane lies {pixels_moved:.2g} voxels along {axis} beside the one before "
-        f"({shift.pairs} pairs of planes). Such volumes are not straight, and are deconvolved wrongly: deskew them "
-        "first. It is right as it is only where the sample itself is that slanted, or its points are, by an oblique PSF"
-    ]
+    Returns
+    -------
+    dict or None
+        `y` and `x` of the shift, and by how many `pairs` of planes; None where they are not alike enough.
+    """
+    from lightsheet.scan import track_planes  # SciPy, which nobody needs who parses the Snakefile
+
+    order = sorted(planes)
+    for timepoint in sorted(order, key=lambda t: abs(order.index(t) - len(order) // 2)):
+        pixels = planes[timepoint]
+        slabs = [pixels] if len(pixels) == depth else [pixels[z : z + SLAB] for z in range(0, len(pixels), SLAB)]
+        if shift := track_planes(slabs):
+            return {"y": round(shift.y, 3), "x": round(shift.x, 3), "pairs": shift.pairs}
+    return None
+
+
+def describe_shift(shift: Mapping[str, Any] | None, scan: Geometry | None, voxel_size: Mapping[str, float]) -> str:
+    """Say how planes move that should not, or how otherwise than they should; empty where they are as they should.
+
+    Parameters
+    ----------
+    shift : mapping or None, from `measure_shift`
+    scan : mapping or None, how a stage moved; None: it did not, and planes are straight
+    voxel_size : mapping, of the raw volumes, micrometre along `z`, `y` and `x`
+    """
+    if not shift:
+        return ""
+    return _compare(_read(shift), scan, voxel_size) if scan else _describe_motion(_read(shift), voxel_size)
+
+
+def refuse_shift(
+    channel: str, shift: Mapping[str, Any] | None, scan: str | Geometry, voxel_size: Mapping[str, float]
+) -> None:
+    """Refuse a channel that is certainly scanned otherwise than the configuration says.
+
+    Parameters
+    ----------
+    channel, shift, voxel_size
+        As for `describe_shift`.
+    scan : str or mapping, `input.scan`: straight is believed, auto and the direction of a stage are not
+
+    Raises
+    ------
+    InputError
+        If planes move that should be straight, as far as a stage would move them; or exactly as far as those of the
+        stage scan, but to the other side or along the other axis. Of other contradictions only `describe_shift` tells:
+        a slanted sample can change how far planes seem to move, but does not mirror it.
+    """
+    if not shift or scan == "straight":
+        return
+    measured = _read(shift)
+    if scan == "auto":
+        if measured.is_motion and _suggest(measured, voxel_size):
+            raise InputError(f"config key input.scan: {channel}: {_describe_motion(measured, voxel_size)}")
+    elif not isinstance(scan, str):
+        geometry = {name: value for name, value in scan.items() if name != "kind"}
+        if mistake := _find_mistake(measured, geometry, voxel_size):
+            raise InputError(f"config key input.scan: {channel}: {mistake}")
+
+
+def _read(shift: Mapping[str, Any]) -> "PlaneShift":
+    from lightsheet.scan import PlaneShift
+
+    return PlaneShift(shift["y"], shift["x"], shift["pairs"])
+
+
+def _suggest(shift: "PlaneShift", voxel_size: Mapping[str, float]) -> list[str]:
+    from lightsheet.scan import suggest_scans
+
+    return [write_scan(scan) for scan in suggest_scans(shift, voxel_size)]
+
+
+def write_scan(scan: Geometry) -> str:
+    """Write a stage scan as the configuration has it."""
+    return "{{kind: stage, angle: {angle:g}, step: {step:g}, axis: {axis}, direction: {direction}}}".format(**scan)
+
+
+def _describe_motion(shift: "PlaneShift", voxel_size: Mapping[str, float]) -> str:
+    """Say that planes move, and which stage scan would move them so; empty where they do not."""
+    if not shift.is_motion:
+        return ""
+    axis, moved = _find_axis(shift)
+    head = (
+        f"it looks like a raw stage scan: each plane lies {abs(moved):.2f} voxels along {axis} beside the one before "
+        f"({shift.pairs} pairs of planes), and is deconvolved wrongly as a straight one"
+    )
+    if not (suggestions := _suggest(shift, voxel_size)):
+        return f"{head}; with voxel_size.z as it is no stage moves so, but a sample that drifts may; {OBLIQUE}"
+    fits = [f"input.scan: {suggestions[0]} fits if voxel_size.z is the distance between planes"]
+    fits += [f"input.scan: {scan} if it is the step of the stage" for scan in suggestions[1:]]
+    return f"{head}. {', '.join(fits)}; {OBLIQUE}"
+
+
+def _find_axis(shift: "PlaneShift") -> tuple[str, float]:
+    return max((("y", shift.y), ("x", shift.x)), key=lambda item: abs(item[1]))
+
+
+def _expect(scan: Geometry, voxel_size: Mapping[str, float]) -> float:
+    """Return by how many pixels each plane of a stage scan lies beside the one before."""
+    from lightsheet.scan import make_scan
+
+    moved: float = -scan["direction"] * make_scan(**scan, pixel=voxel_size[scan["axis"]]).shift
+    return moved
+
+
+def _find_mistake(shift: "PlaneShift", scan: Geometry, voxel_size: Mapping[str, float]) -> str:
+    """Say what of a stage scan is the other way round in the images; empty where nothing is."""
+    expected, (axis, moved) = _expect(scan, voxel_size), _find_axis(shift)
+    if abs(expected) < LEAST_EXPECTED or not shift.is_motion:
+        return ""
+    if axis != scan["axis"]:
+        expected *= voxel_size[scan["axis"]] / voxel_size[axis]
+    is_as_far = abs(abs(moved) - abs(expected)) <= ALIKE * abs(expected)
+    right = {**scan, "axis": axis, "direction": -1 if moved > 0 else 1}
+    if not is_as_far or right == dict(scan):
+        return ""
+    return (
+        f"{write_scan(scan)} would move planes by {expected:+.2f} voxels along {scan['axis']} from one to the next, "
+        f"but they move by {moved:+.2f} along {axis} ({shift.pairs} pairs of planes); {write_scan(right)} fits"
+    )
+
+
+def _compare(shift: "PlaneShift", scan: Geometry, voxel_size: Mapping[str, float]) -> str:
+    """Say how planes move otherwise than a stage scan moves them; empty where they do as it does."""
+    if mistake := _find_mistake(shift, scan, voxel_size):
+        return mistake
+    expected, moved = _expect(scan, voxel_size), getattr(shift, scan["axis"])
+    if abs(expected) < LEAST_EXPECTED or abs(moved - expected) <= ODD * abs(expected):
+        return ""
+    head = (
+        f"its planes move by {moved:+.2f} voxels along {scan['axis']} from one to the next ({shift.pairs} pairs of "
+        f"planes), but those of {write_scan(scan)} would by {expected:+.2f}"
+    )
+    if abs(moved) <= ALIKE * abs(expected):
+        return f"{head}: if they were deskewed before, input.scan: straight is right"
+    return f"{head}: look whether angle, step and voxel_size.{scan['axis']} are right"

@@ -36,6 +36,7 @@ from .publication import (
     repair_stores as repair_stores,
 )
 from .run import KINDS as KINDS, Run as Run
+from .scan_geometry import list_expectations as list_expectations
 from .selection import (
     choose_spans as choose_spans,
     parse_timepoints as parse_timepoints,

@@ -17,6 +17,7 @@ from lightsheet.processing import (
     read_choices,
     refuse_fill,
     refuse_hopeless,
+    refuse_shift,
     resolve_fill,
     resolve_settings,
     write_choices,
@@ -62,6 +63,7 @@ def refuse_hopeless_channels(run: Run) -> None:
     for channel, choice in choices.items():
         if choice:
             refuse_fill(channel, choice["fill"], method["boundary"], method["engine"])
+            refuse_shift(channel, choice.get("shift"), run.config["input"]["scan"], run.config["voxel_size"])
             refuse_hopeless(channel, choice, run.config["output"])
 
 

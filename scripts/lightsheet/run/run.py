@@ -19,6 +19,7 @@ from lightsheet.processing import (
 )
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
+from lightsheet.run.scan_geometry import describe_scan, list_scan_settings
 from lightsheet.run.selection import describe_share
 from lightsheet.scan import OutputGeometry, Scan, make_scan
 from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
@@ -142,16 +143,8 @@ class Run:
 
     @property
     def scan_settings(self) -> dict[str, Any]:
-        """How the stage moved and in which geometry results are stored, in builtin types; none for straight images.
-
-        `scan` has `angle` in degrees, `step` in micrometre, `axis` and `direction`; `geometry` is deskewed, rotated
-        or raw.
-        """
-        scan = self.config["input"]["scan"]
-        if isinstance(scan, str):
-            return {}
-        geometry = self.config["output"]["geometry"]
-        return {"scan": {name: value for name, value in scan.items() if name != "kind"}, "geometry": geometry}
+        """How the stage moved and in which geometry results are stored; see `list_scan_settings`."""
+        return list_scan_settings(self.config)
 
     @property
     def scan(self) -> Scan | None:
@@ -315,17 +308,7 @@ class Run:
     def describe_volume(self) -> str:
         """Say the shape, dtype and voxel size of each volume, or of the part of it that is selected."""
         size = " x ".join(f"{self.config['voxel_size'][axis]:.6g}" for axis in "zyx")
-        return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre{self._describe_scan()}"
-
-    def _describe_scan(self) -> str:
-        scan, settings = self.scan, self.scan_settings
-        if not scan:
-            return ""
-        angle, step, axis, direction = (settings["scan"][name] for name in ("angle", "step", "axis", "direction"))
-        return (
-            f"; a stage scan: {angle:g} degrees, steps of {step:g} micrometre, direction {direction}: planes lie "
-            f"{step:g} * sin({angle:g}) apart, and move by {scan.shift:.3g} voxels along {axis} from one to the next"
-        )
+        return f"{self.shape} {self.dtype} (z, y, x), voxels of {size} micrometre{describe_scan(self.config)}"
 
     def record_files(self) -> None:
         """Write down which files this run is about, for its jobs, before the first of them starts."""

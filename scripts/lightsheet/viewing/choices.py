@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lightsheet.processing import describe_shift
 from lightsheet.viewing.measures import format_measure
 
 COUNT_DIGITS = 2
@@ -97,9 +98,23 @@ def _round(counts: float) -> str:
     return f"{counts:,.{COUNT_DIGITS}f}".rstrip("0").rstrip(".") if abs(counts) >= 1 else f"{counts:.3g}"
 
 
-def list_warnings(choice: Mapping[str, Any] | None, psf: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List what warns of a channel, what it is about and the sentence: its pixels, and the PSF used (its facts)."""
+def list_warnings(
+    choice: Mapping[str, Any] | None,
+    psf: Mapping[str, Any],
+    scan: Mapping[str, Any] | None,
+    voxel_size: Mapping[str, float],
+) -> list[tuple[str, str]]:
+    """List what warns of a channel, what it is about and the sentence.
+
+    Parameters
+    ----------
+    choice : Choice, its entry in `records/channels.json`, if there is one
+    psf : mapping, the facts of the PSF used
+    scan : mapping, of the settings of a result: how a stage moved; None: the images are straight
+    voxel_size : mapping, of the result, micrometre
+    """
     entry = choice or {}
-    pixels = [(entry.get("background") or {}).get("warning"), *entry.get("warnings", [])]
+    shift = describe_shift(entry.get("shift"), scan, voxel_size)
+    pixels = [(entry.get("background") or {}).get("warning"), *entry.get("warnings", []), shift]
     damage = [warning["text"] for warning in psf.get("warnings", [])]
     return [("its images", text) for text in pixels if text] + [("its PSF", text) for text in damage]

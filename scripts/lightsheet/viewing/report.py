@@ -85,7 +85,9 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "voxel_size": list(image.voxel_size.values()),
         "time": time,
         "colours": {channel.name: channel.colour for channel in image.channels},
-        "channels": [_collect_channel(results, c, records[c], trends[c], choices.get(c)) for c in records],
+        "channels": [
+            _collect_channel(results, c, records[c], trends[c], choices.get(c), image.voxel_size) for c in records
+        ],
         "wavelengths": read_wavelengths(results),
         "left_out": read_left_out(results),
         "charts": draw_charts(results, trends, time, image.numbers),
@@ -143,7 +145,12 @@ def _judge_units(results: Results, image: PublishedImage, volumes: Sequence[Volu
 
 
 def _collect_channel(
-    results: Results, name: str, volumes: Sequence[VolumeRecords], trends: Sequence[Trend], choice: Choice | None
+    results: Results,
+    name: str,
+    volumes: Sequence[VolumeRecords],
+    trends: Sequence[Trend],
+    choice: Choice | None,
+    voxel_size: Mapping[str, float],
 ) -> dict[str, Any]:
     """Collect what is shown of one channel: its pictures, its PSF, and what was chosen from its pixels."""
     backgrounds = (volume.statistics.get("background") for volume in volumes if not volume.missing)
@@ -160,7 +167,7 @@ def _collect_channel(
         "pictures": pictures,
         "outliers": outliers,
         "psf": psf,
-        "warnings": list_warnings(choice, psf),
+        "warnings": list_warnings(choice, psf, volumes[0].result["settings"].get("scan"), voxel_size),
         "chosen": list_chosen_values(choice, next(backgrounds, None), volumes[0].result["settings"]),
         "psf_png": base64.b64encode(results.psf(name, ".png").read_bytes()).decode(),
     }
