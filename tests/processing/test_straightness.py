@@ -48,10 +48,15 @@ def test_planes_that_do_not_move_as_a_stage_does_are_right(shift):
     refuse_shift("GFP", shift, "auto", VOXEL)
 
 
-def test_what_no_stage_does_is_told_only():
-    coarse = {**VOXEL, "z": 2.0}
-    assert "a sample that drifts may" in describe_shift(shift_by(0.9), None, coarse)
-    refuse_shift("GFP", shift_by(0.9), "auto", coarse)
+def test_what_moves_less_than_any_stage_for_its_depth_is_a_slanted_or_drifting_sample():
+    coarse = {**VOXEL, "z": 0.3}
+    assert describe_shift(shift_by(1.1), None, coarse) == ""
+    refuse_shift("GFP", shift_by(1.1), "auto", coarse)
+
+
+def test_what_no_stage_does_with_this_voxel_size_is_refused_with_the_key():
+    with pytest.raises(InputError, match=r"voxel_size\.z and voxel_size\.x as they are no stage moves so"):
+        refuse_shift("GFP", shift_by(-3.27), "auto", {**VOXEL, "z": 0.02})
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def test_straight_volumes_suggest_none(seed, kind):
         moves = np.cumsum(rng.normal(0, 0.3, moves.shape), axis=0)
     elif kind == "drifting":
         moves += np.outer(np.arange(STRAIGHT[0]), rng.uniform(-0.45, 0.45, 2))
-    assert measure_plane_shift(record(STRAIGHT, rng, [0.15, 0.3][seed % 2], moves, [30, 300][seed // 2 % 2])) is None
+    distance = [0.15, 0.3][seed % 2]
+    shift = measure_plane_shift(record(STRAIGHT, rng, distance, moves, [30, 300][seed // 2 % 2]))
+    assert shift is None or suggest_scans(shift, {"z": distance, "y": PIXEL, "x": PIXEL}) == []
 
 
 def test_of_two_meanings_of_z_those_are_suggested_that_a_stage_can_have():

@@ -20,6 +20,10 @@ ALIKE = 0.25
 ODD = 0.15
 """Of the shift: the sample's structures change it by less; an angle of 45 for 31.5 degrees makes it 17 % smaller."""
 
+LEAST_SLOPE = 0.42
+"""Micrometre from plane to plane for each of z: of what moves less, as fibres near the optical axis and drifting
+samples do, the angle would be above 65 degrees, which no stage has."""
+
 LEAST_EXPECTED = 0.75
 """Pixels: of a scan that moves less from plane to plane, nothing can be told from straight planes."""
 
@@ -88,8 +92,8 @@ def refuse_shift(
         return
     measured = _read(shift)
     if scan == "auto":
-        if measured.is_motion and _suggest(measured, voxel_size):
-            raise InputError(f"config key input.scan: {channel}: {_describe_motion(measured, voxel_size)}")
+        if motion := _describe_motion(measured, voxel_size):
+            raise InputError(f"config key input.scan: {channel}: {motion}")
     elif not isinstance(scan, str):
         geometry = {name: value for name, value in scan.items() if name != "kind"}
         if mistake := _find_mistake(measured, geometry, voxel_size):
@@ -114,16 +118,16 @@ def write_scan(scan: Geometry) -> str:
 
 
 def _describe_motion(shift: "PlaneShift", voxel_size: Mapping[str, float]) -> str:
-    """Say that planes move, and which stage scan would move them so; empty where they do not."""
-    if not shift.is_motion:
-        return ""
+    """Say that planes move as a stage moves them, and which scan would do so; empty where they do not."""
     axis, moved = _find_axis(shift)
+    if not shift.is_motion or abs(moved) * voxel_size[axis] < LEAST_SLOPE * voxel_size["z"]:
+        return ""
     head = (
         f"it looks like a raw stage scan: each plane lies {abs(moved):.2f} voxels along {axis} beside the one before "
         f"({shift.pairs} pairs of planes), and is deconvolved wrongly as a straight one"
     )
     if not (suggestions := _suggest(shift, voxel_size)):
-        return f"{head}; with voxel_size.z as it is no stage moves so, but a sample that drifts may; {OBLIQUE}"
+        return f"{head}; but with the voxel_size.z and voxel_size.{axis} as they are no stage moves so: are they right?"
     fits = [f"input.scan: {suggestions[0]} fits if voxel_size.z is the distance between planes"]
     fits += [f"input.scan: {scan} if it is the step of the stage" for scan in suggestions[1:]]
     return f"{head}. {', '.join(fits)}; {OBLIQUE}"

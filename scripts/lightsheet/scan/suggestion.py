@@ -7,7 +7,7 @@ from typing import Any
 from lightsheet.scan.geometry import AXES
 from lightsheet.scan.plane_shift import PlaneShift
 
-LEAST_ANGLE, MOST_ANGLE = 15, 75
+LEAST_ANGLE, MOST_ANGLE = 20, 65
 """Degrees between which the stages of microscopes move: 30 to 45 with few exceptions."""
 
 
