@@ -208,3 +208,17 @@ def test_the_package_is_built_by_what_is_locked_and_has_one_version() -> None:
     assert unmet(locked("requirements-build"), "3.12", build) == []
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert package["project"]["version"] == citation["version"]
+
+
+@pytest.mark.parametrize("recipe", ["Dockerfile", "lightsheet.def"])
+def test_containers_are_made_as_any_environment_is(recipe: str) -> None:
+    """From what the README asks of a machine, by the target that is tested on a fresh one; nothing else."""
+    text = (ENVS / recipe).read_text()
+    (installed,) = re.findall(r"apt-get install --yes --no-install-recommends (.*)", text)
+    assert set(installed.split()) == {"ca-certificates", "git", "make", "python3", "python3-venv"}
+    assert re.findall(r"\bmake (.*)", text.replace("# ", "#").split("apt-get", 1)[1])[-1].split() == [
+        *("--directory", "/opt/lightsheet-decon", "install"),
+    ]
+    assert "debian:bookworm" in text, "whose Python is 3.11"
+    assert "PATH=/opt/lightsheet-decon/.venv/bin:$PATH" in text
+    assert not re.findall(r"\b(pip|conda|curl|wget)\b", text)
