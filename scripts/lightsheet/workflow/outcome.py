@@ -50,7 +50,7 @@ def _list_places(run: Run, done: Mapping[VolumeKey, Record]) -> list[str]:
     for store, records in stores.items():
         if store.exists():
             count = sum(shard["bytes"] for record in records for shard in record["shards"])
-            rows.append((str(store), f"{format_size(count)}, {len(records)} volumes"))
+            rows.append((str(store), f"{format_size(count)}, {len(records)} volume{'s' * (len(records) != 1)}"))
     if results.report.exists():
         rows.append((str(results.report), "the page about this run: look at it first"))
     width = max((len(place) for place, _ in rows), default=0)
