@@ -6,12 +6,31 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpu_acceptance.sheet import Sheet
-from gpu_acceptance.sizes import Shape, Sizes
-from gpu_acceptance.subject import METHODS, make_image, make_psf, restore
+from gpu_acceptance.sizes import BACKGROUND, Shape, Sizes
+from gpu_acceptance.subject import METHODS, make_image, make_psf, make_raw, restore
 from lightsheet.deconvolution import describe_engine, find_agreement
+from lightsheet.processing import deconvolve_pixels
+from lightsheet.system import count_cores
 
 MASK_PROMISE = 2e-4
 """Relative L2 distance: weights of up to 100, where little light was measured, enlarge the rounding of the FFT."""
+
+
+SETTINGS: dict[str, Any] = {"boundary": "extended", "acceleration": "none", "background": BACKGROUND}
+SETTINGS |= {"dtype": "float32", "scale": 1}
+
+WAYS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "float32 of 7 bits, with fill": {"precision": 7, "fill": {"values": [0], "rim": 1}},
+    "uint16": {"dtype": "uint16", "scale": 10},
+}
+"""Settings of volumes that go all their way, from raw counts to what is stored."""
+
+NUMBERS = 1e-3
+"""Relative: what numbers of a record may differ by, of one voxel or of many, where pixels agree to `PIXELS`."""
+
+PIXELS = 1e-4
+"""Relative L2: a value between two that are stored may be rounded to either."""
 
 
 class Case(NamedTuple):
@@ -57,6 +76,32 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
         distance = row["relative L2"] if row else float("nan")
         detail = f"relative L2 {distance:.1e}, promised {case.promise:.0e}"
         sheet.check(f"gpu agrees with cpu: {case.name}", distance < case.promise, detail)
+    for name, changes in WAYS.items():
+        differing = sheet.attempt(f"numbers of records, {name}", list_differing, sizes, psf, changes)
+        passed = bool(differing) and not differing["differing"]
+        sheet.check(f"all steps agree with cpu's: {name}", passed, str(differing and differing["differing"]))
+
+
+def list_differing(sizes: Sizes, psf: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    """Take a volume all its way on both, and name what differs of pixels and of the numbers of its record."""
+    raw = make_raw(sizes.small_volume)
+    if "fill" in changes:
+        raw[:, : raw.shape[1] // 4] = 0
+    settings = SETTINGS | {"iterations": sizes.iterations} | changes
+    (result, numbers), (expected, others) = (
+        deconvolve_pixels(raw, psf, settings | {"engine": engine}, count_cores()) for engine in ("gpu", "cpu")
+    )
+    exact = expected.astype(np.float32).ravel()
+    distance = float(np.linalg.norm(result.astype(np.float32).ravel() - exact) / np.linalg.norm(exact))
+    differing = [f"pixels by {distance:.1e}"] if distance > PIXELS else []
+    high = others["max"]
+    for name, value in others.items():
+        if name == "resolution_voxels":  # rounding may choose the next of the radii that are tried
+            continue
+        values = [list(v.values()) if isinstance(v, dict) else v for v in (numbers[name], value)]
+        if not np.allclose(*values, rtol=NUMBERS, atol=NUMBERS * high if name in ("min", "percentiles") else 0):
+            differing.append(f"{name}: {numbers[name]} and {value}")
+    return {"differing": differing, "relative L2": distance}
 
 
 def measure_distance(case: Case, psf: Any) -> dict[str, Any]:

@@ -84,13 +84,14 @@ def list_time_line(sheets: Sheets) -> list[str]:
     if not rows:
         return []
     lines = [
-        "| | s a volume | GPU computes | core-s a volume | GB of the host | promised |",
-        "|---|---|---|---|---|---|",
+        "| | s a volume | it holds the GPU | GPU computes | core-s a volume | GB of the host | promised |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
         busy = f"{row['GPU computes']:.0%}" if "GPU computes" in row else ""
         memory = f"{row['GB of the host']:.1f} | {row['GB promised']:.1f}"
-        lines.append(f"| {name} | {row['s a volume']:.3f} | {busy} | {row['core-s a volume']:.2f} | {memory} |")
+        seconds = f"{row['s a volume']:.3f} | {row['s a volume holds the GPU']:.3f}"
+        lines.append(f"| {name} | {seconds} | {busy} | {row['core-s a volume']:.2f} | {memory} |")
     return lines
 
 

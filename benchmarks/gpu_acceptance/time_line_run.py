@@ -16,6 +16,7 @@ from typing import Any
 
 from gpu_acceptance.kernel_trace import COPIES, Interval, count_busy_seconds, trace
 from gpu_acceptance.sizes import BACKGROUND, FULL, TINY, VOXEL_SIZE, Sizes
+from lightsheet.deconvolution import gpu_turn
 from lightsheet.processing import deconvolve_volume
 from lightsheet.processing.needs import plan_needs
 from lightsheet.store import Results, StoreLayout, VolumeKey
@@ -46,11 +47,12 @@ def measure(options: argparse.Namespace, sizes: Sizes) -> dict[str, Any]:
     row: dict[str, Any] = {}
 
     def run() -> None:
-        begin, cores = time.perf_counter(), count_core_seconds()
+        begin, cores, held = time.perf_counter(), count_core_seconds(), gpu_turn.COMPUTING.seconds
         with ThreadPoolExecutor(options.slots) as pool:
             list(pool.map(deconvolve, range(sizes.volumes)))
         row["s a volume"] = (time.perf_counter() - begin) / sizes.volumes
         row["core-s a volume"] = (count_core_seconds() - cores) / sizes.volumes
+        row["s a volume holds the GPU"] = (gpu_turn.COMPUTING.seconds - held) / sizes.volumes
 
     intervals = None
     if options.trace and find_spec("torch"):

@@ -1,6 +1,5 @@
 """A volume's way on a device, on a strict stand-in for CuPy: step by step what NumPy's steps do, and what is copied."""
 
-import importlib.metadata
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,31 +12,23 @@ from lightsheet.deconvolution.blocks import measure_halo
 from lightsheet.deconvolution.method import Method
 from lightsheet.processing import (
     camera,
-    gpu_code,
     gpu_kernels,
     gpu_quality,
     gpu_steps,
     quality,
     resolution,
-    rounding,
     statistics,
 )
 from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
 from lightsheet.store import pyramid
-from lightsheet.store.last_bits import ALL_BITS, round_last_bits
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
 from lightsheet.system.errors import InputError
-from tests.support import fake_cupy, nvrtc
-from tests.support.cuda_on_cpu import list_parameters
+from tests.support import fake_cupy
 from tests.support.engines import relative_l2
 
-needs_compiler = pytest.mark.skipif(
-    not any(d.metadata["Name"] == "nvidia-cuda-nvrtc-cu12" for d in importlib.metadata.distributions()),
-    reason="CUDA's compiler, nvidia-cuda-nvrtc-cu12, is not installed (there is none for this system)",
-)
 VOXEL, CODEC = {"z": 0.3, "y": 0.1, "x": 0.1}, {"name": "zstd"}
-SHAPE = (20, 140, 131)
+SHAPE = (9, 134, 131)
 BALL = np.exp(-sum(a**2 / 4 for a in np.meshgrid(*[np.arange(-r, r + 1) for r in (2, 4, 3)], indexing="ij")))
 PSF = BALL[:, :, :-1].astype(np.float32)
 SETTINGS = {
@@ -64,9 +55,7 @@ def draw(shape=SHAPE, dtype="uint16", seed=0):
 @pytest.fixture
 def device(monkeypatch):
     device = fake_cupy.install(monkeypatch)
-    gpu_trial.check_gpu()
-    device.uploads.clear()
-    device.downloads.clear()
+    monkeypatch.setattr(gpu_trial, "explain_absence", lambda: None)  # tests of the trial are others
     return device
 
 
@@ -74,18 +63,6 @@ def upload(array, stored="float32"):
     """Return it on the device, and the kernels for it."""
     cupy = sys.modules["cupy"]
     return cupy.asarray(array), gpu_kernels.get_kernels(cupy, array.dtype.name, stored)
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    ("gpu", "raw", "stored"),
-    [("V100", "uint16", "float32"), ("H100", "float32", "uint16"), ("RTX 50", "int8", "uint16")],
-)
-def test_the_kernels_compile_for_gpus_old_and_new(gpu, raw, stored):
-    code = gpu_code.make_code(raw, stored)
-    machine_code, warnings = nvrtc.compile_code(code, nvrtc.ARCHITECTURES[gpu])
-    assert not warnings
-    assert all(f".text.{name}\0".encode() in machine_code for name in list_parameters(code))
 
 
 @pytest.mark.usefixtures("device")
@@ -126,23 +103,6 @@ def test_results_are_stored_as_the_whole_numbers_that_numpy_makes():
         rounding = gpu_steps.measure_rounding(kernels, on_device, stored, scale)
         # NumPy sums planes in float32.
         assert rounding == pytest.approx(statistics.measure_rounding(result, expected, scale), rel=1e-4)
-
-
-@pytest.mark.usefixtures("device")
-@pytest.mark.parametrize("dtype", ["uint16", "float32"])
-def test_bits_are_rounded_as_by_numpy(dtype):
-    words = np.random.default_rng(2).integers(0, 2**32, 3000, np.uint32)
-    values = np.concatenate([words.view(dtype), np.array([0, 1, 65535, 65534, 12.5, 3]).astype(dtype)])
-    values = values.reshape(2, 1, -1)
-    for bits in (5, 9, 14, ALL_BITS[dtype]):
-        expected = values.copy()
-        round_last_bits(expected, bits)
-        on_device, kernels = upload(values, dtype)
-        gpu_steps.round_result(kernels, on_device, bits)
-        np.testing.assert_array_equal(on_device.get().view(np.uint8), expected.view(np.uint8))
-    tame = np.abs(np.where(np.isfinite(values), values, 1).clip(0, 6e4)).astype(dtype)
-    on_device, kernels = upload(tame, dtype)
-    assert gpu_steps.round_result(kernels, on_device, 6) == pytest.approx(rounding.round_result(tame, 6), rel=1e-9)
 
 
 @pytest.mark.usefixtures("device")
@@ -217,7 +177,7 @@ def test_voxels_that_no_kernel_takes_go_the_way_of_numpy():
 
 
 def test_a_volume_goes_to_the_device_once_and_comes_back_as_it_is_stored(device):
-    raw = draw((20, 200, 180))
+    raw = draw((9, 150, 180))
     for changes in ({}, {"dtype": "uint16"}):
         deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)  # and what is prepared once
         device.uploads.clear()

@@ -1,0 +1,46 @@
+"""The kernels of a volume's way: that CUDA's compiler takes them, and what they make of every bit."""
+
+import importlib.metadata
+
+import numpy as np
+import pytest
+
+from lightsheet.processing import gpu_code, gpu_steps, rounding
+from lightsheet.store.last_bits import ALL_BITS, round_last_bits
+from tests.processing.test_gpu_steps import device, upload  # noqa: F401 (a fixture)
+from tests.support import nvrtc
+from tests.support.cuda_on_cpu import list_parameters
+
+needs_compiler = pytest.mark.skipif(
+    not any(d.metadata["Name"] == "nvidia-cuda-nvrtc-cu12" for d in importlib.metadata.distributions()),
+    reason="CUDA's compiler, nvidia-cuda-nvrtc-cu12, is not installed (there is none for this system)",
+)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("gpu", "raw", "stored"),
+    [("V100", "uint16", "float32"), ("H100", "float32", "uint16"), ("RTX 50", "int8", "uint16")],
+)
+def test_the_kernels_compile_for_gpus_old_and_new(gpu, raw, stored):
+    code = gpu_code.make_code(raw, stored)
+    machine_code, warnings = nvrtc.compile_code(code, nvrtc.ARCHITECTURES[gpu])
+    assert not warnings
+    assert all(f".text.{name}\0".encode() in machine_code for name in list_parameters(code))
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_bits_are_rounded_as_by_numpy(dtype):
+    words = np.random.default_rng(2).integers(0, 2**32, 3000, np.uint32)
+    values = np.concatenate([words.view(dtype), np.array([0, 1, 65535, 65534, 12.5, 3]).astype(dtype)])
+    values = values.reshape(2, 1, -1)
+    for bits in (5, 9, 14, ALL_BITS[dtype]):
+        expected = values.copy()
+        round_last_bits(expected, bits)
+        on_device, kernels = upload(values, dtype)
+        gpu_steps.round_result(kernels, on_device, bits)
+        np.testing.assert_array_equal(on_device.get().view(np.uint8), expected.view(np.uint8))
+    tame = np.abs(np.where(np.isfinite(values), values, 1).clip(0, 6e4)).astype(dtype)
+    on_device, kernels = upload(tame, dtype)
+    assert gpu_steps.round_result(kernels, on_device, 6) == pytest.approx(rounding.round_result(tame, 6), rel=1e-9)
