@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from lightsheet.processing import (
     statistics,
 )
 from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
+from lightsheet.processing.geometry import find_geometry
 from lightsheet.store import pyramid
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
@@ -220,6 +222,19 @@ def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(devic
     assert device.peak < estimate + 10**5
     assert device.pinned_peak <= number * (raw.nbytes + 4 * raw.size) + 10**4, "raw, and what is stored"
     assert device.pinnings <= 2 * number + 10
+
+
+def test_a_turned_result_takes_no_more_memory_than_is_counted(device):
+    raw, scan = draw((20, 30, 60)), {"angle": 31.8, "step": 0.4, "axis": "x", "direction": 1}
+    settings = {**SETTINGS, "geometry": "rotated", "pixel": 0.1, "scan": scan}
+    layout = StoreLayout.plan(find_geometry(settings, raw.shape).shape, VOXEL, "float32", CODEC)
+    waiting = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * prod(layout.levels[0].shape)
+    assert prod(layout.levels[0].shape) > 3 * raw.size
+    estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, Method(1)) + gpu_steps._measure_more(
+        raw.shape, settings
+    )
+    gpu_steps.follow_way_on_gpu(raw, PSF, settings, 1, layout)
+    assert device.peak < estimate - waiting + 10**5
 
 
 def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(device):

@@ -94,10 +94,17 @@ def _start_chunks(kernels: Kernels, name: str, source: Array, target: Array, chu
 
 
 def _measure_more(shape: Sequence[int], settings: Mapping[str, Any]) -> int:
-    """Return by how many bytes results of a stage scan that leave the device are larger than those of raw shape."""
+    """Return what results of a stage scan take of the device beyond those of raw shape: when they leave, and are made.
+
+    Then raw and result are there (8 bytes a voxel), and what is stored, as a volume, as its pyramid, and cut (12).
+    Iterations take no less than 28 of a raw voxel, which are free by then.
+    """
     geometry = find_geometry(settings, shape)
-    voxels = max(0, prod(geometry.shape) - prod(shape)) if geometry else 0
-    return (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * voxels
+    if not geometry:
+        return 0
+    raw, stored = prod(shape), prod(geometry.shape)
+    leaving = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * max(0, stored - raw)
+    return leaving + max(0, 12 * stored - 20 * raw)
 
 
 def make_gpu_steps(kernels: Kernels) -> Steps:
