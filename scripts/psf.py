@@ -23,7 +23,7 @@ def prepare_psf(
     warnings = [warning["text"] for warning in facts["warnings"]]
     scan = settings.get("scan")
     title = f"PSF used, from {source.name}" + (", shown straight" if scan else "")
-    draw_psf(straighten_psf(used, scan, voxel_size), voxel_size, title, png, warnings)
+    draw_psf(straighten_psf(used, scan, voxel_size), voxel_size, title, png, warnings, facts["noise_to_peak"])
     digests = {path.suffix: digest_sha256(path) for path in (tif, png)}
     write_json(json_path, {**facts, "inputs": inputs, "files": digests})
     widths = ", ".join(f"{axis} {width:.3f}" for axis, width in facts["fwhm_um"].items())

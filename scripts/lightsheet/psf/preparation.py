@@ -102,8 +102,9 @@ def prepare_psf_file(
         As from `prepare_psf`.
     dict
         source (path, bytes, sha256), background (in the image's units), fill (value of voxels that were never
-        measured, or None), peak_zyx (brightest voxel of the image), centre_zyx (likewise, to a fraction), shape,
-        fwhm_um, energy_cropped (share of the energy), warnings (what `find_damage` returns), and sha256 of the PSF.
+        measured, or None), noise_to_peak (standard deviation of the camera's noise by the brightest voxel), peak_zyx
+        (brightest voxel of the image), centre_zyx (likewise, to a fraction), shape, fwhm_um, energy_cropped (share of
+        the energy), warnings (what `find_damage` returns), and sha256 of the PSF.
         Where a stage scanned the volumes or the image, also `geometry`: how, and what was done; fwhm_um is that of the
         straight PSF then, and peak_zyx and centre_zyx lie in the image as it was recorded.
     """
@@ -113,6 +114,7 @@ def prepare_psf_file(
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
         "background": isolated.offset,
         "fill": isolated.fill,
+        "noise_to_peak": float(isolated.noise / isolated.light[isolated.peak]),
         "peak_zyx": list(isolated.peak_in_image),
         "centre_zyx": [round(place, 3) for place in locate_in_image(core.centre.tolist(), isolated.movement)],
         "shape": list(psf.shape),
