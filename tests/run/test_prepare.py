@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import tifffile
 
 from lightsheet.run.backlog import NEW, find_backlog
+from lightsheet.run.jobs import estimate_psf_shape
 from lightsheet.run.prepare import prepare_run
 from lightsheet.run.progress import summarise_run
 from lightsheet.run.run import Run
@@ -90,6 +92,15 @@ def test_the_step_of_a_stage_is_no_distance_between_straight_planes(folder: Path
     straight = {"input": {**CONFIG["input"], "ignore": ["psf.tif"], "scan": "straight"}}
     assert prepare(**step, **straight).config["voxel_size"]["z"] == 0.4
     assert prepare(voxel_size={"z": 0.2, "y": 0.1, "x": 0.1}).config["voxel_size"]["z"] == 0.2
+
+
+def test_the_size_of_a_psf_is_foreseen_as_long_as_its_planes_move(folder: Path) -> None:
+    tifffile.imwrite(folder / "data" / "psf.tif", np.zeros((20, 9, 9), np.uint16))
+    run = prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": SCAN}, voxel_size={"y": 0.1, "x": 0.1})
+    # 20 planes of 0.1 um are 10 of 0.2 um, each of which lies 0.4 um * cos(30 degrees) beside the one before.
+    assert estimate_psf_shape(run, "red") == [10, 9 + math.ceil(10 * 0.4 * 0.75**0.5 / 0.1), 9]
+    straight = prepare(input={**CONFIG["input"], "ignore": ["psf.tif"], "scan": "straight"})
+    assert estimate_psf_shape(straight, "red") == [7, 9, 9]
 
 
 def test_straight_images_have_the_settings_that_they_always_had() -> None:

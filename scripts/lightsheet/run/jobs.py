@@ -137,4 +137,7 @@ def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:
     except InputError:
         return None
     shape = (len(range(*settings["pages"])) if settings["pages"] else z, y, x)
-    return [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(shape, "zyx", strict=True)]
+    sizes = [math.ceil(n * fine[axis] / coarse[axis]) for n, axis in zip(shape, "zyx", strict=True)]
+    if run.scan:
+        sizes[run.scan.axis] += math.ceil(sizes[0] * run.scan.shift)  # as its planes move against each other then
+    return sizes
