@@ -11,6 +11,7 @@ from lightsheet.processing import Choice, find_stored_per_count
 from lightsheet.run.backlog import explain_raw, explain_result
 from lightsheet.run.choices import find_choices
 from lightsheet.run.discard import discard_raw
+from lightsheet.run.places import describe_planes, find_origin, find_start_seconds
 from lightsheet.run.psf_state import PsfState, read_psf_state
 from lightsheet.run.publication import identify_publication
 from lightsheet.run.run import KINDS, Run
@@ -173,7 +174,13 @@ def _describe_store(
         "ome": {
             "version": NGFF_VERSION,
             "multiscales": describe_multiscales(
-                name, axes, levels, voxel_size, run.acquisition.interval, run.find_origin(kind), run.start_seconds
+                name,
+                axes,
+                levels,
+                voxel_size,
+                run.acquisition.interval,
+                find_origin(run, kind),
+                find_start_seconds(run),
             ),
             "omero": describe_channels(wavelengths, windows, run.acquisition.colours),
         },
@@ -188,7 +195,7 @@ def _describe_store(
             **({"selected": share} if share else {}),
             **({} if run.keeps_raw else {"source": _describe_source(run, records)}),
             "publication": identity,
-            **run.describe_geometry(kind),
+            **describe_planes(run, kind),
         },
     }
 
@@ -199,9 +206,9 @@ def _describe_source(run: Run, records: Records) -> dict[str, Any]:
         "shape": list(run.shape),
         "dtype": run.dtype,
         "voxel_size": list(run.voxel_sizes["raw"].values()),
-        "origin": list(run.find_origin("raw")),
+        "origin": list(find_origin(run, "raw")),
         "windows": {channel: list(_choose_window(run, "raw", channel, records)) for channel in run.channels},
-        "geometry": run.describe_geometry("raw"),
+        "geometry": describe_planes(run, "raw"),
     }
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from lightsheet.acquisition import Acquisition, Piece, Volume
 from lightsheet.processing import (
-    describe_geometry,
     describe_piece,
     find_geometry,
     find_stored_per_count,
@@ -19,9 +18,9 @@ from lightsheet.processing import (
 )
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
-from lightsheet.run.scan_geometry import describe_scan, list_scan_settings
+from lightsheet.run.scan_geometry import describe_scan, list_scan_settings, read_scan
 from lightsheet.run.selection import describe_share
-from lightsheet.scan import OutputGeometry, Scan, make_scan
+from lightsheet.scan import OutputGeometry, Scan
 from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import InputError, write_json
@@ -57,34 +56,6 @@ class Run:
     def timepoints(self) -> Sequence[int]:
         """The timepoints of the volumes, in the order of the store; of a selection, those of the whole acquisition."""
         return self.acquisition.time_axis
-
-    @property
-    def start_seconds(self) -> float:
-        """When the timepoints that are selected begin, if not all are and it is known."""
-        return ((self.acquisition.part and self.acquisition.seconds) or [0.0])[0] or 0.0
-
-    def find_origin(self, kind: str) -> tuple[float, ...]:
-        """Return where the store of a kind has the first voxel of its volumes, (z, y, x) in micrometre.
-
-        Of a selected part, that is its place in the whole. Raw planes of a stage scan lie at 0: `affine` moves them.
-        """
-        if not self.geometry:
-            return self._start
-        if kind == "raw" or self.geometry.kind == "raw":
-            return (0.0, 0.0, 0.0)
-        first = self.geometry.find_origin(self.voxel_sizes["raw"])
-        moved = self.geometry.move(self._start)
-        return tuple(a + b for a, b in zip(first, moved, strict=True))
-
-    @property
-    def _start(self) -> tuple[float, ...]:
-        """Where the first voxel of a selected part lies in the whole raw volume, (z, y, x) in micrometre."""
-        sizes, firsts = self.voxel_sizes["raw"], [start for start, _, _ in self.region or [(0, 0, 1)] * 3]
-        return tuple(first * sizes[axis] for axis, first in zip("zyx", firsts, strict=True))
-
-    def describe_geometry(self, kind: str) -> dict[str, Any]:
-        """Describe for the attributes of a store how the planes of a stage scan lie; nothing of straight images."""
-        return describe_geometry(self.settings, self.shape, kind, self._start)
 
     @cached_property
     def _places(self) -> dict[int, int]:
@@ -149,12 +120,12 @@ class Run:
     @property
     def scan(self) -> Scan | None:
         """How the stage moved from plane to plane of the images; None where they are straight."""
-        return _make_scan(self.scan_settings.get("scan"), self.config["voxel_size"])
+        return read_scan(self.scan_settings.get("scan"), self.config["voxel_size"])
 
     def psf_scan(self, channel: str) -> Scan | None:
         """Return how the stage moved from plane to plane of a channel's bead; None where it is straight."""
         settings = self.psf_settings[channel]
-        return _make_scan(settings.get("psf_scan"), settings["psf_voxel_size"])
+        return read_scan(settings.get("psf_scan"), settings["psf_voxel_size"])
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -320,7 +291,3 @@ class Run:
     def record_blocks(self) -> None:
         """Write down into which blocks this run is cut, for its jobs and for later runs."""
         write_sizes(self.results.blocks, self.chosen_sizes)
-
-
-def _make_scan(scan: Mapping[str, Any] | None, voxel_size: Mapping[str, float]) -> Scan | None:
-    return make_scan(**scan, pixel=voxel_size[scan["axis"]]) if scan else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lightsheet.scan import make_scan
+from lightsheet.scan import Scan, make_scan
 
 
 def list_scan_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -16,6 +16,11 @@ def list_scan_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     geometry = config["output"]["geometry"]
     return {"scan": {name: value for name, value in scan.items() if name != "kind"}, "geometry": geometry}
+
+
+def read_scan(settings: Mapping[str, Any] | None, voxel_size: Mapping[str, float]) -> Scan | None:
+    """Return the geometry of a scan of voxels of this size; None where planes lie straight."""
+    return make_scan(**settings, pixel=voxel_size[settings["axis"]]) if settings else None
 
 
 def list_expectations(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import radians, sin
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,19 @@ class PublishedImage:
         """Matrix (3, 4) from micrometres (z, y, x) to those of the sample, if the planes of a stage scan are raw."""
         matrix: Sequence[Sequence[float]] | None = self.extra.get("affine", {}).get("matrix")
         return matrix
+
+    @property
+    def raw_shape(self) -> Sequence[int]:
+        """Voxels (z, y, x) of the raw volumes, to which the statistics of records belong."""
+        shape: Sequence[int] = self.extra.get("raw_shape", self.levels[0].shape)
+        return shape
+
+    @property
+    def raw_voxel_size(self) -> Mapping[str, float]:
+        """Voxel size of the raw volumes, z, y and x in micrometre."""
+        scan = self.extra.get("scan")
+        distance = {"z": round(scan["step"] * sin(radians(scan["angle"])), 9)} if scan else {}
+        return {**self.voxel_size, **distance}
 
     @property
     def timepoints(self) -> range:

@@ -62,7 +62,7 @@ def write_report(results: Results, path: Path) -> None:
 def _collect_facts(results: Results) -> dict[str, Any]:
     """Collect what the templates show."""
     image = read_image(results, "result")
-    voxels, pixel = prod(image.levels[0].shape), image.voxel_size["x"]
+    voxels, pixel = prod(image.raw_shape), image.voxel_size["x"]
     time, origin = measure_time_axis(image.seconds), read_origin(results)
     places = list(enumerate(image.numbers))
     records = {c.name: [read_volume_records(results, c.name, *place) for place in places] for c in image.channels}
@@ -83,6 +83,8 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "shape": image.levels[0].shape,
         "dtype": image.dtype,
         "voxel_size": list(image.voxel_size.values()),
+        "geometry": image.extra.get("geometry"),
+        "raw_shape": image.raw_shape,
         "time": time,
         "colours": {channel.name: channel.colour for channel in image.channels},
         "channels": [
@@ -130,7 +132,7 @@ def _find_suspicions(results: Results, image: PublishedImage, volumes: Sequence[
         for kind, record in (("raw", volume.raw), ("result", volume.result))
     }
     psfs = {channel.name: read_json(results.psf(channel.name, ".json")) for channel in image.channels}
-    return find_suspicions(records, psfs, image.levels[0].shape, image.voxel_size)
+    return find_suspicions(records, psfs, image.raw_shape, image.raw_voxel_size)
 
 
 def _judge_units(results: Results, image: PublishedImage, volumes: Sequence[VolumeRecords]) -> list[str]:
@@ -138,7 +140,7 @@ def _judge_units(results: Results, image: PublishedImage, volumes: Sequence[Volu
     facts = [read_json(results.psf(channel.name, ".json")) for channel in image.channels]
     psf_voxel_sizes = [f.get("inputs", {}).get("settings", {}).get("psf_voxel_size") for f in facts]
     doubts = [
-        judge_units(image.voxel_size, psf_voxel_size, volume.result["settings"]["iterations"])
+        judge_units(image.raw_voxel_size, psf_voxel_size, volume.result["settings"]["iterations"])
         for volume, psf_voxel_size in zip(volumes, psf_voxel_sizes, strict=False)  # one of each channel
     ]
     return list(dict.fromkeys(doubt.text for channel in doubts for doubt in channel))
