@@ -110,6 +110,25 @@ def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None
             assert set(run["seconds"]) == {"read", "deconvolve", "write"}
             assert 0 < run["residual"] < 1
             assert pictures[CHANNEL, number, run["iterations"]]["xy"].dtype == np.float32
+        (proposing,) = [run for run in method["runs"] if "storages" in run]
+        assert proposing["iterations"] == (method["suggested"] if method["suggested"] in counts else 3)
+        storages = proposing["storages"]
+        assert storages["full"]["bytes"] == proposing["written_bytes"] > 2 * storages["precision"]["bytes"]
+        assert storages["full"]["bytes"] > 2 * storages["uint16"]["bytes"]
+        assert storages["full"]["rounding_error"] == 0 < storages["precision"]["rounding_to_noise"] < 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("output", "name"), [({"precision": "auto"}, "precision"), ({"dtype": "uint16", "scale": "auto"}, "uint16")]
+)
+def test_a_lossy_run_is_measured_as_it_is_and_compared_with_full(
+    planned: Run, output: dict[str, Any], name: str
+) -> None:
+    lossy = dataclasses.replace(planned, config={**planned.config, "output": {**planned.config["output"], **output}})
+    channel, _ = measure(configure(lossy, iterations=[3]))
+    (run,) = [run for run in channel["methods"][0]["runs"] if "storages" in run]
+    assert run["storages"][name]["bytes"] == pytest.approx(run["written_bytes"], rel=0.02)
+    assert run["storages"]["full"]["bytes"] > 2 * run["written_bytes"]
 
 
 def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,3 +135,19 @@ def test_a_volume_all_below_its_background_is_black(tmp_path: Path, measured: di
     assert "white 1 counts above it" in " ".join(page.split())
     pngs = [imagecodecs.png_decode(base64.b64decode(text)) for text in re.findall('image/png;base64,([^"]+)', page)]
     assert all(png.max() == 0 for png in pngs)
+
+
+def test_ways_to_store_a_result_stand_in_a_table(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
+    full = {"dtype": "float32", "scale": 1}
+    run = measured["channels"][STRANGE_NAME]["methods"][0]["runs"][1]
+    run["storages"] = {
+        "full": {**full, "bytes": 8_000_000, "rounding_error": 0.0, "rounding_to_noise": 0.0},
+        "precision": {**full, "precision": 6, "bytes": 2e6, "rounding_error": 0.0033, "rounding_to_noise": 0.125},
+        "uint16": {"dtype": "uint16", "scale": 33, "bytes": 1e6, "rounding_error": 0.001, "rounding_to_noise": None},
+    }
+    page = re.sub(r"<[^>]*>|\s+", " ", draw(tmp_path, measured, pictures))
+    words = " ".join(page.split())
+    assert "stored, of 10 iterations, as bytes of full" in words
+    assert "dtype: float32, precision: full 8.0 MB 100 % none –" in words
+    assert "precision: auto 6 of 23 bits 2.0 MB 25 % 0.33 % 12 %" in words
+    assert "dtype: uint16, scale: auto 33 1.0 MB 12 % 0.1 % –" in words

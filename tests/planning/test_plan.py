@@ -21,6 +21,7 @@ from lightsheet.planning.plan_text import format_plan
 from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
 from lightsheet.planning.schedule import Schedule
 from lightsheet.planning.workload import Block, Work
+from lightsheet.processing import name_storage
 from lightsheet.run import jobs as jobs_module
 from lightsheet.run.publication import read_identity
 from lightsheet.system.errors import InputError
@@ -153,6 +154,32 @@ def test_a_pilot_of_the_whole_volume_is_given_back(tmp_path: Path) -> None:
     assert foreseen.volume_seconds == pytest.approx(0.5 + 10 * 0.25 + 3.0)
     assert make_plan(foreseen, None)["written_bytes_of"] == {"raw": 2 * 50_000, "result": 2 * 10_000}
     assert "of the pilot" in foreseen.rates.source
+
+
+@pytest.mark.parametrize(
+    ("output", "stored"),
+    [
+        ({}, 10_000),
+        ({"precision": "auto"}, 4_000),
+        ({"precision": 7}, 4_000),
+        ({"dtype": "uint16", "scale": "auto"}, 2_000),
+    ],
+)
+def test_bytes_are_those_of_the_way_results_are_to_be_stored_now(
+    tmp_path: Path, output: dict[str, Any], stored: int
+) -> None:
+    """The pilot was of float32 in full."""
+    tried = pilot((28, 60, 76), lambda n: 0.1 * n)
+    sizes = {"full": 10_000, "precision": 4_000, "uint16": 2_000}
+    runs = tried["channels"]["channel0"]["methods"][0]["runs"]
+    runs[1]["storages"] = {name: {"bytes": size} for name, size in sizes.items()}
+    foreseen = foresee(tmp_path, *SMALL, pilot=tried)
+    config = {**foreseen.work.run.config, "output": {**foreseen.work.run.config["output"], **output}}
+    work = foreseen.work._replace(run=dataclasses.replace(foreseen.work.run, config=config))
+    rates = choose_rates(work, foreseen.place, tried)
+    assert rates.stored["result"] * work.run.layouts["result"].count_volume_bytes() == pytest.approx(stored)
+    builtin = {"full": 1, "precision": 0.5, "uint16": 1}[name_storage(config["output"])]
+    assert choose_rates(work, foreseen.place, None).stored == {"raw": 1, "result": builtin}
 
 
 def test_a_pilot_of_a_crop_is_scaled_by_padded_voxels(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lightsheet.processing.photon_noise import ResultNoise
-from lightsheet.processing.rounding import choose_bits, choose_step, choose_whole_bits, round_result
+from lightsheet.processing.rounding import ResultNoise, choose_bits, choose_step, choose_whole_bits, round_result
 
 RESULT = np.exp2(np.random.default_rng(0).uniform(-5, 12, (4, 64, 64))).astype(np.float32)
 

@@ -3,6 +3,7 @@
 No result is kept but numbers, and some planes of the volume.
 """
 
+import dataclasses
 import pickle
 import re
 import resource
@@ -21,13 +22,17 @@ import zarr
 
 from lightsheet.deconvolution import find_brightest_region, resolve_iterations, try_engine
 from lightsheet.planning.planes import find_planes, find_spot
+from lightsheet.planning.storages import compare_storages, measure_fineness
 from lightsheet.processing import (
+    FULL,
+    close_storage,
     cut_image,
     deconvolve_volume,
     estimate_background,
     find_mask,
     find_stored_per_count,
     ingest_volume,
+    name_storage,
 )
 from lightsheet.scan import OutputVolume
 from lightsheet.sources import Tiles, is_selection, open_mosaic, read_stack
@@ -150,12 +155,18 @@ def measure_deconvolution(
     voxel_size: Mapping[str, float],
     threads: int,
     memory: int | None,
+    proposes: bool = False,
 ) -> tuple[dict[str, Any], Planes]:
     """Deconvolve the ingested volume as a run would; return the numbers, and planes through the `spot`.
 
-    `shape`, `spot` and `voxel_size`, all (z, y, x), are those of the raw volume.
+    `shape`, `spot` and `voxel_size`, all (z, y, x), are those of the raw volume. Among the numbers
+    are the ways to store it, if it `proposes` some.
     """
     volume, raw = volume._replace(kind="result"), scratch.work("raw", volume.channel)
+    fineness = None
+    if proposes or "auto" in (settings["scale"], settings.get("precision")):
+        fineness = measure_fineness(raw, volume.timepoint, psf, settings, threads)
+    settings, storages = close_storage(settings, fineness), {}
     with tempfile.TemporaryDirectory(dir=scratch.folder, ignore_cleanup_errors=True) as folder:
         results = Results(Path(folder))
         try_engine(settings["engine"])
@@ -172,11 +183,20 @@ def measure_deconvolution(
         array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
         indices, scale = find_planes(settings, shape, spot, voxel_size)[1], find_stored_per_count(settings)
         planes = {name: array[volume.timepoint, *index] for name, index in indices.items()}
+        if proposes:
+            if name_storage(settings) != "full":  # which alone all others can be made of
+                settings = {**{key: value for key, value in settings.items() if key != "precision"}, **FULL}
+                layout = dataclasses.replace(layout, dtype=settings["dtype"])
+                inputs = {"settings": settings}
+                deconvolve_volume(results, volume, psf, settings, layout, inputs, threads, memory, raw, shape=shape)
+            work = results.work("result", volume.channel)
+            storages = compare_storages(work, volume.timepoint, layout, fineness, threads)
     numbers = {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
         **{key: record[key] for key in ("seconds", "host", "slurm_job")},
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
         **peak,
+        **({"storages": storages} if storages else {}),
     }
     return numbers, {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in planes.items()}
 

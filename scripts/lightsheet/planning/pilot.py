@@ -15,7 +15,6 @@ from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import (
-    advise_scale,
     find_available_memory,
     foresee_doubts,
     plan_needs,
@@ -114,22 +113,14 @@ def _resolve_choices(
 ) -> dict[str, Any]:
     """Return a method with the counts that a run would subtract from each channel, and its fill, None if it has none.
 
-    A run tries its scale itself. InputError if the method takes fill for darkness.
+    Scale and precision are tried with the volume itself. InputError if the method takes fill for darkness.
     """
     choices = wait_for_choices(results, method, bases)
     settings = {channel: resolve_settings(method, channel, choices.get(channel)) for channel in bases}
     for channel in bases:
         refuse_fill(channel, choices.get(channel, {}).get("fill"), method["boundary"], method["engine"])
-    scale = _foresee_scale(choices) if method["scale"] == "auto" else method["scale"]
     per_channel = {key: {c: own.get(key) for c, own in settings.items()} for key in ("background", "fill")}
-    return {**method, **per_channel, "scale": scale}
-
-
-def _foresee_scale(choices: Mapping[str, Mapping[str, Any]]) -> float:
-    """Return a scale with which results are stored that are not much brighter than the sampled images."""
-    images = [facts for choice in choices.values() for facts in (choice.get("image") or {}).values()]
-    high = max((facts["max"] - facts.get("background", 0) for facts in images), default=0)
-    return advise_scale(high) if high > 0 else 1
+    return {**method, **per_channel}
 
 
 @contextmanager

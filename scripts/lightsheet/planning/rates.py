@@ -12,9 +12,9 @@ from lightsheet.cluster import Needs
 from lightsheet.deconvolution import Method, gpu_model, make_frame
 from lightsheet.planning.place import Place
 from lightsheet.planning.workload import Work
-from lightsheet.processing import ALONE_BESIDE_GPU, BESIDE_GPU
+from lightsheet.processing import ALONE_BESIDE_GPU, BESIDE_GPU, name_storage
 from lightsheet.run import KINDS
-from lightsheet.store import Shape
+from lightsheet.store import ALL_BITS, Shape
 from lightsheet.system import InputError
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
@@ -47,6 +47,10 @@ LAUNCH_SECONDS = 2.0
 
 AUTO_ITERATIONS = {"none": 60, "heavy-ball": 20, "biggs": 20}
 """What `iterations: auto` may come to; a guess, since it depends on the noise."""
+
+FLOAT_BITS, AUTO_BITS = 32, 7
+"""Of a float32; and of its mantissa what `precision: auto` comes to, or less, unless there is hardly any noise: see
+`benchmarks/results/precision.md`."""
 
 SCALING = 0.8
 """Twice the cores are taken to be 2 ** 0.8 times as fast: a guess, on the safe side of proportional."""
@@ -126,6 +130,8 @@ def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
     if isinstance(iterations, str):
         iterations = AUTO_ITERATIONS[acceleration]
         remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
+    if work.run.config["output"]["precision"] == "auto":
+        remarks.append(f"precision: auto is taken for {AUTO_BITS} bits of mantissa; `snakemake pilot` finds out.")
     if engine == "gpu":
         return _model_gpu(work, iterations, remarks)
     setup, iteration, guess = SECONDS[engine, acceleration]
@@ -147,11 +153,19 @@ def _give_builtin(work: Work, iterations: int, seconds: float, remarks: Sequence
         transfer=TRANSFER_SECONDS,
         deconvolve=seconds / count_padded_voxels(*REFERENCE, "extended"),
         check=CHECK_SECONDS,
-        stored=dict.fromkeys(KINDS, 1.0),
+        stored={**dict.fromkeys(KINDS, 1.0), "result": _guess_share(work.run.config["output"])},
         pace=1.0,
         worker_start=WORKER_SECONDS,
         remarks=tuple(remarks),
     )
+
+
+def _guess_share(output: Mapping[str, Any]) -> float:
+    """Return the share of a result's bytes that are not 0 in all voxels."""
+    bits = AUTO_BITS if output["precision"] == "auto" else output["precision"]
+    if output["dtype"] != "float32" or bits == "full":
+        return 1.0
+    return math.ceil((FLOAT_BITS - ALL_BITS["float32"] + bits) / 8) / (FLOAT_BITS / 8)
 
 
 def _model_gpu(work: Work, iterations: int, remarks: Sequence[str]) -> Rates:
@@ -189,6 +203,7 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
         guess = AUTO_ITERATIONS[work.method["acceleration"]]
         iterations = round(fmean(method["suggested"] or guess for method in methods))
     nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - iterations)) for method in methods]
+    raw_sizes = [ingest["written_bytes"] for ingest in ingests]
     in_slurm = bool(place.slurm_jobs and pilot["slurm_job"])
     layouts = dataclasses.replace(work.run, shape=shape).layouts
     return Rates(
@@ -202,12 +217,25 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
         deconvolve=fmean(_fit_seconds(method["runs"], iterations) for method in methods) / padded_voxels,
         check=fmean(ingest["check_seconds"] / ingest["written_bytes"] for ingest in ingests),
         stored={
-            kind: fmean(volume["written_bytes"] for volume in volumes) / layouts[kind].count_volume_bytes()
-            for kind, volumes in zip(KINDS, (ingests, nearest), strict=True)
+            kind: fmean(sizes) / layouts[kind].count_volume_bytes()
+            for kind, sizes in zip(KINDS, (raw_sizes, _find_result_sizes(work, methods, nearest)), strict=True)
         },
         pace=pilot["start_seconds"]["job"] / (JOB_SECONDS + LAUNCH_SECONDS * in_slurm),
         worker_start=pilot["start_seconds"]["workers"],
     )
+
+
+def _find_result_sizes(
+    work: Work, methods: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
+) -> list[int]:
+    """Return the bytes of each channel's result: of its run, or of the way it is to be stored by now."""
+    storage = name_storage(work.run.config["output"])
+    sizes = []
+    for method, run in zip(methods, runs, strict=True):
+        proposals: Mapping[str, Any] = next((run["storages"] for run in method["runs"] if "storages" in run), {})
+        is_changed = name_storage(method["settings"]) != storage and storage in proposals
+        sizes.append(proposals[storage]["bytes"] if is_changed else run["written_bytes"])
+    return sizes
 
 
 def _fit_seconds(runs: Sequence[Mapping[str, Any]], iterations: int) -> float:

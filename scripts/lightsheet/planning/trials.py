@@ -70,6 +70,8 @@ class Trials:
                 "spot": channels[key[0]]["ingest"]["spot"],
                 "voxel_size": self.plan["voxel_size"],
                 "memory": self.memory,
+                "proposes": iterations
+                == choose_proposal(sweeps[key], channels[key[0]]["methods"][key[1]]["suggested"]),
             }
             for key, method in methods.items()
             for iterations in sweeps[key]
@@ -99,6 +101,11 @@ def _choose_settings(method: Mapping[str, Any], channel: str) -> dict[str, Any]:
     """Return the settings of a channel's volume, which have no fill where there is none."""
     settings = {**method, "background": method["background"][channel], "fill": method["fill"][channel]}
     return settings if settings["fill"] else {key: value for key, value in settings.items() if key != "fill"}
+
+
+def choose_proposal(sweep: list[int], suggestion: int | None) -> int:
+    """Return for how many iterations ways to store the result are proposed."""
+    return suggestion if suggestion in sweep else max(sweep)
 
 
 def choose_sweep(iterations: list[int], suggestion: int | None) -> tuple[list[int], str]:

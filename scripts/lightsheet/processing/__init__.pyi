@@ -1,4 +1,5 @@
 from .blocks import deconvolve_block as deconvolve_block
+from .brightest_part import describe_fineness as describe_fineness
 from .camera import (
     estimate_background as estimate_background,
     find_stored_per_count as find_stored_per_count,
@@ -39,6 +40,13 @@ from .needs import ALONE_BESIDE_GPU as ALONE_BESIDE_GPU, BESIDE_GPU as BESIDE_GP
 from .sample import choose_timepoints as choose_timepoints
 from .sanity import Doubt as Doubt, advise_scale as advise_scale, judge_volume as judge_volume
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part
+from .storages import (
+    FULL as FULL,
+    close_storage as close_storage,
+    list_storages as list_storages,
+    name_storage as name_storage,
+    store_as as store_as,
+)
 from .straightness import describe_shift as describe_shift, refuse_shift as refuse_shift
 from .trial_choices import close_settings as close_settings, list_open_settings as list_open_settings
 from .units import judge_psf as judge_psf, judge_units as judge_units

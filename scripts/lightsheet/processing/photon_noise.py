@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.optimize import nnls
 
 from lightsheet.deconvolution import Mask, erase_unmeasured, resolve_iterations, richardson_lucy
+from lightsheet.processing.rounding import ResultNoise
 
 NEIGHBOURS = 3
 """Voxels along an axis that a second difference takes."""
@@ -39,14 +40,6 @@ class Noise(NamedTuple):
 
     constant: float
     per_count: float
-
-
-class ResultNoise(NamedTuple):
-    """Noise of a result, whole, and in classes of its voxels from the darkest to the brightest, see `TENTHS`."""
-
-    relative: float  # root of its summed squares by that of the result
-    levels: np.ndarray  # root mean square of the voxels of each class, in counts
-    deviations: np.ndarray  # and of their noise
 
 
 def measure_noise(image: np.ndarray, mask: Mask | None = None) -> Noise:

@@ -2,12 +2,11 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lightsheet.processing.camera import OUTPUT_MAX
-from lightsheet.processing.photon_noise import ResultNoise
 from lightsheet.store import ALL_BITS, round_last_bits
 
 FLOAT_SHARE = 1 / 3
@@ -28,6 +27,14 @@ LEAST_LEVELS = 1000
 
 HEADROOM = 2.0
 """Of whole numbers above the brightest voxel that was tried: other parts, and other timepoints, may be brighter."""
+
+
+class ResultNoise(NamedTuple):
+    """Noise of a result, whole, and in classes of its voxels from the darkest to the brightest."""
+
+    relative: float  # root of its summed squares by that of the result
+    levels: np.ndarray  # root mean square of the voxels of each class, in counts
+    deviations: np.ndarray  # and of their noise
 
 
 def choose_bits(noise: ResultNoise) -> int:
