@@ -10,7 +10,7 @@ import tifffile
 from blake3 import blake3
 from hypothesis import given, settings, strategies
 
-from lightsheet.sources import digest_sources, mosaic, open_mosaic
+from lightsheet.sources import digest_pixels, digest_sources, mosaic, open_mosaic
 
 GRID, TILE = (2, 1, 2), (3, 8, 5)
 SHAPE = tuple(n * count for n, count in zip(TILE, GRID, strict=True))
@@ -49,6 +49,7 @@ def test_a_part_is_the_slice(
         assert view.shape == part.shape
         np.testing.assert_array_equal(view[:, :], part)
         np.testing.assert_array_equal(view[slice(*z), slice(*y)], part[slice(*z), slice(*y)])
+    assert digest_pixels(part, source, region) == digest_sources(source, part.shape, "uint16", region)
 
 
 def test_the_digest_of_a_part_is_that_of_its_pixels(tiles: tuple[mosaic.Tiles, np.ndarray]) -> None:
