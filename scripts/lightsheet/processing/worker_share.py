@@ -4,6 +4,8 @@ So the shares of volumes that were in hand at the same time add up to the time t
 bounded the rate.
 """
 
+import os
+import resource
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,7 +68,15 @@ def take_share() -> dict[str, Any]:
         now = _CLOCK.read()
         seconds, of_cores, of_gpu = (round(float(value), 3) for value in now - _CLOCK.last)
         _CLOCK.last = now
-        return {"share": {"seconds": seconds, "cores": _CLOCK.cores, "core_seconds": of_cores, "gpu_seconds": of_gpu}}
+        times = {"seconds": seconds, "cores": _CLOCK.cores, "core_seconds": of_cores, "gpu_seconds": of_gpu}
+        return {"share": {**times, **_describe_memory()}}
+
+
+def _describe_memory() -> dict[str, int]:
+    """Return the most bytes that this process has had, and in a job of SLURM's the bytes that were asked for."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    asked = os.environ.get("SLURM_MEM_PER_NODE", "")
+    return {"peak_bytes": peak, **({"memory_bytes": int(asked) << 20} if asked.isdecimal() else {})}
 
 
 def measure_rate(records: Iterable[Mapping[str, Any] | None]) -> Rate | None:

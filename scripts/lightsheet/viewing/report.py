@@ -40,6 +40,7 @@ from lightsheet.viewing.outliers import Trend, choose_strongest, describe_outlie
 from lightsheet.viewing.page import write_page
 from lightsheet.viewing.pictures import GAMMA, WINDOW, choose_timepoints, draw_volume
 from lightsheet.viewing.rounding import describe_rounding
+from lightsheet.viewing.timeline import draw_timeline, measure_efficiency
 
 OPEN_ROWS = 40
 """A longer table starts collapsed."""
@@ -114,6 +115,8 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "stages": stages,
         "written": {stage["name"]: stage["written"] for stage in stages},
         "rate": describe_rate(rate) if rate else None,
+        "timeline": draw_timeline(volumes),
+        "efficiency": measure_efficiency(volumes),
         "hosts": sum_hosts(volumes),
         "origin": origin,
         "config": CONFIG_FILE,

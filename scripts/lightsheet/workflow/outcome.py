@@ -34,10 +34,16 @@ def _describe_work(done: Mapping[VolumeKey, Record], start: float) -> list[str]:
     counts = Counter(key.kind for key in new)
     words = {"raw": "ingested", "result": "deconvolved"}
     work = [f"{counts[kind]} volume{'s' * (counts[kind] != 1)} {word}" for kind, word in words.items() if counts[kind]]
-    seconds = sum(sum(record["seconds"].values()) * record.get("cores", 1) for record in new.values())
+    seconds = sum(map(_count_core_seconds, new.values()))
     elapsed = format_duration(datetime.now(UTC).timestamp() - start)
     hours = f"; {seconds / 3600:.2g} core-hours" if seconds else ""
     return [f"Done in {elapsed}: {', '.join(work) or 'no volume was to be done'}{hours}."]
+
+
+def _count_core_seconds(record: Record) -> float:
+    """Return the seconds of cores that a volume's worker held for it; of an ingest its duration on one."""
+    share = record.get("share")
+    return float(share["seconds"] * share["cores"] if share else sum(record["seconds"].values()))
 
 
 def _list_places(run: Run, done: Mapping[VolumeKey, Record]) -> list[str]:
