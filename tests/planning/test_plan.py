@@ -199,7 +199,7 @@ def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
 def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_path: Path) -> None:
     as_job = pilot((28, 60, 76), float) | {"slurm_job": "7", "start_seconds": {"job": 7.8, "workers": 3.0}}
     in_slurm = foresee(tmp_path, *SMALL, "--profile", str(ROOT / "profiles" / "slurm"), pilot=as_job)
-    assert in_slurm.rates.pace == pytest.approx(2.0)  # 1.9 s, and 2 s for Snakemake to start there
+    assert in_slurm.rates.pace == pytest.approx(7.8 / 3.1)  # 1.1 s, and 2 s for Snakemake to start there
 
 
 def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
@@ -252,6 +252,19 @@ def test_slurm_has_one_coordinator_at_a_time_and_no_more_workers_than_volumes(tm
     deconvolve = schedule.JOB_SECONDS["deconvolve"] + start + 3 + 10 + notice
     assert counted["stages"]["deconvolve"] == pytest.approx((ingest, ingest + 2 * deconvolve))
     assert counted["workers_at_a_time"] == 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "timepoints", "seconds"), [("67 256 256", 2, 4, 11.6), ("101 512 384", 1, 4, 14.7)]
+)
+def test_without_a_pilot_it_comes_near_to_runs_on_a_quiet_machine(
+    shape: str, channels: int, timepoints: int, seconds: float, tmp_path: Path
+) -> None:
+    """Those of benchmarks/results/end_to_end.md; their PSFs are cropped to about this size."""
+    sizes = ["--shape", *shape.split(), "--psf-shape", "57", "21", "23"]
+    movie = ["--channels", str(channels), "--timepoints", str(timepoints)]
+    foreseen = foresee(tmp_path, *sizes, *movie, "--cores", "2", "--engine", "cpu").seconds
+    assert seconds / 1.25 < foreseen < seconds * 1.25
 
 
 def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 import math
+import re
 
 import pytest
 
 from lightsheet.cluster.width import choose_slots
 from lightsheet.deconvolution import Method, gpu_model
 from lightsheet.processing.memory import estimate_memory
-from lightsheet.processing.needs import plan_needs
+from lightsheet.processing.needs import BESIDE_GPU, plan_needs
+from tests.support.project import ROOT
 
 REFERENCE, PSF = (201, 1024, 768), (34, 64, 64)
 
@@ -16,6 +18,14 @@ def test_by_the_model_eight_cores_keep_an_h100_busy() -> None:
     slots = choose_slots(needs, 8, 597)
     busy = slots * needs.gpu_seconds / needs.estimate_round(8, slots)
     assert busy >= 0.8
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+def test_core_seconds_beside_a_gpu_are_those_of_the_benchmark(dtype: str) -> None:
+    text = (ROOT / "benchmarks" / "results" / "beside_gpu.md").read_text()
+    section = text[text.index(f"| {dtype} results") :]
+    median, least = map(float, re.findall(r"all beside the GPU \| ([\d.]+) \| ([\d.]+)", section)[0])
+    assert 0.95 * least <= BESIDE_GPU[dtype] * math.prod(REFERENCE) <= 1.1 * median
 
 
 def test_the_model_is_bytes_by_bandwidth() -> None:

@@ -39,8 +39,9 @@ write a result (single measurements on such a machine, like `CHECK_SECONDS`)."""
 CHECK_SECONDS = 1.8e-9
 """Per stored byte, on one core."""
 
-JOB_SECONDS, WORKER_SECONDS = 1.9, 2.8
-"""Until a job's own work begins, imports included, and until Dask's workers have started; on a machine of two cores."""
+JOB_SECONDS, WORKER_SECONDS = 1.1, 1.4
+"""Until a job's own work begins, imports included, and until Dask's workers have started: CPU seconds of processes
+on a machine of two cores, since a quiet one was not at hand."""
 
 LAUNCH_SECONDS = 2.0
 """More that a SLURM job needs until its own work begins, because it starts Snakemake."""

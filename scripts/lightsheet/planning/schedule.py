@@ -15,16 +15,16 @@ from lightsheet.processing import Rate
 from lightsheet.run import INGEST_CORES, KINDS
 from lightsheet.viewing import EVEN_PICTURES, LONG_SIDE, OUTLIER_PICTURES
 
-HEAD_SECONDS = 3.6
+HEAD_SECONDS = 2.2
 """Of Snakemake's own process, to read the Snakefile and to leave; like all these at `Rates.pace` 1."""
 
-JOB_SECONDS = {"inventory": 0.5, "psf": 2.8, "ingest": 2.1, "deconvolve": 3.4, "consolidate": 2.2, "report": 1.5}
-"""Of a job besides its volumes and its workers, imports above all."""
+JOB_SECONDS = {"inventory": 0.3, "psf": 1.2, "ingest": 0.5, "deconvolve": 1.8, "consolidate": 1.6, "report": 0.6}
+"""Of a job besides its volumes and its workers, imports above all; CPU seconds of their processes."""
 
 VOLUME_SECONDS = {"consolidate": 0.001, "report": 0.0015}
 """Of these jobs for each volume of the run, whatever its size: its records, its row and its links; 600 tiny ones."""
 
-PICTURE_SECONDS = 33e-9
+PICTURE_SECONDS = 9e-9
 """Of the report, for each voxel of the pyramid level that a picture shows, before and after."""
 
 
