@@ -54,8 +54,8 @@ def draw_timeline(volumes: Sequence[VolumeRecords]) -> dict[str, Any]:
 def measure_efficiency(volumes: Iterable[VolumeRecords]) -> dict[str, Any] | None:
     """Add up what workers had of cores and memory, and used; None where no record says so.
 
-    `core_hours` and `gpu_hours` were held, `cores_busy` is the share of cores that computed. `memory_asked` of SLURM and
-    `memory_peak`, in bytes, are of the worker that came closest. `kilowatt_hours` is an estimate from the cores alone.
+    `core_hours` and `gpu_hours` were held, `cores_busy` is the share of cores that computed. `memory_asked` of SLURM
+    and `memory_peak`, in bytes, are of the worker that came closest. `kilowatt_hours` is estimated from cores alone.
     """
     shares = [volume.result["share"] for volume in volumes if "share" in volume.result]
     held = sum(share["seconds"] * share["cores"] for share in shares)
