@@ -235,6 +235,10 @@ def test_a_turned_result_takes_no_more_memory_than_is_counted(device):
     )
     gpu_steps.follow_way_on_gpu(raw, PSF, settings, 1, layout)
     assert device.peak < estimate - waiting + 10**5
+    assert not gpu_steps.can_follow(raw, PSF, settings, layout), "more than the host has for it"
+    deskewed = settings | {"geometry": "deskewed"}
+    layout = StoreLayout.plan(find_geometry(deskewed, raw.shape).shape, VOXEL, "float32", CODEC)
+    assert gpu_steps.can_follow(raw, PSF, deskewed, layout)
 
 
 def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(device):

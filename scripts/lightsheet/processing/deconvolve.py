@@ -204,7 +204,7 @@ def _process(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Take a volume all its way, on a GPU if it can; return what is stored, levels that are made, and statistics."""
     is_whole = block is None or tuple(block) == raw.shape
-    if settings["engine"] == "gpu" and is_whole and can_follow(raw, psf, settings):
+    if settings["engine"] == "gpu" and is_whole and can_follow(raw, psf, settings, layout):
         levels, measured = follow_way_on_gpu(raw, psf, settings, threads, layout)
     else:
         whole = raw.assemble() if isinstance(raw, CutVolume) else raw

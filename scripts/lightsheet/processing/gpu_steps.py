@@ -18,6 +18,7 @@ from lightsheet.processing.gpu_code import C_TYPES
 from lightsheet.processing.gpu_kernels import Kernels, get_kernels
 from lightsheet.processing.gpu_mask import find_mask
 from lightsheet.processing.gpu_quality import compare_result, find_brightest_region
+from lightsheet.processing.memory import BYTES_PER_VOXEL
 from lightsheet.processing.quality import Planes
 from lightsheet.processing.statistics import find_places, find_sampling, name_statistics
 from lightsheet.processing.way import Array, Numbers, Step, Steps, follow_way
@@ -30,14 +31,23 @@ BAND_PLANES = 32
 """Of the result of a stage scan that are moved or turned at a time."""
 
 
-def can_follow(raw: np.ndarray | CutVolume, psf: np.ndarray, settings: Mapping[str, Any]) -> bool:
-    """Tell whether a volume may go all its way on a GPU: as a whole, and if there are kernels for what it holds."""
+def can_follow(
+    raw: np.ndarray | CutVolume, psf: np.ndarray, settings: Mapping[str, Any], layout: StoreLayout | None = None
+) -> bool:
+    """Tell whether a volume may go all its way on a GPU: as a whole, and if there are kernels for what it holds.
+
+    What is pinned for it on the host must be no more than a volume of that engine is promised to take there; a rotated
+    result may be several times as large as its raw volume.
+    """
+    stored = layout.count_volume_bytes() if layout else 0
+    pinned = raw.dtype.itemsize * prod(raw.shape) + stored
     limits = gpu_memory.list_limits(psf.shape, _find_method(settings), "fill" in settings)
     more = _measure_more(raw.shape, settings)
     return (
         raw.dtype.isnative
         and raw.dtype.name in C_TYPES
         and raw.dtype.itemsize <= gpu_memory.FLOAT
+        and pinned <= BYTES_PER_VOXEL["gpu"] * prod(raw.shape)
         and all(limit.needs(raw.shape) + more <= limit.budget for limit in limits)
     )
 

@@ -92,7 +92,7 @@ def write_shard(
 
 def _read_chunks(volume: BandSource, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
     """Yield the inner chunks of a volume in C order, one band in memory."""
-    if isinstance(volume, CutVolume):
+    if isinstance(volume, CutVolume) and volume.chunks.shape[1:] == tuple(chunk):
         yield from volume.chunks
         return
     depth, height, width = chunk
