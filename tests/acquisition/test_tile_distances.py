@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
-from lightsheet.acquisition import check_tile_distances, discover
+from lightsheet.acquisition import check_tile_distances, discover, unfold_stores
 from lightsheet.system import InputError
 from tests.support.hyperstacks import write_plain
+from tests.support.zarr_stores import VOXEL as STORE_VOXEL, write_v05
 
 SHAPE = (4, 50, 60)
 VOXEL = {"z": 2.0, "y": 0.5, "x": 0.5}  # a tile is 8 x 25 x 30 um
@@ -157,3 +159,23 @@ def test_numbers_of_a_lattice_microscopes_names_count_tiles(tmp_path: Path) -> N
         name = f"Scan_CamA_ch0_CAM1_stack0000_488nm_0000000msec_0106126432msecAbs_{x:03}x_000y_000z_0000t.tif"
         write_plain(tmp_path / name, PLANES)
     assert "Nothing tells" in check(tmp_path, "lattice")
+
+
+@pytest.mark.parametrize(
+    ("shift", "says"), [(2.496, "The tiles lie edge to edge, as OME-NGFF"), (2.2, "they overlap by 3 voxels")]
+)
+def test_stores_tell_where_tiles_lie(tmp_path: Path, shift: float, says: str) -> None:
+    movie = np.ones((1, 1, 4, 8, 24), np.uint16)
+    for x in range(2):
+        write_v05(tmp_path / f"{x}.zarr", movie)
+        group = zarr.open_group(tmp_path / f"{x}.zarr", mode="a")
+        ome: Any = group.attrs["ome"]
+        step = {"type": "translation", "translation": [0, 0, 0, 0, 1000 * shift * x]}
+        ome["multiscales"][0]["datasets"][0]["coordinateTransformations"].append(step)
+        group.attrs["ome"] = ome
+    acquisition = unfold_stores(discover(tmp_path, "{x}.zarr")).acquisition
+    try:
+        remark = check_tile_distances(acquisition, "{x}.zarr", (4, 8, 24), STORE_VOXEL)
+    except InputError as error:
+        remark = str(error)
+    assert says in remark

@@ -13,6 +13,8 @@ import tifffile
 
 from lightsheet.sources.metadata import MICROMETRES, convert_unit
 from lightsheet.sources.page_axes import MICROMANAGER
+from lightsheet.sources.zarr_image import read_place
+from lightsheet.system import escape_name
 
 LISTS = ("ImageList*.csv", "TileConfiguration*.txt")
 """What the programs of lattice microscopes, and Fiji's stitching, write beside the stacks."""
@@ -66,6 +68,9 @@ def _read_numbers(place: Mapping[str, object]) -> dict[str, float]:
 
 def _read_file(path: Path) -> StagePosition | None:
     try:
+        if path.is_dir():
+            place = read_place(path)
+            return StagePosition(place, "um", f"OME-NGFF metadata of {escape_name(str(path))}") if place else None
         with tifffile.TiffFile(path) as file:
             tag = file.pages.first.tags.get(MICROMANAGER)
             if tag is not None and (place := _read_micromanager(tag.value)):

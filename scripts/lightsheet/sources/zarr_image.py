@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from lightsheet.sources.metadata import FileMetadata, convert_positive, convert_unit
 from lightsheet.sources.ngff import LENGTHS, TIMES, compose_scale, find_axes, list_axes, read_channels
-from lightsheet.sources.zarr_array import ArrayLayout, read_array
-from lightsheet.sources.zarr_entries import StoredEntry, choose_image, step_into
+from lightsheet.sources.zarr_array import ArrayLayout, read_array, read_node
+from lightsheet.sources.zarr_entries import DEPTH, StoredEntry, choose_image, step_into
 from lightsheet.sources.zarr_folder import is_zarr
 from lightsheet.system import InputError, escape_name
 
@@ -69,6 +69,18 @@ def read_image(store: Path, image: int | str = "auto", axes: str = "auto") -> St
             f"{entry.folder}: its OME-NGFF metadata is damaged ({what}); copy the store again, or name the array "
             "itself in input.folder and set input.axes"
         ) from error
+
+
+def read_place(array: Path) -> Mapping[str, float]:
+    """Return where the first voxel of an array lies, z, y and x in micrometre, as far as the groups above it tell."""
+    for folder in list(array.parents)[:DEPTH]:
+        if not is_zarr(folder):
+            break
+        attributes = read_node(folder)[1]
+        for multiscale in attributes.get("ome", attributes).get("multiscales", ()):
+            if any(step_into(folder, dataset["path"]) == array for dataset in multiscale["datasets"]):
+                return _read_entry(folder, StoredEntry("", folder, multiscale, {}), "auto").place
+    return {}
 
 
 def _read_entry(store: Path, entry: StoredEntry, axes: str) -> StoreImage:

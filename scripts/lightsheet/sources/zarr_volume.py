@@ -13,11 +13,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from blake3 import blake3
 
 from lightsheet.sources.zarr_array import ArrayLayout, read_array
 from lightsheet.sources.zarr_chunks import ChunkReader, Place
-from lightsheet.system import InputError, count_cores, name_unreadable
+from lightsheet.system import InputError, count_cores, digest_json, name_unreadable
 
 Selection = Sequence[int | str]
 """Per axis of an array `z`, `y` or `x`, or the index along another; then perhaps "fill=0": what may stand for chunks
@@ -100,22 +99,21 @@ def stat_selection(path: Path, selection: Selection) -> PieceStat:
     """
     view = open_view(path, selection)
     layout = view.layout
-    digest, holes, total, newest, absent, files = blake3(layout.digest.encode()), blake3(), 0, 0, 0, 0
-    base = f"{path}{os.sep}"
-    for place in product(*view.list_places(layout.chunk)):
-        files += 1
+    sizes, times, absent = list[int](), list[int](), list[int]()
+    names = product(*([str(number) for number in places] for places in view.list_places(layout.chunk)))
+    base = f"{path}{os.sep}{layout.name_chunk(())}{layout.separator if layout.prefix else ''}"
+    for number, name in enumerate(names):
         try:
-            stat = os.stat(base + layout.name_chunk(place))  # noqa: PTH116 (a million of them: three times as fast)
+            stat = os.stat(base + layout.separator.join(name))  # noqa: PTH116 (a million of them: three times as fast)
         except (FileNotFoundError, NotADirectoryError):
-            absent += 1
-            digest.update(b"-")
-            holes.update(b"%d," % files)
+            absent.append(number)
             continue
         except OSError as error:
-            raise InputError(f"{base}{layout.name_chunk(place)}: cannot be read ({error.strerror})") from error
-        total, newest = total + stat.st_size, max(newest, stat.st_mtime_ns)
-        digest.update(b"%d %d," % (stat.st_size, stat.st_mtime_ns))
-    return PieceStat(total, newest, digest.hexdigest()[:32], files, absent, holes.hexdigest()[:32])
+            raise InputError(f"{base}{layout.separator.join(name)}: cannot be read ({error.strerror})") from error
+        sizes.append(stat.st_size)
+        times.append(stat.st_mtime_ns)
+    stamp, holes = (digest_json(content)[:32] for content in ([layout.digest, sizes, times, absent], absent))
+    return PieceStat(sum(sizes), max(times, default=0), stamp, len(sizes) + len(absent), len(absent), holes)
 
 
 class ZarrVolume:
