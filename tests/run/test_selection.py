@@ -14,6 +14,7 @@ from lightsheet.provenance import verify_volumes
 from lightsheet.run import find_backlog
 from lightsheet.run.run import Run
 from lightsheet.run.selection import parse_timepoints
+from lightsheet.store import read_image
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import export_volumes
@@ -88,6 +89,33 @@ def test_exports_and_viewers_place_the_part_likewise(part: Run, tmp_path: Path) 
     _, place = multiscales["datasets"][0]["coordinateTransformations"]
     assert place["translation"] == pytest.approx([0, 0, 1 * voxel["z"], 3 * voxel["y"], 5 * voxel["x"]])
     assert describe_state(part.results, "http://localhost")["position"] == pytest.approx([0, 2.5, 9.5, 12.5])
+
+
+@pytest.mark.parametrize(("geometry", "direction"), [("deskewed", -1), ("rotated", 1)])
+def test_a_part_of_a_stage_scan_lies_where_it_does_in_the_whole(tmp_path: Path, geometry: str, direction: int) -> None:
+    """The place of the brightest voxel, to one voxel: the geometry interpolates."""
+    (tmp_path / "my data").mkdir()
+    tiny_run.simulate(tmp_path / "psfs")
+    (tmp_path / "my data" / NAMES[FIRST]).write_bytes((tmp_path / "psfs" / NAMES[FIRST]).read_bytes())
+    volume = np.random.default_rng(3).poisson(110, (16, 24, 40)).astype(np.uint16)
+    volume[8, 12, 20] = 9000
+    name = next((tmp_path / "psfs").glob("*ch0*stack0000*_000x_*")).name
+    tifffile.imwrite(tmp_path / "my data" / name, volume, photometric="minisblack")
+    scan = {"kind": "stage", "angle": 31.8, "step": 0.4, "axis": "x", "direction": direction}
+    places = []
+    for select in ({}, {"z": [3, 14], "y": [2, 22], "x": [6, 36]}):
+        run = tiny_run.prepare(
+            tmp_path,
+            input={"select": select, "scan": scan},
+            voxel_size={"z": 0.4 * np.sin(np.radians(31.8)), "override": True},
+            psf={"files": {FIRST: NAMES[FIRST]}},
+            output={"geometry": geometry, "folder": str(tmp_path / f"results{len(places)}")},
+        )
+        tiny_run.finish(run)
+        image, stored = read_image(run.results, "result"), read(run)[0, 0]
+        peak = np.array(np.unravel_index(stored.argmax(), stored.shape))
+        places.append(peak * [*image.voxel_size.values()] + image.origin)
+    assert np.abs(places[0] - places[1]).max() < 0.22
 
 
 def test_the_provenance_of_a_part_makes_it_again(part: Run) -> None:

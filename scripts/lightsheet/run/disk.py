@@ -24,7 +24,7 @@ def count_bytes_due(run: Run, backlog: Backlog) -> int:
     )
 
 
-def check_folder(run: Run, needed: int, parts: str = "raw and result volumes with their pyramids") -> None:
+def check_folder(run: Run, needed: int, parts: str = "volumes with their pyramids") -> None:
     """Refuse a results folder that cannot be made, or whose disk has less than so many bytes free for its `parts`."""
     results = run.results.folder
     folder = find_existing_parent(results)

@@ -32,7 +32,13 @@ def list_outputs(run: Run, backlog: Backlog) -> set[str]:
 def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
     records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
-    return [f"{key}: {r['error']}" for key, r in records.items() if r and r["status"] == "failed"]
+    failed = {key: record for key, record in records.items() if record and record["status"] == "failed"}
+    # Where no raw volumes are kept, one that cannot be read fails as both.
+    return [
+        f"{key}: {record['error']}"
+        for key, record in failed.items()
+        if key.kind == "result" or key._replace(kind="result") not in failed
+    ]
 
 
 def summarise_run(run: Run, backlog: Backlog) -> str:
