@@ -303,6 +303,7 @@ def install(monkeypatch: pytest.MonkeyPatch, memory: int = 10**9) -> Device:
     )
     cuda = types.SimpleNamespace(
         Stream=Stream,
+        Event=lambda block, disable_timing: fake_device.Event({}),  # noqa: ARG005 (as CuPy has it)
         get_current_stream=lambda: fake_device.DEVICE.current,
         cufft=types.SimpleNamespace(
             PlanNd=Plan, CUFFT_R2C="R2C", CUFFT_C2R="C2R", CUFFT_FORWARD=-1, CUFFT_INVERSE=1, CuFFTError=CuFFTError

@@ -60,9 +60,11 @@ class Stream:
             copy()
         self.copies.clear()
 
-    def record(self) -> Event:
+    def record(self, event: Event | None = None) -> Event:
         self.do_copies()
-        return Event({**self.seen, self: self.work})
+        event = event or Event({})
+        event.seen = {**self.seen, self: self.work}
+        return event
 
     def wait_event(self, event: Event) -> None:
         for stream, work in event.seen.items():
