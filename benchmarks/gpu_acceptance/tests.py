@@ -35,6 +35,7 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
         command, files = [*command, "--collect-only"], files[:1]
     else:
         files += [FOLDER / "test_properties.py", FOLDER / "test_noise.py"]
+        files.append(FOLDER.parent / "processing" / "test_gpu_steps.py")
     done = subprocess.run([*command, *map(str, files)], cwd=ROOT, env=os.environ | {"PYTHONPATH": ""} | _find_path())
     sheet.put("exit status of pytest", done.returncode)
     if junit.exists():

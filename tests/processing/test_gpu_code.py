@@ -5,7 +5,8 @@ import importlib.metadata
 import numpy as np
 import pytest
 
-from lightsheet.processing import gpu_code, gpu_steps, rounding
+from lightsheet.processing import camera, gpu_code, gpu_steps, rounding, statistics
+from lightsheet.store import pyramid
 from lightsheet.store.last_bits import ALL_BITS, round_last_bits
 from tests.processing.test_gpu_steps import device, upload  # noqa: F401 (a fixture)
 from tests.support import nvrtc
@@ -44,3 +45,31 @@ def test_bits_are_rounded_as_by_numpy(dtype):
     tame = np.abs(np.where(np.isfinite(values), values, 1).clip(0, 6e4)).astype(dtype)
     on_device, kernels = upload(tame, dtype)
     assert gpu_steps.round_result(kernels, on_device, 6) == pytest.approx(rounding.round_result(tame, 6), rel=1e-9)
+
+
+@pytest.mark.usefixtures("device")
+def test_results_are_stored_as_the_whole_numbers_that_numpy_makes():
+    result = np.random.default_rng(1).normal(3000, 20000, (9, 33, 41)).astype(np.float32)
+    result.flat[:4] = 0.5, 1.5, 2.5, 1e30
+    on_device, kernels = upload(result, "uint16")
+    for scale in (1, 0.37):
+        stored, clipped = gpu_steps.convert_result(kernels, on_device, "uint16", scale)
+        expected, number = camera.convert_result(result, "uint16", scale)
+        np.testing.assert_array_equal(stored.get(), expected)
+        assert clipped == number > 0
+        rounding = gpu_steps.measure_rounding(kernels, on_device, stored, scale)
+        # NumPy sums planes in float32.
+        assert rounding == pytest.approx(statistics.measure_rounding(result, expected, scale), rel=1e-4)
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 3), (7, 9, 141), (8, 10, 12)])
+def test_coarser_levels_have_numpys_bits(shape, dtype):
+    stored = (np.random.default_rng(1).random(shape) * 65535).astype(dtype)
+    on_device, kernels = upload(stored, dtype)
+    for steps in ([(1, 2, 2), (2, 2, 2)], [(2, 1, 1), (1, 1, 2)], [(2, 1, 2)]):
+        expected = stored
+        for step, level in zip(steps, gpu_steps.coarsen(kernels, on_device, steps, None), strict=True):
+            expected = pyramid.downsample(expected, step)
+            np.testing.assert_array_equal(level.get(), expected)
