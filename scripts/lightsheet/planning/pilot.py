@@ -11,10 +11,12 @@ from typing import Any
 import psutil
 
 from lightsheet.cluster import WorkerPool, WorkerRequest, fit_request, map_volumes, start_workers
+from lightsheet.planning.directions import is_reversed, prepare_psfs
 from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import (
+    describe_shift,
     find_available_memory,
     foresee_doubts,
     plan_needs,
@@ -68,6 +70,9 @@ def run_pilot(
     for channel in (channel for channel in plan["channels"] if channel in choices):
         for doubt in foresee_doubts(choices[channel], methods[0]):
             logger.warning("%s is suspect: %s", channel, doubt)
+        doubt = describe_shift(choices[channel].get("shift"), methods[0].get("scan"), plan["voxel_size"])
+        if doubt and "scan" not in plan:
+            logger.warning("%s is suspect: %s", channel, doubt)
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
@@ -83,6 +88,8 @@ def run_pilot(
     workers = fit_request(workers, needs._replace(most=1), plan["at_a_time"], methods[0]["engine"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
+        for method in (m for m in methods if is_reversed(m, methods[0])):
+            prepare_psfs(plan["psf_images"], method["scan"], scratch)
         start = time.monotonic()
         with start_workers(workers, methods[0]["engine"], workers.memory) as new_pool:
             pool = _SteadyPool(new_pool, workers.number)

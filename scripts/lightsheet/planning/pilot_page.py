@@ -9,6 +9,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
+from lightsheet.planning.directions import compare_directions
 from lightsheet.planning.pilot_plan import name_method
 from lightsheet.viewing import choose_axis, choose_scale_bar, choose_value_ticks, cut_segments, write_page
 
@@ -73,6 +74,7 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
             for number, method in enumerate(methods)
         ],
         "charts": _plan_charts(methods, voxel),
+        "direction": compare_directions(methods),
         "has_gpu": any(run["gpu_memory_bytes"] is not None for method in methods for run in method["runs"]),
     }
 

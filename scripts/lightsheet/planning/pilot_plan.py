@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightsheet.deconvolution import ALGORITHM_VERSION
+from lightsheet.planning.directions import add_direction, compare_directions, is_reversed, list_psf_images
 from lightsheet.run import Run, choose_spans, list_pilot_methods
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, digest_json, read_json
@@ -20,8 +21,9 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     `channels`: per name the timepoint and the tiles of its volume; `sources`: likewise its files, with size and time;
     `algorithm`: its version; `volume`: shape (z, y, x) of that; `region`: start
     and stop along z, y and x of what is deconvolved of it; `selected`: the part of the source's volume that this is, if
-    not all; `dtype`; `voxel_size` (micrometre), and `result_voxel_size` of a stage scan; `methods`: settings as
-    `Run.settings` returns them; `iterations`: how many are tried, ascending; `at_a_time`: workers
+    not all; `dtype`; `voxel_size` (micrometre), and of a stage scan `result_voxel_size` and `psf_images`; `scan` where
+    the user says that the images are straight; `methods`: settings as `Run.settings` returns them, the last one of a
+    stage scan with the other direction; `iterations`: how many are tried, ascending; `at_a_time`: workers
     that have something to do, of those that a job of the run would have.
     """
     pilot, iterations = run.config["pilot"], run.config["deconvolution"]["iterations"]
@@ -32,7 +34,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
     for method in settings:
         del method["iterations"]
     volumes = {channel: _choose_volume(run, channel, pilot["timepoint"]) for channel in run.channels}
-    methods = select_distinct(settings)
+    methods = select_distinct(add_direction(settings))
     trials = sorted({*pilot["iterations"], *([iterations] if isinstance(iterations, int) else [])})
     busy = math.ceil(sum(trials) / max(trials)) * len(methods) * len(volumes)  # while the longest trial lasts
     return {
@@ -45,6 +47,8 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
         **({"result_voxel_size": run.voxel_sizes["result"]} if run.geometry else {}),
+        **({"psf_images": list_psf_images(run)} if run.scan else {}),
+        **({"scan": "straight"} if run.config["input"]["scan"] == "straight" else {}),
         "methods": methods,
         "iterations": trials,
         "at_a_time": min(busy, max(map(len, run.blocks.values())) * len(run.channels)),
@@ -71,16 +75,20 @@ def plan_layouts(run: Run) -> dict[str, StoreLayout]:
 def name_method(settings: Mapping[str, Any]) -> str:
     """Name a method in words."""
     words = [settings[key] for key in ("engine", "boundary", "acceleration") if settings[key] != "none"]
-    return f"{' '.join(words)}, background {settings['background']}"
+    direction = f", direction {settings['scan']['direction']}" if "scan" in settings else ""
+    return f"{' '.join(words)}, background {settings['background']}{direction}"
 
 
 def describe_outcome(results: Results) -> list[str]:
     """Say which iterations a finished pilot suggests for each channel and method, and where its page is."""
     lines = []
     for channel, measured in read_json(results.pilot)["channels"].items():
-        for method in measured["methods"]:
+        first = measured["methods"][0]["settings"]
+        for method in (m for m in measured["methods"] if not is_reversed(m["settings"], first)):
             number = f"{method['suggested']} iterations" if method["suggested"] else "no suggestion"
             lines.append(f"{channel}, {name_method(method['settings'])}: {number}: {method['reason']}")
+        if verdict := compare_directions(measured["methods"]):
+            lines.append(f"{channel}: {verdict}")
     return [*lines, f"Pictures and numbers to choose from: {results.pilot_page}"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lightsheet.planning.directions import ENOUGH, is_reversed
 from lightsheet.planning.measure import keep_measurement, measure_deconvolution, measure_ingest, suggest_iterations
 from lightsheet.planning.pilot_plan import name_method
 from lightsheet.run import INGEST_CORES
@@ -43,17 +44,24 @@ class Trials:
             timepoint, _ = self.plan["channels"][channel]
             channels[channel] = {"timepoint": timepoint, "ingest": numbers, "methods": []}
             pictures[channel,] = planes
+        first, *_ = self.plan["methods"]
         methods: dict[Key, dict[str, Any]] = {
             (channel, number): {
-                "psf": self.results.psf(channel, ".tif"),
+                "psf": (self.scratch if is_reversed(method, first) else self.results).psf(channel, ".tif"),
                 "settings": _choose_settings(method, channel),
                 "threads": self.threads,
             }
             for channel in channels
             for number, method in enumerate(self.plan["methods"])
         }
-        for key, (suggested, reason) in self._run("suggest iterations", suggest_iterations, methods).items():
+        others = {key for key, method in methods.items() if is_reversed(method["settings"], first)}
+        suggesting = {key: method for key, method in methods.items() if key not in others}
+        suggestions = self._run("suggest iterations", suggest_iterations, suggesting)
+        for key in methods:
+            suggested, reason = suggestions.get(key, (None, "it is tried for comparison with the other direction only"))
             sweeps[key], remark = choose_sweep(self.plan["iterations"], suggested)
+            if key in others:
+                sweeps[key] = [number for number in sweeps[key] if number <= max(ENOUGH, min(sweeps[key]))]
             method = {
                 "settings": methods[key]["settings"],
                 "suggested": suggested,
