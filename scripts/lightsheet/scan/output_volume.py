@@ -15,7 +15,7 @@ class OutputVolume:
     """A volume in an `OutputGeometry` as a `BandSource`; 0 where it was never measured.
 
     `volume` (z, y, x) is of the raw shape; it and the bands are of the array module `xp`, NumPy or CuPy. Of each band
-    (float32), `convert` makes what is stored as `dtype`.
+    (float32), `convert` makes what is stored as `dtype`. `is_slow` tells that a shard is read faster.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class OutputVolume:
         xp: Any = np,
     ) -> None:
         self.shape, self.dtype = geometry.shape, np.dtype(dtype)
+        self.is_slow = geometry.kind == "rotated"
         self._volume, self._geometry, self._convert, self._xp = volume, geometry, convert, xp
 
     def __getitem__(self, region: tuple[slice, slice], /) -> Array:

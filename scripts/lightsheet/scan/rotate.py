@@ -1,6 +1,7 @@
 """A stage scan shown with the coverslip level: straightened and turned in one interpolation."""
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,14 @@ from lightsheet.scan.geometry import Array, Scan, check_volume, make_scan, round
 BAND_LEVELS, BAND_ROWS = 32, 32
 """Of the volume that are turned at a time, so that little memory is needed."""
 
+ROWS = 64
+"""Of the other axis that are turned at a time where they must be laid side by side: they stay in a core's cache."""
+
 
 class _Level(NamedTuple):
-    """What is read for one level, parallel to the coverslip, at places along it."""
+    """What is read for one level, parallel to the coverslip, at the places along it from `start`."""
 
+    start: int  # where the first measured one of the places that are wanted lies among these
     plane: np.ndarray[Any, Any]  # the lower one of two
     part: np.ndarray[Any, Any]  # of the way to the next plane, float32
     pixels: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # in the lower plane and in the next one, fractions too
@@ -81,19 +86,40 @@ def turn_levels(
     `volume` and `target` (float32) are of the array module `xp`, NumPy or CuPy.
     """
     count, width = volume.shape[0], volume.shape[scan.axis]
-    _, length = measure_extent(scan, count, width)
-    along = rows if scan.axis == 1 else slice(0, length)
-    plans = [_plan_level(scan, level, along, count, width) for level in range(levels.start, levels.stop)]
-    planes, pixels = _find_box(plans, count, width)
-    # What is read at the same place lies side by side: the axis that does not move is last.
-    box = volume[planes, pixels] if scan.axis == 1 else volume[planes, rows, pixels].transpose(0, 2, 1)
+    along = (rows.start, rows.stop) if scan.axis == 1 else (0, measure_extent(scan, count, width)[1])
+    plans, planes, pixels = _plan_levels(scan, (levels.start, levels.stop), along, count, width)
+    reads = [_locate(plan, planes, pixels, xp) for plan in plans]
+    target[...] = fill
+    if scan.axis == 1:
+        _turn(volume[planes, pixels], plans, reads, target, fill, xp)
+        return
+    for start in range(rows.start, rows.stop, ROWS):
+        part = slice(start, min(start + ROWS, rows.stop))
+        # What is read at the same place lies side by side: the axis that does not move is last.
+        box, place = volume[planes, part, pixels], slice(part.start - rows.start, part.stop - rows.start)
+        _turn(box.transpose(0, 2, 1), plans, reads, target[:, place].transpose(0, 2, 1), fill, xp)
+
+
+def _turn(box: Array, plans: list[_Level], reads: list[list[Array]], target: Array, fill: float, xp: Any) -> None:
+    """Write levels (level, place, row) from the box (plane, pixel, row) that holds all that is read for them."""
     lines = xp.ascontiguousarray(box, dtype=np.float32)
     lines = lines.reshape(-1, lines.shape[2])
-    for band, plan in zip(target, plans, strict=True):
-        values = _interpolate(lines, plan, planes, pixels, xp)
+    for band, plan, (first, second, third, fourth, low, high, part) in zip(target, plans, reads, strict=True):
+        if not len(plan.plane):
+            continue
+        values = _mix(_mix(lines[first], lines[second], low), _mix(lines[third], lines[fourth], high), part)
         if not plan.is_measured.all():
             values[xp.asarray(np.flatnonzero(~plan.is_measured))] = fill
-        band[...] = values if scan.axis == 1 else values.transpose(1, 0)
+        band[plan.start : plan.start + len(plan.plane)] = values
+
+
+@lru_cache(maxsize=2)  # for the bands beside each other
+def _plan_levels(
+    scan: Scan, levels: tuple[int, int], along: tuple[int, int], count: int, width: int
+) -> tuple[list[_Level], slice, slice]:
+    """Plan levels, and find the planes and the pixels that hold all that is read for them."""
+    plans = [_plan_level(scan, level, slice(*along), count, width) for level in range(*levels)]
+    return plans, *_find_box(plans, count, width)
 
 
 def _plan_level(scan: Scan, level: int, along: slice, count: int, width: int) -> _Level:
@@ -113,8 +139,11 @@ def _plan_level(scan: Scan, level: int, along: slice, count: int, width: int) ->
     is_measured = (position >= 0) & (position <= count - 1)
     for pixels, weight in ((low, 1 - part), (high, part)):
         is_measured &= (weight == 0) | ((pixels >= 0) & (pixels <= width - 1))
-    both = (low.clip(0, width - 1), high.clip(0, width - 1))
-    return _Level(plane.astype(int), part.astype(np.float32), both, is_measured)
+    measured = np.flatnonzero(is_measured)
+    start, stop = (int(measured[0]), int(measured[-1]) + 1) if len(measured) else (0, 0)
+    span = slice(start, stop)
+    both = (low[span].clip(0, width - 1), high[span].clip(0, width - 1))
+    return _Level(start, plane[span].astype(int), part[span].astype(np.float32), both, is_measured[span])
 
 
 def _find_box(plans: list[_Level], count: int, width: int) -> tuple[slice, slice]:
@@ -129,21 +158,20 @@ def _find_box(plans: list[_Level], count: int, width: int) -> tuple[slice, slice
     return slice(int(min(firsts)), stop), slice(math.floor(min(lows)), min(width, math.floor(max(highs)) + 2))
 
 
-def _interpolate(lines: Array, plan: _Level, planes: slice, pixels: slice, xp: Any) -> Array:
-    """Return the places of a level (place, row), from lines (plane and pixel, row) of a box.
+def _locate(plan: _Level, planes: slice, pixels: slice, xp: Any) -> list[Array]:
+    """Return which lines of a box, by plane and pixel, are read for a level, and how they are mixed.
 
-    Of places that were not measured it is any value.
+    They are two of the lower plane, two of the next one, and the ways from the first to the second pixel of each and
+    from the lower plane to the next. Of places that were not measured they are any of the box.
     """
-    width = pixels.stop - pixels.start
-    values = []
+    width, lines, ways = pixels.stop - pixels.start, [], []
     for number, positions in enumerate(plan.pixels):
-        plane = np.clip(plan.plane + number - planes.start, 0, planes.stop - planes.start - 1)
+        plane = np.clip(plan.plane + number - planes.start, 0, planes.stop - planes.start - 1) * width
         floor = np.floor(positions)
         low = np.clip(floor.astype(int) - pixels.start, 0, width - 1)
-        first = lines[xp.asarray(plane * width + low)]
-        second = lines[xp.asarray(plane * width + np.minimum(low + 1, width - 1))]
-        values.append(_mix(first, second, xp.asarray((positions - floor).astype(np.float32)[:, None])))
-    return _mix(values[0], values[1], xp.asarray(plan.part[:, None]))
+        lines += [plane + low, plane + np.minimum(low + 1, width - 1)]
+        ways.append((positions - floor).astype(np.float32)[:, None])
+    return [xp.asarray(array) for array in (*lines, *ways, plan.part[:, None])]
 
 
 def _mix(first: Array, second: Array, part: Array) -> Array:
@@ -156,5 +184,8 @@ def _mix(first: Array, second: Array, part: Array) -> Array:
 def list_measured_levels(scan: Scan, planes: int, width: int, length: int) -> np.ndarray[Any, Any]:
     """Return which voxels of a turned volume were measured: bool (z, along the axis that moves, `length`)."""
     height, _ = measure_extent(scan, planes, width)
-    along = slice(0, length)
-    return np.stack([_plan_level(scan, level, along, planes, width).is_measured for level in range(height)])
+    measured = np.zeros((height, length), bool)
+    for level, row in enumerate(measured):
+        plan = _plan_level(scan, level, slice(0, length), planes, width)
+        row[plan.start : plan.start + len(plan.plane)] = plan.is_measured
+    return measured
