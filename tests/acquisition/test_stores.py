@@ -239,3 +239,17 @@ def test_stores_unlike_each_other_are_refused(tmp_path: Path) -> None:
     group.attrs["ome"] = ome
     with pytest.raises(InputError, match=r"its voxels have z = 0\.4 um by what it says"):
         unfold_stores(discover(tmp_path, "{channel}.zarr"))
+
+
+def test_a_store_that_is_being_created_waits(tmp_path: Path) -> None:
+    for t in range(2):
+        write_v05(tmp_path / f"{t}.zarr", MOVIE[:1])
+    (tmp_path / "2.zarr").mkdir()
+    with pytest.raises(InputError, match=r"2\.zarr: it is no Zarr store"):
+        unfold_stores(discover(tmp_path, "{timepoint}.zarr"))
+    acquisition = discover(tmp_path, "{timepoint}.zarr", settle=60)
+    assert acquisition.waiting_files == (("2.zarr", "still being written"),)
+    assert unfold_stores(acquisition).acquisition.timepoints == 2
+    os.utime(tmp_path / "2.zarr", ns=(10**18, 10**18))
+    with pytest.raises(InputError, match=r"2\.zarr: it is no Zarr store"):
+        unfold_stores(discover(tmp_path, "{timepoint}.zarr", settle=60))

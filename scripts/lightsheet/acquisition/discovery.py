@@ -5,17 +5,23 @@ and this module imports nothing heavy. `lazy.open` opens the files.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lightsheet.acquisition.gaps import check_missing_timepoints, list_sites, refuse_partial_volumes
+from lightsheet.acquisition.gaps import (
+    check_missing_timepoints,
+    find_unfinished,
+    list_sites,
+    refuse_partial_volumes,
+)
 from lightsheet.acquisition.listing import Reasons, list_tiffs, make_natural_key, read_names
 from lightsheet.acquisition.model import Acquisition, Piece, Position, Tile, Volume
 from lightsheet.acquisition.seconds import find_times
-from lightsheet.acquisition.settling import find_waiting_files
-from lightsheet.acquisition.store_listing import ITSELF, describe_own_store, list_stores
+from lightsheet.acquisition.settling import count_reasons, find_waiting_files
+from lightsheet.acquisition.store_listing import ITSELF, describe_own_store, find_young_stores, list_stores
 from lightsheet.acquisition.time_axis import Site, SourceFile, find_varying_counters, group_volumes
+from lightsheet.system import InputError
 
 
 def discover(
@@ -65,7 +71,8 @@ def discover(
     """
     folder = Path(folder)
     if (stores := list_stores(folder, pattern, names)) is not None:
-        return _discover_stores(folder, stores, pattern, ignore, missing)
+        young = find_young_stores(folder, stores, settle, previous_names) if settle and names is None else None
+        return _discover_stores(folder, stores, pattern, ignore, missing, young, frozenset(previous_names))
     tiffs = list_tiffs(folder, pattern, ignore, is_growing=settle > 0) if names is None else names
     files, excluded = read_names(folder, tiffs, pattern, ignore)
     waiting = {}
@@ -76,14 +83,35 @@ def discover(
 
 
 def _discover_stores(
-    folder: Path, stores: Sequence[str], pattern: str, ignore: Sequence[str], missing: str
+    folder: Path,
+    stores: Sequence[str],
+    pattern: str,
+    ignore: Sequence[str],
+    missing: str,
+    young: Mapping[str, str] | None,
+    previous: frozenset[str],
 ) -> Acquisition:
-    """Find what stores are by their names: each of them is taken for one volume here, see `unfold_stores`."""
+    """Find what stores are by their names: each of them is taken for one volume here, see `unfold_stores`.
+
+    Where the folder grows, timepoints from the first on that has a `young` store wait, as with TIFFs.
+    """
     files, excluded = [describe_own_store()], Reasons()
     if ITSELF not in stores:
         files, excluded = read_names(folder, stores, pattern, ignore, "Zarr stores")
+    waiting: dict[str, str] = {}
+    if young is not None and ITSELF not in stores:
+        unfinished = find_unfinished(group_volumes(folder, files), {*young}, previous)
+        waiting = {name: young.get(name, "of a timepoint that is not complete") for name in sorted(unfinished)}
+    if losses := [name for name in waiting if name in previous]:
+        raise InputError(
+            f"{folder}: an earlier run had read {losses[0]}, of a timepoint that is no longer complete; run again when "
+            "it is, or set input.settle to 0 to see what is missing"
+        )
+    files = [file for file in files if file.name not in waiting]
+    if not files:
+        raise InputError(f"{folder}: no store is whole yet ({count_reasons(waiting.values())}); run again later")
     names = (*(file.name for file in files), *(name for name, _ in excluded))
-    return replace(_arrange(folder, files, missing, excluded, ()), stores=names)
+    return replace(_arrange(folder, files, missing, excluded, tuple(waiting.items())), stores=names)
 
 
 def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reasons, waiting: Reasons) -> Acquisition:

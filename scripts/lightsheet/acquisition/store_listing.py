@@ -3,7 +3,8 @@
 Like `listing`, it runs whenever the Snakefile is parsed: it reads no pixels and imports nothing heavy.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lightsheet.acquisition.listing import make_natural_key, walk_folders
@@ -50,3 +51,18 @@ def _is_store_name(folder: Path, name: str) -> bool:
 def describe_own_store() -> SourceFile:
     """Return what `read_names` would of the folder's own store, whose name says nothing."""
     return gather_fields(ITSELF, {})
+
+
+def find_young_stores(folder: Path, stores: Sequence[str], settle: float, previous: Collection[str]) -> dict[str, str]:
+    """Find stores whose metadata is not whole and that are younger than so many seconds: a microscope creates them."""
+    from lightsheet.sources import is_readable  # here, because it imports NumPy
+
+    return {
+        name: "still being written"
+        for name in stores
+        if name not in (*previous, ITSELF) and _measure_age(folder / name) < settle and not is_readable(folder / name)
+    }
+
+
+def _measure_age(store: Path) -> float:
+    return time.time() - store.stat().st_mtime

@@ -230,7 +230,7 @@ def _wait(
             f"{acquisition.folder}: no timepoint is whole yet; run again in {max(seconds, 1)} s, or, if nothing more "
             "is to come, set input.settle to 0 to see what is missing"
         )
-    return replace(_cut(acquisition, end), waiting_files=tuple(waiting.items())), late
+    return replace(_cut(acquisition, end), waiting_files=(*acquisition.waiting_files, *waiting.items())), late
 
 
 def _find_young(

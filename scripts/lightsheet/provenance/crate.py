@@ -161,7 +161,7 @@ def _add_workflow(crate: ROCrate, folder: Path, repository: Path) -> Entity:
 def _add_inputs(crate: ROCrate, run: Run) -> list[Entity]:
     """Add the configuration, the folder of the acquisition, and every measured PSF."""
     folder = run.acquisition.folder.resolve()  # `..` and links mean nothing where the results go
-    description = f"The TIFF files of the acquisition; {VOLUMES_FILE} lists them with their digests."
+    description = f"The raw files of the acquisition; {VOLUMES_FILE} lists them with their digests."
     inputs = [
         _add_file(crate, run, CONFIG_FILE, "The configuration, defaults filled in."),
         _add_file(crate, run, REQUIREMENTS_FILE, "The Python packages that were installed, for pip."),

@@ -71,6 +71,10 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
         stores = open_stores(config, acquisition, stats, files.get("stores"), in_job=in_job)
         acquisition, metadata = stores.acquisition, stores.opened.metadata
     else:
+        if section["image"] != "auto":
+            raise InputError(
+                "config key input.image: it chooses an image of a Zarr store, and input.folder holds TIFFs"
+            )
         tile = _find_typical_tile(acquisition, stats)
         metadata = read_metadata(*(piece.path for piece in tile.pieces))
         acquisition = unfold_hyperstack(acquisition, section["axes"], tile, metadata)

@@ -37,6 +37,7 @@ from .tiff_stack import (
 )
 from .voxel_size import TOLERANCE as TOLERANCE, decide_voxel_size as decide_voxel_size
 from .zarr_array import ArrayLayout as ArrayLayout
+from .zarr_entries import is_readable as is_readable
 from .zarr_folder import is_zarr as is_zarr
 from .zarr_image import StoreImage as StoreImage, read_image as read_image
 from .zarr_volume import (

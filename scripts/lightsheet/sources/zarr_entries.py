@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lightsheet.sources.zarr_array import read_node
+from lightsheet.sources.zarr_array import read_array, read_node
 from lightsheet.sources.zarr_folder import is_zarr
 from lightsheet.system import InputError, escape_name, join_first
 
@@ -22,6 +22,21 @@ class StoredEntry(NamedTuple):
     folder: Path
     multiscale: Mapping[str, Any] | None  # None of a plain array
     omero: Mapping[str, Any]
+
+
+def is_readable(store: Path) -> bool:
+    """Tell whether the metadata of a store is there and whole, as it may not be yet while it is created."""
+    try:
+        entries = list(_list_images(store, store, DEPTH))
+        for entry in entries:
+            read_array(entry.folder if entry.multiscale is None else _find_first(entry))
+    except (InputError, KeyError, TypeError, AttributeError, IndexError):
+        return False
+    return bool(entries)
+
+
+def _find_first(entry: StoredEntry) -> Path:
+    return step_into(entry.folder, (entry.multiscale or {})["datasets"][0]["path"])
 
 
 def choose_image(store: Path, image: int | str) -> StoredEntry:
