@@ -202,6 +202,20 @@ def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_pat
     assert in_slurm.rates.pace == pytest.approx(7.8 / 3.1)  # 1.1 s, and 2 s for Snakemake to start there
 
 
+def test_a_pilot_on_a_gpu_tells_its_seconds_and_those_of_the_cores_apart(tmp_path: Path) -> None:
+    on_gpu = pilot((28, 60, 76), float, engine="gpu")
+    for run in on_gpu["channels"]["channel0"]["methods"][0]["runs"]:
+        seconds = 0.2 + 0.1 * run["iterations"]
+        run["share"] = {"seconds": 5.0, "cores": 8, "core_seconds": 4.0, "gpu_seconds": seconds}
+    work, place = reference(tmp_path, *SMALL)
+    gpu = place._replace(engine="gpu", shares={**place.shares, "workers": place.worker._replace(cores=8)})
+    rates = choose_rates(work, gpu, on_gpu)
+    assert rates.estimate_volume_seconds(work, 1) == pytest.approx((0.2 + 10 * 0.1, 4.0))
+    assert rates.estimate_interval(work, 8, 6) == pytest.approx(1.2), "the GPU bounds the rate"
+    assert rates.estimate_interval(work, 1, 6) == pytest.approx(4.0), "the one core does"
+    assert rates.estimate_interval(work, 8, 1) > 1.2 + 4.0 * 0.3
+
+
 def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
     other = pilot((28, 60, 76), lambda n: 0.1 * n, acceleration="biggs")
     foreseen = foresee(tmp_path, *SMALL, pilot=other)

@@ -33,6 +33,7 @@ from lightsheet.processing import (
     find_stored_per_count,
     ingest_volume,
     name_storage,
+    share_worker,
 )
 from lightsheet.scan import OutputVolume
 from lightsheet.sources import Tiles, is_selection, open_mosaic, read_stack
@@ -175,7 +176,7 @@ def measure_deconvolution(
             deconvolve_volume(
                 results, volume, psf, warm_up, layout, {"settings": warm_up}, threads, memory, raw, shape=shape
             )
-        with watch_peak(settings["engine"]) as peak:
+        with watch_peak(settings["engine"]) as peak, share_worker(threads):
             inputs = {"settings": dict(settings)}
             record = deconvolve_volume(
                 results, volume, psf, settings, layout, inputs, threads, memory, raw, shape=shape
@@ -193,7 +194,7 @@ def measure_deconvolution(
             storages = compare_storages(work, volume.timepoint, layout, fineness, threads)
     numbers = {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
-        **{key: record[key] for key in ("seconds", "host", "slurm_job")},
+        **{key: record[key] for key in ("seconds", "share", "host", "slurm_job")},
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
         **peak,
         **({"storages": storages} if storages else {}),

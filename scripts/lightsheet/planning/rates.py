@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -206,16 +206,17 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
     nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - iterations)) for method in methods]
     raw_sizes = [ingest["written_bytes"] for ingest in ingests]
     in_slurm = bool(place.slurm_jobs and pilot["slurm_job"])
-    layouts = dataclasses.replace(work.run, shape=shape).layouts
+    layouts, has_gpu = dataclasses.replace(work.run, shape=shape).layouts, place.engine == "gpu"
+    compute, beside = (_read_gpu_seconds, _read_core_seconds) if has_gpu else (_read_compute_seconds, _read_transfer)
     return Rates(
         source=f"of the pilot: {len(methods)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
         f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}",
-        cores=pilot["cores"],
+        cores=1 if has_gpu else pilot["cores"],
         psf_shape=psf,
         iterations=iterations,
         ingest=fmean(ingest["seconds"] for ingest in ingests) / voxels,
-        transfer=fmean(run["seconds"]["read"] + run["seconds"]["write"] for run in runs) / voxels,
-        deconvolve=fmean(_fit_seconds(method["runs"], iterations) for method in methods) / padded_voxels,
+        transfer=fmean(map(beside, runs)) / voxels,
+        deconvolve=fmean(_fit_seconds(method["runs"], iterations, compute) for method in methods) / padded_voxels,
         check=fmean(ingest["check_seconds"] / ingest["written_bytes"] for ingest in ingests),
         stored={
             kind: fmean(sizes) / layouts[kind].count_volume_bytes()
@@ -223,7 +224,24 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
         },
         pace=pilot["start_seconds"]["job"] / (JOB_SECONDS + LAUNCH_SECONDS * in_slurm),
         worker_start=pilot["start_seconds"]["workers"],
+        has_gpu=has_gpu,
     )
+
+
+def _read_compute_seconds(run: Mapping[str, Any]) -> float:
+    return float(run["seconds"]["deconvolve"])
+
+
+def _read_transfer(run: Mapping[str, Any]) -> float:
+    return float(run["seconds"]["read"] + run["seconds"]["write"])
+
+
+def _read_gpu_seconds(run: Mapping[str, Any]) -> float:
+    return float(run["share"]["gpu_seconds"])
+
+
+def _read_core_seconds(run: Mapping[str, Any]) -> float:
+    return float(run["share"]["core_seconds"])
 
 
 def _find_result_sizes(
@@ -239,10 +257,12 @@ def _find_result_sizes(
     return sizes
 
 
-def _fit_seconds(runs: Sequence[Mapping[str, Any]], iterations: int) -> float:
+def _fit_seconds(
+    runs: Sequence[Mapping[str, Any]], iterations: int, read: Callable[[Mapping[str, Any]], float]
+) -> float:
     """Fit seconds to prepare and per iteration, neither below 0, with least relative errors; return their sum."""
     counts = np.array([float(run["iterations"]) for run in runs])
-    seconds = np.array([run["seconds"]["deconvolve"] for run in runs])
+    seconds = np.array([read(run) for run in runs])
     if len(set(counts)) > 1:
         slope, offset = np.polyfit(counts, seconds, 1, w=1 / seconds)
         if slope > 0 and offset > 0:

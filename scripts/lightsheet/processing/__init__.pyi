@@ -50,4 +50,9 @@ from .storages import (
 from .straightness import describe_shift as describe_shift, refuse_shift as refuse_shift
 from .trial_choices import close_settings as close_settings, list_open_settings as list_open_settings
 from .units import judge_psf as judge_psf, judge_units as judge_units
-from .worker_share import Rate as Rate, describe_rate as describe_rate, measure_rate as measure_rate
+from .worker_share import (
+    Rate as Rate,
+    describe_rate as describe_rate,
+    measure_rate as measure_rate,
+    share_worker as share_worker,
+)
