@@ -168,6 +168,19 @@ def test_dark_and_tiny_volumes_have_cpus_records():
 
 
 @pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_refused_in_cpus_words(value):
+    raw = draw((6, 20, 20), "float32")
+    raw[3, 4, 5] = value
+    sentences = []
+    for engine in ("gpu", "cpu"):
+        with pytest.raises(InputError, match="NaN or infinite") as caught:
+            deconvolve_pixels(raw, PSF, {**SETTINGS, "engine": engine}, 1)
+        sentences.append(str(caught.value))
+    assert sentences[0] == sentences[1]
+
+
+@pytest.mark.usefixtures("device")
 def test_voxels_that_no_kernel_takes_go_the_way_of_numpy():
     for dtype in ("float64", "int64", ">u2"):
         (result, numbers), (expected, _) = run(draw().astype(dtype))
