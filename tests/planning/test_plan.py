@@ -321,6 +321,9 @@ def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) 
     assert on_gpu["gpu_memory_bytes"]
     assert {rule["rule"]: rule["partition"] for rule in on_gpu["rules"]}["workers"] == "gpu"
     assert any("Engine gpu was not measured: by a model" in remark for remark in on_gpu["remarks"])
+    assert on_gpu["volumes_in_hand"] > 3
+    assert "its GPU computes" in on_gpu["rate"]
+    assert any("the disk would bound the rate" in remark for remark in on_gpu["remarks"]), "of 100 workers"
 
 
 def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ VOLUMES_A_WORKER = 3
 """With fewer, a worker waits in the queue and starts for little."""
 
 
+DISK_RATE = 20e9
+"""Bytes a second that a cluster's file system may give to one run: a guess, on the generous side."""
+
+
 def advise(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry | None) -> list[str]:
     """Say in sentences what a person should know about a plan; `inquiry` is what SLURM says, if it was asked."""
     return [
@@ -23,6 +27,7 @@ def advise(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry | None)
         *_check_memory(plan, schedule.place),
         *_check_time_limits(plan, schedule),
         *_check_workers(plan, schedule, inquiry),
+        *_check_disk_rate(plan),
     ]
 
 
@@ -63,6 +68,16 @@ def _check_memory(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
         yield (
             f"A GPU needs {format_size(plan['gpu_memory_bytes'])} of its own memory; with less, volumes are cut into "
             "overlapping blocks, which takes longer than is said here."
+        )
+
+
+def _check_disk_rate(plan: Mapping[str, Any]) -> Iterator[str]:
+    if plan["rate"] and plan["disk_bytes_a_second"] > DISK_RATE:
+        workers = plan["workers_at_a_time"]
+        fewer = max(1, int(workers * DISK_RATE / plan["disk_bytes_a_second"]))
+        yield (
+            f"{workers} workers would read and write {format_size(plan['disk_bytes_a_second'])} a second, more than most "
+            f"file systems give: the disk would bound the rate, and about {fewer} (`dask_workers`) do as much."
         )
 
 
