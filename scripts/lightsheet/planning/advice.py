@@ -76,8 +76,8 @@ def _check_disk_rate(plan: Mapping[str, Any]) -> Iterator[str]:
         workers = plan["workers_at_a_time"]
         fewer = max(1, int(workers * DISK_RATE / plan["disk_bytes_a_second"]))
         yield (
-            f"{workers} workers would read and write {format_size(plan['disk_bytes_a_second'])} a second, more than most "
-            f"file systems give: the disk would bound the rate, and about {fewer} (`dask_workers`) do as much."
+            f"{workers} workers would read and write {format_size(plan['disk_bytes_a_second'])} a second, more than "
+            f"most file systems give: the disk would bound the rate, and about {fewer} (`dask_workers`) do as much."
         )
 
 
