@@ -75,7 +75,7 @@ def survey_volumes(
     """
     chosen = [volume for volume in acquisition.volumes if among is None or _key(volume) in among]
     stats = {_key(volume): [look(piece) for piece in volume.pieces] for volume in chosen if volume.tiles}
-    absent = {key for key, pieces in stats.items() if all(stat.absent == stat.files for stat in pieces)}
+    absent = {key for key, pieces in stats.items() if all(stat.absent == stat.chunks for stat in pieces)}
     absent |= {_key(volume) for volume in chosen if not volume.tiles}
     partial = {key for key, pieces in stats.items() if key not in absent and any(stat.absent for stat in pieces)}
     has_fill = bool(partial) and _is_fill(stats, absent, partial, fill, fill_value)
@@ -174,11 +174,11 @@ def _refuse_partial(
     acquisition: Acquisition, stats: Mapping[Key, Sequence[PieceStat]], partial: set[Key], value: float
 ) -> None:
     channel, timepoint = min(partial, key=lambda key: (key[1], key[0]))
-    lack, count = (sum(getattr(stat, name) for stat in stats[channel, timepoint]) for name in ("absent", "files"))
+    lack, count = (sum(getattr(stat, name) for stat in stats[channel, timepoint]) for name in ("absent", "chunks"))
     others = f", as parts of {len(partial) - 1} other volumes" if len(partial) > 1 else ""
     advice = f"; or, if its writer leaves out chunks that hold nothing but {value:g}, set input.fill: {value:g}"
     raise InputError(
-        f"{acquisition.folder}: {lack} of the {count} chunk files of timepoint {timepoint} of {channel} were never "
+        f"{acquisition.folder}: {lack} of the {count} chunks of timepoint {timepoint} of {channel} were never "
         f"written{others}: they are holes, and no darkness. Copy the store again"
         f"{advice if math.isfinite(value) else ''}"
     )
@@ -245,7 +245,7 @@ def _find_young(
             if stat_source(piece.path, piece.pages) != stat:
                 ages[key] = None
             elif (
-                stat.absent < stat.files
+                stat.absent < stat.chunks
                 and (age := now - stat.mtime_ns / 1e9) < settle
                 and ages.get(key, 0) is not None
             ):

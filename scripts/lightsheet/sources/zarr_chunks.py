@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,25 @@ class ChunkReader:
     def is_written(self, place: Place) -> bool:
         """Tell whether a chunk was ever written."""
         file = self.find_file(place)
-        if not self._is_sharded:
+        if not self.is_sharded:
             return self._path(file).is_file()
         index = self._read_index(file)
         return index is not None and bool(index[self._number(place), 0] != ABSENT)
+
+    def find_holes(self, file: Place, places: Sequence[range]) -> Array:
+        """Tell which of the chunks, `places` along each axis, that a shard has were never written.
+
+        Of a shard that is damaged, none: who reads it will say so.
+        """
+        inside = tuple(
+            slice(max(span.start - number * ratio, 0), min(span.stop - number * ratio, ratio))
+            for span, number, ratio in zip(places, file, self._ratio, strict=True)
+        )
+        holes: Array = np.zeros(self._ratio, bool)
+        with suppress(InputError):
+            index = self._read_index(file)
+            holes = np.ones(self._ratio, bool) if index is None else (index[:, 0] == ABSENT).reshape(self._ratio)
+        return holes[inside]
 
     def read(self, place: Place) -> Array | None:
         """Read a chunk in the array's axes, which may reach beyond the array; None if it was never written."""
@@ -73,19 +88,20 @@ class ChunkReader:
         path = self._path(file)
         if self._decode is None:
             return self._read_elsewhere(place) if self.is_written(place) else None
-        content = self._read_shard(path, place) if self._is_sharded else _read_file(path)
+        content = self._read_shard(path, place) if self.is_sharded else _read_file(path)
         if content is None:
             return None
         try:
             return self._decode(content)
         except FAILURES as error:
-            chunk = f"chunk {self._number(place)} of {path}" if self._is_sharded else str(path)
+            chunk = f"chunk {self._number(place)} of {path}" if self.is_sharded else str(path)
             raise InputError(f"{chunk}: it is damaged ({escape_name(str(error))[:200]}); copy the store again") from (
                 None if isinstance(error, OSError) else error
             )
 
     @property
-    def _is_sharded(self) -> bool:
+    def is_sharded(self) -> bool:
+        """Whether a file is a shard, of several chunks or of one."""
         return self._index_bytes > 0
 
     def _path(self, file: Place) -> Path:

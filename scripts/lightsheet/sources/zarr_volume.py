@@ -29,13 +29,13 @@ CACHE_SHARE = 0.3
 class PieceStat(NamedTuple):
     """What tells that a piece has changed: its bytes and its newest file's time; of a Zarr array all times, as `stamp`.
 
-    `files` and `absent` count the files of its chunks, and those that are not there, `holes` tells which these are.
+    `chunks` and `absent` count its chunks, and those that were never written, `holes` tells which these are.
     """
 
     bytes: int
     mtime_ns: int
     stamp: str = ""
-    files: int = 1
+    chunks: int = 1
     absent: int = 0
     holes: str = ""
 
@@ -100,7 +100,8 @@ def stat_selection(path: Path, selection: Selection) -> PieceStat:
     view = open_view(path, selection)
     layout = view.layout
     sizes, times, absent = list[int](), list[int](), list[int]()
-    names = product(*([str(number) for number in places] for places in view.list_places(layout.chunk)))
+    files = view.list_places(layout.chunk)
+    names = product(*([str(number) for number in places] for places in files))
     base = f"{path}{os.sep}{layout.name_chunk(())}{layout.separator if layout.prefix else ''}"
     for number, name in enumerate(names):
         try:
@@ -112,8 +113,22 @@ def stat_selection(path: Path, selection: Selection) -> PieceStat:
             raise InputError(f"{base}{layout.separator.join(name)}: cannot be read ({error.strerror})") from error
         sizes.append(stat.st_size)
         times.append(stat.st_mtime_ns)
-    stamp, holes = (digest_json(content)[:32] for content in ([layout.digest, sizes, times, absent], absent))
-    return PieceStat(sum(sizes), max(times, default=0), stamp, len(sizes) + len(absent), len(absent), holes)
+    stamp = digest_json([layout.digest, sizes, times, absent])[:32]
+    holes, chunks = _find_inner_holes(view, files, absent)
+    return PieceStat(sum(sizes), max(times, default=0), stamp, chunks, len(holes), digest_json(holes)[:32])
+
+
+def _find_inner_holes(view: View, files: Sequence[range], absent: Sequence[int]) -> tuple[list[int], int]:
+    """Return the numbers of the chunks of a volume that were never written, and how many it has.
+
+    Where a file is one chunk, it is an absent file; of a shard its index tells.
+    """
+    reader = ChunkReader(view.layout)
+    if not reader.is_sharded:
+        return list(absent), math.prod(map(len, files))
+    places = view.list_places(reader.unit)
+    masks = [reader.find_holes(file, places).ravel() for file in product(*files)]
+    return np.flatnonzero(np.concatenate(masks)).tolist(), sum(mask.size for mask in masks)
 
 
 class ZarrVolume:
