@@ -46,6 +46,13 @@ def test_iterations_that_nobody_knows_yet_are_few() -> None:
     assert few == auto < many
 
 
+@pytest.mark.parametrize(("iterations", "shares"), [(10, True), (100, True), (500, False), ("auto", True)])
+def test_a_volume_that_one_core_would_take_long_for_gets_all_of_them(iterations: int | str, shares: bool) -> None:
+    """Else a worker's walltime might be too short for any."""
+    needs = plan_needs(REFERENCE, PSF, "cpu", "none", iterations=iterations)
+    assert (needs.most > 1) == shares
+
+
 @pytest.mark.parametrize("engine", ["cpu", "cpu-sweeps", "gpu", "itk", "skimage"])
 def test_one_volume_in_hand_needs_what_is_estimated_for_it(engine: str) -> None:
     needs = plan_needs(REFERENCE, PSF, engine, "none")

@@ -4,14 +4,20 @@ import math
 from collections.abc import Sequence
 
 from lightsheet.cluster import Needs
-from lightsheet.deconvolution import Method, gpu_model
+from lightsheet.deconvolution import Method, gpu_model, round_up_shape
 from lightsheet.processing.memory import estimate_memory, find_process_bytes
 
 MOST_IN_HAND = 16
 """Of engine cpu; more threads of Python in one process were not tried."""
 
-FEW_ITERATIONS = 10
-"""As which `auto` is taken: with fewer, a GPU would need more volumes in hand."""
+LONG_SECONDS = 600.0
+"""Of engine cpu on one core: longer volumes are done one at a time, or a worker's walltime might not do for any."""
+
+VOXEL_SECONDS = 1.5e-8
+"""Of engine cpu on one core, for a voxel of the cyclic array and an iteration; with momentum, which takes longer."""
+
+FEW_ITERATIONS, MANY_ITERATIONS = 10, 60
+"""As which `auto` is taken on a GPU, which would need more volumes in hand with fewer, and by engine cpu."""
 
 BESIDE_GPU = {"float32": 10.2e-9, "uint16": 7.2e-9}
 """Core-seconds of a voxel beside engine gpu, by dtype of the result: to read, decode, encode, digest and write, as
@@ -43,7 +49,10 @@ def plan_needs(
     process = find_process_bytes(engine)
     volume = estimate_memory(shape, psf, engine, acceleration, has_fill) - process
     if engine == "cpu":
-        return Needs(process, volume, MOST_IN_HAND)
+        number = MANY_ITERATIONS if isinstance(iterations, str) else iterations
+        padded = math.prod(round_up_shape(n + k for n, k in zip(shape, psf, strict=True)))
+        is_long = VOXEL_SECONDS * padded * number > LONG_SECONDS
+        return Needs(process, volume, 1 if is_long else MOST_IN_HAND)
     if engine != "gpu":
         return Needs(process, volume)
     number = FEW_ITERATIONS if isinstance(iterations, str) else iterations
