@@ -1,6 +1,7 @@
-"""Results straight from the files: the same as by way of raw stores, and no copy of a pixel."""
+"""Results direct from the files: the same as by way of raw stores, and no copy of a pixel."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightsheet.provenance import compare_results, read_crate, read_volumes, ver
 from lightsheet.provenance.repeat import make_config
 from lightsheet.run import find_backlog
 from lightsheet.run.backlog import KEPT
+from lightsheet.run.discard import discard_raw
 from lightsheet.run.run import Run
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
@@ -29,12 +31,12 @@ def prepare(folder: Path, raw: str, **sections: Any) -> Run:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def keep(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tiny_run.make(tmp_path_factory.mktemp("kept"), output={"raw": "keep"})
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tiny_run.make(tmp_path_factory.mktemp("straight"), output={"raw": "none"})
 
 
@@ -47,65 +49,63 @@ def digest_store(run: Run) -> dict[str, str]:
     return {str(path.relative_to(run.results.store)): files.digest_sha256(path) for path in shards}
 
 
-def test_results_and_what_is_known_of_the_images_are_the_same(kept: Run, straight: Run) -> None:
-    assert digest_store(straight) == digest_store(kept)
+def test_results_and_what_is_known_of_the_images_are_the_same(keep: Run, direct: Run) -> None:
+    assert digest_store(direct) == digest_store(keep)
     for kind, names in {"raw": ("source", "statistics"), "result": ("fingerprint", "statistics", "shards")}.items():
         for name in names:
-            assert read_record(straight, kind)[name] == read_record(kept, kind)[name], name
-    assert kept.results.raw_store(FIRST).exists()
+            assert read_record(direct, kind)[name] == read_record(keep, kind)[name], name
+    assert keep.results.raw_store(FIRST).exists()
 
 
-def test_no_pixel_is_written_but_the_results(straight: Run) -> None:
+def test_no_pixel_is_written_but_the_results(direct: Run) -> None:
     """What has pixels in it are the shards of the results, which work area and store share."""
-    shards = {p.stat().st_ino: p.stat().st_size for p in straight.results.folder.rglob("c/**/0") if p.is_file()}
+    shards = {p.stat().st_ino: p.stat().st_size for p in direct.results.folder.rglob("c/**/0") if p.is_file()}
     recorded = [
-        shard["bytes"]
-        for key in straight.list_keys()
-        for shard in files.read_json(straight.results.record(key))["shards"]
+        shard["bytes"] for key in direct.list_keys() for shard in files.read_json(direct.results.record(key))["shards"]
     ]
     assert sorted(shards.values()) == sorted(recorded)
-    assert len(recorded) == 4 * len(straight.layouts["result"].levels)
-    assert not straight.results.raw_store(FIRST).parent.exists()
-    assert not straight.results.work("raw", FIRST).exists()
+    assert len(recorded) == 4 * len(direct.layouts["result"].levels)
+    assert not direct.results.raw_store(FIRST).parent.exists()
+    assert not direct.results.work("raw", FIRST).exists()
 
 
-def test_of_a_finished_run_nothing_is_due(straight: Run) -> None:
-    backlog = find_backlog(prepare(straight.results.folder.parents[1], "none"))
+def test_of_a_finished_run_nothing_is_due(direct: Run) -> None:
+    backlog = find_backlog(prepare(direct.results.folder.parents[1], "none"))
     assert not backlog.volumes
     assert not backlog.publication
 
 
-def test_raw_pictures_and_exports_are_read_from_the_files(kept: Run, straight: Run, tmp_path: Path) -> None:
+def test_raw_pictures_and_exports_are_read_from_the_files(keep: Run, direct: Run, tmp_path: Path) -> None:
     key = VolumeKey("raw", SECOND, 1)
-    for one, other in zip(project_volume(straight.results, key), project_volume(kept.results, key), strict=True):
+    for one, other in zip(project_volume(direct.results, key), project_volume(keep.results, key), strict=True):
         np.testing.assert_array_equal(one, other)
     copies = [
         export_volumes(run.results.folder, "ome-tiff", tmp_path / name, "raw", timepoints="1")[0]
-        for name, run in (("kept", kept), ("straight", straight))
+        for name, run in (("kept", keep), ("straight", direct))
     ]
     np.testing.assert_array_equal(*map(tifffile.imread, copies))
-    images = [read_volumes(run.results, "raw") for run in (kept, straight)]
+    images = [read_volumes(run.results, "raw") for run in (keep, direct)]
     assert [channel.omero for channel in images[0].channels] == [channel.omero for channel in images[1].channels]
     for name in ("levels", "voxel_size", "dtype", "interval", "seconds", "missing", "origin", "extra"):
         assert getattr(images[0], name) == getattr(images[1], name), name
 
 
-def test_it_is_verified_compared_and_repeated(kept: Run, straight: Run) -> None:
-    assert all(outcome["identical"] for outcome in verify_volumes(straight.results.folder, 4, 1))
-    assert all(o["identical"] and o["same_raw"] for o in compare_results(straight.results.folder, kept.results.folder))
-    assert make_config(read_crate(straight.results.folder), straight.acquisition.folder)["output"]["raw"] == "none"
+def test_it_is_verified_compared_and_repeated(keep: Run, direct: Run) -> None:
+    assert all(outcome["identical"] for outcome in verify_volumes(direct.results.folder, 4, 1))
+    assert all(o["identical"] and o["same_raw"] for o in compare_results(direct.results.folder, keep.results.folder))
+    assert make_config(read_crate(direct.results.folder), direct.acquisition.folder)["output"]["raw"] == "none"
 
 
-def test_a_raw_volume_whose_file_is_another_now_is_a_sentence(straight: Run, tmp_path: Path) -> None:
-    path = Path(read_record(straight, "raw", 1)["sources"][0]["path"])
+def test_a_raw_volume_whose_file_is_another_now_is_a_sentence(direct: Run, tmp_path: Path) -> None:
+    path = Path(read_record(direct, "raw", 1)["sources"][0]["path"])
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         with pytest.raises(InputError, match="is not the file that the provenance names"):
-            export_volumes(straight.results.folder, "ome-tiff", tmp_path, "raw", timepoints="1")
+            export_volumes(direct.results.folder, "ome-tiff", tmp_path, "raw", timepoints="1")
         path.unlink()
         with pytest.raises(InputError, match="is missing, but the provenance names it"):
-            export_volumes(straight.results.folder, "ome-tiff", tmp_path, "raw", timepoints="1")
+            export_volumes(direct.results.folder, "ome-tiff", tmp_path, "raw", timepoints="1")
     finally:
         path.write_bytes(content)
 
@@ -117,13 +117,13 @@ def test_keep_and_none_change_no_result_and_leave_no_stale_store(tmp_path: Path)
         digest_store(run),
     )
 
-    straight = prepare(tmp_path, "none")
-    backlog = find_backlog(straight)
+    direct = prepare(tmp_path, "none")
+    backlog = find_backlog(direct)
     assert not backlog.volumes
     assert backlog.publication
-    tiny_run.finish(straight)
-    assert not straight.results.raw_store(FIRST).exists()
-    assert not straight.results.work("raw", FIRST).exists()
+    tiny_run.finish(direct)
+    assert not direct.results.raw_store(FIRST).exists()
+    assert not direct.results.work("raw", FIRST).exists()
     assert not find_backlog(prepare(tmp_path, "none")).volumes
 
     again = prepare(tmp_path, "keep")
@@ -178,3 +178,15 @@ def test_a_changed_file_is_noticed_even_with_its_size_and_date(tmp_path: Path) -
     assert after["source"] != before["source"]
     assert after["source"] == read_record(again, "raw")["source"]
     assert after["shards"][0]["blake3"] != before["shards"][0]["blake3"]
+
+
+def test_copies_of_which_no_record_tells_the_source_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Records that somebody removed prove nothing; a later run may not select those timepoints."""
+    run = tiny_run.make(tmp_path, output={"raw": "keep"})
+    run.results.record(VolumeKey("raw", FIRST, 1)).unlink()
+    discard_raw(run.results, FIRST)
+    assert "no record says what timepoint 1 was copied from" in caplog.text
+    assert run.results.raw_store(FIRST).exists()
+    shutil.rmtree(run.results.work("raw", SECOND))
+    discard_raw(run.results, SECOND)
+    assert run.results.raw_store(SECOND).exists()

@@ -74,7 +74,7 @@ def test_a_part_lies_where_it_was_in_the_whole_and_its_times_are_those(part: Run
     assert translation["translation"] == pytest.approx([0, 0, 1 * voxel["z"], 3 * voxel["y"], 5 * voxel["x"]])
     assert attributes["lightsheet"]["seconds"] == [1.0]
     assert attributes["lightsheet"]["timepoints"] == [1]
-    assert "z 1 to 5 of 6" in attributes["lightsheet"]["selected"]
+    assert "z 1 to 5 of 6" in attributes["lightsheet"]["share"]
 
 
 def test_exports_and_viewers_place_the_part_likewise(part: Run, tmp_path: Path) -> None:

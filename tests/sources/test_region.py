@@ -21,13 +21,13 @@ def tiles(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     folder = tmp_path_factory.mktemp("tiles")
     volume = np.random.default_rng(3).integers(0, 1000, SHAPE).astype(np.uint16)
     options = {"compression": "zlib", "rowsperstrip": 3} if request.param == "compressed" else {}
-    found = []
+    tiles = []
     for place in itertools.product(*map(range, GRID)):
         region = tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, TILE, strict=True))
         path = folder / "_".join(map(str, place))
         tifffile.imwrite(path, volume[region], photometric="minisblack", **options)
-        found.append((place, [(str(path), None)]))
-    return found, volume
+        tiles.append((place, [(str(path), None)]))
+    return tiles, volume
 
 
 def spans() -> strategies.SearchStrategy[list[list[int]]]:

@@ -51,7 +51,7 @@ def prepare(folder: Path, **sections: dict[str, object]) -> Run:
     config: dict[str, Any] = {
         "name": "tiny",
         "input": {"folder": str(folder / "my data"), "ignore": ["???.tif"]},
-        "voxel_size": VOXEL,
+        "voxel_size": dict(VOXEL),
         "psf": {"files": NAMES, "voxel_size": {"z": 0.1, "y": 0.104, "x": 0.104}},
         "deconvolution": {"engine": "cpu", "iterations": 2},
         "output": {"folder": str(folder / "results")},

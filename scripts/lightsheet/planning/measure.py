@@ -64,7 +64,7 @@ def measure_ingest(
 
     Returns `seconds`, `read_bytes`, `written_bytes`, `check_seconds`, and the `spot` (z, y, x); and planes through it.
     """
-    shape, region = layout.levels[0].shape, plan.get("selected")
+    shape, region = layout.levels[0].shape, plan.get("part")
     if shape != tuple(plan["volume"]):
         path = scratch.folder / "crops" / f"{volume.channel}.tif"
         _write_crop(path, tiles, plan)
@@ -100,7 +100,7 @@ def _read_plane(volume: BandSource, z: Any, y: Any, x: Any) -> np.ndarray:
 
 def _write_crop(path: Path, tiles: Tiles, plan: Mapping[str, Any]) -> None:
     z, y, x = (slice(*span) for span in plan["region"])
-    with open_mosaic(tiles, plan["volume"], plan["dtype"], plan.get("selected")) as volume:
+    with open_mosaic(tiles, plan["volume"], plan["dtype"], plan.get("part")) as volume:
         pixels = volume[z, y][:, :, x]
     with write_whole(path) as part:
         tifffile.imwrite(part, pixels, photometric="minisblack", metadata={"axes": "ZYX"})

@@ -20,7 +20,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
 
     `channels`: per name the timepoint and the tiles of its volume; `sources`: likewise its files, with size and time;
     `algorithm`: its version; `volume`: shape (z, y, x) of that; `region`: start
-    and stop along z, y and x of what is deconvolved of it; `selected`: the part of the source's volume that this is, if
+    and stop along z, y and x of what is deconvolved of it; `part`: the part of the source's volume that this is, if
     not all; `dtype`; `voxel_size` (micrometre), and of a stage scan `result_voxel_size` and `psf_images`; `scan` where
     the user says that the images are straight; `methods`: settings as `Run.settings` returns them, the last one of a
     stage scan with the other direction; `iterations`: how many are tried, ascending; `at_a_time`: workers
@@ -43,7 +43,7 @@ def plan_pilot(run: Run) -> dict[str, Any]:
         "algorithm": ALGORITHM_VERSION,
         "volume": list(run.shape),
         "region": choose_spans("pilot.crop", pilot["crop"], run.shape),
-        **({"selected": run.region} if run.region else {}),
+        **({"part": run.region} if run.region else {}),
         "dtype": run.dtype,
         "voxel_size": {axis: run.config["voxel_size"][axis] for axis in "zyx"},
         **({"result_voxel_size": run.voxel_sizes["result"]} if run.geometry else {}),

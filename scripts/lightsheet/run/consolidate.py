@@ -60,8 +60,8 @@ def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
         the next run does that volume again.
     """
     records = _read_all_records(run)
-    kept = [key for key in records if run.keeps_raw or key.kind == "result"]
-    suspects = [(key, shard) for key in kept for shard in records[key]["shards"]]
+    keys = [key for key in records if run.keeps_raw or key.kind == "result"]
+    suspects = [(key, shard) for key in keys for shard in records[key]["shards"]]
     folders = {run.results.shard(key, shard["level"]).parent for key, shard in suspects}
     logger.info("checking %d shards, %s", len(suspects), format_size(sum(shard["bytes"] for _, shard in suspects)))
 
@@ -192,7 +192,7 @@ def _describe_store(
                 if c in channels
             ],
             **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
-            **({"selected": share} if share else {}),
+            **({"share": share} if share else {}),
             **({} if run.keeps_raw else {"source": _describe_source(run, records)}),
             "publication": identity,
             **describe_planes(run, kind),

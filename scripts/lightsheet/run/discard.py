@@ -3,12 +3,14 @@
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 from lightsheet.processing import describe_piece
 from lightsheet.sources import stat_source
 from lightsheet.store import Record, Results, VolumeKey, read_record
-from lightsheet.system import InputError, digest_json, logger, make_part_name, write_json
+from lightsheet.system import PART, InputError, digest_json, logger, make_part_name, write_json
 
 
 def discard_raw(results: Results, channel: str) -> None:
@@ -17,23 +19,25 @@ def discard_raw(results: Results, channel: str) -> None:
     Then they may be the last copy of its pixels, and stay; no reader of the run takes them for its own.
     """
     place, work = results.raw_store(channel), results.work("raw", channel)
+    for folder in (place, work):
+        for part in folder.parent.glob(f"{PART}{escape(folder.name)}*"):  # of a run that was killed here
+            shutil.rmtree(part, ignore_errors=True)
     if not place.exists() and not work.exists():
         return
-    records = _read_kept(results, channel)
-    if gone := next((path for record in records.values() if (path := _find_lost_file(record))), None):
+    records = {
+        timepoint: read_record(results, VolumeKey("raw", channel, timepoint)) for timepoint in _list_copies(work)
+    }
+    doubts = (_doubt_source(timepoint, record) for timepoint, record in records.items())
+    if doubt := next(filter(None, doubts), "" if records else f"{work} is not there"):
         logger.warning(
-            "%s stays, although output.raw is none: %s, from which it was copied, is gone or has changed. It is not "
-            "part of this result; remove it if nobody needs it",
+            "%s stays, although output.raw is none: %s. It is not part of this result; remove it if nobody needs it",
             place,
-            gone,
+            doubt,
         )
         return
-    for key, record in records.items():
-        inputs = {name: record[name] for name in ("source", "ingest", "region") if name in record}
-        others = {name: value for name, value in record.items() if name != "layout"}
-        layout = record.get("layout", {})
-        fields = {"fingerprint": digest_json(inputs), "shards": [], "dtype": layout.get("dtype")}
-        write_json(results.record(key), {**others, **fields})
+    for timepoint, record in records.items():
+        if record and record["shards"]:
+            write_json(results.record(VolumeKey("raw", channel, timepoint)), _leave_out_shards(record))
     for folder in (place, work):
         if folder.exists():
             part = make_part_name(folder)
@@ -44,26 +48,29 @@ def discard_raw(results: Results, channel: str) -> None:
     logger.info("removed %s: output.raw is none, and the files that it was copied from are there, unchanged", place)
 
 
-def _read_kept(results: Results, channel: str) -> dict[VolumeKey, Record]:
-    """Return the records of raw volumes that have shards, of timepoints too that are not selected."""
-    kept = {}
-    for path in sorted(results.record(VolumeKey("raw", channel, 0)).parent.glob("t*.json")):
-        if path.stem[1:].isdecimal():
-            key = VolumeKey("raw", channel, int(path.stem[1:]))
-            record = read_record(results, key)
-            if record and record.get("shards"):
-                kept[key] = record
-    return kept
+def _list_copies(work: Path) -> list[int]:
+    """Return the timepoints whose raw volume is in a work area, those too that are not selected."""
+    return sorted(int(path.name) for path in work.glob("0/c/*") if path.name.isdecimal())
 
 
-def _find_lost_file(record: Mapping[str, Any]) -> str:
-    """Return a file that a raw volume was copied from, and that is no longer as it was; empty if all are."""
+def _leave_out_shards(record: Record) -> Record:
+    """Return the record that a raw volume has where none is kept."""
+    inputs = {name: record[name] for name in ("source", "ingest", "region") if name in record}
+    others = {name: value for name, value in record.items() if name != "layout"}
+    dtype = record.get("layout", record).get("dtype")
+    return {**others, "fingerprint": digest_json(inputs), "shards": [], "dtype": dtype}
+
+
+def _doubt_source(timepoint: int, record: Mapping[str, Any] | None) -> str:
+    """Say why a raw volume may be the last copy of its pixels; empty if what it was copied from is there as it was."""
+    if not record or record["status"] != "done":
+        return f"no record says what timepoint {timepoint} was copied from"
     for source in record.get("sources", []):
         path, pages = source["path"], source.get("pages")
         try:
-            now = describe_piece(path, pages, *stat_source(path, pages)[:3])
+            stat = describe_piece(path, pages, *stat_source(path, pages)[:3])
         except InputError:
-            return str(path)
-        if now != {name: value for name, value in source.items() if name != "blake3"}:
-            return str(path)
+            stat = {}
+        if stat != {name: value for name, value in source.items() if name != "blake3"}:
+            return f"{path}, from which it was copied, is gone or has changed"
     return ""

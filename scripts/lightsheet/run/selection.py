@@ -41,8 +41,8 @@ def select_volumes(acquisition: Acquisition, selection: Mapping[str, Any]) -> Ac
         timepoints = _choose_timepoints(selection["timepoints"], acquisition.timepoints)
     if channels == acquisition.channels and len(timepoints) == acquisition.timepoints:
         return acquisition
-    chosen = frozenset(timepoints)
-    volumes = tuple(v for v in acquisition.volumes if v.channel in channels and v.timepoint in chosen)
+    numbers = frozenset(timepoints)
+    volumes = tuple(v for v in acquisition.volumes if v.channel in channels and v.timepoint in numbers)
     for channel in channels:
         if not any(volume.tiles for volume in volumes if volume.channel == channel):
             raise InputError(f"{KEY}: of {channel}, nothing was recorded at the selected timepoints; select others")
@@ -152,8 +152,8 @@ def describe_share(acquisition: Acquisition, region: Region | None) -> str:
     words, share = [], 1.0
     if part := acquisition.part:
         if acquisition.timepoints < part.whole_timepoints:
-            chosen = _write_timepoints(part.timepoints)
-            words.append(f"{acquisition.timepoints} of {part.whole_timepoints} timepoints ({chosen}, from 0)")
+            text = _write_timepoints(part.timepoints)
+            words.append(f"{acquisition.timepoints} of {part.whole_timepoints} timepoints ({text}, from 0)")
         if others := [channel for channel in part.whole_channels if channel not in acquisition.channels]:
             count = f"{len(acquisition.channels)} of {len(part.whole_channels)} channels"
             words.append(f"{count} (without {', '.join(others)})")

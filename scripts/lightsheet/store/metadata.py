@@ -113,7 +113,7 @@ EXTRA = _describe_object(
     "seconds",
     "missing",
     "timepoints",
-    "selected",
+    "share",
     "source",
     *GEOMETRY,
     **GEOMETRY,
@@ -121,7 +121,7 @@ EXTRA = _describe_object(
     seconds={"type": ["array", "null"], "items": {**NUMBER, "type": ["number", "null"]}},
     missing={"type": "array", "items": HOLE},
     timepoints={"type": "array", "items": {"type": "integer", "minimum": 0}},
-    selected={"type": "string"},
+    share={"type": "string"},
 )
 OME = _describe_object(
     "omero",  # which raw stores can do without

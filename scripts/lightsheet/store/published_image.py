@@ -60,7 +60,7 @@ class PublishedImage:
     origin: tuple[float, ...] = (0, 0, 0)  # place of the first voxel, (z, y, x) in micrometre
     start_seconds: float = 0.0  # place of the first timepoint, where the interval is known
     numbers: tuple[int, ...] = ()  # of each timepoint, in the acquisition, of which perhaps only some were selected
-    selected: str = ""  # which part of the acquisition was, in words; empty if all of it was
+    share: str = ""  # which part of the acquisition was, in words; empty if all of it was
     source: Mapping[str, Any] = field(default_factory=dict)  # of raw volumes, where these are in no store
     extra: Mapping[str, Any] = field(default_factory=dict)  # what `describe_geometry` returned, of a stage scan
 
@@ -184,7 +184,7 @@ def _read_axes(store: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
         refuse_metadata(store, f"it says which {len(numbers)} timepoints were selected, its arrays have {timepoints}")
     return {
         "numbers": tuple(numbers),
-        "selected": attributes["lightsheet"].get("selected", ""),
+        "share": attributes["lightsheet"].get("share", ""),
         "source": attributes["lightsheet"].get("source", {}),
         "levels": tuple(levels),
         "voxel_size": dict(zip("zyx", scales[0][-3:], strict=True)),

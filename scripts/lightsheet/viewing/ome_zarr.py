@@ -67,7 +67,7 @@ def _describe(path: Path, image: PublishedImage, timepoints: Sequence[int]) -> d
     """Return the group's attributes: OME's, and what OME has no words for, as in the run's own stores."""
     seconds = [image.seconds[timepoint] for timepoint in timepoints]
     name, interval = path.name.removesuffix(".ome.zarr"), find_interval(seconds)
-    start = seconds[0] or 0.0 if image.selected else 0.0
+    start = seconds[0] or 0.0 if image.share else 0.0
     (multiscales,) = describe_multiscales(name, "tczyx", image.levels, image.voxel_size, interval, image.origin, start)
     omero = {"channels": [dict(channel.omero) for channel in image.channels], "rdefs": {"model": "color"}}
     missing = [

@@ -78,7 +78,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     return {
         "name": results.name,
         "publication": read_identity(results.store),
-        "selected": image.selected,
+        "share": image.share,
         "has_raw": not image.source,
         "timepoints": len(image.timepoints),
         "shape": image.levels[0].shape,
