@@ -13,7 +13,7 @@ from ome_zarr_models.v05 import Image
 from yaozarrs import validate_zarr_store
 
 from lightsheet.provenance import compare_results, verify_volumes
-from lightsheet.run import find_backlog
+from lightsheet.run import find_backlog, prepare_run
 from lightsheet.store import find_finished, read_image
 from lightsheet.viewing import export_volumes
 from tests.support.project import CHANNELS, Project
@@ -117,3 +117,27 @@ def test_it_is_verified_compared_and_exported(project: Project, tmp_path: Path) 
     assert attributes["lightsheet"]["unmeasured"]["value"] == 0
     first = attributes["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     assert first[1]["translation"][-3:] == pytest.approx(image.origin)
+
+
+@pytest.mark.parametrize("form", ["ome-zarr-0.5", "ome-zarr-0.4"])
+def test_what_was_never_measured_is_so_when_a_result_is_deconvolved_again(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """By what the store says, though measured darkness is 0 too."""
+    monkeypatch.chdir(project.folder)
+    store = project.results / "small.ome.zarr"
+    if form == "ome-zarr-0.4":
+        (store,) = export_volumes(project.results, form, tmp_path)
+    run = prepare_run(
+        {
+            "name": "again",
+            "input": {"folder": str(store)},
+            "psf": {
+                "files": {channel.replace("_", "-"): str(project.folder / "data/psf/488.tif") for channel in CHANNELS},
+                "voxel_size": dict.fromkeys("zyx", 0.1),
+            },
+            "deconvolution": {"background": 0, "iterations": 1},
+        }
+    )
+    assert run.settings["fill"] == 0
+    assert run.config["voxel_size"] == pytest.approx(dict.fromkeys("zyx", 0.1))

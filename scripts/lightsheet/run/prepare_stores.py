@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from lightsheet.acquisition import Acquisition, OpenedStores, survey_volumes, take_over, unfold_stores
 from lightsheet.run.selection import select_volumes
-from lightsheet.sources import SourceStats
+from lightsheet.sources import SourceStats, read_unmeasured
 
 
 class StoredImages(NamedTuple):
@@ -23,13 +23,16 @@ def open_stores(
 
     Parameters
     ----------
-    config : dict, checked; where all volumes lack the same chunks, `input.fill` becomes their fill value
+    config : dict, checked; where all volumes lack the same chunks, `input.fill` becomes their fill value, and where the
+        stores say which voxels were never measured, the value of these
     acquisition : Acquisition, from `discover`, with stores
     stats : SourceStats, of the run; the chunks of all selected volumes are looked at, but not in a job
     state : mapping or None, what an earlier run has written down of its stores: in a job, this one
     in_job : bool, as for `prepare_run`
     """
     section = config["input"]
+    if section["fill"] == "auto":
+        section["fill"] = _read_fill(acquisition)
     fill = section["fill"]
     opened = unfold_stores(
         acquisition,
@@ -60,3 +63,10 @@ def open_stores(
         section["fill"] = survey.fill
     state = {**survey.state, "folder": folder, "reading": opened.reading}
     return StoredImages(survey.acquisition, opened, state)
+
+
+def _read_fill(acquisition: Acquisition) -> float | str:
+    """Return what voxels are that were never measured, if all stores say the same; else auto."""
+    values = {read_unmeasured(acquisition.folder / store) for store in acquisition.stores}
+    value = values.pop() if len(values) == 1 else None
+    return "auto" if value is None else value

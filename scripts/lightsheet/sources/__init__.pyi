@@ -39,7 +39,7 @@ from .voxel_size import TOLERANCE as TOLERANCE, decide_voxel_size as decide_voxe
 from .zarr_array import ArrayLayout as ArrayLayout
 from .zarr_entries import is_readable as is_readable
 from .zarr_folder import is_zarr as is_zarr
-from .zarr_image import StoreImage as StoreImage, read_image as read_image
+from .zarr_image import StoreImage as StoreImage, read_image as read_image, read_unmeasured as read_unmeasured
 from .zarr_volume import (
     PieceStat as PieceStat,
     estimate_reading as estimate_reading,

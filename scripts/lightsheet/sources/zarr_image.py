@@ -83,6 +83,17 @@ def read_place(array: Path) -> Mapping[str, float]:
     return {}
 
 
+def read_unmeasured(store: Path) -> float | None:
+    """Return the value of voxels that were never measured, as results of stage scans say of themselves."""
+    if not is_zarr(store):
+        return None
+    attributes = read_node(store)[1]
+    about = attributes.get("lightsheet")
+    unmeasured = about.get("unmeasured") if isinstance(about, Mapping) else None
+    value = unmeasured.get("value") if isinstance(unmeasured, Mapping) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _read_entry(store: Path, entry: StoredEntry, axes: str) -> StoreImage:
     if entry.multiscale is None:
         layout = read_array(entry.folder)
