@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from lightsheet.deconvolution import find_measured, richardson_lucy
 from lightsheet.processing.photon_noise import measure_noise, propagate_noise
+from lightsheet.processing.rounding import choose_step
 
 METHOD: dict[str, Any] = {"iterations": 10, "engine": "cpu", "boundary": "extended", "acceleration": "none"}
 SHAPE = (16, 64, 64)
@@ -58,6 +59,23 @@ def test_saturated_and_unmeasured_voxels_do_not_count() -> None:
     filled[:, :, :20] = 0
     mask = find_measured(filled, [0], 0)
     assert measure_noise(filled, mask).per_count == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-3, 1e6, 1e15])
+def test_counts_of_any_size_have_the_same_noise(unit: float) -> None:
+    """But for places at the ends of classes, which rounding of sums puts into the next ones."""
+    image = take_image(300, 1.0, 2.0)
+    noise, other = measure_noise(image), measure_noise(image.astype(np.float64) * unit)
+    assert other.constant == pytest.approx(noise.constant * unit**2, rel=0.03)
+    assert other.per_count == pytest.approx(noise.per_count * unit, rel=0.03)
+
+
+def test_hot_pixels_are_no_reason_to_round_all_else() -> None:
+    """Of 60,000 counts; else light is of 300 photons at most, with a noise of 20 counts at most."""
+    image = take_image(300, 1.0, 2.0)
+    image[np.random.default_rng(0).random(SHAPE) < 0.001] = 60_000
+    _, noise = propagate_noise(image, PSF, METHOD, 2)
+    assert choose_step(noise) < 20
 
 
 @pytest.mark.slow

@@ -34,6 +34,10 @@ FEWEST = 50
 TENTHS = 10
 """Classes of a result's voxels by their brightness, each with a tenth of the light."""
 
+OUTSHONE = 99
+"""Percent of the voxels of a result, whose classes these are: what is brighter counts as much as the brightest of
+these, so that few hot pixels or beads do not hold all the light."""
+
 
 class Noise(NamedTuple):
     """Variance of an image's noise, in squared counts: `constant` + `per_count` times its light in counts."""
@@ -59,7 +63,11 @@ def measure_noise(image: np.ndarray, mask: Mask | None = None) -> Noise:
     light, variance = np.maximum(light[noisy], 0), variance[noisy]
     if not len(variance):
         return Noise(0.0, 0.0)
-    (constant, per_count), _ = nnls(np.stack([1 / variance, light / variance], axis=1), np.ones(len(variance)))
+    weights = np.stack([1 / variance, light / variance], axis=1)
+    units = weights.max(axis=0)
+    units[units == 0] = 1  # an image without light
+    solution, _ = nnls(weights / units, np.ones(len(variance)))
+    constant, per_count = solution / units
     return Noise(float(constant), float(per_count))
 
 
@@ -121,7 +129,7 @@ def propagate_noise(
         )
         method = {**method, "iterations": iterations}
     constant, per_count = measure_noise(image, mask)
-    deviation = np.sqrt(constant + per_count * np.maximum(image, 0))
+    deviation = np.sqrt(constant + per_count * np.maximum(image, 0, dtype=np.float64))
     noisier = image + (deviation * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
     results = []
     for each in (image, noisier):
@@ -131,7 +139,8 @@ def propagate_noise(
         results.append(richardson_lucy(light, psf, threads=threads, mask=mask, **method))
     measured = np.stack(list(mask)) if mask else np.ones(image.shape, bool)
     result, noise = results[0][measured].astype(np.float64), (results[1] - results[0])[measured].astype(np.float64)
-    classes = [places for places in _cut_by_light(result, TENTHS) if len(places)]
+    bright = np.percentile(result, OUTSHONE) if result.size else 0.0
+    classes = [places for places in _cut_by_light(np.minimum(result, bright), TENTHS) if len(places)]
     levels, deviations = (
         np.array([np.sqrt(np.mean(np.square(values[places]))) for places in classes]) for values in (result, noise)
     )
