@@ -2,7 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ ROUNDING = math.sqrt(0.75 / (24 * math.log(2)))
 
 LEAST_LEVELS = 1000
 """Whole numbers up to the brightest voxel that was tried, however much noise it has: for what is dim."""
+
+LEAST_SQUARES = 1e-20
+"""A smaller sum of squares may have lost some that were too small for a float32."""
 
 HEADROOM = 2.0
 """Of whole numbers above the brightest voxel that was tried: other parts, and other timepoints, may be brighter."""
@@ -70,23 +73,29 @@ def choose_whole_bits(brightest: float, step: float, scale: float) -> int:
     return ALL_BITS["uint16"] - (math.floor(math.log2(multiple)) if multiple > 1 else 0)
 
 
-def round_result(result: Any, bits: int, threads: int = 1) -> float:
+def round_result(result: np.ndarray, bits: int, threads: int = 1) -> float:
     """Round what is stored of a result to so many bits, in place; return by how much it changed, relative L2.
 
     Parameters
     ----------
-    result : ndarray or cupy.ndarray (z, y, x), float32 or uint16
+    result : ndarray (z, y, x), float32 or uint16
     bits : int, see `round_last_bits`
-    threads : int, planes at a time of an array of NumPy
+    threads : int, planes at a time
     """
 
-    def round_plane(plane: Any) -> tuple[float, float]:
-        exact = plane.astype("float64")
-        energy = float((exact**2).sum())
+    def round_plane(plane: np.ndarray) -> tuple[float, float]:
+        exact = plane.astype(np.float32)
+        energy = _sum_squares(exact)
         round_last_bits(plane, bits)
         exact -= plane
-        return float((exact**2).sum()), energy
+        return _sum_squares(exact), energy
 
-    with ThreadPoolExecutor(threads if isinstance(result, np.ndarray) else 1) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         changed, energy = map(math.fsum, zip(*pool.map(round_plane, result), strict=True))
     return math.sqrt(changed / energy) if energy else 0.0
+
+
+def _sum_squares(values: np.ndarray) -> float:
+    """Sum up squares of a plane; in double precision, which takes longer, only where single has no room for them."""
+    total = float(np.vdot(values, values))
+    return total if LEAST_SQUARES < total < math.inf else float(np.square(values, dtype=np.float64).sum())
