@@ -15,9 +15,10 @@ from lightsheet.planning import (
     plan_pilot,
 )
 from lightsheet.run import list_expectations, prepare_run
-from lightsheet.system import InputError
+from lightsheet.system import InputError, digest_json
 from lightsheet.workflow import (
     Handlers,
+    Hidden,
     RunError,
     check_config_files,
     check_parsing,
@@ -105,6 +106,16 @@ def list_manifests(wildcards):
     return force_due(wildcards) + run.list_manifests()
 
 
+# Snakemake compares and prints what is of builtin types: of long lists their digests.
+def hide_tiles(wildcards):
+    timepoints = run.ingest_blocks[wildcards.block]
+    return Hidden(run.list_tiles(wildcards.channel, timepoints))
+
+
+def hide_sources(wildcards):
+    return Hidden(run.list_block_sources(wildcards.block))
+
+
 def force_inventory(wildcards):
     """Print the inventory each time that it is the target, although its file is there."""
     if "inventory" in list_targets(workflow):
@@ -149,8 +160,7 @@ rule inventory:
         acquisition=run.acquisition,
         volumes=run.describe_volume(),
         share=run.describe_share(),
-        # Snakemake compares builtin types only.
-        tiles=[run.list_tiles(channel, run.timepoints) for channel in run.channels],
+        digest=digest_json([run.list_tiles(c, run.timepoints) for c in run.channels]),
         results=run.results,
         channels=run.channels,
         output={key: run.config["output"][key] for key in ("dtype", "scale")},
@@ -199,9 +209,8 @@ rule ingest:
         attempt=lambda wildcards, attempt: attempt,
     params:
         results=run.results,
-        tiles=lambda wildcards: run.list_tiles(
-            wildcards.channel, run.ingest_blocks[wildcards.block]
-        ),
+        tiles=lambda wildcards: hide_tiles(wildcards),
+        digest=lambda wildcards: hide_tiles(wildcards).digest,
         layout=run.layouts["raw"],
         facts=run.facts,
         region=run.region,
@@ -236,7 +245,8 @@ rule deconvolve:
         settings=run.settings,
         bases=run.choice_bases,
         layout=run.layouts["result"],
-        sources=lambda wildcards: run.list_block_sources(wildcards.block),
+        sources=lambda wildcards: hide_sources(wildcards),
+        digest=lambda wildcards: hide_sources(wildcards).digest,
     script:
         "scripts/deconvolve.py"
 

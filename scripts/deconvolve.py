@@ -26,7 +26,7 @@ if __name__ == "__main__":
                     snakemake.wildcards.block,
                 ),
                 snakemake.resources.attempt + count_restarts(),
-                snakemake.params.sources,
+                snakemake.params.sources.content,
             )
         except OutOfTimeError as end:
             put_back(end.done)

@@ -12,7 +12,7 @@ if __name__ == "__main__":
         manifest = ingest_block(
             snakemake.params.results,
             snakemake.wildcards.channel,
-            snakemake.params.tiles,
+            snakemake.params.tiles.content,
             snakemake.params.layout,
             snakemake.threads,
             snakemake.resources.attempt,

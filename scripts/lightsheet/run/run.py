@@ -190,10 +190,7 @@ class Run:
         return list(dict.fromkeys(str(piece.path) for volume in volumes for piece in volume.pieces))
 
     def list_tiles(self, channel: str, timepoints: Iterable[int]) -> list[tuple[int, Tiles]]:
-        """Return per timepoint the tiles of a channel's volume, none of a missing one.
-
-        In builtin types, so that Snakemake can compare them with those of an earlier run.
-        """
+        """Return per timepoint the tiles of a channel's volume, none of a missing one."""
         return [(t, self.list_volume_tiles(channel, t)) for t in timepoints]
 
     def list_volume_tiles(self, channel: str, timepoint: int) -> Tiles:

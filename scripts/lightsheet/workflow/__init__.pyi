@@ -1,5 +1,6 @@
 from .config_files import check_config_files as check_config_files
 from .guard import guard_execution as guard_execution
+from .hidden import Hidden as Hidden
 from .module_use import Handlers as Handlers
 from .outcome import describe_outcome as describe_outcome
 from .parts import (
