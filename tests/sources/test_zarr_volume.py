@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 from blake3 import blake3
-from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 
 from lightsheet.sources import digest_source, format_pages, open_mosaic, parse_pages, stat_source
 from lightsheet.system import InputError
@@ -108,3 +108,31 @@ def test_a_chunk_that_was_never_written_is_no_darkness(tmp_path: Path, shards: A
 def test_a_selection_is_one_word_of_a_table() -> None:
     for pages in (None, (0, 30, 3, 60), (3, "x", "z", 0, "y"), ("z", "y", "x", "fill=-1.5")):
         assert parse_pages(format_pages(pages)) == pages
+
+
+@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
+@pytest.mark.parametrize("outer", ["shards", "gzip"])
+def test_holes_that_other_codecs_hide_are_no_darkness(tmp_path: Path, outer: str) -> None:
+    """Of shards in shards, and of shards that are compressed as a whole, zarr-python reads each chunk."""
+    inner = ShardingCodec(chunk_shape=(1, 1, 4, 5, 10))
+    whole = ShardingCodec(chunk_shape=(1, 1, 16, 10, 30), codecs=[inner]) if outer == "shards" else inner
+    movie = np.array(MOVIE)
+    for value in (1, 0):
+        movie[1, 1, 8:12, 5:10, 20:] = value
+        path = tmp_path / str(value)
+        array = zarr.create_array(
+            path,
+            shape=movie.shape,
+            chunks=(1, 1, 16, 30, 30),
+            dtype="u2",
+            serializer=whole,
+            compressors=None if outer == "shards" else GzipCodec(),
+        )
+        array[:] = movie
+        tiles = [((0, 0, 0), [(str(path), [1, 1, "z", "y", "x"])])]
+        with open_mosaic(tiles, (13, 22, 27), "uint16") as volume:
+            if value:
+                np.testing.assert_array_equal(volume[:, :], movie[1, 1])
+            else:
+                with pytest.raises(InputError, match=r"holds nothing but 0.*set input\.fill: 0"):
+                    volume[:, :]

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,18 @@ MOST_CHUNKS = 1 << 22
 class ChunkReader:
     """Reads and decodes the chunks of an array, from any thread; those of shards one by one.
 
-    `unit` is the shape of what is decoded at a time.
+    `unit` is the shape of what is decoded at a time. It `may_lack` chunks, where these may be taken for fill.
     """
 
-    def __init__(self, layout: ArrayLayout) -> None:
+    def __init__(self, layout: ArrayLayout, *, may_lack: bool = False) -> None:
+        self._may_lack = may_lack
         self._layout = layout
         self._indices: dict[Place, Array | None] = {}
         self.unit, self._index_bytes = layout.chunk, 0
         with explain_codecs(layout.path):
             settings = _find_sharding(layout)
+            codecs = layout.codecs if settings is None else settings["codecs"]
+            self._inner = _find_inner_chunk(codecs) if layout.version == 3 else ()
             self._ratio: Place = (1,) * len(layout.chunk)
             if settings is None:
                 self._decode: Decode | None = make_decoder(layout)
@@ -46,13 +50,13 @@ class ChunkReader:
             if (chunks := math.prod(self._ratio)) > MOST_CHUNKS:
                 raise ValueError(f"{chunks} chunks in a shard")
             self._decode = make_pipeline(settings["codecs"], self.unit, layout.dtype)
-            codecs = [split_named(codec)[0] for codec in settings["index_codecs"]]
+            checks = [split_named(codec)[0] for codec in settings["index_codecs"]]
             index = make_pipeline(settings["index_codecs"], (chunks, 2), np.dtype("u8"))
-            if index is None or not set(codecs) <= {"bytes", "crc32c"}:
-                raise ValueError(f"codecs of the index: {codecs}")
+            if index is None or not set(checks) <= {"bytes", "crc32c"}:
+                raise ValueError(f"codecs of the index: {checks}")
             self._decode_index = index
-            self._index_bytes = 16 * chunks + 4 * codecs.count("crc32c")
-            self._is_checked = "crc32c" in codecs
+            self._index_bytes = 16 * chunks + 4 * checks.count("crc32c")
+            self._is_checked = "crc32c" in checks
             self._is_first = settings.get("index_location", "end") == "start"
 
     def find_file(self, place: Place) -> Place:
@@ -176,12 +180,34 @@ class ChunkReader:
         region = tuple(slice(n * size, (n + 1) * size) for n, size in zip(place, self.unit, strict=True))
         array = self._array
         try:
-            return np.asarray(array[region])
+            voxels = np.asarray(array[region])
         except Exception as error:  # whatever a codec of anybody raises
             raise InputError(
                 f"{self._path(self.find_file(place))}: it is damaged, or zarr-python cannot read it "
                 f"({escape_name(str(error))[:200]}); copy the store again"
             ) from None
+        if self._inner and not self._may_lack and _has_blank(voxels, self._inner, self._layout.fill):
+            raise InputError(
+                f"{self._path(self.find_file(place))}: one of its chunks was never written, or holds nothing but "
+                f"{self._layout.fill:g}: shards in shards do not tell which; copy the store again, or set input.fill: "
+                f"{self._layout.fill:g}"
+            )
+        return voxels
+
+
+def _find_inner_chunk(codecs: Sequence[Any]) -> Place:
+    """Return the innermost chunk of shards in which other codecs, or shards, hide it; empty where there is none."""
+    for name, settings in map(split_named, codecs):
+        if name == "sharding_indexed":
+            return _find_inner_chunk(settings["codecs"]) or tuple(settings["chunk_shape"])
+    return ()
+
+
+def _has_blank(voxels: Array, chunk: Place, fill: float) -> bool:
+    """Tell whether one of the chunks of an array holds nothing but the fill value."""
+    starts = product(*(range(0, n, size) for n, size in zip(voxels.shape, chunk, strict=True)))
+    places = (tuple(slice(a, a + size) for a, size in zip(corner, chunk, strict=True)) for corner in starts)
+    return any(bool((voxels[place] == fill).all()) for place in places)
 
 
 def _find_sharding(layout: ArrayLayout) -> Mapping[str, Any] | None:

@@ -140,7 +140,8 @@ class ZarrVolume:
     is_direct = False
 
     def __init__(self, view: View, pool: ThreadPoolExecutor) -> None:
-        self._view, self._pool, self._reader = view, pool, ChunkReader(view.layout)
+        is_fill = view.fill is not None and view.fill == view.layout.fill
+        self._view, self._pool, self._reader = view, pool, ChunkReader(view.layout, may_lack=is_fill)
         self.shape = tuple(view.layout.shape[axis] for axis in view.axes)
         self.dtype = view.layout.dtype.newbyteorder("=")
         self.unit = tuple(self._reader.unit[axis] for axis in view.axes)
