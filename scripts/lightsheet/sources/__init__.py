@@ -1,9 +1,11 @@
 """Files to voxels, and what files say about themselves.
 
-A file format has a module of its own, `tiff_stack` and its helpers for TIFF. A new one goes beside it, with the same
-functions: `open_stack` yields a `BandSource` (shape, dtype, and slices of planes and rows), `describe_stack` and
-`count_pages` read headers only, and `read_metadata` gives `FileMetadata`. The rest holds for all formats: `mosaic` lays
-tiles edge to edge, and `voxel_size` decides between the configuration, `metadata` and `lattice_settings`.
+A file format has modules of its own. For TIFF, `tiff_stack` and its helpers: `open_stack` yields a `BandSource` (shape,
+dtype, and slices of planes and rows), `describe_stack` and `count_pages` read headers only, and `read_metadata` gives
+`FileMetadata`. For Zarr, `zarr_volume` yields a `BandSource` (with `zarr_array`, `zarr_chunks`, `zarr_codecs`), and
+`zarr_image` gives `FileMetadata` (with `zarr_entries`, `ngff`). The rest holds for all formats: a piece is a path and
+what of it, `mosaic` lays tiles edge to edge, and `voxel_size` decides between the configuration, the files and
+`lattice_settings`.
 """
 
 import lazy_loader

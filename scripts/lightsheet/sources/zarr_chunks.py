@@ -36,7 +36,7 @@ class ChunkReader:
         self._indices: dict[Place, Array | None] = {}
         self.unit, self._index_bytes = layout.chunk, 0
         with explain_codecs(layout.path):
-            settings = _find_sharding(layout)
+            settings = find_sharding(layout)
             codecs = layout.codecs if settings is None else settings["codecs"]
             self._inner = _find_inner_chunk(codecs) if layout.version == 3 else ()
             self._ratio: Place = (1,) * len(layout.chunk)
@@ -210,7 +210,7 @@ def _has_blank(voxels: Array, chunk: Place, fill: float) -> bool:
     return any(bool((voxels[place] == fill).all()) for place in places)
 
 
-def _find_sharding(layout: ArrayLayout) -> Mapping[str, Any] | None:
+def find_sharding(layout: ArrayLayout) -> Mapping[str, Any] | None:
     """Return the configuration of the shards; None where a file is one chunk, or is to be decoded whole."""
     if layout.version == 3 and len(layout.codecs) == 1:
         name, settings = split_named(layout.codecs[0])

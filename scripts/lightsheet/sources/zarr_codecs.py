@@ -106,8 +106,7 @@ def _make_step(name: str, settings: Mapping[str, Any], size: int | None) -> Call
         case "gzip" | "zlib" if size is not None:
             return lambda content: _inflate(content, 31 if name == "gzip" else 15, size)
         case "zstd" if size is not None:
-            zstd = import_module("imagecodecs").zstd_decode
-            return lambda content: _limit(zstd, content, size)
+            return lambda content: _decode_zstd(content, size)
     settings = {key: value for key, value in settings.items() if not (name == "blosc" and key == "typesize")}
     if name == "blosc" and isinstance(settings.get("shuffle"), str):
         settings["shuffle"] = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[settings["shuffle"]]
@@ -117,8 +116,9 @@ def _make_step(name: str, settings: Mapping[str, Any], size: int | None) -> Call
     return (lambda content: _decode_blosc(codec, content, size)) if name == "blosc" else codec.decode
 
 
-def _limit(decode: Callable[..., Any], content: Any, size: int) -> Any:
-    decoded = decode(bytes(content), out=size + 1)  # one more, to see if there is more
+def _decode_zstd(content: Any, size: int) -> Any:
+    zstd = import_module("imagecodecs")  # here, because shards are looked at when the Snakefile is parsed
+    decoded = zstd.zstd_decode(bytes(content), out=size + 1)  # one more, to see if there is more
     if len(decoded) != size:
         raise ValueError(f"it has {len(decoded)} bytes instead of {size}")
     return decoded

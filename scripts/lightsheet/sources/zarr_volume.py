@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.sources.zarr_array import ArrayLayout, read_array
-from lightsheet.sources.zarr_chunks import ChunkReader, Place
+from lightsheet.sources.zarr_chunks import ChunkReader, Place, find_sharding
 from lightsheet.system import InputError, count_cores, digest_json, name_unreadable
 
 Selection = Sequence[int | str]
@@ -123,9 +123,9 @@ def _find_inner_holes(view: View, files: Sequence[range], absent: Sequence[int])
 
     Where a file is one chunk, it is an absent file; of a shard its index tells.
     """
-    reader = ChunkReader(view.layout)
-    if not reader.is_sharded:
+    if find_sharding(view.layout) is None:
         return list(absent), math.prod(map(len, files))
+    reader = ChunkReader(view.layout)
     places = view.list_places(reader.unit)
     masks = [reader.find_holes(file, places).ravel() for file in product(*files)]
     return np.flatnonzero(np.concatenate(masks)).tolist(), sum(mask.size for mask in masks)
