@@ -1,4 +1,4 @@
-"""The README's lines for a notebook do what it says of them."""
+"""The lines for a notebook in docs/notebook.md do what it says of them."""
 
 import contextlib
 import re
@@ -19,14 +19,14 @@ SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
 
 
 def test_the_lines_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = re.search(r"## In a notebook\n\n```python\n(.*?)```", text, re.DOTALL)
+    text = (ROOT / "docs" / "notebook.md").read_text(encoding="utf-8")
+    lines = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert lines
     simulate.simulate_acquisition(
         tmp_path / "data/demo", channels=2, timepoints=2, shape=(12, 40, 36), psf_shape=(31, 20, 20), progress=str
     )
     with contextlib.chdir(tmp_path):
-        exec(compile(lines[1], "README.md", "exec"), {})
+        exec(compile(lines[1], "notebook.md", "exec"), {})
     yaozarrs.validate_zarr_store(str(tmp_path / "demo.ome.zarr"))
     written = zarr.open_array(tmp_path / "demo.ome.zarr" / "0", mode="r")
     assert (written.shape, written.dtype) == ((2, 2, 12, 40, 36), np.float32)
