@@ -1,6 +1,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,23 @@ def test_numbers_that_auto_would_choose_from_other_timepoints_now_are_those_that
     used = {row["channel"]: json.loads(row["settings"])["background"] for row in provenance.rows}
     assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["background"] == used
     assert all(isinstance(counts, float) for counts in used.values())
+
+
+@pytest.mark.parametrize(
+    ("bits", "sampled", "expected"),
+    [({}, "0 1", (33, "full")), ({"precision": 11}, "0 1", ("auto", "full")), ({"precision": 11}, "0", (33, 11))],
+    ids=["an earlier version rounded no further", "auto finds the same", "a timepoint was appended"],
+)
+def test_whole_numbers_are_repeated_as_finely_as_they_were(
+    original: Run, bits: dict[str, int], sampled: str, expected: tuple[Any, Any]
+) -> None:
+    provenance = reader.read_crate(original.results.folder)
+    provenance.config["output"] |= {"dtype": "uint16", "scale": "auto"}
+    for row in provenance.rows:
+        row["settings"] = json.dumps({**json.loads(row["settings"]), "dtype": "uint16", "scale": 33, **bits})
+        row["sampled"] = sampled
+    output = repeat.make_config(provenance, original.acquisition.folder)["output"]
+    assert (output["scale"], output["precision"]) == expected
 
 
 def test_a_folder_without_the_raw_files_is_refused(original: Run, tmp_path: Path) -> None:
