@@ -57,7 +57,8 @@ def describe_channel(sample: Sample, basis: Basis) -> dict[str, Any]:
     value = background["value"] if basis["background"] == "auto" else basis["background"]
     warnings = []
     # What has fill was deskewed or rotated before; there points lie aslant, if anything does. Its faces do, too.
-    has_fill = bool(fill and (fill["values"] or fill["doubtful"]))
+    likely = choose_fill(sample.planes, "auto") if basis["fill"] == "none" else fill
+    has_fill = bool(likely and (likely["values"] or likely["doubtful"]))
     if basis["background"] == "auto" and background["is_guess"]:
         warnings.append(
             "its volumes are so small that light in their darkest part cannot be told from the camera's offset: "
