@@ -28,7 +28,8 @@ LEAST_EXPECTED = 0.75
 """Pixels: of a scan that moves less from plane to plane, nothing can be told from straight planes."""
 
 OBLIQUE = (
-    "if it is the sample itself that is so slanted, or its points by an oblique PSF, input.scan: straight is right"
+    "if it is the sample itself that is so slanted, or its points by an oblique PSF, as of images that were rotated "
+    "before, input.scan: straight is right"
 )
 
 
