@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 
 from lightsheet import cli
@@ -85,7 +86,7 @@ def test_the_instructions_can_be_pasted(run: Run) -> None:
 def test_napari_lays_raw_planes_of_a_stage_scan_over_the_result(tmp_path: Path) -> None:
     """By a program, whose layers get the matrix of the raw stores."""
     scan = {"angle": 31.5, "step": 0.3, "axis": "x", "direction": 1}
-    stage = published_run.make(tmp_path, (4, 6, 8), scan={"scan": scan, "pixel": 0.104, "geometry": "deskewed"})
+    stage = published_run.make(tmp_path, (4, 6, 8), scan={"scan": scan, "pixel": 0.104, "geometry": "rotated"})
     lines = viewer.describe_viewers(stage.results, URL).splitlines()
     (command,) = [shlex.split(line) for line in lines if "napari.Viewer" in line]
     layers = {}
@@ -94,12 +95,18 @@ def test_napari_lays_raw_planes_of_a_stage_scan_over_the_result(tmp_path: Path) 
         assert plugin == "napari-ome-zarr"
         return [layers.setdefault(store, types.SimpleNamespace()) for store in stores]
 
-    napari = types.SimpleNamespace(Viewer=lambda: types.SimpleNamespace(open=open_stores), run=lambda: None)
+    def show(ndisplay: int) -> types.SimpleNamespace:
+        assert ndisplay == 3, "planes are not sheared otherwise"
+        return types.SimpleNamespace(open=open_stores)
+
+    napari = types.SimpleNamespace(Viewer=show, run=lambda: None)
     assert command[:2] == ["python", "-c"]
     exec(command[2].replace("import napari; ", ""), {"napari": napari})
-    raw, result = (layers[str(store)].affine for store in (stage.results.raw_store(FIRST), stage.results.store))
-    assert raw[3] == [0, pytest.approx(1 / math.tan(math.radians(31.5))), 0, 1, 0]
-    assert result == [[float(i == j) for j in range(5)] for i in range(5)]
+    raw, result = (layers[str(store)] for store in (stage.results.raw_store(FIRST), stage.results.store))
+    sine = math.sin(math.radians(31.5))
+    assert raw.affine[1] == [0, 0, 0, pytest.approx(-sine), 0]
+    assert result.affine[1] == [0, 1, 0, 0, pytest.approx(-0.104 * math.floor(7 * sine))]
+    assert [row[:4] for row in result.affine] == np.eye(5)[:, :4].tolist()
 
 
 @contextmanager

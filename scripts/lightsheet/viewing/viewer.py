@@ -38,10 +38,12 @@ PROGRAM = (
 )
 
 SHEARED_PROGRAM = (
-    "import napari; viewer = napari.Viewer(); [setattr(layer, 'affine', affine) for stores, affine in {layers!r} "
+    "import napari; viewer = napari.Viewer(ndisplay=3); [(setattr(layer, 'translate', [0] * 4), "
+    "setattr(layer, 'affine', affine)) for stores, affine in {layers!r} "
     "for layer in viewer.open(stores, plugin='napari-ome-zarr')]; napari.run()"
 )
-"""Lays raw planes of a stage scan over the result; napari's own command has no word for a matrix."""
+"""Lays raw planes of a stage scan over the result; napari's own command has no word for a matrix, and without the third
+dimension napari shows planes unsheared. The place of the result is set as well: some versions of the plugin lose it."""
 
 INSTRUCTIONS = """\
 {folder} can be viewed from this computer until Ctrl-C: raw channels beside deconvolved ones.
@@ -103,6 +105,7 @@ def _describe_napari(results: Results, images: Sequence[PublishedImage], url: st
 def _extend_affine(image: PublishedImage) -> list[list[float]]:
     """Return the matrix (5, 5) from seconds and micrometres (t, z, y, x) of a store to those of the sample."""
     matrix = np.eye(5)
+    matrix[1:4, 4] = image.origin
     if image.affine:
         matrix[1:4, 1:] = image.affine
     return [[float(value) for value in row] for row in matrix]
