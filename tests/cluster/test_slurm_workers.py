@@ -348,3 +348,23 @@ def test_an_answer_from_before_a_job_was_submitted_says_nothing_of_it(monkeypatc
     site.wait(600)
     assert (site.submitted, site.cancelled) == (["worker-0"], [])
     assert not site.pool.workers[0].doubts
+
+
+def test_no_worker_is_submitted_for_volumes_that_another_has_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers with three volumes in hand each: at the end the one that is idle leaves, and none comes for it."""
+    site = Site(monkeypatch, 2)
+    site.pool.request = replace(site.pool.request, slots=3)
+    for _ in range(2):
+        site.pool.maintain(6, [])
+        site.now += STEP
+    assert site.submitted == ["worker-0", "worker-1"]
+    for name in site.submitted[:]:
+        make_ready(site, name)
+    for volumes in (5, 4, 3):
+        site.pool.maintain(volumes, ["tls://worker-1"] * 3 + ["tls://worker-0"] * (volumes - 3))
+        site.now += STEP
+    assert site.submitted == ["worker-0", "worker-1"]
+    site.pool.maintain(5, ["tls://worker-1"] * 3)
+    assert site.submitted == ["worker-0", "worker-1", "worker-2"], (
+        "two volumes have come back from a worker that is gone"
+    )

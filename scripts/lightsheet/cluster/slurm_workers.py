@@ -128,10 +128,22 @@ class SlurmWorkers:
         if self.queue.is_due:
             self._query_slurm()
         self._give_up_hanging()
-        missing = min(self.number, volumes) - sum(not worker.is_released for worker in self.list_living())
+        missing = self._count_missing(volumes, busy)
         if missing > 0 and time.monotonic() > self.submit_time:
             self._submit(missing)
         self._refuse_endless_wait()
+
+    def _count_missing(self, volumes: int, busy: Sequence[str]) -> int:
+        """Count the workers that are to be submitted for the volumes that no living worker has in hand or can take."""
+        living = {worker.address for worker in self.list_living()}
+        waiting = volumes - sum(address in living for address in busy)
+        staying = [worker for worker in self.list_living() if not worker.is_released]
+        places = sum(
+            self.request.slots - busy.count(worker.address or "")
+            for worker in staying
+            if not worker.is_ready or self._is_fit(worker)
+        )
+        return min(self.number - len(staying), -(-(waiting - places) // self.request.slots))
 
     def list_living(self) -> list[SlurmWorker]:
         """Return the workers whose jobs have not ended, as far as SLURM has said."""
