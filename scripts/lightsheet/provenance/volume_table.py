@@ -15,7 +15,7 @@ VolumeRow = dict[str, str]  # one volume as `provenance/volumes.csv` describes i
 
 NUMBER = r"\d{1,9}"
 DIGEST = "[0-9a-f]{64}"
-SELECTION = rf"(?:{NUMBER}:|[zyx]:){{2,8}}(?:{NUMBER}|[zyx])(?::fill=[-+.0-9e]{{1,30}})?"
+SELECTION = rf"(?=\S*y)(?=\S*x)(?:{NUMBER}:|[zyx]:){{2,8}}(?:{NUMBER}|[zyx])(?::fill=[-+.0-9e]{{1,30}})?"
 """Of a Zarr array."""
 
 
