@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lightsheet.provenance import read_channel
 from lightsheet.scan import OutputGeometry, OutputVolume, make_scan
-from lightsheet.store import PublishedImage, Results, read_channel_image
+from lightsheet.store import PublishedImage, Results
 
 
 def read_plane(results: Results, kind: str, channel: str, timepoint: int, z: int | None) -> np.ndarray:
@@ -11,8 +12,8 @@ def read_plane(results: Results, kind: str, channel: str, timepoint: int, z: int
 
     Raw planes of a stage scan are moved or turned as those of the result, for which all of the volume is read.
     """
-    image = read_channel_image(results, kind, channel)
-    target = read_channel_image(results, "result", channel)
+    image = read_channel(results, kind, channel)
+    target = read_channel(results, "result", channel)
     shown = target.extra.get("geometry", "raw")
     if kind == "result" or not image.affine or shown == "raw":
         return _read_stored_plane(image, timepoint, z)
