@@ -129,7 +129,8 @@ def _save(panels: Sequence[_Panel], pixel: tuple[float, float], out: Path, facts
     for axes, panel in zip(figure.subplots(1, 2), panels, strict=True):
         low, high = panel.window
         extent = (0, width * pixel[1], height * pixel[0], 0)
-        axes.imshow(panel.pixels, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="none")
+        pixels = np.where(np.isnan(panel.pixels), low, panel.pixels)  # black where nothing was measured
+        axes.imshow(pixels, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="none")
         axes.set_axis_off()
         axes.set_title(f"{panel.caption} ({low:.3g} to {high:.3g} counts)", fontsize=8)
     right, bottom = 0.96 * width * pixel[1], 0.95 * height * pixel[0]

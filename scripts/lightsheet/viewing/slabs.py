@@ -10,17 +10,31 @@ from lightsheet.store import PublishedImage, Results
 def read_plane(results: Results, kind: str, channel: str, timepoint: int, z: int | None) -> np.ndarray:
     """Read plane `z` of a volume as it is stored, or if that is None the maximum along z: (y, x), float32.
 
-    Raw planes of a stage scan are moved or turned as those of the result, for which all of the volume is read.
+    Raw planes of a stage scan are moved or turned as those of the result, for which all of the volume is read. What no
+    voxel of a stage scan was measured for is NaN.
     """
     image = read_channel(results, kind, channel)
     target = read_channel(results, "result", channel)
     shown = target.extra.get("geometry", "raw")
-    if kind == "result" or not image.affine or shown == "raw":
+    if shown == "raw":
         return _read_stored_plane(image, timepoint, z)
+    scan = target.extra["scan"]
+    geometry = OutputGeometry(shown, make_scan(**scan), tuple(target.extra["raw_shape"]))
+    if kind == "raw":
+        plane = _read_moved_plane(image, geometry, timepoint, z)
+    else:
+        plane = _read_stored_plane(image, timepoint, z)
+    support = geometry.find_support()
+    measured = support.any(axis=0) if z is None else support[z]
+    plane[(slice(None), ~measured) if scan["axis"] == "x" else ~measured] = np.nan
+    return plane
+
+
+def _read_moved_plane(image: PublishedImage, geometry: OutputGeometry, timepoint: int, z: int | None) -> np.ndarray:
     raw = np.empty(image.levels[0].shape, np.float32)
     for region, band in image.read_bands(image.channels[0], timepoint, 0):
         raw[region] = band
-    volume = OutputVolume(raw, OutputGeometry(shown, make_scan(**image.extra["scan"]), raw.shape))
+    volume = OutputVolume(raw, geometry)
     depth, height, _ = volume.shape
     planes = range(depth) if z is None else (z,)
     plane: np.ndarray = np.maximum.reduce([volume[n : n + 1, :height][0] for n in planes])
