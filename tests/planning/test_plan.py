@@ -360,7 +360,7 @@ def test_other_iterations_and_a_lost_shard_are_planned_again(tmp_path: Path) -> 
 def test_the_command_plans_the_reference_acquisition(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--profile", str(ROOT / "profiles" / "slurm"), "--timepoints-per-job", "20"]) == 0
     text = capsys.readouterr().out
-    assert "3 channels x 199 timepoints = 597 of (201, 1024, 768) uint16 (z, y, x), 188.7 GB of TIFF" in text
+    assert "3 channels x 199 timepoints = 597 of (201, 1024, 768) uint16 (z, y, x), 188.7 GB of source files" in text
     assert "100 SLURM jobs at a time" in text
 
 

@@ -8,7 +8,7 @@ from lightsheet.sources import format_pages, is_selection
 from lightsheet.viewing.finished_run import VolumeRecords
 
 STAGES = {
-    "ingest": "TIFF files checked, digested and written as raw shards with their pyramid",
+    "ingest": "source files checked, digested and written as raw shards with their pyramid",
     "read": "raw shards read back, or the files themselves where no raw volumes are kept",
     "deconvolve": "background, deconvolution, statistics",
     "write": "result shards and their pyramid written",
