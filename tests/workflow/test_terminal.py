@@ -126,7 +126,8 @@ def test_a_run_with_nothing_to_do_says_what_there_is() -> None:
     assert read(handler) == "Nothing to be done: the result is what the configuration says.\nwhat there is\n"
 
 
-def test_a_terminal_shows_bars_below_the_lines_that_stay(tmp_path: Path) -> None:
+def test_a_terminal_shows_bars_below_the_lines_that_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     handler, log = make(Tty()), tmp_path / "a.log"
     plan(handler, deconvolve=1)
     begin(handler, 1, "deconvolve", log)
@@ -137,6 +138,46 @@ def test_a_terminal_shows_bars_below_the_lines_that_stay(tmp_path: Path) -> None
     assert read(handler).endswith("\x1b[1A\r\x1b[Jpsf: a doubt\n" + f"{handler.screen.live[0]}\n")
     handler.tell_progress()
     assert read(handler).count("3 of 12") == 2, "a terminal needs no plain lines"
+
+
+def test_a_terminal_that_knows_no_escapes_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert not Screen(Tty()).is_terminal
+
+
+def test_what_a_stream_cannot_show_is_escaped() -> None:
+    content = io.BytesIO()
+    Screen(io.TextIOWrapper(content, encoding="ascii")).write("results/caf\xe9")
+    assert content.getvalue() == b"results/caf\\xe9\n"
+
+
+def test_a_run_goes_on_when_nobody_reads_its_standard_error_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    kept = os.dup(2)
+    os.dup2(writing, 2)
+    try:
+        with os.fdopen(writing, "w") as stream:
+            monkeypatch.setattr("sys.stderr", stream)
+            with catch_errors(str) as real:
+                Screen(real).write("one line")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def test_without_a_standard_error_snakemake_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    settings = SimpleNamespace(verbose=False, quiet=None)
+    workflow = SimpleNamespace(output_settings=settings, main_snakefile=terminal.CHECKOUT / "Snakefile")
+    handler = logging.NullHandler()
+    handler.name = terminal.REPLACED
+    terminal.logger.addHandler(handler)
+    try:
+        with terminal.print_run(workflow, list, is_dry=False):
+            assert handler in terminal.logger.handlers
+    finally:
+        terminal.logger.removeHandler(handler)
 
 
 def test_without_a_terminal_progress_is_plain_lines_and_no_escapes(tmp_path: Path) -> None:

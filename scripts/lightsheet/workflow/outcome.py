@@ -1,5 +1,6 @@
 """What there is when a run ends: its stores, its report, what it took, and what a person may do next."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,7 +25,8 @@ def describe_outcome(run: Run, start: float | None = None) -> list[str]:
         for key, record in read_records(run.results, run.list_keys(), map(Path, run.list_manifests())).items()
         if record and record["status"] == "done"
     }
-    return [*(_describe_work(done, start) if start else ()), *_list_places(run, done), *_suggest(run)]
+    kept = {key: record for key, record in done.items() if run.keeps_raw or key.kind == "result"}
+    return [*(_describe_work(kept, start) if start else ()), *_list_places(run, done), *_suggest(run)]
 
 
 def _describe_work(done: Mapping[VolumeKey, Record], start: float) -> list[str]:
@@ -64,7 +66,7 @@ def _list_places(run: Run, done: Mapping[VolumeKey, Record]) -> list[str]:
 
 
 def _suggest(run: Run) -> list[str]:
-    folder = run.results.folder
+    folder = shlex.quote(str(run.results.folder))
     if not run.results.store.exists():
         return []
     return [f"Look at it: lightsheet view {folder}    Make some of it again, to be sure: lightsheet verify {folder}"]

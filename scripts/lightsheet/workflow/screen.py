@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 BAR = 20
@@ -20,7 +20,7 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.live = stream, list[str]()
-        self.is_terminal = stream.isatty()
+        self.is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
 
     def write(self, text: str) -> None:
         """Write lines that stay."""
@@ -42,11 +42,11 @@ class Screen:
         return "".join(f"{line[:width]}\n" for line in self.live)
 
     def _put(self, text: str) -> None:
-        try:
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        with suppress(OSError):  # a full disk, or a terminal that is gone: the run goes on, and its logs say the same
             self.stream.write(text)
             self.stream.flush()
-        except OSError:  # a full disk, or a terminal that is gone: the run goes on, and its logs say the same
-            pass
 
 
 def draw_bar(share: float) -> str:
@@ -56,13 +56,13 @@ def draw_bar(share: float) -> str:
 
 
 @contextmanager
-def catch_errors(write: Callable[[str], None]) -> Iterator[TextIO]:
+def catch_errors(write: Callable[[str], object]) -> Iterator[TextIO]:
     """Hand each line to `write` that processes started in the block write to this one's standard error.
 
     Yields the real one, which `sys.stderr` is meanwhile. Written there by many processes, the lines would be drawn
     over, and a job that Ctrl-C ends while it starts would leave a traceback.
     """
-    sys.stderr.flush()
+    _flush(sys.stderr)
     real = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace")
     reading, writing = os.pipe()
     os.dup2(writing, 2)
@@ -73,14 +73,20 @@ def catch_errors(write: Callable[[str], None]) -> Iterator[TextIO]:
     try:
         yield real
     finally:
-        real.flush()
+        _flush(real)
         os.dup2(real.fileno(), 2)  # closes the pipe here; processes that stay keep it open
         reader.join(END_SECONDS)
         sys.stderr = before
-        real.close()
+        with suppress(OSError):
+            real.close()
 
 
-def _hand_over(reading: int, write: Callable[[str], None]) -> None:
+def _flush(stream: TextIO) -> None:
+    with suppress(OSError):  # as where a line is written
+        stream.flush()
+
+
+def _hand_over(reading: int, write: Callable[[str], object]) -> None:
     with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             write(line.rstrip("\n"))

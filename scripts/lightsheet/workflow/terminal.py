@@ -177,7 +177,7 @@ def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: b
     alone meanwhile.
     """
     replaced = [handler for handler in logger.handlers if handler.name == REPLACED]
-    if not replaced or _keeps_output(workflow):
+    if not replaced or sys.stdout is None or sys.stderr is None or _keeps_output(workflow):
         yield
         return
     with ExitStack() as stack:
