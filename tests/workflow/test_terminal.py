@@ -147,7 +147,8 @@ def test_a_terminal_that_knows_no_escapes_gets_plain_lines(monkeypatch: pytest.M
 
 def test_what_a_stream_cannot_show_is_escaped() -> None:
     content = io.BytesIO()
-    Screen(io.TextIOWrapper(content, encoding="ascii")).write("results/caf\xe9")
+    stream = io.TextIOWrapper(content, encoding="ascii")
+    Screen(stream).write("results/caf\xe9")
     assert content.getvalue() == b"results/caf\\xe9\n"
 
 
