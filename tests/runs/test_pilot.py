@@ -19,7 +19,7 @@ def test_a_pilot_writes_its_sheet_and_touches_nothing_else(tmp_path: Path) -> No
         pilot={"iterations": [1, 5], "crop": {"y": [4, 36]}, "methods": [{"acceleration": "heavy-ball"}]},
     )
     output = fresh.succeed("pilot")
-    assert "pilot, deconvolve 1/" in output
+    assert "pilot, deconvolve 1/" in fresh.read_log("pilot")
     assert re.search(rf"^{CHANNELS[1]}, cpu extended heavy-ball, background 100: ", output, re.MULTILINE)
     assert "results/small/pilot.html" in output
     numbers = files.read_json(fresh.results / "pilot.json")

@@ -18,6 +18,11 @@ class Line(NamedTuple):
     level: str  # INFO, WARNING or ERROR
     text: str
 
+    @property
+    def is_progress(self) -> bool:
+        """Whether it says how far the job is, which a bar shows."""
+        return bool(COUNT.search(self.text))
+
 
 class Count(NamedTuple):
     """How many steps a job has done, of how many, and at which rate, as it says."""

@@ -136,9 +136,13 @@ class Terminal(Handler):
 
     def _read_log(self, stage: Stage, log: JobLog) -> None:
         for line in log.read_news():
-            if not self.is_stopping and (line.level != "INFO" or stage.rule in self.targets):
+            if self.is_stopping:
+                continue
+            if line.level != "INFO":
                 place = f"; see {' and '.join(log.paths)}" if line.text == UNEXPECTED else ""
-                self.screen.write(f"{stage.rule}: {line.text}{place}" if line.level != "INFO" else line.text)
+                self.screen.write(f"{stage.rule}: {line.text}{place}")
+            elif stage.rule in self.targets and not line.is_progress:
+                self.screen.write(line.text)
 
     def tell_line(self, line: str) -> None:
         """Write what a process has written to the standard error, not to its log."""
