@@ -29,8 +29,8 @@ def _describe_work(plan: Mapping[str, Any]) -> list[str]:
     return [
         f"plan of {plan['run']}",
         f"volumes       {plan['channels']} channels x {plan['timepoints']} timepoints = {count} of {plan['shape']} "
-        f"{plan['dtype']} (z, y, x), {format_size(plan['tiff_bytes'])} of source files; {remaining['ingest']} to ingest, "
-        f"{remaining['deconvolve']} to deconvolve",
+        f"{plan['dtype']} (z, y, x), {format_size(plan['tiff_bytes'])} of source files; {remaining['ingest']} to "
+        f"ingest, {remaining['deconvolve']} to deconvolve",
         f"method        {plan['iterations']} iterations, {method}; PSF of {plan['psf_shape']}",
         f"measurements  {plan['measurements']}",
     ]
