@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 
+from lightsheet.acquisition.guess_pattern import suggest_template
 from lightsheet.acquisition.leftovers import refuse_pieces_left_out, refuse_unfinished_copies
 from lightsheet.acquisition.names import compile_pattern, count_folders, describe_channel, parse_name, suggest_preset
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
@@ -79,14 +80,27 @@ def read_names(
         channels.setdefault(files[-1].channel, {}).setdefault(describe_channel(fields), name)
     if not files:
         reasons = "; ".join(why for _, why in excluded[:3])
-        preset, count = suggest_preset([name for name in tiffs if not _find_exclusion(name, ignore)])
-        hint = f": the preset {preset} reads {count} of them" if count else ""
-        raise InputError(f"{folder}: none of its {len(tiffs)} {kind} can be used; set input.pattern{hint} ({reasons})")
+        hint = _suggest_pattern(folder, [name for name in tiffs if not _find_exclusion(name, ignore)])
+        raise InputError(
+            f"{folder}: none of its {len(tiffs)} {kind} can be used; set input.pattern{hint} ({reasons}); "
+            f"`lightsheet init {escape_name(str(folder))}` writes a configuration that fits it"
+        )
     _refuse_unfit_names(folder, files)
     _refuse_equal_channels(folder, channels)
     _refuse_positions(folder, files)
     refuse_pieces_left_out(folder, files, misfits, pattern)
     return files, tuple(excluded)
+
+
+def _suggest_pattern(folder: Path, names: Sequence[str]) -> str:
+    """Say which pattern would read the names of a folder: a preset, or one that is guessed from them."""
+    preset, count = suggest_preset(names)
+    guess = suggest_template(folder, names)
+    if count and (preset != "plain" or not guess):
+        return f": the preset {preset} reads {count} of them"
+    if guess:
+        return f": {json.dumps(guess.pattern, ensure_ascii=False)} is a guess that reads {guess.readable} of them"
+    return ""
 
 
 def _find_exclusion(name: str, ignore: Sequence[str]) -> str | None:
