@@ -28,6 +28,7 @@ from lightsheet.workflow import (
     force_files,
     guard_execution,
     list_targets,
+    needs_psfs,
     read_jobs,
     read_place,
     refuse_shell_names,
@@ -47,7 +48,11 @@ if not workflow.overwrite_configfiles and not workflow.configfiles:
 
 
 try:
-    run = prepare_run(config, in_job=not workflow.is_main_process)
+    run = prepare_run(
+        config,
+        in_job=not workflow.is_main_process,
+        needs_psfs=workflow.is_main_process and needs_psfs(sys.argv),
+    )
     jobs = read_jobs(run, workflow)
     if workflow.is_main_process:
         refuse_shell_names(run, workflow)

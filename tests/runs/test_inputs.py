@@ -163,3 +163,11 @@ def test_runs_beside_the_microscope_take_what_has_arrived(small: Project) -> Non
             time.sleep(2)
     assert sizes[-1] == len(written)
     np.testing.assert_array_equal(array(small, f"raw/{CHANNELS[0]}.ome.zarr")[:], written)
+
+
+def test_the_inventory_is_printed_before_psfs_are_named(fresh: Project) -> None:
+    fresh.configure(psf={"files": dict.fromkeys(CHANNELS, "TODO")})
+    output = fresh.succeed("inventory")
+    assert "this was understood of the folder" in output
+    assert len((fresh.results / "inventory.csv").read_text().splitlines()) > 1
+    assert f"still to be said (TODO): psf.files.{CHANNELS[0]}, psf.files.{CHANNELS[1]};" in fresh.refusal()

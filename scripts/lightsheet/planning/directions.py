@@ -29,7 +29,7 @@ def is_reversed(method: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
 
 def list_psf_images(run: Run) -> dict[str, Any]:
     """Return per channel the file of the bead and the settings of its PSF, from which another can be prepared."""
-    return {channel: [run.find_psf_file(channel), run.psf_settings[channel]] for channel in run.channels}
+    return {channel: [run.find_psf_file(channel), settings] for channel, settings in run.psf_settings.items()}
 
 
 def prepare_psfs(images: Mapping[str, Any], scan: Mapping[str, Any], place: Results) -> None:

@@ -24,6 +24,7 @@ from .jobs import (
     Jobs as Jobs,
     estimate_psf_shape as estimate_psf_shape,
 )
+from .open_keys import TODO as TODO, list_open_keys as list_open_keys
 from .prepare import prepare_run as prepare_run
 from .progress import (
     list_failed_volumes as list_failed_volumes,

@@ -17,7 +17,7 @@ def describe_future_files(run: Run) -> str:
     its inputs. But who reads the dates, of a result or of the files themselves, should know.
     """
     times = {path: stat.mtime_ns / 1e9 for (path, _), stat in run.file_stats.items()}
-    for channel in run.channels:
+    for channel in run.psf_settings:
         psf = run.find_psf_file(channel)
         times[psf] = Path(psf).stat().st_mtime
     now = time.time()

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from lightsheet.deconvolution import Method, check_method
+from lightsheet.run.open_keys import lacks_psfs, leave_out_psfs, refuse_open_keys
 from lightsheet.run.suggestions import suggest
 from lightsheet.store import ALL_BITS
 from lightsheet.system import RENAME, InputError, escape_name, find_name_fault
@@ -38,16 +40,17 @@ BOUNDS = {
 }
 
 
-def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[str, Any]:
     """Check a configuration, and fill in the defaults.
 
     Parameters
     ----------
     config : mapping, what the user's YAML file says
+    needs_psfs : bool, whether `psf` must be there, and nothing in it TODO
 
     Returns
     -------
-    dict, a copy with every optional key
+    dict, a copy with every optional key; `psf.files` is empty where some of them are not named yet and none is needed
 
     Raises
     ------
@@ -55,7 +58,10 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         Has one line per mistake: the key, what is wrong with it, what it may be.
     """
     config = _write_whole_numbers(config)
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = _read_schema()
+    if not needs_psfs and lacks_psfs(config):
+        config, schema = leave_out_psfs(config, schema)
+    refuse_open_keys(config)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         raise InputError("\n".join(line for error in errors for line in _describe_error(error)))
@@ -69,7 +75,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, section in (("input", checked["input"]), ("output", checked["output"])):
         section["folder"] = _expand_home(f"{key}.folder", section["folder"])
     _check_output(checked["output"])
-    files = checked["psf"]["files"]
+    files = checked["psf"].setdefault("files", {})
     for channel, entry in files.items():
         key = f"psf.files.{channel}"
         if isinstance(entry, str):
@@ -85,6 +91,12 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         except InputError as error:
             raise InputError(f"config key {key}.{error}") from None
     return checked
+
+
+@cache
+def _read_schema() -> dict[str, Any]:
+    schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return schema
 
 
 def _check_geometry(scan: str | Mapping[str, Any], geometry: str) -> None:
@@ -116,7 +128,7 @@ def check_channels(config: Mapping[str, Any], channels: tuple[str, ...], whole: 
     """
     background = config["deconvolution"]["background"]
     for key, section in {"psf.files": config["psf"]["files"], "deconvolution.background": background}.items():
-        if not isinstance(section, Mapping):
+        if not isinstance(section, Mapping) or not (section or key != "psf.files"):  # PSFs need not be named yet
             continue
         for channel in sorted(set(section) - set(whole or channels), key=str):
             quotes = "" if isinstance(channel, str) else " (to YAML this is no text: write it in quotes if it is)"

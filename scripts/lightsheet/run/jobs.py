@@ -128,8 +128,10 @@ class Jobs:
 def estimate_psf_shape(run: Run, channel: str) -> list[int] | None:
     """Return the size (z, y, x) of a channel's PSF at the voxel size of the volumes, before it is cropped.
 
-    None if it cannot be read: rule `psf` tells what is wrong with it.
+    None if it cannot be read: rule `psf` tells what is wrong with it; and if it is not named yet.
     """
+    if channel not in run.psf_settings:
+        return None
     settings = run.psf_settings[channel]
     fine, coarse = settings["psf_voxel_size"], run.config["voxel_size"]
     try:

@@ -29,7 +29,7 @@ from lightsheet.store import Results
 from lightsheet.system import InputError, check_path, read_json
 
 
-def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
+def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False, needs_psfs: bool = True) -> Run:
     """Check the user's configuration, list the folder, and look at one volume.
 
     Parameters
@@ -37,6 +37,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     settings : mapping, the configuration as the user wrote it
     in_job : bool, for a job of a run: it must see the files that the run began with, and its blocks; others may have
         arrived
+    needs_psfs : bool, whether the configuration must name PSFs; what only lists the files can do without
 
     Returns
     -------
@@ -47,7 +48,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
     InputError
         Says everything that a user can set right before work starts.
     """
-    config = check_config(settings)
+    config = check_config(settings, needs_psfs=needs_psfs)
     section = config["input"]
     results = Results(Path(config["output"]["folder"]) / config["name"])
     for path in (results.folder, Path(section["folder"])):
@@ -121,7 +122,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False) -> Run:
 def _refuse_braces(run: Run) -> None:
     """Refuse paths that Snakemake would take for patterns."""
     sources = [path for channel in run.channels for path in run.list_sources(channel)]
-    for path in (str(run.results.folder), *map(run.find_psf_file, run.channels), *sources):
+    for path in (str(run.results.folder), *map(run.find_psf_file, run.psf_settings), *sources):
         if "{" in path or "}" in path:
             raise InputError(f"{path}: a path with braces cannot be used; rename it")
 

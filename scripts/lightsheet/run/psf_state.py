@@ -33,7 +33,7 @@ class PsfState(NamedTuple):
 def find_psf_state(run: Run, channel: str) -> PsfState:
     """Compare a channel's PSF with its image, by its digest, as archives keep dates, and with the settings."""
     facts = read_json(run.results.psf(channel, ".json"))
-    if not _is_whole(facts):
+    if not _is_whole(facts) or channel not in run.psf_settings:
         return PsfState(False, "", None)
     path = Path(run.find_psf_file(channel))
     inputs = list_psf_inputs(path, **run.psf_settings[channel])

@@ -156,7 +156,7 @@ class Run:
 
     @cached_property
     def psf_settings(self) -> dict[str, dict[str, Any]]:
-        """What changes the PSF that is prepared for each channel, besides its file."""
+        """What changes the PSF that is prepared for each channel, besides its file; empty while PSFs are not named."""
         section = self.config["psf"]
         images = {"voxel_size": self.config["voxel_size"]}
         if scan := self.scan_settings.get("scan"):
@@ -164,10 +164,13 @@ class Run:
         return {
             channel: find_psf_settings(Path(self.find_psf_file(channel)), section, channel) | images
             for channel in self.channels
+            if section["files"]
         }
 
     def find_psf_file(self, channel: str) -> str:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
+        if not self.config["psf"]["files"]:
+            raise InputError("config key psf.files: no PSF is named yet, and only the target inventory needs none")
         entry = self.config["psf"]["files"][channel]
         name = Path(entry if isinstance(entry, str) else entry["path"])
         path = self.acquisition.folder / name

@@ -14,6 +14,7 @@ from .shell_names import refuse_shell_names as refuse_shell_names
 from .start import (
     explain_failure as explain_failure,
     find_due_outputs as find_due_outputs,
+    needs_psfs as needs_psfs,
     start_run as start_run,
     tell_results as tell_results,
     tell_suspicions as tell_suspicions,

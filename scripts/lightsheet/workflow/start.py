@@ -34,6 +34,24 @@ FORESIGHT = {"pilot", "plan"}
 """Targets that need little of a disk which is too small for the run: the plan says so instead of being refused."""
 
 
+OTHER_TARGETS = {"all", "psf", "ingest", "deconvolve", "consolidate", "report", "pilot", "plan", "verify"}
+
+RESULT_SUFFIXES = (".html", ".json", ".tif", ".png")
+"""Of files that are named as targets."""
+
+
+def needs_psfs(targets: Iterable[str]) -> bool:
+    """Tell whether a command needs PSFs: all but the one that lists the files of an acquisition.
+
+    Parameters
+    ----------
+    targets : iterable of str, the command line: when the Snakefile is parsed, Snakemake does not know its targets
+    """
+    words = set(targets)
+    is_alone = OTHER_TARGETS.isdisjoint(words) and not any(word.endswith(RESULT_SUFFIXES) for word in words)
+    return "inventory" not in words or not is_alone
+
+
 def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[str]:
     """Find out which declared outputs are to be made, and say what the run makes, and what it does again and why.
 
