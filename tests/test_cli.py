@@ -9,7 +9,7 @@ import pytest
 from lightsheet import cli
 from lightsheet.viewing.export import FORMATS
 
-COMMANDS = ("view", "export", "compare", "repeat", "verify", "simulate", "plan")
+COMMANDS = ("init", "view", "export", "compare", "repeat", "verify", "simulate", "plan")
 
 
 def test_choices_are_those_of_the_rooms() -> None:
@@ -46,6 +46,7 @@ def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["init", "{}"],
         ["view", "{}"],
         ["export", "{}", "--format", "ome-tiff", "--out", "out"],
         ["compare", "{}", "{}"],
@@ -68,6 +69,8 @@ def test_missing_input_is_a_sentence_and_2(
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["init", "{}"],
+        ["init", "in", "--out", "{}"],
         ["view", "{}"],
         ["export", "{}", "--format", "ome-tiff", "--out", "out"],
         ["export", "in", "--format", "ome-tiff", "--out", "{}"],

@@ -36,6 +36,25 @@ examples:
     one folder, export/demo.ome.zarr, for ilastik and other readers of OME-Zarr 0.4
 """
 
+INIT_EXAMPLES = """\
+examples:
+  %(prog)s data/demo
+    a folder of TIFFs (or of Zarr stores): my.yaml, for the commands that it prints
+  %(prog)s movie.tif --out movie.yaml
+    one file, such as an ImageJ or OME hyperstack
+  %(prog)s plate.ome.zarr --force
+    a store; an older my.yaml is replaced
+
+What was guessed is told as a guess, there and in the file; what cannot be known is TODO there, with the reason.
+"""
+
+NEXT = (
+    ("-c1 inventory", "what is understood of the images; those of psf may still be TODO"),
+    ("-c all pilot", "how many iterations, and what they cost"),
+    ("-c all", "the run"),
+)
+"""What to type when a configuration is written."""
+
 FIGURE_EXAMPLES = """\
 examples:
   %(prog)s results/demo --out figure.pdf
@@ -114,7 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add_options in (
-        *(_add_view, _add_figure, _add_export),
+        *(_add_init, _add_view, _add_figure, _add_export),
         *(_add_compare, _add_repeat, _add_verify),
         *(_add_simulate, _add_plan),
     ):
@@ -143,6 +162,28 @@ def _positive(text: str) -> int:
 def _auto_or_positive(text: str) -> int | str:
     """Read `auto`, or a number that is at least 1."""
     return text if text == "auto" else _positive(text)
+
+
+def _add_init(commands: Any) -> None:
+    add = _add_command(commands, init, INIT_EXAMPLES)
+    add("path", type=Path, metavar="FOLDER", help="of TIFFs or of Zarr stores; or one TIFF, or one Zarr store")
+    add("--out", type=Path, default=Path("my.yaml"), metavar="FILE", help="to write (default: %(default)s)")
+    add("--force", action="store_true", help="replace that file if it is there")
+
+
+def init(path: Path, out: Path, *, force: bool) -> int:
+    """Look at images and write a commented configuration for them, with TODO where only you can tell."""
+    from lightsheet.planning import write_first_config
+
+    first = write_first_config(path, out, force=force)
+    parts = {"understood": first.summary.splitlines(), "guessed": first.guesses, "to be said": first.open_keys}
+    print(f"{out} is written.")
+    for title, lines in parts.items():
+        print("".join(f"\n  {line}" for line in (f"{title}:", *lines)) if lines else "", end="\n" if lines else "")
+    print(f"\nnext{f', when you have replaced each TODO in {out}' if first.open_keys else ''}:")
+    for target, what in NEXT:
+        print(f"  snakemake {target:15} --configfile {out}    {what}")
+    return 0
 
 
 def _add_view(commands: Any) -> None:

@@ -1,0 +1,44 @@
+"""The PSFs of a first configuration: those that likely belong to the channels, and what they do not tell."""
+
+import os
+from pathlib import Path
+
+from lightsheet.planning.commented_yaml import Line
+from lightsheet.planning.psf_files import find_psf_files, find_psf_voxels, match_psfs
+from lightsheet.run import TODO, Run
+
+WHAT = "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.tif."
+
+
+def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
+    """Return the lines of `psf` for an acquisition in a folder; a run with its channels, if it is understood."""
+    files = find_psf_files(folder)
+    if run is None:
+        return {"files": Line(TODO, (f"{WHAT} Their channels are not known yet.",))}
+    matches = match_psfs(run.acquisition.wavelengths, files)
+    lines = {
+        channel: Line(_name(path, folder), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
+        for channel, (path, reason) in matches.items()
+    }
+    chosen = [match.path for match in matches.values() if match.path]
+    section = {"files": Line(lines, (WHAT,))}
+    if chosen:
+        known, step = find_psf_voxels(chosen)
+        sizes = {axis: _write_axis(axis, step) for axis in "zyx" if axis not in known}
+        what = "Of the PSFs; what is left out here, their files tell."
+        section |= {"voxel_size": Line(sizes, (what,))} if sizes else {}
+    return section
+
+
+def _write_axis(axis: str, step: float | None) -> Line:
+    if axis == "z" and step:
+        return Line(step, ("A guess: the files' names have it.",))
+    where = "the step of the piezo or stage" if axis == "z" else "often that of the images"
+    return Line(TODO, (f"Not known: not all of the PSFs' files tell it; {where}.",))
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Name a PSF's file relative to the acquisition's folder, if it is in it, or to the working directory."""
+    if path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    return os.path.relpath(path) if not path.is_absolute() else str(path)
