@@ -89,7 +89,7 @@ guard_execution(
     run.results,
     find_work,
     Handlers(
-        start=lambda logs: start_run(jobs, workflow),
+        start=lambda logs: start_run(jobs, workflow, due),
         succeed=tell_outcome,
         fail=lambda logs: explain_failure(jobs, logs),
     ),

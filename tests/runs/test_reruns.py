@@ -154,6 +154,7 @@ def test_flipped_bits_are_noticed_by_consolidation_and_their_volumes_redone(proj
         content[len(content) // 2] ^= 16
         path.write_bytes(content)
     output = project.fail("--forcerun", "consolidate")
+    assert "These jobs look once" in output, "nothing else says why there are jobs"
     for words in (
         f"{damaged['raw'].relative_to(project.folder)} (raw CamA_ch0_488nm timepoint 1)",
         f"{damaged['result'].relative_to(project.folder)} (result CamA_ch1_560nm timepoint 2)",

@@ -30,6 +30,12 @@ from lightsheet.workflow.outcome import describe_outcome
 from lightsheet.workflow.parts import check_start, list_targets
 from lightsheet.workflow.resources import read_engines
 
+LOOK = (
+    "All volumes are done as the configuration says. These jobs look once whether that is so, because the workflow has "
+    "changed since, or because that was asked for; they make no volume again."
+)
+"""Said of jobs that Snakemake runs by itself: it compares their scripts and parameters with those of the last run."""
+
 FORESIGHT = {"pilot", "plan"}
 """Targets that need little of a disk which is too small for the run: the plan says so instead of being refused."""
 
@@ -75,13 +81,14 @@ def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[s
     return list_outputs(run, backlog)
 
 
-def start_run(jobs: Jobs, workflow: Any) -> None:
+def start_run(jobs: Jobs, workflow: Any, due: Collection[str]) -> None:
     """Prepare a run before its first job.
 
     Parameters
     ----------
     jobs : Jobs, of the run
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    due : collection of str, the outputs that `find_due_outputs` returned
 
     Raises
     ------
@@ -101,7 +108,10 @@ def start_run(jobs: Jobs, workflow: Any) -> None:
         check_copies(jobs.run)
     remove_unfinished_pages(jobs.run.results)
     repair_stores(jobs.run)
-    _choose_from_pixels(jobs.run, list_due_files(workflow))
+    files = list_due_files(workflow)
+    if files.isdisjoint(due) and str(jobs.run.results.manifest("consolidate")) in files:
+        logger.info(LOOK)
+    _choose_from_pixels(jobs.run, files)
 
 
 def _choose_from_pixels(run: Run, due: Collection[str]) -> None:
