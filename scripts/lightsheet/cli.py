@@ -55,6 +55,14 @@ NEXT = (
 )
 """What to type when a configuration is written."""
 
+VIEW_EXAMPLES = """\
+examples:
+  %(prog)s results/demo
+    raw channels beside deconvolved ones
+  %(prog)s --raw data/demo
+    the images as they are, before anything is configured, and how a part of them is written in a configuration
+"""
+
 FIGURE_EXAMPLES = """\
 examples:
   %(prog)s results/demo --out figure.pdf
@@ -187,13 +195,16 @@ def init(path: Path, out: Path, *, force: bool) -> int:
 
 
 def _add_view(commands: Any) -> None:
-    add = _add_command(commands, view)
-    add("folder", type=Path, help="of a finished run, such as results/demo")
+    add = _add_command(commands, view, VIEW_EXAMPLES)
+    add("folder", type=Path, help="of a finished run, such as results/demo; with --raw of images")
+    add("--raw", action="store_true", help="show images that no run has read yet (a folder, a TIFF or a Zarr store)")
     add("--port", type=int, default=0, help="to serve on, for example one that ssh forwards (default: a free one)")
 
 
-def view(folder: Path, port: int) -> int:
-    """Serve a finished run to viewers on this computer, and say how they open it; Ctrl-C ends it."""
+def view(folder: Path, port: int, *, raw: bool) -> int:
+    """Serve a finished run, or raw images, to viewers on this computer, and say how they open it; Ctrl-C ends it."""
+    if raw:
+        return _view_raw(folder, port)
     from lightsheet.store import find_finished
     from lightsheet.viewing import describe_state, describe_viewers, find_file, make_virtual_stores, serve_folder
 
@@ -205,6 +216,26 @@ def view(folder: Path, port: int) -> int:
         print(describe_viewers(results, url), flush=True)
         while True:
             signal.pause()
+    return 0
+
+
+def _view_raw(folder: Path, port: int) -> int:
+    """Serve images of which nothing is configured, as `lightsheet init` understands them."""
+    from lightsheet.planning import make_first_config
+    from lightsheet.viewing import describe_raw_state, describe_raw_viewers, find_file, make_raw_view, serve_folder
+
+    first = make_first_config(folder)
+    if first.run is None:
+        raise InputError(f"{folder}: these images are not understood yet: {'; '.join(first.open_keys)}")
+    with tempfile.TemporaryDirectory() as place, suppress(KeyboardInterrupt):
+        raw = make_raw_view(first.run, first.voxel_size, Path(place))
+        with serve_folder(raw.folder, port, partial(describe_raw_state, raw), partial(find_file, raw.stores)) as url:
+            guesses = [line for line in first.guesses if not line.startswith("psf")]
+            print(f"{first.summary}\n")
+            print("".join(f"a guess: {line}\n" for line in guesses), end="\n" if guesses else "")
+            print(describe_raw_viewers(raw, url), flush=True)
+            while True:
+                signal.pause()
     return 0
 
 

@@ -1,4 +1,8 @@
-from .first_config import FirstConfig as FirstConfig, write_first_config as write_first_config
+from .first_config import (
+    FirstConfig as FirstConfig,
+    make_first_config as make_first_config,
+    write_first_config as write_first_config,
+)
 from .imaginary_run import imagine_run as imagine_run
 from .pilot import measure_job_age as measure_job_age, run_pilot as run_pilot
 from .pilot_plan import (

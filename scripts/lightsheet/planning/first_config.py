@@ -43,6 +43,8 @@ class FirstConfig(NamedTuple):
     summary: str
     guesses: tuple[str, ...]
     open_keys: tuple[str, ...]
+    run: Run | None  # with which the images were understood, if they were; the PSFs and the voxel size are not in it
+    voxel_size: Mapping[str, float]  # z, y and x in micrometre, as far as known
 
 
 def write_first_config(path: Path, out: Path, *, force: bool = False) -> FirstConfig:
@@ -76,7 +78,7 @@ def write_first_config(path: Path, out: Path, *, force: bool = False) -> FirstCo
 
 
 def make_first_config(path: Path, out: Path = Path("my.yaml")) -> FirstConfig:
-    """Return the configuration that `write_first_config` would write."""
+    """Return what `write_first_config` would, and write nothing."""
     look = look_at(path)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name.split(".")[0]).strip("-._")[:200] or "run"
     section, run = _try_input(look, _list_input(look))
@@ -105,6 +107,8 @@ def make_first_config(path: Path, out: Path = Path("my.yaml")) -> FirstConfig:
         summary=_describe(run, voxels),
         guesses=tuple(_list_guesses(lines)),
         open_keys=tuple(_list_open_lines(lines)),
+        run=run,
+        voxel_size=voxels.sizes,
     )
 
 

@@ -1,12 +1,13 @@
 """The voxel size and the scan of images, as far as their files and the microscope's settings tell them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightsheet.planning.commented_yaml import Line
 from lightsheet.planning.first_look import FirstLook
 from lightsheet.run import TODO, Run
-from lightsheet.sources import FileMetadata, read_image, read_lattice_settings, read_metadata
+from lightsheet.sources import FileMetadata, measure_distance, read_image, read_lattice_settings, read_metadata
 from lightsheet.system import InputError
 
 DESKEWED = ("deskew", "dsr", "rotated")
@@ -14,11 +15,12 @@ DESKEWED = ("deskew", "dsr", "rotated")
 
 
 class FirstVoxels(NamedTuple):
-    """Lines of `voxel_size`, one of `input.scan` if a stage moved, and a phrase on them."""
+    """Lines of `voxel_size`, one of `input.scan` if a stage moved, a phrase on them, and the sizes that are known."""
 
     lines: dict[str, Line]
     scan: Line | None
     text: str
+    sizes: Mapping[str, float]
 
 
 def find_voxels(look: FirstLook, run: Run | None) -> FirstVoxels:
@@ -32,7 +34,10 @@ def find_voxels(look: FirstLook, run: Run | None) -> FirstVoxels:
         "?" if axis not in lines or lines[axis].value == TODO else f"{lines[axis].value:g}" for axis in "zyx"
     )
     text = f"voxels of {sizes} micrometre" + (" from planes of a stage scan (a guess)" if "z" not in lines else "")
-    return FirstVoxels(lines, scan, text)
+    known = {axis: line.value for axis, line in lines.items() if line.value != TODO}
+    if settings and "z" not in lines:
+        known["z"] = measure_distance(settings.stage)
+    return FirstVoxels(lines, scan, text, known)
 
 
 def _read_metadata(look: FirstLook, run: Run | None) -> FileMetadata:

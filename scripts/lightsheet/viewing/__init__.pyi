@@ -4,6 +4,11 @@ from .figure import draw_figure as draw_figure
 from .page import write_page as write_page
 from .pictures import EVEN_PICTURES as EVEN_PICTURES, choose_scale_bar as choose_scale_bar
 from .projections import LONG_SIDE as LONG_SIDE
+from .raw_view import (
+    describe_raw_state as describe_raw_state,
+    describe_raw_viewers as describe_raw_viewers,
+    make_raw_view as make_raw_view,
+)
 from .report import OUTLIER_PICTURES as OUTLIER_PICTURES, write_report as write_report
 from .server import serve_folder as serve_folder
 from .viewer import (

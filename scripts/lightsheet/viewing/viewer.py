@@ -123,8 +123,16 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
     url : str, where the results folder is served
     """
     images = {kind: image for kind in KINDS if (image := read_volumes(results, kind)).dtype.name in NEUROGLANCER_TYPES}
+    return describe_images(images, results.name, results.folder, url)
+
+
+def describe_images(images: Mapping[str, PublishedImage], title: str, folder: Path, url: str) -> dict[str, Any]:
+    """Describe what Neuroglancer shall show of images by kind, the last of which says where it begins.
+
+    Their stores lie in a folder that is served at `url`.
+    """
     layers = {
-        kind: [_describe_layer(results, url, image, kind, c) for c in image.channels] for kind, image in images.items()
+        kind: [_describe_layer(folder, url, image, kind, c) for c in image.channels] for kind, image in images.items()
     }
     rows = [
         {
@@ -137,8 +145,8 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
         for plane in ("xy", "xz")
     ]
     return {
-        **_describe_position(images["result"]),
-        "title": results.name,
+        **_describe_position(list(images.values())[-1]),
+        "title": title,
         "layers": [layer for kind in images for layer in layers[kind]],
         "layout": {"type": "column", "children": rows},
         "showAxisLines": False,
@@ -146,10 +154,10 @@ def describe_state(results: Results, url: str) -> dict[str, Any]:
 
 
 def _describe_layer(
-    results: Results, url: str, image: PublishedImage, kind: str, channel: PublishedChannel
+    folder: Path, url: str, image: PublishedImage, kind: str, channel: PublishedChannel
 ) -> dict[str, Any]:
     low, high = channel.window
-    store = quote(channel.store.relative_to(results.folder).as_posix())
+    store = quote(channel.store.relative_to(folder).as_posix())
     position = {"localDimensions": {"c'": [1, ""]}, "localPosition": list(channel.index)} if channel.index else {}
     return {
         "type": "image",
