@@ -49,6 +49,8 @@ def names(template: str, **values: object) -> list[str]:
         ([f"f_{t:02}_{t * 500:06}msec.tif" for t in range(4)], False, "f_{timepoint}_{milliseconds}msec.tif"),
         ([f"f_{t:02}_{t * 7 + 3}.tif" for t in range(4)], False, "f_{timepoint}_{any}.tif"),
         (names("{c}_t{t}.ome.zarr", t=range(3), c=GFP_RFP), False, "{channel}_t{timepoint}.ome.zarr"),
+        (names("well {w}_t{t}.tif", w=("A1", "B12"), t=(0, 1)), False, "well {position}_t{timepoint}.tif"),
+        (["embryo A.tif", "embryo B.tif"], False, "embryo {position}.tif"),
         (["movie.tif"], False, "movie{any}.tif"),
         (["movie_t003_ch1.ome.tif"], False, "movie_t{timepoint}_ch{channel}.ome.tif"),
         (["été_α_t01.tif", "été_α_t02.tif"], False, "été_α_t{timepoint}.tif"),

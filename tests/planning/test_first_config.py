@@ -245,11 +245,19 @@ def test_settings_of_a_stage_scan(name: str) -> None:
     if name == "raw":
         run = use(first, **sizes)
         assert (run.scan is not None, run.config["voxel_size"]["z"]) == (True, pytest.approx(0.2))
-        assert any(guess.startswith("input.scan is ") and "30 degrees by 0.4" in guess for guess in first.guesses)
+        assert any(guess.startswith("input.scan: ") and "30 degrees by 0.4" in guess for guess in first.guesses)
     else:
         run = use(first, **sizes, voxel_size__z=0.2, input__scan="straight")
         assert run.scan is None
         assert "leaves open whether it is 0.4 or 0.2" in first.text
+
+
+def test_a_damaged_file_is_named_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "e_t1.tif")
+    (folder / "e_t0.tif").write_bytes((folder / "e_t1.tif").read_bytes()[:-20])
+    assert cli.main(["init", str(folder)]) == 2
+    assert "images/e_t0.tif: " in capsys.readouterr().err
+    assert not Path("my.yaml").exists()
 
 
 def test_a_missing_timepoint_is_to_be_decided(folder: Path) -> None:

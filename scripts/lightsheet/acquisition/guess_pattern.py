@@ -3,6 +3,7 @@
 Like `discover`, it imports nothing heavy.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,9 @@ _LABELS = {
 _FIELD_OF_LABEL = {label: field for field, labels in _LABELS.items() for label in labels.split()}
 _FIELD_OF_UNIT = {"nm": "wavelength", "msec": "milliseconds", "ms": "milliseconds"} | {axis: axis for axis in "xy"}
 _FIELD_OF_UNIT |= {"z": "plane", "t": "timepoint"}
+
+_WELL = re.compile(r"[A-P][0-9]{1,2}")
+"""Of a plate of 96 or 384."""
 
 MOST_CHANNELS = 16
 """A word that has more values does not name channels."""
@@ -121,9 +125,12 @@ def _find_field(column: Column) -> str | None:
 
 
 def _assign_word(fields: dict[int, str], index: int, column: Column) -> None:
-    """Take text that varies for what tells channels apart."""
+    """Take text that varies for what tells channels apart, but for wells and what follows the word for a place."""
     words = set(column.texts)
-    if len(words) <= MOST_CHANNELS:
+    label = _FIELD_OF_LABEL.get(column.labels[0])
+    if label == "position" or all(_WELL.fullmatch(word) for word in words):
+        _assign(fields, index, "position")
+    elif len(words) <= MOST_CHANNELS:
         is_camera = all(word.lower().startswith("cam") for word in words)
         order = ("camera", "channel", "view") if is_camera else ("channel", "view")
         _assign(fields, index, next((field for field in order if field not in fields.values()), None))
@@ -196,7 +203,8 @@ def _list_reasons(columns: Sequence[Column], fields: dict[int, str]) -> Iterator
             continue
         if column.is_number:
             before, behind = column.labels
-            label = next((f" at {text!r}" for text in (before, behind) if _find_field(column) and text), "")
+            fields_of_labels = {before: _FIELD_OF_LABEL.get(before), behind: _FIELD_OF_UNIT.get(behind)}
+            label = next((f" at {text!r}" for text, named in fields_of_labels.items() if named == field), "")
             what = f"the number{label}, {column.numbers[0]} to {column.numbers[-1]}"
             yield f"{{{field}}} is {what}" if label else f"{{{field}}} is {what}, which nothing in the names explains"
         else:

@@ -16,7 +16,7 @@ _RUN = re.compile(r"[0-9]+|[^0-9]+")
 
 
 class Column(NamedTuple):
-    """What stands at one place in each name: a number, or text; `labels` are the words before and behind a number."""
+    """What stands at one place in each name: a number, or text; `labels` are the words before and behind it."""
 
     texts: tuple[str, ...]
     labels: tuple[str, str] = ("", "")
@@ -93,12 +93,12 @@ def _make_table(rows: Sequence[tuple[str, list[str]]], ending: str) -> Table:
 def _split_field(fields: Sequence[str], before: str) -> Iterator[Column]:
     runs = [_RUN.findall(field) for field in fields]
     if len({(len(parts), parts[0].isdigit()) for parts in runs}) > 1 or _is_label(runs):
-        yield Column(tuple(fields))
+        yield Column(tuple(fields), (before.lower(), ""))
         return
     places = list(zip(*runs, strict=True))
     for number, texts in enumerate(places):
         if not re.fullmatch("[0-9]+", texts[0]):
-            yield Column(texts)
+            yield Column(texts, ("" if number else before.lower(), ""))
             continue
         near = (places[number - 1] if number else (before,), places[number + 1] if number + 1 < len(places) else ("",))
         yield Column(texts, (_find_label(near[0]), _find_label(near[1])), is_number=True)

@@ -24,7 +24,7 @@ HEAD = """\
 # Lengths are in micrometre.
 """
 
-REMEDIES = ("image", "axes", "missing", "tiles", "fill", "ignore", "pattern", "folder")
+REMEDIES = ("image", "axes", "missing", "tiles", "fill", "ignore", "pattern")
 """Keys of `input`, the most particular first: of those that a refusal names, the first is to be said by a person."""
 
 STANDINS = {"missing": "fill", "tiles": "edge-to-edge"}
@@ -66,7 +66,8 @@ def write_first_config(path: Path, out: Path, *, force: bool = False) -> FirstCo
     Raises
     ------
     InputError
-        If the file is there already, or nothing can be read at the path.
+        If the file is there already, or nothing can be read at the path; or if a run would be refused for what no
+        configuration mends, such as a damaged file.
     """
     check_path(path)
     check_path(out)
@@ -119,7 +120,8 @@ def _list_input(look: FirstLook) -> dict[str, Line]:
         if look.pattern is None:
             notes = [f"{look.notes[0]}. Write a template, such as CH{{channel}}_{{timepoint}}.tif."]
         lines["pattern"] = Line(look.pattern or TODO, tuple(notes))
-        lines["ignore"] = Line(list(look.ignore), ("Names to leave out.",))
+        choice = tuple(f"{GUESS}{note}." for note in look.choice)
+        lines["ignore"] = Line(list(look.ignore), choice or ("Names to leave out.",))
     return lines
 
 
@@ -138,7 +140,9 @@ def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line]
             lines = {**lines, "ignore": prefixes}
             standins["ignore"] = prefixes.value
             continue
-        name = next((key for key in REMEDIES if f"input.{key}" in sentence), "pattern")
+        name = next((key for key in REMEDIES if f"input.{key}" in sentence), "")
+        if not name:  # nothing to be written helps: a file is damaged, say
+            raise InputError(sentence)
         lines = {**lines, name: Line(TODO, (f"As it is, a run would be refused: {sentence}",))}
         if name in STANDINS:
             standins[name] = STANDINS[name]
@@ -204,7 +208,8 @@ def _list_guesses(lines: Mapping[str, Line]) -> Iterator[str]:
     """Yield what is guessed, by key, as the comments have it."""
     for key, value, comments in _walk(lines):
         if comments and comments[0].startswith(GUESS):
-            yield f"{key} is {value}: {' '.join((comments[0].removeprefix(GUESS), *comments[1:]))}"
+            what = f"{key} is {value}" if isinstance(value, str) else key
+            yield f"{what}: {' '.join((comments[0].removeprefix(GUESS), *comments[1:]))}"
 
 
 def _list_open_lines(lines: Mapping[str, Line]) -> Iterator[str]:

@@ -41,6 +41,7 @@ class FirstLook(NamedTuple):
     ignore: tuple[str, ...]
     is_guess: bool
     notes: tuple[str, ...]
+    choice: tuple[str, ...] = ()  # sentences on what is ignored
 
 
 def look_at(path: Path) -> FirstLook:
@@ -67,7 +68,7 @@ def look_at(path: Path) -> FirstLook:
     images = set(chosen)
     others = [name for name in (*others, *fitting) if name not in images and _fits(name, pattern)]
     ignore = list_globs(others, chosen)
-    return FirstLook(folder, tuple(names), pattern, (*DERIVED[:1], *ignore), is_guess, (*notes, *choice))
+    return FirstLook(folder, tuple(names), pattern, (*DERIVED[:1], *ignore), is_guess, tuple(notes), tuple(choice))
 
 
 def _find_images(folder: Path) -> tuple[list[str], list[str]]:

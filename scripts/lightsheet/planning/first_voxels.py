@@ -54,11 +54,11 @@ def _read_metadata(look: FirstLook, run: Run | None) -> FileMetadata:
 
 def _write_axis(axis: str, file: FileMetadata, settings: FileMetadata | None) -> Line:
     if axis in file.voxel_size:
-        return Line(_round(file.voxel_size[axis]), (f"As {file.source} says.",))
+        return Line(_round(file.voxel_size[axis]), (f"From {file.source}.",))
     sources = [source for source in (file, settings) if source]
     choices = next(((source.source, source.z_choices) for source in sources if axis == "z" and source.z_choices), None)
     if choices and len(choices[1]) == 1:
-        return Line(_round(choices[1][0]), (f"As {choices[0]} says.",))
+        return Line(_round(choices[1][0]), (f"From {choices[0]}.",))
     if choices:
         values = " or ".join(f"{value:.4g}" for value in choices[1])
         return Line(TODO, (f"Not known: {choices[0]} leaves open whether it is {values}.",))
