@@ -10,7 +10,7 @@ from lightsheet.viewing import report
 from tests.support import headless
 from tests.support.stored_run import CHANNELS, SPECIAL, make
 
-WIDTHS = (1280, 390)
+WIDTHS = (1280, 1100, 390)
 
 CHECK = """(window, page) => {
   const all = selector => [...page.querySelectorAll(selector)];
@@ -24,6 +24,11 @@ CHECK = """(window, page) => {
   const [first, second] = all(".compare")[0].querySelectorAll("figure");
   all(".compare")[0].querySelectorAll("label:not(.slide)")[1].click();
   const lane = page.querySelector(".lane svg"), bands = [...lane.querySelectorAll("rect")].map(box);
+  const drawn = () => box(lane).width / page.body.clientWidth, narrow = drawn();
+  const widen = page.querySelector(".widen input");
+  widen.click();
+  const widened = drawn();
+  widen.click();
   const xy = box(shown(".plane")[0]), images = shown(".plane img").map(box);
   return {
     width: window.innerWidth, overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
@@ -32,6 +37,11 @@ CHECK = """(window, page) => {
     loaded: window.performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length,
     alone: images.every((image, at) => at % 2 || Math.abs(image.height - images[at + 1].height) < 1),
     scale: [xy.width / xy.height, box(shown(".plane span")[0]).width / xy.width],
+    beyond: shown("body *").filter(e => !e.closest(".wide, svg, .plane") && box(e).right > window.innerWidth)
+      .map(e => e.className || e.tagName),
+    cut: shown(".wide").filter(e => e.scrollWidth > e.clientWidth).map(e => e.firstElementChild.className),
+    first: box(page.querySelector(".note")).bottom < box(page.querySelector(".facts")).top,
+    narrow, widened,
     bands: [bands.length, bands.reduce((sum, band) => sum + band.width, 0) / box(lane).width],
     colour: window.getComputedStyle(page.body).backgroundColor,
   };
@@ -64,6 +74,11 @@ def test_a_browser_shows_the_page_whole_without_a_word_of_complaint(page: Path, 
         assert answer["clip"] == "inset(0px 0px 0px 80%)", "the slider moves the line"
         assert answer["swapped"] == [0, 1], "a click on a timepoint shows that instead"
         assert answer["scale"] == [pytest.approx(30 / 40, abs=0.01), pytest.approx(1 / 3, abs=0.01)]
+        assert answer["beyond"] == []
+        assert answer["cut"] == (["many"] if width == 390 else []), "that one scrolls in its card"
+        assert answer["first"], "the warning of the hole"
+        assert answer["widened"] > 0.7 if width > 390 else answer["widened"] == answer["narrow"]
+        assert answer["narrow"] < 0.5 if width > 390 else answer["narrow"] > 0.6
         assert answer["bands"] == [20, pytest.approx(1, abs=0.01)]
         assert (sum(map(int, answer["colour"][4:-1].split(","))) < 3 * 128) == (scheme == "dark")
 

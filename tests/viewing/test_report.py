@@ -246,10 +246,39 @@ def test_one_timepoint_has_no_interval_and_one_volume_is_missing(tmp_path: Path)
     text = " ".join(write(make(tmp_path, 1, missing=[(OTHER, 0)])).text.split())
     assert "2 = 1 timepoint × 2 channels" in text
     assert "Time interval" not in text
+    assert "Over time" not in text
     assert (
         f"1 of 2 volumes is missing from the files, and a hole in the stores (NaN, or 0 in whole numbers): {OTHER}"
         in text
     )
+
+
+def test_one_timepoint_is_a_table_of_values_and_no_chart(tmp_path: Path) -> None:
+    results = make(tmp_path, 1)
+    change(results, OTHER, 0, residual=None)
+    page = write(results)
+    assert not page.attributes("svg")
+    rows = {row[0].split(".")[0]: row[1:] for row in page.rows if len(row) == 3}
+    assert [rows[start] for start in rows if start.startswith("Residual")] == [["0.25", "–"]]
+    (resolution,) = [cells for start, cells in rows.items() if start.startswith("Resolution")]
+    assert resolution == ["raw 0.4 µmresult 0.25 µm"] * 2
+    assert not [start for start in rows if start.startswith("Bleaching")], "there is nothing to compare with"
+
+
+def test_warnings_stand_before_the_facts(tmp_path: Path) -> None:
+    results = make(tmp_path, 7, missing=[(OTHER, 6)])
+    change(results, SPECIAL, 1, residual=0.75)
+    change(results, SPECIAL, 2, flux_before=0.0)
+    for t in range(2):
+        path = results.record(VolumeKey("result", OTHER, t))
+        write_json(path, {**read_json(path), "engine": f"gpu 2 (cupy 14.{t})"})
+    page = write(results)
+    text = " ".join(page.text.split())
+    facts = text.index("Shape of a volume")
+    for warning in ("volumes is suspect", "A mixture.", "1 of 14 volumes is missing", "of 14 volumes are outliers"):
+        assert 0 <= text.find(warning) < facts, warning
+    hrefs = [attrs["href"] for attrs in page.attributes("a")]
+    assert hrefs.count("#outliers") == 4  # the menu, the warning, the fact, the chapter about the curves
 
 
 def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:

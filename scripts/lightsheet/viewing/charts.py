@@ -1,90 +1,70 @@
 """Charts of the report: each measure over time, a lane for each channel, with tooltips and outliers marked."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-from lightsheet.store import Results
-from lightsheet.viewing.axes import (
-    choose_axis,
-    choose_time_ticks,
-    choose_value_ticks,
-    cut_segments,
-    place_bands,
-    place_timepoints,
-)
-from lightsheet.viewing.finished_run import TimeAxis, link_record
+from lightsheet.viewing.axes import Axis, Curve, Point, Seconds, choose_axis, choose_value_ticks, cut_segments
 from lightsheet.viewing.measures import MEASURES, Measure, format_measure, format_moment
 from lightsheet.viewing.outliers import Trend
 
-REACH = 0.02
-"""An axis that does not begin at 0 shows at least 1 +- this times the value in its middle."""
-
-MAX_DOTS = 60
-"""With more timepoints only those without a neighbour are drawn as a dot."""
-
-NO_VALUES = "It could not be measured in these volumes, or the version that made them did not record it."
+MAX_COLUMNS = 600
+"""More timepoints share columns."""
 
 
-def draw_charts(
-    results: Results, trends: Mapping[str, Sequence[Trend]], time: TimeAxis, numbers: Sequence[int]
-) -> list[dict[str, Any]]:
-    """Place what the page draws for each measure; `trends` are those of each channel, one for each of `MEASURES`.
-
-    `numbers` are those of the timepoints in the acquisition.
-
-    Instead of `lanes` there is a `remark` where the records hold nothing, or only zeros.
-    """
+def draw_charts(trends: Mapping[str, Sequence[Trend]], seconds: Seconds) -> list[dict[str, Any]]:
+    """Place what the page draws of each of `MEASURES`; there are no lanes where values are unknown, or all 0."""
     charts = []
-    for number, measure in enumerate(MEASURES):
-        by_channel = {channel: trends[channel][number] for channel in trends}
-        values = [value for trend in by_channel.values() for value in trend.values]
-        charts.append(
-            {
-                "title": measure.title,
-                "description": measure.description,
-                "labels": list(measure.curves),
-                "lanes": [_draw_lane(results, c, measure, by_channel[c], time, numbers) for c in trends if any(values)],
-                "remark": "0 in every volume." if values else NO_VALUES,
-            }
-        )
+    for measure, *of_measure in zip(MEASURES, *trends.values(), strict=True):
+        values = [value for trend in of_measure for value in trend.values]
+        lanes = [_draw_lane(*named, measure, seconds) for named in zip(trends, of_measure, strict=True) if any(values)]
+        charts.append({"measure": measure, "lanes": lanes, "known": bool(values)})
     return charts
 
 
-def _draw_lane(
-    results: Results, channel: str, measure: Measure, trend: Trend, time: TimeAxis, numbers: Sequence[int]
-) -> dict[str, Any]:
-    """Place one channel's curves."""
-    timepoints = len(next(iter(trend.curves.values())))
-    across = place_timepoints(timepoints, time.seconds)
+def _draw_lane(channel: str, trend: Trend, measure: Measure, seconds: Seconds) -> dict[str, Any]:
+    """Place one channel's curves, and the columns, a timepoint or several, that tell their values when pointed at."""
+    timepoints = range(len(next(iter(trend.curves.values()))))
+    times, width = seconds or timepoints, -(-len(timepoints) // MAX_COLUMNS)
+    across = [round(100 * time / (times[-1] or 1), 2) for time in times]
+    columns = [timepoints[start : start + width] for start in timepoints[::width]]
+    edges = [0.0, *((across[a[-1]] + across[b[0]]) / 2 for a, b in pairwise(columns)), 100.0]
     outliers = [value for value, _ in trend.outliers.values()]
-    axis = choose_axis(trend.ordinary or outliers or [0.0], outliers, measure.from_zero, REACH)
-    curves = [cut_segments(across, curve, axis) for curve in trend.curves.values()]
+    axis = choose_axis(trend.ordinary or outliers or [0.0], outliers, measure.from_zero)
     return {
         "channel": channel,
-        "curves": curves,
-        "dots": [[p for run in curve if timepoints <= MAX_DOTS or len(run) == 1 for p in run] for curve in curves],
+        "curves": [_draw_curve(curve, columns, across, axis) for curve in trend.curves.values()],
         "marks": [(across[t], axis.place(value)) for t, (value, _) in trend.outliers.items()],
-        "columns": [
-            {
-                "x": left,
-                "width": width,
-                "title": _write_tooltip(channel, t, measure, trend, time),
-                "href": link_record(results, channel, numbers[t]) if t in trend.outliers else None,
-            }
-            for t, (left, width) in enumerate(place_bands(across))
-        ],
         "ticks": choose_value_ticks(axis, 100 if measure.unit == "%" else 1),
-        "unit": measure.unit,
-        "times": choose_time_ticks(timepoints, time.seconds),
+        "columns": [
+            (left, right - left, *_describe_column(column, measure, trend, seconds))
+            for column, (left, right) in zip(columns, pairwise(edges), strict=True)
+        ],
     }
 
 
-def _write_tooltip(channel: str, timepoint: int, measure: Measure, trend: Trend, time: TimeAxis) -> str:
-    moment = f", {format_moment(time.seconds[timepoint])}" if time.seconds else ""
-    values = {label: curve[timepoint] for label, curve in trend.curves.items()}
-    texts = [f"{label} {format_measure(v, measure.unit)}".strip() for label, v in values.items() if v is not None]
-    text = f"{channel}\ntimepoint {timepoint}{moment}\n{', '.join(texts) or 'no value'}"
-    if timepoint in trend.outliers:
-        _, usual = trend.outliers[timepoint]
-        text += f"\noutlier: usually {format_measure(usual, measure.unit)}; click for its record"
-    return text
+def _draw_curve(curve: Curve, columns: Sequence[range], across: Sequence[float], axis: Axis) -> list[list[Point]]:
+    """Place a curve: of each column the least value, the greatest, and the first gap."""
+    shown: list[int] = []
+    for column in columns:
+        gaps = [t for t in column if curve[t] is None]
+        known = sorted({*column}.difference(gaps), key=lambda t: curve[t] or 0.0)
+        shown += sorted({*gaps[:1], *known[:1], *known[-1:]})
+    return cut_segments([across[t] for t in shown], [curve[t] for t in shown], axis)
+
+
+def _describe_column(column: range, measure: Measure, trend: Trend, seconds: Seconds) -> tuple[str, int | None]:
+    """Write when a column is and its values, from the least to the greatest, and tell its first outlier, if any."""
+    ends = sorted({column[0], column[-1]})
+    moments = f", {' to '.join(format_moment(seconds[t]) for t in ends)}" if seconds else ""
+    texts = []
+    for label, curve in trend.curves.items():
+        if known := [value for t in column if (value := curve[t]) is not None]:
+            limits = dict.fromkeys(format_measure(value, measure.unit) for value in (min(known), max(known)))
+            texts.append(f"{label} {' to '.join(limits)}".strip())
+    text = f"timepoint {'–'.join(map(str, ends))}{moments}\n{', '.join(texts) or 'no value'}"
+    outlier = next((t for t in column if t in trend.outliers), None)
+    if outlier is not None:
+        usual = format_measure(trend.outliers[outlier][1], measure.unit)
+        text += f"\noutlier at timepoint {outlier}: usually {usual}; click for its record"
+    return text, outlier

@@ -72,13 +72,14 @@ def find_usual(curve: Sequence[float | None], drifts: bool) -> list[float | None
     timepoints = np.array([t for t, value in enumerate(curve) if value is not None])
     values = np.array([value for value in curve if value is not None])
     usual: list[float | None] = [None] * len(curve)
+    median = float(np.median(values)) if len(values) else None
     for index, t in enumerate(timepoints):
         if drifts and len(timepoints) > 1:
             start = min(max(0, index - NEIGHBOURS // 2), max(0, len(timepoints) - NEIGHBOURS))
             near = slice(start, start + NEIGHBOURS)
             usual[t] = _draw_line(timepoints[near], values[near], t)
         else:
-            usual[t] = float(np.median(values))
+            usual[t] = median
     return usual
 
 

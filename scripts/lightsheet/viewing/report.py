@@ -23,6 +23,7 @@ from lightsheet.provenance import FOLDER_PLACEHOLDER, describe_mixture
 from lightsheet.run import Suspicion, find_suspicions, read_identity
 from lightsheet.store import CONFIG_FILE, PublishedImage, Results, VolumeKey, read_image
 from lightsheet.system import Progress, read_json, write_ranges
+from lightsheet.viewing.axes import choose_time_ticks
 from lightsheet.viewing.charts import draw_charts
 from lightsheet.viewing.choices import list_chosen_values, list_warnings
 from lightsheet.viewing.costs import count_costs, sum_hosts, sum_stages
@@ -48,6 +49,9 @@ OPEN_ROWS = 40
 DRAWING_PROGRESS_SECONDS = 5.0
 """Between two lines in the log about the pictures of a channel."""
 
+MOST_DOTS = 60
+"""With more timepoints only those without a neighbour are drawn as a dot."""
+
 OUTLIER_PICTURES = 4
 """At most this many outliers of a channel are among its pictures."""
 
@@ -70,6 +74,7 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     trends = {c: [follow_measure(measure, records[c], voxels, pixel) for measure in MEASURES] for c in records}
     volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
     missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
+    links = {(v.channel, v.timepoint): link_record(results, v.channel, image.numbers[v.timepoint]) for v in volumes}
     suspicions = _find_suspicions(results, image, volumes)
     choices = read_choices(results)
     costs = count_costs(volumes)
@@ -93,7 +98,10 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         ],
         "wavelengths": read_wavelengths(results),
         "left_out": read_left_out(results),
-        "charts": draw_charts(results, trends, time, image.numbers),
+        "charts": draw_charts(trends, time.seconds),
+        "times": choose_time_ticks(len(image.timepoints), time.seconds),
+        "most_dots": MOST_DOTS,
+        "trends": trends,
         "outliers": list_outliers(results, trends, origin.timepoints_per_job, image.numbers),
         "rule": describe_outlier_rule(),
         "units": _judge_units(results, image, volumes),
@@ -104,14 +112,8 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "rounding": describe_rounding(records),
         "missing": sum(map(len, missing.values())),
         "missing_in": {c: write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
-        "volumes": [
-            {
-                "volume": volume,
-                "cost": cost,
-                "record": link_record(results, volume.channel, image.numbers[volume.timepoint]),
-            }
-            for volume, cost in zip(volumes, costs, strict=True)
-        ],
+        "volumes": list(zip(volumes, costs, strict=True)),
+        "links": links,
         "stages": stages,
         "written": {stage["name"]: stage["written"] for stage in stages},
         "rate": describe_rate(rate) if rate else None,
