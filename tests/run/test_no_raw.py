@@ -120,7 +120,7 @@ def test_keep_and_none_change_no_result_and_leave_no_stale_store(tmp_path: Path)
     direct = prepare(tmp_path, "none")
     backlog = find_backlog(direct)
     assert not backlog.volumes
-    assert backlog.publication
+    assert backlog.publication == "output.raw keep -> none"
     tiny_run.finish(direct)
     assert not direct.results.raw_store(FIRST).exists()
     assert not direct.results.work("raw", FIRST).exists()

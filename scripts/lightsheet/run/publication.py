@@ -66,7 +66,7 @@ def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -
     extents = {"raw": [run.acquisition.timepoints], "result": [run.acquisition.timepoints, len(run.channels)]}
     for store, kind in stores.items():
         if read_identity(store) != identity:
-            yield f"{store.name} is of other volumes" if store.exists() else f"{store.name} is missing"
+            yield _explain_identity(run, store)
         for number, level in enumerate(run.layouts[kind].levels):
             if not _has_shape(store / str(number), [*extents[kind], *level.shape]):
                 yield f"{store.name} is damaged"
@@ -81,10 +81,24 @@ def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -
 
 def read_identity(store: Path) -> str:
     """Return what `identify_publication` returned for a published store; empty if it does not say."""
+    return str(_read_attributes(store).get("publication", ""))
+
+
+def _read_attributes(store: Path) -> dict[str, Any]:
+    """Return what this workflow says of a published store; nothing of one that is absent, or another's."""
     try:
-        return str(read_json(store / "zarr.json")["attributes"]["lightsheet"]["publication"])
-    except (KeyError, TypeError):
-        return ""
+        return dict(read_json(store / "zarr.json")["attributes"]["lightsheet"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _explain_identity(run: Run, store: Path) -> str:
+    """Say what a store that is of another publication is."""
+    if not store.exists():
+        return f"{store.name} is missing"
+    if not run.keeps_raw and "source" not in _read_attributes(store):  # the place of raw volumes that are not kept
+        return "output.raw keep -> none"
+    return f"{store.name} is of other volumes"
 
 
 def _has_shape(array: Path, shape: list[int]) -> bool:
