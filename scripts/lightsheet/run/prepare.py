@@ -92,7 +92,7 @@ def _discover(section: Mapping[str, Any], files: Mapping[str, Any], in_job: bool
     return replace(acquisition, waiting_files=tuple(map(tuple, files["waiting"]))) if in_job else acquisition
 
 
-def _settle_voxel_size(config: dict[str, Any], folder: Path, metadata: FileMetadata) -> Any:
+def _settle_voxel_size(config: dict[str, Any], folder: Path, metadata: FileMetadata) -> dict[str, float] | None:
     """Complete voxel size and scans in the configuration from what files say, and return what these say."""
     settings = read_lattice_settings(folder)
     has_override = config.get("voxel_size", {}).get("override")
