@@ -226,6 +226,27 @@ def test_a_store_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Zarr version 3: 6 x 2 x 6 x 20 x 24" in describe_acquisition(survey.acquisition, "")
 
 
+def test_of_a_store_that_grows_only_what_is_selected_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 0::2 of 6 timepoints, 0 and 2 are there; others are not looked at, be they whole, empty or young."""
+    monkeypatch.setattr(store_survey, "LOOK_SECONDS", 0.01)
+    store = tmp_path / "a.zarr"
+    write_v05(store, MOVIE)
+    array = zarr.open_array(store / "0", mode="a")
+    array.resize((6, 2, 6, 20, 24))
+    for path in store.rglob("*"):
+        os.utime(path, ns=(10**18, 10**18))
+    array[1] = 8
+    among = {(channel, timepoint) for channel in ("GFP", "mCherry") for timepoint in (0, 2, 4)}
+    assert look(store, settle=60, among=among).acquisition.timepoints == 4
+    with pytest.raises(InputError, match=r"lacks timepoint 4 .*timepoints: \"0:4\""):
+        look(store, among=among)
+    array[4] = 7
+    assert look(store, settle=60, among=among).acquisition.timepoints == 4
+    for path in store.rglob("*"):
+        os.utime(path, ns=(10**18, 10**18))
+    assert look(store, settle=60, among=among).acquisition.timepoints == 6
+
+
 def test_stores_unlike_each_other_are_refused(tmp_path: Path) -> None:
     write_v05(tmp_path / "a.zarr", MOVIE)
     write_v05(tmp_path / "b.zarr", MOVIE[:, :1])

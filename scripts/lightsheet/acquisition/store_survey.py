@@ -162,7 +162,7 @@ def _check_missing(acquisition: Acquisition, absent: set[Key], present: set[Key]
     lacks = "; ".join(f"{c} lacks timepoint {join_first([*map(str, times[c])], 5)}" for c in sorted(times))
     advice = ""
     if all(t > last for _, t in absent):
-        end = f'input.select: {{timepoints: "0:{last + 1}"}}'
+        end = f'input.select: {{timepoints: "0:{min(t for _, t in absent)}"}}'
         advice = f"set input.settle if it is still written, leave the end out ({end}), "
     raise InputError(
         f"{acquisition.folder}: {lacks} (of 0 to {acquisition.timepoints - 1}), of which no chunk was ever written; "
@@ -207,8 +207,10 @@ def _wait(
     ages = {key: age for key, age in ages.items() if key not in late}
     end = min((t for _, t in ages), default=acquisition.timepoints)
     unfinished_times = {t for _, t in unfinished - late}
-    while end > before and end - 1 in unfinished_times:
-        end -= 1
+    for timepoint in sorted({t for _, t in stats.keys() | unfinished if before <= t < end}, reverse=True):
+        if timepoint not in unfinished_times:
+            break
+        end = timepoint
     names = {key: f"{key[0]} timepoint {key[1]}" for key in stats}
     reasons = explain_ages({names[key]: age for key, age in ages.items()}, settle)
     if end < before:
@@ -241,7 +243,7 @@ def _find_young(
     time.sleep(LOOK_SECONDS)
     for volume in acquisition.volumes:
         key = _key(volume)
-        for piece, stat in zip(volume.pieces, stats.get(key, ()), strict=True):
+        for piece, stat in zip(volume.pieces if key in stats else (), stats.get(key, ()), strict=True):
             if stat_source(piece.path, piece.pages) != stat:
                 ages[key] = None
             elif (
