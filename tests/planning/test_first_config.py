@@ -81,8 +81,8 @@ def test_the_demo(folder: Path) -> None:
     assert run.acquisition.timepoints == 2
     assert [run.find_psf_file(channel) for channel in run.channels] == ["images/psf/488.tif", "images/psf/560.tif"]
     assert [guess.partition(":")[0] for guess in first.guesses] == [
-        "psf.files.CamA_ch0_488nm is psf/488.tif",
-        "psf.files.CamA_ch1_560nm is psf/560.tif",
+        "psf.files.CamA_ch0_488nm is images/psf/488.tif",
+        "psf.files.CamA_ch1_560nm is images/psf/560.tif",
     ]
     assert "A guess: its name has 488." in first.text
     assert "timepoints  2, one every" in first.summary
@@ -203,6 +203,17 @@ def test_an_array_without_axes_asks_for_them(folder: Path) -> None:
     assert yaml.safe_load(first.text)["input"]["axes"] == "TODO"
 
 
+def test_psfs_beside_the_images_are_those_that_were_meant(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "e_t0.tif")
+    write(folder / "psf" / "bead.tif", 5)
+    run = use(make_first_config(folder))
+    write(Path("psf") / "bead.tif", 5)  # of something else, where the command runs
+    assert run.find_psf_file("ch0") == "images/psf/bead.tif"
+    (folder / "psf" / "bead.tif").rename("psf/bead.tif")
+    monkeypatch.chdir(folder)
+    assert use(make_first_config(Path())).find_psf_file("ch0") == "../psf/bead.tif"
+
+
 def test_positions_are_acquisitions_of_their_own(folder: Path) -> None:
     for name in [f"e_s{s}_t{t}.tif" for s in (1, 2, 10) for t in range(3)]:
         write(folder / name)
@@ -295,6 +306,15 @@ def test_a_psf_that_would_be_refused_is_to_be_said(folder: Path) -> None:
     assert {*list_open_keys(yaml.safe_load(first.text))} == {"psf.files.ch0"}
     assert "psf.files.ch0: A run would be refused: " in first.open_keys[0]
     assert "this PSF is a single plane" in first.open_keys[0]
+
+
+def test_one_bead_for_channels_of_several_wavelengths_is_no_guess(folder: Path) -> None:
+    for name in LATTICE_ROWS[0].name, LATTICE_ROWS[0].name.replace("ch1", "ch0").replace("560nm", "488nm"):
+        write(folder / name)
+    write(folder / "psf" / "CamA.tif", 5)
+    write(folder / "psf" / "other.tif", 5)
+    first = make_first_config(folder)
+    assert "psf.files.CamA_ch0_488nm, psf.files.CamA_ch1_560nm: Not known: CamA.tif could be of" in first.open_keys[0]
 
 
 def read_collection() -> list[str]:

@@ -79,6 +79,7 @@ def test_neuroglancer_finds_what_its_state_names(tmp_path: Path) -> None:
             state = json.load(reply)
         assert [layer["name"] for layer in state["layers"]] == ["ch0 raw", "ch1 raw"]
         assert [row["children"][0]["layout"] for row in state["layout"]["children"]] == ["xy", "xz"]
+        assert state["showScaleBar"] is False  # as the voxel size is not known
         for layer in state["layers"]:
             with urlopen(layer["source"].removesuffix("|zarr3:") + "zarr.json") as reply:
                 assert json.load(reply)["node_type"] == "group"
@@ -93,6 +94,7 @@ def test_the_printed_part_is_a_configuration(tmp_path: Path) -> None:
     first, view = look(write_hyperstack(tmp_path), tmp_path / "served")
     text = describe_raw_viewers(view, "http://127.0.0.1:8000/secret")
     assert "cubes" not in text
+    assert "showScaleBar" not in describe_raw_state(view, "http://127.0.0.1:8000/secret")
     assert view.image.voxel_size == pytest.approx({"z": 0.3, "y": 0.1, "x": 0.1})
     pilot = yaml.safe_load(re.search(r"pilot: (\{.*\})", text)[1])  # type: ignore[index]
     select = yaml.safe_load(re.search(r"select: (\{.*\})\}", text)[1])  # type: ignore[index]

@@ -1,6 +1,5 @@
 """The PSFs of a first configuration: those that likely belong to the channels, and what they do not tell."""
 
-import os
 from pathlib import Path
 
 from lightsheet.planning.commented_yaml import Line
@@ -17,7 +16,7 @@ def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
         return {"files": Line(TODO, (f"{WHAT} Their channels are not known yet.",))}
     matches = match_psfs(run.acquisition.wavelengths, files)
     lines = {
-        channel: Line(_name(path, folder), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
+        channel: Line(str(path), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
         for channel, (path, reason) in matches.items()
     }
     chosen = [match.path for match in matches.values() if match.path]
@@ -35,10 +34,3 @@ def _write_axis(axis: str, step: float | None) -> Line:
         return Line(step, ("A guess: the files' names have it.",))
     where = "the step of the piezo or stage" if axis == "z" else "often that of the images"
     return Line(TODO, (f"Not known: not all of the PSFs' files tell it; {where}.",))
-
-
-def _name(path: Path, folder: Path) -> str:
-    """Name a PSF's file relative to the acquisition's folder, if it is in it, or to the working directory."""
-    if path.is_relative_to(folder):
-        return path.relative_to(folder).as_posix()
-    return os.path.relpath(path) if not path.is_absolute() else str(path)

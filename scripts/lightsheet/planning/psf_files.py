@@ -1,6 +1,8 @@
 """Images of beads that lie beside an acquisition, and which channel each is likely of."""
 
+import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,8 @@ class PsfMatch(NamedTuple):
 def find_psf_files(folder: Path) -> list[Path]:
     """Find TIFFs that are called PSFs or beads, or lie in a folder that is, in a folder of images and beside it."""
     files: list[Path] = []
-    for parent in (folder.parent, *(() if is_zarr(folder) else (folder,))):
+    beside = Path(os.path.normpath(folder / ".."))
+    for parent in (beside, *(() if is_zarr(folder) else (folder,))):
         for entry in _list_folder(parent):
             if not PSF_WORDS.search(entry.name):
                 continue
@@ -40,7 +43,15 @@ def match_psfs(wavelengths: Mapping[str, int | None], files: Sequence[Path]) -> 
     """Match channels, with their wavelengths in nm, and files by wavelength, or else by the channel's name."""
     if len(wavelengths) == len(files) == 1:
         return dict.fromkeys(wavelengths, PsfMatch(files[0], "the only one that was found"))
-    return {channel: _match(channel, nm, files) for channel, nm in wavelengths.items()}
+    matches = {channel: _match(channel, nm, files) for channel, nm in wavelengths.items()}
+    shares = Counter((match.path, wavelengths[channel]) for channel, match in matches.items())
+    uses = Counter(path for path, _ in shares)
+    return {
+        channel: match
+        if match.path is None or uses[match.path] == 1
+        else PsfMatch(None, f"{match.path.name} could be of several channels")
+        for channel, match in matches.items()
+    }
 
 
 def _match(channel: str, nm: int | None, files: Sequence[Path]) -> PsfMatch:

@@ -103,7 +103,8 @@ def _measure_window(run: Run, channel: str) -> tuple[float, float, float, float]
 
 def describe_raw_state(view: RawView, url: str) -> dict[str, Any]:
     """Describe what Neuroglancer shall show of raw images, served at a URL: a layer per channel, xy above xz."""
-    return describe_images({"raw": view.image}, view.image.name, view.folder, url)
+    state = describe_images({"raw": view.image}, view.image.name, view.folder, url)
+    return state if view.has_size else {**state, "showScaleBar": False}
 
 
 def describe_raw_viewers(view: RawView, url: str) -> str:
