@@ -18,7 +18,7 @@ from lightsheet.planning.first_look import look_at
 from lightsheet.run import Run, list_open_keys, prepare_run
 from lightsheet.system import InputError
 from tests.support.hyperstacks import pixels
-from tests.support.microscope_names import MORE, ROWS
+from tests.support.microscope_names import LATTICE_ROWS, MORE, ROWS
 from tests.support.reference_data import DATA
 from tests.support.zarr_stores import CHANNELS, VOXEL, write_v05
 
