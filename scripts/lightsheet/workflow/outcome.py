@@ -25,8 +25,12 @@ def describe_outcome(run: Run, start: float | None = None) -> list[str]:
         for key, record in read_records(run.results, run.list_keys(), map(Path, run.list_manifests())).items()
         if record and record["status"] == "done"
     }
-    kept = {key: record for key, record in done.items() if run.keeps_raw or key.kind == "result"}
-    return [*(_describe_work(kept, start) if start else ()), *_list_places(run, done), *_suggest(run)]
+    work = {
+        key: record
+        for key, record in done.items()
+        if not record.get("missing") and (run.keeps_raw or key.kind == "result")
+    }
+    return [*(_describe_work(work, start) if start else ()), *_list_places(run, done), *_suggest(run)]
 
 
 def _describe_work(done: Mapping[VolumeKey, Record], start: float) -> list[str]:
