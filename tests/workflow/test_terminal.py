@@ -76,7 +76,16 @@ def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: 
         if number == 1:
             log.write_text(LOG_LINE.format("INFO quiet") + LOG_LINE.format("ERROR psf/488.tif: it is empty"))
             handler.look()
-        send(handler, "x", level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=number, rule_name="psf", log=[log])
+        send(
+            handler,
+            "x",
+            level=logging.ERROR,
+            event=LogEvent.JOB_ERROR,
+            jobid=number,
+            rule_name="psf",
+            log=[log],
+            rule_msg=None,
+        )
     send(handler, "RuleException:\nCalledProcessError in file", level=logging.ERROR)
     send(handler, "a warning of Snakemake", level=logging.WARNING)
     assert read(handler).splitlines()[1:] == [
@@ -84,6 +93,15 @@ def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: 
         f"psf: failed without a word; see {log}",
         "a warning of Snakemake",
     ]
+
+
+def test_the_end_of_a_job_of_slurm_is_told(tmp_path: Path) -> None:
+    handler, message = make(), "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. "
+    plan(handler, ingest=1)
+    begin(handler, 1, "ingest", tmp_path / "a.log")
+    fields = {"event": LogEvent.JOB_ERROR, "jobid": 1, "rule_name": "ingest", "log": ["a.log"], "rule_msg": message}
+    send(handler, "x", level=logging.ERROR, **fields)
+    assert read(handler).endswith("\ningest: SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.\n")
 
 
 @pytest.mark.parametrize(("targets", "shown"), [(("inventory",), True), (("all",), False)])
@@ -101,7 +119,16 @@ def test_after_ctrl_c_there_is_one_sentence() -> None:
     plan(handler, ingest=1)
     begin(handler, 1, "ingest", Path("absent.log"))
     send(handler, "Terminating processes on user request, this might take some time.")
-    send(handler, "Error", level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=1, rule_name="ingest", log=[])
+    send(
+        handler,
+        "Error",
+        level=logging.ERROR,
+        event=LogEvent.JOB_ERROR,
+        jobid=1,
+        rule_name="ingest",
+        log=[],
+        rule_msg="x",
+    )
     send(handler, "raw red timepoint 0: it failed", level=logging.ERROR, path=OURS)
     handler.tell_line("Traceback (most recent call last):")
     assert read(handler) == f"jobs: ingest 1\n{terminal.CALM}\n"

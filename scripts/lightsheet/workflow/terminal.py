@@ -105,7 +105,9 @@ class Terminal(Handler):
         if self.is_stopping or not stage or not (log := stage.logs.get(record.jobid)):
             return
         self._read_log(stage, log)
-        if not log.has_error:
+        if record.rule_msg:  # of SLURM's jobs: how they ended
+            self.screen.write(f"{record.rule_name}: {record.rule_msg.strip()}")
+        elif not log.has_error:
             self.screen.write(f"{record.rule_name}: failed without a word; see {' and '.join(map(str, record.log))}")
         del stage.logs[record.jobid]
 
