@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,11 @@ def plan(handler: Terminal, **jobs: int) -> None:
 
 def begin(handler: Terminal, number: int, rule: str, log: Path) -> None:
     send(handler, "x", event=LogEvent.JOB_INFO, jobid=number, rule_name=rule, log=[str(log)])
+
+
+def fail(handler: Terminal, number: int, rule: str, logs: Sequence[Any], message: str | None = None) -> None:
+    fields = {"event": LogEvent.JOB_ERROR, "jobid": number, "rule_name": rule, "log": logs, "rule_msg": message}
+    send(handler, "x", level=logging.ERROR, **fields)
 
 
 def read(handler: Terminal) -> str:
@@ -99,8 +105,7 @@ def test_the_end_of_a_job_of_slurm_is_told(tmp_path: Path) -> None:
     handler, message = make(), "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. "
     plan(handler, ingest=1)
     begin(handler, 1, "ingest", tmp_path / "a.log")
-    fields = {"event": LogEvent.JOB_ERROR, "jobid": 1, "rule_name": "ingest", "log": ["a.log"], "rule_msg": message}
-    send(handler, "x", level=logging.ERROR, **fields)
+    fail(handler, 1, "ingest", ["a.log"], message)
     assert read(handler).endswith("\ningest: SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.\n")
 
 
