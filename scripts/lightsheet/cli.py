@@ -1,4 +1,4 @@
-"""The command `lightsheet`: looks at finished runs, checks, repeats and copies them; simulates and plans new ones.
+"""The command `lightsheet`: writes configurations, looks at finished runs, checks, repeats and copies them; and more.
 
 Each command imports what it needs when it is called, so that `lightsheet --help` answers at once.
 """
@@ -6,6 +6,7 @@ Each command imports what it needs when it is called, so that `lightsheet --help
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -136,7 +137,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="lightsheet",
-        description="Look at finished runs of the workflow, check, repeat and copy them; simulate and plan new ones.",
+        description="Write a first configuration; look at finished runs of the workflow, check, repeat and copy them; "
+        "simulate and plan new ones.",
         epilog="A run itself is started with `snakemake`. `lightsheet COMMAND --help` tells more.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -190,7 +192,7 @@ def init(path: Path, out: Path, *, force: bool) -> int:
         print("".join(f"\n  {line}" for line in (f"{title}:", *lines)) if lines else "", end="\n" if lines else "")
     print(f"\nnext{f', when you have replaced each TODO in {out}' if first.open_keys else ''}:")
     for target, what in NEXT:
-        print(f"  snakemake {target:15} --configfile {out}    {what}")
+        print(f"  snakemake {target:15} --configfile {shlex.quote(str(out))}    {what}")
     return 0
 
 

@@ -30,13 +30,11 @@ def find_voxels(look: FirstLook, run: Run | None) -> FirstVoxels:
     scan = _write_scan(look, settings, metadata)
     if scan and scan.value != TODO:
         del lines["z"]
-    sizes = " x ".join(
-        "?" if axis not in lines or lines[axis].value == TODO else f"{lines[axis].value:g}" for axis in "zyx"
-    )
-    text = f"voxels of {sizes} micrometre" + (" from planes of a stage scan (a guess)" if "z" not in lines else "")
     known = {axis: line.value for axis, line in lines.items() if line.value != TODO}
     if settings and "z" not in lines:
         known["z"] = measure_distance(settings.stage)
+    sizes = " x ".join(f"{known[axis]:.4g}" if axis in known else "?" for axis in "zyx")
+    text = f"voxels of {sizes} micrometre" + (", of a stage scan (a guess)" if "z" not in lines else "")
     return FirstVoxels(lines, scan, text, known)
 
 
