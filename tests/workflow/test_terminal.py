@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,7 +120,8 @@ def test_the_log_of_what_the_user_asks_for_is_shown(tmp_path: Path, targets: tup
     assert ("understood:\nfolder  data\n" in read(handler)) == shown
 
 
-def test_after_ctrl_c_there_is_one_sentence() -> None:
+def test_after_ctrl_c_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     handler = make()
     plan(handler, ingest=1)
     begin(handler, 1, "ingest", Path("absent.log"))
@@ -137,6 +139,17 @@ def test_after_ctrl_c_there_is_one_sentence() -> None:
     send(handler, "raw red timepoint 0: it failed", level=logging.ERROR, path=OURS)
     handler.tell_line("Traceback (most recent call last):")
     assert read(handler) == f"jobs: ingest 1\n{terminal.CALM}\n"
+
+
+def test_a_second_ctrl_c_does_not_end_what_stops_the_jobs() -> None:
+    handler, before = make(), signal.getsignal(signal.SIGINT)
+    try:
+        send(handler, "Terminating processes on user request, this might take some time.")
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert read(handler).splitlines() == [terminal.CALM, terminal.STILL, terminal.STILL]
 
 
 def test_a_dry_run_lists_jobs_by_rule_however_many_there_are() -> None:

@@ -6,6 +6,7 @@ output stays.
 """
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,8 @@ FAILED = "At least one job did not complete successfully."
 """An error of Snakemake that adds nothing to them."""
 
 CALM = "Stopping: jobs end, and what they have finished is kept. The same command goes on from here."
+
+STILL = "Still stopping: it ends by itself."
 
 
 class Terminal(Handler):
@@ -117,6 +120,9 @@ class Terminal(Handler):
             self.is_stopping = True
             self.screen.draw([])
             self.screen.write(CALM)
+            if threading.current_thread() is threading.main_thread():
+                # Another Ctrl-C would end this process in a traceback, before it has cancelled the jobs of a cluster.
+                signal.signal(signal.SIGINT, lambda *_: self.screen.write(STILL))
         elif text.startswith(NOTHING):
             self.screen.write("\n".join([f"{NOTHING}: the result is what the configuration says.", *self.describe()]))
         elif text.startswith(DRY):
@@ -194,12 +200,15 @@ def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: b
         logger.removeHandler(replaced[0])
         logger.addHandler(terminal)
         os.environ[QUIET_JOBS] = "1"
+        interrupt = signal.getsignal(signal.SIGINT)
         try:
             yield
         except WorkflowError as error:
             terminal.is_explained |= str(error).strip() == FAILED
             raise
         finally:
+            if terminal.is_stopping and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
             del os.environ[QUIET_JOBS]
             logger.removeHandler(terminal)
             if not (terminal.is_stopping or terminal.is_explained):
