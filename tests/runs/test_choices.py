@@ -10,7 +10,7 @@ from lightsheet.processing import read_choices
 from lightsheet.run.choices import choose_due
 from lightsheet.simulation import simulate_volume
 from lightsheet.store import Results
-from tests.support.project import CHANNELS, Project, redone
+from tests.support.project import CHANNELS, ONE_WORKER, Project, redone
 
 pytestmark = pytest.mark.workflow
 SHAPE = (12, 40, 36)
@@ -27,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("choices"))
     project.simulate(timepoints=2, shape=SHAPE, channels=1)
     project.configure_one_channel(**AUTO)
-    project.succeed()
+    project.succeed(*ONE_WORKER)
     return project
 
 
@@ -79,7 +79,7 @@ def test_a_key_that_changes_changes_what_rests_on_it(project: Project) -> None:
     section = {**AUTO["deconvolution"], "background": 90, "timepoints_per_job": 2}
     project.configure_one_channel(deconvolution=section, output=AUTO["output"])
     before = project.read_log("deconvolve.*")
-    assert f"3 volumes again: background {background} -> 90" in project.succeed()
+    assert f"3 volumes again: background {background} -> 90" in project.succeed(*ONE_WORKER)
     said = project.read_log("deconvolve.*").removeprefix(before)
     choice = read_choice(project)
     assert choice["iterations"]["basis"]["background"] == 90

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import CHANNELS, Project
+from tests.support.project import CHANNELS, ONE_WORKER, Project
 from tests.support.small_disk import mount_memory, resize_memory, unmount
 
 FORECAST_OF_THE_PAST = """
@@ -44,6 +44,6 @@ def test_a_disk_that_fills_up_is_named_and_with_room_the_same_command_goes_on(pr
     assert len(kept) == 2
     assert project.record("result", 0, 0) is None or project.record("result", 0, 0)["status"] == "done"
     resize_memory(project.folder / "results", 50_000)
-    project.succeed("--until", "deconvolve")
+    project.succeed("--until", "deconvolve", *ONE_WORKER)
     assert project.finished("raw") == kept
     assert len(project.finished("result")) == 2

@@ -1,5 +1,6 @@
 """What microscopes leave in a folder: holes, several volumes in a file, planes in files, volumes that still arrive."""
 
+import contextlib
 import csv
 import io
 import re
@@ -16,9 +17,11 @@ import tifffile
 import yaml
 import zarr
 
+from lightsheet.provenance import verify_volumes
 from lightsheet.simulation import simulate
 from lightsheet.system import files
-from tests.support.project import CHANNELS, CONFIG, SHAPE, VOXEL, Project, redone
+from tests.support.project import CHANNELS, CONFIG, ONE_WORKER, SHAPE, VOXEL, Project, redone
+from tests.support.tiny_run import finish
 
 pytestmark = pytest.mark.workflow
 
@@ -58,13 +61,13 @@ def test_a_missing_volume_is_a_recorded_hole_until_it_comes(project: Project) ->
     assert "5 of 5 volumes agree" in verify(project, 9)
     assert "Nothing to be done" in project.succeed()
     shutil.move(project.folder / gone.name, gone)
-    project.succeed()
+    project.succeed("consolidate")
     assert np.isfinite(array(project, "small.ome.zarr")[1, 0]).all()
     assert "missing" not in project.record("result", 0, 1)
 
 
 def verify(project: Project, volumes: int) -> str:
-    """Verify so many volumes; the Snakefile's own target takes two."""
+    """Verify so many volumes by the command; the Snakefile's own target takes two."""
     command = [sys.executable, "-m", "lightsheet.cli", "verify", str(project.results), "--volumes", str(volumes)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     return ended.stdout + ended.stderr
@@ -91,10 +94,10 @@ def test_channels_and_timepoints_in_one_file_are_volumes(fresh: Project) -> None
     assert re.search(r"timepoints +3, one every 5 s", said)
     assert re.search(r"voxels of 0\.3 x 0\.104 x 0\.104 micrometre", said)
     assert not (fresh.results / "work" / "raw").exists()
-    fresh.succeed("consolidate")
+    fresh.succeed("consolidate", *ONE_WORKER)
     for c in range(2):
         np.testing.assert_array_equal(array(fresh, f"raw/ch{c}.ome.zarr")[:], pixels[:, :, c])
-    assert "6 of 6 volumes agree" in verify(fresh, 6)
+    assert [outcome["identical"] for outcome in verify_volumes(fresh.results, 6, 2)] == [True] * 6
     config["voxel_size"] = {**VOXEL, "z": 0.5}
     (fresh.folder / "my.yaml").write_text(yaml.safe_dump(config))
     refused = fresh.refusal()
@@ -118,7 +121,8 @@ def test_planes_of_a_mosaic_in_files_of_their_own(small: Project) -> None:
         psf={"files": psfs},
         output={"dtype": "uint16", "scale": 400},
     )
-    small.succeed("consolidate")
+    with contextlib.chdir(small.folder):
+        finish(small.prepare())
     np.testing.assert_array_equal(array(small, "raw/ch0.ome.zarr")[0], volume)
     assert len(inventory(small)) == 2 * SHAPE[0]
     result = array(small, "small.ome.zarr")
@@ -126,7 +130,7 @@ def test_planes_of_a_mosaic_in_files_of_their_own(small: Project) -> None:
     record = files.read_json(small.results / "records" / "result" / "ch0" / "t0000.json")
     clipped = record["statistics"]["clipped_voxels"]
     assert 0 < clipped <= np.count_nonzero(result[0, 0] == 65535)
-    assert "1 of 1 volumes agree" in verify(small, 1)
+    assert [outcome["identical"] for outcome in verify_volumes(small.results, 1, 2)] == [True]
 
 
 def test_runs_beside_the_microscope_take_what_has_arrived(small: Project) -> None:
@@ -153,7 +157,7 @@ def test_runs_beside_the_microscope_take_what_has_arrived(small: Project) -> Non
     sizes: list[int] = []
     while len(sizes) < 12 and (microscope.is_alive() or sizes[-1] < len(written)):
         before = small.finished("result")
-        small.succeed("consolidate")
+        small.succeed("consolidate", *ONE_WORKER)
         after = small.finished("result")
         assert {name: after[name] for name in before} == before, "nothing is done twice"
         sizes.append(array(small, "small.ome.zarr").shape[0])

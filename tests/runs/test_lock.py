@@ -12,7 +12,7 @@ import yaml
 import zarr
 
 from lightsheet.store import RUNS
-from tests.support.project import Project
+from tests.support.project import ONE_WORKER, Project
 
 pytestmark = pytest.mark.workflow
 
@@ -73,7 +73,7 @@ def test_what_a_killed_snakemake_leaves_is_ended_and_the_same_command_goes_on(ti
     assert left, "Snakemake's jobs outlive it"
     assert list((tiny.folder / ".snakemake" / "locks").glob("*.lock"))
     tiny.configure_one_channel(deconvolution={"iterations": 3})
-    log = tiny.succeed("consolidate")
+    log = tiny.succeed("consolidate", *ONE_WORKER)
     assert "took over the lock of a run that is dead" in log
     assert not left & set(psutil.pids())
     assert tiny.record("result", 0, 1)["statistics"]["max"] > 0

@@ -13,7 +13,7 @@ import zarr
 
 from lightsheet.simulation import simulate
 from lightsheet.store.paths import shard_path
-from tests.support.project import CHANNELS, SHAPE, Project, redone
+from tests.support.project import CHANNELS, ONE_WORKER, SHAPE, Project, redone
 
 pytestmark = pytest.mark.workflow
 
@@ -65,7 +65,7 @@ def test_changed_and_new_files_cost_their_own_volumes(project: Project) -> None:
     unfinished = shard(project, "raw", 0, 1).with_name(".part.0.x")
     unfinished.write_text("half, left by a killed job")
 
-    project.succeed()
+    project.succeed("consolidate", *ONE_WORKER)
 
     changed = [f"{CHANNELS[number // 3]}/t{number % 3:04d}" for number in (0, 1, 3, 4, 5)]
     assert redone(result, project.finished("result")) == sorted([*changed, *(f"{c}/t0003" for c in CHANNELS)])
@@ -94,7 +94,7 @@ def test_readers_keep_the_old_store_while_a_rerun_fails_and_other_iterations_red
     assert project.digests() == store
     np.testing.assert_array_equal(opened[0, 0], first)
     path.write_bytes(good)
-    project.succeed()
+    project.succeed("--until", "deconvolve", *ONE_WORKER)
     assert redone(raw, project.finished("raw")) == ["CamA_ch0_488nm/t0000"], "the one that was damaged"
     assert len(redone(result, project.finished("result"))) == 6
 
@@ -102,7 +102,7 @@ def test_readers_keep_the_old_store_while_a_rerun_fails_and_other_iterations_red
 def test_other_blocks_redo_nothing(project: Project) -> None:
     raw, result, store = project.finished("raw"), project.finished("result"), project.digests()
     project.configure(deconvolution={"timepoints_per_job": 2})
-    project.succeed()
+    project.succeed("consolidate")
     assert redone(raw, project.finished("raw")) == redone(result, project.finished("result")) == []
     assert project.digests() == store
 
@@ -160,7 +160,7 @@ def test_flipped_bits_are_noticed_by_consolidation_and_their_volumes_redone(proj
         f"{damaged['result'].relative_to(project.folder)} (result CamA_ch1_560nm timepoint 2)",
     ):
         assert f"{words} differs from the digest" in output
-    project.succeed()
+    project.succeed("consolidate", *ONE_WORKER)
     assert redone(before["raw"], project.finished("raw")) == ["CamA_ch0_488nm/t0001"]
     assert redone(before["result"], project.finished("result")) == ["CamA_ch1_560nm/t0002"]
     assert project.digests() == store

@@ -16,7 +16,7 @@ from lightsheet.provenance import compare_results, verify_volumes
 from lightsheet.run import find_backlog, prepare_run
 from lightsheet.store import find_finished, read_image
 from lightsheet.viewing import export_volumes
-from tests.support.project import CHANNELS, Project
+from tests.support.project import CHANNELS, ONE_WORKER, Project
 from tests.support.stage_scan import scan_points
 
 pytestmark = pytest.mark.workflow
@@ -41,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         tifffile.imwrite(project.folder / "data" / name, np.round(OFFSET + 3000 * light).astype(np.uint16))
         tifffile.imwrite(project.folder / "data" / "psf" / f"{wavelength[:3]}.tif", bead)
     configure(project, "rotated")
-    project.succeed()
+    project.succeed(*ONE_WORKER)
     return project
 
 

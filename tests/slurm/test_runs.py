@@ -24,15 +24,26 @@ PLACE = "R&D (old) O'Neill"
 """The projects' folder, as people name folders: nothing of it is for a shell or for SLURM to read."""
 
 
-@pytest.fixture
-def checkout(fresh: SlurmProject) -> SlurmProject:
-    """A clone of this repository, as far as a run needs it, with the acquisition and my.yaml inside."""
+def check_out(project: SlurmProject) -> SlurmProject:
+    """Clone this repository, as far as a run needs it, to where the acquisition and my.yaml are."""
     for name in ("Snakefile", "config", "scripts", "profiles", "envs"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, fresh.folder / name)
-    (fresh.folder / "slurm").symlink_to((ROOT / "slurm").readlink())
-    return fresh
+        copy(source, project.folder / name)
+    (project.folder / "slurm").symlink_to((ROOT / "slurm").readlink())
+    return project
+
+
+@pytest.fixture
+def checkout(fresh: SlurmProject) -> SlurmProject:
+    """A clone with an acquisition of which nothing is done yet."""
+    return check_out(fresh)
+
+
+@pytest.fixture
+def ingested(project: SlurmProject) -> SlurmProject:
+    """A clone with the same, ingested: what is deconvolved from a head job may begin at once."""
+    return check_out(project)
 
 
 def hide_until_missed(project: SlurmProject) -> threading.Thread:
@@ -117,13 +128,13 @@ def stop(project: SlurmProject, running: subprocess.Popen[bytes], number: signal
 
 
 def test_an_interrupted_run_with_the_users_own_profile_leaves_no_job(users_profile: SlurmProject) -> None:
-    running = users_profile.launch("--profile", "site")
+    running = users_profile.launch("consolidate", "--profile", "site")
     coordinator(users_profile)
     described = users_profile.cluster.command("scontrol", "show", "job", str(users_profile.worker_jobs()[0].id))
     assert "CPUs/Task=2" in described, "not the jobqueue.yaml beside the profile in use"
     stop(users_profile, running, signal.SIGINT)
     done = {path: path.read_text() for path in users_profile.done()}
-    users_profile.finish(users_profile.launch())
+    users_profile.finish(users_profile.launch("consolidate"))
     assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"
 
 
@@ -205,34 +216,34 @@ def test_what_slurm_can_never_run_ends_a_run_before_its_first_job(project: Slurm
     assert [job for job in project.cluster.jobs() if job.name.startswith(project.label)] == []
 
 
-def head(project: SlurmProject) -> int:
+def head(project: SlurmProject, *options: str) -> int:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**project.environment, "PATH": path}
-    arguments = ["sbatch", "--parsable", "--mem=2G", "profiles/slurm/head.sbatch", "--configfile", "my.yaml"]
+    arguments = ["sbatch", "--parsable", "--mem=2G", "profiles/slurm/head.sbatch", *options, "--configfile", "my.yaml"]
     ended = subprocess.run(arguments, cwd=project.folder, env=environment, capture_output=True, text=True, check=True)
     return int(ended.stdout)
 
 
-def test_the_head_job_continues_after_its_time_limit(checkout: SlurmProject) -> None:
-    checkout.variables["SLOW_WORKER_SECONDS"] = "4"  # the run must last until a second command has started
-    job = head(checkout)
-    coordinator(checkout)
-    refusal = checkout.fail()  # on the login node
+def test_the_head_job_continues_after_its_time_limit(ingested: SlurmProject) -> None:
+    job = head(ingested, "--set-resources", "deconvolve:dask_workers=2")
+    coordinator(ingested)
+    freeze_workers(ingested)  # the run must last until a second command has started
+    refusal = ingested.fail()  # on the login node
     assert "another run works in this results folder" in refusal
     assert f"SLURM job {job}" in refusal
-    checkout.cluster.command("scancel", "--batch", "--signal=USR1", str(job))
-    checkout.cluster.wait_until(lambda: checkout.cluster.job(job).restarts == 1, 60, "requeued")
-    assert checkout.cluster.wait_for_end(job, 240).state == "COMPLETED"
-    assert checkout.digests() == checkout.undisturbed
-    checkout.assert_no_job_is_left(20)
+    ingested.cluster.command("scancel", "--batch", "--signal=USR1", str(job))
+    ingested.cluster.wait_until(lambda: ingested.cluster.job(job).restarts == 1, 60, "requeued")
+    assert ingested.cluster.wait_for_end(job, 240).state == "COMPLETED"
+    assert ingested.digests() == ingested.undisturbed
+    ingested.assert_no_job_is_left(20)
 
 
-def test_a_cancelled_head_job_leaves_nothing(checkout: SlurmProject) -> None:
-    job = head(checkout)
-    coordinator(checkout)
-    checkout.cluster.command("scancel", str(job))
-    checkout.assert_no_job_is_left(60)
-    assert checkout.cluster.wait_for_end(job, 30).state == "CANCELLED"
+def test_a_cancelled_head_job_leaves_nothing(ingested: SlurmProject) -> None:
+    job = head(ingested)
+    coordinator(ingested)
+    ingested.cluster.command("scancel", str(job))
+    ingested.assert_no_job_is_left(60)
+    assert ingested.cluster.wait_for_end(job, 30).state == "CANCELLED"
 
 
 def test_volumes_inside_the_job_itself_with_a_gpu_that_snakemake_asks_for(project: SlurmProject) -> None:

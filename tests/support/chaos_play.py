@@ -15,7 +15,7 @@ import psutil
 from tests.support.chaos_cell import Cell
 from tests.support.chaos_changes import CHANGES, INJURIES, RESULTS, SHAPE, TIMEPOINTS, TRIGGERS, Change, change_project
 from tests.support.chaos_check import find_difference, find_half_store, find_leftover, watch_readers
-from tests.support.project import ROOT, Project, redone
+from tests.support.project import ONE_WORKER, ROOT, Project, redone
 from tests.support.shared_folder import fill_once
 
 TRIES = 4
@@ -96,6 +96,11 @@ class Play:
     def token(self) -> Path:
         return self.project.folder / "token"
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Of the command: in a quick play, two workers only where the fault meets them."""
+        return ONE_WORKER if self.is_quick and self.cell.place not in ("deconvolve", "worker") else ()
+
     def type_command(self, fault: str = "", seconds: float | None = None) -> tuple[int, str]:
         """Type the command; a fault waits in it, or it is hit from outside after so many seconds."""
         disk = {"CHAOS_DISK": self.cell.disk} if self.cell.disk else {}
@@ -103,7 +108,7 @@ class Play:
         log = self.project.folder / f"command{len(self.groups) + 1}.log"
         with log.open("wb") as file:
             running = subprocess.Popen(
-                self.project.command(),
+                self.project.command(*self.options),
                 cwd=self.project.folder,
                 env=environment,
                 stdout=file,

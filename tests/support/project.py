@@ -33,6 +33,9 @@ CONFIG: dict[str, Any] = {
     "deconvolution": {"engine": "cpu", "iterations": 10, "background": 100, "timepoints_per_job": 3},
 }
 
+ONE_WORKER = ("--set-resources", "deconvolve:dask_workers=1")
+"""Of a run whose subject is not its workers: each more takes a second and a half to start."""
+
 
 @dataclass
 class Project:

@@ -86,12 +86,13 @@ class SlurmProject(Project):
                 self.kill(running)
 
     def workers_from(self, section: str, number: int = 2) -> subprocess.Popen[bytes]:
-        """Start a run here whose Dask workers alone are SLURM jobs."""
-        return self.launch("--set-resources", f"deconvolve:dask_cluster={section}", f"deconvolve:dask_workers={number}")
+        """Start a run here whose Dask workers alone are SLURM jobs; a report of it would be made as without them."""
+        resources = (f"deconvolve:dask_cluster={section}", f"deconvolve:dask_workers={number}")
+        return self.launch("consolidate", "--set-resources", *resources)
 
     def with_profile(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a run whose jobs are SLURM jobs, by the repository's profile; two workers, so that there is time."""
-        return self.launch(*PROFILE, "--set-resources", "deconvolve:dask_workers=2", *arguments)
+        return self.launch("consolidate", *PROFILE, "--set-resources", "deconvolve:dask_workers=2", *arguments)
 
     @property
     def log(self) -> str:
