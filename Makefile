@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 CHECKED := scripts tests benchmarks docs
 SNAKEMAKE := $(BIN)/snakemake --cores all
+# Images of containers often forbid Python to keep what it compiles: each of the tests' many hundred starts would again.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Only what the locks name, so that an installation is the same in years. They are complete (a test), so pip resolves
 # nothing: old ones (23.2) stop at `fsspec` as unpinned, with `fsspec[s3]` locked, once there is a newer fsspec. The two
