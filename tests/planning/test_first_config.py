@@ -306,6 +306,25 @@ def test_a_psf_that_would_be_refused_is_to_be_said(folder: Path) -> None:
     assert "this PSF is a single plane" in first.open_keys[0]
 
 
+def test_a_bead_of_another_wavelength_or_the_image_itself_is_no_guess(folder: Path) -> None:
+    write(folder / "mbPSF_560_NAp5nap42_z100nm.tif", 5)
+    write(Path("psf") / "488_560nm-filter.tif", 5)
+    write(Path("psf") / "560.tif", 5)
+    assert "which is it?" in make_first_config(folder).open_keys[0]
+    Path("psf/560.tif").unlink()
+    Path("psf/488_560nm-filter.tif").rename("psf/488.tif")
+    first = make_first_config(folder)
+    assert {*list_open_keys(yaml.safe_load(first.text))} == {"psf.files.560nm"}
+    write(Path("psf") / "560.tif", 5)
+    assert use(make_first_config(folder)).find_psf_file("560nm") == "psf/560.tif"
+
+
+def test_beads_beside_images_in_an_inner_folder(folder: Path) -> None:
+    write(folder / "exp" / "raw" / "e_t0.tif")
+    write(folder / "exp" / "psf" / "bead.tif", 5)
+    assert use(make_first_config(folder)).find_psf_file("ch0") == "images/exp/psf/bead.tif"
+
+
 def test_one_bead_for_channels_of_several_wavelengths_is_no_guess(folder: Path) -> None:
     for name in LATTICE_ROWS[0].name, LATTICE_ROWS[0].name.replace("ch1", "ch0").replace("560nm", "488nm"):
         write(folder / name)

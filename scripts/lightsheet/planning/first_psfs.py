@@ -11,9 +11,10 @@ WHAT = "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.ti
 
 def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
     """Return the lines of `psf` for an acquisition in a folder; a run with its channels, if it is understood."""
-    files = find_psf_files(folder)
     if run is None:
         return {"files": Line(TODO, (f"{WHAT} Their channels are not known yet.",))}
+    images = dict.fromkeys(piece.path for volume in run.acquisition.volumes for piece in volume.pieces)
+    files = find_psf_files(folder, images)
     matches = match_psfs(run.acquisition.wavelengths, files)
     lines = {
         channel: Line(str(path), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))

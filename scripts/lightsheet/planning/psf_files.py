@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +20,21 @@ class PsfMatch(NamedTuple):
     reason: str
 
 
-def find_psf_files(folder: Path) -> list[Path]:
-    """Find TIFFs that are called PSFs or beads, or lie in a folder that is, in a folder of images and beside it."""
-    files: list[Path] = []
+def find_psf_files(folder: Path, images: Collection[Path] = ()) -> list[Path]:
+    """Find TIFFs that are called PSFs or beads, or lie in a folder that is, in a folder of images and beside it.
+
+    Folders between it and the first of the `images` are looked at, too; images themselves are no PSFs.
+    """
+    inner = [parent for image in list(images)[:1] for parent in image.parents if parent.is_relative_to(folder)]
     beside = Path(os.path.normpath(folder / ".."))
-    for parent in (beside, *(() if is_zarr(folder) else (folder,))):
+    files: list[Path] = []
+    for parent in dict.fromkeys([beside, *(() if is_zarr(folder) else (folder, *reversed(inner)))]):
         for entry in _list_folder(parent):
             if not PSF_WORDS.search(entry.name):
                 continue
             files += [path for path in (_list_folder(entry) if entry.is_dir() else [entry]) if is_tiff(path.name)]
-    return [path for path in dict.fromkeys(files) if path.is_file() and not path.name.startswith(".")]
+    others = set(images)
+    return [path for path in dict.fromkeys(files) if path not in others and path.is_file() and path.name[0] != "."]
 
 
 def _list_folder(folder: Path) -> list[Path]:
@@ -41,7 +46,7 @@ def _list_folder(folder: Path) -> list[Path]:
 
 def match_psfs(wavelengths: Mapping[str, int | None], files: Sequence[Path]) -> dict[str, PsfMatch]:
     """Match channels, with their wavelengths in nm, and files by wavelength, or else by the channel's name."""
-    if len(wavelengths) == len(files) == 1:
+    if len(wavelengths) == len(files) == 1 and not _has_other_wavelength(files[0], *wavelengths.values()):
         return dict.fromkeys(wavelengths, PsfMatch(files[0], "the only one that was found"))
     matches = {channel: _match(channel, nm, files) for channel, nm in wavelengths.items()}
     shares = Counter((match.path, wavelengths[channel]) for channel, match in matches.items())
@@ -54,12 +59,21 @@ def match_psfs(wavelengths: Mapping[str, int | None], files: Sequence[Path]) -> 
     }
 
 
+def _has_other_wavelength(path: Path, nm: int | None) -> bool:
+    """Tell whether a name has numbers that may be wavelengths, but not that one."""
+    numbers = set(map(int, re.findall(r"(?<!\d)[3-8]\d\d(?!\d)", path.stem)))
+    return bool(numbers) and nm not in numbers
+
+
 def _match(channel: str, nm: int | None, files: Sequence[Path]) -> PsfMatch:
     if not files:
         return PsfMatch(None, "no file called psf or bead was found, nor a folder, here or beside the images")
+    fitting = [path for path in files if nm is None or not _has_other_wavelength(path, nm)]
     for word in ([str(nm)] if nm else []) + [channel, *channel.split("_")]:
         hits = [
-            path for path in files if re.search(rf"(?<![a-z0-9]){re.escape(word)}(?:nm)?(?![a-z0-9])", path.stem, re.I)
+            path
+            for path in fitting
+            if re.search(rf"(?<![a-z0-9]){re.escape(word)}(?:nm)?(?![a-z0-9])", path.stem, re.I)
         ]
         if len(hits) == 1:
             return PsfMatch(hits[0], f"its name has {word}")
