@@ -25,8 +25,10 @@ def record(shift, photons=60, shells=0, seed=0):
         z, y, x = np.indices(size, np.float32)
         for _ in range(shells):
             centre, radius = [rng.integers(0, n) for n in size], rng.uniform(6, 14)
-            distance = np.sqrt(4 * (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
-            light += np.exp(-(((distance - radius) / 1.5) ** 2) / 2)
+            # Beyond the box is no light of the ball.
+            box = tuple(slice(max(c - r, 0), c + r) for c, r in zip(centre, (11, 22, 22), strict=True))
+            distance = np.sqrt(4 * (z[box] - centre[0]) ** 2 + (y[box] - centre[1]) ** 2 + (x[box] - centre[2]) ** 2)
+            light[box] += np.exp(-(((distance - radius) / 1.5) ** 2) / 2)
     else:
         light[tuple(rng.integers(0, n, 300) for n in size)] = rng.uniform(100, 600, 300)
         light = ndimage.gaussian_filter(light, (2, 1.4, 1.4))
