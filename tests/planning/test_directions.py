@@ -9,6 +9,7 @@ from lightsheet.planning import trials
 from lightsheet.planning.directions import add_direction, compare_directions, is_reversed, prepare_psfs
 from lightsheet.planning.pilot import make_scratch
 from lightsheet.planning.pilot_plan import plan_layouts, plan_pilot
+from lightsheet.planning.suggestion import Suggestion
 from lightsheet.planning.trials import Trials
 from lightsheet.run import prepare_run
 from lightsheet.simulation import simulate_acquisition
@@ -55,7 +56,7 @@ def test_nothing_is_said_without_numbers_of_both() -> None:
 def test_of_a_simulated_stage_scan_the_right_direction_leaves_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "suggest_iterations", lambda **_: (None, "not looked for"))
+    monkeypatch.setattr(trials, "suggest_iterations", lambda **_: Suggestion(5, "not looked for", 5, 5, False))
     simulate_acquisition(
         tmp_path / "data", channels=1, timepoints=1, shape=(16, 48, 56), psf_shape=(41, 24, 24), scan=SCAN
     )

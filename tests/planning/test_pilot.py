@@ -15,7 +15,7 @@ from scipy.signal import fftconvolve
 
 from lightsheet.deconvolution import engines
 from lightsheet.planning import measure as measure_module, pilot, pilot_plan, planes
-from lightsheet.planning.measure import find_suggestion
+from lightsheet.planning.suggestion import Suggestion, find_suggestion
 from lightsheet.planning.trials import Trials, choose_sweep
 from lightsheet.psf import preparation
 from lightsheet.psf.measure import save_psf
@@ -187,27 +187,24 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
     blurred = fftconvolve(truth, spread / spread.sum(), mode="same").clip(0)
     raw = (100 + rng.poisson(blurred + 5)).astype(np.uint16)
     settings = {"engine": "cpu", "boundary": "extended", "acceleration": "heavy-ball", "background": 100}
-    iterations, reason = find_suggestion(raw, spread, settings, 1)
-    assert iterations == engines.resolve_iterations(
+    suggestion = find_suggestion(raw, spread, settings, 1, 100)
+    assert suggestion.least_error == engines.resolve_iterations(
         np.maximum(raw - np.float32(100), 0), spread, acceleration="heavy-ball", threads=1
     )
-    assert f"more than {iterations} iterations would fit noise" in reason
-    again, borrowed = find_suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1)
-    assert again == iterations
-    assert "told with boundary: extended" in borrowed
-    smooth = np.full((12, 24, 24), 100, np.uint16) + blurred.astype(np.uint16)
-    none, why = find_suggestion(smooth, spread, settings, 1)
-    assert none is None or none > iterations
-    assert why
+    again = find_suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1, 100)
+    assert again[:1] + again[2:] == suggestion[:1] + suggestion[2:]
+    assert "told with boundary: extended" in again.reason
+    assert "told with boundary: extended" not in suggestion.reason
 
 
-def test_a_suggestion_is_tried_too_unless_it_lies_beyond_the_sweep(planned: Run) -> None:
+def test_what_is_suggested_is_tried_too_and_so_is_the_least_error_unless_both_take_longer_than_the_sweep(
+    planned: Run,
+) -> None:
     iterations = pilot_plan.plan_pilot(configure(planned, iterations=[1, 30]))["iterations"]
-    assert choose_sweep(iterations, 7) == ([1, 2, 7, 30], "")
-    assert choose_sweep(iterations, None) == ([1, 2, 30], "")
-    sweep_done, remark = choose_sweep(iterations, 31)
-    assert sweep_done == [1, 2, 30]
-    assert "30 are the most that were tried" in remark
+    assert choose_sweep(iterations, Suggestion(7, "", 7, 3, False)) == [1, 2, 7, 30]
+    assert choose_sweep(iterations, Suggestion(7, "", 26, 7, False)) == [1, 2, 7, 26, 30]
+    assert choose_sweep(iterations, Suggestion(7, "", 27, 7, False)) == [1, 2, 7, 30]
+    assert choose_sweep(iterations, None) == [1, 2], "enough to tell directions apart"
 
 
 def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:

@@ -97,6 +97,22 @@ def test_numbers_and_the_suggestion_stand_in_the_table(tmp_path: Path, measured:
     assert "GPU memory" not in page
 
 
+def test_both_numbers_of_a_suggestion_are_marked(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
+    """Where they were not tried themselves, at the next larger number that was."""
+    method = measured["channels"][STRANGE_NAME]["methods"][0]
+    method.update({"suggested": 10, "knee": 10, "least_error": 80})
+    assert pilot_page.mark_runs(method) == {
+        1: [],
+        10: ["suggested", "residual hardly falls on"],
+        100: ["least expected error"],
+    }
+    page = draw(tmp_path, measured, pictures)
+    assert "10 · suggested<small>residual hardly falls on</small>" in page
+    assert "100<small>least expected error</small>" in page
+    assert "<th>suggested, residual hardly falls on</th></tr>" in page
+    assert page.count('class="mark knee" d="M50.0 0V100"') == 1, "in the residual's chart and no other"
+
+
 def test_gpu_memory_is_shown_where_there_is_some(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
     measured["channels"][STRANGE_NAME]["methods"][0]["runs"][0]["gpu_memory_bytes"] = 3_000_000_000
     assert "3.0 GB" in draw(tmp_path, measured, pictures)

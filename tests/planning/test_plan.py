@@ -228,6 +228,11 @@ def test_auto_iterations_are_what_the_pilot_suggests(tmp_path: Path) -> None:
     config = {**work.run.config, "deconvolution": {**work.method, "iterations": "auto"}}
     auto = work._replace(run=dataclasses.replace(work.run, config=config))
     assert choose_rates(auto, place, pilot((28, 60, 76), float)).iterations == 13
+    sparse = pilot((28, 60, 76), float)
+    sparse["channels"]["channel0"]["methods"][0] |= {"least_error": 70, "falls_on": False}
+    assert choose_rates(auto, place, sparse).iterations == 70, "not where the residual stops falling"
+    sparse["channels"]["channel0"]["methods"][0] |= {"least_error": 40, "falls_on": True}
+    assert choose_rates(auto, place, sparse).iterations == 60, "auto goes beyond what was tried"
     guessed = choose_rates(auto, place, None)
     assert any("iterations: auto is taken for 60" in remark for remark in guessed.remarks)
 

@@ -1,4 +1,9 @@
-from .auto_iterations import PART_SHAPE as PART_SHAPE, find_brightest_region as find_brightest_region
+from .auto_iterations import (
+    ESTIMATE_LAG as ESTIMATE_LAG,
+    PART_SHAPE as PART_SHAPE,
+    Fit as Fit,
+    find_brightest_region as find_brightest_region,
+)
 from .blocks import (
     MemoryLimit as MemoryLimit,
     assemble_blocks as assemble_blocks,
@@ -14,6 +19,7 @@ from .choice import (
 )
 from .engines import (
     describe_engine as describe_engine,
+    measure_fit as measure_fit,
     resolve_iterations as resolve_iterations,
     richardson_lucy as richardson_lucy,
     try_engine as try_engine,

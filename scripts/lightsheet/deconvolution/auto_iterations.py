@@ -12,7 +12,7 @@ The discrepancy principle, with the noise exactly known, stops so early that it 
 
 from collections.abc import Callable
 from itertools import islice, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,21 +39,35 @@ MAX_ITERATIONS = 1000
 """To be tried: plain Richardson-Lucy may want hundreds, so does an image almost without noise."""
 
 
+SHARP = 10
+"""Iterations of plain Richardson-Lucy after which points are told from what is spread out."""
+
+
+class Fit(NamedTuple):
+    """How well held-out voxels of the brightest part of an image are predicted; nothing is known of a dark one."""
+
+    errors: list[float]
+    """Mean squared error after 0, 1, 2, ... iterations, divided by the mean square of the image."""
+
+    held_out: int
+    """Voxels."""
+
+    concentration: float
+    """The share of the voxels that hold half of the estimate's squared light; of an estimate that is sharp enough."""
+
+    narrowing: float
+    """The same share of the image, divided by that."""
+
+
 def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend, mask: Any = None) -> int:
     """Find the number of iterations after which only noise is left; InputError if up to `MAX_ITERATIONS` none is.
 
     `mask` (z, y, x), bool, is False where the image was never measured, and 0.
     """
-    if (method.boundary, method.start) != ("extended", "flat"):
-        raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
-    region = find_brightest_region(image, mask)
-    part = backend.xp.asarray(image[region], np.float32)
+    part, measured = _cut_part(image, method, backend, mask)
     if part.max() == 0:
         return 1
-    setup = fourier.prepare(part.shape, psf, method, backend)
-    measured = np.ones(part.shape, bool) if mask is None else read_mask(mask, region)
-    if not measured.all():
-        setup = setup._replace(weights=fourier.weigh_mask(setup, measured, backend))
+    setup = _prepare_part(part, measured, psf, method, backend)
     errors: list[float] = []
     divide = _make_holdout_divider(part, measured, setup, backend, errors)
     for _ in islice(fourier.iterate_estimates(part, setup, method, backend, divide), MAX_ITERATIONS):
@@ -64,6 +78,46 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
         f"iterations: auto finds no noise after {MAX_ITERATIONS} iterations; give a number, or an acceleration (or has "
         "the image been smoothed or resampled, so that neighbouring voxels share their noise?)"
     )
+
+
+def follow_fit(image: Array, psf: Array, method: Method, backend: Backend, mask: Any = None) -> Fit:
+    """Do the method's iterations as `choose_iterations` would, and tell how the fit goes on."""
+    part, measured = _cut_part(image, method, backend, mask)
+    held_out, errors, concentration = int(_draw_held_out(measured).sum()), list[float](), 1.0
+    if part.max() == 0:
+        return Fit(errors, held_out, concentration, 1.0)
+    setup = _prepare_part(part, measured, psf, method, backend)
+    divide = _make_holdout_divider(part, measured, setup, backend, errors)
+    sharp = min(method.iterations, SHARP if method.acceleration == "none" else SHARP // 2)
+    estimates = fourier.iterate_estimates(part, setup, method, backend, divide)
+    for iteration, estimate in enumerate(islice(estimates, method.iterations), start=1):
+        if iteration == sharp:
+            concentration = _measure_concentration(estimate * backend.xp.asarray(measured))
+    power = float(backend.xp.square(part, dtype=np.float64).sum()) / int(measured.sum())
+    narrowing = _measure_concentration(part) / concentration
+    return Fit([error / power for error in errors], held_out, concentration, narrowing)
+
+
+def _measure_concentration(image: Array) -> float:
+    """Return the share of the voxels, the brightest ones, that hold half of the squared light."""
+    light = np.sort(np.square(image, dtype=np.float64), axis=None)[::-1].cumsum()
+    return int((light < light[-1] / 2).sum() + 1) / int(light.size)
+
+
+def _cut_part(image: Array, method: Method, backend: Backend, mask: Any) -> tuple[Array, Array]:
+    """Return the image's brightest part, and which voxels of it were measured."""
+    if (method.boundary, method.start) != ("extended", "flat"):
+        raise InputError("iterations: auto needs boundary: extended; choose that, or give a number")
+    region = find_brightest_region(image, mask)
+    part = backend.xp.asarray(image[region], np.float32)
+    return part, np.ones(part.shape, bool) if mask is None else read_mask(mask, region)
+
+
+def _prepare_part(part: Array, measured: Array, psf: Array, method: Method, backend: Backend) -> Setup:
+    setup = fourier.prepare(part.shape, psf, method, backend)
+    if measured.all():
+        return setup
+    return setup._replace(weights=fourier.weigh_mask(setup, measured, backend))
 
 
 def find_brightest_region(image: Array, mask: Any = None) -> tuple[slice, ...]:
@@ -91,16 +145,21 @@ def _make_holdout_divider(
 
     The first prediction, flat, says nothing about them: they are taken to be as bright as the image on average.
     """
-    voxels = np.nonzero((np.random.default_rng(0).random(image.shape) < HELD_OUT_FRACTION) & measured)
-    held_out = tuple(backend.xp.asarray(index) for index in voxels)
+    held_out = tuple(backend.xp.asarray(index) for index in np.nonzero(_draw_held_out(measured)))
     counts = image[held_out]
     divide_all = fourier.make_divider(image, setup, backend)
     average = float(image.mean()) * (measured.size / int(measured.sum())) / float(image.max())
 
     def divide(blurred: Array) -> None:
         view = blurred[setup.frame.view]
-        errors.append(float(((view[held_out] - counts) ** 2).mean()))
+        errors.append(float(((view[held_out] - counts) ** 2).mean()) if counts.size else 0.0)
         divide_all(blurred)
         view[held_out] = average if len(errors) == 1 else 1
 
     return divide
+
+
+def _draw_held_out(measured: Array) -> Array:
+    """Draw the voxels that are held out of a part."""
+    held_out: Array = (np.random.default_rng(0).random(measured.shape) < HELD_OUT_FRACTION) & measured
+    return held_out

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution.arrays import broadcast, is_dask, to_host
-from lightsheet.deconvolution.auto_iterations import choose_iterations, find_brightest_region
+from lightsheet.deconvolution.auto_iterations import Fit, choose_iterations, find_brightest_region, follow_fit
 from lightsheet.deconvolution.backend import make_numpy_backend
 from lightsheet.deconvolution.choice import check_engine, resolve_engine
 from lightsheet.deconvolution.mask import erase_image, erase_unmeasured, forget_weights, has_voxels, read_mask
@@ -145,11 +145,35 @@ def resolve_iterations(
     InputError
         If no noise is found.
     """
-    region = find_brightest_region(image, mask)
-    part = np.maximum(to_host(image[region]), 0)
-    measured = None if mask is None else read_mask(mask, region)
+    part, measured = _cut_brightest(image, mask)
     method = Method(1, acceleration=acceleration)
     return choose_iterations(part, _normalise(to_host(psf)), method, make_numpy_backend(threads), measured)
+
+
+def measure_fit(
+    image: Any, psf: Any, *, iterations: int, acceleration: str = "none", threads: int | None = None, mask: Any = None
+) -> Fit:
+    """Measure how iterations explain an image, with boundary "extended"; only its brightest part is looked at.
+
+    Parameters
+    ----------
+    image, psf : array (z, y, x), as for `richardson_lucy`
+    iterations : int, how many are done
+    acceleration, threads, mask : str, int, array of bool, as for `richardson_lucy`
+
+    Returns
+    -------
+    Fit, of 0 to `iterations` - 1 iterations; the same on every run
+    """
+    part, measured = _cut_brightest(image, mask)
+    method = Method(iterations, acceleration=acceleration)
+    return follow_fit(part, _normalise(to_host(psf)), method, make_numpy_backend(threads), measured)
+
+
+def _cut_brightest(image: Any, mask: Any) -> tuple[Any, Any]:
+    """Return an image's brightest part, and which voxels of it were measured, None if all."""
+    region = find_brightest_region(image, mask)
+    return np.maximum(to_host(image[region]), 0), None if mask is None else read_mask(mask, region)
 
 
 def describe_engine(engine: str) -> str:

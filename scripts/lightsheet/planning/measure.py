@@ -20,16 +20,14 @@ import numpy as np
 import tifffile
 import zarr
 
-from lightsheet.deconvolution import find_brightest_region, resolve_iterations, try_engine
+from lightsheet.deconvolution import try_engine
 from lightsheet.planning.planes import find_planes, find_spot
 from lightsheet.planning.storages import compare_storages, measure_fineness
+from lightsheet.planning.suggestion import Suggestion, find_suggestion
 from lightsheet.processing import (
     FULL,
     close_storage,
-    cut_image,
     deconvolve_volume,
-    estimate_background,
-    find_mask,
     find_stored_per_count,
     ingest_volume,
     name_storage,
@@ -39,12 +37,6 @@ from lightsheet.scan import OutputVolume
 from lightsheet.sources import Tiles, is_selection, open_mosaic, read_stack
 from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
 from lightsheet.system import BandSource, InputError, write_whole
-
-REPLICATE_REMARK = (
-    " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "
-    "replicate too, where it ends within 7 % of the least error)"
-)
-"""Of 30 to 1000 photons, plain and with heavy-ball momentum, measured as benchmarks/quality.py does."""
 
 Planes = dict[str, np.ndarray]
 """`xy` (y, x) and `xz` (z, x), float32 counts."""
@@ -116,33 +108,11 @@ def _count_bytes_read(source: Mapping[str, Any]) -> int:
 
 
 def suggest_iterations(
-    scratch: Results, volume: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int
-) -> tuple[int | None, str]:
-    """Return how many iterations of a method an ingested volume bears, or None, and the reason in words."""
+    scratch: Results, volume: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int, most: int
+) -> Suggestion:
+    """Suggest iterations of a method for an ingested volume, of 1 to `most`."""
     raw = read_volume(scratch.work("raw", volume.channel), volume.timepoint, threads)
-    return find_suggestion(raw, read_stack(psf), settings, threads)
-
-
-def find_suggestion(
-    raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int
-) -> tuple[int | None, str]:
-    """Return the iterations that the pixels of a volume (z, y, x) bear, or None, and the reason in words."""
-    background = settings["background"]
-    if background == "auto":
-        background = estimate_background(raw)
-    mask = find_mask(raw, settings)
-    part, measured = cut_image(raw, find_brightest_region(raw, mask), background, mask)
-    try:
-        iterations = resolve_iterations(
-            part, psf, acceleration=settings["acceleration"], threads=threads, mask=measured
-        )
-    except InputError as error:
-        return None, str(error).removeprefix("iterations: ")
-    reason = (
-        "a tenth of the voxels of the brightest part was held out, and how well they are predicted tells that more "
-        f"than {iterations} iterations would fit noise"
-    )
-    return iterations, reason + ("" if settings["boundary"] == "extended" else REPLICATE_REMARK)
+    return find_suggestion(raw, read_stack(psf), settings, threads, most)
 
 
 def measure_deconvolution(

@@ -46,8 +46,9 @@ def run_pilot(
     `pilot.json` holds `cluster`, `cores` (that a worker uses in a volume), `host`, `slurm_job`; of what was deconvolved
     the `shape` (z, y, x), the `region` of the `volume`, `voxel_size` (micrometre), `dtype`, and `psf_shape`, the
     largest one's; the digest of the `plan`; `start_seconds` of the `job` and its `workers`; and per channel the
-    `timepoint`, `ingest` and `methods`: of each its `settings`, the iterations `suggested`, or None, the `reason`, and
-    the numbers of its `runs`.
+    `timepoint`, `ingest` and `methods`: of each its `settings`, the iterations `suggested`, the `reason`, and the
+    numbers of its `runs`; with a suggestion, which only the other direction of a stage scan lacks, the iterations of
+    `least_error` and of the `knee`, from which the residual hardly falls, and whether the error `falls_on` to the last.
 
     Parameters
     ----------

@@ -22,6 +22,9 @@ GAMMA = 0.5
 LABEL_DISTANCE = 5
 """Percent of a chart's width between two labels that can still be read."""
 
+MARKS = {"suggested": "suggested", "least_error": "least expected error", "knee": "residual hardly falls on"}
+"""Of the first run with at least as many iterations."""
+
 Pictures = Mapping[tuple[Any, ...], Mapping[str, np.ndarray]]
 """Planes `xy` (y, x) and `xz` (z, x), counts, by channel (raw), and by channel, number of the method, iterations."""
 
@@ -69,7 +72,11 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
             {
                 **method,
                 "name": name_method(method["settings"]),
-                "runs": [{**run, "pictures": pngs[name, number, run["iterations"]]} for run in method["runs"]],
+                "runs": [
+                    {**run, "pictures": pngs[name, number, run["iterations"]], "marks": marks[run["iterations"]]}
+                    for marks in [mark_runs(method)]
+                    for run in method["runs"]
+                ],
             }
             for number, method in enumerate(methods)
         ],
@@ -77,6 +84,15 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
         "direction": compare_directions(methods),
         "has_gpu": any(run["gpu_memory_bytes"] is not None for method in methods for run in method["runs"]),
     }
+
+
+def mark_runs(method: Mapping[str, Any]) -> dict[int, list[str]]:
+    """Return for each number of iterations of a method what is to be said of its result."""
+    marks: dict[int, list[str]] = {run["iterations"]: [] for run in method["runs"]}
+    for key, words in MARKS.items():
+        if number := method.get(key):
+            marks[min((n for n in marks if n >= number), default=max(marks))].append(words)
+    return marks
 
 
 def _encode_png(grey: np.ndarray) -> str:
@@ -91,12 +107,13 @@ def _plan_charts(methods: Sequence[Mapping[str, Any]], voxel: float) -> list[dic
     residuals = [{run["iterations"]: run["residual"] for run in method["runs"]} for method in methods]
     periods = [{run["iterations"]: run["resolution_voxels"]["result"] for run in method["runs"]} for method in methods]
     suggested = [method["suggested"] for method in methods]
+    knees = [method.get("knee") for method in methods]
     return [
         {
             "title": "Residual",
             "what": "what the result, blurred by the PSF, leaves unexplained of the image (relative L2)",
             "unit": "%",
-            **_plan_chart(residuals, suggested, 100, None),
+            **_plan_chart(residuals, suggested, 100, None, knees),
         },
         {
             "title": "Resolution",
@@ -108,12 +125,20 @@ def _plan_charts(methods: Sequence[Mapping[str, Any]], voxel: float) -> list[dic
 
 
 def _plan_chart(
-    curves: Sequence[Mapping[int, float | None]], suggested: Sequence[int | None], factor: float, level: float | None
+    curves: Sequence[Mapping[int, float | None]],
+    suggested: Sequence[int | None],
+    factor: float,
+    level: float | None,
+    knees: Sequence[int | None] = (),
 ) -> dict[str, Any]:
     """Place curves, by iterations on a logarithmic axis, and a level; what is written beside them is times `factor`."""
     counts = sorted({count for curve in curves for count in curve})
     span = ln(counts[-1] / counts[0])
-    places = {count: round(100 * ln(count / counts[0]) / span, 2) if span else 50.0 for count in counts}
+
+    def place(count: int) -> float:
+        return round(100 * ln(max(count, counts[0]) / counts[0]) / span, 2) if span else 50.0
+
+    places = {count: place(count) for count in counts}
     values = [value for value in [*(v for curve in curves for v in curve.values()), level] if value is not None]
     scale = choose_axis(values or [0.0], from_zero=True)
     labels: list[tuple[float, int]] = []
@@ -126,4 +151,5 @@ def _plan_chart(
         "counts": labels,
         "level": None if level is None else scale.place(level),
         "marks": [places.get(count) if count else None for count in suggested],
+        "knees": [place(count) if count else None for count in knees],
     }

@@ -193,6 +193,12 @@ def _model_gpu(work: Work, iterations: int, remarks: Sequence[str]) -> Rates:
     )
 
 
+def _foresee_auto(method: Mapping[str, Any], guess: int) -> int:
+    """Return what `iterations: auto` may come to: the least expected error, beyond what was tried if it lies there."""
+    least = method.get("least_error") or method["suggested"] or guess
+    return max(guess, least) if method.get("falls_on") else int(least)
+
+
 def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Rates:
     """Return the means over channels of what the pilot measured of a method."""
     shape, psf = tuple(pilot["shape"]), tuple(pilot["psf_shape"])
@@ -202,7 +208,7 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
     iterations = work.method["iterations"]
     if isinstance(iterations, str):
         guess = AUTO_ITERATIONS[work.method["acceleration"]]
-        iterations = round(fmean(method["suggested"] or guess for method in methods))
+        iterations = round(fmean(_foresee_auto(method, guess) for method in methods))
     nearest = [min(method["runs"], key=lambda run: abs(run["iterations"] - iterations)) for method in methods]
     raw_sizes = [ingest["written_bytes"] for ingest in ingests]
     in_slurm = bool(place.slurm_jobs and pilot["slurm_job"])

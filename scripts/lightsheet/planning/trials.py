@@ -10,6 +10,7 @@ import numpy as np
 from lightsheet.planning.directions import ENOUGH, is_reversed
 from lightsheet.planning.measure import keep_measurement, measure_deconvolution, measure_ingest, suggest_iterations
 from lightsheet.planning.pilot_plan import name_method
+from lightsheet.planning.suggestion import Suggestion
 from lightsheet.run import INGEST_CORES
 from lightsheet.store import Results, StoreLayout, VolumeKey
 from lightsheet.system import wait_until_visible
@@ -56,19 +57,16 @@ class Trials:
         }
         others = {key for key, method in methods.items() if is_reversed(method["settings"], first)}
         suggesting = {key: method for key, method in methods.items() if key not in others}
-        suggestions = self._run("suggest iterations", suggest_iterations, suggesting)
+        most = max(self.plan["iterations"])
+        suggestions = self._run(
+            "suggest iterations", suggest_iterations, {key: {**m, "most": most} for key, m in suggesting.items()}
+        )
         for key in methods:
-            suggested, reason = suggestions.get(key, (None, "it is tried for comparison with the other direction only"))
-            sweeps[key], remark = choose_sweep(self.plan["iterations"], suggested)
-            if key in others:
-                sweeps[key] = [number for number in sweeps[key] if number <= max(ENOUGH, min(sweeps[key]))]
-            method = {
-                "settings": methods[key]["settings"],
-                "suggested": suggested,
-                "reason": reason + remark,
-                "runs": [],
-            }
-            channels[key[0]]["methods"].append(method)
+            suggestion = suggestions.get(key)
+            sweeps[key] = choose_sweep(self.plan["iterations"], suggestion)
+            channels[key[0]]["methods"].append(
+                {"settings": methods[key]["settings"], **describe_suggestion(suggestion), "runs": []}
+            )
         deconvolutions = {
             (*key, iterations): {
                 **method,
@@ -116,10 +114,27 @@ def choose_proposal(sweep: list[int], suggestion: int | None) -> int:
     return suggestion if suggestion in sweep else max(sweep)
 
 
-def choose_sweep(iterations: list[int], suggestion: int | None) -> tuple[list[int], str]:
-    """Return the iterations to do, the suggested ones too unless they take longer than the rest, and then a remark."""
-    most = max(iterations)
-    if suggestion and suggestion > most:
-        remark = f"; {most} are the most that were tried: name more in pilot.iterations, or try an acceleration"
-        return iterations, remark
-    return sorted({*iterations, suggestion}) if suggestion else iterations, ""
+def choose_sweep(iterations: list[int], suggestion: Suggestion | None) -> list[int]:
+    """Return the iterations to do: also those that are suggested, and those of least expected error.
+
+    The latter are left out where both would take longer than all others. Without a suggestion there are enough for a
+    comparison.
+    """
+    if not suggestion:
+        return [number for number in iterations if number <= max(ENOUGH, min(iterations))]
+    both = {suggestion.iterations, suggestion.least_error}
+    more = both if sum(both) <= sum(iterations) else {suggestion.iterations}
+    return sorted({*iterations, *more})
+
+
+def describe_suggestion(suggestion: Suggestion | None) -> dict[str, Any]:
+    """Return what `pilot.json` says of a suggestion."""
+    if not suggestion:
+        return {"suggested": None, "reason": "it is tried for comparison with the other direction only"}
+    return {
+        "suggested": suggestion.iterations,
+        "reason": suggestion.reason,
+        "least_error": suggestion.least_error,
+        "knee": suggestion.knee,
+        "falls_on": suggestion.falls_on,
+    }
