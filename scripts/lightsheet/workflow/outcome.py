@@ -43,7 +43,7 @@ def _describe_work(done: Mapping[VolumeKey, Record], start: float) -> list[str]:
     seconds = sum(map(_count_core_seconds, new.values()))
     elapsed = format_duration(datetime.now(UTC).timestamp() - start)
     hours = f"; {seconds / 3600:.2g} core-hours" if seconds else ""
-    return [f"Done in {elapsed}: {', '.join(work) or 'no volume was to be done'}{hours}."]
+    return [f"Done in {elapsed}: {', '.join(work) or 'no volume was made'}{hours}."]
 
 
 def _count_core_seconds(record: Record) -> float:
