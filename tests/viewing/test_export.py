@@ -121,7 +121,7 @@ def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Pat
         f"export_volumes(Path({str(run.results.folder)!r}), {form!r}, Path({str(tmp_path)!r}), timepoints='1')\n"
     )
     process = subprocess.run(
-        [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+        [sys.executable, "-c", killed], env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
     )
     assert process.returncode == -signal.SIGKILL
     assert [path.name.startswith(".part.") for path in tmp_path.iterdir()] == [True]
