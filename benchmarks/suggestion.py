@@ -81,7 +81,7 @@ def compare(case: Case, acceleration: str) -> tuple[list[str], float]:
     """Return a row's cells, and by how much the error is above the least."""
     most = max(SWEEP)
     settings = {"background": 0, "boundary": "extended", "acceleration": acceleration}
-    suggestion = find_suggestion(case.image, case.psf, settings, 1, most)
+    suggestion = find_suggestion(case.image, case.psf, settings, 1, SWEEP)
     errors = list_errors(case, acceleration, most)
     above = errors[suggestion.iterations - 1] / min(errors) - 1
     best = int(np.argmin(errors)) + 1

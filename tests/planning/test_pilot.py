@@ -187,11 +187,11 @@ def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> No
     blurred = fftconvolve(truth, spread / spread.sum(), mode="same").clip(0)
     raw = (100 + rng.poisson(blurred + 5)).astype(np.uint16)
     settings = {"engine": "cpu", "boundary": "extended", "acceleration": "heavy-ball", "background": 100}
-    suggestion = find_suggestion(raw, spread, settings, 1, 100)
+    suggestion = find_suggestion(raw, spread, settings, 1, [100])
     assert suggestion.least_error == engines.resolve_iterations(
         np.maximum(raw - np.float32(100), 0), spread, acceleration="heavy-ball", threads=1
     )
-    again = find_suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1, 100)
+    again = find_suggestion(raw, spread, {**settings, "engine": "itk", "boundary": "replicate"}, 1, [100])
     assert again[:1] + again[2:] == suggestion[:1] + suggestion[2:]
     assert "told with boundary: extended" in again.reason
     assert "told with boundary: extended" not in suggestion.reason

@@ -20,7 +20,7 @@ SPREAD = np.exp(-0.5 * ((np.indices((9, 9, 9)) - 4) ** 2).sum(axis=0) / 2)
 
 
 def suggest(raw: np.ndarray, most: int = 40, **settings: Any) -> module.Suggestion:
-    return find_suggestion(raw, SPREAD / SPREAD.sum(), {**SETTINGS, **settings}, 1, most)
+    return find_suggestion(raw, SPREAD / SPREAD.sum(), {**SETTINGS, **settings}, 1, [1, most])
 
 
 def test_fewest_expected_errors_are_suggested_within_what_was_tried() -> None:
@@ -99,11 +99,19 @@ def test_it_does_fewer_iterations_than_the_longest_trial(monkeypatch: pytest.Mon
     assert done == [17]
 
 
+def test_the_part_is_smaller_where_iterations_on_it_would_take_longer_than_the_sweep() -> None:
+    shape, psf = (64, 256, 256), (17, 31, 31)
+    assert module.choose_part_shape(shape, psf, 0.5) == [32, 128, 128]
+    small = module.choose_part_shape((32, 128, 128), psf, 0.3)
+    assert 2**15 <= np.prod(small) <= 2**17
+    assert module.choose_part_shape((16, 48, 48), psf, 0.1) == [16, 48, 48]
+
+
 def test_of_simulated_cells_the_error_is_within_5_percent_of_the_least_of_those_tried() -> None:
     """The project's aim; benchmarks/suggestion.py has more images."""
     truth, raw = simulate_volume(2, 0, (16, 48, 48), peak_photons=30)
     psf, backend = model_image_psf(CHANNELS[2], VOXEL_SIZE), make_numpy_backend(1)
-    suggestion = find_suggestion(raw, psf, {**SETTINGS, "background": CAMERA_OFFSET}, 1, 20)
+    suggestion = find_suggestion(raw, psf, {**SETTINGS, "background": CAMERA_OFFSET}, 1, [20])
     image, method = np.maximum(raw - np.float32(CAMERA_OFFSET), 0), Method(20, acceleration="heavy-ball")
     setup = fourier.prepare(image.shape, psf, method, backend)
     estimates = islice(fourier.iterate_estimates(image, setup, method, backend), 20)

@@ -10,7 +10,7 @@ The discrepancy principle, with the noise exactly known, stops so early that it 
 (benchmarks/quality.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
@@ -39,8 +39,8 @@ MAX_ITERATIONS = 1000
 """To be tried: plain Richardson-Lucy may want hundreds, so does an image almost without noise."""
 
 
-SHARP = 10
-"""Iterations of plain Richardson-Lucy after which points are told from what is spread out."""
+SHARP = {"none": 10, "heavy-ball": 7, "biggs": 7}
+"""Iterations after which an estimate is sharp enough to tell points from what is spread out, and equally sharp."""
 
 
 class Fit(NamedTuple):
@@ -88,7 +88,7 @@ def follow_fit(image: Array, psf: Array, method: Method, backend: Backend, mask:
         return Fit(errors, held_out, concentration, 1.0)
     setup = _prepare_part(part, measured, psf, method, backend)
     divide = _make_holdout_divider(part, measured, setup, backend, errors)
-    sharp = min(method.iterations, SHARP if method.acceleration == "none" else SHARP // 2)
+    sharp = min(method.iterations, SHARP[method.acceleration])
     estimates = fourier.iterate_estimates(part, setup, method, backend, divide)
     for iteration, estimate in enumerate(islice(estimates, method.iterations), start=1):
         if iteration == sharp:
@@ -120,12 +120,12 @@ def _prepare_part(part: Array, measured: Array, psf: Array, method: Method, back
     return setup._replace(weights=fourier.weigh_mask(setup, measured, backend))
 
 
-def find_brightest_region(image: Array, mask: Any = None) -> tuple[slice, ...]:
-    """Find the block of shape `PART_SHAPE`, or what the image (z, y, x) has of it, with the most light squared.
+def find_brightest_region(image: Array, mask: Any = None, most: Sequence[int] | None = None) -> tuple[slice, ...]:
+    """Find the block of shape `PART_SHAPE`, or `most`, or what the image (z, y, x) has of it, with most light squared.
 
     Where `mask` is False, there is no light.
     """
-    shape = [min(n, size) for n, size in zip(image.shape, PART_SHAPE, strict=True)]
+    shape = [min(n, size) for n, size in zip(image.shape, most or PART_SHAPE, strict=True)]
     starts = [{*range(0, n - size, size), n - size} for n, size in zip(image.shape, shape, strict=True)]
     regions = (tuple(map(slice, low, np.add(low, shape))) for low in product(*starts))
 

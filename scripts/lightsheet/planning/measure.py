@@ -108,11 +108,11 @@ def _count_bytes_read(source: Mapping[str, Any]) -> int:
 
 
 def suggest_iterations(
-    scratch: Results, volume: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int, most: int
+    scratch: Results, volume: VolumeKey, psf: Path, settings: Mapping[str, Any], threads: int, trials: Sequence[int]
 ) -> Suggestion:
-    """Suggest iterations of a method for an ingested volume, of 1 to `most`."""
+    """Suggest iterations of a method for an ingested volume, of which some are tried."""
     raw = read_volume(scratch.work("raw", volume.channel), volume.timepoint, threads)
-    return find_suggestion(raw, read_stack(psf), settings, threads, most)
+    return find_suggestion(raw, read_stack(psf), settings, threads, trials)
 
 
 def measure_deconvolution(

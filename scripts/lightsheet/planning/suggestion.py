@@ -1,19 +1,20 @@
 """How many iterations the pilot suggests for a method, and why.
 
 On the brightest part of the volume, with a tenth of its voxels held out, iterations are done: fewer than the longest
-trial of the sweep has, so that this takes less time than the sweep, whatever the image. Two numbers come of them: after
-how many the expected error is least (how well the held-out voxels are predicted, see `deconvolution.auto_iterations`),
-and after how many the residual stops falling. In an image of few points the expected error falls on for hundreds of
-iterations, which only narrow the points; there the second number is what one would choose by eye.
+trial of the sweep has, and of a small volume on a smaller part, so that this takes no longer than the sweep, whatever
+the image. Two numbers come of them: after how many the expected error is least (how well the held-out voxels are
+predicted, see `deconvolution.auto_iterations`), and after how many the residual stops falling. In an image of few
+points the expected error falls on for hundreds of iterations, which only narrow the points; there the second number is
+what one would choose by eye.
 """
 
-from collections.abc import Mapping
-from math import ceil
+from collections.abc import Mapping, Sequence
+from math import ceil, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.deconvolution import ESTIMATE_LAG, Fit, find_brightest_region, measure_fit
+from lightsheet.deconvolution import ESTIMATE_LAG, PART_SHAPE, Fit, find_brightest_region, make_frame, measure_fit
 from lightsheet.processing import cut_image, estimate_background, find_mask
 
 DONE = 0.95
@@ -23,9 +24,15 @@ SPARSE = 0.006
 """Share of the voxels that hold half of the squared light: few points have less, 200 in (32, 64, 64) voxels 0.002 to
 0.005; cells and bars 0.016 or more (benchmarks/suggestion.py)."""
 
-NARROWING = 2.6
-"""By how much that share gets smaller from the image to the estimate: of points 2.8 to 7, of small solid objects, which
-have no more to narrow, 1.1 to 2.3."""
+NARROWING = 3.3
+"""By how much that share gets smaller from the image to the estimate: of points 4.5 or more, of small solid objects,
+which have no more to narrow, 1.1 to 2.4."""
+
+COST = 4
+"""An iteration with NumPy's FFT takes so many times as long as one of engine cpu, by voxels of the cyclic array."""
+
+FEWEST_VOXELS = 2**15
+"""Of the part: of fewer, the seconds do not matter beside those that every trial takes to read and write."""
 
 USUAL = 10
 """Iterations, where nothing is known of the image."""
@@ -66,21 +73,34 @@ class Suggestion(NamedTuple):
 
 
 def find_suggestion(
-    raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int, most: int
+    raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int, trials: Sequence[int]
 ) -> Suggestion:
-    """Suggest iterations of a method for a volume (z, y, x), of 1 to `most`."""
+    """Suggest iterations of a method for a volume (z, y, x), of 1 to the most of the trials, and as quickly."""
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)
     mask = find_mask(raw, settings)
-    region = find_brightest_region(raw, mask)
+    most = max(trials)
+    enough = min(most, ceil(most / ESTIMATE_LAG) + 1)  # a least error that is not among these lies beyond `most`
+    region = find_brightest_region(raw, mask, choose_part_shape(raw.shape, psf.shape, sum(trials) / enough / COST))
     part, measured = cut_image(raw, region, background, mask)
     acceleration = settings["acceleration"]
-    enough = min(most, ceil(most / ESTIMATE_LAG) + 1)  # a least error that is not among these lies beyond `most`
     fit = measure_fit(part, psf, iterations=enough, acceleration=acceleration, threads=threads, mask=measured)
     suggestion = choose_suggestion(fit, most)
     remark = "" if settings["boundary"] == "extended" else REPLICATE_REMARK
     return suggestion._replace(reason=suggestion.reason + remark + describe_saturation(raw[region], part))
+
+
+def choose_part_shape(shape: Sequence[int], psf: Sequence[int], share: float) -> list[int]:
+    """Return the shape of a part in which an iteration costs at most a share of one of the whole, or a small one."""
+    part, limit = [min(pair) for pair in zip(shape, PART_SHAPE, strict=True)], share * _count_cyclic(shape, psf)
+    while _count_cyclic(part, psf) > limit and prod(part) >= 2 * FEWEST_VOXELS:
+        part[part.index(max(part))] //= 2
+    return part
+
+
+def _count_cyclic(shape: Sequence[int], psf: Sequence[int]) -> int:
+    return prod(make_frame(tuple(shape), tuple(psf), "extended").shape)
 
 
 def choose_suggestion(fit: Fit, most: int) -> Suggestion:

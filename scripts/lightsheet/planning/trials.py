@@ -57,9 +57,10 @@ class Trials:
         }
         others = {key for key, method in methods.items() if is_reversed(method["settings"], first)}
         suggesting = {key: method for key, method in methods.items() if key not in others}
-        most = max(self.plan["iterations"])
         suggestions = self._run(
-            "suggest iterations", suggest_iterations, {key: {**m, "most": most} for key, m in suggesting.items()}
+            "suggest iterations",
+            suggest_iterations,
+            {key: {**method, "trials": self.plan["iterations"]} for key, method in suggesting.items()},
         )
         for key in methods:
             suggestion = suggestions.get(key)
