@@ -42,6 +42,15 @@ def look(folder: Path, **options: Any) -> Survey:
     return survey_volumes(opened.acquisition, lambda piece: stat_source(*piece), fill_value=opened.fill, **options)
 
 
+def test_a_single_channel_has_the_name_that_its_store_says(tmp_path: Path) -> None:
+    write_v05(tmp_path / "a.ome.zarr", MOVIE[:, :1])
+    group = tmp_path / "a.ome.zarr" / "zarr.json"
+    content = json.loads(group.read_text())
+    content["attributes"]["ome"]["omero"] = {"channels": [{"label": "GFP", "color": "00FF00"}]}
+    group.write_text(json.dumps(content))
+    assert unfold_stores(discover(tmp_path / "a.ome.zarr")).acquisition.channels == ("GFP",)
+
+
 @pytest.mark.parametrize("writer", sorted(WRITERS))
 def test_stores_of_any_writer_are_the_same_acquisition(tmp_path: Path, writer: str) -> None:
     store = tmp_path / "a.ome.zarr"

@@ -249,3 +249,22 @@ def test_what_processes_write_to_the_standard_error_is_handed_over(capfd: pytest
 @pytest.mark.parametrize(("share", "full"), [(0.0, 0), (0.5, 10), (1.0, 20), (7.0, 20)])
 def test_bars_stay_in_their_frame(share: float, full: int) -> None:
     assert draw_bar(share) == f"[{'#' * full}{'.' * (20 - full)}]"
+
+
+def test_a_volume_that_failed_is_told_once(tmp_path: Path) -> None:
+    handler, sentence = make(), "red timepoint 0: a.tif: the file is cut off"
+    plan(handler, ingest=1, deconvolve=1)
+    for number, (rule, text) in enumerate(
+        {"ingest": sentence, "deconvolve": f"1 of 2 volumes could not be deconvolved:\n{sentence}"}.items()
+    ):
+        log = tmp_path / f"{rule}.log"
+        begin(handler, number, rule, log)
+        log.write_text(LOG_LINE.format(f"ERROR {text}"))
+        fail(handler, number, rule, [log])
+    send(handler, f"raw {sentence}", level=logging.ERROR, path=OURS)
+    send(handler, "raw red timepoint 1: another", level=logging.ERROR, path=OURS)
+    assert read(handler).splitlines()[1:] == [
+        f"ingest: {sentence}",
+        "deconvolve: 1 of 2 volumes could not be deconvolved:",
+        "raw red timepoint 1: another",
+    ]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from lightsheet.acquisition.hyperstack import name_channels
 from lightsheet.acquisition.model import Acquisition, Piece, Tile, Volume
+from lightsheet.acquisition.names import convert_number, name_channel
 from lightsheet.sources import ArrayLayout, FileMetadata, StoreImage, estimate_reading, explain_difference, read_image
 from lightsheet.system import InputError, format_size
 
@@ -78,6 +79,8 @@ def unfold_stores(
     if timepoints == 0:
         raise InputError(f"{acquisition.folder}: its Zarr has no timepoint yet; run again when there is one")
     names, remarks = name_channels(acquisition, channels, metadata)
+    if channels == 1 and acquisition.channels == ("ch0",) and any(metadata.channels[:1]):  # no name of a store has one
+        names = {("ch0", 0): name_channel({"channel": convert_number(metadata.channels[0])})}
     volumes = [
         new for old in acquisition.volumes for new in _split(old, images, names, timepoints, channels, fill, metadata)
     ]

@@ -21,6 +21,8 @@ from lightsheet.system.text import format_duration
 logger = logging.getLogger("lightsheet")
 logger.setLevel(logging.INFO)
 
+LINE = "%(asctime)s %(levelname)s %(message)s"
+
 PROGRESS_SECONDS = 30.0
 """Seconds between two log lines about many short steps, or about one part of a job."""
 
@@ -113,7 +115,7 @@ def log_job(path: str | Path) -> Iterator[None]:
 def log_on_screen() -> Iterator[None]:
     """Log to the screen alone, outside of a job."""
     handler = _Screen(sys.stderr)
-    _add_handler(handler)
+    _add_handler(handler, "%(message)s" if QUIET_JOBS in os.environ else LINE)
     try:
         yield
     finally:
@@ -129,8 +131,8 @@ def _open_log(path: Path) -> _LogFile:
         raise InputError(describe_disk_error(error, path) or sentence) from error
 
 
-def _add_handler(handler: logging.Handler) -> None:
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+def _add_handler(handler: logging.Handler, line: str = LINE) -> None:
+    handler.setFormatter(PrintableFormatter(line, "%Y-%m-%d %H:%M:%S"))
     logger.addHandler(handler)
 
 

@@ -61,6 +61,7 @@ class Terminal(Handler):
         self.rules: dict[int, str] = {}  # of jobs that have begun, by Snakemake's number
         self.targets: list[str] = []  # rules whose log is what the user asks for
         self.news: list[str] = []  # how far SLURM's jobs are
+        self.sentences = set[str]()  # that jobs have said, of what is wrong
         self.is_stopping = self.is_explained = False
         self.turn = threading.RLock()  # one line at a time
 
@@ -131,7 +132,8 @@ class Terminal(Handler):
             self.news = record.progress
             self._draw()
         elif _is_ours(record):
-            if not self.is_stopping or record.levelno == WARNING:
+            is_repeated = record.levelno > WARNING and text.partition(" ")[2] in self.sentences  # kind, and its volume
+            if not is_repeated and (not self.is_stopping or record.levelno == WARNING):
                 self.screen.write(text)
         elif record.levelno >= WARNING and not self.is_stopping and not text.startswith(REPEATED):
             self.screen.write(text)
@@ -148,9 +150,16 @@ class Terminal(Handler):
                 continue
             if line.level != "INFO":
                 place = f"; see {' and '.join(log.paths)}" if line.text == UNEXPECTED else ""
-                self.screen.write(f"{stage.rule}: {line.text}{place}")
+                self._tell_once(f"{stage.rule}: ", f"{line.text}{place}")
             elif stage.rule in self.targets and not line.is_progress:
                 self.screen.write(line.text)
+
+    def _tell_once(self, subject: str, text: str) -> None:
+        """Write lines, but for those of which a sentence was told before: of a volume that failed, by several jobs."""
+        lines = [line for line in text.splitlines() if line not in self.sentences]
+        self.sentences.update(lines)
+        if lines:
+            self.screen.write(subject + "\n".join(lines))
 
     def tell_line(self, line: str) -> None:
         """Write what a process has written to the standard error, not to its log."""
