@@ -66,9 +66,12 @@ class Terminal(Handler):
         self.turn = threading.RLock()  # one line at a time
 
     def emit(self, record: LogRecord) -> None:
-        """Print a record, or what follows from it."""
+        """Print a record, or what follows from it; no run fails because of what it says of itself."""
         with self.turn:
-            self._answer(record)
+            try:
+                self._answer(record)
+            except Exception:
+                self.handleError(record)
 
     def _answer(self, record: LogRecord) -> None:
         answers: dict[Any, Callable[[Any], None]] = {
@@ -96,9 +99,10 @@ class Terminal(Handler):
         self.stages[record.rule_name].begin_job(record.jobid, JobLog(record.log))
 
     def _finish_job(self, record: Any) -> None:
-        if not (stage := self.stages.get(self.rules.get(record.job_id, ""))):
+        stage = self.stages.get(self.rules.get(record.job_id, ""))
+        if not stage or not (log := stage.logs.get(record.job_id)):
             return
-        self._read_log(stage, stage.logs[record.job_id])
+        self._read_log(stage, log)
         stage.finish_job(record.job_id)
         self._draw()
         if stage.is_over:
