@@ -88,7 +88,7 @@ def name_visible(folder: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def _no_validators(monkeypatch: pytest.MonkeyPatch) -> None:
     """They write nothing beside the store, and take longer than all the rest."""
-    monkeypatch.setattr(publish, "_validate", lambda _store: None)
+    monkeypatch.setattr(publish, "validate_store", lambda _store: None)
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "again"])

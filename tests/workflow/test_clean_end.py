@@ -31,8 +31,8 @@ workflow = SimpleNamespace(
 )
 run = SimpleNamespace(results=Results(results))
 prepare_clean_end(workflow, SimpleNamespace(dask_cluster="cpu", run=run))
-Path("ready").touch()
 try:
+    Path("ready").touch()
     time.sleep(30)
 except KeyboardInterrupt:
     executor.cancel()

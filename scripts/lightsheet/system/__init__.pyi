@@ -28,6 +28,7 @@ from .files import (
     write_whole as write_whole,
 )
 from .log import (
+    NO_SLURM_JOB as NO_SLURM_JOB,
     PROGRESS_SECONDS as PROGRESS_SECONDS,
     QUIET_JOBS as QUIET_JOBS,
     UNEXPECTED as UNEXPECTED,

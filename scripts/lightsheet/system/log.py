@@ -30,7 +30,9 @@ UNEXPECTED = "this job failed"
 """What a log says before the traceback of an error that is no user's mistake."""
 
 QUIET_JOBS = "LIGHTSHEET_QUIET_JOBS"
-"""Set in the environment of jobs whose logs another process reads and prints."""
+"""Set in the environment of jobs whose logs another process reads and prints: the job of SLURM's in which it runs."""
+
+NO_SLURM_JOB = "none"
 
 _subject: ContextVar[str] = ContextVar("subject", default="")
 
@@ -78,6 +80,14 @@ def hasten_exit() -> None:
     atexit.register(gc.freeze)
 
 
+def is_read_elsewhere() -> bool:
+    """Tell whether the process that started this one, on the same machine, prints what is in its log.
+
+    A job that SLURM starts inherits the environment, but has a log of SLURM's, too.
+    """
+    return os.environ.get(QUIET_JOBS) == os.environ.get("SLURM_JOB_ID", NO_SLURM_JOB)
+
+
 @contextmanager
 def log_job(path: str | Path) -> Iterator[None]:
     """Log to the screen and to the end of the file `path`; exit with a sentence upon `InputError` or a full disk.
@@ -91,7 +101,7 @@ def log_job(path: str | Path) -> Iterator[None]:
     try:
         handlers.append(_open_log(Path(path)))
         _add_handler(handlers[1])
-        if QUIET_JOBS in os.environ:
+        if is_read_elsewhere():
             logger.removeHandler(handlers[0])
         yield
     except InputError as error:
@@ -115,7 +125,7 @@ def log_job(path: str | Path) -> Iterator[None]:
 def log_on_screen() -> Iterator[None]:
     """Log to the screen alone, outside of a job."""
     handler = _Screen(sys.stderr)
-    _add_handler(handler, "%(message)s" if QUIET_JOBS in os.environ else LINE)
+    _add_handler(handler, "%(message)s" if is_read_elsewhere() else LINE)
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from lightsheet.system import QUIET_JOBS, UNEXPECTED
+from lightsheet.system import NO_SLURM_JOB, QUIET_JOBS, UNEXPECTED
 from lightsheet.workflow.job_log import JobLog
 from lightsheet.workflow.parts import list_targets
 from lightsheet.workflow.screen import Screen, catch_errors
@@ -212,7 +212,7 @@ def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: b
         stack.enter_context(_watch(terminal))
         logger.removeHandler(replaced[0])
         logger.addHandler(terminal)
-        os.environ[QUIET_JOBS] = "1"
+        os.environ[QUIET_JOBS] = os.environ.get("SLURM_JOB_ID", NO_SLURM_JOB)
         interrupt = signal.getsignal(signal.SIGINT)
         try:
             yield
