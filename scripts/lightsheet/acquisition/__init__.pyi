@@ -16,7 +16,7 @@ from .model import (
     Volume as Volume,
     list_stack_pieces as list_stack_pieces,
 )
-from .names import parse_name as parse_name, suggest_preset as suggest_preset
+from .names import fits_pattern as fits_pattern, parse_name as parse_name, suggest_preset as suggest_preset
 from .page_order import PageLayout as PageLayout, find_layout as find_layout
 from .presets import (
     ZARR_SUFFIX as ZARR_SUFFIX,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lightsheet.acquisition.names import parse_name, would_fit
+from lightsheet.acquisition.names import fits_pattern, would_fit
 from lightsheet.acquisition.presets import PRESETS, SUFFIXES, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile
 from lightsheet.system import InputError, escape_name, join_first
@@ -39,14 +39,11 @@ def refuse_unfinished_copies(folder: Path, names: Sequence[str], pattern: str, i
         whole = _UNFINISHED.sub("", name)
         if whole == name or whole in present or not is_tiff(whole) or any(fnmatchcase(name, glob) for glob in ignore):
             continue
-        try:
-            parse_name(whole, pattern)
-        except InputError:
-            continue
-        raise InputError(
-            f"{folder}: {escape_name(name)} would be left out, but could be a volume that is still being copied, or is "
-            "packed: wait for it or unpack it, or leave it out with input.ignore"
-        )
+        if fits_pattern(whole, pattern):
+            raise InputError(
+                f"{folder}: {escape_name(name)} would be left out, but could be a volume that is still being copied, "
+                "or is packed: wait for it or unpack it, or leave it out with input.ignore"
+            )
 
 
 def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: Sequence[str], pattern: str) -> None:
@@ -87,11 +84,7 @@ def _suspect(name: str, stems: dict[str, str], firsts: dict[str, str], pattern: 
             return None if _DERIVED.search(rest) else f"it continues the name of {other}"
     if other := firsts.get(stem):
         return f"{other} continues its name"
-    for variant in _vary(name):
-        try:
-            parse_name(variant, pattern)
-        except InputError:
-            continue
+    if variant := next((variant for variant in _vary(name) if fits_pattern(variant, pattern)), None):
         return f"{variant} would fit"
     if not _DERIVED.search(name) and any(would_fit(variant, pattern) for variant in (name, *_vary(name))):
         return "it would fit with other capitals"

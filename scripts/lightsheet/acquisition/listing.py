@@ -13,7 +13,14 @@ from pathlib import Path
 
 from lightsheet.acquisition.guess_pattern import suggest_template
 from lightsheet.acquisition.leftovers import refuse_pieces_left_out, refuse_unfinished_copies
-from lightsheet.acquisition.names import compile_pattern, count_folders, describe_channel, parse_name, suggest_preset
+from lightsheet.acquisition.names import (
+    compile_pattern,
+    count_folders,
+    describe_channel,
+    fits_pattern,
+    parse_name,
+    suggest_preset,
+)
 from lightsheet.acquisition.presets import SUFFIXES, explain_other_format, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
 from lightsheet.system import RENAME, UNPRINTABLE, InputError, escape_name, find_name_fault, join_first
@@ -117,14 +124,11 @@ def _find_exclusion(name: str, ignore: Sequence[str]) -> str | None:
 
 def _refuse_no_file(folder: Path, name: str, pattern: str) -> None:
     """Refuse what is no file and has the name of one: it stands for a volume, or a part of one, that is not there."""
-    try:
-        parse_name(name.rstrip("/"), pattern)
-    except InputError:
-        return
-    raise InputError(
-        f"{folder}: {escape_name(name.rstrip('/'))} has the name of a volume's file, but is {NO_FILE}; put the file in "
-        "its place, or leave it out with input.ignore"
-    )
+    if fits_pattern(name.rstrip("/"), pattern):
+        raise InputError(
+            f"{folder}: {escape_name(name.rstrip('/'))} has the name of a volume's file, but is {NO_FILE}; put the "
+            "file in its place, or leave it out with input.ignore"
+        )
 
 
 def _refuse_unfit_names(folder: Path, files: list[SourceFile]) -> None:

@@ -89,6 +89,20 @@ def parse_name(name: str, pattern: str = "lattice") -> Fields:
     return fields
 
 
+def fits_pattern(name: str, pattern: str) -> bool:
+    """Tell whether `parse_name` reads a name.
+
+    Parameters
+    ----------
+    name, pattern : str, as for `parse_name`
+    """
+    try:
+        parse_name(name, pattern)
+    except InputError:
+        return False
+    return True
+
+
 def would_fit(name: str, pattern: str) -> bool:
     """Tell whether a name fits a pattern but for its capitals."""
     return any(

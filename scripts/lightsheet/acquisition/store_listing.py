@@ -8,11 +8,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lightsheet.acquisition.listing import make_natural_key, walk_folders
-from lightsheet.acquisition.names import count_folders, parse_name
+from lightsheet.acquisition.names import count_folders, fits_pattern
 from lightsheet.acquisition.presets import PRESETS, ZARR_SUFFIX, is_tiff
 from lightsheet.acquisition.time_axis import SourceFile, gather_fields
 from lightsheet.sources import is_zarr
-from lightsheet.system import InputError
 
 ITSELF = "."
 """Name of the folder's own store."""
@@ -30,18 +29,10 @@ def list_stores(folder: Path, pattern: str, names: Sequence[str] | None = None) 
     if not folder.is_dir() or (pattern not in PRESETS and is_tiff(pattern)):
         return None
     entries = list(walk_folders(folder, count_folders(pattern)))
-    if any(is_tiff(name) and _fits(name, pattern) for name in entries):
+    if any(is_tiff(name) and fits_pattern(name, pattern) for name in entries):
         return None
     stores = [name.rstrip("/") for name in entries if name.endswith("/") and _is_store_name(folder, name.rstrip("/"))]
     return sorted(stores, key=make_natural_key) or None
-
-
-def _fits(name: str, pattern: str) -> bool:
-    try:
-        parse_name(name, pattern)
-    except InputError:
-        return False
-    return True
 
 
 def _is_store_name(folder: Path, name: str) -> bool:

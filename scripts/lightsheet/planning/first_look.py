@@ -12,6 +12,7 @@ from typing import NamedTuple
 from lightsheet.acquisition import (
     ZARR_SUFFIX,
     explain_other_format,
+    fits_pattern,
     guess_pattern,
     is_tiff,
     make_natural_key,
@@ -63,10 +64,10 @@ def look_at(path: Path) -> FirstLook:
     pattern, is_guess, notes = _choose_pattern(folder, names)
     if pattern is None:
         return FirstLook(folder, tuple(names), None, DERIVED[:1], is_guess=True, notes=tuple(notes))
-    fitting = [name for name in names if _fits(name, pattern)]
+    fitting = [name for name in names if fits_pattern(name, pattern)]
     chosen, choice = _choose_acquisition(fitting, pattern)
     images = set(chosen)
-    others = [name for name in (*others, *fitting) if name not in images and _fits(name, pattern)]
+    others = [name for name in (*others, *fitting) if name not in images and fits_pattern(name, pattern)]
     ignore = list_globs(others, chosen)
     return FirstLook(folder, tuple(names), pattern, (*DERIVED[:1], *ignore), is_guess, tuple(notes), tuple(choice))
 
@@ -126,14 +127,6 @@ def _is_plane(path: Path) -> bool | None:
     return None
 
 
-def _fits(name: str, pattern: str) -> bool:
-    try:
-        parse_name(name, pattern)
-    except InputError:
-        return False
-    return True
-
-
 def _choose_acquisition(names: Sequence[str], pattern: str) -> tuple[list[str], list[str]]:
     """Choose the first of several stage positions, each of which is an acquisition of its own; with a note on it."""
     positions: dict[str, list[str]] = defaultdict(list)
@@ -180,6 +173,6 @@ def split_prefixes(names: Sequence[str], pattern: str) -> Mapping[str, list[str]
     """Return the names that begin alike, as a preset reads them, the most common beginning first."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        if _fits(name, pattern):
+        if fits_pattern(name, pattern):
             groups[str(parse_name(name, pattern).get("prefix", ""))].append(name)
     return dict(sorted(groups.items(), key=lambda item: -len(item[1])))
