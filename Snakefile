@@ -15,7 +15,7 @@ from lightsheet.planning import (
     plan_pilot,
 )
 from lightsheet.run import list_expectations, prepare_run
-from lightsheet.system import InputError, digest_json
+from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
     Hidden,
@@ -34,7 +34,6 @@ from lightsheet.workflow import (
     refuse_shell_names,
     start_run,
     tell_results,
-    tell_suspicions,
 )
 
 check_parsing(workflow)
@@ -66,11 +65,13 @@ report: "report/workflow.rst"
 
 RESULTS = str(run.results.folder)
 ENGINE = run.config["deconvolution"]["engine"]
-due = set()
+due, done = set(), {}
 
 
 def find_work():
-    due.update(find_due_outputs(jobs, workflow, sys.argv))
+    outputs, records = find_due_outputs(jobs, workflow, sys.argv)
+    due.update(outputs)
+    done.update(records)
     if not is_pilot_current(run.results, pilot_plan):
         due.add(str(run.results.pilot_page))
 
@@ -79,7 +80,6 @@ def tell_outcome(logs):
     if "pilot" in list_targets(workflow):
         for line in describe_pilot(run.results):
             logger.info(line)
-    tell_suspicions(run, workflow)
     tell_results(run, workflow)
 
 
@@ -93,7 +93,7 @@ guard_execution(
         succeed=tell_outcome,
         fail=lambda logs: explain_failure(jobs, logs),
     ),
-    lambda: describe_outcome(run),
+    lambda: describe_outcome(run, done),
 )
 
 
@@ -115,6 +115,10 @@ def list_manifests(wildcards):
 def hide_tiles(wildcards):
     timepoints = run.ingest_blocks[wildcards.block]
     return Hidden(run.list_tiles(wildcards.channel, timepoints))
+
+
+def hide_all_tiles():
+    return Hidden([run.list_tiles(c, run.timepoints) for c in run.channels])
 
 
 def hide_sources(wildcards):
@@ -165,7 +169,7 @@ rule inventory:
         acquisition=run.acquisition,
         volumes=run.describe_volume(),
         share=run.describe_share(),
-        digest=digest_json([run.list_tiles(c, run.timepoints) for c in run.channels]),
+        digest=lambda wildcards: hide_all_tiles().digest,
         results=run.results,
         channels=run.channels,
         output={key: run.config["output"][key] for key in ("dtype", "scale")},

@@ -35,6 +35,7 @@ def test_a_run_whose_every_volume_is_suspect_says_so_at_both_ends(small: Project
 
 def test_a_good_run_is_not_suspect(finished: Project) -> None:
     with contextlib.chdir(finished.folder):
-        assert describe_suspicions(finished.prepare()) == []
+        run = finished.prepare()
+        assert describe_suspicions(run, run.read_records()) == []
     assert "<dt>Suspect</dt><dd>none</dd>" in (finished.results / "report.html").read_text()
     assert "suspect" not in (finished.results / "logs" / "inventory.log").read_text()

@@ -7,7 +7,6 @@ setting or the algorithm has changed, or that an earlier command failed.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from lightsheet.acquisition import format_inventory
 from lightsheet.deconvolution import list_engines
@@ -17,7 +16,7 @@ from lightsheet.run.differences import CHANGED_CHUNKS, CHANGED_TIFF, EARLIER_VER
 from lightsheet.run.psf_state import PsfState, find_psf_state
 from lightsheet.run.publication import explain_publication, identify_publication, is_report_current
 from lightsheet.run.run import Run
-from lightsheet.store import Record, VolumeKey, read_records, shards_exist
+from lightsheet.store import Record, VolumeKey, shards_exist
 from lightsheet.system import digest_json, name_unreadable
 
 KEPT = "output.raw none -> keep"
@@ -59,7 +58,7 @@ def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
     Backlog
         Nothing has been written, and of the TIFF files only their sizes and times are known.
     """
-    records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
+    records = run.read_records()
     psfs = {channel: find_psf_state(run, channel) for channel in run.channels}
     choices = find_choices(run)
     volumes: dict[VolumeKey, str] = {}

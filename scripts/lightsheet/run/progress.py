@@ -1,14 +1,13 @@
 """What a run says before and after its work: what is made and what is done again, whether it fits, and what failed."""
 
 from collections import Counter
-from pathlib import Path
 
 from lightsheet.run.backlog import NEW, Backlog
 from lightsheet.run.clocks import describe_future_files
 from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
 from lightsheet.run.suspects import describe_units
-from lightsheet.store import VolumeKey, read_records
+from lightsheet.store import VolumeKey
 from lightsheet.system import format_size
 
 
@@ -31,7 +30,7 @@ def list_outputs(run: Run, backlog: Backlog) -> set[str]:
 
 def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
-    records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
+    records = run.read_records()
     failed = {key: record for key, record in records.items() if record and record["status"] == "failed"}
     # Where no raw volumes are kept, one that cannot be read fails as both.
     return [

@@ -22,7 +22,7 @@ from lightsheet.run.scan_geometry import describe_scan, list_scan_settings, read
 from lightsheet.run.selection import describe_share
 from lightsheet.scan import OutputGeometry, Scan
 from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
-from lightsheet.store import Results, StoreLayout, VolumeKey
+from lightsheet.store import Record, Results, StoreLayout, VolumeKey, read_records
 from lightsheet.system import InputError, write_json
 
 KINDS = ("raw", "result")
@@ -231,6 +231,10 @@ class Run:
         tiles = {channel: self.list_tiles(channel, self.blocks[block]) for channel in self.channels}
         kind = {"shape": self.shape, "dtype": self.dtype, "region": self.region}
         return {**kind, "facts": self.facts, "tiles": tiles}
+
+    def read_records(self) -> dict[VolumeKey, Record | None]:
+        """Read the records of all volumes; None where there is none."""
+        return read_records(self.results, self.list_keys(), map(Path, self.list_manifests()))
 
     def list_keys(self) -> list[VolumeKey]:
         """Return the keys of all volumes, raw and result."""

@@ -3,12 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from math import prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightsheet.processing import Doubt, judge_psf, judge_units, judge_volume
 from lightsheet.run.run import Run
-from lightsheet.store import Record, VolumeKey, read_records
+from lightsheet.store import Record, VolumeKey
 from lightsheet.system import read_json, write_ranges
 
 
@@ -80,9 +79,8 @@ def _group(channel: str, volumes: Mapping[int, Sequence[Doubt]], of_all: Sequenc
     return [Suspicion(channel, reason, timepoints[kind], len(volumes)) for kind, reason in reasons.items()]
 
 
-def describe_suspicions(run: Run) -> list[str]:
-    """Say in lines what is suspect of a run, of its volumes that are done; none if nothing is."""
-    records = read_records(run.results, run.list_keys(), map(Path, run.list_manifests()))
+def describe_suspicions(run: Run, records: Mapping[VolumeKey, Record | None]) -> list[str]:
+    """Say in lines what is suspect of a run, of its volumes that are done, by their records; none if nothing is."""
     psfs = {channel: read_json(run.results.psf(channel, ".json")) for channel in run.channels}
     suspicions = find_suspicions(records, psfs, run.shape, run.config["voxel_size"])
     units, whole = describe_units(run), {suspicion.channel for suspicion in suspicions if suspicion.is_of_all}

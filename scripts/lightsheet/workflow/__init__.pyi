@@ -17,5 +17,4 @@ from .start import (
     needs_psfs as needs_psfs,
     start_run as start_run,
     tell_results as tell_results,
-    tell_suspicions as tell_suspicions,
 )

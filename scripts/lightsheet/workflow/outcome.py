@@ -4,27 +4,23 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lightsheet.run import Run
-from lightsheet.store import Record, VolumeKey, read_records
+from lightsheet.store import Record, VolumeKey
 from lightsheet.system import format_duration, format_size
 
 
-def describe_outcome(run: Run, start: float | None = None) -> list[str]:
+def describe_outcome(run: Run, records: Mapping[VolumeKey, Record | None], start: float | None = None) -> list[str]:
     """Say in lines what a run has made and where it is.
 
     Parameters
     ----------
     run : Run
+    records : mapping, of its volumes
     start : float, optional
         Seconds since 1970; with it the volumes that were done since then are told, and what they took.
     """
-    done = {
-        key: record
-        for key, record in read_records(run.results, run.list_keys(), map(Path, run.list_manifests())).items()
-        if record and record["status"] == "done"
-    }
+    done = {key: record for key, record in records.items() if record and record["status"] == "done"}
     work = {
         key: record
         for key, record in done.items()

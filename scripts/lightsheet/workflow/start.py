@@ -1,6 +1,6 @@
 """The beginning of a run: what is to be done, and why, and what is prepared before the first job; and its end."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import psutil
@@ -22,6 +22,7 @@ from lightsheet.run import (
     repair_stores,
     summarise_run,
 )
+from lightsheet.store import Record, VolumeKey
 from lightsheet.system import log_on_screen
 from lightsheet.workflow.clean_end import prepare_clean_end
 from lightsheet.workflow.failures import list_disk_errors, list_failures
@@ -58,8 +59,10 @@ def needs_psfs(targets: Iterable[str]) -> bool:
     return "inventory" not in words or not is_alone
 
 
-def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[str]:
+def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> tuple[set[str], Mapping[VolumeKey, Record]]:
     """Find out which declared outputs are to be made, and say what the run makes, and what it does again and why.
+
+    With them it returns the records of the volumes that are done.
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> set[s
         logger.info(summarise_run(run, backlog))
     if run.acquisition.waiting_files:
         logger.info(run.acquisition.waiting_remark)
-    return list_outputs(run, backlog)
+    return list_outputs(run, backlog), backlog.done
 
 
 def start_run(jobs: Jobs, workflow: Any, due: Collection[str]) -> None:
@@ -133,34 +136,21 @@ def list_due_files(workflow: Any, *, with_finished: bool = False) -> set[str]:
     return {str(output) for job in jobs for output in job.output}
 
 
-def tell_suspicions(run: Run, workflow: Any) -> None:
-    """Log, as a run's last lines, what is suspect of a result that it has published.
-
-    Parameters
-    ----------
-    run : Run
-    workflow : snakemake.workflow.Workflow, as the Snakefile has it
-    """
-    if _has_published(run, workflow):
-        for line in describe_suspicions(run):
-            logger.warning(line)
-
-
 def tell_results(run: Run, workflow: Any) -> None:
-    """Log at the end of a run what it has published, where that is, and what it took.
+    """Log at the end of a run what is suspect of the result that it has published, where that is, and what it took.
 
     Parameters
     ----------
     run : Run
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
-    if _has_published(run, workflow):
-        logger.info("\n".join(describe_outcome(run, psutil.Process().create_time())))
-
-
-def _has_published(run: Run, workflow: Any) -> bool:
     published = {str(run.results.report), str(run.results.manifest("consolidate"))}
-    return not published.isdisjoint(list_due_files(workflow, with_finished=True))
+    if published.isdisjoint(list_due_files(workflow, with_finished=True)):
+        return
+    records = run.read_records()
+    for line in describe_suspicions(run, records):
+        logger.warning(line)
+    logger.info("\n".join(describe_outcome(run, records, psutil.Process().create_time())))
 
 
 def explain_failure(jobs: Jobs, logs: Iterable[str]) -> None:
