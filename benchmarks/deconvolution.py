@@ -278,10 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     for name in options.size or SIZES:
         lines = report_size((QUICK if options.quick else SIZES)[name], options.threads, options.rounds)
-        if options.quick:
-            print("\n".join(lines))
-        else:
-            write_result(f"deconvolution_{name}", lines)
+        write_result(f"deconvolution_{name}", lines, is_whole=not options.quick)
     return 0
 
 

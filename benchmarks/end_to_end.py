@@ -181,10 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     movie = QUICK[0] if options.quick else HAND_MOVIE
     lines += [f"## {movie.volumes} volumes of {movie.shape}, {HAND_ITERATIONS} iterations: settings by hand", ""]
     lines += [*format_table(measure_by_hand(movie, 1 if options.quick else options.rounds)), "", load.describe()]
-    if options.quick:
-        print("\n".join(lines))
-    else:
-        write_result("end_to_end", lines)
+    write_result("end_to_end", lines, is_whole=not options.quick)
     return 0
 
 

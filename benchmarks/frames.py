@@ -90,10 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "|---|---|---|---|---|",
         *memory,
     ]
-    if options.size:
-        print("\n".join(lines))
-    else:
-        write_result("frames", lines)
+    write_result("frames", lines, is_whole=not options.size)
     return 0
 
 

@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny volumes; nothing is kept")
     quick = parser.parse_args().quick
     lines = measure(QUICK if quick else FULL)
-    print("\n".join(lines)) if quick else write_result("raw", lines)
+    write_result("raw", lines, is_whole=not quick)
 
 
 if __name__ == "__main__":

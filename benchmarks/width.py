@@ -171,10 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "",
         "The bytes that came out are the same in all rows. A worker's peak is of the rows so far, one below the other.",
     ]
-    if options.size:
-        print("\n".join(lines))
-    else:
-        write_result("width", lines)
+    write_result("width", lines, is_whole=not options.size)
     return 0
 
 
