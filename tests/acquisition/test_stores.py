@@ -210,15 +210,25 @@ def test_what_all_volumes_lack_is_fill(tmp_path: Path, way: dict[str, Any]) -> N
         look(tmp_path / "a.zarr")
 
 
+def allocate_end(store: Path) -> zarr.Array[Any]:
+    """Write a store that was written a while ago, with three timepoints of six, and return its array."""
+    write_v05(store, MOVIE)
+    array = zarr.open_array(store / "0", mode="a")
+    array.resize((6, 2, 6, 20, 24))
+    age(store)
+    return array
+
+
+def age(store: Path) -> None:
+    for path in store.rglob("*"):
+        os.utime(path, ns=(10**18, 10**18))
+
+
 def test_a_store_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Timepoints that are still written wait, and the end that is allocated but empty."""
     monkeypatch.setattr(store_survey, "LOOK_SECONDS", 0.01)
     store = tmp_path / "a.zarr"
-    write_v05(store, MOVIE)
-    array = zarr.open_array(store / "0", mode="a")
-    array.resize((6, 2, 6, 20, 24))
-    for path in store.rglob("*"):
-        os.utime(path, ns=(10**18, 10**18))
+    array = allocate_end(store)
     survey = look(store, settle=60)
     assert survey.acquisition.timepoints == 3
     assert len(survey.acquisition.waiting_files) == 6
@@ -226,8 +236,7 @@ def test_a_store_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     array[3, 0] = 7  # one channel of the next
     assert look(store, settle=60, previous=survey.state).acquisition.timepoints == 3
     array[3, 1] = 7
-    for path in store.rglob("*"):
-        os.utime(path, ns=(10**18, 10**18))
+    age(store)
     assert look(store, settle=60, previous=survey.state).acquisition.timepoints == 4
     array[1, 0] = 8
     with pytest.raises(InputError, match=r"timepoint 1 of GFP changed after an earlier run had read it; run again in"):
@@ -239,11 +248,7 @@ def test_of_a_store_that_grows_only_what_is_selected_waits(tmp_path: Path, monke
     """Of 0::2 of 6 timepoints, 0 and 2 are there; others are not looked at, be they whole, empty or young."""
     monkeypatch.setattr(store_survey, "LOOK_SECONDS", 0.01)
     store = tmp_path / "a.zarr"
-    write_v05(store, MOVIE)
-    array = zarr.open_array(store / "0", mode="a")
-    array.resize((6, 2, 6, 20, 24))
-    for path in store.rglob("*"):
-        os.utime(path, ns=(10**18, 10**18))
+    array = allocate_end(store)
     array[1] = 8
     among = {(channel, timepoint) for channel in ("GFP", "mCherry") for timepoint in (0, 2, 4)}
     assert look(store, settle=60, among=among).acquisition.timepoints == 4
