@@ -111,10 +111,16 @@ def _place_geometry(image: PublishedImage, level: Level, geometry: OutputGeometr
     return _Grid(geometry.shape, first.tolist(), list(sizes.values()))
 
 
+def read_geometry(image: PublishedImage) -> OutputGeometry:
+    """Return how the result of a stage scan lies, of which its store's attributes tell."""
+    extra = image.extra
+    return OutputGeometry(extra["geometry"], make_scan(**extra["scan"]), tuple(extra["raw_shape"]))
+
+
 def _find_support(image: PublishedImage, level: Level) -> np.ndarray:
     """Return which voxels of a level of a result were measured, by those in the middle of each, as `find_support`."""
-    scan, axis = image.extra["scan"], "zyx".index(image.extra["scan"]["axis"])
-    support = OutputGeometry(image.extra["geometry"], make_scan(**scan), tuple(image.extra["raw_shape"])).find_support()
+    axis = "zyx".index(image.extra["scan"]["axis"])
+    support = read_geometry(image).find_support()
     rows, columns = (
         np.minimum(np.arange(level.shape[n]) * level.factor[n] + level.factor[n] // 2, support.shape[n > 0] - 1)
         for n in (0, axis)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from lightsheet.provenance import read_channel
-from lightsheet.scan import OutputGeometry, OutputVolume, make_scan
+from lightsheet.scan import OutputGeometry, OutputVolume
 from lightsheet.store import PublishedImage, Results
+from lightsheet.viewing.projections import read_geometry
 
 
 def read_plane(results: Results, kind: str, channel: str, timepoint: int, z: int | None) -> np.ndarray:
@@ -15,18 +16,16 @@ def read_plane(results: Results, kind: str, channel: str, timepoint: int, z: int
     """
     image = read_channel(results, kind, channel)
     target = read_channel(results, "result", channel)
-    shown = target.extra.get("geometry", "raw")
-    if shown == "raw":
+    if target.extra.get("geometry", "raw") == "raw":
         return _read_stored_plane(image, timepoint, z)
-    scan = target.extra["scan"]
-    geometry = OutputGeometry(shown, make_scan(**scan), tuple(target.extra["raw_shape"]))
+    geometry = read_geometry(target)
     if kind == "raw":
         plane = _read_moved_plane(image, geometry, timepoint, z)
     else:
         plane = _read_stored_plane(image, timepoint, z)
     support = geometry.find_support()
     measured = support.any(axis=0) if z is None else support[z]
-    plane[(slice(None), ~measured) if scan["axis"] == "x" else ~measured] = np.nan
+    plane[(slice(None), ~measured) if target.extra["scan"]["axis"] == "x" else ~measured] = np.nan
     return plane
 
 
