@@ -67,13 +67,7 @@ def run_pilot(
     methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
     place = results.pilot_scratch if results.pilot_scratch.channels.exists() else results
     methods = [_resolve_choices(place, method, bases) for method in methods]
-    choices = read_choices(place)
-    for channel in (channel for channel in plan["channels"] if channel in choices):
-        for doubt in foresee_doubts(choices[channel], methods[0]):
-            logger.warning("%s is suspect: %s", channel, doubt)
-        doubt = describe_shift(choices[channel].get("shift"), methods[0].get("scan"), plan["voxel_size"])
-        if doubt and "scan" not in plan:
-            logger.warning("%s is suspect: %s", channel, doubt)
+    _tell_doubts(read_choices(place), plan, methods[0])
     plan = {**plan, "methods": select_distinct(methods)}
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
@@ -116,6 +110,16 @@ def run_pilot(
     write_json(results.pilot, numbers)
 
 
+def _tell_doubts(choices: Mapping[str, Any], plan: Mapping[str, Any], method: Mapping[str, Any]) -> None:
+    """Log what is suspect of the pixels that were sampled."""
+    for channel in (channel for channel in plan["channels"] if channel in choices):
+        doubts = foresee_doubts(choices[channel], method)
+        if "scan" not in plan:
+            doubts = [*doubts, describe_shift(choices[channel].get("shift"), method.get("scan"), plan["voxel_size"])]
+        for doubt in filter(None, doubts):
+            logger.warning("%s is suspect: %s", channel, doubt)
+
+
 def _resolve_choices(
     results: Results, method: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def _resolve_choices(
     settings = {channel: resolve_settings(method, channel, choices.get(channel)) for channel in bases}
     for channel in bases:
         refuse_fill(channel, choices.get(channel, {}).get("fill"), method["boundary"], method["engine"])
-    per_channel = {key: {c: own.get(key) for c, own in settings.items()} for key in ("background", "fill")}
+    per_channel = {key: {c: chosen.get(key) for c, chosen in settings.items()} for key in ("background", "fill")}
     return {**method, **per_channel}
 
 

@@ -231,8 +231,8 @@ def _deconvolve_volumes(
 ) -> list[str]:
     """Deconvolve volumes; return a sentence for each that could not be, and write its record."""
     keys = {key.label: key for key in todo}
-    given = {"cores": team.cores, "threads": team.threads, "memory": team.memory}
-    tasks = {key.label: {**task, **given} for key, task in todo.items()}
+    share = {"cores": team.cores, "threads": team.threads, "memory": team.memory}
+    tasks = {key.label: {**task, **share} for key, task in todo.items()}
     errors = []
     for label, error in map_volumes(team.pool, _deconvolve, tasks, "deconvolve", find_walltime(), tell):
         if error:
@@ -253,9 +253,9 @@ def _tell_rate(tasks: Mapping[VolumeKey, Mapping[str, Any]]) -> None:
 
 def _try(name: str, **task: Any) -> None:
     """Try a setting, on a worker; as `_deconvolve`."""
-    from lightsheet.processing import brightest_part
+    from lightsheet.processing.brightest_part import try_setting
 
-    (brightest_part.try_iterations if name == "iterations" else brightest_part.try_fineness)(**task)
+    try_setting(name, **task)
 
 
 def _deconvolve(cores: int, **task: Any) -> None:

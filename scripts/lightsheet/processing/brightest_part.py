@@ -1,6 +1,6 @@
 """What is tried on the brightest part of a sampled timepoint, on a worker, before the first volume of its channel.
 
-Each function writes what it finds into a file: Dask forgets what a worker returned that is lost afterwards.
+What is found is written into a file: Dask forgets what a worker returned that is lost afterwards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,8 @@ from lightsheet.sources import Region, Tiles, open_mosaic, read_stack
 from lightsheet.system import write_json
 
 
-def try_iterations(
+def try_setting(
+    name: str,
     tiles: Tiles,
     shape: Sequence[int],
     dtype: str,
@@ -28,10 +29,11 @@ def try_iterations(
     path: Path,
     region: Region | None = None,
 ) -> None:
-    """Find how many iterations a timepoint bears; null where it is dark.
+    """Find what a setting is to be for a timepoint; null where it is dark.
 
     Parameters
     ----------
+    name : str, `iterations`: how many the timepoint bears; or another: how finely its result is to be stored
     tiles, shape, dtype : Tiles, sequence of int, str; the timepoint's files, and (z, y, x) and dtype of its volume
     psf : Path, of the PSF used
     settings : mapping, as for `deconvolve_volume`
@@ -40,27 +42,17 @@ def try_iterations(
     region : Region, optional, the part of the volume that is selected, which has this shape
     """
     counts, mask = _read_part(tiles, shape, dtype, settings, region)
+    find = _find_iterations if name == "iterations" else describe_fineness
+    write_json(path, find(counts, read_stack(psf), settings, threads, mask))
+
+
+def _find_iterations(
+    counts: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int, mask: Mask | None
+) -> int | None:
     image, mask = cut_image(counts, np.s_[:, :, :], settings["background"], mask)
-    value = None
-    if image.any():
-        acceleration = settings["acceleration"]
-        value = resolve_iterations(image, read_stack(psf), acceleration=acceleration, threads=threads, mask=mask)
-    write_json(path, value)
-
-
-def try_fineness(
-    tiles: Tiles,
-    shape: Sequence[int],
-    dtype: str,
-    psf: Path,
-    settings: Mapping[str, Any],
-    threads: int,
-    path: Path,
-    region: Region | None = None,
-) -> None:
-    """Find how finely the result of a timepoint is to be stored; null where it is dark. As `try_iterations`."""
-    counts, mask = _read_part(tiles, shape, dtype, settings, region)
-    write_json(path, describe_fineness(counts, read_stack(psf), settings, threads, mask))
+    if not image.any():
+        return None
+    return resolve_iterations(image, psf, acceleration=settings["acceleration"], threads=threads, mask=mask)
 
 
 def describe_fineness(
