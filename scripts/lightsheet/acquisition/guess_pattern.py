@@ -204,7 +204,7 @@ def _list_reasons(columns: Sequence[Column], fields: dict[int, str]) -> Iterator
         if column.is_number:
             before, behind = column.labels
             fields_of_labels = {before: _FIELD_OF_LABEL.get(before), behind: _FIELD_OF_UNIT.get(behind)}
-            label = next((f" at {text!r}" for text, named in fields_of_labels.items() if named == field), "")
+            label = next((f" at {text!r}" for text, meaning in fields_of_labels.items() if meaning == field), "")
             what = f"the number{label}, {column.numbers[0]} to {column.numbers[-1]}"
             yield f"{{{field}}} is {what}" if label else f"{{{field}}} is {what}, which nothing in the names explains"
         else:

@@ -65,14 +65,14 @@ def compare_directions(methods: Sequence[Mapping[str, Any]]) -> str:
     if not (both := residuals[0].keys() & residuals[1].keys()):
         return ""
     iterations = max(both)
-    here, there = (residual[iterations] for residual in residuals)
+    rest, opposite = (residual[iterations] for residual in residuals)
     direction = first["settings"]["scan"]["direction"]
     numbers = (
-        f"after {iterations} iteration{'s' * (iterations > 1)} direction {direction} leaves {100 * here:.2f} % of the "
-        f"image unexplained, direction {-direction} {100 * there:.2f} %"
+        f"after {iterations} iteration{'s' * (iterations > 1)} direction {direction} leaves {100 * rest:.2f} % of the "
+        f"image unexplained, direction {-direction} {100 * opposite:.2f} %"
     )
-    if abs(here - there) < CLEAR * max(here, there):
+    if abs(rest - opposite) < CLEAR * max(rest, opposite):
         return f"{numbers}: they hardly differ, look at the pictures"
-    if here < there:
+    if rest < opposite:
         return f"{numbers}: direction {direction} fits, as the configuration says"
     return f"{numbers}: direction {-direction} fits better than that of the configuration; set input.scan.direction"

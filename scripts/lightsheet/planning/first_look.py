@@ -117,8 +117,8 @@ def _choose_pattern(folder: Path, names: Sequence[str]) -> tuple[str | None, boo
 def _count_names(count: int, names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"{escape_name(names[0])}"
-    every = "all" if count == len(names) else f"{count} of"
-    return f"{every} {len(names)} names, such as {escape_name(names[0])}"
+    share = "all" if count == len(names) else f"{count} of"
+    return f"{share} {len(names)} names, such as {escape_name(names[0])}"
 
 
 def _is_plane(path: Path) -> bool | None:

@@ -132,8 +132,8 @@ def propagate_noise(
     deviation = np.sqrt(constant + per_count * np.maximum(image, 0, dtype=np.float64))
     noisier = image + (deviation * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
     results = []
-    for each in (image, noisier):
-        light = np.maximum(each, 0)
+    for volume in (image, noisier):
+        light = np.maximum(volume, 0)
         if mask:
             erase_unmeasured(light, mask)
         results.append(richardson_lucy(light, psf, threads=threads, mask=mask, **method))

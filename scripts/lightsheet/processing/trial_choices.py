@@ -71,8 +71,8 @@ def find_noise(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: s
         if not isinstance(trial, dict) or trial.get("value") != settings.get(name):
             continue
         if trial.get("basis") == _list_basis(settings, name, psf_sha256):
-            tried = [value["noise"] for value in trial["timepoints"].values() if isinstance(value, dict)]
-            return min(tried, default=None)
+            noises = [value["noise"] for value in trial["timepoints"].values() if isinstance(value, dict)]
+            return min(noises, default=None)
     return None
 
 
@@ -195,12 +195,12 @@ def _choose_iterations(values: Iterable[int]) -> dict[str, Any]:
 
 def _choose_scale(values: Iterable[Mapping[str, Any] | float]) -> dict[str, Any]:
     """Return the scale for what `describe_fineness` returned, or brightest voxels alone, and the bits to keep."""
-    tried = [value if isinstance(value, Mapping) else {"brightest": value, "step": 0.0} for value in values]
-    brightest = max((value["brightest"] for value in tried), default=0.0)
+    trials = [value if isinstance(value, Mapping) else {"brightest": value, "step": 0.0} for value in values]
+    brightest = max((value["brightest"] for value in trials), default=0.0)
     if brightest <= 0:
         return {"value": 1}
     scale = choose_scale(brightest)
-    bits = choose_whole_bits(brightest, min(value["step"] for value in tried), scale)
+    bits = choose_whole_bits(brightest, min(value["step"] for value in trials), scale)
     return {"value": scale, **({"bits": bits} if bits < ALL_BITS["uint16"] else {})}
 
 

@@ -75,8 +75,8 @@ def take_share() -> dict[str, Any]:
 def _describe_memory() -> dict[str, int]:
     """Return the most bytes that this process has had, and in a job of SLURM's the bytes that were asked for."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    asked = os.environ.get("SLURM_MEM_PER_NODE", "")
-    return {"peak_bytes": peak, **({"memory_bytes": int(asked) << 20} if asked.isdecimal() else {})}
+    request = os.environ.get("SLURM_MEM_PER_NODE", "")
+    return {"peak_bytes": peak, **({"memory_bytes": int(request) << 20} if request.isdecimal() else {})}
 
 
 def measure_rate(records: Iterable[Mapping[str, Any] | None]) -> Rate | None:

@@ -88,13 +88,13 @@ def _move(plane: Array, offset: float, target: Array, axis: int, start: int) -> 
     low, high = max(start, whole + bool(part)), min(start + target.shape[axis], whole + width)
     if low >= high:
         return
-    here, place = _cut(plane, axis, low - whole, high - whole), _cut(target, axis, low - start, high - start)
+    source, place = _cut(plane, axis, low - whole, high - whole), _cut(target, axis, low - start, high - start)
     if not part:
-        place[...] = here
+        place[...] = source
         return
-    change = np.subtract(_cut(plane, axis, low - whole - 1, high - whole - 1), here, dtype=np.float32)
+    change = np.subtract(_cut(plane, axis, low - whole - 1, high - whole - 1), source, dtype=np.float32)
     np.multiply(change, part, out=change)
-    np.add(here, change, out=place, dtype=np.float32)
+    np.add(source, change, out=place, dtype=np.float32)
 
 
 def _cut(plane: Array, axis: int, start: int, stop: int) -> Array:

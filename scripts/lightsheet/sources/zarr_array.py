@@ -216,8 +216,8 @@ def _read_extents(values: Any) -> tuple[int, ...]:
 
 def _read_names(names: Any, shape: Any) -> tuple[str, ...]:
     """Read the names of the axes; none where one is not named."""
-    named = [name for name in names if isinstance(name, str)]
-    return tuple(named) if len(named) == len(shape) else ()
+    texts = [name for name in names if isinstance(name, str)]
+    return tuple(texts) if len(texts) == len(shape) else ()
 
 
 def _read_fill(value: Any) -> float:

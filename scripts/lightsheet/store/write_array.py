@@ -240,8 +240,10 @@ def _join_windows(
     """Return the range and the contrast of each channel."""
     windows = {}
     for number, name in enumerate(names):
-        own = [w.window for index, w in written.items() if "c" not in axes or index[axes.index("c")] == number]
-        known = np.array([window for window in own if not math.isnan(window[0])] or [(0.0, 1.0, 0.0, 1.0)])
+        channel_windows = [
+            w.window for index, w in written.items() if "c" not in axes or index[axes.index("c")] == number
+        ]
+        known = np.array([window for window in channel_windows if not math.isnan(window[0])] or [(0.0, 1.0, 0.0, 1.0)])
         low, start = known[:, [0, 2]].min(axis=0)
         high, end = known[:, [1, 3]].max(axis=0)
         windows[name] = (float(low), float(high), float(start), float(end))

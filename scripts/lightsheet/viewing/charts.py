@@ -17,7 +17,7 @@ def draw_charts(trends: Mapping[str, Sequence[Trend]], seconds: Seconds) -> list
     charts = []
     for measure, *of_measure in zip(MEASURES, *trends.values(), strict=True):
         values = [value for trend in of_measure for value in trend.values]
-        lanes = [_draw_lane(*named, measure, seconds) for named in zip(trends, of_measure, strict=True) if any(values)]
+        lanes = [_draw_lane(*pair, measure, seconds) for pair in zip(trends, of_measure, strict=True) if any(values)]
         charts.append({"measure": measure, "lanes": lanes, "known": bool(values)})
     return charts
 

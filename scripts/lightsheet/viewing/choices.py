@@ -78,11 +78,11 @@ def _describe_trial(name: str, trial: Any, used: Any) -> ChosenValue | None:
 
 def _describe_fineness(name: str, trial: Mapping[str, Any], used: float) -> ChosenValue:
     """Describe how finely results are stored; earlier versions tried no noise."""
-    tried = [value for value in (trial.get("timepoints") or {}).values() if isinstance(value, Mapping)]
+    trials = [value for value in (trial.get("timepoints") or {}).values() if isinstance(value, Mapping)]
     text = format_measure(used) + (" bits of mantissa" if name == "precision" else "")
     if "bits" in trial:
         text += f", and {trial['bits']} of 16 bits"
-    return ChosenValue(name, text, _write_range([value["noise"] for value in tried], "%", "noise of "))
+    return ChosenValue(name, text, _write_range([value["noise"] for value in trials], "%", "noise of "))
 
 
 def _write_range(values: Sequence[float], unit: str = "", words: str = "") -> str:

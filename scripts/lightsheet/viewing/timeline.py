@@ -61,8 +61,10 @@ def measure_efficiency(volumes: Iterable[VolumeRecords]) -> dict[str, Any] | Non
     held = sum(share["seconds"] * share["cores"] for share in shares)
     if not held:
         return None
-    asked = [share for share in shares if share.get("memory_bytes") and share.get("peak_bytes")]
-    closest: Mapping[str, Any] = max(asked, key=lambda share: share["peak_bytes"] / share["memory_bytes"], default={})
+    requests = [share for share in shares if share.get("memory_bytes") and share.get("peak_bytes")]
+    closest: Mapping[str, Any] = max(
+        requests, key=lambda share: share["peak_bytes"] / share["memory_bytes"], default={}
+    )
     return {
         "core_hours": held / 3600,
         "gpu_hours": sum(share["seconds"] for share in shares if share["gpu_seconds"]) / 3600,
