@@ -31,7 +31,9 @@ REPLACED = "DefaultStreamHandler"
 LIBRARY = Path(__file__).parents[1]
 CHECKOUT = Path(__file__).parents[3]
 
-REDRAW_SECONDS = 0.5
+REDRAW_SECONDS, LOOK_SECONDS = 0.5, 2.0
+"""Between two looks at the logs of jobs, on a terminal and elsewhere: a cluster's file server has them all."""
+
 PLAIN_SECONDS = 30.0
 """Between two lines about jobs that work, where lines cannot be replaced."""
 
@@ -231,14 +233,14 @@ def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: b
 @contextmanager
 def _watch(terminal: Terminal) -> Iterator[None]:
     """Look after the jobs in a thread of its own."""
-    end = threading.Event()
+    end, pause = threading.Event(), REDRAW_SECONDS if terminal.screen.is_terminal else LOOK_SECONDS
 
     def watch() -> None:
         rounds = 0
-        while not end.wait(REDRAW_SECONDS):
+        while not end.wait(pause):
             terminal.look()
             rounds += 1
-            if rounds % round(PLAIN_SECONDS / REDRAW_SECONDS) == 0:
+            if rounds % round(PLAIN_SECONDS / pause) == 0:
                 terminal.tell_progress()
 
     thread = threading.Thread(target=watch, daemon=True)
