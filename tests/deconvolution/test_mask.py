@@ -143,7 +143,7 @@ def test_weights_of_another_mask_or_psf_are_not_used_again():
         expected.append(deconvolve(*case))
     for case, result in zip(((psf, first), (psf, second), (psf[:, ::-1], first), (psf, None)), expected, strict=True):
         assert np.array_equal(deconvolve(*case), result)
-    assert not masks.KEPT, "nothing is kept once it is not needed"
+    assert not masks.CACHE, "nothing is kept once it is not needed"
 
 
 def test_weights_of_an_engine_are_not_used_by_another_one(monkeypatch):

@@ -67,7 +67,7 @@ def test_fill_is_not_taken_for_what_a_background_hides() -> None:
     image = expose(draw_beads())
     image[:, :, 8:] = 0
     below = float(np.count_nonzero(image < 102)) / image.size
-    assert sanity.BELOW < below < sanity.BELOW_WITH_PLATEAU, "else this shows nothing"
+    assert sanity.DARK_SHARE < below < sanity.DARK_SHARE_WITH_PLATEAU, "else this shows nothing"
     assert judge(image, 102) == []
 
 

@@ -12,7 +12,7 @@ import tifffile
 from lightsheet.provenance import compare_results, read_crate, read_volumes, verify_volumes
 from lightsheet.provenance.repeat import make_config
 from lightsheet.run import find_backlog
-from lightsheet.run.backlog import KEPT
+from lightsheet.run.backlog import RAW_COPY
 from lightsheet.run.discard import discard_raw
 from lightsheet.run.run import Run
 from lightsheet.store.paths import VolumeKey
@@ -128,7 +128,7 @@ def test_keep_and_none_change_no_result_and_leave_no_stale_store(tmp_path: Path)
 
     again = prepare(tmp_path, "keep")
     backlog = find_backlog(again)
-    assert set(backlog.volumes.values()) == {KEPT}
+    assert set(backlog.volumes.values()) == {RAW_COPY}
     assert {key.kind for key in backlog.volumes} == {"raw"}
     assert not any(backlog.has(key) for key in again.list_keys() if key.kind == "result")
     tiny_run.finish(again)

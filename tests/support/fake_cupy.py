@@ -285,7 +285,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
         (gpu, "CHANNELS", OrderedDict()),
         (gpu, "STREAMS", threading.local()),
         *((gpu, name, gpu_memory.PinnedBuffers()) for name in ("IMAGES", "RAW", "STORED")),
-        (mask, "KEPT", {}),
+        (mask, "CACHE", {}),
     ):
         monkeypatch.setattr(module, name, value)
 

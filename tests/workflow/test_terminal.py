@@ -149,7 +149,7 @@ def test_a_second_ctrl_c_does_not_end_what_stops_the_jobs() -> None:
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert read(handler).splitlines() == [terminal.CALM, terminal.STILL, terminal.STILL]
+    assert read(handler).splitlines() == [terminal.CALM, terminal.STOPPING, terminal.STOPPING]
 
 
 def test_a_dry_run_lists_jobs_by_rule_however_many_there_are() -> None:

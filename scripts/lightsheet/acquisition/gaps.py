@@ -57,16 +57,16 @@ def check_missing_timepoints(
     gaps = {c: runs for c in channels if (runs := _find_gaps(present[c], numbers))}
     if not gaps:
         return numbers, []
-    what = "; ".join(f"{channel} lacks timepoint {_format_runs(runs)}" for channel, runs in gaps.items())
-    what += f" (of {numbers[0]} to {numbers[-1]})"
+    description = "; ".join(f"{channel} lacks timepoint {_format_runs(runs)}" for channel, runs in gaps.items())
+    description += f" (of {numbers[0]} to {numbers[-1]})"
     fillable = numbers.stop - numbers.start <= 2 * len(union)  # `len` would take no number above 2^63
     if missing == "fill" and fillable:
-        return numbers, [f"Missing, and recorded as holes: {what}, as the names count."]
+        return numbers, [f"Missing, and recorded as holes: {description}, as the names count."]
     if missing == "fill":
-        what += "; more timepoints are missing than there are, so these numbers hardly count timepoints"
+        description += "; more timepoints are missing than there are, so these numbers hardly count timepoints"
     remedy = _suggest_remedy(volumes, present, gaps)
     hint = ", or have holes recorded (input.missing: fill)" if fillable else ""
-    raise InputError(f"{folder}: {what}; copy what is missing into the folder, {remedy} (input.ignore){hint}")
+    raise InputError(f"{folder}: {description}; copy what is missing into the folder, {remedy} (input.ignore){hint}")
 
 
 def _suggest_remedy(volumes: VolumeFiles, present: dict[str, set[int]], gaps: dict[str, Runs]) -> str:
@@ -88,8 +88,8 @@ def _find_gaps(present: set[int], numbers: range) -> Runs:
 
 def _format_runs(runs: Runs, limit: int = 5) -> str:
     text = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs[:limit])
-    more = sum(high - low + 1 for low, high in runs[limit:])
-    return f"{text} and {more} more" if more else text
+    remainder = sum(high - low + 1 for low, high in runs[limit:])
+    return f"{text} and {remainder} more" if remainder else text
 
 
 def refuse_partial_volumes(folder: Path, volumes: VolumeFiles) -> None:

@@ -119,9 +119,9 @@ def _assign(fields: dict[int, str], index: int, field: str | None) -> None:
 
 def _find_field(column: Column) -> str | None:
     """Return the field that the words beside a number name."""
-    before, behind = column.labels
-    field = _FIELD_OF_UNIT.get(behind) if behind in ("nm", "ms", "msec") else None
-    return field or (_FIELD_OF_LABEL.get(before) or _FIELD_OF_UNIT.get(behind) if column.is_number else None)
+    prefix, suffix = column.labels
+    field = _FIELD_OF_UNIT.get(suffix) if suffix in ("nm", "ms", "msec") else None
+    return field or (_FIELD_OF_LABEL.get(prefix) or _FIELD_OF_UNIT.get(suffix) if column.is_number else None)
 
 
 def _assign_word(fields: dict[int, str], index: int, column: Column) -> None:
@@ -179,8 +179,8 @@ def _is_independent(columns: Sequence[Column], fields: dict[int, str], index: in
 
 def _is_determined(columns: Sequence[Column], fields: dict[int, str], index: int) -> bool:
     """Tell whether what the fields say of a name, but for its clock, determines a further column of it."""
-    others = [other for other, field in fields.items() if field != "milliseconds"]
-    keys = list(zip(*(columns[other].texts for other in others), strict=True)) or [()] * len(columns[index].texts)
+    indices = [number for number, field in fields.items() if field != "milliseconds"]
+    keys = list(zip(*(columns[number].texts for number in indices), strict=True)) or [()] * len(columns[index].texts)
     return len({*zip(keys, columns[index].texts, strict=True)}) == len(set(keys))
 
 
@@ -202,11 +202,15 @@ def _list_reasons(columns: Sequence[Column], fields: dict[int, str]) -> Iterator
         if field == "any" or not column.varies:
             continue
         if column.is_number:
-            before, behind = column.labels
-            fields_of_labels = {before: _FIELD_OF_LABEL.get(before), behind: _FIELD_OF_UNIT.get(behind)}
+            prefix, suffix = column.labels
+            fields_of_labels = {prefix: _FIELD_OF_LABEL.get(prefix), suffix: _FIELD_OF_UNIT.get(suffix)}
             label = next((f" at {text!r}" for text, meaning in fields_of_labels.items() if meaning == field), "")
-            what = f"the number{label}, {column.numbers[0]} to {column.numbers[-1]}"
-            yield f"{{{field}}} is {what}" if label else f"{{{field}}} is {what}, which nothing in the names explains"
+            description = f"the number{label}, {column.numbers[0]} to {column.numbers[-1]}"
+            yield (
+                f"{{{field}}} is {description}"
+                if label
+                else f"{{{field}}} is {description}, which nothing in the names explains"
+            )
         else:
             words = sorted(set(column.texts))
             yield f"{{{field}}} is the word {', '.join(words[:3])}{', ...' if len(words) > 3 else ''}"
@@ -221,8 +225,8 @@ def _reads_apart(pattern: str, table: Table, fields: dict[int, str]) -> bool:
         except InputError:
             return False
         parsed = {field.removesuffix("_nm"): value for field, value in parsed.items()}
-        meant = {field: table.columns[index].texts[row] for index, field in fields.items() if field != "any"}
-        if any(_differs(parsed.get(field), text) for field, text in meant.items()):
+        texts = {field: table.columns[index].texts[row] for index, field in fields.items() if field != "any"}
+        if any(_differs(parsed.get(field), text) for field, text in texts.items()):
             return False
         meanings.add(tuple(sorted((field, str(value)) for field, value in parsed.items())))
     return len(meanings) == len(table.names)

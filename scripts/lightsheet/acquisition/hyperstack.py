@@ -64,8 +64,8 @@ def unfold_hyperstack(
         )
         acquisition = replace(acquisition, remarks=(*acquisition.remarks, remark))
     if layout and timepoints * layout.sizes["C"] > 1:
-        why = "input.axes" if axes != "auto" else metadata.source
-        acquisition = _unfold(acquisition, layout, metadata, why)
+        source = "input.axes" if axes != "auto" else metadata.source
+        acquisition = _unfold(acquisition, layout, metadata, source)
     seconds = _find_seconds(metadata, acquisition.timepoints)
     if acquisition.seconds is not None or None in seconds or acquisition.timepoints == 1:
         return acquisition
@@ -91,8 +91,8 @@ def _refuse_other_facts(acquisition: Acquisition, metadata: FileMetadata, typica
             raise InputError(f"{path}: {difference}")
 
 
-def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata, why: str) -> Acquisition:
-    """Replace each volume by the T x C volumes in its files; `why` names what says so."""
+def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata, source: str) -> Acquisition:
+    """Replace each volume by the T x C volumes in its files; `source` names what says so."""
     timepoints, channels = layout.sizes["T"], layout.sizes["C"]
     names, remark = name_channels(acquisition, channels, metadata)
     rank = {name: index for index, name in enumerate(names.values())}
@@ -109,7 +109,7 @@ def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata
         volumes=tuple(sorted(volumes, key=lambda volume: (volume.timepoint, rank[volume.channel]))),
         remarks=(
             *acquisition.remarks,
-            f"The pages of each file are {layout.axes}: {format_sizes(layout.sizes)}, as {why} says.",
+            f"The pages of each file are {layout.axes}: {format_sizes(layout.sizes)}, as {source} says.",
             *remark,
         ),
     )
@@ -126,8 +126,8 @@ def name_channels(
     if len(inner) != count or len(set(inner)) < count:
         if any(metadata.channels):
             names = ", ".join(map(repr, metadata.channels))
-            what = f"not {count} names" if len(inner) != count else "which would not be told apart as names of folders"
-            remark = [f"{metadata.source} calls its channels {names}, {what}: they are called ch0 to ch{count - 1}."]
+            fault = f"not {count} names" if len(inner) != count else "which would not be told apart as names of folders"
+            remark = [f"{metadata.source} calls its channels {names}, {fault}: they are called ch0 to ch{count - 1}."]
         inner = [f"ch{index}" for index in range(count)]
     is_unnamed = acquisition.channels == ("ch0",)  # by `name_channel`, where the file names carry no channel
     return {

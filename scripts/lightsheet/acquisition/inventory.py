@@ -120,10 +120,10 @@ def _describe_files(acquisition: Acquisition) -> str:
 def _group_reasons(reasons: Reasons) -> list[str]:
     """Put files together whose reasons differ by no more than the file's name and numbers."""
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name, why in reasons:
+    for name, reason in reasons:
         name = escape_name(name)
-        why = why.removeprefix(f"{name}: ")
-        groups[re.sub(r"\d+", "0", why)].append((name, why))
+        reason = reason.removeprefix(f"{name}: ")
+        groups[re.sub(r"\d+", "0", reason)].append((name, reason))
     largest = sorted(groups.values(), key=len, reverse=True)
     lines = [
         f"{_count(len(group), 'file')}, {group[0][1]}: {join_first([name for name, _ in group], _EXAMPLES)}"

@@ -54,13 +54,13 @@ def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: S
     # Where one file is a part or a plane, the first may have no number.
     pieces = [file for file in files if file.numbers.keys() & {"plane", "part"}]
     firsts = {_NUMBER_AT_END.sub("", _strip_ending(file.name)): file.name for file in pieces}
-    suspects = [(name, why) for name in misfits if (why := _suspect(name, stems, firsts, pattern))]
+    suspects = [(name, reason) for name in misfits if (reason := _suspect(name, stems, firsts, pattern))]
     if not suspects and pattern in PRESETS:  # a template may leave out on purpose what differs in a word or a number
         suspects = list(_find_alike(files, misfits))
     if not suspects and pieces and (first := min(file.site[3] for file in pieces)) > 1:
         folders = {file.name.rpartition("/")[0] for file in pieces}
-        near = [name for name in misfits if name.rpartition("/")[0] in folders and not _DERIVED.search(name)]
-        suspects = [(name, f"the others begin with {first}, not with 0 or 1") for name in near]
+        neighbours = [name for name in misfits if name.rpartition("/")[0] in folders and not _DERIVED.search(name)]
+        suspects = [(name, f"the others begin with {first}, not with 0 or 1") for name in neighbours]
     if suspects:
         names = join_first([escape_name(name) for name, _ in suspects], 3)
         raise InputError(

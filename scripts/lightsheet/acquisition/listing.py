@@ -72,9 +72,9 @@ def read_names(
     misfits: list[str] = []
     channels: dict[str, dict[str, str]] = {}  # by their name a file of each channel that it would be the name of
     for name in sorted(tiffs, key=make_natural_key):
-        if why := _find_exclusion(name, ignore):
-            excluded.append((name, f"{escape_name(name)}: {why}"))
-            if why == NO_FILE:
+        if reason := _find_exclusion(name, ignore):
+            excluded.append((name, f"{escape_name(name)}: {reason}"))
+            if reason == NO_FILE:
                 _refuse_no_file(folder, name, pattern)
             continue
         try:
@@ -86,7 +86,7 @@ def read_names(
         files.append(gather_fields(name, fields))
         channels.setdefault(files[-1].channel, {}).setdefault(describe_channel(fields), name)
     if not files:
-        reasons = "; ".join(why for _, why in excluded[:3])
+        reasons = "; ".join(reason for _, reason in excluded[:3])
         hint = _suggest_pattern(folder, [name for name in tiffs if not _find_exclusion(name, ignore)])
         raise InputError(
             f"{folder}: none of its {len(tiffs)} {kind} can be used; set input.pattern{hint} ({reasons}); "

@@ -131,7 +131,7 @@ class Acquisition:
         if not self.waiting_files:
             return None
         count = "1 file is" if len(self.waiting_files) == 1 else f"{len(self.waiting_files)} files are"
-        return f"{count} left for the next run: {count_reasons(why for _, why in self.waiting_files)}."
+        return f"{count} left for the next run: {count_reasons(reason for _, reason in self.waiting_files)}."
 
 
 def count_pages(volumes: Iterable[Volume]) -> Mapping[Path, int]:

@@ -100,8 +100,11 @@ def _split_field(fields: Sequence[str], before: str) -> Iterator[Column]:
         if not re.fullmatch("[0-9]+", texts[0]):
             yield Column(texts, ("" if number else before.lower(), ""))
             continue
-        near = (places[number - 1] if number else (before,), places[number + 1] if number + 1 < len(places) else ("",))
-        yield Column(texts, (_find_label(near[0]), _find_label(near[1])), is_number=True)
+        neighbours = (
+            places[number - 1] if number else (before,),
+            places[number + 1] if number + 1 < len(places) else ("",),
+        )
+        yield Column(texts, (_find_label(neighbours[0]), _find_label(neighbours[1])), is_number=True)
 
 
 def _is_label(runs: Sequence[Sequence[str]]) -> bool:

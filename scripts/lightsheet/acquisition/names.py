@@ -172,5 +172,5 @@ def _explain_misfit(name: str, pattern: str) -> str:
         return f"{name}: looks derived or renamed, {rest[: ending.start()]!r} follows the camera's own name"
     if pattern not in PRESETS:
         expected = repr(expected) if expected else "the end of the name"
-    where = f"after {name[:end]!r} at {rest!r}" if end else "at its beginning"
-    return f"{name}: does not fit the pattern {pattern!r}: reading stopped {where}, expected {expected}"
+    place = f"after {name[:end]!r} at {rest!r}" if end else "at its beginning"
+    return f"{name}: does not fit the pattern {pattern!r}: reading stopped {place}, expected {expected}"

@@ -206,7 +206,7 @@ def is_tiff(name: str) -> bool:
 
 def explain_other_format(name: str) -> str | None:
     """Say what to do with a file, or a folder, of another format than TIFF; None where its suffix is not known."""
-    for suffix, (what, advice) in OTHER_FORMATS.items():
+    for suffix, (description, advice) in OTHER_FORMATS.items():
         if name.rstrip("/").lower().endswith(suffix):
-            return f"{name}: is {what}, not a TIFF; {advice}"
+            return f"{name}: is {description}, not a TIFF; {advice}"
     return None

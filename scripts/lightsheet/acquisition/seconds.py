@@ -65,8 +65,8 @@ def measure_steps(seconds: Sequence[float | None]) -> list[tuple[int, float]]:
 
     Each is a timepoint, and the seconds to the next whose time is known, divided by how many steps away that is.
     """
-    known = [(timepoint, time) for timepoint, time in enumerate(seconds) if time is not None]
-    return [(t, (later - time) / (next_t - t)) for (t, time), (next_t, later) in pairwise(known)]
+    times = [(timepoint, time) for timepoint, time in enumerate(seconds) if time is not None]
+    return [(t, (next_time - time) / (next_t - t)) for (t, time), (next_t, next_time) in pairwise(times)]
 
 
 def find_interval(seconds: Sequence[float | None]) -> float | None:

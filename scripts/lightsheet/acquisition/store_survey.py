@@ -73,20 +73,20 @@ def survey_volumes(
     InputError
         If a volume was written in part, or never and `missing` is "error", or nothing has settled.
     """
-    chosen = [volume for volume in acquisition.volumes if among is None or _key(volume) in among]
-    stats = {_key(volume): [look(piece) for piece in volume.pieces] for volume in chosen if volume.tiles}
+    volumes = [volume for volume in acquisition.volumes if among is None or _key(volume) in among]
+    stats = {_key(volume): [look(piece) for piece in volume.pieces] for volume in volumes if volume.tiles}
     absent = {key for key, pieces in stats.items() if all(stat.absent == stat.chunks for stat in pieces)}
-    absent |= {_key(volume) for volume in chosen if not volume.tiles}
+    absent |= {_key(volume) for volume in volumes if not volume.tiles}
     partial = {key for key, pieces in stats.items() if key not in absent and any(stat.absent for stat in pieces)}
     has_fill = bool(partial) and _is_fill(stats, absent, partial, fill, fill_value)
     if settle:
         unfinished = absent if has_fill else absent | partial
         acquisition, late = _wait(acquisition, stats, unfinished, settle, previous or {})
         absent |= late
-    used = {_key(volume) for volume in acquisition.volumes}
-    absent, partial = absent & used, (partial & used) - absent
+    keys = {_key(volume) for volume in acquisition.volumes}
+    absent, partial = absent & keys, (partial & keys) - absent
     if absent:
-        _check_missing(acquisition, absent, {_key(volume) for volume in chosen} & used - absent, missing)
+        _check_missing(acquisition, absent, {_key(volume) for volume in volumes} & keys - absent, missing)
     remarks = _remark_on_holes(partial, fill_value)
     if partial and not has_fill and fill != fill_value:
         _refuse_partial(acquisition, stats, partial, fill_value)

@@ -55,10 +55,10 @@ def group_volumes(folder: Path, files: list[SourceFile]) -> VolumeFiles:
     """Put the files of an acquisition on its time axis, by number on it and channel, then by site."""
     volumes: VolumeFiles = defaultdict(dict)
     for file, number in zip(files, _choose_numbers(files), strict=True):
-        other = volumes[number, file.channel].setdefault(file.site, file)
-        if other is not file:
+        rival = volumes[number, file.channel].setdefault(file.site, file)
+        if rival is not file:
             raise InputError(
-                f"{folder}: two files are timepoint {number} of {file.channel}: {other.name} and "
+                f"{folder}: two files are timepoint {number} of {file.channel}: {rival.name} and "
                 f"{file.name}; if two acquisitions share the folder, leave one out with input.ignore, or "
                 "write a template for the other (input.pattern)"
             )

@@ -69,8 +69,8 @@ def init(path: Path, out: Path, *, force: bool) -> int:
     for title, lines in parts.items():
         print("".join(f"\n  {line}" for line in (f"{title}:", *lines)) if lines else "", end="\n" if lines else "")
     print(f"\nnext{f', when you have replaced each TODO in {out}' if first.open_keys else ''}:")
-    for target, what in NEXT:
-        print(f"  snakemake {target:15} --configfile {shlex.quote(str(out))}    {what}")
+    for target, purpose in NEXT:
+        print(f"  snakemake {target:15} --configfile {shlex.quote(str(out))}    {purpose}")
     return 0
 
 

@@ -25,8 +25,8 @@ def compare(folder: Path, other: Path) -> int:
 
 def add_repeat(commands: Any) -> None:
     """Add `lightsheet repeat` to the parser's commands."""
-    then = "Then: snakemake -c all --configfile repeat.yaml; lightsheet compare repeated/NAME FOLDER"
-    add = add_command(commands, repeat, then)
+    next_step = "Then: snakemake -c all --configfile repeat.yaml; lightsheet compare repeated/NAME FOLDER"
+    add = add_command(commands, repeat, next_step)
     add(
         "folder", type=Path, help="with ro-crate-metadata.json and provenance/ of the run; nothing else of it is needed"
     )

@@ -37,8 +37,8 @@ def fit_cores(nodes: Iterable[Node], make: Callable[[int], Job], bounds: Bounds)
     so many cores takes of a node.
     """
     kinds = Counter(nodes)
-    most = max((node.cores for node in kinds), default=0) if make(1).whole else MOST_CORES
-    jobs = {cores: make(cores) for cores in range(most, 0, -1)}
+    most_cores = max((node.cores for node in kinds), default=0) if make(1).whole else MOST_CORES
+    jobs = {cores: make(cores) for cores in range(most_cores, 0, -1)}
 
     def count_used(cores: int) -> float:
         job = jobs[cores]
@@ -49,7 +49,7 @@ def fit_cores(nodes: Iterable[Node], make: Callable[[int], Job], bounds: Bounds)
         return max((cores * count_fits(node, job) for cores, job in jobs.items()), default=0)
 
     most_used = sum(number * find_usable(node) for node, number in kinds.items())
-    usable = min(most_used, bounds.cores, most * bounds.workers)
+    usable = min(most_used, bounds.cores, most_cores * bounds.workers)
     used = {cores: count_used(cores) for cores in jobs}
     if not any(used.values()):
         return 0
@@ -80,9 +80,9 @@ def _shrink(site: Site, team: Team, partitions: list[Partition], cores: int) -> 
     Else they might sit on the only node that is large enough, and wait for ever.
     """
     for number in range(cores, 0, -1):
-        sized = team._replace(worker=_resize(team.worker, number))
-        make = partial(_make_worker, site, partitions, sized.worker)
-        nodes = [node for p in partitions for node in _seat(site, sized, p, p.usable_nodes or p.nodes)]
+        trial = team._replace(worker=_resize(team.worker, number))
+        make = partial(_make_worker, site, partitions, trial.worker)
+        nodes = [node for p in partitions for node in _seat(site, trial, p, p.usable_nodes or p.nodes)]
         if any(count_fits(node, make(number)) for node in nodes):
             return number
     return cores

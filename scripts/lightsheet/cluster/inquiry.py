@@ -122,9 +122,9 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
         has = f"; it has {', '.join(site.partitions)}" if site.partitions else ""
         return f"SLURM has no partition {_quote(missing)}: {request.describe(kind)}{has}"
     if kind == "account":
-        what = f"of account {_quote([amounts.account])}" if amounts.account else "that name no account"
-        yours = f"; yours: {', '.join(accounting.names)}" if accounting.names else ""
-        return f"SLURM takes no jobs {what} from you here: {request.describe(kind)}{yours}"
+        owner = f"of account {_quote([amounts.account])}" if amounts.account else "that name no account"
+        alternatives = f"; yours: {', '.join(accounting.names)}" if accounting.names else ""
+        return f"SLURM takes no jobs {owner} from you here: {request.describe(kind)}{alternatives}"
     sentence, partitions = "", site.list_partitions(amounts)
     if kind == "time" or TOO_LARGE.search(words):
         sentence = _find_excess_time(request, partitions, accounting) or _find_excess_size(request, partitions)
@@ -157,11 +157,11 @@ def _find_excess_size(request: Request, partitions: Sequence[Partition]) -> str:
     names = _quote([partition.name for partition in partitions])
     for kind in ("cores", "gpus", "memory"):
         amount = getattr(request.amounts, kind)
-        most = max((partition.find_most(kind) for partition in partitions), default=math.inf)
-        if amount > most:
+        largest = max((partition.find_most(kind) for partition in partitions), default=math.inf)
+        if amount > largest:
             return (
                 f"a job that wants {format_amount(kind, amount)} can never start, as the largest node of partition "
-                f"{names} has {format_amount(kind, most)}: {request.describe(kind)}"
+                f"{names} has {format_amount(kind, largest)}: {request.describe(kind)}"
             )
     return ""
 
@@ -169,21 +169,21 @@ def _find_excess_size(request: Request, partitions: Sequence[Partition]) -> str:
 def _judge_room(site: Site, accounting: Accounting, team: Team, is_certain: bool) -> tuple[list[str], list[str], float]:
     """Say why the workers cannot run beside their coordinators, or may not; and how many can at a time."""
     single = team._replace(coordinators=min(1, team.coordinators))
-    least = find_room(site, accounting, single)
+    single_room = find_room(site, accounting, single)
     is_certain = is_certain and has_node_for(site, team)  # else sbatch, which took such a job, knows more of nodes
     worker = f"worker of {_describe_size(team.worker)}"
-    if least.workers < 1:
+    if single_room.workers < 1:
         beside = f" beside its coordinator of {_describe_size(team.coordinator)}" if team.coordinator else ""
         remedy = "use an account or QOS that allows more"
-        if least.kind == "cores" and team.worker.amounts.cores == 1:
+        if single_room.kind == "cores" and team.worker.amounts.cores == 1:
             remedy = "use a partition, an account or a QOS that allows more"
-        elif not least.kind.endswith("jobs"):
-            remedy = team.worker.describe(least.kind)
+        elif not single_room.kind.endswith("jobs"):
+            remedy = team.worker.describe(single_room.kind)
         sentence = (
-            f"no {worker} can run{beside}: {least.cause} leaves no room; {remedy}, or set dask_cluster: local in the "
-            "profile, which needs no jobs for workers"
+            f"no {worker} can run{beside}: {single_room.cause} leaves no room; {remedy}, or set dask_cluster: local in "
+            "the profile, which needs no jobs for workers"
         )
-        return ([sentence], [], 0) if is_certain and least.is_certain else ([], [sentence], 0)
+        return ([sentence], [], 0) if is_certain and single_room.is_certain else ([], [sentence], 0)
     room = find_room(site, accounting, team, is_worst=True)
     if room.workers < 1:
         number = f"{team.coordinators} `deconvolve` job{'s' * (team.coordinators != 1)}"

@@ -29,7 +29,7 @@ WORKER_CLASS = "lightsheet.cluster.worker_process.MortalWorker"
 CLOSE_SECONDS = 20.0
 """So long the end of a coordinator may be held up by the end of its scheduler."""
 
-TRIED = "2026.8"  # the series of distributed
+DISTRIBUTED_SERIES = "2026.8"  # the series of distributed
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int, cores:
         )
         try:
             if missing := find_missing_parts(cluster, PARTS):
-                raise InputError(explain_missing_part("distributed", f"SLURMCluster.{missing[0]}", TRIED))
+                raise InputError(explain_missing_part("distributed", f"SLURMCluster.{missing[0]}", DISTRIBUTED_SERIES))
             yield cluster
         finally:
             with suppress(TimeoutError):  # a busy controller may answer no scancel

@@ -167,14 +167,14 @@ def choose_environment(environment: Mapping[str, str], is_worker: bool) -> dict[
 
     The workers' sbatch gets no SBATCH_* either (see `jobqueue`).
     """
-    away = re.compile(f"{OUTER_JOB}|SINFO_{'|SBATCH_' if is_worker else ''}")
-    return {key: value for key, value in environment.items() if not away.match(key)}
+    pattern = re.compile(f"{OUTER_JOB}|SINFO_{'|SBATCH_' if is_worker else ''}")
+    return {key: value for key, value in environment.items() if not pattern.match(key)}
 
 
 def names_clusters(requests: Iterable[Request], environment: Mapping[str, str]) -> bool:
     """Tell whether jobs may go to another cluster than the one whose commands are here."""
-    others = environment.get("SLURM_CLUSTERS", "")
-    is_plural = "," in others or others.lower() == "all"
+    clusters = environment.get("SLURM_CLUSTERS", "")
+    is_plural = "," in clusters or clusters.lower() == "all"
     return is_plural or "SBATCH_CLUSTERS" in environment or any(request.amounts.clusters for request in requests)
 
 

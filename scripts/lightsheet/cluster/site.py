@@ -63,8 +63,8 @@ class Site:
     def list_partitions(self, amounts: Amounts) -> list[Partition]:
         """Return the partitions in which a job may run; none if one of them is not known."""
         names = amounts.partitions or [name for name, partition in self.partitions.items() if partition.is_default]
-        known = [self.partitions[name] for name in names if name in self.partitions]
-        return known if len(known) == len(names) else []
+        partitions = [self.partitions[name] for name in names if name in self.partitions]
+        return partitions if len(partitions) == len(names) else []
 
     @property
     def counts_memory(self) -> bool:

@@ -165,8 +165,8 @@ def ask_time_left(job_id: str) -> tuple[int, int]:
     rows = re.findall(r"^([^|\s]+)\|([^|\s]+)$", answer, re.MULTILINE)
     if not rows:
         raise ValueError(f"squeue does not know job {job_id}")
-    left, limit = (parse_walltime(text) for text in rows[-1])
-    return left, limit
+    seconds, limit = (parse_walltime(text) for text in rows[-1])
+    return seconds, limit
 
 
 def cancel_jobs(name: str, seconds: float = 0, patience: float = 0) -> list[str]:

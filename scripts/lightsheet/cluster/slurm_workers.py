@@ -160,10 +160,10 @@ class SlurmWorkers:
 
     def _try_new_workers(self) -> None:
         assert self.cluster.scheduler
-        connected = {worker.name: worker for worker in list(self.cluster.scheduler.workers.values())}
+        processes = {worker.name: worker for worker in list(self.cluster.scheduler.workers.values())}
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         for worker in self.list_living():
-            if worker.address is None and (process := connected.get(worker.name)):
+            if worker.address is None and (process := processes.get(worker.name)):
                 place = process.address, str(process.extra.get("node", ""))
                 worker.start_trial(self.client, *place, self.engine, lifetime, self.news.set)
             elif worker.trial and worker.trial.done():
@@ -277,15 +277,15 @@ class SlurmWorkers:
     def _note_refusal(self, refusal: str) -> None:
         """Try again later, unless sbatch will never take such a job; end the run then if it has no worker."""
         self.submit_time = time.monotonic() + REFUSAL_SECONDS
-        left = [worker for worker in self.list_living() if not worker.is_released]
-        if not left and not TEMPORARY.search(refusal):
+        staying = [worker for worker in self.list_living() if not worker.is_released]
+        if not staying and not TEMPORARY.search(refusal):
             place, end = (
                 f"section {self.section.name} of jobqueue.yaml",
                 f" {FINAL}" if PERMANENT.search(refusal) else "",
             )
             raise InputError(f"SLURM refuses the workers of {place}: {refusal}{end}")
         if PERMANENT.search(refusal):
-            self.number = len(left)
+            self.number = len(staying)
         if refusal not in self.refusals:
             logger.warning("sbatch refused a worker: %s", refusal)
         self.refusals.add(refusal)

@@ -141,5 +141,5 @@ def find_most_cores(answers: Mapping[str, Answer], partition: str) -> float:
     request = Request("", "", {}, ("--partition", partition))
     _, site, accounting = read_survey(answers)
     limits = [limit.amount for limit in list_limits(site, accounting, request) if limit.kind == "cores"]
-    sizes = [most.find_most("cores") for most in site.list_partitions(request.amounts)]
+    sizes = [partition_info.find_most("cores") for partition_info in site.list_partitions(request.amounts)]
     return min([max(sizes, default=math.inf), *limits])

@@ -67,10 +67,10 @@ def find_walltime() -> Walltime | None:
     if start.isdecimal() and end.isdecimal() and int(end) > max(int(start), time.time()):
         return Walltime(time.monotonic() + int(end) - time.time(), float(end) - float(start))
     try:
-        left, limit = ask_time_left(os.environ["SLURM_JOB_ID"])
+        seconds, limit = ask_time_left(os.environ["SLURM_JOB_ID"])
     except (NoAnswerError, ValueError):  # "UNLIMITED", or nothing
         return None
-    return Walltime(time.monotonic() + left, max(limit, 1.0))
+    return Walltime(time.monotonic() + seconds, max(limit, 1.0))
 
 
 def put_back(done: int) -> NoReturn:

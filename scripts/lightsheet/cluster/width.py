@@ -36,8 +36,8 @@ class Needs(NamedTuple):
     def estimate_round(self, cores: int, slots: int) -> float:
         """Estimate the seconds in which a worker does as many volumes as it has in hand."""
         threads = min(cores, self.choose_threads(cores, slots))
-        one = self.gpu_seconds + self.seconds * (self.alone + (1 - self.alone) / threads)
-        return max(one, slots * self.gpu_seconds, slots * self.seconds / cores)
+        volume_seconds = self.gpu_seconds + self.seconds * (self.alone + (1 - self.alone) / threads)
+        return max(volume_seconds, slots * self.gpu_seconds, slots * self.seconds / cores)
 
 
 def choose_slots(needs: Needs, cores: int, volumes: int, count_workers: Callable[[int], float] = lambda _: 1) -> int:
@@ -62,8 +62,8 @@ def choose_slots(needs: Needs, cores: int, volumes: int, count_workers: Callable
             if not needs.gpu_seconds:  # with one, a volume comes when another one leaves
                 rounds = math.ceil(rounds)
             seconds[slots] = rounds * needs.estimate_round(cores, slots)
-    least = min(seconds.values())
-    return min(slots for slots, value in seconds.items() if value <= NEARLY * least)
+    shortest = min(seconds.values())
+    return min(slots for slots, value in seconds.items() if value <= NEARLY * shortest)
 
 
 def _list_slots(needs: Needs, cores: int, volumes: int) -> list[int]:

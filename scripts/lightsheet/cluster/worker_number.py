@@ -52,10 +52,10 @@ def choose_number(cores: int, volumes: int, needs: Needs, available: int, device
     available : int, bytes that are free
     devices : int, GPUs of this machine, if they are used
     """
-    most = max(1, min(cores, volumes, int(MEMORY_SHARE * available / needs.count_bytes(1))))
+    limit = max(1, min(cores, volumes, int(MEMORY_SHARE * available / needs.count_bytes(1))))
     if needs.gpu_seconds:
-        return min(most, max(1, devices))
-    return choose_slots(needs._replace(most=most), cores, volumes)
+        return min(limit, max(1, devices))
+    return choose_slots(needs._replace(most=limit), cores, volumes)
 
 
 def choose_local_slots(needs: Needs, cores: int, volumes: int, workers: int, available: int) -> int:

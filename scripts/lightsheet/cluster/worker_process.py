@@ -49,6 +49,6 @@ class MortalWorker(Worker):
         if not self._is_ending:
             self._is_ending = True
             # A thread of C's, which needs no lock of Python's: a volume may hold that.
-            nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY))
-            faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=nowhere)
+            null = os.fdopen(os.open(os.devnull, os.O_WRONLY))
+            faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=null)
         return await super().close(**{**options, "executor_wait": False})

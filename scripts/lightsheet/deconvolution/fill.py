@@ -40,7 +40,7 @@ MOST_LINES = 500
 DEPTH = 16
 """Pixels that a line is followed beyond its run of fill."""
 
-NEAR, FAR = slice(2, 5), slice(8, DEPTH)
+BESIDE, INTERIOR = slice(2, 5), slice(8, DEPTH)
 """Pixels beyond the run: those beside it, but for mixtures by interpolation, and those farther inside."""
 
 MOST_RIM = 2
@@ -125,8 +125,8 @@ def _list_candidates(images: Sequence[Array]) -> list[float]:
 
 def _list_lines(image: Array) -> list[Array]:
     """Return the image's lines along x and y, each from both ends."""
-    turned = image.swapaxes(1, 2)
-    return [image, image[..., ::-1], turned, turned[..., ::-1]]
+    columns = image.swapaxes(1, 2)
+    return [image, image[..., ::-1], columns, columns[..., ::-1]]
 
 
 def _trace(image: Array, value: float) -> Trace:
@@ -136,14 +136,14 @@ def _trace(image: Array, value: float) -> Trace:
     width = image.shape[2] // LEAST_RUN * LEAST_RUN
     mask = np.stack(list(measured)) if measured else np.ones(image.shape, bool)
     windows, valid = (array[..., :width].reshape(-1, LEAST_RUN) for array in (image, mask))
-    chosen = np.flatnonzero(valid.all(axis=1))
-    chosen = chosen[:: 1 + chosen.size * LEAST_RUN // MOST_PIXELS]
+    rows = np.flatnonzero(valid.all(axis=1))
+    rows = rows[:: 1 + rows.size * LEAST_RUN // MOST_PIXELS]
     return Trace(
         1 - np.count_nonzero(mask) / mask.size,
         float(np.mean([bool((plane == value).all()) for plane in image])),
         float(np.median(runs)) if len(runs) else 0.0,
         lines.astype(np.float64),
-        windows[chosen].astype(np.float64),
+        windows[rows].astype(np.float64),
     )
 
 
@@ -176,12 +176,12 @@ def _is_isolated(pixels: Array, value: float) -> bool:
 def _is_cliff(lines: Array, value: float) -> bool:
     """Tell whether pixels beside the run are as far from its value as those inside, and equal to it as often."""
     distance = np.abs(lines - value)
-    far = np.median(distance[:, FAR])
-    noise = np.median(np.abs(np.diff(distance[:, FAR], axis=1)))
-    first, second, near = (np.median(distance[:, place]) for place in (1, 2, NEAR))
-    equal_near, equal_far = np.mean(distance[:, NEAR] == 0), np.mean(distance[:, FAR] == 0)
-    is_steep = first >= 0.5 * far - noise and min(second, near) >= 0.75 * far - noise
-    is_level = far >= 0.5 * near - noise  # no small thing in the dark
+    interior = np.median(distance[:, INTERIOR])
+    noise = np.median(np.abs(np.diff(distance[:, INTERIOR], axis=1)))
+    first, second, beside = (np.median(distance[:, place]) for place in (1, 2, BESIDE))
+    equal_near, equal_far = np.mean(distance[:, BESIDE] == 0), np.mean(distance[:, INTERIOR] == 0)
+    is_steep = first >= 0.5 * interior - noise and min(second, beside) >= 0.75 * interior - noise
+    is_level = interior >= 0.5 * beside - noise  # no small thing in the dark
     return bool(is_steep and is_level and equal_near <= 0.8 and abs(equal_near - equal_far) <= 0.15)
 
 

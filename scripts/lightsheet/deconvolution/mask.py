@@ -14,7 +14,7 @@ import numpy as np
 
 from lightsheet.deconvolution.padding import LEAST_CAPTURED, Array, Frame, Weights
 
-KEPT: dict[tuple[Any, ...], Any] = {}
+CACHE: dict[tuple[Any, ...], Any] = {}
 """The weights used last, for the volumes of a movie are measured alike; they take most of an iteration to compute."""
 
 
@@ -70,9 +70,9 @@ def _match_module(array: Any, other: Any) -> Any:
 
 def weigh_captured(captured: Any) -> Weights:
     """Return the weights that follow from the light captured of each voxel of the cyclic array, which they replace."""
-    least = LEAST_CAPTURED * float(captured.max())
+    threshold = LEAST_CAPTURED * float(captured.max())
     for plane in captured:
-        plane[plane < least] = np.inf
+        plane[plane < threshold] = np.inf
         plane[...] = 1 / plane
     z, y, x = (np.arange(total) for total in captured.shape)
     return Weights(captured, (z, y, x))
@@ -84,13 +84,13 @@ def keep_weights(mask: Any, psf: Array, frame: Frame, compute: partial[Any]) -> 
     Its function is another one in each engine, whose weights are laid out in another way.
     """
     key = (compute.func, hashlib.sha256(mask.tobytes()).digest(), hashlib.sha256(psf.tobytes()).digest(), frame)
-    weights = KEPT.get(key)
+    weights = CACHE.get(key)
     if weights is None:  # and other threads may forget those that are kept
-        KEPT.clear()
-        KEPT[key] = weights = compute()
+        CACHE.clear()
+        CACHE[key] = weights = compute()
     return weights
 
 
 def forget_weights() -> None:
     """Free the memory of the weights that are kept."""
-    KEPT.clear()
+    CACHE.clear()

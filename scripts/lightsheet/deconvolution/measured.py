@@ -121,10 +121,10 @@ def measure_runs(is_data: Array) -> tuple[Array, Array]:
     lengths = []
     for lines in (is_data, is_data[:, ::-1]):
         length = np.zeros(rows, np.int64)
-        begun = np.flatnonzero(~lines[:, 0])
-        part = lines[begun]
+        starts = np.flatnonzero(~lines[:, 0])
+        part = lines[starts]
         stop = part.argmax(axis=1)
-        length[begun] = np.where(part.any(axis=1), stop, width)
+        length[starts] = np.where(part.any(axis=1), stop, width)
         lengths.append(length)
     return lengths[0], lengths[1]
 

@@ -54,9 +54,9 @@ def check_method(method: Method, engine: str) -> None:
     for key, choices in CHOICES.items():
         value = getattr(method, key)
         check_choice(key, value, choices)
-        only = FOREIGN_ONLY.get(key, value) if engine in FOREIGN else value
-        if value != only:
-            raise InputError(f"{key}: engine {engine} has no {value!r}; choose engine: cpu or {key}: {only}")
+        allowed = FOREIGN_ONLY.get(key, value) if engine in FOREIGN else value
+        if value != allowed:
+            raise InputError(f"{key}: engine {engine} has no {value!r}; choose engine: cpu or {key}: {allowed}")
 
 
 def find_agreement(acceleration: str, iterations: int) -> float:

@@ -93,11 +93,11 @@ def trim_psf(psf: Array) -> Array:
     region = []
     total = np.abs(psf).sum(dtype=np.float64)
     for axis, size in enumerate(psf.shape):
-        others = tuple(other for other in range(3) if other != axis)
-        light = np.abs(psf).sum(axis=others, dtype=np.float64)
+        axes = tuple(dimension for dimension in range(3) if dimension != axis)
+        light = np.abs(psf).sum(axis=axes, dtype=np.float64)
         distance = np.abs(np.arange(size) - size // 2)
-        beyond = total - np.cumsum(np.bincount(distance, light))
-        radius = int(np.argmax(beyond <= PSF_LOSS / 3 * total))
+        loss = total - np.cumsum(np.bincount(distance, light))
+        radius = int(np.argmax(loss <= PSF_LOSS / 3 * total))
         keep = slice(size // 2 - radius, size // 2 + radius + 1)
         region.append(keep if keep.start >= 0 and keep.stop <= size else slice(None))
     return psf[tuple(region)]

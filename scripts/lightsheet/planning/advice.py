@@ -39,29 +39,29 @@ def _report_inquiry(inquiry: Inquiry) -> Iterator[str]:
 
 
 def _check_disk(plan: Mapping[str, Any]) -> Iterator[str]:
-    written, most, free = plan["written_bytes"], plan["written_bytes_at_most"], plan["free_bytes"]
-    if free is not None and written > free:
+    stored, limit, free = plan["written_bytes"], plan["written_bytes_at_most"], plan["free_bytes"]
+    if free is not None and stored > free:
         yield (
-            f"The disk of {plan['folder']} has {format_size(free)} free, and {format_size(written)} are to be "
+            f"The disk of {plan['folder']} has {format_size(free)} free, and {format_size(stored)} are to be "
             "written: make room, name another disk in output.folder, or write uint16 (output.dtype)."
         )
-    elif free is not None and most > free:
+    elif free is not None and limit > free:
         yield (
-            f"The disk of {plan['folder']} has {format_size(free)} free: {format_size(written)} would fit, but the "
-            f"run is refused, because without compression they would be {format_size(most)}: make room, or name "
+            f"The disk of {plan['folder']} has {format_size(free)} free: {format_size(stored)} would fit, but the "
+            f"run is refused, because without compression they would be {format_size(limit)}: make room, or name "
             "another disk in output.folder."
         )
 
 
 def _check_memory(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
-    memory, needed = place.worker.memory, plan["worker_memory_bytes"]
-    if memory and memory < needed:
+    memory, demand = place.worker.memory, plan["worker_memory_bytes"]
+    if memory and memory < demand:
         if place.cluster != "local":
             name, change = f"section {place.cluster} of jobqueue.yaml", "raise `memory` there, or set it to null"
         else:
             name, change = "this machine", "run it where there is more"
         yield (
-            f"A worker needs {format_size(needed)}, but gets {format_size(memory)} ({name}): volumes are cut into "
+            f"A worker needs {format_size(demand)}, but gets {format_size(memory)} ({name}): volumes are cut into "
             f"overlapping blocks, which takes longer than is said here; {change}."
         )
     if plan["gpu_memory_bytes"]:

@@ -62,9 +62,9 @@ def compare_directions(methods: Sequence[Mapping[str, Any]]) -> str:
     if not other:
         return ""
     residuals = [{run["iterations"]: run["residual"] for run in m["runs"] if run["residual"]} for m in (first, other)]
-    if not (both := residuals[0].keys() & residuals[1].keys()):
+    if not (trials := residuals[0].keys() & residuals[1].keys()):
         return ""
-    iterations = max(both)
+    iterations = max(trials)
     rest, opposite = (residual[iterations] for residual in residuals)
     direction = first["settings"]["scan"]["direction"]
     numbers = (

@@ -208,8 +208,8 @@ def _list_guesses(lines: Mapping[str, Line]) -> Iterator[str]:
     """Yield what is guessed, by key, as the comments have it."""
     for key, value, comments in _walk(lines):
         if comments and comments[0].startswith(GUESS):
-            what = f"{key} is {value}" if isinstance(value, str) else key
-            yield f"{what}: {' '.join((comments[0].removeprefix(GUESS), *comments[1:]))}"
+            statement = f"{key} is {value}" if isinstance(value, str) else key
+            yield f"{statement}: {' '.join((comments[0].removeprefix(GUESS), *comments[1:]))}"
 
 
 def _list_open_lines(lines: Mapping[str, Line]) -> Iterator[str]:
@@ -222,11 +222,11 @@ def _list_open_lines(lines: Mapping[str, Line]) -> Iterator[str]:
 
 
 def _walk(
-    lines: Mapping[str, Line], key: str = "", above: tuple[str, ...] = ()
+    lines: Mapping[str, Line], key: str = "", inherited: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """Yield each key with its value and its comments, or else those of its section."""
     for name, (value, comments) in lines.items():
         path = f"{key}.{name}" if key else name
-        yield path, value, comments or above
+        yield path, value, comments or inherited
         if isinstance(value, Mapping):
             yield from _walk({k: item for k, item in value.items() if isinstance(item, Line)}, path, comments)

@@ -65,10 +65,10 @@ def look_at(path: Path) -> FirstLook:
     if pattern is None:
         return FirstLook(folder, tuple(names), None, DERIVED[:1], is_guess=True, notes=tuple(notes))
     fitting = [name for name in names if fits_pattern(name, pattern)]
-    chosen, choice = _choose_acquisition(fitting, pattern)
-    images = set(chosen)
+    acquisition, choice = _choose_acquisition(fitting, pattern)
+    images = set(acquisition)
     others = [name for name in (*others, *fitting) if name not in images and fits_pattern(name, pattern)]
-    ignore = list_globs(others, chosen)
+    ignore = list_globs(others, acquisition)
     return FirstLook(folder, tuple(names), pattern, (*DERIVED[:1], *ignore), is_guess, tuple(notes), tuple(choice))
 
 
@@ -85,7 +85,9 @@ def _find_images(folder: Path) -> tuple[list[str], list[str]]:
         beads = beads or names
     if beads:  # images of beads may be what is to be deconvolved
         return beads, []
-    first = next((why for name in walk_folders(folder, 0) if (why := explain_other_format(name.rstrip("/")))), None)
+    first = next(
+        (reason for name in walk_folders(folder, 0) if (reason := explain_other_format(name.rstrip("/")))), None
+    )
     raise InputError(f"{folder}: {first or 'there is no TIFF and no Zarr store in it'}")
 
 

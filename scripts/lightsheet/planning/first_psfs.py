@@ -6,13 +6,13 @@ from lightsheet.planning.commented_yaml import Line
 from lightsheet.planning.psf_files import find_psf_files, find_psf_voxels, match_psfs
 from lightsheet.run import TODO, Run
 
-WHAT = "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.tif."
+ADVICE = "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.tif."
 
 
 def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
     """Return the lines of `psf` for an acquisition in a folder; a run with its channels, if it is understood."""
     if run is None:
-        return {"files": Line(TODO, (f"{WHAT} Their channels are not known yet.",))}
+        return {"files": Line(TODO, (f"{ADVICE} Their channels are not known yet.",))}
     images = dict.fromkeys(piece.path for volume in run.acquisition.volumes for piece in volume.pieces)
     files = find_psf_files(folder, images)
     matches = match_psfs(run.acquisition.wavelengths, files)
@@ -20,18 +20,18 @@ def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
         channel: Line(str(path), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
         for channel, (path, reason) in matches.items()
     }
-    chosen = [match.path for match in matches.values() if match.path]
-    section = {"files": Line(lines, (WHAT,))}
-    if chosen:
-        known, step = find_psf_voxels(chosen)
-        sizes = {axis: _write_axis(axis, step) for axis in "zyx" if axis not in known}
-        what = "Of the PSFs; what is left out here, their files tell."
-        section |= {"voxel_size": Line(sizes, (what,))} if sizes else {}
+    paths = [match.path for match in matches.values() if match.path]
+    section = {"files": Line(lines, (ADVICE,))}
+    if paths:
+        axes, step = find_psf_voxels(paths)
+        sizes = {axis: _write_axis(axis, step) for axis in "zyx" if axis not in axes}
+        comment = "Of the PSFs; what is left out here, their files tell."
+        section |= {"voxel_size": Line(sizes, (comment,))} if sizes else {}
     return section
 
 
 def _write_axis(axis: str, step: float | None) -> Line:
     if axis == "z" and step:
         return Line(step, ("A guess: the files' names have it.",))
-    where = "the step of the piezo or stage" if axis == "z" else "often that of the images"
-    return Line(TODO, (f"Not known: not all of the PSFs' files tell it; {where}.",))
+    source = "the step of the piezo or stage" if axis == "z" else "often that of the images"
+    return Line(TODO, (f"Not known: not all of the PSFs' files tell it; {source}.",))

@@ -30,12 +30,12 @@ def find_voxels(look: FirstLook, run: Run | None) -> FirstVoxels:
     scan = _write_scan(look, settings, metadata)
     if scan and scan.value != TODO:
         del lines["z"]
-    known = {axis: line.value for axis, line in lines.items() if line.value != TODO}
+    sizes_um = {axis: line.value for axis, line in lines.items() if line.value != TODO}
     if settings and "z" not in lines:
-        known["z"] = measure_distance(settings.stage)
-    sizes = " x ".join(f"{known[axis]:.4g}" if axis in known else "?" for axis in "zyx")
+        sizes_um["z"] = measure_distance(settings.stage)
+    sizes = " x ".join(f"{sizes_um[axis]:.4g}" if axis in sizes_um else "?" for axis in "zyx")
     text = f"voxels of {sizes} micrometre" + (", of a stage scan (a guess)" if "z" not in lines else "")
-    return FirstVoxels(lines, scan, text, known)
+    return FirstVoxels(lines, scan, text, sizes_um)
 
 
 def _read_metadata(look: FirstLook, run: Run | None) -> FileMetadata:
@@ -68,14 +68,16 @@ def _write_scan(look: FirstLook, settings: FileMetadata | None, file: FileMetada
     if not settings or not settings.stage.keys() >= {"angle", "step"}:
         return None
     angle, step = settings.stage["angle"], settings.stage["step"]
-    moved = f"{settings.source} says that a stage moved at {angle:g} degrees by {step:g} from plane to plane"
-    other = "if they were deskewed, write scan: straight, and voxel_size.z"
+    movement = f"{settings.source} says that a stage moved at {angle:g} degrees by {step:g} from plane to plane"
+    alternative = "if they were deskewed, write scan: straight, and voxel_size.z"
     text = str(Path(look.folder, look.names[0] if look.names else "")).lower()
     is_other = "z" in file.voxel_size and abs(file.voxel_size["z"] / step - 1) > 0.02
     if any(word in text for word in DESKEWED) or is_other:
-        why = "their voxel size along z is another" if is_other else "a name tells that they were deskewed"
-        return Line(TODO, (f"{moved}, but {why}: write {{kind: stage}} if the images are as recorded; {other}.",))
-    return Line({"kind": "stage"}, (f"A guess: {moved}, and the images are taken for raw: {other}.",))
+        reason = "their voxel size along z is another" if is_other else "a name tells that they were deskewed"
+        return Line(
+            TODO, (f"{movement}, but {reason}: write {{kind: stage}} if the images are as recorded; {alternative}.",)
+        )
+    return Line({"kind": "stage"}, (f"A guess: {movement}, and the images are taken for raw: {alternative}.",))
 
 
 def _round(size: Any) -> float:

@@ -29,7 +29,7 @@ from lightsheet.sources import describe_stack
 from lightsheet.store import Results, StoreLayout
 from lightsheet.system import InputError, digest_json, logger, write_json
 
-PLANNED = ("dtype", "volume", "region", "voxel_size", "result_voxel_size")
+PLAN_KEYS = ("dtype", "volume", "region", "voxel_size", "result_voxel_size")
 """What `pilot.json` has of the plan."""
 
 
@@ -101,7 +101,7 @@ def run_pilot(
         **{key: run[key] for key in ("host", "slurm_job")},
         "shape": list(shape),
         "psf_shape": list(max(psfs, key=prod)),
-        **{key: plan[key] for key in PLANNED if key in plan},
+        **{key: plan[key] for key in PLAN_KEYS if key in plan},
         "start_seconds": {"job": round(age, 3), "workers": round(worker_seconds, 3)},
         "plan": fingerprint,
         "channels": channels,

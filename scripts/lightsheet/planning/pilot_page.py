@@ -56,12 +56,12 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
     """Collect what is shown of a channel; all its pictures share black, the background, and white."""
     methods = measured["methods"]
     offset = methods[0]["runs"][0]["background"]
-    above = {key: planes for key, planes in pictures.items() if key[0] == name}
-    above[name,] = {plane: pixels - offset for plane, pixels in pictures[name,].items()}
-    brightest = float(np.median([np.percentile(planes["xy"], WHITE) for planes in above.values()]))
+    images = {key: planes for key, planes in pictures.items() if key[0] == name}
+    images[name,] = {plane: pixels - offset for plane, pixels in pictures[name,].items()}
+    brightest = float(np.median([np.percentile(planes["xy"], WHITE) for planes in images.values()]))
     white = brightest if brightest > 0 else 1.0  # a dark volume, or a background above all of it
     pngs = {
-        key: {plane: _encode_png(image / white) for plane, image in planes.items()} for key, planes in above.items()
+        key: {plane: _encode_png(image / white) for plane, image in planes.items()} for key, planes in images.items()
     }
     return {
         **measured,
@@ -106,27 +106,27 @@ def _plan_charts(methods: Sequence[Mapping[str, Any]], voxel: float) -> list[dic
     raw = methods[0]["runs"][0]["resolution_voxels"]["raw"]
     residuals = [{run["iterations"]: run["residual"] for run in method["runs"]} for method in methods]
     periods = [{run["iterations"]: run["resolution_voxels"]["result"] for run in method["runs"]} for method in methods]
-    suggested = [method["suggested"] for method in methods]
+    suggestions = [method["suggested"] for method in methods]
     knees = [method.get("knee") for method in methods]
     return [
         {
             "title": "Residual",
             "what": "what the result, blurred by the PSF, leaves unexplained of the image (relative L2)",
             "unit": "%",
-            **_plan_chart(residuals, suggested, 100, None, knees),
+            **_plan_chart(residuals, suggestions, 100, None, knees),
         },
         {
             "title": "Resolution",
             "what": "smallest period that an xy plane resolves (decorrelation analysis); dashed: of the raw image",
             "unit": "µm",
-            **_plan_chart(periods, suggested, voxel, raw),
+            **_plan_chart(periods, suggestions, voxel, raw),
         },
     ]
 
 
 def _plan_chart(
     curves: Sequence[Mapping[int, float | None]],
-    suggested: Sequence[int | None],
+    suggestions: Sequence[int | None],
     factor: float,
     level: float | None,
     knees: Sequence[int | None] = (),
@@ -150,6 +150,6 @@ def _plan_chart(
         "ticks": choose_value_ticks(scale, factor),
         "counts": labels,
         "level": None if level is None else scale.place(level),
-        "marks": [places.get(count) if count else None for count in suggested],
+        "marks": [places.get(count) if count else None for count in suggestions],
         "knees": [place(count) if count else None for count in knees],
     }

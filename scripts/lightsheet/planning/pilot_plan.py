@@ -98,6 +98,6 @@ def _choose_volume(run: Run, channel: str, timepoint: int) -> list[Any]:
     last = (part.whole_timepoints if part else run.acquisition.timepoints) - 1
     if timepoint > last:
         raise InputError(f"config key pilot.timepoint: there is no timepoint {timepoint}; give 0 to {last}")
-    recorded = [volume.timepoint for volume in run.acquisition.volumes if volume.channel == channel and volume.tiles]
-    nearest = min(recorded, key=lambda t: abs(t - timepoint))
+    timepoints = [volume.timepoint for volume in run.acquisition.volumes if volume.channel == channel and volume.tiles]
+    nearest = min(timepoints, key=lambda t: abs(t - timepoint))
     return [nearest, run.list_volume_tiles(channel, nearest)]

@@ -12,9 +12,11 @@ def format_plan(plan: Mapping[str, Any]) -> str:
     """Write what `plan_run` returns."""
     parts = [_describe_work(plan)]
     if plan["rules"]:
-        where = f"{plan['slurm_jobs']} SLURM jobs at a time" if plan["slurm_jobs"] else f"{plan['cores']} core(s) here"
+        capacity = (
+            f"{plan['slurm_jobs']} SLURM jobs at a time" if plan["slurm_jobs"] else f"{plan['cores']} core(s) here"
+        )
         ends = ", ".join(f"{rule} {format_duration(end)}" for rule, (_, end) in plan["stages"].items())
-        seconds = f"wall-clock    {format_duration(plan['seconds'])}, with {where}; the last jobs end after: {ends}"
+        seconds = f"wall-clock    {format_duration(plan['seconds'])}, with {capacity}; the last jobs end after: {ends}"
         parts += [_format_table(plan), [seconds], _describe_sizes(plan)]
     else:
         parts.append(["Nothing is to be done."])

@@ -33,8 +33,10 @@ def find_psf_files(folder: Path, images: Collection[Path] = ()) -> list[Path]:
             if not PSF_WORDS.search(entry.name):
                 continue
             files += [path for path in (_list_folder(entry) if entry.is_dir() else [entry]) if is_tiff(path.name)]
-    others = set(images)
-    return [path for path in dict.fromkeys(files) if path not in others and path.is_file() and path.name[0] != "."]
+    excluded_files = set(images)
+    return [
+        path for path in dict.fromkeys(files) if path not in excluded_files and path.is_file() and path.name[0] != "."
+    ]
 
 
 def _list_folder(folder: Path) -> list[Path]:
@@ -90,9 +92,9 @@ def _name(files: Sequence[Path]) -> str:
 def find_psf_voxels(files: Iterable[Path]) -> tuple[set[str], float | None]:
     """Return the axes whose voxel size all of these files tell, and the planes' distance in um that all names tell."""
     files = list(files)
-    known = [set(read_metadata(path).voxel_size) for path in files]
+    axes = [set(read_metadata(path).voxel_size) for path in files]
     steps = {_read_step(path.name) for path in files}
-    return (set("zyx").intersection(*known) if known else set()), steps.pop() if len(steps) == 1 else None
+    return (set("zyx").intersection(*axes) if axes else set()), steps.pop() if len(steps) == 1 else None
 
 
 def _read_step(name: str) -> float | None:

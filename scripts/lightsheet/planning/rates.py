@@ -124,10 +124,10 @@ def _choose_pilot(work: Work, place: Place, pilot: Mapping[str, Any]) -> Rates:
     return _average_pilot(work, place, pilot, methods)
 
 
-def scale_builtin_rates(work: Work, engine: str, why: str) -> Rates:
+def scale_builtin_rates(work: Work, engine: str, reason: str) -> Rates:
     """Return our own measurements."""
     acceleration, iterations = work.method["acceleration"], work.method["iterations"]
-    remarks = [f"Seconds and bytes are not of your data, because {why}: `snakemake pilot` measures them."]
+    remarks = [f"Seconds and bytes are not of your data, because {reason}: `snakemake pilot` measures them."]
     if isinstance(iterations, str):
         iterations = AUTO_ITERATIONS[acceleration]
         remarks.append(f"iterations: auto is taken for {iterations}; `snakemake pilot` finds out what it comes to.")
@@ -174,14 +174,15 @@ def _model_gpu(work: Work, iterations: int, remarks: Sequence[str]) -> Rates:
     boundary, shape = work.method["boundary"], work.run.shape
     method = Method(iterations, boundary, acceleration=work.method["acceleration"])
     seconds = gpu_model.estimate_seconds(shape, work.psf_shape, method)
-    others = [
+    alternatives = [
         f"{name} {gpu_model.estimate_seconds(shape, work.psf_shape, method, name):.3g} s"
         for name in gpu_model.DATASHEETS
         if name != gpu_model.MODEL
     ]
     model = (
         f"Engine gpu was not measured: by a model, the bytes that its kernels move at {gpu_model.SHARE:.0%} of the "
-        f"memory's bandwidth, a volume takes {seconds:.3g} s of an {gpu_model.MODEL}; of others: {', '.join(others)}."
+        f"memory's bandwidth, a volume takes {seconds:.3g} s of an {gpu_model.MODEL}; of others: "
+        f"{', '.join(alternatives)}."
     )
     return _give_builtin(work, iterations, 0.0, [*remarks, model])._replace(
         source=f"built-in: a model of an {gpu_model.MODEL}, core-seconds beside it of an Intel Xeon; sizes not "
@@ -195,8 +196,8 @@ def _model_gpu(work: Work, iterations: int, remarks: Sequence[str]) -> Rates:
 
 def _foresee_auto(method: Mapping[str, Any], guess: int) -> int:
     """Return what `iterations: auto` may come to: the least expected error, beyond what was tried if it lies there."""
-    least = method.get("least_error") or method["suggested"] or guess
-    return max(guess, least) if method.get("falls_on") else int(least)
+    iterations = method.get("least_error") or method["suggested"] or guess
+    return max(guess, iterations) if method.get("falls_on") else int(iterations)
 
 
 def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Rates:

@@ -111,14 +111,14 @@ class Schedule:
             names = [task.name for task in after]
             coordinators.append(self._make_task("deconvolve", f" {number}", seconds, names))
         tasks += coordinators
-        others = [task.name for task in tasks]
+        inputs = [task.name for task in tasks]
         if self.work.publish:
             speedup = compute_speedup(self.place.shares["consolidate"].cores, 1)
             seconds = self.published_bytes * self.rates.check / speedup
-            tasks.append(self._make_task("consolidate", "", seconds, others))
-            others = ["consolidate"]
+            tasks.append(self._make_task("consolidate", "", seconds, inputs))
+            inputs = ["consolidate"]
         if self.work.report:
-            tasks.append(self._make_task("report", "", self._picture_seconds, others))
+            tasks.append(self._make_task("report", "", self._picture_seconds, inputs))
         return tasks
 
     def _make_task(self, rule: str, suffix: str = "", seconds: float = 0.0, after: Sequence[str] = ()) -> Task:

@@ -17,7 +17,7 @@ import numpy as np
 from lightsheet.deconvolution import ESTIMATE_LAG, PART_SHAPE, Fit, find_brightest_region, make_frame, measure_fit
 from lightsheet.processing import cut_image, estimate_background, find_mask
 
-DONE = 0.95
+KNEE_SHARE = 0.95
 """Of the fall of the residual, in squares: after it, the residual hardly falls."""
 
 SPARSE = 0.006
@@ -120,16 +120,16 @@ def choose_suggestion(fit: Fit, most: int) -> Suggestion:
             "images: name a larger pilot.crop"
         )
         return Suggestion(number, reason, number, number, False)
-    least = int(np.argmin(errors))
-    number = min(round(ESTIMATE_LAG * (least + 1)), most)
+    minimum = int(np.argmin(errors))
+    number = min(round(ESTIMATE_LAG * (minimum + 1)), most)
     knee = min(find_knee(errors), number)
-    if not errors[least]:
+    if not errors[minimum]:
         reason = "the image is explained to the last digit: it is flat, or free of noise, and more would change nothing"
         return Suggestion(number, reason, number, knee, False)
     if most < FEWEST_TRIED:
         reason = f"no more than {most} were tried, which tells little: name more in pilot.iterations"
         return Suggestion(number, reason, number, knee, False)
-    falls_on = round(ESTIMATE_LAG * (least + 1)) > most or least + 1 == errors.size
+    falls_on = round(ESTIMATE_LAG * (minimum + 1)) > most or minimum + 1 == errors.size
     if fit.concentration < SPARSE and fit.narrowing > NARROWING:
         further = ", the most that were tried, and further" if falls_on else ""
         reason = (
@@ -142,10 +142,10 @@ def choose_suggestion(fit: Fit, most: int) -> Suggestion:
 
 
 def find_knee(errors: np.ndarray) -> int:
-    """Return after how many iterations, at least 1, `DONE` of the fall of the errors from the first one on is done."""
-    later = errors[1:] if errors.size > 1 else errors
-    rest = (1 - DONE) * (later[0] - later.min())
-    return int(np.argmax(later - later.min() <= rest)) + 1
+    """Return the least number of iterations, 1 or more, after which `KNEE_SHARE` of the fall of the errors is done."""
+    tail = errors[1:] if errors.size > 1 else errors
+    rest = (1 - KNEE_SHARE) * (tail[0] - tail.min())
+    return int(np.argmax(tail - tail.min() <= rest)) + 1
 
 
 def explain_least(number: int, falls_on: bool) -> str:
@@ -163,7 +163,9 @@ def explain_least(number: int, falls_on: bool) -> str:
 
 def explain_knee(knee: int) -> str:
     """Say from which iteration on the residual hardly falls."""
-    return f"from {knee} on the residual hardly falls ({DONE:.0%} of the fall of its square is done)".replace("%", " %")
+    return f"from {knee} on the residual hardly falls ({KNEE_SHARE:.0%} of the fall of its square is done)".replace(
+        "%", " %"
+    )
 
 
 def describe_saturation(raw: np.ndarray, light: np.ndarray) -> str:

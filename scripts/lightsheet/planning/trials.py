@@ -55,8 +55,8 @@ class Trials:
             for channel in channels
             for number, method in enumerate(self.plan["methods"])
         }
-        others = {key for key, method in methods.items() if is_reversed(method["settings"], first)}
-        suggesting = {key: method for key, method in methods.items() if key not in others}
+        reversals = {key for key, method in methods.items() if is_reversed(method["settings"], first)}
+        suggesting = {key: method for key, method in methods.items() if key not in reversals}
         suggestions = self._run(
             "suggest iterations",
             suggest_iterations,
@@ -123,8 +123,8 @@ def choose_sweep(iterations: list[int], suggestion: Suggestion | None) -> list[i
     """
     if not suggestion:
         return [number for number in iterations if number <= max(ENOUGH, min(iterations))]
-    both = {suggestion.iterations, suggestion.least_error}
-    more = both if sum(both) <= sum(iterations) else {suggestion.iterations}
+    additions = {suggestion.iterations, suggestion.least_error}
+    more = additions if sum(additions) <= sum(iterations) else {suggestion.iterations}
     return sorted({*iterations, *more})
 
 

@@ -87,8 +87,8 @@ def choose_background(
     photon_noise = _measure_photon_noise(list(floors.values()))
     dark = {t: floor for t, floor in floors.items() if not _is_lit(floor, photon_noise)}
     dark = {t: floor for t, floor in dark.items() if not floor.is_constant} or dark
-    least = min((floor.noise for floor in dark.values()), default=0.0)
-    dark = {t: floor for t, floor in dark.items() if floor.noise <= ALIKE * least}
+    lowest = min((floor.noise for floor in dark.values()), default=0.0)
+    dark = {t: floor for t, floor in dark.items() if floor.noise <= ALIKE * lowest}
     value = _round(float(np.median([floor.level for floor in dark.values()]))) if dark else None
     return {
         "value": value,
@@ -141,14 +141,14 @@ def _find_floor(image: np.ndarray, mask: Mask | None) -> Floor | None:
     is_near = np.abs(means[darkest] - level) <= 2.5 * error
     if is_near.any():
         variance = float(np.median(noise[is_near]))
-    near = blocks.gather(darkest[is_near][:BATCH] if is_near.any() else darkest[:1])
-    spread = float(np.median(near.var(axis=(1, 2, 3))))
+    sample = blocks.gather(darkest[is_near][:BATCH] if is_near.any() else darkest[:1])
+    spread = float(np.median(sample.var(axis=(1, 2, 3))))
     # Means vary more where neighbours share their noise, as after interpolation.
     shared = 0.5 * min(spread, 3 * variance) ** 0.5
     window = max(2.5 * error, shared, 0.03 * contrast, 0.25 if image.dtype.kind != "f" else 0.0)
     share = float(np.mean(np.abs(means - level) <= window))
-    if (near == 0).mean() >= 0.25:  # an offset of 0, and noise below it is cut off
-        level = float(np.median(near))
+    if (sample == 0).mean() >= 0.25:  # an offset of 0, and noise below it is cut off
+        level = float(np.median(sample))
     return Floor(blocks, level, error, variance, spread, share, max(contrast, 0.0), bool(image.min() == image.max()))
 
 

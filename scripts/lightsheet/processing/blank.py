@@ -12,7 +12,7 @@ LEAST_SHARE = 1e-3
 LONELY_SHARE = 0.01
 """Of voxels of the value, which may lie without neighbours of it: noise scatters them, dead columns are thin."""
 
-BEYOND = 8
+DEPTH = 8
 """Voxels that are looked at beyond the end of a blank part; the first `RIM` may be mixtures, by interpolation."""
 
 RIM = 2
@@ -38,21 +38,23 @@ def find_blank(image: np.ndarray) -> float | None:
     count = int(np.count_nonzero(is_low))
     if not LEAST_SHARE * image.size <= count < image.size or not _is_solid(is_low, count):
         return None
-    others = image[~is_low]
-    above = others[:: 1 + others.size // MOST_VOXELS].astype(np.float64) - float(low)
+    rest = image[~is_low]
+    brightness = rest[:: 1 + rest.size // MOST_VOXELS].astype(np.float64) - float(low)
     lines = np.concatenate([_follow_lines(image, is_low), _follow_lines(image.swapaxes(1, 2), is_low.swapaxes(1, 2))])
-    beyond = lines[:, RIM:] - float(low)
-    noise = float(np.median(np.abs(np.diff(beyond, 2)))) * NOISE_PER_DIFFERENCE if len(beyond) else 0.0
-    dark = float(np.percentile(above, 10))
-    has_gap = dark > max(GAP * noise, GAP if image.dtype.kind != "f" else 0.0) and np.mean(above < dark / 2) <= 0.02
-    is_cliff = len(beyond) > 0 and _is_cliff(beyond, dark, noise)
+    margin = lines[:, RIM:] - float(low)
+    noise = float(np.median(np.abs(np.diff(margin, 2)))) * NOISE_PER_DIFFERENCE if len(margin) else 0.0
+    dark = float(np.percentile(brightness, 10))
+    has_gap = (
+        dark > max(GAP * noise, GAP if image.dtype.kind != "f" else 0.0) and np.mean(brightness < dark / 2) <= 0.02
+    )
+    is_cliff = len(margin) > 0 and _is_cliff(margin, dark, noise)
     return float(low) if has_gap and is_cliff else None
 
 
-def _is_cliff(beyond: np.ndarray, dark: float, noise: float) -> bool:
+def _is_cliff(margin: np.ndarray, dark: float, noise: float) -> bool:
     """Tell whether voxels beside blank ones are neither the dimmest of all, nor dimmer than those farther inside."""
-    median = float(np.median(beyond))
-    return median >= dark - 2 * noise and float(np.median(beyond[:, 0])) >= 0.75 * median - noise
+    median = float(np.median(margin))
+    return median >= dark - 2 * noise and float(np.median(margin[:, 0])) >= 0.75 * median - noise
 
 
 def _is_solid(is_low: np.ndarray, count: int) -> bool:
@@ -67,13 +69,13 @@ def _is_solid(is_low: np.ndarray, count: int) -> bool:
 
 
 def _follow_lines(image: np.ndarray, is_low: np.ndarray) -> np.ndarray:
-    """Return the voxels (n, `BEYOND`) that follow blank ones along the last axis, from either side."""
-    pieces = [np.empty((0, BEYOND))]
+    """Return the voxels (n, `DEPTH`) that follow blank ones along the last axis, from either side."""
+    pieces = [np.empty((0, DEPTH))]
     for voxels, low in ((image, is_low), (image[..., ::-1], is_low[..., ::-1])):
         ends = np.argwhere(low[..., :-1] & ~low[..., 1:])
-        ends = ends[ends[:, 2] + BEYOND < voxels.shape[2]]
+        ends = ends[ends[:, 2] + DEPTH < voxels.shape[2]]
         z, y, x = ends[:: 1 + len(ends) // MOST_LINES].T
-        beyond = x[:, None] + 1 + np.arange(BEYOND)
-        is_free = ~low[z[:, None], y[:, None], beyond].any(axis=1)
-        pieces.append(voxels[z[:, None], y[:, None], beyond][is_free].astype(np.float64))
+        columns = x[:, None] + 1 + np.arange(DEPTH)
+        is_free = ~low[z[:, None], y[:, None], columns].any(axis=1)
+        pieces.append(voxels[z[:, None], y[:, None], columns][is_free].astype(np.float64))
     return np.concatenate(pieces)

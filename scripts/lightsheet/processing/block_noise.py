@@ -9,11 +9,11 @@ from lightsheet.deconvolution import Mask
 EDGE = (4, 8, 8)
 """(z, y, x) of a block in voxels; along z no more than the planes that a sample has side by side."""
 
-KEPT = 0.9
+INNER_SHARE = 0.9
 """Share of the second differences that count where voxels may be dead: the smallest."""
 
-KEPT_VARIANCE = 0.623
-"""Variance of a normal distribution whose smallest `KEPT` deviations alone count, of its own."""
+INNER_VARIANCE = 0.623
+"""Variance of a normal distribution whose smallest `INNER_SHARE` deviations alone count, of its own."""
 
 BATCH = 64
 """Blocks that are looked at together, and twice as many each time that they do not suffice."""
@@ -77,16 +77,16 @@ def find_darkest(blocks: Blocks, least: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(blocks.means, kind="stable")
     numbers, noise, batch = [order[:0]], [np.empty(0)], BATCH
     while len(order) and sum(map(len, numbers)) < least:
-        some, order, batch = order[:batch], order[batch:], 2 * batch
-        voxels = blocks.gather(some)
+        candidates, order, batch = order[:batch], order[batch:], 2 * batch
+        voxels = blocks.gather(candidates)
         variance = _measure_noise(voxels, robust=True)
-        flat = voxels.reshape(len(some), -1)
+        flat = voxels.reshape(len(candidates), -1)
         deviation = np.sqrt(np.minimum(variance, np.median(variance)))
         step = float(blocks.voxels.dtype.kind != "f")
         is_whole = flat.min(axis=1) >= np.median(flat, axis=1) - OUTLIER * deviation - step
         if blocks.voxels.dtype.kind == "f":  # an image without noise, as a program makes it
             is_whole |= deviation == 0
-        numbers.append(some[is_whole])
+        numbers.append(candidates[is_whole])
         noise.append(variance[is_whole])
     return np.concatenate(numbers), np.concatenate(noise)
 
@@ -102,8 +102,8 @@ def _measure_noise(voxels: np.ndarray, *, robust: bool) -> np.ndarray:
             continue
         squares = np.square(np.diff(voxels, 2, axis=axis)).reshape(len(voxels), -1) / 6
         if robust:
-            kept = max(int(KEPT * squares.shape[1]), 1)
-            squares = np.partition(squares, kept - 1, axis=1)[:, :kept] / KEPT_VARIANCE
+            count = max(int(INNER_SHARE * squares.shape[1]), 1)
+            squares = np.partition(squares, count - 1, axis=1)[:, :count] / INNER_VARIANCE
         estimates.append(squares.mean(axis=1))
     if not estimates:
         return np.asarray(voxels.reshape(len(voxels), -1).var(axis=1))

@@ -76,8 +76,8 @@ def deconvolve_block(
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     shape: Sequence[int] = next((basis["shape"] for basis in bases.values()), ())
-    known = _list_sources(sources) if sources else {}
-    raw_records = _read_raw_records(results, channels, timepoints, known)
+    raw_sources = _list_sources(sources) if sources else {}
+    raw_records = _read_raw_records(results, channels, timepoints, raw_sources)
     choices = wait_for_choices(results, settings, bases)
     volumes = len(raw_records)
     errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
@@ -88,8 +88,8 @@ def deconvolve_block(
         choices = _choose_what_is_open(results, channel_settings, psfs, choices, partial(hire, len(raw_records)))
         closed = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
         tasks = _plan_tasks(results, raw_records, closed, psfs, layout, shape, choices)
-        for key in tasks if known else ():
-            tasks[key]["source"] = known[key.raw]
+        for key in tasks if raw_sources else ():
+            tasks[key]["source"] = raw_sources[key.raw]
         todo, failures = _select_due(results, tasks, layout, attempt)
         errors += failures
         logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
@@ -99,7 +99,7 @@ def deconvolve_block(
             with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
                 errors += _deconvolve_volumes(todo, team, tell)
     raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
-    return make_manifest(results, [*tasks, *known])
+    return make_manifest(results, [*tasks, *raw_sources])
 
 
 def _choose_what_is_open(
@@ -176,9 +176,9 @@ def _tell_doubts(results: Results, channels: Sequence[str], shape: Sequence[int]
 
 def _list_sources(sources: Mapping[str, Any]) -> dict[VolumeKey, Source]:
     """Return where each raw volume is to be read."""
-    others = {name: value for name, value in sources.items() if name != "tiles"}
+    common = {name: value for name, value in sources.items() if name != "tiles"}
     return {
-        VolumeKey("raw", channel, timepoint): Source(tiles, **others)
+        VolumeKey("raw", channel, timepoint): Source(tiles, **common)
         for channel, volumes in sources["tiles"].items()
         for timepoint, tiles in volumes
     }
@@ -222,8 +222,8 @@ def _read_raw_records(
 def _try_on_team(team: Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Try a setting on sampled timepoints; return errors by the task's name."""
     tasks = {label: {**task, "name": name, "threads": team.threads} for label, task in tasks.items()}
-    ended = map_volumes(team.pool, _try, tasks, f"{name}: auto", find_walltime())
-    return {label: str(error) for label, error in ended if error}
+    outcomes = map_volumes(team.pool, _try, tasks, f"{name}: auto", find_walltime())
+    return {label: str(error) for label, error in outcomes if error}
 
 
 def _deconvolve_volumes(

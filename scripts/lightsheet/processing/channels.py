@@ -140,8 +140,8 @@ def choose_for_channels(
         tiles = list_tiles(channel)
         choice = find_choice(choices, channel, basis)
         if choice and not _is_of_same_files(choice, tiles):
-            again = _choose(channel, basis, tiles, choice["timepoints"])
-            is_same = all(again.get(key) == choice.get(key) for key in ("background", "fill"))
+            candidate = _choose(channel, basis, tiles, choice["timepoints"])
+            is_same = all(candidate.get(key) == choice.get(key) for key in ("background", "fill"))
             choice = choice if is_same else None  # archives change dates only
         if choice:
             choices[channel] = {**choice, **_locate(tiles, _list_present(tiles, choice["timepoints"]))}

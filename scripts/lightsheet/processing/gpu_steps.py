@@ -42,13 +42,13 @@ def can_follow(
     stored = layout.count_volume_bytes() if layout else 0
     pinned = raw.dtype.itemsize * prod(raw.shape) + stored
     limits = gpu_memory.list_limits(psf.shape, _find_method(settings), "fill" in settings)
-    more = _measure_more(raw.shape, settings)
+    scratch = _measure_more(raw.shape, settings)
     return (
         raw.dtype.isnative
         and raw.dtype.name in C_TYPES
         and raw.dtype.itemsize <= gpu_memory.FLOAT
         and pinned <= BYTES_PER_VOXEL["gpu"] * prod(raw.shape)
-        and all(limit.needs(raw.shape) + more <= limit.budget for limit in limits)
+        and all(limit.needs(raw.shape) + scratch <= limit.budget for limit in limits)
     )
 
 

@@ -82,10 +82,10 @@ def _sort_frequencies(shape: tuple[int, int]) -> Spectrum:
     height, width = shape
     y, x = 2 * fft.fftfreq(height), 2 * fft.rfftfreq(width)
     radii = np.hypot(y[:, None], x)
-    inside = (radii > 0) & (radii <= 1)
-    radius, group = np.unique(radii[inside], return_inverse=True)
+    disc = (radii > 0) & (radii <= 1)
+    radius, group = np.unique(radii[disc], return_inverse=True)
     groups = np.full(shape[:1] + x.shape, len(radius))
-    groups[inside] = group
+    groups[disc] = group
     weight = np.full(groups.shape, 2.0)  # of a real image, frequency -f is the conjugate of f
     weight[:, [0, -1] if width % 2 == 0 else 0] = 1
     number = np.bincount(groups.ravel(), weight.ravel(), len(radius) + 1)[:-1]

@@ -10,10 +10,10 @@ import numpy as np
 
 from lightsheet.processing.camera import OUTPUT_MAX, find_stored_per_count
 
-BELOW = 0.95
+DARK_SHARE = 0.95
 """Share of an image below its background: where there is no light, noise alone puts half of the voxels there."""
 
-BELOW_WITH_PLATEAU = 0.99
+DARK_SHARE_WITH_PLATEAU = 0.99
 """The same where a quarter of the voxels have one value, as what was never measured has."""
 
 SATURATED_PERCENTILES = ("1", "5", "25", "50", "75", "95", "99")
@@ -91,14 +91,14 @@ def judge_background(image: Mapping[str, Any], statistics: Mapping[str, Any], vo
     statistics : mapping, with what `describe_counts` returned
     voxels : int, of the volume
     """
-    background, below = statistics.get("background") or 0, statistics.get("negative_voxels", 0) / voxels
+    background, share = statistics.get("background") or 0, statistics.get("negative_voxels", 0) / voxels
     limit = f"the background of {background:.6g} counts"
     if statistics.get("flux_before") == 0:
         return [Doubt("dark", f"no voxel of the image is brighter than {limit}, so the result is empty: {BACKGROUND}")]
     percentiles = image.get("percentiles", {})
     has_plateau = bool(percentiles) and percentiles["25"] == percentiles["1"]
-    if below >= (BELOW_WITH_PLATEAU if has_plateau else BELOW):
-        return [Doubt("dark", f"{100 * below:.3g} % of the image's voxels lie below {limit}: {BACKGROUND}")]
+    if share >= (DARK_SHARE_WITH_PLATEAU if has_plateau else DARK_SHARE):
+        return [Doubt("dark", f"{100 * share:.3g} % of the image's voxels lie below {limit}: {BACKGROUND}")]
     return []
 
 

@@ -142,24 +142,24 @@ def _expect(scan: Geometry, voxel_size: Mapping[str, float]) -> float:
     """Return by how many pixels each plane of a stage scan lies beside the one before."""
     from lightsheet.scan import make_scan
 
-    moved: float = -scan["direction"] * make_scan(**scan, pixel=voxel_size[scan["axis"]]).shift
-    return moved
+    movement: float = -scan["direction"] * make_scan(**scan, pixel=voxel_size[scan["axis"]]).shift
+    return movement
 
 
 def _find_mistake(shift: "PlaneShift", scan: Geometry, voxel_size: Mapping[str, float]) -> str:
     """Say what of a stage scan is the other way round in the images; empty where nothing is."""
-    expected, (axis, moved) = _expect(scan, voxel_size), _find_axis(shift)
+    expected, (axis, movement) = _expect(scan, voxel_size), _find_axis(shift)
     if abs(expected) < LEAST_EXPECTED or not shift.is_motion:
         return ""
     if axis != scan["axis"]:
         expected *= voxel_size[scan["axis"]] / voxel_size[axis]
-    is_as_far = abs(abs(moved) - abs(expected)) <= ALIKE * abs(expected)
-    right = {**scan, "axis": axis, "direction": -1 if moved > 0 else 1}
+    is_as_far = abs(abs(movement) - abs(expected)) <= ALIKE * abs(expected)
+    right = {**scan, "axis": axis, "direction": -1 if movement > 0 else 1}
     if not is_as_far or right == dict(scan):
         return ""
     return (
         f"{write_scan(scan)} would move planes by {expected:+.2f} voxels along {scan['axis']} from one to the next, "
-        f"but they move by {moved:+.2f} along {axis} ({shift.pairs} pairs of planes); {write_scan(right)} fits"
+        f"but they move by {movement:+.2f} along {axis} ({shift.pairs} pairs of planes); {write_scan(right)} fits"
     )
 
 

@@ -67,8 +67,8 @@ def _hire_team(
     needs = []
     for channel, method in settings.items():
         psf = describe_stack(results.psf(channel, ".tif"))[0]
-        others = {key: method[key] for key in ("iterations", "boundary", "dtype") if key in method}
-        needs.append(plan_needs(shape, psf, method["engine"], method["acceleration"], "fill" in method, **others))
+        options = {key: method[key] for key in ("iterations", "boundary", "dtype") if key in method}
+        needs.append(plan_needs(shape, psf, method["engine"], method["acceleration"], "fill" in method, **options))
     engine = next(iter(settings.values()))["engine"]
     workers = fit_request(workers, max(needs, key=attrgetter("volume")), volumes, engine)
     # Workers on this machine share its memory; a worker's SLURM job has its own, which the worker finds out there.

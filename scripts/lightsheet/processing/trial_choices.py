@@ -18,7 +18,7 @@ from lightsheet.processing.sample import spread
 from lightsheet.store import ALL_BITS, Results
 from lightsheet.system import InputError, logger, read_json, wait_until_visible
 
-TRIED = ("iterations", "scale", "precision")
+TRIAL_SETTINGS = ("iterations", "scale", "precision")
 """Settings that may be auto; the others need the first, and results have one of these two."""
 
 PER_VOLUME = "auto-per-volume"
@@ -39,14 +39,14 @@ def list_open_settings(settings: Mapping[str, Any], choice: Choice | None, psf_s
     choice : Choice, of the channel
     psf_sha256 : str, digest of the PSF used; None if it must be prepared first
     """
-    closed = close_settings(settings, choice, psf_sha256)
-    return [name for name in TRIED if closed.get(name) == "auto" and settings[name] != PER_VOLUME]
+    resolved = close_settings(settings, choice, psf_sha256)
+    return [name for name in TRIAL_SETTINGS if resolved.get(name) == "auto" and settings[name] != PER_VOLUME]
 
 
 def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> dict[str, Any]:
     """Return a channel's settings as its volumes have them, with what was chosen by trial as far as it is known."""
     closed = dict(settings)
-    for name in TRIED:
+    for name in TRIAL_SETTINGS:
         if closed.get(name) == PER_VOLUME:
             closed[name] = "auto"
         elif closed.get(name) == "auto":
@@ -78,9 +78,9 @@ def find_noise(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: s
 
 def _list_basis(settings: Mapping[str, Any], name: str, psf_sha256: str | None) -> dict[str, Any]:
     """List what the choice of a setting rests on."""
-    without = ("engine", "dtype", *TRIED) if name == "iterations" else ("engine", "scale", "precision")
-    others = {key: value for key, value in settings.items() if key not in without}
-    return {**others, "psf": psf_sha256, "algorithm": ALGORITHM_VERSION}
+    without = ("engine", "dtype", *TRIAL_SETTINGS) if name == "iterations" else ("engine", "scale", "precision")
+    inputs = {key: value for key, value in settings.items() if key not in without}
+    return {**inputs, "psf": psf_sha256, "algorithm": ALGORITHM_VERSION}
 
 
 def choose_by_trial(
@@ -99,7 +99,7 @@ def choose_by_trial(
     InputError
         If nothing can be chosen: it asks for a number.
     """
-    for name in TRIED:
+    for name in TRIAL_SETTINGS:
         choices = read_choices(results)
         channels = [c for c in settings if name in list_open_settings(settings[c], choices.get(c), psfs[c])]
         if not channels:
@@ -108,11 +108,11 @@ def choose_by_trial(
         values = _try_setting(results, name, {c: choices[c] for c in channels}, closed, call)
         choices = read_choices(results)
         for channel in channels:
-            chosen = _CHOOSE[name](values[channel].values())
+            value = _CHOOSE[name](values[channel].values())
             basis = _list_basis(closed[channel], name, psfs[channel])
-            choices[channel][name] = {**chosen, "timepoints": values[channel], "basis": basis}
+            choices[channel][name] = {**value, "timepoints": values[channel], "basis": basis}
             timepoints = ", ".join(values[channel])
-            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, chosen["value"], timepoints)
+            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value["value"], timepoints)
         write_choices(results, choices)
     return read_choices(results)
 

@@ -55,11 +55,11 @@ def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
         if not outcomes[-1]["identical"] or not outcomes[-1]["same_raw"]:
             logger.warning("%s", _describe_outcome(outcomes[-1], *rows))
         progress.step(f"{channel} t{t}")
-    same = sum(outcome["identical"] and outcome["same_raw"] for outcome in outcomes)
+    identical = sum(outcome["identical"] and outcome["same_raw"] for outcome in outcomes)
     passed = sum(outcome["passed"] for outcome in outcomes)
-    logger.info("%d of %d volumes are the same, bit for bit", same, len(outcomes))
-    if passed > same:
-        logger.info("%d more agree within %g", passed - same, TOLERANCE)
+    logger.info("%d of %d volumes are the same, bit for bit", identical, len(outcomes))
+    if passed > identical:
+        logger.info("%d more agree within %g", passed - identical, TOLERANCE)
     return outcomes
 
 
@@ -88,12 +88,12 @@ def _measure_difference(crates: tuple[Crate, Crate], rows: tuple[VolumeRow, Volu
     pairs = list(zip(crates, rows, strict=True))
     if not all(shard_path(crate.store, 0, find_index(row)).exists() for crate, row in pairs):
         return False, None
-    repeated, original = (read_result(crate, row) for crate, row in pairs)
-    if repeated.shape != original.shape:
+    repetition, original = (read_result(crate, row) for crate, row in pairs)
+    if repetition.shape != original.shape:
         return False, math.inf
     # Equal pixels may be encoded in several ways; NaN marks a hole.
-    identical = np.array_equal(repeated, original, equal_nan=True)
-    return identical, 0.0 if identical else measure_relative_l2(repeated, original, _find_bits(rows))
+    identical = np.array_equal(repetition, original, equal_nan=True)
+    return identical, 0.0 if identical else measure_relative_l2(repetition, original, _find_bits(rows))
 
 
 def _find_bits(rows: tuple[VolumeRow, VolumeRow]) -> int | None:

@@ -45,7 +45,7 @@ PROFILES = {
 PRONOM = "https://www.nationalarchives.gov.uk/PRONOM/"
 PUBLICATION = "SHA-256 of all that is published, as `identify_publication` of the workflow computes it"
 
-KEPT = "Ingest, deconvolution and consolidation; a volume that was done before was kept."
+ACTIVITY = "Ingest, deconvolution and consolidation; a volume that was done before was kept."
 
 FORMATS = {
     ".csv": ("text/csv", f"{PRONOM}x-fmt/18", "Comma Separated Values"),
@@ -89,7 +89,7 @@ def write_crate(
         "#run",
         "CreateAction",
         name=f"Deconvolution of {run.results.name}",
-        description=" ".join(filter(None, (KEPT, describe_mixture(records.values())))),
+        description=" ".join(filter(None, (ACTIVITY, describe_mixture(records.values())))),
         instrument=workflow,
         object=_add_inputs(crate, run),
         result=_add_outputs(crate, run),

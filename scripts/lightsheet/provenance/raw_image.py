@@ -61,8 +61,8 @@ class SourceImage(PublishedImage):
                 f"its files hold a volume of {volume.shape} {volume.dtype}, and the store says {self.levels[0].shape} "
                 f"{self.dtype}; run the workflow again"
             )
-        for below, level in pairwise(self.levels[: number + 1]):
-            step = make_shape(a // b for a, b in zip(level.factor, below.factor, strict=True))
+        for finer, level in pairwise(self.levels[: number + 1]):
+            step = make_shape(a // b for a, b in zip(level.factor, finer.factor, strict=True))
             volume = CoarserLevel(volume, step, step[0])
         return volume
 

@@ -96,9 +96,9 @@ def _fill_in_scale(output: dict[str, Any], rows: Sequence[VolumeRow], has_grown:
 def _has_grown(channel: str, rows: Sequence[VolumeRow]) -> bool:
     """Tell whether the timepoints from which was chosen for a channel are others than they would be now."""
     present = [row for row in rows if row["channel"] == channel and not row["missing"]]
-    sampled = next((row["sampled"] for row in present if row.get("sampled")), "")
+    sample = next((row["sampled"] for row in present if row.get("sampled")), "")
     timepoints = sorted(map(find_number, present))
-    return sampled not in ("", " ".join(str(t) for t in choose_timepoints(timepoints)))
+    return sample not in ("", " ".join(str(t) for t in choose_timepoints(timepoints)))
 
 
 def list_remarks(crate: Crate, repository: Path) -> list[str]:

@@ -60,8 +60,8 @@ def read_table(path: Path, text: str, remedy: str) -> list[VolumeRow]:
         raise refuse(f"is no table ({error})") from error
     if not rows:
         raise refuse("describes no volume")
-    added = {name: pattern for name, pattern in ADDED.items() if name in rows[0]}
-    patterns = {name: re.compile(pattern) for name, pattern in {**PATTERNS, **added}.items()}
+    optional = {name: pattern for name, pattern in ADDED.items() if name in rows[0]}
+    patterns = {name: re.compile(pattern) for name, pattern in {**PATTERNS, **optional}.items()}
     for number, row in enumerate(rows, 2):
         for name, pattern in patterns.items():
             if not pattern.fullmatch(row.get(name) or "") or row.get(name) is None:  # as in a short row

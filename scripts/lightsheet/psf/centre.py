@@ -10,7 +10,7 @@ from lightsheet.psf.isolation import Isolated
 from lightsheet.psf.measure import Array, Volume, find_peak
 
 SMOOTHING = 2.0  # standard deviation, voxels
-LEAST = 0.7  # likewise; what is narrower is not sampled
+LEAST_WIDTH = 0.7  # likewise; what is narrower is not sampled
 
 # Variance of the part of a Gaussian above half of its maximum, what is below subtracted, to that of the whole.
 PART = 0.18887
@@ -42,7 +42,7 @@ def find_core(isolated: Isolated) -> Core:
     _, covariance = _measure_core(signal, np.full(3, SMOOTHING))
     if isolated.noise < COMPUTED * signal[peak] and _is_aliased(signal, peak):
         return Core(np.array(peak, float), covariance)
-    widths = np.sqrt(np.maximum(np.diag(covariance), LEAST**2))
+    widths = np.sqrt(np.maximum(np.diag(covariance), LEAST_WIDTH**2))
     centre, _ = _measure_core(signal, widths)
     return Core(centre.round(3), covariance)
 

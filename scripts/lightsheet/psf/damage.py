@@ -64,8 +64,8 @@ def _find_second(isolated: Isolated, centre: Array, voxel_size: Mapping[str, flo
     """Tell of the brightest spot besides the peak that is neither a hot pixel nor one of two side lobes."""
     smooth = smooth_noise(isolated.light)
     peak = smooth[tuple(np.rint(centre).astype(int))]
-    least = max(SECOND * peak, 2 * SIGNIFICANT * NOISE_LEFT * isolated.noise)
-    spots = np.argwhere((smooth == ndimage.maximum_filter(smooth, 7)) & (smooth > least))
+    threshold = max(SECOND * peak, 2 * SIGNIFICANT * NOISE_LEFT * isolated.noise)
+    spots = np.argwhere((smooth == ndimage.maximum_filter(smooth, 7)) & (smooth > threshold))
     steps = np.array([voxel_size[axis] for axis in AXES])
     for spot in sorted(map(tuple, spots), key=lambda spot: -smooth[spot]):
         opposite = np.rint(2 * centre - spot).astype(int)
@@ -100,12 +100,12 @@ def _find_cut(isolated: Isolated) -> Damage:
         for number, axis in enumerate(AXES)
         for word, end in (("first", 0), ("last", -1))
     }
-    place, most = max(shares.items(), key=lambda item: item[1])
-    if most > CUT:
+    place, share = max(shares.items(), key=lambda item: item[1])
+    if share > CUT:
         yield (
             "cut",
-            most,
-            f"cut off: at {place} of its image it still has {most:.0%} of its brightness; give an image that holds "
+            share,
+            f"cut off: at {place} of its image it still has {share:.0%} of its brightness; give an image that holds "
             "all of it",
         )
 

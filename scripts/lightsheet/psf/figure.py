@@ -13,7 +13,7 @@ from lightsheet.system import write_whole
 WIDTH, HEIGHT = 5.6, 5.3  # inch, without warnings: letters of 8 points can be read where a page shows it at 400 pixels
 FONT, DPI = 8, 180
 LINE, LINE_HEIGHT = 95, 0.15  # characters, inch
-LEAST = 1e-4
+FLOOR = 1e-4
 """Relative intensity at which profiles end."""
 
 GAMMA = 0.4  # shows lobes of 1 % of the peak at 16 % of the colours
@@ -96,8 +96,8 @@ def _place_panels(extent: Sequence[float]) -> dict[str, Box]:
 
 def _relate(box: Box, height: float) -> Box:
     """Return a box as shares of the figure."""
-    left, bottom, across, up = box
-    return left / WIDTH, bottom / height, across / WIDTH, up / height
+    left, bottom, width, top = box
+    return left / WIDTH, bottom / height, width / WIDTH, top / height
 
 
 def _draw_slice(axes: Any, plane: Any, voxel_size: Mapping[str, float], names: str, centre: tuple[int, int]) -> Any:
@@ -116,15 +116,15 @@ def _draw_slice(axes: Any, plane: Any, voxel_size: Mapping[str, float], names: s
 def _plot_profiles(axes: Any, psf: Volume, voxel_size: Mapping[str, float], noise: float) -> None:
     """Plot the profiles down to the noise of the image, below which only dots tell what there is."""
     widths = measure_fwhm(psf, voxel_size)
-    floor = max(noise, LEAST)
+    floor = max(noise, FLOOR)
     for axis, peak, profile in zip(AXES, find_peak(psf), cut_profiles(psf), strict=True):
         distance = (np.arange(len(profile)) - peak) * voxel_size[axis]
         label, share = f"{axis}: FWHM {widths[axis]:.3f} µm", profile / profile.max()
         (line,) = axes.semilogy(distance, np.maximum(share, floor), lw=1.2, label=label)
         axes.semilogy(distance, share, ".", ms=3, color=line.get_color(), alpha=0.5, nonpositive="mask")
-    if noise > LEAST:
-        axes.axhspan(LEAST / 10, noise, color="0.9", lw=0)
+    if noise > FLOOR:
+        axes.axhspan(FLOOR / 10, noise, color="0.9", lw=0)
         axes.text(0.02, 0.02, "noise of the image", transform=axes.transAxes, color="0.4", size=FONT - 1.5)
     axes.axhline(0.5, color="grey", lw=0.8, ls=":")
-    axes.set(xlabel="distance from the peak (µm)", ylabel="relative intensity", ylim=(LEAST, 1.5))
+    axes.set(xlabel="distance from the peak (µm)", ylabel="relative intensity", ylim=(FLOOR, 1.5))
     axes.legend(frameon=False, fontsize=FONT - 1, loc="lower center", bbox_to_anchor=(0.5, 0.98), labelspacing=0.2)

@@ -31,12 +31,12 @@ def find_fill(values: Volume) -> tuple[float | None, Array]:
     if ndimage.binary_erosion(fill, np.ones((3, 3, 3)), border_value=1).mean() < SOLID:
         return None, everything
     fill = ndimage.binary_dilation(fill)  # beside it interpolation mixed fill with what was measured
-    shown = list_faces(np.where(fill, np.nan, values))
-    others = np.concatenate([face[np.isfinite(face)] for face in shown])
-    if others.size < LEAST_SHOWN * counts.sum():
+    visible_faces = list_faces(np.where(fill, np.nan, values))
+    remaining = np.concatenate([face[np.isfinite(face)] for face in visible_faces])
+    if remaining.size < LEAST_SHOWN * counts.sum():
         return None, everything
     is_whole = np.array_equal(numbers, np.rint(numbers))
-    if not (_is_distinct(value, others, estimate_noise(shown), is_whole) or _is_within(value, others)):
+    if not (_is_distinct(value, remaining, estimate_noise(visible_faces), is_whole) or _is_within(value, remaining)):
         return None, everything
     return value, ~fill
 
@@ -50,8 +50,8 @@ def _is_distinct(value: float, background: Array, noise: float, is_whole: bool) 
     """Tell whether a background lies apart from a value; by rounding alone (`is_whole`) it may be off by some."""
     level = np.median(background)
     spread = max(noise, 1.4826 * float(np.median(np.abs(background - level))), 0.6 if is_whole else 0.0)
-    near = np.mean(np.abs(background - value) < np.abs(background - level))
-    return bool(abs(level - value) > DISTINCT * spread and near < LEAST_SHOWN)
+    share = np.mean(np.abs(background - value) < np.abs(background - level))
+    return bool(abs(level - value) > DISTINCT * spread and share < LEAST_SHOWN)
 
 
 def _is_within(value: float, background: Array) -> bool:

@@ -104,11 +104,11 @@ def _choose_pages(path: Path, metadata: FileMetadata, section: Mapping[str, Any]
         number = choice.get(key, 0 if count == 1 else None)
         if number is not None and number < count:
             continue
-        why = metadata.source if section["axes"] == "auto" else "psf.axes"
+        source = metadata.source if section["axes"] == "auto" else "psf.axes"
         wrong = "" if number is None else f", and none is number {number} (from 0)"
         example = ", ".join([f"path: {path}", *(f"{name}: 0" for name, n in counts.items() if n > 1)])
         raise InputError(
-            f"{path}: holds {count} {key}{'s' * (count > 1)} ({why}){wrong}; give one of them, from 0, as in "
+            f"{path}: holds {count} {key}{'s' * (count > 1)} ({source}){wrong}; give one of them, from 0, as in "
             f"psf.files.{channel}: {{{example}}}; or set psf.axes: ZYX if its pages are the planes of one image"
         )
     if not layout or layout.sizes["C"] * layout.sizes["T"] == 1:

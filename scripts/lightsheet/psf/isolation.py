@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from lightsheet.psf.fill import LEAST_SHOWN, estimate_noise, find_fill, list_faces
 from lightsheet.psf.measure import Array, Volume, find_peak
-from lightsheet.psf.straight import STILL, Movement, locate_in_image, move_back, straighten_light
+from lightsheet.psf.straight import NO_MOVEMENT, Movement, locate_in_image, move_back, straighten_light
 from lightsheet.scan import Scan
 
 # Clipped at zero, the camera noise of the many dark voxels would outweigh the PSF itself (three times, in a
@@ -53,7 +53,7 @@ def isolate_psf(image: Array, background: float | Literal["auto"], scan: Scan | 
     levels = _measure_levels(faces, noise)
     offset = float(np.median(levels)) if background == "auto" else float(background)
     recorded = np.where(measured, values - offset, 0.0)
-    light, movement = straighten_light(recorded, scan) if scan else (recorded, STILL)
+    light, movement = straighten_light(recorded, scan) if scan else (recorded, NO_MOVEMENT)
     signal = _keep_connected(light, noise)
     recorded = np.where(move_back(signal, movement), recorded, 0.0)
     return Isolated(signal, light, recorded, offset, noise, levels, fill, _find_brightest(signal), movement)
@@ -83,9 +83,9 @@ def _measure_levels(faces: list[Array], noise: float) -> Array:
     """Return the background of each face that has any; each is a mean, as rounding to a count can be 5 % of the PSF."""
     levels = []
     for face in faces:
-        shown = face[np.isfinite(face)]
-        if shown.size >= LEAST_SHOWN * face.size:
-            median = np.median(shown)
-            near = shown[np.abs(shown - median) <= 3 * noise]  # an even number of values may have none near
-            levels.append(near.mean() if noise and near.size else median)
+        values = face[np.isfinite(face)]
+        if values.size >= LEAST_SHOWN * face.size:
+            median = np.median(values)
+            central = values[np.abs(values - median) <= 3 * noise]  # an even number of values may have none near
+            levels.append(central.mean() if noise and central.size else median)
     return np.array(levels)

@@ -160,8 +160,8 @@ def _prepare(
     geometry = read_scan(scan, voxel_size)
     psf, cropped = _crop(signal.clip(0), CROP / 2 if geometry else CROP)
     if geometry:
-        psf, more = _crop(shear_to_scan(psf, geometry), CROP / 2)
-        cropped += more
+        psf, loss = _crop(shear_to_scan(psf, geometry), CROP / 2)
+        cropped += loss
     return (psf / psf.sum()).astype(np.float32), isolated, core, cropped
 
 

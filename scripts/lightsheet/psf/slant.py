@@ -16,7 +16,7 @@ TILTED = 10.0  # degrees
 ELONGATED = 1.3  # longest axis to the next: of a ball none is the longest
 SCANNED = 0.5  # voxels from plane to plane
 ALIKE = 0.25  # of the movement of a scan, by which that of a bead may differ
-LEFT = 0.4  # likewise, of a bead that was straightened
+REMAINDER = 0.4  # likewise, of a bead that was straightened
 
 
 class Slant(NamedTuple):
@@ -66,12 +66,12 @@ def _refuse_straightened(
     """Refuse a bead that is slanted when it was straightened, by about what its planes were moved or more."""
     scan = make_scan(**psf_scan, pixel=voxel_size[psf_scan["axis"]])
     move = slant.move * voxel_size[slant.axis] / voxel_size[psf_scan["axis"]]
-    if abs(move) < LEFT * scan.shift:
+    if abs(move) < REMAINDER * scan.shift:
         return
-    moved = scan.direction * scan.shift if slant.axis == psf_scan["axis"] else 0.0
+    movement = scan.direction * scan.shift if slant.axis == psf_scan["axis"] else 0.0
     raise InputError(
         f"{source}: straightened as psf.scan says, this bead still moves by {abs(slant.move):.2g} voxels along "
-        f"{slant.axis} from plane to plane ({abs(slant.move - moved):.2g} in its image), so it was not scanned like "
+        f"{slant.axis} from plane to plane ({abs(slant.move - movement):.2g} in its image), so it was not scanned like "
         "that; give psf.scan: straight, if its planes lie straight above each other, or else the axis, direction, "
         "step and angle with which it was scanned"
     )

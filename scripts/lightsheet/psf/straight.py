@@ -24,7 +24,7 @@ class Movement(NamedTuple):
     length: int
 
 
-STILL = Movement((), 2, 0)
+NO_MOVEMENT = Movement((), 2, 0)
 """Of an image that is straight as it is."""
 
 
@@ -52,8 +52,8 @@ def move_back(volume: Volume, movement: Movement) -> Volume:
         return volume
     planes = np.moveaxis(volume, movement.axis, -1)
     starts = [round(pixels) for pixels in movement.pixels]
-    back = [plane[:, start : start + movement.length] for plane, start in zip(planes, starts, strict=True)]
-    return np.moveaxis(np.stack(back), -1, movement.axis)
+    straight = [plane[:, start : start + movement.length] for plane, start in zip(planes, starts, strict=True)]
+    return np.moveaxis(np.stack(straight), -1, movement.axis)
 
 
 def locate_in_image(place: Sequence[float], movement: Movement) -> list[float]:

@@ -19,7 +19,7 @@ from lightsheet.run.run import Run
 from lightsheet.store import Record, VolumeKey, shards_exist
 from lightsheet.system import digest_json, name_unreadable
 
-KEPT = "output.raw none -> keep"
+RAW_COPY = "output.raw none -> keep"
 """The reason of a raw volume that is copied because raw volumes are kept now; its result stays."""
 
 NEW = ""
@@ -40,7 +40,7 @@ class Backlog:
 
     def has(self, key: VolumeKey) -> bool:
         """Tell whether a volume is to be done; a result also if its raw volume is, which may come out the same."""
-        return key in self.volumes or self.volumes.get(key.raw, KEPT) != KEPT
+        return key in self.volumes or self.volumes.get(key.raw, RAW_COPY) != RAW_COPY
 
 
 def find_backlog(run: Run, engines: Collection[str] = ()) -> Backlog:
@@ -110,7 +110,7 @@ def explain_raw(run: Run, key: VolumeKey, record: Record | None) -> str | None:
     if record["fingerprint"] == digest_json(inputs) or (not run.keeps_raw and matches_source(record, inputs)):
         return None
     if run.keeps_raw and "layout" not in record and matches_source(record, inputs):
-        return KEPT
+        return RAW_COPY
     return explain_inputs(record, inputs)
 
 

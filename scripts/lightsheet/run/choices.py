@@ -80,19 +80,19 @@ def foresee_settings(
     """Return the settings of a channel's volumes; what is to be chosen is taken to come out as a record has it."""
     settings, old = run.settings, record.get("settings", {})
     if choice or not needs_choice(settings, channel):
-        foreseen = resolve_settings(settings, channel, choice)
+        expected = resolve_settings(settings, channel, choice)
     else:
         background = settings["background"][channel]
         others = {key: value for key, value in settings.items() if key != "fill"}
-        foreseen = {
+        expected = {
             **others,
             "background": _foresee(old, "background") if background == "auto" else background,
             **_foresee_fill(settings["fill"], old),
         }
-    open_settings = list_open_settings(foreseen, choice, psf_sha256)
+    open_settings = list_open_settings(expected, choice, psf_sha256)
     if "scale" in open_settings and "precision" in old:  # which is chosen with it
-        foreseen.setdefault("precision", old["precision"])
-    return close_settings(foreseen, choice, psf_sha256) | {name: _foresee(old, name) for name in open_settings}
+        expected.setdefault("precision", old["precision"])
+    return close_settings(expected, choice, psf_sha256) | {name: _foresee(old, name) for name in open_settings}
 
 
 def _foresee(settings: Mapping[str, Any], name: str) -> Any:

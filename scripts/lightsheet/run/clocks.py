@@ -24,9 +24,9 @@ def describe_future_files(run: Run) -> str:
     leads = {path: seconds - now for path, seconds in times.items() if seconds > now + TOLERANCE_SECONDS}
     if not leads:
         return ""
-    path, most = max(leads.items(), key=lambda item: item[1])
+    path, lead = max(leads.items(), key=lambda item: item[1])
     number = "1 file is" if len(leads) == 1 else f"{len(leads)} files are"
     return (
-        f"{number} dated in the future, by up to {format_duration(most)} ({path}): the clock of the microscope's "
+        f"{number} dated in the future, by up to {format_duration(lead)} ({path}): the clock of the microscope's "
         "computer, or of this machine, is wrong. They are used as they are."
     )

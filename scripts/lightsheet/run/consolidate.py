@@ -144,9 +144,9 @@ def publish_stores(run: Run, records: Records) -> None:
         publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
     keys = [VolumeKey("result", channel, t) for t in times for channel in run.channels]
-    both = [(results.work("result", key.channel), key.timepoint, run.find_index(key)) for key in keys]
+    places = [(results.work("result", key.channel), key.timepoint, run.find_index(key)) for key in keys]
     attributes = _describe_store(run, "result", results.name, run.channels, records, identity)
-    publish_store(results.store, both, run.layouts["result"], (len(times), len(run.channels)), attributes)
+    publish_store(results.store, places, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
     if not run.keeps_raw:
         for channel in run.channels:

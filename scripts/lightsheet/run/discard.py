@@ -56,9 +56,9 @@ def _list_copies(work: Path) -> list[int]:
 def _leave_out_shards(record: Record) -> Record:
     """Return the record that a raw volume has where none is kept."""
     inputs = {name: record[name] for name in ("source", "ingest", "region") if name in record}
-    others = {name: value for name, value in record.items() if name != "layout"}
+    fields = {name: value for name, value in record.items() if name != "layout"}
     dtype = record.get("layout", record).get("dtype")
-    return {**others, "fingerprint": digest_json(inputs), "shards": [], "dtype": dtype}
+    return {**fields, "fingerprint": digest_json(inputs), "shards": [], "dtype": dtype}
 
 
 def _doubt_source(timepoint: int, record: Mapping[str, Any] | None) -> str:

@@ -69,10 +69,10 @@ def _describe_repetitions(backlog: Backlog) -> list[str]:
     """Say how many volumes are done again for which reasons; a volume counts once, raw and result."""
     reasons: dict[VolumeKey, list[str]] = {}
     for key, reason in backlog.volumes.items():
-        known = reasons.setdefault(key.raw, [])
-        known += [reason] if reason not in (NEW, *known) else []
+        sentences = reasons.setdefault(key.raw, [])
+        sentences += [reason] if reason not in (NEW, *sentences) else []
     parts = []
-    for reason, count in Counter(", ".join(known) for known in reasons.values() if known).most_common():
+    for reason, count in Counter(", ".join(sentences) for sentences in reasons.values() if sentences).most_common():
         number = f"{count} volume{'s' if count > 1 else ''}"
         parts.append(f"{number} again: {reason.replace('its ', 'their ') if count > 1 else reason}")
     undecided = {key.channel for key in backlog.done if key.kind == "result"} & set(backlog.choices)

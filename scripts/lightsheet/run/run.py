@@ -179,8 +179,8 @@ class Run:
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
         if existing is None:
-            elsewhere = "" if path == name else f", and none {path}"
-            raise InputError(f"config key psf.files.{channel}: there is no file {name}{elsewhere}")
+            alternative = "" if path == name else f", and none {path}"
+            raise InputError(f"config key psf.files.{channel}: there is no file {name}{alternative}")
         return str(existing)
 
     @cached_property

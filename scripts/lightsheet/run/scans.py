@@ -54,11 +54,11 @@ def choose_voxel_size(
     """
     has_override = (voxel_size or {}).get("override")
     if not scan:
-        chosen = decide_voxel_size(voxel_size, file, settings)
-        return chosen, None if has_override else chosen
+        decision = decide_voxel_size(voxel_size, file, settings)
+        return decision, None if has_override else decision
     sizes, rest = set_plane_distance(voxel_size or {}, file, scan, ("voxel_size", "input.scan"))
-    chosen = decide_voxel_size(sizes, rest, None)
-    return chosen, None if has_override else {**chosen, "z": file.voxel_size.get("z", chosen["z"])}
+    decision = decide_voxel_size(sizes, rest, None)
+    return decision, None if has_override else {**decision, "z": file.voxel_size.get("z", decision["z"])}
 
 
 def refuse_step_as_distance(voxel_size: Mapping[str, float], settings: FileMetadata | None) -> None:

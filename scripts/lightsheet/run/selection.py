@@ -14,7 +14,7 @@ from lightsheet.system import InputError, join_first
 
 KEY = "config key input.select"
 
-MOST = 10
+MOST_TIMEPOINTS = 10
 """Timepoints that a sentence names one by one."""
 
 
@@ -102,8 +102,10 @@ def parse_timepoints(text: str, count: int, key: str = "--timepoints", whole: st
         match = re.fullmatch(r"(\d{1,18})|(\d{0,18}):(\d{0,18})(?::([1-9]\d{0,17}))?", part.strip())
         if not match:
             raise InputError(f"{key}: {part!r} is neither a number nor START:END or START:END:STEP")
-        one, start, end, step = match.groups()
-        numbers = range(int(one), int(one) + 1) if one else range(int(start or 0), int(end or count), int(step or 1))
+        single, start, end, step = match.groups()
+        numbers = (
+            range(int(single), int(single) + 1) if single else range(int(start or 0), int(end or count), int(step or 1))
+        )
         if not numbers or numbers[-1] >= count:
             raise InputError(f"{key}: {part} is not among the timepoints 0 to {count - 1} of {whole}")
         timepoints.update(numbers)
@@ -142,7 +144,7 @@ def _write_timepoints(timepoints: Sequence[int]) -> str:
     first, *_, last = *timepoints, timepoints[-1]
     steps = {later - earlier for earlier, later in pairwise(timepoints)}
     if len(timepoints) < 3 or len(steps) > 1:
-        return join_first(timepoints, MOST)
+        return join_first(timepoints, MOST_TIMEPOINTS)
     step = steps.pop()
     return f"{first} to {last}" if step == 1 else f"{first} to {last} by {step}"
 

@@ -38,8 +38,8 @@ class PlaneShift(NamedTuple):
     @property
     def is_motion(self) -> bool:
         """Whether it is more than what straight volumes show, and along one axis only."""
-        most, least = max(abs(self.y), abs(self.x)), min(abs(self.y), abs(self.x))
-        return most >= LEAST_SHIFT and least <= SCATTER * most
+        larger, smaller = max(abs(self.y), abs(self.x)), min(abs(self.y), abs(self.x))
+        return larger >= LEAST_SHIFT and smaller <= SCATTER * larger
 
 
 class _Group(NamedTuple):
@@ -126,11 +126,11 @@ def _find_top(group: _Group, clear: float) -> tuple[float, float] | None:
     """Find where a correlation is highest, to a fraction of a pixel; None if it does not stand out of its noise."""
     height, width = (min(MOST_SHIFT, n // 3) for n in group.shape)
     surface = np.roll(fft.irfft2(group.spectrum, group.shape), (height, width), (0, 1))
-    near = surface[: 2 * height + 1, : 2 * width + 1]
-    row, column = map(int, np.unravel_index(near.argmax(), near.shape))
+    window = surface[: 2 * height + 1, : 2 * width + 1]
+    row, column = map(int, np.unravel_index(window.argmax(), window.shape))
     if row in (0, 2 * height) or column in (0, 2 * width):
         return None
-    top = near[row, column]
+    top = window[row, column]
     around = (slice(max(0, row - AROUND), row + AROUND + 1), slice(max(0, column - AROUND), column + AROUND + 1))
     noise = np.sqrt((np.square(surface).sum() - np.square(surface[around]).sum()) / surface.size)
     if top <= 0:

@@ -79,11 +79,11 @@ def move_planes(volume: np.ndarray, shifts: Sequence[float], axis: int) -> np.nd
     result = np.empty(shape)
     width = shape[axis]
     frequencies = np.fft.rfftfreq(width)
-    moved = np.moveaxis(result, axis, -1)
+    target = np.moveaxis(result, axis, -1)
     for number, (plane, shift) in enumerate(zip(np.moveaxis(volume, axis, -1), shifts, strict=True)):
         padded = np.pad(plane.astype(np.float64), [(0, 0), (margin, margin)])
         spectrum = scipy.fft.rfft(padded) * np.exp(-2j * np.pi * frequencies * shift)
-        moved[number] = scipy.fft.irfft(spectrum, width)
+        target[number] = scipy.fft.irfft(spectrum, width)
     return result
 
 

@@ -29,11 +29,11 @@ def suggest_scans(shift: PlaneShift, voxel_size: Mapping[str, float]) -> list[di
         distance, then for z as the step; without those whose angle no stage has, so possibly none.
     """
     axis = max(AXES, key=lambda name: abs(getattr(shift, name)))
-    moved, z = getattr(shift, axis) * voxel_size[axis], voxel_size["z"]
-    geometries = [(math.degrees(math.atan2(z, abs(moved))), math.hypot(z, moved))]
-    if abs(moved) < z:
-        geometries.append((math.degrees(math.acos(abs(moved) / z)), z))
-    direction = -1 if moved > 0 else 1  # what rests on the stage moves against it
+    movement, z = getattr(shift, axis) * voxel_size[axis], voxel_size["z"]
+    geometries = [(math.degrees(math.atan2(z, abs(movement))), math.hypot(z, movement))]
+    if abs(movement) < z:
+        geometries.append((math.degrees(math.acos(abs(movement) / z)), z))
+    direction = -1 if movement > 0 else 1  # what rests on the stage moves against it
     return [
         {"angle": round(angle, 1), "step": float(f"{step:.3g}"), "axis": axis, "direction": direction}
         for angle, step in geometries

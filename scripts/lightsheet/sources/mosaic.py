@@ -77,9 +77,9 @@ def _meet(position: tuple[int, ...], size: Sequence[int], region: Sequence[slice
     """Return what a region and a tile have in common, counted from the tile's first voxel and the region's."""
     lows = [max(span.start, i * n) for span, i, n in zip(region, position, size, strict=True)]
     highs = [min(span.stop, (i + 1) * n) for span, i, n in zip(region, position, size, strict=True)]
-    inside = [slice(a - i * n, b - i * n) for a, b, i, n in zip(lows, highs, position, size, strict=True)]
-    outside = [slice(a - span.start, b - span.start) for a, b, span in zip(lows, highs, region, strict=True)]
-    return inside, outside
+    part = [slice(a - i * n, b - i * n) for a, b, i, n in zip(lows, highs, position, size, strict=True)]
+    place = [slice(a - span.start, b - span.start) for a, b, span in zip(lows, highs, region, strict=True)]
+    return part, place
 
 
 def _shift(indices: tuple[int, int, int], offset: int) -> slice:
@@ -189,7 +189,9 @@ def _open_pieces(pieces: Sequence[tuple[str, PageRange]]) -> Iterator[BandSource
     """Open the pieces of a tile, stacked along z."""
     if is_selection(pieces[0][1]):
         with ExitStack() as arrays:
-            yield _Pile([arrays.enter_context(open_selection(Path(path), what or ())) for path, what in pieces])
+            yield _Pile(
+                [arrays.enter_context(open_selection(Path(path), selection or ())) for path, selection in pieces]
+            )
         return
     for path, pages in pieces:
         # A file of several volumes: where it has other pages than they take, they lie elsewhere in it.

@@ -82,12 +82,12 @@ def find_axes(layout: ArrayLayout, described: Sequence[Any], axes: str) -> str:
                 f"{layout.path}: one of its axes, of length {size}, is none of t, c, z, y and x; export the images "
                 "along it one by one, or set input.axes"
             )
-    twice = sorted({letter for letter in letters if letters.count(letter) > 1 and letter != "-"})
+    repeats = sorted({letter for letter in letters if letters.count(letter) > 1 and letter != "-"})
     lacking = [letter for letter in "zyx" if letter not in letters]
-    if twice or lacking:
-        what = f"has {' and '.join(twice)} twice" if twice else f"has no {' and '.join(lacking)}"
+    if repeats or lacking:
+        fault = f"has {' and '.join(repeats)} twice" if repeats else f"has no {' and '.join(lacking)}"
         raise InputError(
-            f"{layout.path}: its axes are {letters}, which {what}; a volume has z, y and x: set input.axes"
+            f"{layout.path}: its axes are {letters}, which {fault}; a volume has z, y and x: set input.axes"
         )
     return letters
 

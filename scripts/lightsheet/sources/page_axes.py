@@ -142,16 +142,16 @@ def _read_indices(tags: object) -> dict[str, Any]:
     if not isinstance(tags, dict):
         return {}
     places = axes if isinstance(axes := tags.get("Axes"), dict) else tags
-    known = {
+    indices = {
         axis: value["scalar"] if isinstance(value, dict) and "scalar" in value else value
         for axis, names in INDICES.items()
         for value in [next((places[name] for name in names if name in places), None)]
         if value is not None
     }
     if places is tags:
-        return known
+        return indices
     names = {name for group in INDICES.values() for name in group}
-    return known | {name: value for name, value in places.items() if name not in names}
+    return indices | {name: value for name, value in places.items() if name not in names}
 
 
 def _order_pages(values: Sequence[Mapping[str, Any]], source: str) -> PageAxes:
@@ -166,8 +166,10 @@ def _order_pages(values: Sequence[Mapping[str, Any]], source: str) -> PageAxes:
     sizes = {axis: len(rank) for axis, rank in ranks.items()}
     axes = find_order(planes, "TZC")
     if not axes or math.prod(sizes.values()) != len(planes):
-        said = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
-        return PageAxes(problem=f"{source} say that its {len(planes)} pages are {said} in no order that holds them all")
+        description = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
+        return PageAxes(
+            problem=f"{source} say that its {len(planes)} pages are {description} in no order that holds them all"
+        )
     return PageAxes(axes, sizes)
 
 
@@ -243,13 +245,13 @@ def _names_more_than_planes(text: str, pages: int) -> bool:
     order = words[0] if len(words) == 1 else "".join(word[0] for word in words).translate(INITIALS)
     if not ({"X", "Y"} <= set(order) <= set("TCZYXSIQPRVAMHLE") or sorted(order) == list("CTZ")):
         order = ""
-    other = counts.get("other", 1)
+    samples = counts.get("other", 1)
     return bool(
         WORDS.search(text)
         or any(counts.get(axis, 2 if axis in order else 1) > 1 for axis in "TC")
         or counts.get("Z", 1) not in (1, pages)
         or set(order) & set("PRVAMHLE")
-        or (1 < other < pages and pages % other == 0)
+        or (1 < samples < pages and pages % samples == 0)
     )
 
 

@@ -46,16 +46,16 @@ def decide_scan(
     """
     if isinstance(config, str):
         return None
-    known = {name: value for name, value in config.items() if name != "kind"}
+    stated = {name: value for name, value in config.items() if name != "kind"}
     stage = settings.stage if settings else {}
     for name, tolerance in (("angle", {"abs_tol": ANGLE_TOLERANCE}), ("step", {"rel_tol": TOLERANCE})):
-        if name in known and name in stage and not math.isclose(known[name], stage[name], **tolerance):
+        if name in stated and name in stage and not math.isclose(stated[name], stage[name], **tolerance):
             raise InputError(
-                f"config key {key}.{name} is {known[name]:g}, but {stage[name]:g} in {settings and settings.source}; "
+                f"config key {key}.{name} is {stated[name]:g}, but {stage[name]:g} in {settings and settings.source}; "
                 "correct it there, or, if it is right, add `override: true` to voxel_size"
             )
     inherited = {name: value for name, value in (rest or {}).items() if name != "step"}
-    scan = {**DEFAULTS, **inherited, **stage, **known}
+    scan = {**DEFAULTS, **inherited, **stage, **stated}
     for name, unit in (("angle", "degrees"), ("step", "micrometre")):
         if name not in scan:
             raise InputError(

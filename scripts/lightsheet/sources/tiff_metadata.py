@@ -174,9 +174,9 @@ def _find_problem(root: ElementTree.Element, plane_maps: list[dict[int, Plane]],
     """Say why the pages cannot be laid out as OME-XML says; empty if they can."""
     if (count := sum(map(bool, plane_maps))) > 1:
         return f"OME-XML of {name} says that it holds {count} images"
-    listed = sorted(page for planes in plane_maps for page in planes)
-    if listed and listed[-1] != len(listed) - 1:
-        return f"OME-XML of {name} leaves out some of the pages before {listed[-1]} (from 0)"
+    pages = sorted(page for planes in plane_maps for page in planes)
+    if pages and pages[-1] != len(pages) - 1:
+        return f"OME-XML of {name} leaves out some of the pages before {pages[-1]} (from 0)"
     modulo = next((element for element in root.iter() if "}ModuloAlong" in element.tag), None)
     if modulo is not None:
         kind = modulo.get("Type", "an unknown axis")

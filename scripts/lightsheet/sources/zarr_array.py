@@ -137,10 +137,10 @@ def _read_array(folder: Path, _stamps: tuple[tuple[int, int], ...]) -> ArrayLayo
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        what = escape_name(f"{type(error).__name__}: {error}")[:200]
+        cause = escape_name(f"{type(error).__name__}: {error}")[:200]
         raise InputError(
-            f"{folder}: its metadata is damaged, or of a kind that is not read here ({what}); copy the store again, or "
-            "write it with zarr-python"
+            f"{folder}: its metadata is damaged, or of a kind that is not read here ({cause}); copy the store again, "
+            "or write it with zarr-python"
         ) from error
     if layout.dtype.kind not in KINDS or layout.dtype.itemsize > 8:
         raise InputError(f"{folder}: it holds {layout.dtype}, and images are whole numbers or floats of 8 to 64 bits")

@@ -235,8 +235,8 @@ def explain_codecs(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # numcodecs, zarr-python and whatever codecs are installed have errors of their own
-        what = escape_name(f"{type(error).__name__}: {error}")[:200]
+        cause = escape_name(f"{type(error).__name__}: {error}")[:200]
         raise InputError(
-            f"{path}: how its chunks are encoded is not understood ({what}); install the codec, or write the "
+            f"{path}: how its chunks are encoded is not understood ({cause}); install the codec, or write the "
             "store with one that numcodecs or zarr-python has"
         ) from error

@@ -44,8 +44,8 @@ def choose_image(store: Path, image: int | str) -> StoredEntry:
     try:
         entries = list(_list_images(store, store, DEPTH))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        what = escape_name(f"{type(error).__name__}: {error}")[:200]
-        raise InputError(f"{store}: its OME-NGFF metadata is damaged ({what}); copy the store again") from error
+        cause = escape_name(f"{type(error).__name__}: {error}")[:200]
+        raise InputError(f"{store}: its OME-NGFF metadata is damaged ({cause}); copy the store again") from error
     if not entries:
         raise InputError(f"{store}: there is no image in this Zarr store; set input.folder")
     if image == "auto" and len(entries) == 1:

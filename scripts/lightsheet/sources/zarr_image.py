@@ -64,9 +64,9 @@ def read_image(store: Path, image: int | str = "auto", axes: str = "auto") -> St
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        what = escape_name(f"{type(error).__name__}: {error}")[:200]
+        cause = escape_name(f"{type(error).__name__}: {error}")[:200]
         raise InputError(
-            f"{entry.folder}: its OME-NGFF metadata is damaged ({what}); copy the store again, or name the array "
+            f"{entry.folder}: its OME-NGFF metadata is damaged ({cause}); copy the store again, or name the array "
             "itself in input.folder and set input.axes"
         ) from error
 
@@ -111,13 +111,13 @@ def _read_entry(store: Path, entry: StoredEntry, axes: str) -> StoreImage:
     letters = find_axes(layout, described, axes)
     scale, shift = compose_scale(entry.multiscale, datasets[number], len(layout.shape))
     units = [axis.get("unit") if isinstance(axis, Mapping) else None for axis in described]
-    known = {letter: (scale[i], shift[i], units[i]) for i, letter in enumerate(letters) if scale}
-    spatial = {axis: known[axis] for axis in "zyx" if axis in known}
+    scales = {letter: (scale[i], shift[i], units[i]) for i, letter in enumerate(letters) if scale}
+    spatial = {axis: scales[axis] for axis in "zyx" if axis in scales}
     voxel_size = {axis: _convert(size, unit, LENGTHS) for axis, (size, _, unit) in spatial.items()}
     if {size for size, _, _ in spatial.values()} == {1}:  # what a store has where nobody set it
         voxel_size = {}
     place = {axis: convert_unit(offset, unit, LENGTHS) for axis, (_, offset, unit) in spatial.items()}
-    size, _, unit = known.get("t", (None, None, None))
+    size, _, unit = scales.get("t", (None, None, None))
     size = None if size == 1 else size  # likewise
     labels, colours = read_channels(entry.omero)
     metadata = FileMetadata(

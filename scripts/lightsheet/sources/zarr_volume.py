@@ -188,18 +188,18 @@ class ZarrVolume:
         inside = [min(u, n - p * u) for u, n, p in zip(self.unit, self.shape, place, strict=True)]
         return chunk, math.prod(inside)
 
-    def _keep(self, place: Place, chunk: np.ndarray, left: int) -> None:
+    def _keep(self, place: Place, chunk: np.ndarray, uses: int) -> None:
         if math.prod(self._reader.unit) > math.prod(self.unit):
             chunk = chunk.copy()  # the chunk has other volumes, too
         with self._lock:
-            self._kept[place] = chunk, left
+            self._kept[place] = chunk, uses
             while len(self._kept) > self._most_kept:
                 self._kept.popitem(last=False)
 
     def _place_in_array(self, place: Place) -> Place:
-        where = dict(zip(self._view.axes, place, strict=True))
+        index = dict(zip(self._view.axes, place, strict=True))
         unit = self._reader.unit
-        return tuple(where[axis] if i is None else i // unit[axis] for axis, i in enumerate(self._view.numbers))
+        return tuple(index[axis] if i is None else i // unit[axis] for axis, i in enumerate(self._view.numbers))
 
     def _load(self, place: Place) -> np.ndarray:
         view, unit = self._view, self._reader.unit

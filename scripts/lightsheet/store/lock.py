@@ -69,13 +69,13 @@ def hold_lock(path: Path, end_run: Callable[[str], None]) -> Iterator[str]:
     if rival:
         raise InputError(_refuse(path, rival))
     _remove_scratch(path)
-    over = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(path, holder, over, end_run), daemon=True)
+    release = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(path, holder, release, end_run), daemon=True)
     keeper.start()
     try:
         yield holder.token
     finally:
-        over.set()
+        release.set()
         keeper.join(CHECK_SECONDS)  # or it might miss the lock, and put it back
         _release(path, holder)
         with suppress(OSError):
@@ -87,11 +87,11 @@ def _refuse(path: Path, rival: Look) -> str:
     """Say who holds a lock, and what to do."""
     if holder := rival.holder:
         stop = f"scancel {holder.job}" if holder.job else f"Ctrl-C, or kill {holder.process} on {holder.host}"
-        who = f"{holder}. Wait until it ends, or stop it ({stop})"
+        owner = f"{holder}. Wait until it ends, or stop it ({stop})"
     else:
-        who = f"{path} was renewed a moment ago, but does not say by whom. Wait until that run ends"
+        owner = f"{path} was renewed a moment ago, but does not say by whom. Wait until that run ends"
     return (
-        f"{path.parent}: another run works in this results folder: {who}, or give this run another name or "
+        f"{path.parent}: another run works in this results folder: {owner}, or give this run another name or "
         f"output.folder. If that run is dead, nothing has to be unlocked: {format_duration(DEAD_SECONDS)} after its "
         "death at the latest the same command goes on"
     )
@@ -226,8 +226,8 @@ def _is_dead(path: Path, look: Look) -> bool:
                 format_duration(wait),
             )
         time.sleep(POLL_SECONDS)
-        again = look_at(path)
-        if again is None or again.token != look.token or again.seconds != look.seconds:
+        state = look_at(path)
+        if state is None or state.token != look.token or state.seconds != look.seconds:
             return False
 
 
@@ -250,16 +250,16 @@ def _remove_scratch(path: Path) -> None:
                 scratch.unlink()
 
 
-def _keep(path: Path, holder: Holder, over: threading.Event, end_run: Callable[[str], None]) -> None:
+def _keep(path: Path, holder: Holder, release: threading.Event, end_run: Callable[[str], None]) -> None:
     """Renew a lock until its holder has released it, or lost it."""
     renewed = time.time()
-    while not over.wait(RENEW_SECONDS):
+    while not release.wait(RENEW_SECONDS):
         try:
             kept = _renew(path, holder, time.time() - renewed)
         except OSError as error:  # the next renewal may succeed; if not, others take the lock, which shows
             logger.warning("%s: the lock of this run could not be renewed (%s)", path, error.strerror or error)
             continue
-        if not kept and not over.is_set():
+        if not kept and not release.is_set():
             rival = None
             with suppress(OSError):
                 rival = look_at(path)

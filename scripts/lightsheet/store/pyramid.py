@@ -85,8 +85,8 @@ class CoarserLevel:
         band = np.empty((end - z, bottom - top, self.shape[2]), self.dtype)
         for start in range(z, end, self._planes):
             stop = min(start + self._planes, end)
-            below = self._volume[start * sz : stop * sz, top * sy : bottom * sy]
-            band[start - z : stop - z] = downsample(below, self._step)
+            finer = self._volume[start * sz : stop * sz, top * sy : bottom * sy]
+            band[start - z : stop - z] = downsample(finer, self._step)
         return band
 
 

@@ -102,9 +102,9 @@ def write(
         with name_disk(place):
             for number, level in enumerate(layout.levels):
                 write_array_metadata(new / str(number), level, leading, layout, axes)
-            written = _write_volumes(array, new, layout)
-            _check_shards(new, written)
-            windows = _join_windows(written, axes, names)
+            parts = _write_volumes(array, new, layout)
+            _check_shards(new, parts)
+            windows = _join_windows(parts, axes, names)
             described = {
                 "version": NGFF_VERSION,
                 "multiscales": describe_multiscales(place.name, axes, layout.levels, size, interval),
@@ -221,11 +221,11 @@ def _write_volume(block: Any, store: Path, index: tuple[int, ...], layout: Store
     return _Written(sizes, window)
 
 
-def _check_shards(store: Path, written: Mapping[tuple[int, ...], _Written]) -> None:
+def _check_shards(store: Path, parts: Mapping[tuple[int, ...], _Written]) -> None:
     """Prove that this process sees what tasks wrote, perhaps on other nodes."""
 
     def list_missing() -> list[Path]:
-        sizes = {shard_path(store, n, index): size for index, w in written.items() for n, size in enumerate(w.bytes)}
+        sizes = {shard_path(store, n, index): size for index, w in parts.items() for n, size in enumerate(w.bytes)}
         return [path for path, size in sizes.items() if not path.exists() or path.stat().st_size != size]
 
     if missing := wait_until_visible(list_missing, store):
@@ -243,8 +243,8 @@ def _join_windows(
         channel_windows = [
             w.window for index, w in written.items() if "c" not in axes or index[axes.index("c")] == number
         ]
-        known = np.array([window for window in channel_windows if not math.isnan(window[0])] or [(0.0, 1.0, 0.0, 1.0)])
-        low, start = known[:, [0, 2]].min(axis=0)
-        high, end = known[:, [1, 3]].max(axis=0)
+        bounds = np.array([window for window in channel_windows if not math.isnan(window[0])] or [(0.0, 1.0, 0.0, 1.0)])
+        low, start = bounds[:, [0, 2]].min(axis=0)
+        high, end = bounds[:, [1, 3]].max(axis=0)
         windows[name] = (float(low), float(high), float(start), float(end))
     return windows

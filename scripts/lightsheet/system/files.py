@@ -217,9 +217,9 @@ def repair_swap(place: Path) -> None:
 
     The old folder is then set aside under a name of unfinished files: it would stand in the way of the next swap.
     """
-    aside = _name_aside(place)
-    if aside.exists():
-        aside.rename(make_part_name(place) if place.exists() else place)
+    backup = _name_aside(place)
+    if backup.exists():
+        backup.rename(make_part_name(place) if place.exists() else place)
         flush(place.parent)
 
 

@@ -6,10 +6,10 @@ from importlib import metadata
 from typing import Any
 
 
-def find_missing_parts(thing: Any, names: Iterable[str]) -> list[str]:
+def find_missing_parts(subject: Any, names: Iterable[str]) -> list[str]:
     """Return the attributes that an object or a class lacks; none is evaluated, for some can be only later."""
     absent = object()
-    return [name for name in names if inspect.getattr_static(thing, name, absent) is absent]
+    return [name for name in names if inspect.getattr_static(subject, name, absent) is absent]
 
 
 def explain_missing_part(package: str, part: str, series: str) -> str:

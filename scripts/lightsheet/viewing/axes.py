@@ -60,10 +60,10 @@ def choose_value_ticks(axis: Axis, factor: float = 1.0) -> list[Tick]:
 def choose_time_ticks(timepoints: int, seconds: Seconds) -> list[Tick]:
     """Choose round times, or timepoints where no time is known, along the horizontal axis."""
     end = (seconds[-1] if seconds else timepoints - 1) or 1
-    least = end / MAX_X_STEPS
-    clock = ((n, unit, f" {name}") for unit, name, numbers in CLOCK for n in numbers if n * unit >= least > 1)
-    beyond = (_round_up(least / 86400), 86400, " d") if least > 1 else (_round_up(least), 1, " s")
-    step, unit, name = next(clock, beyond) if seconds else (max(1, _round_up(least)), 1, "")
+    step_size = end / MAX_X_STEPS
+    clock = ((n, unit, f" {name}") for unit, name, numbers in CLOCK for n in numbers if n * unit >= step_size > 1)
+    longer = (_round_up(step_size / 86400), 86400, " d") if step_size > 1 else (_round_up(step_size), 1, " s")
+    step, unit, name = next(clock, longer) if seconds else (max(1, _round_up(step_size)), 1, "")
     values = [n * step for n in range(math.floor(end / unit / step) + 1)]
     return [(round(100 * v * unit / end, 2), f"{v:g}{name}" if v else "0" if seconds else "t 0") for v in values]
 
@@ -77,4 +77,4 @@ def _round_up(least: float) -> float:
 def cut_segments(across: Sequence[float], curve: Curve, axis: Axis) -> list[list[Point]]:
     """Return the points (x, y) of each piece of a curve, in percent: cut where values are None, `across` is their x."""
     points = [None if value is None else (x, axis.place(value)) for x, value in zip(across, curve, strict=True)]
-    return [[p for p in run if p] for known, run in groupby(points, lambda point: point is not None) if known]
+    return [[p for p in run if p] for is_known, run in groupby(points, lambda point: point is not None) if is_known]

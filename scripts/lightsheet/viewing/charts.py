@@ -48,8 +48,8 @@ def _draw_curve(curve: Curve, columns: Sequence[range], across: Sequence[float],
     shown: list[int] = []
     for column in columns:
         gaps = [t for t in column if curve[t] is None]
-        known = sorted({*column}.difference(gaps), key=lambda t: curve[t] or 0.0)
-        shown += sorted({*gaps[:1], *known[:1], *known[-1:]})
+        values = sorted({*column}.difference(gaps), key=lambda t: curve[t] or 0.0)
+        shown += sorted({*gaps[:1], *values[:1], *values[-1:]})
     return cut_segments([across[t] for t in shown], [curve[t] for t in shown], axis)
 
 

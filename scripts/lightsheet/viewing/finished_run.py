@@ -73,10 +73,10 @@ def measure_time_axis(seconds: Sequence[float | None]) -> TimeAxis:
     if interval is None:
         return TimeAxis(None, None, False, None)
     steps = [step for _, step in measure_steps(seconds)]
-    known, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
+    measured, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
     timepoints = np.arange(len(seconds))
-    beyond = np.minimum(timepoints - known[0], 0) + np.maximum(timepoints - known[-1], 0)
-    complete = np.interp(timepoints, known, times) + interval * beyond
+    overhang = np.minimum(timepoints - measured[0], 0) + np.maximum(timepoints - measured[-1], 0)
+    complete = np.interp(timepoints, measured, times) + interval * overhang
     since_first = [float(time) for time in complete - complete[0]]
     return TimeAxis(interval, (min(steps), max(steps)), is_irregular(seconds), since_first)
 
@@ -91,7 +91,9 @@ def read_left_out(results: Results) -> list[tuple[str, str]]:
     """Return the name of each TIFF of the input folder that was not used, and why."""
     files = read_json(results.files)
     excluded = files.get("excluded", []) if isinstance(files, dict) else []
-    return [(escape_name(name), escape_name(why).removeprefix(f"{escape_name(name)}: ")) for name, why in excluded]
+    return [
+        (escape_name(name), escape_name(reason).removeprefix(f"{escape_name(name)}: ")) for name, reason in excluded
+    ]
 
 
 class Origin(NamedTuple):

@@ -58,20 +58,20 @@ def measure_efficiency(volumes: Iterable[VolumeRecords]) -> dict[str, Any] | Non
     and `memory_peak`, in bytes, are of the worker that came closest. `kilowatt_hours` is estimated from cores alone.
     """
     shares = [volume.result["share"] for volume in volumes if "share" in volume.result]
-    held = sum(share["seconds"] * share["cores"] for share in shares)
-    if not held:
+    core_seconds = sum(share["seconds"] * share["cores"] for share in shares)
+    if not core_seconds:
         return None
     requests = [share for share in shares if share.get("memory_bytes") and share.get("peak_bytes")]
     closest: Mapping[str, Any] = max(
         requests, key=lambda share: share["peak_bytes"] / share["memory_bytes"], default={}
     )
     return {
-        "core_hours": held / 3600,
+        "core_hours": core_seconds / 3600,
         "gpu_hours": sum(share["seconds"] for share in shares if share["gpu_seconds"]) / 3600,
-        "cores_busy": sum(share["core_seconds"] for share in shares) / held,
+        "cores_busy": sum(share["core_seconds"] for share in shares) / core_seconds,
         "memory_peak": closest.get("peak_bytes"),
         "memory_asked": closest.get("memory_bytes"),
-        "kilowatt_hours": held / 3600 * WATTS_PER_CORE / 1000,
+        "kilowatt_hours": core_seconds / 3600 * WATTS_PER_CORE / 1000,
         "watts": WATTS_PER_CORE,
     }
 

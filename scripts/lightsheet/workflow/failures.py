@@ -13,7 +13,7 @@ FAILED = re.compile(r"^Error in rule \w+:\n((?: {4}.*\n|.*\n(?= {4}))+)", re.MUL
 FINISHED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
 DETAIL = re.compile(r"^    (jobid|wildcards|resources|log): (.*)$", re.MULTILINE)
 ENDED = re.compile(r"SLURM-job '(\S+)' failed.*SLURM status is: '(\w+)'")
-REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
+REFUSAL = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
 ERROR = re.compile(r"^\d{4}-\S+ \S+ ERROR (.*)$", re.MULTILINE)
 """A line of our own logs, see `log_job`."""
 
@@ -73,7 +73,7 @@ def _read_attempts(text: str) -> dict[str, list[_Attempt]]:
 def _describe(attempts: list[_Attempt]) -> str | None:
     last = attempts[-1]
     subject = " ".join(filter(None, (last.rule, last.start.get("wildcards"))))
-    if refusal := REFUSED.search(last.message):
+    if refusal := REFUSAL.search(last.message):
         return f"{subject}: SLURM did not take the job: {' '.join(refusal[1].split())}"
     if not (end := ENDED.search(last.message)):
         return None

@@ -40,7 +40,7 @@ class _End(NamedTuple):
     text: bytes
 
 
-NOWHERE = _End(0, b"")
+NO_END = _End(0, b"")
 
 END_BYTES = 200
 """By which a log that goes on is told from one that was made anew."""
@@ -51,7 +51,7 @@ class JobLog:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = list(paths)
-        self.ends = {Path(path): _read_on(Path(path), NOWHERE)[1] for path in paths}
+        self.ends = {Path(path): _read_on(Path(path), NO_END)[1] for path in paths}
         self.count: Count | None = None
         self.latest = ""
         self.has_error = False
@@ -98,7 +98,7 @@ def _read_on(path: Path, end: _End) -> tuple[str, _End]:
         with path.open("rb") as file:
             file.seek(end.place - len(end.text))
             if file.read(len(end.text)) != end.text:
-                end = NOWHERE
+                end = NO_END
             file.seek(end.place)
             text = file.read()
     except OSError:

@@ -27,7 +27,7 @@ START_SECONDS, LONGEST_SECONDS = 3.0, 15.0
 SETTLE_SECONDS = 2.0
 """How long after its output the end of a job is waited for that its log does not tell."""
 
-DONE = b"1 of 1 steps (100%) done"
+SUCCESS = b"1 of 1 steps (100%) done"
 FAILED = b"Exiting because a job execution failed"
 """What Snakemake writes into the log of a job at its end."""
 
@@ -148,7 +148,7 @@ class JobWatch:
             return False
         submission.output_time = submission.output_time or time.monotonic()
         end = _read_end(info.aux["slurm_logfile"])
-        return DONE in end or (FAILED not in end and time.monotonic() > submission.output_time + SETTLE_SECONDS)
+        return SUCCESS in end or (FAILED not in end and time.monotonic() > submission.output_time + SETTLE_SECONDS)
 
     async def _is_over(self, info: Any, jobs: dict[str, SlurmJob], asked_at: float) -> bool:
         """Report the end of a job of which the queue says that it is over, or which it has forgotten."""

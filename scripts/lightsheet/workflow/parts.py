@@ -134,6 +134,6 @@ def _check(workflow: Any, parts: Parts, package: str, series: str) -> None:
         _refuse_missing(reduce(getattr, path.split(".")[1:], workflow), names, path, package, series)
 
 
-def _refuse_missing(thing: Any, names: tuple[str, ...], path: str, package: str, series: str) -> None:
-    if missing := find_missing_parts(thing, names):
+def _refuse_missing(subject: Any, names: tuple[str, ...], path: str, package: str, series: str) -> None:
+    if missing := find_missing_parts(subject, names):
         raise WorkflowError(explain_missing_part(package, f"{path}.{missing[0]}", series))

@@ -63,14 +63,14 @@ class ProgressLine:
     ) -> Iterator[str]:
         """Yield the parts of the line."""
         queue = {job.id: job for job in jobs or []}
-        known = {**{status.job_id: SlurmJob(status.job_id, "RUNNING") for status in statuses}, **queue}
+        jobs_by_id = {**{status.job_id: SlurmJob(status.job_id, "RUNNING") for status in statuses}, **queue}
         for rule in dict.fromkeys(watch.rules.values()):
             ids = [number for number, name in watch.rules.items() if name == rule]
             begun = [number for number in ids if not (number in queue and queue[number].is_waiting)]
             blocks = [status for status in statuses if status.job_id in begun]
             total = self.totals.get(rule, 1)
             if total > 1 or not blocks:
-                yield f"{rule}: {describe_jobs(total, watch.ended[rule], ids, known)}"
+                yield f"{rule}: {describe_jobs(total, watch.ended[rule], ids, jobs_by_id)}"
             for status in blocks:
                 subject = f"{rule} {status.block}" if total > 1 else rule
                 yield f"{subject}: {describe_block(status, self._find_reason(status, queue))}"

@@ -9,7 +9,7 @@ from typing import Any
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import PERMANENT, SILENCE, TEMPORARY, ask_queue, cancel_ids
-from lightsheet.workflow.failures import REFUSED
+from lightsheet.workflow.failures import REFUSAL
 from lightsheet.workflow.job_watch import JobWatch
 
 PAUSE_SECONDS = (30.0, 60.0)
@@ -41,7 +41,7 @@ class Resubmission:
 
     def answer_error(self, info: Any, message: str) -> None:
         """Keep a job for later that was refused for a reason that passes; report any other error."""
-        match = REFUSED.search(message) or EXCEPTION.search(message)
+        match = REFUSAL.search(message) or EXCEPTION.search(message)
         words = " ".join(match[1].split()) if match else ""
         if not is_passing(words):
             self.report_error(info, message)

@@ -48,7 +48,7 @@ FAILED = "At least one job did not complete successfully."
 
 CALM = "Stopping: jobs end, and what they have finished is kept. The same command goes on from here."
 
-STILL = "Still stopping: it ends by itself."
+STOPPING = "Still stopping: it ends by itself."
 
 
 class Terminal(Handler):
@@ -129,7 +129,7 @@ class Terminal(Handler):
             self.screen.write(CALM)
             if threading.current_thread() is threading.main_thread():
                 # Another Ctrl-C would end this process in a traceback, before it has cancelled the jobs of a cluster.
-                signal.signal(signal.SIGINT, lambda *_: self.screen.write(STILL))
+                signal.signal(signal.SIGINT, lambda *_: self.screen.write(STOPPING))
         elif text.startswith(NOTHING):
             self.screen.write("\n".join([f"{NOTHING}: the result is what the configuration says.", *self.describe()]))
         elif text.startswith(DRY):
