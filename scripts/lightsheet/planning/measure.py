@@ -35,7 +35,7 @@ from lightsheet.processing import (
 )
 from lightsheet.scan import OutputVolume
 from lightsheet.sources import Tiles, is_selection, open_mosaic, read_stack
-from lightsheet.store import Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
+from lightsheet.store import Record, Results, StoreLayout, VolumeKey, find_fault, read_volume, time_stage
 from lightsheet.system import BandSource, InputError, write_whole
 
 Planes = dict[str, np.ndarray]
@@ -140,27 +140,25 @@ def measure_deconvolution(
     settings, storages = close_storage(settings, fineness), {}
     with tempfile.TemporaryDirectory(dir=scratch.folder, ignore_cleanup_errors=True) as folder:
         results = Results(Path(folder))
+
+        def deconvolve(settings: Mapping[str, Any], layout: StoreLayout) -> Record:
+            inputs = {"settings": dict(settings)}
+            return deconvolve_volume(results, volume, psf, settings, layout, inputs, threads, memory, raw, shape=shape)
+
         try_engine(settings["engine"])
         if settings["engine"] == "gpu":  # cuFFT's plans are made for a shape, and live as long as the worker
-            warm_up = {**settings, "iterations": 1}
-            deconvolve_volume(
-                results, volume, psf, warm_up, layout, {"settings": warm_up}, threads, memory, raw, shape=shape
-            )
+            deconvolve({**settings, "iterations": 1}, layout)
         with watch_peak(settings["engine"]) as peak, share_worker(threads):
-            inputs = {"settings": dict(settings)}
-            record = deconvolve_volume(
-                results, volume, psf, settings, layout, inputs, threads, memory, raw, shape=shape
-            )
-        array = zarr.open_array(results.work("result", volume.channel) / "0", mode="r")
+            record = deconvolve(settings, layout)
+        work = results.work("result", volume.channel)
         indices, scale = find_planes(settings, shape, spot, voxel_size)[1], find_stored_per_count(settings)
+        array = zarr.open_array(work / "0", mode="r")
         planes = {name: array[volume.timepoint, *index] for name, index in indices.items()}
         if proposes:
             if name_storage(settings) != "full":  # which alone all others can be made of
                 settings = {**{key: value for key, value in settings.items() if key != "precision"}, **FULL}
                 layout = dataclasses.replace(layout, dtype=settings["dtype"])
-                inputs = {"settings": settings}
-                deconvolve_volume(results, volume, psf, settings, layout, inputs, threads, memory, raw, shape=shape)
-            work = results.work("result", volume.channel)
+                deconvolve(settings, layout)
             storages = compare_storages(work, volume.timepoint, layout, fineness, threads)
     numbers = {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from lightsheet.cluster import WorkerPool, WorkerRequest, fit_request, map_volumes, start_workers
+from lightsheet.cluster import Needs, WorkerPool, WorkerRequest, fit_request, map_volumes, start_workers
 from lightsheet.planning.directions import is_reversed, prepare_psfs
 from lightsheet.planning.pilot_page import write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
@@ -64,34 +64,18 @@ def run_pilot(
         If something could not be measured.
     """
     fingerprint = digest_json(plan)
-    methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
-    place = results.pilot_scratch if results.pilot_scratch.channels.exists() else results
-    methods = [_resolve_choices(place, method, bases) for method in methods]
-    _tell_doubts(read_choices(place), plan, methods[0])
-    plan = {**plan, "methods": select_distinct(methods)}
+    plan = {**plan, "methods": _resolve_methods(results, plan, bases, workers)}
+    first, *_ = plan["methods"]
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
-    needs = max(
-        (
-            plan_needs(shape, psf, m["engine"], m["acceleration"], any(m["fill"].values()))
-            for m in methods
-            for psf in psfs
-        ),
-        key=lambda needs: needs.count_bytes(1),
-    )
     # One volume at a time, for they would share the memory that is measured.
-    workers = fit_request(workers, needs._replace(most=1), plan["at_a_time"], methods[0]["engine"])
+    needs = _find_largest_needs(plan["methods"], shape, psfs)._replace(most=1)
+    workers = fit_request(workers, needs, plan["at_a_time"], first["engine"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
-        for method in (m for m in methods if is_reversed(m, methods[0])):
+        for method in (m for m in plan["methods"] if is_reversed(m, first)):
             prepare_psfs(plan["psf_images"], method["scan"], scratch)
-        start = time.monotonic()
-        with start_workers(workers, methods[0]["engine"], workers.memory) as new_pool:
-            pool = _SteadyPool(new_pool, workers.number)
-            while not pool.list_free([]):
-                pool.maintain(1, [])
-                time.sleep(0.05)
-            worker_seconds = time.monotonic() - start
+        with _start_pool(workers, first["engine"]) as (pool, worker_seconds):
             trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
             channels, pictures = trials.measure()
     run = next(iter(channels.values()))["methods"][0]["runs"][0]
@@ -108,6 +92,20 @@ def run_pilot(
     }
     write_pilot_page(results.pilot_page, results.name, numbers, pictures)
     write_json(results.pilot, numbers)
+
+
+def _resolve_methods(
+    results: Results, plan: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]], workers: WorkerRequest
+) -> list[dict[str, Any]]:
+    """Return the methods of a plan with the numbers and engines that they come to, each of them once.
+
+    What was chosen only for the pilot is in its scratch folder.
+    """
+    place = results.pilot_scratch if results.pilot_scratch.channels.exists() else results
+    methods = [{**method, "engine": workers.choose_engine(method["engine"])} for method in plan["methods"]]
+    methods = [_resolve_choices(place, method, bases) for method in methods]
+    _tell_doubts(read_choices(place), plan, methods[0])
+    return select_distinct(methods)
 
 
 def _tell_doubts(choices: Mapping[str, Any], plan: Mapping[str, Any], method: Mapping[str, Any]) -> None:
@@ -135,6 +133,18 @@ def _resolve_choices(
     return {**method, **per_channel}
 
 
+def _find_largest_needs(
+    methods: Sequence[Mapping[str, Any]], shape: Sequence[int], psfs: Sequence[Sequence[int]]
+) -> Needs:
+    """Return what a volume takes with the PSF and the method that need the most memory."""
+    needs = (
+        plan_needs(shape, psf, method["engine"], method["acceleration"], any(method["fill"].values()))
+        for method in methods
+        for psf in psfs
+    )
+    return max(needs, key=lambda volume: volume.count_bytes(1))
+
+
 @contextmanager
 def make_scratch(results: Results) -> Iterator[Results]:
     """Make a folder for volumes of the pilot, empty whatever a killed pilot left, and remove it at the end."""
@@ -145,6 +155,18 @@ def make_scratch(results: Results) -> Iterator[Results]:
         yield scratch
     finally:
         shutil.rmtree(scratch.folder, ignore_errors=True)
+
+
+@contextmanager
+def _start_pool(workers: WorkerRequest, engine: str) -> Iterator[tuple["_SteadyPool", float]]:
+    """Start workers, and wait for the first; yield them, and the seconds that this took."""
+    start = time.monotonic()
+    with start_workers(workers, engine, workers.memory) as connected:
+        pool = _SteadyPool(connected, workers.number)
+        while not pool.list_free([]):
+            pool.maintain(1, [])
+            time.sleep(0.05)
+        yield pool, time.monotonic() - start
 
 
 class _SteadyPool:

@@ -55,7 +55,6 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
     if place.engine == "gpu":
         device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method), with_fill)
     rules = _list_rules(schedule, memory)
-    written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     plan = {
         "run": run.results.name,
         "channels": len(run.channels),
@@ -78,12 +77,7 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
         "rules": rules,
         "seconds": schedule.seconds,
         "stages": {rule: (min(spans)[0], max(end for _, end in spans)) for rule, spans in schedule.times.items()},
-        "read_bytes": _count_read_bytes(schedule),
-        "written_bytes": sum(written.values()),
-        "written_bytes_of": written,
-        "written_bytes_at_most": sum(run.layouts[kind].count_volume_bytes() * work.count_due(kind) for kind in KINDS),
-        "folder": str(disk) if disk else None,
-        "free_bytes": read_free_bytes(disk) if disk else None,
+        **_describe_disk(schedule, disk),
         "worker_memory_bytes": memory,
         "gpu_memory_bytes": device_memory,
     }
@@ -119,6 +113,20 @@ def _sum_jobs(
         "volume_seconds": volume_seconds,
         "core_seconds": share.cores * total,
         "gpu_seconds": total if use_gpu else 0.0,
+    }
+
+
+def _describe_disk(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
+    """Return the bytes that are read and written, and those that are free."""
+    work, layouts = schedule.work, schedule.work.run.layouts
+    written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
+    return {
+        "read_bytes": _count_read_bytes(schedule),
+        "written_bytes": sum(written.values()),
+        "written_bytes_of": written,
+        "written_bytes_at_most": sum(layouts[kind].count_volume_bytes() * work.count_due(kind) for kind in KINDS),
+        "folder": str(disk) if disk else None,
+        "free_bytes": read_free_bytes(disk) if disk else None,
     }
 
 

@@ -1,7 +1,7 @@
 """All that a pilot tries: each channel is ingested, each method suggests iterations, and a sweep of them is done."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,57 +36,77 @@ class Trials:
 
     def measure(self) -> tuple[dict[str, Any], dict[Key, dict[str, np.ndarray]]]:
         """Return what `pilot.json` says of the channels, and planes `xy` and `xz` of raw volumes and results."""
-        channels, pictures, sweeps = dict[str, Any](), dict[Key, dict[str, np.ndarray]](), dict[Key, list[int]]()
-        ingests = {
-            (channel,): {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_CORES}
-            for channel, (_, tiles) in self.plan["channels"].items()
-        }
-        for (channel,), (numbers, planes) in self._run("ingest", measure_ingest, ingests).items():
+        channels, pictures = dict[str, Any](), dict[Key, dict[str, np.ndarray]]()
+        for (channel,), (numbers, planes) in self._ingest().items():
             timepoint, _ = self.plan["channels"][channel]
             channels[channel] = {"timepoint": timepoint, "ingest": numbers, "methods": []}
             pictures[channel,] = planes
+        methods = self._list_methods()
+        suggestions = self._suggest(methods)
+        for key, method in methods.items():
+            described = {"settings": method["settings"], **describe_suggestion(suggestions.get(key)), "runs": []}
+            channels[key[0]]["methods"].append(described)
+        spots = {channel: measured["ingest"]["spot"] for channel, measured in channels.items()}
+        for key, (numbers, planes) in self._deconvolve(methods, suggestions, spots).items():
+            channels[key[0]]["methods"][key[1]]["runs"].append(numbers)
+            pictures[key] = planes
+        return channels, pictures
+
+    def _ingest(self) -> dict[Key, Any]:
+        """Ingest the volume of each channel."""
+        tasks = {
+            (channel,): {"tiles": tiles, "plan": self.plan, "layout": self.layouts["raw"], "threads": INGEST_CORES}
+            for channel, (_, tiles) in self.plan["channels"].items()
+        }
+        return self._run("ingest", measure_ingest, tasks)
+
+    def _list_methods(self) -> dict[Key, dict[str, Any]]:
+        """Return the arguments that both what suggests iterations and what deconvolves take, of each method."""
         first, *_ = self.plan["methods"]
-        methods: dict[Key, dict[str, Any]] = {
+        return {
             (channel, number): {
                 "psf": (self.scratch if is_reversed(method, first) else self.results).psf(channel, ".tif"),
                 "settings": _choose_settings(method, channel),
                 "threads": self.threads,
             }
-            for channel in channels
+            for channel in self.plan["channels"]
             for number, method in enumerate(self.plan["methods"])
         }
-        reversals = {key for key, method in methods.items() if is_reversed(method["settings"], first)}
-        suggesting = {key: method for key, method in methods.items() if key not in reversals}
-        suggestions = self._run(
-            "suggest iterations",
-            suggest_iterations,
-            {key: {**method, "trials": self.plan["iterations"]} for key, method in suggesting.items()},
-        )
-        for key in methods:
-            suggestion = suggestions.get(key)
-            sweeps[key] = choose_sweep(self.plan["iterations"], suggestion)
-            channels[key[0]]["methods"].append(
-                {"settings": methods[key]["settings"], **describe_suggestion(suggestion), "runs": []}
-            )
-        deconvolutions = {
-            (*key, iterations): {
-                **method,
-                "settings": {**method["settings"], "iterations": iterations},
-                "layout": self.layouts["result"],
-                "shape": self.layouts["raw"].levels[0].shape,
-                "spot": channels[key[0]]["ingest"]["spot"],
-                "voxel_size": self.plan["voxel_size"],
-                "memory": self.memory,
-                "proposes": iterations
-                == choose_proposal(sweeps[key], channels[key[0]]["methods"][key[1]]["suggested"]),
-            }
+
+    def _suggest(self, methods: Mapping[Key, Mapping[str, Any]]) -> dict[Key, Suggestion]:
+        """Suggest iterations of each method, but for the other direction of a stage scan."""
+        first, *_ = self.plan["methods"]
+        tasks = {
+            key: {**method, "trials": self.plan["iterations"]}
             for key, method in methods.items()
-            for iterations in sweeps[key]
+            if not is_reversed(method["settings"], first)
         }
-        for key, (numbers, planes) in self._run("deconvolve", measure_deconvolution, deconvolutions).items():
-            channels[key[0]]["methods"][key[1]]["runs"].append(numbers)
-            pictures[key] = planes
-        return channels, pictures
+        return self._run("suggest iterations", suggest_iterations, tasks)
+
+    def _deconvolve(
+        self,
+        methods: Mapping[Key, Mapping[str, Any]],
+        suggestions: Mapping[Key, Suggestion],
+        spots: Mapping[str, Sequence[int]],
+    ) -> dict[Key, Any]:
+        """Deconvolve with each method for all iterations of its sweep."""
+        tasks = {}
+        for key, method in methods.items():
+            suggestion = suggestions.get(key)
+            sweep = choose_sweep(self.plan["iterations"], suggestion)
+            proposal = choose_proposal(sweep, suggestion)
+            for iterations in sweep:
+                tasks[*key, iterations] = {
+                    **method,
+                    "settings": {**method["settings"], "iterations": iterations},
+                    "layout": self.layouts["result"],
+                    "shape": self.layouts["raw"].levels[0].shape,
+                    "spot": spots[key[0]],
+                    "voxel_size": self.plan["voxel_size"],
+                    "memory": self.memory,
+                    "proposes": iterations == proposal,
+                }
+        return self._run("deconvolve", measure_deconvolution, tasks)
 
     def _run(self, action: str, function: Callable[..., Any], tasks: Mapping[Key, Mapping[str, Any]]) -> dict[Key, Any]:
         """Call a function of `measure` with the arguments of each trial; return what it measured."""
@@ -110,9 +130,9 @@ def _choose_settings(method: Mapping[str, Any], channel: str) -> dict[str, Any]:
     return settings if settings["fill"] else {key: value for key, value in settings.items() if key != "fill"}
 
 
-def choose_proposal(sweep: list[int], suggestion: int | None) -> int:
+def choose_proposal(sweep: list[int], suggestion: Suggestion | None) -> int:
     """Return for how many iterations ways to store the result are proposed."""
-    return suggestion if suggestion in sweep else max(sweep)
+    return suggestion.iterations if suggestion and suggestion.iterations in sweep else max(sweep)
 
 
 def choose_sweep(iterations: list[int], suggestion: Suggestion | None) -> list[int]:
