@@ -17,18 +17,13 @@ from distributed import Client, KilledWorker
 from lightsheet.cluster.dismissal import cancel_left, cancel_workers, dismiss_workers, end_workers, list_addresses
 from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
 from lightsheet.cluster.faults import FINAL, PERMANENT, TEMPORARY, Fault, describe_faults, explain_end, has_spread
-from lightsheet.cluster.jobqueue import (
-    forget_jobs,
-    set_job_options,
-    start_scheduler,
-    tell_arrivals,
-    update_jobs,
-)
+from lightsheet.cluster.jobqueue import forget_jobs, set_job_options, start_scheduler, tell_arrivals, update_jobs
 from lightsheet.cluster.privacy import describe_dashboard
 from lightsheet.cluster.queue_watch import QueueWatch
 from lightsheet.cluster.section import Section, choose_lifetime
 from lightsheet.cluster.slurm import SlurmJob, cancel_jobs, recall_job, recognise_memory_kill
 from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
+from lightsheet.cluster.staffing import count_missing, list_leaving, list_staying
 from lightsheet.cluster.workers import WorkerRequest
 from lightsheet.system import InputError, format_duration, format_size, logger
 
@@ -128,22 +123,12 @@ class SlurmWorkers:
         if self.queue.is_due:
             self._query_slurm()
         self._give_up_hanging()
-        missing = self._count_missing(volumes, busy)
+        living = self.list_living()
+        missing = count_missing(living, self._is_fit, self.request.slots, volumes, busy)
+        missing = min(missing, self.number - len(list_staying(living)))
         if missing > 0 and time.monotonic() > self.submit_time:
             self._submit(missing)
         self._refuse_endless_wait()
-
-    def _count_missing(self, volumes: int, busy: Sequence[str]) -> int:
-        """Count the workers that are to be submitted for the volumes that no living worker has in hand or can take."""
-        living = {worker.address for worker in self.list_living()}
-        waiting = volumes - sum(address in living for address in busy)
-        staying = [worker for worker in self.list_living() if not worker.is_released]
-        places = sum(
-            self.request.slots - busy.count(worker.address or "")
-            for worker in staying
-            if not worker.is_ready or self._is_fit(worker)
-        )
-        return min(self.number - len(staying), -(-(waiting - places) // self.request.slots))
 
     def list_living(self) -> list[SlurmWorker]:
         """Return the workers whose jobs have not ended, as far as SLURM has said."""
@@ -184,10 +169,7 @@ class SlurmWorkers:
 
     def _release_idle(self, volumes: int, busy: Sequence[str]) -> None:
         """Release idle workers that are nearly at their walltime, short of memory, or more than volumes are left."""
-        idle = [w for w in self.list_living() if w.is_ready and not w.is_released and w.address not in busy]
-        unfit = [worker for worker in idle if not self._is_fit(worker)]
-        surplus = max(0, len(idle) - (volumes - len(busy)) - len(unfit))
-        if leaving := unfit + [worker for worker in idle if worker not in unfit][:surplus]:
+        if leaving := list_leaving(self.list_living(), self._is_fit, volumes, busy):
             dismiss_workers(self.cluster, leaving)
             self.queue.ask_soon()
 
@@ -277,13 +259,12 @@ class SlurmWorkers:
     def _note_refusal(self, refusal: str) -> None:
         """Try again later, unless sbatch will never take such a job; end the run then if it has no worker."""
         self.submit_time = time.monotonic() + REFUSAL_SECONDS
-        staying = [worker for worker in self.list_living() if not worker.is_released]
+        staying = list_staying(self.list_living())
         if not staying and not TEMPORARY.search(refusal):
-            place, end = (
-                f"section {self.section.name} of jobqueue.yaml",
-                f" {FINAL}" if PERMANENT.search(refusal) else "",
+            remark = f" {FINAL}" if PERMANENT.search(refusal) else ""
+            raise InputError(
+                f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}{remark}"
             )
-            raise InputError(f"SLURM refuses the workers of {place}: {refusal}{end}")
         if PERMANENT.search(refusal):
             self.number = len(staying)
         if refusal not in self.refusals:
