@@ -79,16 +79,9 @@ def foresee_settings(
 ) -> dict[str, Any]:
     """Return the settings of a channel's volumes; what is to be chosen is taken to come out as a record has it."""
     settings, old = run.settings, record.get("settings", {})
-    if choice or not needs_choice(settings, channel):
-        expected = resolve_settings(settings, channel, choice)
-    else:
-        background = settings["background"][channel]
-        others = {key: value for key, value in settings.items() if key != "fill"}
-        expected = {
-            **others,
-            "background": _foresee(old, "background") if background == "auto" else background,
-            **_foresee_fill(settings["fill"], old),
-        }
+    fill = old.get("fill") if settings["fill"] == "auto" else None
+    same_choice = {"timepoints": [0], "background": {"value": _foresee(old, "background")}, "fill": fill}
+    expected = resolve_settings(settings, channel, choice or same_choice)
     open_settings = list_open_settings(expected, choice, psf_sha256)
     if "scale" in open_settings and "precision" in old:  # which is chosen with it
         expected.setdefault("precision", old["precision"])
@@ -98,10 +91,6 @@ def foresee_settings(
 def _foresee(settings: Mapping[str, Any], name: str) -> Any:
     value = settings.get(name, "auto")
     return PER_CHANNEL if value == "auto" else value
-
-
-def _foresee_fill(request: Any, old: Mapping[str, Any]) -> dict[str, Any]:
-    return {"fill": old["fill"]} if request == "auto" and old.get("fill") else resolve_fill(request, None)
 
 
 def is_undecided(run: Run, channel: str, choice: Choice | None, psf_sha256: str | None) -> bool:
