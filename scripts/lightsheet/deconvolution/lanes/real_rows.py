@@ -39,13 +39,13 @@ def separate(
 
     `places` and `mirrors` say where in `rows` a frequency is, and its negative.
     """
-    here, there = (emitter.look_up(table, first, LANES) for table in (places, mirrors))
+    positive, negative = (emitter.look_up(table, first, LANES) for table in (places, mirrors))
     base, builder = emitter.move(spectrum, start), emitter.builder
     for part, combine, x, y, target in (
-        (REAL, builder.fadd, here, there, REAL),
-        (IMAGINARY, builder.fsub, here, there, IMAGINARY),
-        (IMAGINARY, builder.fadd, here, there, SECOND + REAL),
-        (REAL, builder.fsub, there, here, SECOND + IMAGINARY),
+        (REAL, builder.fadd, positive, negative, REAL),
+        (IMAGINARY, builder.fsub, positive, negative, IMAGINARY),
+        (IMAGINARY, builder.fadd, positive, negative, SECOND + REAL),
+        (REAL, builder.fsub, negative, positive, SECOND + IMAGINARY),
     ):
         source = emitter.move(rows, part)
         pairs = [tuple(emitter.move(source, place) for place in pair) for pair in zip(x, y, strict=True)]
@@ -57,13 +57,13 @@ def join(
     emitter: Emitter, spectrum: Value, start: Value, rows: Value, places: Value, mirrors: Value, first: Value
 ) -> None:
     """Undo `separate`, but for the factor 2: Z(k) = A(k) + i B(k), and Z(-k) = conj A(k) + i conj B(k)."""
-    here, there = (emitter.look_up(table, first, LANES) for table in (places, mirrors))
+    positive, negative = (emitter.look_up(table, first, LANES) for table in (places, mirrors))
     base, builder = emitter.move(spectrum, start), emitter.builder
     for x, combine, y, table, part in (
-        (REAL, builder.fadd, SECOND + IMAGINARY, there, REAL),
-        (SECOND + REAL, builder.fsub, IMAGINARY, there, IMAGINARY),
-        (REAL, builder.fsub, SECOND + IMAGINARY, here, REAL),
-        (IMAGINARY, builder.fadd, SECOND + REAL, here, IMAGINARY),
+        (REAL, builder.fadd, SECOND + IMAGINARY, negative, REAL),
+        (SECOND + REAL, builder.fsub, IMAGINARY, negative, IMAGINARY),
+        (REAL, builder.fsub, SECOND + IMAGINARY, positive, REAL),
+        (IMAGINARY, builder.fadd, SECOND + REAL, positive, IMAGINARY),
     ):
         target = emitter.move(rows, part)
         pairs = [(emitter.move(base, x + k * VECTOR), emitter.move(base, y + k * VECTOR)) for k in range(LANES)]
