@@ -6,7 +6,7 @@ parsed. Which chunks there are is for `store_survey`.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -85,18 +85,12 @@ def unfold_stores(
         new for old in acquisition.volumes for new in _split(old, images, names, timepoints, channels, fill, metadata)
     ]
     rank = {name: index for index, name in enumerate(names.values())}
-    offsets = _list_seconds(metadata, timepoints)
-    seconds = tuple(
-        None if start is None or offset is None else start + offset
-        for start in acquisition.seconds or ((0.0,) if acquisition.timepoints == 1 else ())
-        for offset in offsets
-    )
     unfolded = replace(
         acquisition,
         channels=tuple(names.values()),
         wavelengths={name: acquisition.wavelengths[old] for (old, _), name in names.items()},
         timepoints=acquisition.timepoints * timepoints,
-        seconds=None if set(seconds) <= {None} else seconds,
+        seconds=_add_seconds(acquisition, _list_seconds(metadata, timepoints)),
         volumes=tuple(sorted(volumes, key=lambda volume: (volume.timepoint, rank[volume.channel]))),
         remarks=(*acquisition.remarks, *remarks, _describe(images[typical])),
         colours=_find_colours(names, images[typical].colours),
@@ -106,6 +100,16 @@ def unfold_stores(
     reading = estimate_reading(layout, images[typical].axes, THREADS)
     depth = sum(images[piece.path].sizes["z"] for piece in pieces)
     return OpenedStores(unfolded, metadata, (depth, sizes["y"], sizes["x"]), _name_dtype(layout), layout.fill, reading)
+
+
+def _add_seconds(acquisition: Acquisition, offsets: Sequence[float | None]) -> tuple[float | None, ...] | None:
+    """Return the seconds of all timepoints: those that the names tell, and each store's own; None if none is known."""
+    seconds = tuple(
+        None if start is None or offset is None else start + offset
+        for start in acquisition.seconds or ((0.0,) if acquisition.timepoints == 1 else ())
+        for offset in offsets
+    )
+    return None if set(seconds) <= {None} else seconds
 
 
 def _find_typical(images: Mapping[Path, StoreImage]) -> Path:

@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,6 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int, cores:
     """
     logs = logs.absolute()
     _refuse_unusable_paths(logs)
-    settings = dask.config.get(f"jobqueue.{section.name}")
-    options = settings["scheduler-options"]
     with create_key_files(logs, name) as security:
         cluster = SLURMCluster(
             name="worker",
@@ -55,21 +53,8 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int, cores:
             nanny=False,  # a dead worker shall be a dead job, with a state that says why
             protocol="tls://",
             security=security,
-            python=settings["python"] or shlex.quote(sys.executable),
-            scheduler_options={**options, "dashboard_address": choose_dashboard(options.get("dashboard_address"))},
-            job_script_prologue=[
-                f'export PYTHONPATH={shlex.quote(str(SCRIPTS))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
-                *settings["job-script-prologue"],
-                *_make_scratch(settings["local-directory"] or '"${TMPDIR:-/tmp}"'),
-            ],
             local_directory='"$scratch"',
-            worker_extra_args=settings["worker-extra-args"],
-            job_extra_directives=[
-                f"-o {_quote_pattern(logs / name)}-%J.out",
-                f"-e {_quote_pattern(logs / name)}-%J.err",
-                "--no-requeue",  # a worker would come back beside its replacement
-                *settings["job-extra-directives"],
-            ],
+            **_list_job_options(dask.config.get(f"jobqueue.{section.name}"), logs / name),
         )
         try:
             if missing := find_missing_parts(cluster, PARTS):
@@ -78,6 +63,27 @@ def start_scheduler(section: Section, name: str, logs: Path, memory: int, cores:
         finally:
             with suppress(TimeoutError):  # a busy controller may answer no scancel
                 cluster.close(timeout=CLOSE_SECONDS)
+
+
+def _list_job_options(settings: Mapping[str, Any], log: Path) -> dict[str, Any]:
+    """Return the arguments of `SLURMCluster` that add to the settings of a section; `log` is how logs' names begin."""
+    options = settings["scheduler-options"]
+    return {
+        "python": settings["python"] or shlex.quote(sys.executable),
+        "scheduler_options": {**options, "dashboard_address": choose_dashboard(options.get("dashboard_address"))},
+        "job_script_prologue": [
+            f'export PYTHONPATH={shlex.quote(str(SCRIPTS))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+            *settings["job-script-prologue"],
+            *_make_scratch(settings["local-directory"] or '"${TMPDIR:-/tmp}"'),
+        ],
+        "worker_extra_args": settings["worker-extra-args"],
+        "job_extra_directives": [
+            f"-o {_quote_pattern(log)}-%J.out",
+            f"-e {_quote_pattern(log)}-%J.err",
+            "--no-requeue",  # a worker would come back beside its replacement
+            *settings["job-extra-directives"],
+        ],
+    }
 
 
 def _make_scratch(place: str) -> list[str]:

@@ -81,14 +81,7 @@ def simulate_acquisition(
         voxel_size = {**voxel_size, "z": measure_plane_distance(scan, voxel_size)}
     _check(name, channels, timepoints, shape, psf_shape, voxel_size, peak_photons, seed)
     _make_room(folder, count_bytes(channels, timepoints, shape, psf_shape, voxel_size, scan), bool(scan))
-    for number, channel in enumerate(CHANNELS[:channels]):
-        pixels = simulate_measured_psf(channel, psf_shape, voxel_size, np.random.default_rng([seed, 2, number]))
-        _write(folder / "psf" / f"{channel.excitation_nm}.tif", pixels)
-        if scan:
-            planes = plan_scanned_psf(scan, psf_shape, voxel_size)
-            rng = np.random.default_rng([seed, 3, number])
-            pixels = simulate_measured_psf(channel, planes.shape, voxel_size, rng, planes.distance, planes.moves)
-            _write(folder / "psf" / "scanned" / f"{channel.excitation_nm}.tif", pixels)
+    _write_psfs(folder / "psf", channels, psf_shape, voxel_size, seed, scan)
     if scan:
         lasers = [channel.excitation_nm for channel in CHANNELS[:channels]]
         write_settings(folder / f"{name}_Settings.txt", scan, shape[0], lasers)
@@ -103,6 +96,25 @@ def simulate_acquisition(
         seconds = (time.perf_counter() - begin) / count
         rest = seconds * (len(volumes) - count)
         progress(f"{count}/{len(volumes)}  {path.name}  {seconds:.1f} s a volume, {rest:.0f} s left")
+
+
+def _write_psfs(
+    folder: Path,
+    channels: int,
+    shape: Shape,
+    voxel_size: Mapping[str, float],
+    seed: int,
+    scan: Mapping[str, Any] | None,
+) -> None:
+    """Write the bead of each channel; of a stage scan also as the stage scanned it."""
+    for number, channel in enumerate(CHANNELS[:channels]):
+        pixels = simulate_measured_psf(channel, shape, voxel_size, np.random.default_rng([seed, 2, number]))
+        _write(folder / f"{channel.excitation_nm}.tif", pixels)
+        if scan:
+            planes = plan_scanned_psf(scan, shape, voxel_size)
+            rng = np.random.default_rng([seed, 3, number])
+            pixels = simulate_measured_psf(channel, planes.shape, voxel_size, rng, planes.distance, planes.moves)
+            _write(folder / "scanned" / f"{channel.excitation_nm}.tif", pixels)
 
 
 def simulate_volume(

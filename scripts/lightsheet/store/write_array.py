@@ -36,8 +36,8 @@ SAMPLE = 100_000
 """About so many voxels of a volume are in that."""
 
 
-class _Written(NamedTuple):
-    """What a task tells of a volume: bytes of its shards, and its range and contrast, NaN where it has none."""
+class _VolumeFacts(NamedTuple):
+    """What a task returns of a volume: bytes of its shards, and its range and contrast, NaN where it has none."""
 
     bytes: list[int]
     window: tuple[float, float, float, float]
@@ -104,14 +104,12 @@ def write(
                 write_array_metadata(new / str(number), level, leading, layout, axes)
             parts = _write_volumes(array, new, layout)
             _check_shards(new, parts)
-            windows = _join_windows(parts, axes, names)
-            described = {
+            ome = {
                 "version": NGFF_VERSION,
                 "multiscales": describe_multiscales(place.name, axes, layout.levels, size, interval),
-                "omero": describe_channels(dict.fromkeys(names), windows),
+                "omero": describe_channels(dict.fromkeys(names), _join_windows(parts, axes, names)),
             }
-            content = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": described}}
-            write_json(new / "zarr.json", content)
+            write_json(new / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}})
             validate_store(new)
             _check_place(place, overwrite)
             swap_folders(new, place)
@@ -186,7 +184,7 @@ def _check_chunks(array: Any, axes: str) -> None:
     )
 
 
-def _write_volumes(array: Any, store: Path, layout: StoreLayout) -> dict[tuple[int, ...], _Written]:
+def _write_volumes(array: Any, store: Path, layout: StoreLayout) -> dict[tuple[int, ...], _VolumeFacts]:
     """Write all volumes, each by its own task."""
     indices = list(np.ndindex(*array.shape[:-3]))
     if isinstance(array, np.ndarray):
@@ -201,7 +199,7 @@ def _write_volumes(array: Any, store: Path, layout: StoreLayout) -> dict[tuple[i
     return dict(zip(indices, compute(*tasks), strict=True))  # type: ignore[no-untyped-call]
 
 
-def _write_volume(block: Any, store: Path, index: tuple[int, ...], layout: StoreLayout, threads: int) -> _Written:
+def _write_volume(block: Any, store: Path, index: tuple[int, ...], layout: StoreLayout, threads: int) -> _VolumeFacts:
     """Write a volume (1, ..., z, y, x) with its pyramid, into its places in the store."""
     volume = np.asarray(block, np.dtype(layout.dtype).newbyteorder("<")).reshape(layout.levels[0].shape)
     sample = volume.reshape(-1)[:: -(-volume.size // SAMPLE)]
@@ -218,10 +216,10 @@ def _write_volume(block: Any, store: Path, index: tuple[int, ...], layout: Store
             volume, factor = downsample(volume, (z, y, x)), level.factor
         shard = write_shard(shard_path(store, number, index), volume, level.chunk, dict(layout.codec), threads)
         sizes.append(shard.bytes)
-    return _Written(sizes, window)
+    return _VolumeFacts(sizes, window)
 
 
-def _check_shards(store: Path, parts: Mapping[tuple[int, ...], _Written]) -> None:
+def _check_shards(store: Path, parts: Mapping[tuple[int, ...], _VolumeFacts]) -> None:
     """Prove that this process sees what tasks wrote, perhaps on other nodes."""
 
     def list_missing() -> list[Path]:
@@ -235,7 +233,7 @@ def _check_shards(store: Path, parts: Mapping[tuple[int, ...], _Written]) -> Non
 
 
 def _join_windows(
-    written: Mapping[tuple[int, ...], _Written], axes: str, names: Sequence[str]
+    written: Mapping[tuple[int, ...], _VolumeFacts], axes: str, names: Sequence[str]
 ) -> dict[str, tuple[float, float, float, float]]:
     """Return the range and the contrast of each channel."""
     windows = {}

@@ -73,26 +73,15 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     records = {c.name: [read_volume_records(results, c.name, *place) for place in places] for c in image.channels}
     trends = {c: [follow_measure(measure, records[c], voxels, pixel) for measure in MEASURES] for c in records}
     volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
-    missing = {c: [volume.timepoint for volume in records[c] if volume.missing] for c in records}
     links = {(v.channel, v.timepoint): link_record(results, v.channel, image.numbers[v.timepoint]) for v in volumes}
-    suspicions = _find_suspicions(results, image, volumes)
-    choices = read_choices(results)
-    costs = count_costs(volumes)
-    stages = sum_stages(costs)
-    rate = measure_rate(volume.result for volume in volumes)
+    suspicions, choices = _find_suspicions(results, image, volumes), read_choices(results)
     return {
         "name": results.name,
         "publication": read_identity(results.store),
-        "share": image.share,
-        "has_raw": not image.source,
-        "timepoints": len(image.timepoints),
-        "shape": image.levels[0].shape,
-        "dtype": image.dtype,
-        "voxel_size": list(image.voxel_size.values()),
-        "geometry": image.extra.get("geometry"),
-        "raw_shape": image.raw_shape,
+        **_describe_image(image),
+        **_describe_holes(records),
+        **_collect_costs(volumes),
         "time": time,
-        "colours": {channel.name: channel.colour for channel in image.channels},
         "channels": [
             _collect_channel(results, c, records[c], trends[c], choices.get(c), image.voxel_size) for c in records
         ],
@@ -110,22 +99,53 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "settings": _collect_settings(records),
         "mixture": describe_mixture(volume.result for volume in volumes),
         "rounding": describe_rounding(records),
-        "missing": sum(map(len, missing.values())),
-        "missing_in": {c: write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
-        "volumes": list(zip(volumes, costs, strict=True)),
         "links": links,
-        "stages": stages,
-        "written": {stage["name"]: stage["written"] for stage in stages},
-        "rate": describe_rate(rate) if rate else None,
-        "timeline": draw_timeline(volumes),
-        "efficiency": measure_efficiency(volumes),
-        "hosts": sum_hosts(volumes),
         "origin": origin,
         "config": CONFIG_FILE,
         "folder": shlex.quote(str(results.folder)),
         "repeated": shlex.quote(f"{FOLDER_PLACEHOLDER}/{results.name}"),
         "contrast": {"window": WINDOW, "gamma": GAMMA},
         "open_rows": OPEN_ROWS,
+    }
+
+
+def _describe_image(image: PublishedImage) -> dict[str, Any]:
+    """Return what the store of the result says of itself."""
+    return {
+        "share": image.share,
+        "has_raw": not image.source,
+        "timepoints": len(image.timepoints),
+        "shape": image.levels[0].shape,
+        "dtype": image.dtype,
+        "voxel_size": list(image.voxel_size.values()),
+        "geometry": image.extra.get("geometry"),
+        "raw_shape": image.raw_shape,
+        "colours": {channel.name: channel.colour for channel in image.channels},
+    }
+
+
+def _describe_holes(records: Mapping[str, Sequence[VolumeRecords]]) -> dict[str, Any]:
+    """Return how many volumes were not recorded, and per channel which."""
+    missing = {c: [volume.timepoint for volume in volumes if volume.missing] for c, volumes in records.items()}
+    return {
+        "missing": sum(map(len, missing.values())),
+        "missing_in": {c: write_ranges(timepoints) for c, timepoints in missing.items() if timepoints},
+    }
+
+
+def _collect_costs(volumes: Sequence[VolumeRecords]) -> dict[str, Any]:
+    """Collect what the run took, volume by volume, by stage and by host."""
+    costs = count_costs(volumes)
+    stages = sum_stages(costs)
+    rate = measure_rate(volume.result for volume in volumes)
+    return {
+        "volumes": list(zip(volumes, costs, strict=True)),
+        "stages": stages,
+        "written": {stage["name"]: stage["written"] for stage in stages},
+        "rate": describe_rate(rate) if rate else None,
+        "timeline": draw_timeline(volumes),
+        "efficiency": measure_efficiency(volumes),
+        "hosts": sum_hosts(volumes),
     }
 
 

@@ -62,30 +62,44 @@ def guard_execution(
         prepare_settings(arguments.get("executor_settings"))
         is_dry = executor_plugin.common_settings.dryrun_exec
         try:
-            with print_run(workflow, describe, is_dry=is_dry):
+            with _explain_errors(results), print_run(workflow, describe, is_dry=is_dry):
                 if is_dry:
                     _heed_no_lock(workflow)
                     find_work()
                     return execute(executor_plugin=executor_plugin, **arguments)
-                with hold_lock(results.lock, _end_run) as token:
-                    end_orphans(os.path.realpath(results.folder))
-                    free_files(results.folder)
-                    date_back(results)
+                with _take_folder(results) as token:
                     find_work()
                     add_handlers(workflow, handlers)
                     with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
                         return execute(executor_plugin=executor_plugin, **arguments)
-        except InputError as error:
-            raise RunError(str(error)) from None
-        except OSError as error:  # of Snakemake's own files
-            if sentence := describe_disk_error(error):
-                full = [] if error.filename else list_full_disks(list_folders(results))
-                raise RunError("\n".join(full) or sentence) from None
-            raise
         finally:
             cancel_timers()
 
     workflow.execute = execute_alone
+
+
+@contextmanager
+def _explain_errors(results: Results) -> Iterator[None]:
+    """End the block's errors that a user can mend in a sentence, without a traceback."""
+    try:
+        yield
+    except InputError as error:
+        raise RunError(str(error)) from None
+    except OSError as error:  # of Snakemake's own files
+        if sentence := describe_disk_error(error):
+            full = [] if error.filename else list_full_disks(list_folders(results))
+            raise RunError("\n".join(full) or sentence) from None
+        raise
+
+
+@contextmanager
+def _take_folder(results: Results) -> Iterator[str]:
+    """Hold the lock of a results folder during the block, rid of what a killed run left there; yield its token."""
+    with hold_lock(results.lock, _end_run) as token:
+        end_orphans(os.path.realpath(results.folder))
+        free_files(results.folder)
+        date_back(results)
+        yield token
 
 
 def cancel_timers() -> None:
