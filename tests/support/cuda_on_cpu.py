@@ -18,7 +18,7 @@ import pytest
 
 HEAD = """
 extern "C" float rintf(float);
-#define __global__
+#define __global__ static
 #define __device__
 struct float2 { float x, y; };
 struct Index { unsigned x; };
@@ -87,7 +87,9 @@ def compile_kernels(code: str) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         source.write_text(HEAD + code + "".join(runs))
-        command = [compiler, "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-ffp-contract=off"]
+        # Kernels are inlined into the loop over threads, whose indices lie at known places: four times as fast.
+        fast = ["-O2", "-ftls-model=initial-exec"]
+        command = [compiler, *fast, "-Wall", "-Werror", "-shared", "-fPIC", "-ffp-contract=off"]
         subprocess.run([*command, "-o", str(library), str(source)], check=True)
         return ctypes.CDLL(str(library))
 
