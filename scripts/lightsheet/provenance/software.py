@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,11 +103,13 @@ def _find_version(name: str) -> str | None:
     return metadata.version(metadata.packages_distributions()[name][0])
 
 
+@cache
 def list_requirements() -> str:
     """Name every installed distribution but the workflow's and its version, as `pip install -r` reads it."""
     lines: dict[str, str] = {}
     for distribution in metadata.distributions():  # of two with one name, the first is the one that is imported
-        name = distribution.metadata.get("Name")  # which a half removed one lacks
+        header = distribution.metadata  # parsed anew whenever it is asked for
+        name = header.get("Name")  # which a half removed one lacks
         if name and name != "lightsheet-decon":  # which comes from the checkout; no package index has it
-            lines.setdefault(name.casefold(), f"{name}=={distribution.version}")
+            lines.setdefault(name.casefold(), f"{name}=={header['Version']}")
     return "".join(f"{line}\n" for line in sorted(lines.values(), key=str.casefold))
