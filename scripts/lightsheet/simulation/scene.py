@@ -7,6 +7,7 @@ depends on nothing but seed, channel and timepoint.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -99,6 +100,7 @@ def _place_site(site: tuple[int, ...]) -> Array:
     return np.array(CELL_PITCH) * (z, y + z % 2 / 2, x + (y + z) % 2 / 2)
 
 
+@lru_cache(maxsize=64)  # all channels show the same cells
 def _make_cell(site: tuple[int, ...], timepoint: int, seed: int) -> Cell:
     rng = np.random.default_rng([seed, 0, *(n % 2**32 for n in site)])
     phase = 2 * math.pi * timepoint / PERIOD
