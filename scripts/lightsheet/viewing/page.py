@@ -1,6 +1,7 @@
 """Renders the HTML pages, the report and the pilot's: one file each, which needs no network."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from lightsheet.viewing.measures import format_measure, format_moment
 
 def write_page(path: Path, template: str, facts: Mapping[str, Any]) -> None:
     """Render one of viewing/templates with `facts`, by name, into an HTML file that appears whole or not at all."""
+    write_text(path, _make_environment().get_template(template).render(facts))
+
+
+@cache
+def _make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -21,4 +27,4 @@ def write_page(path: Path, template: str, facts: Mapping[str, Any]) -> None:
     )
     filters = {"number": format_measure, "size": format_size, "duration": format_duration, "moment": format_moment}
     environment.filters |= filters
-    write_text(path, environment.get_template(template).render(facts))
+    return environment
