@@ -1,6 +1,7 @@
 """The FFTs in lanes, against numpy's in float64."""
 
 import cmath
+from functools import cache
 
 import numpy as np
 import pytest
@@ -55,7 +56,9 @@ def test_the_formula_of_a_small_dft(n, sign):
 
 
 def compile_and_link(function):
-    return link(compile_function(function))
+    """When it is called first: most processes that load this file do not run its tests."""
+    get_native = cache(lambda: link(compile_function(function)))
+    return lambda *arguments: get_native()(*arguments)
 
 
 @compile_and_link
