@@ -85,15 +85,18 @@ picture: ## draw the README's picture anew, from the demo's results
 	$(BIN)/python docs/draw_demo_picture.py
 
 check: lint  ## the fast part, all day long: format, lint, types, quick unit tests
-	$(BIN)/python -m pytest -m "not slow and not workflow and not slurm" --numprocesses=2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow and not workflow and not slurm" --hypothesis-profile=quick --numprocesses=2 --no-loadscope-reorder
 
-lint: install-dev  ## format, lint and types alone
+.cache/lint/.simulated: | $(BIN)/lightsheet
+	@$(BIN)/lightsheet simulate --shape 8 24 24 --psf-shape 31 20 20 --timepoints 1 .cache/lint >/dev/null
+	@touch $@
+
+lint: install-dev .cache/lint/.simulated  ## format, lint and types alone
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/snakefmt --check Snakefile
 	$(BIN)/mypy scripts/lightsheet
 	$(BIN)/lint-imports
-	$(BIN)/lightsheet simulate --shape 8 24 24 --psf-shape 31 20 20 --timepoints 1 .cache/lint >/dev/null
 	$(BIN)/snakemake --lint --configfile config/demo.yaml --config input='{folder: .cache/lint}'
 
 test: install-dev  ## every test, with the library's coverage

@@ -1,5 +1,7 @@
 """What several test files share."""
 
+import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.reference_data import DATA
 
-# No example is timed: machines stall. `make fuzz` takes the larger profile.
+# No example is timed: machines stall. `make check` takes the smallest profile, `make fuzz` the largest.
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("ci", deadline=None, max_examples=30)
 settings.register_profile("fuzz", deadline=None, max_examples=3000)
 settings.load_profile("ci")
@@ -38,6 +41,19 @@ def forget_scheduler() -> Iterator[None]:
     yield
     if "dask" in sys.modules:
         sys.modules["dask"].config.config.pop("scheduler", None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def skip_flushes() -> Iterator[None]:
+    """Let no test of this process wait for the disk, which the kernel's cache stands for: no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # of a handle that is none it is an error as well
+        yield
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector to look through thousands of tests again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
