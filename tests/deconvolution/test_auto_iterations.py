@@ -12,6 +12,7 @@ from lightsheet.deconvolution.method import Method
 from lightsheet.simulation import optics, simulate
 from lightsheet.simulation.scene import CHANNELS
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 
 BACKEND = backend.make_numpy_backend(1)
 HEAVY_BALL = Method(0, acceleration="heavy-ball")
@@ -37,7 +38,7 @@ def simulated(channel, peak):
     return np.maximum(image - np.float32(optics.CAMERA_OFFSET), 0), psf, truth
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("channel", "peak", "most"), [(2, 30, 20), (1, 300, 40), (2, 3000, 70)], ids=["dark", "middling", "bright"]
 )
 def test_within_10_percent_of_the_best_at_three_noise_levels(channel, peak, most):

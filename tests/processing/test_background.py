@@ -11,6 +11,7 @@ from lightsheet.processing.background import choose_background
 from lightsheet.processing.channels import resolve_background
 from lightsheet.simulation import simulate_volume
 from lightsheet.system import InputError
+from tests.support.families import parametrize
 
 Array = np.ndarray
 SHAPE = (40, 128, 128)
@@ -38,17 +39,17 @@ def draw_sparse(seed: int = 1) -> Array:
     return np.asarray(30 * ndimage.gaussian_filter(points, (2, 1.5, 1.5)))
 
 
-@pytest.mark.parametrize(
+@parametrize(
     "radii",
-    [(40, 60, 75, 85, 95, 110), (110, 95, 40), (75, 110), (0, 85, 110), (80, 80)],
-    ids=["grows", "shrinks", "fills it at once", "appears", "stays"],
+    [(75, 110), (40, 60, 75, 85, 95, 110), (110, 95, 40), (0, 85, 110), (80, 80)],
+    ids=["fills it at once", "grows", "shrinks", "appears", "stays"],
 )
 def test_a_sample_that_fills_the_field_is_not_subtracted(radii: tuple[int, ...]) -> None:
     movie = {t: expose(draw_ball(radius), t) for t, radius in enumerate(radii)}
     assert choose_background(movie)["value"] == pytest.approx(OFFSET, abs=1)
 
 
-@pytest.mark.parametrize("radii", [(90, 90), (88, 95, 110), (95, 95), (110,)])
+@parametrize("radii", [(110,), (90, 90), (88, 95, 110), (95, 95)])
 def test_where_it_always_fills_the_field_a_number_is_asked_for(radii: tuple[int, ...]) -> None:
     chosen = choose_background({t: expose(draw_ball(radius), t) for t, radius in enumerate(radii)})
     choice = {"timepoints": list(range(len(radii))), "background": chosen}
@@ -58,7 +59,7 @@ def test_where_it_always_fills_the_field_a_number_is_asked_for(radii: tuple[int,
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
-@pytest.mark.parametrize("peak", [30, 1000])
+@parametrize("peak", [30, 1000])
 def test_simulated_cells_hide_no_offset(channel: int, peak: float) -> None:
     _, image = simulate_volume(channel, 0, (32, 128, 128), peak_photons=peak)
     chosen = choose_background({0: image})

@@ -28,6 +28,7 @@ from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
 from lightsheet.system.errors import InputError
 from tests.support import fake_cupy
 from tests.support.engines import relative_l2
+from tests.support.families import parametrize
 
 VOXEL, CODEC = {"z": 0.3, "y": 0.1, "x": 0.1}, {"name": "zstd"}
 SHAPE = (9, 134, 131)
@@ -215,7 +216,7 @@ def test_all_steps_take_no_more_memory_than_is_counted(device):
         assert device.peak < estimate - waiting + 10**5
 
 
-@pytest.mark.parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
+@parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
 def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(device, number):
     """However many are in hand: no more than three are on the device."""
     raw = draw((16, 90, 80))

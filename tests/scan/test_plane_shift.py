@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from lightsheet.scan import measure_plane_shift
 from lightsheet.simulation import simulate_volume
+from tests.support.families import parametrize
 from tests.support.reference_data import DATA
 
 SHAPE = (40, 96, 128)
@@ -39,7 +40,7 @@ def record(shift, photons=60, shells=0, seed=0):
 
 
 @pytest.mark.parametrize("shift", [0.8, 1.64, -1.64, 3.27, -6])
-@pytest.mark.parametrize("photons", [3, 60])
+@parametrize("photons", [3, 60])
 def test_shift_of_a_stage_scan_of_points(shift, photons):
     measured = measure_plane_shift(record(shift, photons))
     assert measured.x == pytest.approx(shift, abs=0.15)
@@ -58,7 +59,7 @@ def test_a_pattern_that_the_camera_adds_hides_nothing_and_feigns_nothing():
     assert measure_plane_shift([slab + pattern for slab in record(0)]) is None
 
 
-@pytest.mark.parametrize("seed", range(3))
+@parametrize("seed", range(3))
 @pytest.mark.parametrize("shells", [0, 8, 80])
 def test_a_straight_volume_has_none(seed, shells):
     assert measure_plane_shift(record(0, shells=shells, seed=seed)) is None

@@ -20,6 +20,7 @@ from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import DiskError, InputError
 from lightsheet.viewing import export
 from tests.support import published_run
+from tests.support.families import parametrize
 from tests.support.published_run import CHANNELS, Run
 
 FIRST, SECOND = CHANNELS
@@ -107,7 +108,7 @@ def test_after_an_error_nothing_of_it_is_left(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", export.FORMATS)
+@parametrize("form", export.FORMATS)
 def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Path, form: str) -> None:
     """And what it left is not in the way of the next try, which removes it."""
     killed = (
