@@ -1,4 +1,4 @@
-"""A template for file names that no preset reads, guessed from what varies in them: never certain, and told so.
+"""A template for file names that no preset reads, guessed from what varies in them; users hear that it is a guess.
 
 Like `discover`, it imports nothing heavy.
 """
@@ -87,7 +87,7 @@ def guess_pattern(names: Sequence[str], *, is_plane: bool | None = None) -> Gues
 
 
 def _assign_fields(columns: Sequence[Column], *, is_plane: bool | None) -> dict[int, str] | None:
-    """Return the field of each column that has one, {any} of what the others tell already; None where that fails."""
+    """Return a field for each column that gets one, {any} where other columns tell as much; None if that fails."""
     fields: dict[int, str] = {}
     varying = [index for index, column in enumerate(columns) if column.varies]
     for index in varying:
@@ -125,7 +125,7 @@ def _find_field(column: Column) -> str | None:
 
 
 def _assign_word(fields: dict[int, str], index: int, column: Column) -> None:
-    """Take text that varies for what tells channels apart, but for wells and what follows the word for a place."""
+    """Take varying text for the name of the channel, unless it is a well, or follows the word for a place."""
     words = set(column.texts)
     label = _FIELD_OF_LABEL.get(column.labels[0])
     if label == "position" or all(_WELL.fullmatch(word) for word in words):
@@ -139,7 +139,7 @@ def _assign_word(fields: dict[int, str], index: int, column: Column) -> None:
 def _assign_numbers(
     fields: dict[int, str], columns: Sequence[Column], numbers: list[int], is_plane: bool | None
 ) -> None:
-    """Give numbers without a label what is lacking: the last that counts is the plane of single planes, or the time."""
+    """Give unlabelled numbers the missing fields: the last counter is the plane of single planes, or else the time."""
     numbers = [index for index in numbers if _find_field(columns[index]) is None]
     if len(numbers) > 1 or fields:
         for index in [index for index in numbers if _may_be_wavelength(columns[index])]:
@@ -163,7 +163,7 @@ def _may_be_wavelength(column: Column) -> bool:
 
 
 def _take_for_planes(fields: dict[int, str]) -> None:
-    """Take timepoints of single planes for these planes: a volume must have some."""
+    """Take the timepoints of files that are single planes for the planes: a volume must have some."""
     for index, field in fields.items():
         if field == "timepoint":
             fields[index] = "plane"
@@ -171,14 +171,14 @@ def _take_for_planes(fields: dict[int, str]) -> None:
 
 
 def _is_independent(columns: Sequence[Column], fields: dict[int, str], index: int) -> bool:
-    """Tell whether each value of a column goes with each of what the fields say, as that of a channel does."""
+    """Tell whether every value of a column occurs with every value of the fields, as the name of a channel does."""
     keys = {*zip(*(columns[other].texts for other in fields), strict=True)}
     pairs = {*zip(*(columns[other].texts for other in (*fields, index)), strict=True)}
     return len(pairs) == len(keys) * len(set(columns[index].texts)) > len(keys)
 
 
 def _is_determined(columns: Sequence[Column], fields: dict[int, str], index: int) -> bool:
-    """Tell whether what the fields say of a name, but for its clock, determines a further column of it."""
+    """Tell whether the fields of a name, except its clock, determine what stands in a further column."""
     indices = [number for number, field in fields.items() if field != "milliseconds"]
     keys = list(zip(*(columns[number].texts for number in indices), strict=True)) or [()] * len(columns[index].texts)
     return len({*zip(keys, columns[index].texts, strict=True)}) == len(set(keys))
@@ -217,7 +217,7 @@ def _list_reasons(columns: Sequence[Column], fields: dict[int, str]) -> Iterator
 
 
 def _reads_apart(pattern: str, table: Table, fields: dict[int, str]) -> bool:
-    """Tell whether a template reads every name as the guess means it, and each as something else."""
+    """Tell whether a template reads every name as the guess intends, and no two names alike."""
     meanings = set()
     for row, name in enumerate(table.names):
         try:

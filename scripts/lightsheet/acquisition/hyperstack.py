@@ -74,9 +74,9 @@ def unfold_hyperstack(
 
 
 def _refuse_other_facts(acquisition: Acquisition, metadata: FileMetadata, typical: Tile) -> None:
-    """Refuse files as long as the typical one that say otherwise: the first and the last are looked at here.
+    """Refuse files as long as the typical one whose metadata differ from its own; here only the first and the last.
 
-    The others are when they are read, and so is what is damaged or of another length.
+    Ingest checks the others when it reads them, and refuses files that are damaged or of another length.
     """
     paths = [piece.path for piece in typical.pieces]
     pages = len(paths) == 1 and count_pages(paths[0])
@@ -118,7 +118,7 @@ def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata
 def name_channels(
     acquisition: Acquisition, count: int, metadata: FileMetadata
 ) -> tuple[dict[tuple[str, int], str], list[str]]:
-    """Name each channel of the names and index in the file; with a remark where the file's names cannot be used."""
+    """Name each channel of the file names and index in the file; a remark says if the metadata's names are of no use."""
     if count == 1:
         return {(channel, 0): channel for channel in acquisition.channels}, []
     remark = []

@@ -92,7 +92,7 @@ def _suspect(name: str, stems: dict[str, str], firsts: dict[str, str], pattern: 
 
 
 def _find_alike(files: Sequence[SourceFile], misfits: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names that differ little from that of a file, but for their numbers: one that lacks a field, say."""
+    """Yield names that resemble that of a file, numbers aside: one that lacks a field, say."""
     examples = {re.sub(r"\d+", "0", file.name): file.name for file in files}
     names = {re.sub(r"\d+", "0", name): name for name in misfits if not _DERIVED.search(name)}
     for form, name in names.items():

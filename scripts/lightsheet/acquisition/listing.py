@@ -123,7 +123,7 @@ def _find_exclusion(name: str, ignore: Sequence[str]) -> str | None:
 
 
 def _refuse_no_file(folder: Path, name: str, pattern: str) -> None:
-    """Refuse what is no file and has the name of one: it stands for a volume, or a part of one, that is not there."""
+    """Refuse a folder or a dead link that is named like a file: the volume, or the part of one, is not there."""
     if fits_pattern(name.rstrip("/"), pattern):
         raise InputError(
             f"{folder}: {escape_name(name.rstrip('/'))} has the name of a volume's file, but is {NO_FILE}; put the "

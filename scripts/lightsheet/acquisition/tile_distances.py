@@ -1,4 +1,4 @@
-"""Tiles that do not lie edge to edge, as their positions say: put so, they would show a strip twice, or hide a gap."""
+"""Tiles that by their positions do not lie edge to edge: laid so, they would repeat a strip, or hide a gap."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise

@@ -54,6 +54,6 @@ def _describe(faults: Sequence[Fault]) -> str:
 
 
 def has_spread(faults: Sequence[Fault]) -> bool:
-    """Tell whether the latest fault was that of another node before: it lies in what all nodes have in common."""
+    """Tell whether another node has had the latest fault before, so that it lies in what all nodes have in common."""
     latest = faults[-1]
     return any(fault.reason == latest.reason and fault.node != latest.node for fault in faults)

@@ -31,10 +31,10 @@ class Bounds(NamedTuple):
 
 
 def fit_cores(nodes: Iterable[Node], make: Callable[[int], Job], bounds: Bounds) -> int:
-    """Return the largest number of cores of a worker with which at most a quarter of those is idle that it could use.
+    """Return the most cores of a worker that leave idle at most a quarter of the cores that workers could use.
 
-    Or the one that uses most, if there is none; 0 if not even a worker of one core fits. `make` says what a worker of
-    so many cores takes of a node.
+    If none does, those that use the most; 0 if not even a worker of one core fits. `make` returns what a worker of a
+    number of cores takes of a node.
     """
     kinds = Counter(nodes)
     most_cores = max((node.cores for node in kinds), default=0) if make(1).whole else MOST_CORES

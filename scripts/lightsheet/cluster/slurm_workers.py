@@ -208,7 +208,7 @@ class SlurmWorkers:
             self._do_without(worker, reason)
 
     def _do_without(self, worker: SlurmWorker, reason: str, is_final: bool = False) -> None:
-        """Have one worker less; none, if no worker was ever fit and what is wrong is so on more than one node."""
+        """Go on with one worker less; with none, if no worker was ever fit and several nodes have the same fault."""
         is_new = reason not in {fault.reason for fault in self.faults}
         self.faults.append(Fault(worker.place, worker.node, reason, str(worker.log), is_final))
         was_any_ready = any(worker.is_ready for worker in self.workers)
@@ -235,7 +235,7 @@ class SlurmWorkers:
             self._do_without(worker, f"{worker.end.cause}, before it could take a volume")
 
     def _submit(self, missing: int) -> None:
-        """Submit workers' jobs; of the first ones a single one, with which sbatch may refuse them all."""
+        """Submit workers' jobs; at first a single one, so that sbatch need refuse no more than that."""
         lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
         margin = self.section.walltime - lifetime
         set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4, self.request.slots)

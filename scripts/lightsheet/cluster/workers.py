@@ -208,9 +208,9 @@ def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["Local
 
 @contextmanager
 def _start_without_main() -> Iterator[None]:
-    """Let processes that are started in the block not run the program of this one, as Python would have them do.
+    """Keep processes that are started in the block from running this process's own program, as Python has them do.
 
-    It is Snakemake's script of a job, and its imports, 0.2 s of each worker; what workers do is in our modules.
+    That is the script of a Snakemake job, whose imports cost each worker 0.2 s; what workers do is in our modules.
     """
     main = sys.modules["__main__"]
     path = getattr(main, "__file__", None)

@@ -1,8 +1,8 @@
 """An image that was measured in part: a mask of voxels beside it, and the weights of boundary "extended" that follow.
 
-What was never measured is what lies beyond the field of view, only in between: its quotients are 0, and the weights
-are the inverse of the light that measured voxels captured, see `padding.Weights`. They have no short table any more.
-`mask[z]` tells of the voxels (y, x) of plane z which were measured: an array of bool, or what gives such planes.
+A voxel that was never measured is treated as one beyond the field of view: its quotient is 0, and the weights are the
+inverse of the light that measured voxels captured, see `padding.Weights`. No short table along each axis holds them.
+`mask[z]` is bool (y, x), True where plane z was measured: the mask is an array, or an object that makes such planes.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def read_mask(mask: Any, region: tuple[slice, ...]) -> Array:
 
 
 def is_on_device(mask: Any) -> bool:
-    """Tell whether a mask is on a device, and has functions of its own for it: of images that are erased already."""
+    """Tell whether a mask is on a device, with methods of its own; its images are erased already."""
     return hasattr(mask, "erase")
 
 
@@ -62,7 +62,7 @@ def erase_image(image: Any, mask: Any) -> Any:
 
 
 def _match_module(array: Any, other: Any) -> Any:
-    """Return an array of NumPy as one of CuPy if the other one is of it, or the other way round."""
+    """Return an array of NumPy or CuPy in that of these modules that another array is of."""
     if isinstance(other, np.ndarray):
         return array if isinstance(array, np.ndarray) else array.get()
     return import_module(type(other).__module__.split(".")[0]).asarray(array)

@@ -157,13 +157,13 @@ def choose_for_channels(
 
 
 def _list_present(tiles: Sequence[tuple[int, Tiles]], sampled: Sequence[int]) -> list[int]:
-    """Return which of the sampled timepoints are there; if none is, because others are selected now, some of these."""
+    """Return the sampled timepoints that are there; if none is, as others are selected now, sample some of these."""
     recorded = [timepoint for timepoint, volume_tiles in tiles if volume_tiles]
     return sorted(set(sampled) & set(recorded)) or choose_timepoints(recorded)
 
 
 def _recall_timepoints(results: Results, channel: str) -> list[int]:
-    """Return from which timepoints was chosen for volumes that are done, where the entry is lost; none if none are."""
+    """Return the sampled timepoints of a channel whose entry is lost, from its first record; none if there is none."""
     records = results.record(VolumeKey("result", channel, 0)).parent.glob("t*.json")
     record = read_json(min(records, default=results.channels))
     sampled = record.get("sampled") if isinstance(record, dict) else None
@@ -183,7 +183,7 @@ def _choose(channel: str, basis: Basis, tiles: Sequence[tuple[int, Tiles]], time
 
 
 def _is_of_same_files(choice: Choice, tiles: Sequence[tuple[int, Tiles]]) -> bool:
-    """Tell whether a file of the sample is as it was; one that was replaced is no reason to choose anew, all are."""
+    """Tell whether any file of the sample is as it was: only when all of them were replaced is the choice made anew."""
     stamps = _locate(tiles, choice["timepoints"])["stamps"]
     return not stamps or any(choice.get("stamps", {}).get(timepoint) == stamp for timepoint, stamp in stamps.items())
 

@@ -1,4 +1,4 @@
-"""How a job fails some of whose volumes could not be done."""
+"""How a job fails when some of its volumes could not be done."""
 
 from collections.abc import Sequence
 

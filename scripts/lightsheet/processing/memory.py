@@ -48,7 +48,7 @@ def find_available_memory() -> int:
 def find_worker_memory() -> int:
     """Return the bytes that this worker may use, as it was when it began its first volume.
 
-    What it keeps for the next volume would be missing else: that would be done in blocks, and come out other pixels.
+    Asked later, what it keeps for reuse would count as taken: the next volume would be cut into blocks, and differ.
     """
     return find_available_memory()
 

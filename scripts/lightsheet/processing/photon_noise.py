@@ -108,7 +108,7 @@ def _cut_by_light(values: np.ndarray, number: int) -> list[np.ndarray]:
 def propagate_noise(
     image: np.ndarray, psf: np.ndarray, method: Mapping[str, Any], threads: int, mask: Mask | None = None
 ) -> tuple[np.ndarray, ResultNoise]:
-    """Deconvolve an image, and once more with as much noise again: by so much as they differ, noise changes the result.
+    """Deconvolve an image, and once more with as much noise added: the difference is what noise does to the result.
 
     Parameters
     ----------

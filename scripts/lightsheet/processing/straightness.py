@@ -58,7 +58,7 @@ def measure_shift(planes: Mapping[int, np.ndarray], depth: int) -> dict[str, Any
 
 
 def describe_shift(shift: Mapping[str, Any] | None, scan: Geometry | None, voxel_size: Mapping[str, float]) -> str:
-    """Say how planes move that should not, or how otherwise than they should; empty where they are as they should.
+    """Say how planes move although they should not, or otherwise than they should; empty where nothing is wrong.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ Call = Callable[[str, Mapping[str, Mapping[str, Any]]], Mapping[str, str]]
 
 
 def list_open_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> list[str]:
-    """Name the settings of a channel that are to be tried: they are auto, and nothing that holds is known of them.
+    """Name the settings of a channel that are to be tried: they are auto, and no earlier trial holds for them.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha25
 
 
 def find_noise(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> float | None:
-    """Return the relative L2 of a channel's noise, the least that was tried for how its results are stored, if any was.
+    """Return the relative L2 of the noise in a channel's results, the least of those that trials of storage measured.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _list_timepoints(choice: Choice) -> list[int]:
 def _gather_values(
     name: str, channel: str, choice: Choice, values: Mapping[str, Any], errors: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what the timepoints of a channel say; those that could not be tried are told, and stop it if all are."""
+    """Return the values of a channel's timepoints; warn of those that could not be tried, and refuse if none could."""
     labels = {str(timepoint): _label(channel, timepoint) for timepoint in _list_timepoints(choice)}
     failures = [errors[label] for label in labels.values() if label in errors]
     gathered = {t: values[label] for t, label in labels.items() if values.get(label) is not None}

@@ -94,7 +94,7 @@ def _fill_in_scale(output: dict[str, Any], rows: Sequence[VolumeRow], has_grown:
 
 
 def _has_grown(channel: str, rows: Sequence[VolumeRow]) -> bool:
-    """Tell whether the timepoints from which was chosen for a channel are others than they would be now."""
+    """Tell whether settings of a channel were chosen from other timepoints than they would be now."""
     present = [row for row in rows if row["channel"] == channel and not row["missing"]]
     sample = next((row["sampled"] for row in present if row.get("sampled")), "")
     timepoints = sorted(map(find_number, present))

@@ -63,7 +63,7 @@ def refuse_scan_mismatch(
 def _refuse_straightened(
     slant: Slant, voxel_size: Mapping[str, float], psf_scan: Mapping[str, Any], source: str
 ) -> None:
-    """Refuse a bead that is slanted when it was straightened, by about what its planes were moved or more."""
+    """Refuse a bead that is slanted after it was straightened, by about as much as its planes were moved, or more."""
     scan = make_scan(**psf_scan, pixel=voxel_size[psf_scan["axis"]])
     move = slant.move * voxel_size[slant.axis] / voxel_size[psf_scan["axis"]]
     if abs(move) < REMAINDER * scan.shift:

@@ -47,7 +47,7 @@ def choose_due(run: Run) -> None:
 
 
 def choose_for_pilot(run: Run) -> None:
-    """Choose what a pilot needs, in its scratch folder: nothing of a run is there when it ends; raises likewise."""
+    """Choose what a pilot needs in its scratch folder, and so leave nothing of a run; errors are those of `choose_due`."""
     scratch = run.results.pilot_scratch
     write_choices(scratch, read_choices(run.results))
     _choose(run, scratch)

@@ -182,7 +182,7 @@ def _describe_error(error: ValidationError) -> Iterator[str]:
 
 
 def _explain_yaml(value: Any, kind: str) -> str:
-    """Say how YAML wants what it has read as something else."""
+    """Say how to write in YAML what it has read as something else."""
     if kind == "string" and not isinstance(value, Mapping | list | None):
         return "; write it in quotes"
     try:

@@ -150,7 +150,7 @@ class Run:
 
     @property
     def choice_bases(self) -> dict[str, dict[str, Any]]:
-        """Per channel, what that rests on which is chosen from its pixels."""
+        """Per channel, what the choice from its pixels rests on."""
         background, fill = self.settings["background"], self.settings["fill"]
         return {c: list_choice_basis(self.shape, self.dtype, background[c], fill, self.region) for c in self.channels}
 

@@ -21,14 +21,14 @@ class SourceStats:
     _stats: dict[Key, PieceStat] = field(default_factory=dict)
 
     def __getitem__(self, piece: tuple[str | Path, PageRange]) -> PieceStat:
-        """Return that of a path and what of it."""
+        """Return the status of a piece: a path, and what is used of it."""
         key = _make_key(*piece)
         if key not in self._stats:
             self._stats[key] = stat_source(*key)
         return self._stats[key]
 
     def keep(self, pieces: Iterable[tuple[str | Path, PageRange]]) -> "SourceStats":
-        """Return what is known of some pieces alone."""
+        """Return a copy that has these pieces only."""
         keys = {_make_key(*piece) for piece in pieces}
         return SourceStats({key: stat for key, stat in self._stats.items() if key in keys})
 

@@ -70,7 +70,7 @@ class View(NamedTuple):
 
 
 def is_selection(pages: Any) -> bool:
-    """Tell whether it is of a Zarr array what a piece takes of its path."""
+    """Tell whether what a piece takes of its path is a selection of a Zarr array, and no pages."""
     return pages is not None and "x" in pages
 
 

@@ -77,7 +77,7 @@ def _list_stats(folder: Path) -> dict[str, Stat]:
 
 
 def _read_stat(entry: os.DirEntry[str]) -> Stat | None:
-    """Return the size and time of a file in a listing; None if it turns out to be none."""
+    """Return the size and time of a file in a listing; None if it is no file."""
     try:
         stat = entry.stat()
     except OSError as error:

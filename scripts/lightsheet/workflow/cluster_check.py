@@ -1,4 +1,4 @@
-"""Before the first job: whether SLURM can run the jobs of a run at all, which it says of each one too late."""
+"""Whether SLURM can run the jobs of a run at all: asked before the first job, as SLURM tells of each one too late."""
 
 import os
 import shlex

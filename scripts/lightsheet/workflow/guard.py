@@ -103,7 +103,7 @@ def _take_folder(results: Results) -> Iterator[str]:
 
 
 def cancel_timers() -> None:
-    """Let this process not wait, when its last job has ended, for the second after which it might submit more."""
+    """Keep this process, when its last job has ended, from waiting for the second after which it might submit more."""
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
@@ -115,7 +115,7 @@ def list_folders(results: Results) -> list[Path]:
 
 
 def _heed_no_lock(workflow: Any) -> None:
-    """Let a dry run say nothing of Snakemake's own locks: a dead run's would make a user unlock by hand."""
+    """Let a dry run ignore Snakemake's own locks: because of a dead run's, a user would unlock by hand."""
     prepare: Callable[..., None] = workflow._prepare_dag
     workflow.execution_settings.lock = False
     workflow._prepare_dag = lambda **options: prepare(**{**options, "lock_warn_only": False})

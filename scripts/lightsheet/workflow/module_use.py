@@ -1,4 +1,4 @@
-"""The workflow as a module of another one: what Snakemake does of a module otherwise, or not at all."""
+"""The workflow as a module of another one: what Snakemake does differently for a module, or not at all."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

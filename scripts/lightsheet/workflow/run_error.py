@@ -1,4 +1,4 @@
-"""What a run cannot be made for, as Snakemake prints it."""
+"""The error for which a run cannot be made, as Snakemake prints it."""
 
 from types import TracebackType
 

@@ -27,7 +27,7 @@ CLOCK_SECONDS = 60.0  # by which the clocks of machines may differ
 
 
 def prepare_settings(settings: Any) -> None:
-    """Change settings of the plugin, if it is that, of which it makes use when Snakemake makes it.
+    """Change the settings that the SLURM plugin, if it is in use, reads when Snakemake creates it.
 
     It looks after its first job soon, and gives no advice on commands with which it does not ask SLURM here.
     """
@@ -109,7 +109,7 @@ def run_rules_directly(executor: Any) -> None:
 
 
 def spare_vain_tries(executor: Any) -> None:
-    """Let a job whose log says so fail for good, whatever `retries` are left; an earlier run's last words are none."""
+    """Let a job fail for good if its log says so, whatever `retries` are left; an earlier run's log does not count."""
     report_job_error, start = executor.report_job_error, time.time() - CLOCK_SECONDS
 
     def report(info: Any, *arguments: Any, **options: Any) -> None:

@@ -14,7 +14,7 @@ def pass_forward(
     plan: Plan, source: Floats, source_start: int, source_stride: int, source_step: int, count: int,
     target: Floats, target_start: int, target_stride: int, target_step: int, sequences: int,
 ) -> None:  # fmt: skip
-    """Do the first level of several sequences, whose vectors lie `stride` apart, and they `step`.
+    """Do the first level of several sequences, which lie `step` apart, their vectors `stride` apart.
 
     Of each sequence `count` vectors are there, the others count as 0.
     """
