@@ -118,7 +118,7 @@ def _unfold(acquisition: Acquisition, layout: PageLayout, metadata: FileMetadata
 def name_channels(
     acquisition: Acquisition, count: int, metadata: FileMetadata
 ) -> tuple[dict[tuple[str, int], str], list[str]]:
-    """Name each channel of the file names and index in the file; a remark says if the metadata's names are of no use."""
+    """Name each channel of the file names and index in the file; a remark says if the metadata's names are no use."""
     if count == 1:
         return {(channel, 0): channel for channel in acquisition.channels}, []
     remark = []

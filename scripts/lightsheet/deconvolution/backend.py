@@ -14,7 +14,7 @@ Array = Any  # of numpy or cupy
 
 @dataclass
 class Buffer:
-    """Voxels and their spectrum, which FFTs turn into each other; they may share memory: only the last made is valid."""
+    """Voxels and their spectrum, which FFTs turn into each other; they may share memory, so only the last is valid."""
 
     real: Array  # (z, y, x) float32
     spectrum: Array  # (z, y, x // 2 + 1) complex64

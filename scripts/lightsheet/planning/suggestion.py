@@ -75,7 +75,7 @@ class Suggestion(NamedTuple):
 def find_suggestion(
     raw: np.ndarray, psf: np.ndarray, settings: Mapping[str, Any], threads: int, trials: Sequence[int]
 ) -> Suggestion:
-    """Suggest iterations of a method for a volume (z, y, x): at most those of the longest trial, and in no more time."""
+    """Suggest iterations of a method for a volume (z, y, x): at most those of the longest trial, in no more time."""
     background = settings["background"]
     if background == "auto":
         background = estimate_background(raw)

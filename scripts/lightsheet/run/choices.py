@@ -47,7 +47,7 @@ def choose_due(run: Run) -> None:
 
 
 def choose_for_pilot(run: Run) -> None:
-    """Choose what a pilot needs in its scratch folder, and so leave nothing of a run; errors are those of `choose_due`."""
+    """Choose what a pilot needs in its scratch folder, and so leave nothing of a run; raises as `choose_due` does."""
     scratch = run.results.pilot_scratch
     write_choices(scratch, read_choices(run.results))
     _choose(run, scratch)
