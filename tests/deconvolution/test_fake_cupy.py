@@ -58,7 +58,7 @@ def test_copies_are_done_when_somebody_waits(cupy):
     pinned = np.zeros(3, np.float32)
     with stream:
         array = cupy.asarray(np.arange(3, dtype=np.float32))
-    cupy.asnumpy(array, stream=stream, out=pinned)
+    cupy.asnumpy(array, stream=stream, out=pinned, blocking=False)
     assert pinned.tolist() == [0, 0, 0]
     stream.synchronize()
     assert pinned.tolist() == [0, 1, 2]
@@ -66,6 +66,22 @@ def test_copies_are_done_when_somebody_waits(cupy):
     pinned += 5  # too early
     stream.synchronize()
     assert array.get().tolist() == [5, 6, 7]
+
+
+def test_waits_that_keep_a_core_busy_are_counted(cupy, device):
+    array, pinned = cupy.asarray(np.ones(3, np.float32)), np.empty(3, np.float32)
+    stream = cupy.cuda.get_current_stream()
+    for event, spins in ((cupy.cuda.Event(block=True), 0), (cupy.cuda.Event(), 1)):
+        array[...] = 2
+        stream.record(event).synchronize()
+        assert device.spins == spins
+    array.get()
+    assert device.spins == 1, "nothing else was to be done"
+    cupy.asnumpy(array, stream=stream, out=pinned)
+    assert (device.spins, pinned.tolist()) == (2, [2, 2, 2])
+    array[...] = 3
+    array.get()
+    assert device.spins == 3
 
 
 def test_nothing_of_the_host_gets_in_and_nothing_out_unasked(cupy):
@@ -97,8 +113,10 @@ def test_memory_ends_and_what_is_new_holds_nothing(cupy, device):
 
 CODE = """
 typedef float* Voxels;
-extern "C" __global__ void fill(Voxels target, float value, unsigned size) {
+extern "C" {
+__global__ void fill(Voxels target, float value, unsigned size) {
     for (unsigned x = threadIdx.x; x < size; x += blockDim.x) target[x] = value;
+}
 }
 """
 

@@ -139,6 +139,16 @@ def test_nothing_is_copied_or_compiled_within_iterations(monkeypatch, accelerati
     assert counts[1] == counts[2] < counts[0]
 
 
+@pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
+def test_no_core_is_kept_busy_while_the_device_computes_or_copies(device, acceleration):
+    """But for a moment before the iterations, when the image's largest voxel is asked for."""
+    gpu_trial.check_gpu()
+    for iterations in (1, 2, 9):
+        device.spins = 0
+        richardson_lucy(image(), PSF, iterations=iterations, engine="gpu", acceleration=acceleration)
+        assert device.spins == 1
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16])
 def test_an_array_of_the_device_is_computed_in_its_callers_stream(device, dtype):
     """Each of them: made in a stream, read in it again, nobody waits; memory used again by the next volume."""

@@ -1,6 +1,7 @@
 """Engine gpu's kernels: that CUDA's compiler takes them for every GPU, and what they compute, by the oracle's steps."""
 
 import importlib.metadata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,9 +21,13 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
-class OnProcessor:
-    """NumPy, with what the kernels' class asks of CuPy."""
+NO_WAIT = SimpleNamespace(record=lambda event: event, synchronize=lambda: None)
 
+
+class OnProcessor:
+    """NumPy, with what the kernels' class asks of CuPy; all is done at once."""
+
+    cuda = SimpleNamespace(get_current_stream=lambda: NO_WAIT, Event=lambda **_: NO_WAIT)
     empty = staticmethod(np.empty)
 
     class RawModule:

@@ -128,9 +128,11 @@ class Array:
         return Array(self.pointer, self.host.view(dtype))
 
     def get(self) -> Any:
-        """Copy to the host, which waits for it."""
+        """Copy to the host, which waits for it, and keeps a core busy if anything else is to be done before."""
+        stream = fake_device.DEVICE.current
+        stream.wait_awake()
         values = np.array(self.use())
-        fake_device.DEVICE.current.synchronize()
+        stream.record(fake_device.Event(block=True)).synchronize()
         fake_device.DEVICE.downloads.append(values.nbytes)
         return values
 
@@ -189,13 +191,16 @@ def ascontiguousarray(values: Array, dtype: Any = None) -> Array:
     return array if array.host.flags.c_contiguous else array.copy()
 
 
-def asnumpy(array: Array, stream: Stream, out: Any) -> Any:
-    """Copy to the host, some time before the stream has done it."""
+def asnumpy(array: Array, stream: Stream, out: Any, blocking: bool = True) -> Any:
+    """Copy to the host, some time before the stream has done it, for which CuPy waits unless it is told not to."""
     assert out.flags.c_contiguous
+    assert (out.dtype, out.shape) == (array.dtype, array.shape)
     with stream:
         source = array.use()
     fake_device.DEVICE.downloads.append(source.nbytes)
     stream.copies.append(lambda: np.copyto(out, source))
+    if blocking:
+        stream.synchronize()
     return out
 
 
@@ -303,7 +308,7 @@ def install(monkeypatch: pytest.MonkeyPatch, memory: int = 10**9) -> Device:
     )
     cuda = types.SimpleNamespace(
         Stream=Stream,
-        Event=lambda block, disable_timing: fake_device.Event({}),  # noqa: ARG005 (as CuPy has it)
+        Event=fake_device.Event,
         get_current_stream=lambda: fake_device.DEVICE.current,
         cufft=types.SimpleNamespace(
             PlanNd=Plan, CUFFT_R2C="R2C", CUFFT_C2R="C2R", CUFFT_FORWARD=-1, CUFFT_INVERSE=1, CuFFTError=CuFFTError

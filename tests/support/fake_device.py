@@ -23,10 +23,14 @@ class OutOfMemoryError(MemoryError):
 class Event:
     """The moment in a stream up to which it has done its work."""
 
-    def __init__(self, seen: dict["Stream", int]) -> None:
-        self.seen = seen
+    def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
+        self.block, self.disable_timing = block, disable_timing
+        self.seen: dict[Stream, int] = {}
 
     def synchronize(self) -> None:
+        """Let the host wait, asleep only if the event was made for that."""
+        waits = any(DEVICE.host.get(stream, 0) < work for stream, work in self.seen.items())
+        DEVICE.spins += waits and not self.block
         DEVICE.host_sees(self.seen)
 
 
@@ -62,7 +66,7 @@ class Stream:
 
     def record(self, event: Event | None = None) -> Event:
         self.do_copies()
-        event = event or Event({})
+        event = event or Event()
         event.seen = {**self.seen, self: self.work}
         return event
 
@@ -72,6 +76,11 @@ class Stream:
 
     def synchronize(self) -> None:
         self.record().synchronize()
+
+    def wait_awake(self) -> None:
+        """Let the host wait for work that is not done, if there is any."""
+        if self.work:
+            self.synchronize()
 
 
 class Block:
@@ -118,6 +127,7 @@ class Device:
         self.lock = threading.RLock()
         self.in_use = self.peak = self.pinned = self.pinned_peak = self.pinnings = 0
         self.others = 0  # bytes of other programs
+        self.spins = 0  # how often the host waited for work that was not done, and kept a core busy
         self.uploads: list[int] = []  # bytes of each copy to the device, and back
         self.downloads: list[int] = []
         self.free: dict[Stream, list[Block]] = defaultdict(list)

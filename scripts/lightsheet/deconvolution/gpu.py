@@ -33,6 +33,7 @@ from lightsheet.deconvolution.gpu_backend import get_backend, get_transforms
 from lightsheet.deconvolution.gpu_memory import PinnedBuffers, estimate_memory, list_limits
 from lightsheet.deconvolution.gpu_trial import check_gpu
 from lightsheet.deconvolution.gpu_turn import COMPUTING, PLACES
+from lightsheet.deconvolution.gpu_wait import wait_for
 from lightsheet.deconvolution.mask import forget_weights, keep_weights
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.padding import Shape
@@ -120,7 +121,7 @@ def process_volume(
             try:
                 arrays, others = function(on_device.pop())
             finally:
-                _wait_for(cupy, stream)
+                wait_for(cupy, stream)
         return _download(cupy, arrays, STORED), others
 
     return _tell_shortage(cupy, _in_place(run), size, shape)
@@ -174,7 +175,7 @@ def _upload(cupy: ModuleType, array: np.ndarray[Any, Any], dtype: Any, buffers: 
     with _get_copying_stream(cupy) as copying:
         on_device = cupy.empty(array.shape, dtype)
         on_device.set(staging, stream=copying)
-        _wait_for(cupy, copying)
+        wait_for(cupy, copying)
     return on_device
 
 
@@ -190,7 +191,7 @@ def _compute_on_device(
                 setup = setup._replace(weights=keep_weights(mask, psf, setup.frame, weigh))
             return fourier.iterate(image, setup, method, backend)
         finally:
-            _wait_for(cupy, stream)
+            wait_for(cupy, stream)
 
 
 def _download(cupy: ModuleType, arrays: list[Array], buffers: PinnedBuffers) -> list[np.ndarray[Any, Any]]:
@@ -200,8 +201,8 @@ def _download(cupy: ModuleType, arrays: list[Array], buffers: PinnedBuffers) -> 
     parts = [buffer[end - array.size : end].reshape(array.shape) for array, end in zip(arrays, ends, strict=True)]
     with _get_copying_stream(cupy) as copying:
         for array, part in zip(arrays, parts, strict=True):
-            cupy.asnumpy(array, stream=copying, out=part)
-        _wait_for(cupy, copying)
+            cupy.asnumpy(array, stream=copying, out=part, blocking=False)
+        wait_for(cupy, copying)
     return parts
 
 
@@ -237,11 +238,6 @@ def _describe_shortage(cupy: ModuleType, size: int, shape: Shape) -> str:
         f"the GPU's memory does not suffice for a volume of {shape} voxels, which needs {size / 1e9:.1f} GB of it; "
         f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free (does another program use this GPU?)"
     )
-
-
-def _wait_for(cupy: ModuleType, stream: Any) -> None:
-    """Wait until a stream has done all; its `synchronize` would keep a core busy meanwhile, which others need."""
-    stream.record(cupy.cuda.Event(block=True, disable_timing=True)).synchronize()
 
 
 def _get_copying_stream(cupy: ModuleType) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lightsheet.deconvolution.backend import Setup
+from lightsheet.deconvolution.gpu_wait import fetch
 from lightsheet.deconvolution.momentum import TINY
 from lightsheet.deconvolution.padding import Weights
 
@@ -253,7 +254,7 @@ class Kernels:
         arrays = (blurred, prediction, change, parts, *_list_weights(weights))
         self._start("correct_and_compare", GRID, *arrays, *_measure_rows(blurred), _find_pitch(blurred))
         self._start("add_parts", PARTS // THREADS, parts, sums, np.uint32(half))
-        product, square = sums.get().sum(axis=1)
+        product, square = fetch(self.cupy, sums).sum(axis=1)
         return float(product), float(square)
 
     def extrapolate(self, blurred: Array, prediction: Array, previous: Array, more: Any, less: Any) -> None:
