@@ -1,58 +1,238 @@
-"""Commands and links in README.md and docs/ are such that they work as they stand."""
+"""Every command in README.md, docs/ and the comments of configurations is typed here, or named with what types it."""
 
-import contextlib
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+import tifffile
+import yaml
+from packaging.requirements import Requirement
 from snakemake.cli import get_argument_parser
 
-from lightsheet import cli
+from lightsheet import cli, store
+from lightsheet.provenance.software import digest_code
+from lightsheet.run.prepare import prepare_run
+from tests.support.doc_commands import MARKDOWN, PAGES, Reader, is_name, list_commands
+from tests.support.project import ROOT, VOXEL
+from tests.support.tiny_run import finish
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TARGETS = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.MULTILINE))
-MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+OWN_STORE = ROOT / "docs" / "own-store.md"
 
 
-def list_commands(page: Path) -> list[str]:
-    """Return the commands that stand in a page, in blocks or within lines."""
-    text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"^    (\S.*)$", text, re.MULTILINE)
-    lines = [line.partition(" #")[0] for block in blocks for line in block.splitlines()]
-    lines += re.findall(r"`((?:make|snakemake|sbatch|lightsheet|python benchmarks)\b[^`]*)`", text)
-    return [line.strip() for line in lines if line.strip()]
+class Elsewhere(NamedTuple):
+    """Why a command is not typed here, and which test does what it does, if any can."""
+
+    reason: str
+    test: str | None = None
 
 
-COMMANDS = sorted({command for page in PAGES for command in list_commands(page)})
+(DIGEST,) = (line for line in list_commands(ROOT / "docs" / "provenance.md") if line.startswith("LC_ALL"))
+
+CONTAINER = Elsewhere("needs Apptainer, which Debian 12 lacks", "test_environment.py::test_containers_are_made_as")
+DRY_RUN = Elsewhere("takes minutes, or is the tests themselves", "test_docs.py::test_make_knows_what_to_do")
+HEAD = Elsewhere("needs SLURM", "slurm/test_runs.py::test_the_head_job_continues_after_its_time_limit")
+INSTALLATION = Elsewhere("downloads a gigabyte; .ci/run does it", "test_docs.py::test_make_knows_what_to_do")
+MINUTES = Elsewhere("measures for minutes, on a quiet machine", "test_docs.py::test_benchmarks_can_be_loaded")
+REPEATED = Elsewhere("one more whole run", "runs/test_repeat.py::test_provenance_and_raw_files_are_enough")
+SHIPPED = Elsewhere("needs SLURM", "slurm/test_runs.py::test_a_run_from_the_projects_root_with_the_shipped_settings")
+SITE = Elsewhere("asks a site's SLURM for its names", "slurm/test_minislurm.py::test_a_site_tells_its_names")
+UNREACHABLE = Elsewhere("asks other machines than package indexes")
+
+ELSEWHERE = {
+    "make demo": DRY_RUN,
+    "make install": INSTALLATION,
+    "make install && source .venv/bin/activate": INSTALLATION,
+    "make install-gpu": INSTALLATION,
+    **dict.fromkeys(("make check", "make test", "make lint", "make fuzz", "make matrix", "make chaos N=100"), DRY_RUN),
+    "open results/demo/report.html": Elsewhere("needs a desktop", "viewing/test_page.py::test_"),
+    "snakemake --profile slurm": SHIPPED,
+    "snakemake --profile slurm --configfile my.yaml": SHIPPED,
+    "snakemake --cores 2 --set-resources deconvolve:dask_cluster=cpu --configfile my.yaml": Elsewhere(
+        "needs SLURM", "slurm/test_workers.py::test_lost_workers_are_replaced_in_the_same_run"
+    ),
+    "sbatch profiles/slurm/head.sbatch --configfile my.yaml": HEAD,
+    "sbatch --test-only": Elsewhere("needs SLURM", "slurm/test_workers.py::test_what_sbatch_refuses_is_said_before"),
+    'squeue --me -o "%i %T %j %k"': SITE,
+    "sinfo -s": SITE,
+    "sacctmgr show associations user=$USER format=account": Elsewhere("needs a site's accounting"),
+    DIGEST: Elsewhere("is for the root of a checkout", "test_docs.py::test_the_printed_digest_is_that_of_the_code"),
+    "export SLURM_CLUSTERS=NAME": Elsewhere("needs several clusters", "cluster/test_slurm.py::test_"),
+    "apptainer build lightsheet.sif envs/lightsheet.def": CONTAINER,
+    "apptainer exec lightsheet.sif snakemake -c all --configfile my.yaml": CONTAINER,
+    "git clone": UNREACHABLE,
+    "git checkout ...": UNREACHABLE,
+    "git tag -a vX.Y.Z": Elsewhere("releases"),
+    "snakemake -c all --configfile repeat.yaml": REPEATED,
+    "pip install -r theirs/provenance/requirements.txt": Elsewhere(
+        "replaces the packages of the tests", "test_docs.py::test_pip_could_install_what_a_crate_lists"
+    ),
+    **{
+        f"python benchmarks/{name}": MINUTES
+        for name in (
+            *("accept_gpu.py OUT", "beside_gpu.py", "cluster.py", "deconvolution.py", "end_to_end.py", "frames.py"),
+            *("ingest.py", "large.py", "memory.py", "plan.py", "quality.py", "suggestion.py"),
+        )
+    },
+}
+"""What is not typed here."""
+
+SMALL = " --shape 12 40 36 --psf-shape 31 20 20"
+COMMANDS = {command: page for page in reversed(PAGES) for command in list_commands(page)}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_is_one(command: str) -> None:
-    """That they do what is said of them is tested where the rules and commands are."""
-    words = shlex.split(re.split("&&|;|>", command)[0])
-    if not words[1:] or words[0] in ("open", "LC_ALL=C", "pip", "apptainer"):
-        return
-    if words[0] == "make":
-        assert {word for word in words[1:] if "=" not in word} <= MAKE_TARGETS
-    elif words[0] == "snakemake" or words[:2] == ["sbatch", "profiles/slurm/head.sbatch"]:
-        arguments = words[1 + (words[0] == "sbatch") :]
-        options = get_argument_parser(profiles=[]).parse_args(arguments)
-        assert set(options.targets) <= TARGETS
-    elif words[0] == "lightsheet" and words[1].islower():
-        options = words[1:] if words[2:] else [words[1], "--help"]
-        with contextlib.suppress(SystemExit) if options[-1] == "--help" else contextlib.nullcontext():
-            cli.build_parser().parse_args(options)
-    elif words[:1] == ["python"]:
-        assert (ROOT / words[1]).is_file()
+def names_a_test(test: str) -> bool:
+    file, _, name = test.partition("::")
+    return f"def {name}" in (ROOT / "tests" / file).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_table_of_what_is_not_typed_is_current() -> None:
+    assert ELSEWHERE.keys() - COMMANDS.keys() == set(), "no page has these any more"
+    assert [other.test for other in ELSEWHERE.values() if other.test and not names_a_test(other.test)] == []
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Somebody who has a small data/demo, and has typed what README.md says, from init to the figure."""
+    reader = Reader(tmp_path_factory.mktemp("reader") / "clone")
+    reader.check_out()
+    reader.type("lightsheet simulate data/demo --scan straight --channels 1 --timepoints 1" + SMALL)
+    for command in list_due(ROOT / "README.md"):
+        reader.type(command)
+        if command.startswith("lightsheet init"):
+            reader.fill_in()
+    crate = reader.folder / "theirs"
+    crate.mkdir()
+    shutil.copy(reader.folder / "results" / "demo" / "ro-crate-metadata.json", crate)
+    shutil.copytree(reader.folder / "results" / "demo" / "provenance", crate / "provenance")
+    return reader
+
+
+def name_page(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def list_due(page: Path) -> list[str]:
+    """Return what is to be typed of a page."""
+    return [line for line in list_commands(page) if line not in ELSEWHERE and not is_name(line)]
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("page", [page for page in PAGES if page != OWN_STORE], ids=name_page)
+def test_the_commands_of_a_page_do_what_it_says(page: Path, reader: Reader) -> None:
+    due = list_due(page)
+    for command in due:
+        reader.type(command)
+    assert {command: reader.failures[command] for command in due if command in reader.failures} == {}
+
+
+@pytest.mark.workflow
+def test_the_readme_ends_with_what_it_shows(reader: Reader) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tree,) = re.findall(r"```\nresults/NAME/\n(.*?)```", text, re.DOTALL)
+    for line in tree.splitlines():
+        path = line.split()[0].replace("NAME", "demo").replace("CHANNEL", "CamA_ch0_488nm")
+        assert (reader.folder / "results" / "demo" / path).exists(), path
+    assert (reader.folder / "figure.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.workflow
+def test_pip_could_install_what_a_crate_lists(reader: Reader) -> None:
+    lines = (reader.folder / "theirs" / "provenance" / "requirements.txt").read_text().splitlines()
+    assert {"numpy", "zarr"} <= {Requirement(line).name for line in lines}
+
+
+@pytest.mark.workflow
+def test_the_printed_digest_is_that_of_the_code() -> None:
+    printed = subprocess.run(DIGEST, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed.split()[0] == digest_code(ROOT)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_microscopes_own_store(tmp_path: Path) -> None:
+    """Its configuration as it stands; the run without Snakemake, whose commands are those of README.md."""
+    reader = Reader(tmp_path / "clone")
+    reader.check_out()
+    reader.type("lightsheet simulate data --channels 2 --timepoints 1" + SMALL)
+    shutil.move(reader.folder / "data" / "psf", reader.folder / "psf")
+    volumes = np.stack([tifffile.imread(path) for path in sorted((reader.folder / "data").glob("*.tif"))])
+    place = reader.folder / "movie.ome.zarr"
+    store.write(volumes[None], place, axes="tczyx", voxel_size=VOXEL, channels=["GFP", "RFP"], interval=1)
+    (config,) = re.findall(r"```yaml\n(.*?)```", OWN_STORE.read_text(encoding="utf-8"), re.DOTALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(reader.folder)
+        own = yaml.safe_load(config)
+        assert prepare_run(own).channels == ("GFP", "RFP")
+        own["deconvolution"]["engine"], own["output"]["precision"] = "cpu", "full"  # auto is for a run's workers to say
+        finish(prepare_run(own))
+    for command in list_due(OWN_STORE):
+        if not command.startswith("snakemake"):
+            reader.type(command)
+    assert reader.failures == {}
+    assert len(reader.typed) == 4
+    snakemake = [line for line in list_due(OWN_STORE) if line.startswith("snakemake")]
+    assert set(snakemake) <= set(list_due(ROOT / "README.md"))
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
+def test_make_knows_what_to_do(command: str) -> None:
+    arguments = shlex.split(command.partition("&&")[0])[1:]
+    ended = subprocess.run(
+        ["make", "--dry-run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_benchmarks_can_be_loaded() -> None:
+    """Their imports and tables; no more of them than that is run."""
+    code = "import runpy, sys; [runpy.run_path(path, run_name='loaded') for path in sys.argv[1:]]"
+    files = sorted(map(str, (ROOT / "benchmarks").glob("*.py")))
+    for command in COMMANDS:
+        assert not command.startswith("python ") or str(ROOT / command.split()[1]) in files
+    path = f"{ROOT / 'benchmarks'}:{ROOT / 'scripts'}:{ROOT}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *files], cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith(("snakemake ", "sbatch profiles"))])
+def test_snakemake_reads_the_options(command: str) -> None:
+    words = shlex.split(command)
+    options = get_argument_parser(profiles=[]).parse_args(words[1 + (words[0] == "sbatch") :])
+    assert set(options.targets) <= TARGETS
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("lightsheet ") and is_name(line)])
+def test_a_named_command_is_one(command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.build_parser().parse_args([*shlex.split(command)[1:], "--help"])
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=name_page)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]*)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        if target and "://" not in target:
-            assert (page.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        assert not heading or heading in list_headings(path), f"{target}#{heading}"
+
+
+def list_headings(page: Path) -> list[str]:
+    """Return the names by which headings of a page can be linked to, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_the_readme_is_short() -> None:

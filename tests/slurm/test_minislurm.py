@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,3 +121,9 @@ def test_what_a_killed_run_left_behind_is_removed(slurm: Cluster) -> None:
     finally:
         slurm.link()
     assert minislurm.answers(minislurm.LINK)
+
+
+def test_a_site_tells_its_names(slurm: Cluster) -> None:
+    """Commands that profiles/slurm tells people to type before their first run, and while it lasts."""
+    assert re.search(r"^cpu\b", slurm.command("sinfo", "-s"), re.MULTILINE)
+    assert slurm.command("squeue", "--me", "-o", "%i %T %j %k") == "JOBID STATE NAME COMMENT\n"
