@@ -97,6 +97,14 @@ def test_numbers_and_the_suggestion_stand_in_the_table(tmp_path: Path, measured:
     assert "GPU memory" not in page
 
 
+def test_a_result_that_does_not_explain_the_image_is_suspect(
+    tmp_path: Path, measured: dict[str, Any], pictures: Any
+) -> None:
+    for method in next(iter(measured["channels"].values()))["methods"]:
+        method["runs"][-1]["doubts"] = ["the PSF is <not> right"]
+    assert "suspect</b>: the PSF is &lt;not&gt; right." in draw(tmp_path, measured, pictures)
+
+
 def test_both_numbers_of_a_suggestion_are_marked(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
     """Where they were not tried themselves, at the next larger number that was."""
     method = measured["channels"][STRANGE_NAME]["methods"][0]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from scipy import signal
 
 from lightsheet.processing import sanity
 from lightsheet.processing.deconvolve import deconvolve_pixels
@@ -87,6 +88,28 @@ def test_fill_is_not_taken_for_what_a_background_hides() -> None:
 )
 def test_a_suspect_volume_is_suspect(kind: str, image: np.ndarray, settings: dict[str, Any]) -> None:
     assert judge(image, **settings) == [kind]
+
+
+def draw_psf(sheet: float) -> np.ndarray:
+    """A widening cone of light, as a detection objective has it, in a light sheet of so many planes (sd)."""
+    z, y, x = np.mgrid[-10:11, -10:11, -10:11]
+    width = 1.2 * np.sqrt(1 + (z / 2.0) ** 2)
+    psf = np.exp(-(y**2 + x**2) / 2 / width**2) / width**2 * np.exp(-(z**2) / 2 / sheet**2)
+    return np.asarray(psf / psf.sum(), np.float32)
+
+
+@pytest.mark.parametrize("photons", [3, 40, 400])
+def test_a_psf_without_the_light_sheet_is_suspect(photons: float) -> None:
+    """As one computed from the objective alone is; in 3 photons the noise hides it."""
+    truth = np.zeros((16, 64, 64), np.float32)
+    for z, y, x in np.random.default_rng(4).integers((4, 12, 12), (12, 52, 52), (8, 3)):
+        truth[z - 2 : z + 3, y - 4 : y + 5, x - 4 : x + 5] = 1
+    image = expose(photons * signal.fftconvolve(truth, draw_psf(1.5), "same").clip(0))
+    settings: dict[str, Any] = {"iterations": 10, "engine": "cpu", "boundary": "extended", "acceleration": "none"}
+    settings |= {"background": 100, "dtype": "float32", "scale": 1}
+    for sheet, is_suspect in ((1.5, False), (1e6, photons > 3)):
+        _, statistics = deconvolve_pixels(image, draw_psf(sheet), settings, 1)
+        assert [doubt.kind for doubt in sanity.judge_fit(statistics)] == ["fit"] * is_suspect
 
 
 def test_one_bright_voxel_does_not_hide_what_rounding_does() -> None:

@@ -30,6 +30,7 @@ from lightsheet.processing import (
     deconvolve_volume,
     find_stored_per_count,
     ingest_volume,
+    judge_fit,
     name_storage,
     share_worker,
 )
@@ -165,6 +166,7 @@ def measure_deconvolution(
         **{key: record[key] for key in ("seconds", "share", "host", "slurm_job")},
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
         **peak,
+        **({"doubts": [doubt.text for doubt in doubts]} if (doubts := judge_fit(record["statistics"])) else {}),
         **({"storages": storages} if storages else {}),
     }
     return numbers, {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in planes.items()}

@@ -12,7 +12,7 @@ import psutil
 
 from lightsheet.cluster import Needs, WorkerPool, WorkerRequest, fit_request, map_volumes, start_workers
 from lightsheet.planning.directions import is_reversed, prepare_psfs
-from lightsheet.planning.pilot_page import write_pilot_page
+from lightsheet.planning.pilot_page import list_doubts, write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import (
@@ -49,6 +49,7 @@ def run_pilot(
     `timepoint`, `ingest` and `methods`: of each its `settings`, the iterations `suggested`, the `reason`, and the
     numbers of its `runs`; with a suggestion, which only the other direction of a stage scan lacks, the iterations of
     `least_error` and of the `knee`, from which the residual hardly falls, and whether the error `falls_on` to the last.
+    What makes a run suspect are its `doubts`.
 
     Parameters
     ----------
@@ -78,6 +79,9 @@ def run_pilot(
         with _start_pool(workers, first["engine"]) as (pool, worker_seconds):
             trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
             channels, pictures = trials.measure()
+    for channel, measured in channels.items():
+        for doubt in list_doubts(measured["methods"][0]):
+            logger.warning("%s is suspect: %s", channel, doubt)
     run = next(iter(channels.values()))["methods"][0]["runs"][0]
     numbers = {
         "cluster": workers.kind,

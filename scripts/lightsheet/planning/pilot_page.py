@@ -72,6 +72,7 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
             {
                 **method,
                 "name": name_method(method["settings"]),
+                "doubts": list_doubts(method),
                 "runs": [
                     {**run, "pictures": pngs[name, number, run["iterations"]], "marks": marks[run["iterations"]]}
                     for marks in [mark_runs(method)]
@@ -93,6 +94,12 @@ def mark_runs(method: Mapping[str, Any]) -> dict[int, list[str]]:
         if number := method.get(key):
             marks[min((n for n in marks if n >= number), default=max(marks))].append(words)
     return marks
+
+
+def list_doubts(method: Mapping[str, Any]) -> list[str]:
+    """Return why the result of a method's most iterations is suspect."""
+    run: Mapping[str, Any] = max(method["runs"], key=lambda run: run["iterations"], default={})
+    return list(run.get("doubts", ()))
 
 
 def _encode_png(grey: np.ndarray) -> str:

@@ -38,7 +38,12 @@ from .ingest_blocks import ingest_block as ingest_block
 from .memory import estimate_memory as estimate_memory, find_available_memory as find_available_memory
 from .needs import ALONE_BESIDE_GPU as ALONE_BESIDE_GPU, BESIDE_GPU as BESIDE_GPU, plan_needs as plan_needs
 from .sample import choose_timepoints as choose_timepoints
-from .sanity import Doubt as Doubt, advise_scale as advise_scale, judge_volume as judge_volume
+from .sanity import (
+    Doubt as Doubt,
+    advise_scale as advise_scale,
+    judge_fit as judge_fit,
+    judge_volume as judge_volume,
+)
 from .statistics import combine_parts as combine_parts, summarise_part as summarise_part
 from .storages import (
     FULL as FULL,

@@ -23,6 +23,9 @@ Planes = dict[str, Array]
 SIDE = 512
 """Largest side, in pixels, of the part of an xy plane whose resolution is measured."""
 
+SQUARED_WEIGHTS = 6
+"""Sum of the squares of 1, -2 and 1: the variance of a second difference of noise by that of the noise."""
+
 
 def assess_result(
     raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Mask | None = None
@@ -59,6 +62,21 @@ def compare_result(
 def measure_resolutions(planes: Planes) -> dict[str, float | None]:
     """Measure the resolution of each plane of `compare_result`."""
     return {kind: measure_resolution(plane) for kind, plane in planes.items()}
+
+
+def measure_noise_share(plane: Array, background: float) -> float | None:
+    """Measure the noise of a plane (y, x) in counts, relative to its light above background, by root mean square.
+
+    Second differences along both axes leave out what a microscope resolves (Immerkær 1996, Computer Vision and Image
+    Understanding 64, 300); hot pixels and what is undersampled count as noise. None where nothing can be told: the
+    plane is dark, or narrower than three pixels.
+    """
+    light = float(np.square(plane - background, dtype=np.float64).mean())
+    if min(plane.shape) < 3 or not light:
+        return None
+    differences = np.diff(plane, 2, axis=0)
+    variance = float(np.square(np.diff(differences, 2, axis=1), dtype=np.float64).mean()) / SQUARED_WEIGHTS**2
+    return float(np.sqrt(variance / light))
 
 
 def level_fill(pixels: Array, dark: float, mask: Any, plane: Plane) -> Array:

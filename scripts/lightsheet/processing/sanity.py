@@ -29,6 +29,17 @@ LARGEST_ROUNDING_ERROR = 0.2
 CLIPPED = 0.01
 """Share of a result's voxels that are too bright for its number type."""
 
+UNEXPLAINED = 0.5
+"""Residual from which on a PSF is doubted: but for noise, the right one's is below 0.3 after `FEWEST_ITERATIONS`."""
+
+FEWEST_ITERATIONS = 5
+
+NOISE_FACTOR = 2
+"""By how much the noise of a plane, relative to its light, may be that of the part around it."""
+
+LIGHT_CHANGE = 0.05
+"""Share of an image's light that a wrong PSF adds or loses; noise, smoothed or not, changes a hundredth or two."""
+
 BACKGROUND = "set deconvolution.background right, or leave out what holds no light"
 
 HEADROOM = 10_000
@@ -58,6 +69,7 @@ def judge_volume(raw: Mapping[str, Any], result: Mapping[str, Any], voxels: int)
         judge_image(image, raw.get("layout", raw).get("dtype"), result["settings"].get("fill", {}).get("values", ()))
         or judge_background(image, statistics, voxels)
         or judge_result(statistics, result["settings"], voxels)
+        or judge_fit(statistics)
     )
 
 
@@ -117,6 +129,33 @@ def judge_result(statistics: Mapping[str, Any], settings: Mapping[str, Any], vox
         share = f"{100 * clipped:.3g} % of the result's voxels are too bright for {settings['dtype']}"
         return [Doubt("clipped", f"{share}: set output.scale lower than {scale:g}, or output.dtype to float32")]
     return judge_rounding("the result", high, scale, statistics.get("rounding_error"))
+
+
+def judge_fit(statistics: Mapping[str, Any]) -> list[Doubt]:
+    """List the reasons to doubt the PSF of a result: what it leaves unexplained of the image is no noise.
+
+    Parameters
+    ----------
+    statistics : mapping, of the result's record; of earlier versions some are missing, and nothing is told
+
+    Returns
+    -------
+    list of Doubt, at most one
+    """
+    residual, noise = statistics.get("residual"), statistics.get("noise_share")
+    if residual is None or noise is None or statistics["iterations"] < FEWEST_ITERATIONS:
+        return []
+    light = statistics["sum"] / statistics["flux_before"]
+    if residual < max(UNEXPLAINED, NOISE_FACTOR * noise) or abs(light - 1) < LIGHT_CHANGE:
+        return []
+    return [
+        Doubt(
+            "fit",
+            f"the result, blurred by the PSF, leaves {100 * residual:.0f} % of the image unexplained, where noise is "
+            f"about {100 * noise:.0f} %, and has {light:.2f} times its light: the PSF is not that of these images; "
+            "compare its widths and its voxel size with theirs (docs/psf.md)",
+        )
+    ]
 
 
 def judge_rounding(subject: str, high: float, scale: float, error: float | None = None) -> list[Doubt]:

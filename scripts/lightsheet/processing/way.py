@@ -21,7 +21,7 @@ from lightsheet.deconvolution import (
 from lightsheet.processing.camera import convert_result, describe_counts, estimate_background, find_stored_per_count
 from lightsheet.processing.fill import cut_image, find_mask
 from lightsheet.processing.geometry import find_geometry
-from lightsheet.processing.quality import Planes, compare_result, measure_resolutions
+from lightsheet.processing.quality import Planes, compare_result, measure_noise_share, measure_resolutions
 from lightsheet.processing.rounding import round_result
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
 from lightsheet.scan import OutputGeometry, OutputVolume
@@ -133,7 +133,8 @@ def follow_way(
 
 def finish_numbers(numbers: Numbers, planes: Planes) -> Numbers:
     """Return all numbers of a volume, with what is measured of the planes that its way led to."""
-    return numbers | {"resolution_voxels": measure_resolutions(planes)}
+    noise_share = measure_noise_share(planes["raw"], numbers["background"])
+    return numbers | {"resolution_voxels": measure_resolutions(planes), "noise_share": noise_share}
 
 
 def _settle(
