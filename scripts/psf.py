@@ -16,14 +16,14 @@ def prepare_psf(
     The facts come last, with the digests of the other two, so that all three are known to belong together.
     """
     inputs = list_psf_inputs(source, voxel_size=voxel_size, **settings)
-    used, facts = prepare_psf_file(source, voxel_size=voxel_size, **settings)
+    psf, facts = prepare_psf_file(source, voxel_size=voxel_size, **settings)
     if list_psf_inputs(source, voxel_size=voxel_size, **settings) != inputs:
         raise InputError(f"{source}: it changed while it was read; run again when it is written whole")
-    save_psf(used, voxel_size, tif)
+    save_psf(psf, voxel_size, tif)
     warnings = [warning["text"] for warning in facts["warnings"]]
     scan = settings.get("scan")
     title = f"PSF used, from {source.name}" + (", shown straight" if scan else "")
-    draw_psf(straighten_psf(used, scan, voxel_size), voxel_size, title, png, warnings, facts["noise_to_peak"])
+    draw_psf(straighten_psf(psf, scan, voxel_size), voxel_size, title, png, warnings, facts["noise_to_peak"])
     digests = {path.suffix: digest_sha256(path) for path in (tif, png)}
     write_json(json_path, {**facts, "inputs": inputs, "files": digests})
     widths = ", ".join(f"{axis} {width:.3f}" for axis, width in facts["fwhm_um"].items())
@@ -33,7 +33,7 @@ def prepare_psf(
         logger.info("%s: what is %g at its border was never measured", source, facts["fill"])
     for step in facts.get("geometry", {}).get("done", []):
         logger.info("%s: %s", source, step)
-    logger.info("%s: %s voxels, FWHM in micrometre: %s", source, used.shape, widths)
+    logger.info("%s: %s voxels, FWHM in micrometre: %s", source, psf.shape, widths)
 
 
 if __name__ == "__main__":

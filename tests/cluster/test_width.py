@@ -62,7 +62,7 @@ def test_no_other_number_is_much_faster_and_none_smaller_as_fast(
     needs: Needs, cores: int, volumes: int, workers: int
 ) -> None:
     slots = choose_slots(needs, cores, volumes, lambda _: workers)
-    assert 1 <= slots <= max(1, min(needs.most, volumes))
+    assert 1 <= slots <= max(1, min(needs.most_volumes, volumes))
 
     def estimate(number: int) -> float:
         rounds = volumes / (min(workers, volumes) * number)
@@ -70,7 +70,7 @@ def test_no_other_number_is_much_faster_and_none_smaller_as_fast(
 
     same_threads = {cores // threads for threads in range(1, cores + 1)}
     others = range(1, cores + 2) if needs.gpu_seconds else same_threads
-    times = [estimate(number) for number in others if number <= min(needs.most, volumes)]
+    times = [estimate(number) for number in others if number <= min(needs.most_volumes, volumes)]
     assert estimate(slots) <= NEARLY * min([estimate(1), *times]) * (1 + 1e-9)
 
 

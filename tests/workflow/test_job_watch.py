@@ -62,7 +62,7 @@ class Plugin:
         for state in states:
             jobs = [SlurmJob("7", state, "", "c1", NAME)] if state else []
             self.watch.queue = Queue(jobs, time.monotonic() + 100 * (len(states) + 1), 0)
-            self.watch.heard = -1e9
+            self.watch.answer_time = -1e9
             if self.check():
                 break
         return self.reports
@@ -135,7 +135,7 @@ def test_a_job_that_waits_again_although_it_had_ended_is_cancelled(commands: Pat
     plugin.submit()
     assert plugin.hear("COMPLETED") == ["7 succeeded"]
     plugin.watch.queue = Queue([SlurmJob("7", "PENDING"), SlurmJob("8", "PENDING")], time.monotonic() + 900, 0)
-    plugin.watch._hear()
+    plugin.watch._take_answer()
     end = time.monotonic() + 5
     cancelled = commands / "cancelled"
     while not (cancelled.exists() and cancelled.stat().st_size):

@@ -75,7 +75,7 @@ def test_a_job_that_says_so_is_not_tried_again(log: str | None, attempt: int, tm
         path.write_text(log)
     reports: list[Any] = []
     plugin = SimpleNamespace(report_job_error=lambda info, msg: reports.append((info.job.attempt, msg)))
-    slurm_plugin.spare_vain_tries(plugin)
+    slurm_plugin.stop_hopeless_retries(plugin)
     job = SimpleNamespace(log=[str(path)], attempt=1, restart_times=2)
     plugin.report_job_error(SimpleNamespace(job=job), msg="failed")
     assert reports == [(attempt, "failed")]
@@ -88,7 +88,7 @@ def test_the_last_words_of_an_earlier_run_spare_no_try(tmp_path: Path) -> None:
     os.utime(path, (time.time() - 600,) * 2)
     attempts: list[int] = []
     plugin = SimpleNamespace(report_job_error=lambda info: attempts.append(info.job.attempt))
-    slurm_plugin.spare_vain_tries(plugin)
+    slurm_plugin.stop_hopeless_retries(plugin)
     info = SimpleNamespace(job=SimpleNamespace(log=[str(path)], attempt=1, restart_times=2))
     plugin.report_job_error(info)
     with path.open("a") as log:

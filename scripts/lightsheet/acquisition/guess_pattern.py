@@ -172,8 +172,8 @@ def _take_for_planes(fields: dict[int, str]) -> None:
 
 def _is_independent(columns: Sequence[Column], fields: dict[int, str], index: int) -> bool:
     """Tell whether every value of a column occurs with every value of the fields, as the name of a channel does."""
-    keys = {*zip(*(columns[other].texts for other in fields), strict=True)}
-    pairs = {*zip(*(columns[other].texts for other in (*fields, index)), strict=True)}
+    keys = {*zip(*(columns[number].texts for number in fields), strict=True)}
+    pairs = {*zip(*(columns[number].texts for number in (*fields, index)), strict=True)}
     return len(pairs) == len(keys) * len(set(columns[index].texts)) > len(keys)
 
 

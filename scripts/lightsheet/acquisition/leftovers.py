@@ -78,12 +78,12 @@ def _suspect(name: str, stems: dict[str, str], firsts: dict[str, str], pattern: 
     """Say why a file could be a piece of a volume; None if nothing points to it."""
     stem = _strip_ending(name)
     for end in range(len(stem) - 1, 0, -1):
-        other, rest = stems.get(stem[:end]), stem[end:]
+        rival, rest = stems.get(stem[:end]), stem[end:]
         # In the middle of a number or of a word, the likeness is by chance.
-        if other and not re.match(r"\d\d|[a-z][a-z]", stem[end - 1 : end + 1], re.I):
-            return None if _DERIVED.search(rest) else f"it continues the name of {other}"
-    if other := firsts.get(stem):
-        return f"{other} continues its name"
+        if rival and not re.match(r"\d\d|[a-z][a-z]", stem[end - 1 : end + 1], re.I):
+            return None if _DERIVED.search(rest) else f"it continues the name of {rival}"
+    if rival := firsts.get(stem):
+        return f"{rival} continues its name"
     if variant := next((variant for variant in _vary(name) if fits_pattern(variant, pattern)), None):
         return f"{variant} would fit"
     if not _DERIVED.search(name) and any(would_fit(variant, pattern) for variant in (name, *_vary(name))):

@@ -42,9 +42,9 @@ def list_tiffs(folder: Path, pattern: str, ignore: Sequence[str] = (), *, is_gro
         refuse_unfinished_copies(folder, names, pattern, ignore)
     if tiffs := [name for name in names if is_tiff(name.rstrip("/"))]:
         return tiffs
-    others = (explain_other_format(name.rstrip("/")) for name in sorted(names, key=make_natural_key))
+    sentences = (explain_other_format(name.rstrip("/")) for name in sorted(names, key=make_natural_key))
     inner = ", or write folders into input.pattern" if any(name.endswith("/") for name in names) else ""
-    hint = next(filter(None, others), f"set input.folder{inner}")
+    hint = next(filter(None, sentences), f"set input.folder{inner}")
     raise InputError(f"{folder}: there is no TIFF file ({', '.join(SUFFIXES)}) in it; {hint}")
 
 

@@ -122,8 +122,8 @@ class Acquisition:
             return self.stores
         paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
         excluded = (name for name, _ in self.excluded_files)
-        others = self.part.other_names if self.part else ()
-        return (*(path.relative_to(self.folder).as_posix() for path in paths), *others, *excluded)
+        part_names = self.part.other_names if self.part else ()
+        return (*(path.relative_to(self.folder).as_posix() for path in paths), *part_names, *excluded)
 
     @property
     def waiting_remark(self) -> str | None:

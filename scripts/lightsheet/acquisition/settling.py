@@ -102,4 +102,4 @@ def explain_ages(ages: Ages, settle: float) -> dict[str, str]:
 
 def count_reasons(reasons: Iterable[str]) -> str:
     """Say how many files wait for each reason, the commonest first."""
-    return ", ".join(f"{count} {why}" for why, count in Counter(reasons).most_common())
+    return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())

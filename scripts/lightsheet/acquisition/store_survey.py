@@ -175,11 +175,11 @@ def _refuse_partial(
 ) -> None:
     channel, timepoint = min(partial, key=lambda key: (key[1], key[0]))
     lack, count = (sum(getattr(stat, name) for stat in stats[channel, timepoint]) for name in ("absent", "chunks"))
-    others = f", as parts of {len(partial) - 1} other volumes" if len(partial) > 1 else ""
+    remark = f", as parts of {len(partial) - 1} other volumes" if len(partial) > 1 else ""
     advice = f"; or, if its writer leaves out chunks that hold nothing but {value:g}, set input.fill: {value:g}"
     raise InputError(
         f"{acquisition.folder}: {lack} of the {count} chunks of timepoint {timepoint} of {channel} were never "
-        f"written{others}: they are holes, and no darkness. Copy the store again"
+        f"written{remark}: they are holes, and no darkness. Copy the store again"
         f"{advice if math.isfinite(value) else ''}"
     )
 

@@ -50,10 +50,10 @@ def fit_cores(nodes: Iterable[Node], make: Callable[[int], Job], bounds: Bounds)
 
     most_used = sum(number * find_usable(node) for node, number in kinds.items())
     usable = min(most_used, bounds.cores, most_cores * bounds.workers)
-    used = {cores: count_used(cores) for cores in jobs}
-    if not any(used.values()):
+    usage = {cores: count_used(cores) for cores in jobs}
+    if not any(usage.values()):
         return 0
-    return next((cores for cores in jobs if used[cores] >= LEAST_SHARE * usable), max(jobs, key=lambda n: used[n]))
+    return next((cores for cores in jobs if usage[cores] >= LEAST_SHARE * usable), max(jobs, key=lambda n: usage[n]))
 
 
 def choose_cores(site: Site, accounting: Accounting, team: Team, is_seated: bool, most_workers: float) -> int:

@@ -212,7 +212,7 @@ def _describe_silence(answers: Mapping[str, Answer], trials: Iterable[Answer], s
     silent += [("sbatch", answer) for answer in trials if answer.code is None]
     reasons: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for name, answer in silent if answer.code != 0):
-        answer = next(answer for other, answer in silent if other == name and answer.code != 0)
+        answer = next(answer for command, answer in silent if command == name and answer.code != 0)
         reason = answer.text if answer.code is None else shorten(answer.errors)
         reasons.setdefault(" ".join(reason.split()), []).append(name)
     parts = [

@@ -182,8 +182,8 @@ def join_owners(requests: Iterable[Request]) -> str:
     """Name those who make some requests: `rules ingest, consolidate`, `workers`."""
     owners = dict.fromkeys(request.owner for request in requests)
     rules = [owner.removeprefix("rule ") for owner in owners if owner.startswith("rule ")]
-    others = [owner for owner in owners if not owner.startswith("rule ")]
-    return ", ".join([*([f"rule{'s' * (len(rules) > 1)} {', '.join(rules)}"] if rules else []), *others])
+    sections = [owner for owner in owners if not owner.startswith("rule ")]
+    return ", ".join([*([f"rule{'s' * (len(rules) > 1)} {', '.join(rules)}"] if rules else []), *sections])
 
 
 def format_amount(kind: str, amount: float) -> str:

@@ -54,8 +54,8 @@ def read_section(name: str) -> Section:
     try:
         if not isinstance(walltime, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
             raise ValueError(f'walltime {walltime} must stand in quotes: "12:00:00"')
-        if reserved := RESERVED & {*keys["scheduler-options"]}:
-            raise ValueError(f"scheduler-options may not hold {', '.join(sorted(reserved))}: all connections have TLS")
+        if conflicts := RESERVED & {*keys["scheduler-options"]}:
+            raise ValueError(f"scheduler-options may not hold {', '.join(sorted(conflicts))}: all connections have TLS")
         return Section(
             name,
             _read_cores(keys["job-cpu"] if keys["cores"] is None else keys["cores"]),

@@ -89,7 +89,7 @@ class SlurmWorker:
         return len(self.doubts) >= MOST_DOUBTS and self.doubts[-1] - self.doubts[0] >= DOUBT_SECONDS
 
     @property
-    def clings(self) -> bool:
+    def is_overdue(self) -> bool:
         """Whether its job should have ended by itself by now, and has not."""
         return self.dismiss_time is not None and time.monotonic() - self.dismiss_time > CLOSE_SECONDS
 

@@ -193,7 +193,7 @@ class SlurmWorkers:
     def _give_up_hanging(self) -> None:
         """Release workers that have been of no use for too long though their jobs run, so that others replace them."""
         connected = self.list_connected()
-        cancel_workers(self.cluster, [worker for worker in self.list_living() if worker.clings])
+        cancel_workers(self.cluster, [worker for worker in self.list_living() if worker.is_overdue])
         for worker in self.list_living():
             if not worker.is_released and worker.find_hang(worker.address in connected):
                 logger.warning("a worker is given up: %s: %s; log: %s", worker.place, worker.hang, worker.log)

@@ -20,7 +20,7 @@ class Needs(NamedTuple):
 
     process: int  # bytes that the worker needs besides its volumes
     volume: int  # bytes of each volume in hand
-    most: float = 1  # volumes that may be in hand
+    most_volumes: float = 1  # that may be in hand
     seconds: float = 1.0  # that one core works for a volume; without a GPU any unit will do
     alone: float = ALONE  # of these, the share that no second thread makes shorter
     gpu_seconds: float = 0.0  # for which it has the GPU for itself
@@ -68,7 +68,7 @@ def choose_slots(needs: Needs, cores: int, volumes: int, count_workers: Callable
 
 def _list_slots(needs: Needs, cores: int, volumes: int) -> list[int]:
     """List what may be chosen: of numbers that give each volume as many threads, the largest."""
-    most = max(1, min(needs.most, volumes))
+    most = max(1, min(needs.most_volumes, volumes))
     if needs.gpu_seconds:
         return list(range(1, int(min(most, cores + 1)) + 1))
     return sorted({1, *(int(min(cores // threads, most)) for threads in range(1, cores + 1))})
@@ -76,4 +76,4 @@ def _list_slots(needs: Needs, cores: int, volumes: int) -> list[int]:
 
 def find_most_slots(needs: Needs, memory: float) -> float:
     """Return how many volumes so many bytes hold; at least one, which is cut into blocks where it does not fit."""
-    return max(1, min(needs.most, (memory - needs.process) // needs.volume))
+    return max(1, min(needs.most_volumes, (memory - needs.process) // needs.volume))

@@ -55,7 +55,7 @@ def choose_number(cores: int, volumes: int, needs: Needs, available: int, device
     limit = max(1, min(cores, volumes, int(MEMORY_SHARE * available / needs.count_bytes(1))))
     if needs.gpu_seconds:
         return min(limit, max(1, devices))
-    return choose_slots(needs._replace(most=limit), cores, volumes)
+    return choose_slots(needs._replace(most_volumes=limit), cores, volumes)
 
 
 def choose_local_slots(needs: Needs, cores: int, volumes: int, workers: int, available: int) -> int:
@@ -70,7 +70,7 @@ def choose_local_slots(needs: Needs, cores: int, volumes: int, workers: int, ava
     if not needs.gpu_seconds:
         return 1
     most = find_most_slots(needs, MEMORY_SHARE * available / workers)
-    return choose_slots(needs._replace(most=most), cores, volumes, lambda _: workers)
+    return choose_slots(needs._replace(most_volumes=most), cores, volumes, lambda _: workers)
 
 
 def count_devices(engine: str) -> int:

@@ -131,8 +131,8 @@ def _list_lines(image: Array) -> list[Array]:
 
 def _trace(image: Array, value: float) -> Trace:
     measured = find_measured(image, [value], MOST_RIM + 1)
-    followed = [_follow_lines(plane, value) for lines in _list_lines(image) for plane in lines]
-    runs, lines = (np.concatenate(parts) for parts in zip(*followed, strict=True))
+    traces = [_follow_lines(plane, value) for lines in _list_lines(image) for plane in lines]
+    runs, lines = (np.concatenate(parts) for parts in zip(*traces, strict=True))
     width = image.shape[2] // LEAST_RUN * LEAST_RUN
     mask = np.stack(list(measured)) if measured else np.ones(image.shape, bool)
     windows, valid = (array[..., :width].reshape(-1, LEAST_RUN) for array in (image, mask))

@@ -61,11 +61,11 @@ def erase_image(image: Any, mask: Any) -> Any:
     return image
 
 
-def _match_module(array: Any, other: Any) -> Any:
+def _match_module(array: Any, model: Any) -> Any:
     """Return an array of NumPy or CuPy in that of these modules that another array is of."""
-    if isinstance(other, np.ndarray):
+    if isinstance(model, np.ndarray):
         return array if isinstance(array, np.ndarray) else array.get()
-    return import_module(type(other).__module__.split(".")[0]).asarray(array)
+    return import_module(type(model).__module__.split(".")[0]).asarray(array)
 
 
 def weigh_captured(captured: Any) -> Weights:

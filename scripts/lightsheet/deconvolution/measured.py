@@ -53,10 +53,10 @@ class Mask:
         shape = tuple(map(len, spans))
         runs = []
         for axis, (n, span, ends) in enumerate(zip(self.shape, spans, self.runs, strict=True)):
-            others = region[:axis] + region[axis + 1 :]
+            across = region[:axis] + region[axis + 1 :]
             before, after = span.start, n - span.stop
             low, high = (
-                np.maximum(run[others], cut) - run.dtype.type(cut)
+                np.maximum(run[across], cut) - run.dtype.type(cut)
                 for run, cut in zip(ends, (before, after), strict=True)
             )
             runs.append((np.minimum(low, shape[axis]), np.minimum(high, shape[axis])))

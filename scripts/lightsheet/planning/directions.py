@@ -58,10 +58,11 @@ def compare_directions(methods: Sequence[Mapping[str, Any]]) -> str:
     methods : sequence of mapping, of a channel of `pilot.json`
     """
     first = methods[0]
-    other = next((m for m in methods if is_reversed(m["settings"], first["settings"])), None)
-    if not other:
+    reversal = next((m for m in methods if is_reversed(m["settings"], first["settings"])), None)
+    if not reversal:
         return ""
-    residuals = [{run["iterations"]: run["residual"] for run in m["runs"] if run["residual"]} for m in (first, other)]
+    pair = first, reversal
+    residuals = [{run["iterations"]: run["residual"] for run in m["runs"] if run["residual"]} for m in pair]
     if not (trials := residuals[0].keys() & residuals[1].keys()):
         return ""
     iterations = max(trials)

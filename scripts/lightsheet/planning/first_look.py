@@ -80,8 +80,8 @@ def _find_images(folder: Path) -> tuple[list[str], list[str]]:
         images = [name for name in names if not PSF_WORDS.search(name)]
         plain = [name for name in images if not any(fnmatchcase(name.rpartition("/")[2], glob) for glob in DERIVED)]
         if images:
-            chosen = set(plain or images)
-            return plain or images, [name for name in names if name not in chosen]
+            image_names = set(plain or images)
+            return plain or images, [name for name in names if name not in image_names]
         beads = beads or names
     if beads:  # images of beads may be what is to be deconvolved
         return beads, []

@@ -70,7 +70,7 @@ def run_pilot(
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
     # One volume at a time, for they would share the memory that is measured.
-    needs = _find_largest_needs(plan["methods"], shape, psfs)._replace(most=1)
+    needs = _find_largest_needs(plan["methods"], shape, psfs)._replace(most_volumes=1)
     workers = fit_request(workers, needs, plan["at_a_time"], first["engine"])
     share = find_available_memory() // workers.number if workers.kind == "local" else None
     with make_scratch(results) as scratch:
@@ -133,7 +133,7 @@ def _resolve_choices(
     settings = {channel: resolve_settings(method, channel, choices.get(channel)) for channel in bases}
     for channel in bases:
         refuse_fill(channel, choices.get(channel, {}).get("fill"), method["boundary"], method["engine"])
-    per_channel = {key: {c: chosen.get(key) for c, chosen in settings.items()} for key in ("background", "fill")}
+    per_channel = {key: {c: values.get(key) for c, values in settings.items()} for key in ("background", "fill")}
     return {**method, **per_channel}
 
 

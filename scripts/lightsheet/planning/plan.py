@@ -119,11 +119,11 @@ def _sum_jobs(
 def _describe_disk(schedule: Schedule, disk: Path | None) -> dict[str, Any]:
     """Return the bytes that are read and written, and those that are free."""
     work, layouts = schedule.work, schedule.work.run.layouts
-    written = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
+    stored = {kind: round(schedule.estimate_stored_bytes(kind) * work.count_due(kind)) for kind in KINDS}
     return {
         "read_bytes": _count_read_bytes(schedule),
-        "written_bytes": sum(written.values()),
-        "written_bytes_of": written,
+        "written_bytes": sum(stored.values()),
+        "written_bytes_of": stored,
         "written_bytes_at_most": sum(layouts[kind].count_volume_bytes() * work.count_due(kind) for kind in KINDS),
         "folder": str(disk) if disk else None,
         "free_bytes": read_free_bytes(disk) if disk else None,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -214,7 +214,6 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
     raw_sizes = [ingest["written_bytes"] for ingest in ingests]
     in_slurm = bool(place.slurm_jobs and pilot["slurm_job"])
     layouts, has_gpu = dataclasses.replace(work.run, shape=shape).layouts, place.engine == "gpu"
-    compute, beside = (_read_gpu_seconds, _read_core_seconds) if has_gpu else (_read_compute_seconds, _read_transfer)
     return Rates(
         source=f"of the pilot: {len(methods)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
         f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}",
@@ -222,8 +221,8 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
         psf_shape=psf,
         iterations=iterations,
         ingest=fmean(ingest["seconds"] for ingest in ingests) / voxels,
-        transfer=fmean(map(beside, runs)) / voxels,
-        deconvolve=fmean(_fit_seconds(method["runs"], iterations, compute) for method in methods) / padded_voxels,
+        transfer=fmean(_read_seconds(run, has_gpu)[1] for run in runs) / voxels,
+        deconvolve=fmean(_fit_seconds(method["runs"], iterations, has_gpu) for method in methods) / padded_voxels,
         check=fmean(ingest["check_seconds"] / ingest["written_bytes"] for ingest in ingests),
         stored={
             kind: fmean(sizes) / layouts[kind].count_volume_bytes()
@@ -235,20 +234,11 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
     )
 
 
-def _read_compute_seconds(run: Mapping[str, Any]) -> float:
-    return float(run["seconds"]["deconvolve"])
-
-
-def _read_transfer(run: Mapping[str, Any]) -> float:
-    return float(run["seconds"]["read"] + run["seconds"]["write"])
-
-
-def _read_gpu_seconds(run: Mapping[str, Any]) -> float:
-    return float(run["share"]["gpu_seconds"])
-
-
-def _read_core_seconds(run: Mapping[str, Any]) -> float:
-    return float(run["share"]["core_seconds"])
+def _read_seconds(run: Mapping[str, Any], has_gpu: bool) -> tuple[float, float]:
+    """Return the seconds of a deconvolution, and those beside it: of a core, or to read and write without a GPU."""
+    if has_gpu:
+        return float(run["share"]["gpu_seconds"]), float(run["share"]["core_seconds"])
+    return float(run["seconds"]["deconvolve"]), float(run["seconds"]["read"] + run["seconds"]["write"])
 
 
 def _find_result_sizes(
@@ -264,12 +254,10 @@ def _find_result_sizes(
     return sizes
 
 
-def _fit_seconds(
-    runs: Sequence[Mapping[str, Any]], iterations: int, read: Callable[[Mapping[str, Any]], float]
-) -> float:
+def _fit_seconds(runs: Sequence[Mapping[str, Any]], iterations: int, has_gpu: bool) -> float:
     """Fit seconds to prepare and per iteration, neither below 0, with least relative errors; return their sum."""
     counts = np.array([float(run["iterations"]) for run in runs])
-    seconds = np.array([read(run) for run in runs])
+    seconds = np.array([_read_seconds(run, has_gpu)[0] for run in runs])
     if len(set(counts)) > 1:
         slope, offset = np.polyfit(counts, seconds, 1, w=1 / seconds)
         if slope > 0 and offset > 0:

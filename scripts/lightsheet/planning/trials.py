@@ -144,8 +144,8 @@ def choose_sweep(iterations: list[int], suggestion: Suggestion | None) -> list[i
     if not suggestion:
         return [number for number in iterations if number <= max(ENOUGH, min(iterations))]
     additions = {suggestion.iterations, suggestion.least_error}
-    more = additions if sum(additions) <= sum(iterations) else {suggestion.iterations}
-    return sorted({*iterations, *more})
+    extra = additions if sum(additions) <= sum(iterations) else {suggestion.iterations}
+    return sorted({*iterations, *extra})
 
 
 def describe_suggestion(suggestion: Suggestion | None) -> dict[str, Any]:

@@ -68,11 +68,11 @@ def find_work(run: Run) -> Work:
         for manifest, block in deconvolve.items()
         if has_job(manifest)
     ]
-    uncompressed = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
+    raw_bytes = len(run.acquisition.volumes) * math.prod(run.shape) * np.dtype(run.dtype).itemsize
     return Work(
         run=run,
         psf_shape=_find_psf_shape(run),
-        tiff_bytes=sum(stat.bytes for stat in run.file_stats.values()) or uncompressed,  # no files if it is imagined
+        tiff_bytes=sum(stat.bytes for stat in run.file_stats.values()) or raw_bytes,  # no files if it is imagined
         ingest=ingest,
         blocks=tuple(blocks),
         psfs=len(backlog.psfs),

@@ -15,19 +15,19 @@ class Admission:
 
     def __init__(self) -> None:
         self.change = threading.Condition()
-        self.taken = 0
+        self.held_bytes = 0
 
     @contextmanager
     def hold(self, size: int, limit: int) -> Iterator[None]:
         """Hold so many bytes during the block, which begins when no more than `limit` are held then, or no others."""
         with self.change:
-            self.change.wait_for(lambda: not self.taken or self.taken + size <= limit)
-            self.taken += size
+            self.change.wait_for(lambda: not self.held_bytes or self.held_bytes + size <= limit)
+            self.held_bytes += size
         try:
             yield
         finally:
             with self.change:
-                self.taken -= size
+                self.held_bytes -= size
                 self.change.notify_all()
 
 

@@ -68,7 +68,7 @@ def cut_blocks(image: np.ndarray, mask: Mask | None = None, blank: float | None 
     return Blocks(voxels, means[places], places)
 
 
-def find_darkest(blocks: Blocks, least: int) -> tuple[np.ndarray, np.ndarray]:
+def find_darkest(blocks: Blocks, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the darkest blocks, by their means, at least so many if there are, and their noise.
 
     Blocks with voxels far below the others, dead ones or some that were never measured, are left out.
@@ -76,7 +76,7 @@ def find_darkest(blocks: Blocks, least: int) -> tuple[np.ndarray, np.ndarray]:
     """
     order = np.argsort(blocks.means, kind="stable")
     numbers, noise, batch = [order[:0]], [np.empty(0)], BATCH
-    while len(order) and sum(map(len, numbers)) < least:
+    while len(order) and sum(map(len, numbers)) < count:
         candidates, order, batch = order[:batch], order[batch:], 2 * batch
         voxels = blocks.gather(candidates)
         variance = _measure_noise(voxels, robust=True)

@@ -205,18 +205,18 @@ def _read_raw_records(
     Where raw volumes are not kept, workers read the `sources` and write their records.
     """
     keys = [VolumeKey("raw", channel, timepoint) for channel in channels for timepoint in timepoints]
-    known: dict[VolumeKey, Record] = {}
+    raw_records: dict[VolumeKey, Record] = {}
 
     def list_missing() -> list[str]:
         records = {key: read_record(results, key) for key in keys if not sources}
-        known.update((key, record) for key, record in records.items() if record)
-        volumes = [key.label for key in keys if key not in known and not sources]
+        raw_records.update((key, record) for key, record in records.items() if record)
+        volumes = [key.label for key in keys if key not in raw_records and not sources]
         return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
 
     folders = {results.record(key).parent for key in keys} | {results.psf(c, ".json").parent for c in channels}
     if missing := wait_until_visible(list_missing, *folders):
         raise InputError(f"{missing[0]} is not ingested: run the same command again")
-    return {key: _describe_raw(results, key, source) for key, source in sources.items()} or known
+    return {key: _describe_raw(results, key, source) for key, source in sources.items()} or raw_records
 
 
 def _try_on_team(team: Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

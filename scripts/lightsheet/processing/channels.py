@@ -225,15 +225,15 @@ def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mappi
     """
     is_tried = "auto" in map(settings.get, ("iterations", "scale", "precision"))  # on what the entry names
     channels = [channel for channel in bases if is_tried or needs_choice(settings, channel)]
-    known: dict[str, Choice] = {}
+    entries: dict[str, Choice] = {}
 
     def list_missing() -> list[str]:
-        known.update((c, entry) for c, entry in read_choices(results).items() if entry["basis"] == bases.get(c))
-        return [f"what is chosen for {channel}" for channel in channels if channel not in known]
+        entries.update((c, entry) for c, entry in read_choices(results).items() if entry["basis"] == bases.get(c))
+        return [f"what is chosen for {channel}" for channel in channels if channel not in entries]
 
     if missing := wait_until_visible(list_missing, results.channels.parent):
         raise InputError(f"{results.channels}: {missing[0]} is missing: run the same command again")
-    return known
+    return entries
 
 
 def resolve_settings(settings: Mapping[str, Any], channel: str, choice: Choice | None) -> dict[str, Any]:
@@ -252,8 +252,8 @@ def resolve_settings(settings: Mapping[str, Any], channel: str, choice: Choice |
         If something that is needed could not be chosen.
     """
     background = resolve_background(settings["background"][channel], channel, choice)
-    others = {key: value for key, value in settings.items() if key != "fill"}
-    return {**others, "background": background, **resolve_fill(settings["fill"], choice and choice.get("fill"))}
+    base = {key: value for key, value in settings.items() if key != "fill"}
+    return {**base, "background": background, **resolve_fill(settings["fill"], choice and choice.get("fill"))}
 
 
 def resolve_background(background: Any, channel: str, choice: Choice | None) -> Any:

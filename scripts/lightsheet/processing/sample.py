@@ -64,12 +64,12 @@ def read_sample(
     """
     sources = {timepoint: volume_tiles for timepoint, volume_tiles in tiles if volume_tiles}
     sample, recorded = Sample(), sorted(sources)
-    known = sorted(set(timepoints) & set(recorded))[:MOST_TIMEPOINTS]
-    places = known or choose_timepoints(recorded)
+    previous = sorted(set(timepoints) & set(recorded))[:MOST_TIMEPOINTS]
+    places = previous or choose_timepoints(recorded)
     progress = Progress(f"sample of {channel}", len(places), "timepoint", PROGRESS_SECONDS)
     for place in places:
-        near = sorted((t for t in recorded if t not in places or t == place), key=lambda t: (abs(t - place), t))
-        _read_nearest(sample, near[:MOST_TRIES], sources, (shape, dtype, region), channel)
+        candidates = sorted((t for t in recorded if t not in places or t == place), key=lambda t: (abs(t - place), t))
+        _read_nearest(sample, candidates[:MOST_TRIES], sources, (shape, dtype, region), channel)
         progress.step(f"timepoint {place}")
     sample.planes = dict(sorted(sample.planes.items()))
     return sample
@@ -82,13 +82,13 @@ def choose_timepoints(recorded: Sequence[int]) -> list[int]:
 
 def _read_nearest(
     sample: Sample,
-    near: Sequence[int],
+    candidates: Sequence[int],
     sources: Mapping[int, Tiles],
     kind: tuple[Sequence[int], str, Region | None],
     channel: str,
 ) -> None:
     """Add the first of some timepoints that can be read; `kind` is what `open_mosaic` takes besides tiles."""
-    for timepoint in near:
+    for timepoint in candidates:
         if timepoint in sample.planes or timepoint in sample.unreadable:
             continue
         try:

@@ -89,8 +89,8 @@ def _choose_floats(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     needed = np.zeros(len(counts), bool)
     needed[np.searchsorted(ends, places, side="right")] = True
     skipped = np.cumsum(np.where(needed, 0, counts))  # values of lower steps that are not sorted
-    near = np.sort(values[needed[steps]])
-    return np.asarray(near[places - skipped[np.searchsorted(ends, places, side="right")]])
+    candidates = np.sort(values[needed[steps]])
+    return np.asarray(candidates[places - skipped[np.searchsorted(ends, places, side="right")]])
 
 
 def summarise_volume(volume: np.ndarray) -> dict[str, Any]:

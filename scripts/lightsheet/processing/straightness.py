@@ -120,12 +120,12 @@ def write_scan(scan: Geometry) -> str:
 
 def _describe_motion(shift: "PlaneShift", voxel_size: Mapping[str, float]) -> str:
     """Say that planes move as a stage moves them, and which scan would do so; empty where they do not."""
-    axis, moved = _find_axis(shift)
-    if not shift.is_motion or abs(moved) * voxel_size[axis] < LEAST_SLOPE * voxel_size["z"]:
+    axis, movement = _find_axis(shift)
+    if not shift.is_motion or abs(movement) * voxel_size[axis] < LEAST_SLOPE * voxel_size["z"]:
         return ""
     head = (
-        f"it looks like a raw stage scan: each plane lies {abs(moved):.2f} voxels along {axis} beside the one before "
-        f"({shift.pairs} pairs of planes), and is deconvolved wrongly as a straight one"
+        f"it looks like a raw stage scan: each plane lies {abs(movement):.2f} voxels along {axis} beside the one "
+        f"before ({shift.pairs} pairs of planes), and is deconvolved wrongly as a straight one"
     )
     if not (suggestions := _suggest(shift, voxel_size)):
         return f"{head}; but with the voxel_size.z and voxel_size.{axis} as they are no stage moves so: are they right?"

@@ -71,15 +71,16 @@ def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
     Iterations, scale and precision that differ between channels stay auto, as these keys take one number.
     """
     channels = [channel for channel in dict.fromkeys(row["channel"] for row in rows) if _has_grown(channel, rows)]
-    used = {row["channel"]: json.loads(row["settings"]) for row in rows if row["channel"] in channels}
+    row_settings = {row["channel"]: json.loads(row["settings"]) for row in rows if row["channel"] in channels}
     deconvolution, output = config["deconvolution"], config["output"]
     background = deconvolution["background"]
     if not isinstance(background, dict):
         background = dict.fromkeys((row["channel"] for row in rows), background)
-    if numbers := {channel: used[channel]["background"] for channel in used if background.get(channel) == "auto"}:
+    numbers = {c: settings["background"] for c, settings in row_settings.items() if background.get(c) == "auto"}
+    if numbers:
         deconvolution["background"] = {**background, **numbers}
     for section, key in ((deconvolution, "iterations"), (output, "precision")):
-        values = {settings.get(key) for settings in used.values()}
+        values = {settings.get(key) for settings in row_settings.values()}
         if section[key] == "auto" and len(values) == 1:
             section[key] = values.pop()
     _fill_in_scale(output, rows, bool(channels))

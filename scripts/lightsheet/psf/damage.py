@@ -133,8 +133,8 @@ def _find_slant(isolated: Isolated, core: Core, voxel_size: Mapping[str, float])
 def _find_uncertain_offset(isolated: Isolated, background: float | str) -> Damage:
     peak = isolated.light[isolated.peak]
     lowest, highest = float(isolated.levels.min()), float(isolated.levels.max())
-    least = 6 * isolated.noise / np.sqrt(min(n for n in isolated.light.shape)) / 3
-    if background == "auto" and highest - lowest > max(UNCERTAIN * peak, least):
+    threshold = 6 * isolated.noise / np.sqrt(min(n for n in isolated.light.shape)) / 3
+    if background == "auto" and highest - lowest > max(UNCERTAIN * peak, threshold):
         yield (
             "offset",
             (highest - lowest) / peak,

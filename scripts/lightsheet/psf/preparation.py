@@ -237,8 +237,8 @@ def _crop(psf: Volume, loss: float) -> tuple[Volume, float]:
     for axis, n in enumerate(psf.shape):
         plane = psf.sum(axis=tuple({0, 1, 2} - {axis}))
         ring = plane[n // 2 :] + plane[n // 2 :: -1]  # counts the middle twice, which is never cut
-        beyond = ring[::-1].cumsum()[::-1] - ring
-        reach = int(np.argmax(beyond <= loss / 3 * plane.sum()))
+        remainder = ring[::-1].cumsum()[::-1] - ring
+        reach = int(np.argmax(remainder <= loss / 3 * plane.sum()))
         window.append(slice(n // 2 - reach, n // 2 + reach + 1))
     core = psf[tuple(window)]
     return core, max(0.0, 1.0 - float(core.sum() / psf.sum()))

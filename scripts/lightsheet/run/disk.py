@@ -24,7 +24,7 @@ def count_bytes_due(run: Run, backlog: Backlog) -> int:
     )
 
 
-def check_folder(run: Run, needed: int, parts: str = "volumes with their pyramids") -> None:
+def check_folder(run: Run, size: int, parts: str = "volumes with their pyramids") -> None:
     """Refuse a results folder that cannot be made, or whose disk has less than so many bytes free for its `parts`."""
     results = run.results.folder
     folder = find_existing_parent(results)
@@ -34,9 +34,9 @@ def check_folder(run: Run, needed: int, parts: str = "volumes with their pyramid
             "that you may write to"
         )
     free = read_free_bytes(results)
-    if needed > free:
+    if size > free:
         raise InputError(
-            f"{results} needs up to {format_size(needed)} more ({parts}, not compressed), but its disk has "
+            f"{results} needs up to {format_size(size)} more ({parts}, not compressed), but its disk has "
             f"{format_size(free)} free: make room, or name another disk in output.folder"
         )
 

@@ -35,7 +35,8 @@ def open_images(
     section = config["input"]
     if acquisition.stores:
         stores = open_stores(config, acquisition, stats, files.get("stores"), in_job=in_job)
-        return Images(stores.acquisition, stores.opened.metadata, _find_first_tile(stores.acquisition), stores)
+        tile = next(tile for volume in stores.acquisition.volumes for tile in volume.tiles)
+        return Images(stores.acquisition, stores.opened.metadata, tile, stores)
     if section["image"] != "auto":
         raise InputError("config key input.image: it chooses an image of a Zarr store, and input.folder holds TIFFs")
     tile = _find_typical_tile(acquisition, stats)
@@ -65,10 +66,6 @@ def refuse_planes(images: Images, depth: int) -> None:
             f"{path}: it is a single plane, and a volume is a stack; if the number in the names counts "
             "planes, write {plane} there, in a template (input.pattern)"
         )
-
-
-def _find_first_tile(acquisition: Acquisition) -> Tile:
-    return next(tile for volume in acquisition.volumes for tile in volume.tiles)
 
 
 def _find_typical_tile(acquisition: Acquisition, stats: SourceStats) -> Tile:

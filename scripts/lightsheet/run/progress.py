@@ -45,14 +45,14 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
 
     InputError if its folder cannot be written, or its disk cannot hold it.
     """
-    needed = count_bytes_due(run, backlog)
-    check_folder(run, needed)
+    size = count_bytes_due(run, backlog)
+    check_folder(run, size)
     z, y, x = run.shape
     share = run.describe_share()
     folder = run.results.folder
     due = (
-        f"still to be written: at most {format_size(needed)} of volumes into {folder}"
-        if needed
+        f"still to be written: at most {format_size(size)} of volumes into {folder}"
+        if size
         else f"all of them are done in {folder}"
     )
     summary = (

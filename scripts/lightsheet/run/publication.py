@@ -74,7 +74,7 @@ def _list_faults(run: Run, records: Mapping[VolumeKey, Record], identity: str) -
         if key.kind == "raw" and not run.keeps_raw:
             continue
         store = results.raw_store(key.channel) if key.kind == "raw" else results.store
-        if not shards_exist(record["shards"], partial(_locate_shard, store, run.find_index(key))):
+        if not shards_exist(record["shards"], partial(shard_path, store, index=run.find_index(key))):
             yield f"the shard of {key} in {store.name} is missing or damaged"
     yield from _list_faults_of_crate(run, identity)
 
@@ -104,10 +104,6 @@ def _explain_identity(run: Run, store: Path) -> str:
 def _has_shape(array: Path, shape: list[int]) -> bool:
     metadata = read_json(array / "zarr.json")
     return isinstance(metadata, dict) and metadata.get("shape") == shape
-
-
-def _locate_shard(store: Path, index: tuple[int, ...], level: int) -> Path:
-    return shard_path(store, level, index)
 
 
 def _list_faults_of_crate(run: Run, identity: str) -> Iterator[str]:

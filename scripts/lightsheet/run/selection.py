@@ -47,8 +47,8 @@ def select_volumes(acquisition: Acquisition, selection: Mapping[str, Any]) -> Ac
         if not any(volume.tiles for volume in volumes if volume.channel == channel):
             raise InputError(f"{KEY}: of {channel}, nothing was recorded at the selected timepoints; select others")
     paths = {piece.path for volume in volumes for piece in volume.pieces}
-    others = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
-    other_names = tuple(path.relative_to(acquisition.folder).as_posix() for path in others if path not in paths)
+    names = dict.fromkeys(piece.path for volume in acquisition.volumes for piece in volume.pieces)
+    other_names = tuple(path.relative_to(acquisition.folder).as_posix() for path in names if path not in paths)
     seconds = acquisition.seconds and tuple(acquisition.seconds[t] for t in timepoints)
     return replace(
         acquisition,
@@ -142,7 +142,7 @@ def choose_region(selection: Mapping[str, Any], shape: Sequence[int]) -> Region 
 def _write_timepoints(timepoints: Sequence[int]) -> str:
     """Write timepoints as `0 to 98`, `0 to 98 by 2`, or one by one where their steps differ."""
     first, *_, last = *timepoints, timepoints[-1]
-    steps = {later - earlier for earlier, later in pairwise(timepoints)}
+    steps = {after - earlier for earlier, after in pairwise(timepoints)}
     if len(timepoints) < 3 or len(steps) > 1:
         return join_first(timepoints, MOST_TIMEPOINTS)
     step = steps.pop()

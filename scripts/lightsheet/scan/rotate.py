@@ -142,8 +142,8 @@ def _plan_level(scan: Scan, level: int, along: slice, count: int, width: int) ->
     measured = np.flatnonzero(is_measured)
     start, stop = (int(measured[0]), int(measured[-1]) + 1) if len(measured) else (0, 0)
     span = slice(start, stop)
-    both = (low[span].clip(0, width - 1), high[span].clip(0, width - 1))
-    return _Level(start, plane[span].astype(int), part[span].astype(np.float32), both, is_measured[span])
+    ends = (low[span].clip(0, width - 1), high[span].clip(0, width - 1))
+    return _Level(start, plane[span].astype(int), part[span].astype(np.float32), ends, is_measured[span])
 
 
 def _find_box(plans: list[_Level], count: int, width: int) -> tuple[slice, slice]:

@@ -140,8 +140,8 @@ def _make_filaments(rng: np.random.Generator, phase: float, nucleus: Array, nucl
 
 def _draw_wandering(rng: np.random.Generator, phase: float, *shape: int) -> Array:
     """Draw numbers that are standard normal at any one time and change slowly from one time to the next."""
-    start, later = rng.standard_normal((2, *shape))
-    return np.asarray(start * math.cos(phase) + later * math.sin(phase))
+    start, end = rng.standard_normal((2, *shape))
+    return np.asarray(start * math.cos(phase) + end * math.sin(phase))
 
 
 def _draw_cell(canvas: Canvas, cell: Cell, channel: SceneChannel, light: float, psf: Array) -> None:

@@ -208,13 +208,13 @@ def _check(
             raise InputError(sentence)
 
 
-def _make_room(folder: Path, needed: int, has_scan: bool) -> None:
+def _make_room(folder: Path, size: int, has_scan: bool) -> None:
     """Create the folders, if the disk has room for what will be in them."""
     try:
         free = read_free_bytes(folder)
-        if free < needed:
+        if free < size:
             raise InputError(
-                f"{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
+                f"{folder}: {size / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; "
                 "choose another disk, or fewer timepoints"
             )
         for name in ("psf/scanned", "truth") if has_scan else ("psf", "truth"):

@@ -62,11 +62,11 @@ def choose_scan(kind: str, stage: Mapping[str, Any]) -> dict[str, Any] | None:
     InputError
         If a straight acquisition shall have one of them.
     """
-    chosen = {key: value for key, value in stage.items() if value is not None}
+    options = {key: value for key, value in stage.items() if value is not None}
     if kind == "stage":
-        return {**STAGE, **chosen}
-    if chosen:
-        raise InputError(f"{next(iter(chosen))}: only a stage scan has that; choose the scan `stage`")
+        return {**STAGE, **options}
+    if options:
+        raise InputError(f"{next(iter(options))}: only a stage scan has that; choose the scan `stage`")
     return None
 
 

@@ -57,9 +57,9 @@ class Mosaic:
             return _cut(tile, _meet(position, self._size, region)[0])
         band = np.empty([span.stop - span.start for span in region], self.dtype)
         for position, tile in self._tiles.items():
-            inside, outside = _meet(position, self._size, region)
-            if all(span.start < span.stop for span in inside):
-                band[tuple(outside)] = _cut(tile, inside)
+            part, place = _meet(position, self._size, region)
+            if all(span.start < span.stop for span in part):
+                band[tuple(place)] = _cut(tile, part)
         return band
 
     def digest_tile(self, position: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ class _Kind(NamedTuple):
     bits: int
     largest: int  # finite value, as a word
     signless: int  # all bits but that of the sign
-    every: int  # bit
+    all_bits: int  # bit
 
 
 KINDS = {
@@ -39,7 +39,7 @@ def round_last_bits(values: Any, bits: int) -> None:
     dropped = kind.bits - bits
     if dropped <= 0 or not values.size:
         return
-    kept = kind.every >> dropped << dropped
+    kept = kind.all_bits >> dropped << dropped
     words = values.view(kind.word)
     special = None
     if int(words.max()) > kind.largest & kept:  # rare of results, which are positive, and costs only this pass

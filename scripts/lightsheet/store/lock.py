@@ -141,8 +141,8 @@ def _take(path: Path, holder: Holder) -> Look | None:
             time.sleep(RIVAL_SECONDS)
             continue
         try:
-            again = look_at(path)
-            if again and again.token == look.token:
+            state = look_at(path)
+            if state and state.token == look.token:
                 with _write_draft(path, holder) as draft:
                     draft.replace(path)
                 _hand_over(look.holder, holder)

@@ -121,11 +121,11 @@ def write_volume(
 
 def _make_coarser(work: Path, timepoint: int, number: int, volume: BandSource, layout: StoreLayout) -> CoarserLevel:
     """Return level `number` as a source: from the volume for level 1, if that is quick, else from the shard below."""
-    step, below = layout.list_steps()[number - 1], layout.levels[number - 1]
+    step, finer = layout.list_steps()[number - 1], layout.levels[number - 1]
     if number == 1 and not getattr(volume, "is_slow", False):
         return CoarserLevel(volume, step, PLANES)
     shard = open_shard(shard_path(work, number - 1, (timepoint,)), work / str(number - 1))
-    return CoarserLevel(shard, step, below.chunk[0] * step[0])  # decodes each chunk once
+    return CoarserLevel(shard, step, finer.chunk[0] * step[0])  # decodes each chunk once
 
 
 def read_volume(work: Path, timepoint: int, threads: int = 1, allocate: Allocate = np.empty) -> np.ndarray:

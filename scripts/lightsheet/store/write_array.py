@@ -233,13 +233,13 @@ def _check_shards(store: Path, parts: Mapping[tuple[int, ...], _VolumeFacts]) ->
 
 
 def _join_windows(
-    written: Mapping[tuple[int, ...], _VolumeFacts], axes: str, names: Sequence[str]
+    parts: Mapping[tuple[int, ...], _VolumeFacts], axes: str, names: Sequence[str]
 ) -> dict[str, tuple[float, float, float, float]]:
     """Return the range and the contrast of each channel."""
     windows = {}
     for number, name in enumerate(names):
         channel_windows = [
-            w.window for index, w in written.items() if "c" not in axes or index[axes.index("c")] == number
+            w.window for index, w in parts.items() if "c" not in axes or index[axes.index("c")] == number
         ]
         bounds = np.array([window for window in channel_windows if not math.isnan(window[0])] or [(0.0, 1.0, 0.0, 1.0)])
         low, start = bounds[:, [0, 2]].min(axis=0)

@@ -201,14 +201,14 @@ def swap_folders(new: Path, place: Path) -> None:
     if not place.exists():
         new.rename(place)
     elif not _exchange(new, place):
-        aside = _name_aside(place)
-        place.rename(aside)
+        backup = _name_aside(place)
+        place.rename(backup)
         try:
             new.rename(place)
         except BaseException:
-            aside.rename(place)
+            backup.rename(place)
             raise
-        aside.rename(new)
+        backup.rename(new)
     flush(place.parent)
 
 

@@ -39,8 +39,8 @@ def choose_axis(values: Sequence[float], outliers: Sequence[float] = (), from_ze
     It begins at 0 if `from_zero`, for positive values. Rounding does not fill it, nor look like an event.
     """
     middle = (min(values) + max(values)) / 2
-    shown = [*values, middle * (1 - REACH), middle * (1 + REACH), 0.0 if from_zero else middle]
-    low, high = min(shown), max(shown)
+    extremes = [*values, middle * (1 - REACH), middle * (1 + REACH), 0.0 if from_zero else middle]
+    low, high = min(extremes), max(extremes)
     span = (high - low) or abs(high) or 1.0
     clipped = [min(max(value, low - OUTLIER_REACH * span), high + OUTLIER_REACH * span) for value in outliers]
     low, high = min([low, *clipped]), max([high, *clipped])
@@ -68,10 +68,10 @@ def choose_time_ticks(timepoints: int, seconds: Seconds) -> list[Tick]:
     return [(round(100 * v * unit / end, 2), f"{v:g}{name}" if v else "0" if seconds else "t 0") for v in values]
 
 
-def _round_up(least: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, not below `least`."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * least)
+def _round_up(value: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, not below `value`."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * value)
 
 
 def cut_segments(across: Sequence[float], curve: Curve, axis: Axis) -> list[list[Point]]:

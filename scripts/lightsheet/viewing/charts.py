@@ -45,12 +45,12 @@ def _draw_lane(channel: str, trend: Trend, measure: Measure, seconds: Seconds) -
 
 def _draw_curve(curve: Curve, columns: Sequence[range], across: Sequence[float], axis: Axis) -> list[list[Point]]:
     """Place a curve: of each column the least value, the greatest, and the first gap."""
-    shown: list[int] = []
+    timepoints: list[int] = []
     for column in columns:
         gaps = [t for t in column if curve[t] is None]
         values = sorted({*column}.difference(gaps), key=lambda t: curve[t] or 0.0)
-        shown += sorted({*gaps[:1], *values[:1], *values[-1:]})
-    return cut_segments([across[t] for t in shown], [curve[t] for t in shown], axis)
+        timepoints += sorted({*gaps[:1], *values[:1], *values[-1:]})
+    return cut_segments([across[t] for t in timepoints], [curve[t] for t in timepoints], axis)
 
 
 def _describe_column(column: range, measure: Measure, trend: Trend, seconds: Seconds) -> tuple[str, int | None]:
@@ -59,8 +59,8 @@ def _describe_column(column: range, measure: Measure, trend: Trend, seconds: Sec
     moments = f", {' to '.join(format_moment(seconds[t]) for t in ends)}" if seconds else ""
     texts = []
     for label, curve in trend.curves.items():
-        if known := [value for t in column if (value := curve[t]) is not None]:
-            limits = dict.fromkeys(format_measure(value, measure.unit) for value in (min(known), max(known)))
+        if values := [value for t in column if (value := curve[t]) is not None]:
+            limits = dict.fromkeys(format_measure(value, measure.unit) for value in (min(values), max(values)))
             texts.append(f"{label} {' to '.join(limits)}".strip())
     text = f"timepoint {'–'.join(map(str, ends))}{moments}\n{', '.join(texts) or 'no value'}"
     outlier = next((t for t in column if t in trend.outliers), None)

@@ -44,25 +44,25 @@ def export_volumes(
         or something of the same name exists.
     """
     image = read_volumes(find_finished(folder), kind)
-    known = {channel.name: channel for channel in image.channels}
-    if unknown := [name for name in channels or () if name not in known]:
-        raise InputError(f"--channels: there is no channel {', '.join(unknown)}; the run has {', '.join(known)}")
-    image = replace(image, channels=tuple(known[name] for name in dict.fromkeys(channels or known)))
+    by_name = {channel.name: channel for channel in image.channels}
+    if unknown := [name for name in channels or () if name not in by_name]:
+        raise InputError(f"--channels: there is no channel {', '.join(unknown)}; the run has {', '.join(by_name)}")
+    image = replace(image, channels=tuple(by_name[name] for name in dict.fromkeys(channels or by_name)))
     numbers = parse_timepoints(timepoints, len(image.timepoints)) if timepoints else image.timepoints
-    recorded = _leave_out_holes(image, numbers)
+    present = _leave_out_holes(image, numbers)
     name = image.name if kind == "result" else f"{image.name}_raw"
     if form == "ome-tiff":
-        if (chosen := choose_ome_type(image.dtype)) != image.dtype:
-            logger.info("OME-TIFF has no %s: its values are written as %s, which holds them all", image.dtype, chosen)
-        write, copies = write_ome_tiff, {out / f"{name}_t{t:04d}.ome.tif": [t] for t in recorded}
+        if (dtype := choose_ome_type(image.dtype)) != image.dtype:
+            logger.info("OME-TIFF has no %s: its values are written as %s, which holds them all", image.dtype, dtype)
+        write, copies = write_ome_tiff, {out / f"{name}_t{t:04d}.ome.tif": [t] for t in present}
     else:
-        write, copies = write_ome_zarr, {out / f"{name}.ome.zarr": recorded}
+        write, copies = write_ome_zarr, {out / f"{name}.ome.zarr": present}
     if existing := [path for path in copies if path.exists()]:
         raise InputError(
             f"{existing[0]} is there already{f', and {len(existing) - 1} more' if existing[1:] else ''}; remove what "
             "is no longer wanted, or name another folder with --out"
         )
-    progress = Progress("exporting", len(recorded), "timepoint")
+    progress = Progress("exporting", len(present), "timepoint")
     for path, numbers in copies.items():
         try:
             write(path, image, numbers, progress)

@@ -86,7 +86,7 @@ def _check_choice(
     image: PublishedImage, channel: str, timepoint: int, z: int | None, spans: dict[str, Sequence[int] | None]
 ) -> None:
     """Refuse what the run does not have, with what it has."""
-    names = [known.name for known in image.channels]
+    names = [item.name for item in image.channels]
     if channel not in names:
         raise InputError(f"--channel: there is no channel {channel}; the run has {', '.join(names)}")
     if not 0 <= timepoint < len(image.timepoints) or (channel, timepoint) in image.missing:

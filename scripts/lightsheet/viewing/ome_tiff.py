@@ -33,9 +33,9 @@ OME_TYPES = {"int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "
 
 def choose_ome_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Choose the type in which OME-TIFF holds voxels of this one without loss; InputError if there is none."""
-    if (chosen := WIDENED.get(dtype.name, dtype)).name not in OME_TYPES:
+    if (wider := WIDENED.get(dtype.name, dtype)).name not in OME_TYPES:
         raise InputError(f"OME-TIFF has no {dtype.name}; choose --format ome-zarr-0.4, which has")
-    return chosen
+    return wider
 
 
 def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int], progress: Progress) -> None:

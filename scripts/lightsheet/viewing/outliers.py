@@ -76,8 +76,8 @@ def find_usual(curve: Sequence[float | None], drifts: bool) -> list[float | None
     for index, t in enumerate(timepoints):
         if drifts and len(timepoints) > 1:
             start = min(max(0, index - NEIGHBOURS // 2), max(0, len(timepoints) - NEIGHBOURS))
-            near = slice(start, start + NEIGHBOURS)
-            usual[t] = _draw_line(timepoints[near], values[near], t)
+            neighbours = slice(start, start + NEIGHBOURS)
+            usual[t] = _draw_line(timepoints[neighbours], values[neighbours], t)
         else:
             usual[t] = median
     return usual

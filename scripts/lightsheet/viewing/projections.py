@@ -125,8 +125,8 @@ def _find_support(image: PublishedImage, level: Level) -> np.ndarray:
         np.minimum(np.arange(level.shape[n]) * level.factor[n] + level.factor[n] // 2, support.shape[n > 0] - 1)
         for n in (0, axis)
     )
-    chosen: np.ndarray = support[np.ix_(rows, columns)]
-    return chosen
+    part: np.ndarray = support[np.ix_(rows, columns)]
+    return part
 
 
 def _choose_level(grids: Sequence[_Grid]) -> tuple[int, _Grid]:

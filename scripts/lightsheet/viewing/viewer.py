@@ -65,8 +65,8 @@ def describe_viewers(results: Results, url: str) -> str:
     Its folder and what `describe_state` returns are served at `url`.
     """
     images = [read_volumes(results, kind) for kind in KINDS]
-    hidden = {image.dtype.name for image in images if image.dtype.name not in NEUROGLANCER_TYPES}
-    without = f" (without the raw volumes: it cannot show {', '.join(hidden)}; napari can)" if hidden else ""
+    types = {image.dtype.name for image in images if image.dtype.name not in NEUROGLANCER_TYPES}
+    without = f" (without the raw volumes: it cannot show {', '.join(types)}; napari can)" if types else ""
     return INSTRUCTIONS.format(
         without=without,
         folder=results.folder,

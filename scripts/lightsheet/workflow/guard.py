@@ -50,7 +50,7 @@ def guard_execution(
     """
     answer_signals_aside()
     hasten_exit()
-    disregard_clocks()
+    ignore_clocks()
     logging.raiseExceptions = False  # on a full disk each line of Snakemake's own log would be a traceback
     if not workflow.is_main_process:
         return
@@ -64,7 +64,7 @@ def guard_execution(
         try:
             with _explain_errors(results), print_run(workflow, describe, is_dry=is_dry):
                 if is_dry:
-                    _heed_no_lock(workflow)
+                    _ignore_locks(workflow)
                     find_work()
                     return execute(executor_plugin=executor_plugin, **arguments)
                 with _take_folder(results) as token:
@@ -114,14 +114,14 @@ def list_folders(results: Results) -> list[Path]:
     return [results.folder, Path(), Path(os.environ.get("TMPDIR") or gettempdir())]
 
 
-def _heed_no_lock(workflow: Any) -> None:
+def _ignore_locks(workflow: Any) -> None:
     """Let a dry run ignore Snakemake's own locks: because of a dead run's, a user would unlock by hand."""
     prepare: Callable[..., None] = workflow._prepare_dag
     workflow.execution_settings.lock = False
     workflow._prepare_dag = lambda **options: prepare(**{**options, "lock_warn_only": False})
 
 
-def disregard_clocks() -> None:
+def ignore_clocks() -> None:
     """Keep Snakemake from failing a job, after its work, because an input seems to be newer than its output.
 
     The clock of a node, or of a file server, is wrong then; what is to be done is found from records.
@@ -149,8 +149,8 @@ def end_orphans(place: str) -> None:
 
     SLURM's jobs are cancelled by their names (see `prepare_clean_end`).
     """
-    this = psutil.Process()
-    spared = {this.pid, *(process.pid for process in this.parents())}
+    own_process = psutil.Process()
+    spared = {own_process.pid, *(process.pid for process in own_process.parents())}
     orphans = [
         process
         for process in psutil.process_iter(["environ"])
@@ -211,11 +211,11 @@ def free_files(folder: Path) -> None:
         for lock in SNAKEMAKE_LOCKS.glob("*.lock"):
             with suppress(FileNotFoundError):  # another folder's run ends at this moment
                 files = lock.read_text().splitlines()
-                others = [file for file in files if not is_inside(Path(file).parent)]
-                if not others:
+                foreign = [file for file in files if not is_inside(Path(file).parent)]
+                if not foreign:
                     lock.unlink()
-                elif others != files:
-                    lock.write_text("\n".join(others) + "\n")
+                elif foreign != files:
+                    lock.write_text("\n".join(foreign) + "\n")
     SNAKEMAKE_LOCKS.mkdir(parents=True, exist_ok=True)
     mark.touch()
 

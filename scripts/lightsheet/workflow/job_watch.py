@@ -60,11 +60,11 @@ class JobWatch:
         self.queue: Queue | None = None  # the latest answer
         self.ids = set[str]()  # of all jobs submitted by this run
         self.before: dict[Any, list[Identity | None]] = {}  # of outputs, when a job was submitted, by Snakemake's id
-        self.heard = time.monotonic()  # when squeue was asked whose answer was used last
+        self.answer_time = time.monotonic()  # when squeue was asked whose answer was used last
         self.submissions: dict[str, _Submission] = {}  # by SLURM's id
         self.thread: Thread | None = None
         self.rules: dict[str, str] = {}  # of the jobs that have not ended, by SLURM's id
-        self.ended = Counter[str]()  # jobs that succeeded, by rule
+        self.successes = Counter[str]()  # jobs that succeeded, by rule
         self.done = set[str]()  # these jobs, by SLURM's id
         self.tell: Callable[[JobWatch], None] | None = None  # called after each look at the jobs
 
@@ -97,7 +97,7 @@ class JobWatch:
             self.submissions.setdefault(info.external_jobid, _Submission())
         if not self._expects_starts():
             self.refresh()
-        queue, jobs = self._hear()
+        queue, jobs = self._take_answer()
         for folder in {path.parent for info in infos for path in _list_outputs(info.job)}:
             with suppress(OSError):
                 list(folder.iterdir())  # makes NFS ask the server
@@ -123,14 +123,14 @@ class JobWatch:
         """Tell whether jobs were submitted a moment ago, of which squeue would say only that they wait."""
         now = time.monotonic()
         latest = max((submission.time for submission in self.submissions.values()), default=-math.inf)
-        return now < latest + START_SECONDS and now < self.heard + LONGEST_SECONDS
+        return now < latest + START_SECONDS and now < self.answer_time + LONGEST_SECONDS
 
-    def _hear(self) -> tuple[Queue | None, dict[str, SlurmJob]]:
+    def _take_answer(self) -> tuple[Queue | None, dict[str, SlurmJob]]:
         """Return the queue, with its jobs by their ids, once after each answer of squeue."""
         queue = self.queue
-        if not queue or queue.jobs is None or queue.time < self.heard + CHECK_SECONDS:
+        if not queue or queue.jobs is None or queue.time < self.answer_time + CHECK_SECONDS:
             return None, {}
-        self.heard = queue.time
+        self.answer_time = queue.time
         self._cancel_ghosts(queue.jobs)
         return queue, {job.id: job for job in queue.jobs}
 
@@ -174,7 +174,7 @@ class JobWatch:
 
     def _report_success(self, info: Any) -> None:
         self._forget(info)
-        self.ended[info.job.name] += 1
+        self.successes[info.job.name] += 1
         self.done.add(info.external_jobid)
         self.executor.report_job_success(info)
         if not self.executor.workflow.executor_settings.keep_successful_logs:

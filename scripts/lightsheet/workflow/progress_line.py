@@ -44,7 +44,7 @@ class ProgressLine:
             parts = list(self._describe(watch, jobs, statuses))
             text = " | ".join(parts)
             workers = [(s.block, s.failed, s.workers, s.workers_waiting, s.reason) for s in statuses]
-            state = repr((watch.rules, watch.ended, [(job.id, job.state) for job in jobs or []], workers))
+            state = repr((watch.rules, watch.successes, [(job.id, job.state) for job in jobs or []], workers))
             pause = PAUSE_SECONDS if state == self.state else CHANGE_SECONDS
             if text not in ("", self.text) and time.monotonic() > self.time + pause:
                 self.text, self.state, self.time = text, state, time.monotonic()
@@ -66,42 +66,44 @@ class ProgressLine:
         jobs_by_id = {**{status.job_id: SlurmJob(status.job_id, "RUNNING") for status in statuses}, **queue}
         for rule in dict.fromkeys(watch.rules.values()):
             ids = [number for number, name in watch.rules.items() if name == rule]
-            begun = [number for number in ids if not (number in queue and queue[number].is_waiting)]
-            blocks = [status for status in statuses if status.job_id in begun]
+            running = [number for number in ids if not (number in queue and queue[number].is_waiting)]
+            blocks = [status for status in statuses if status.job_id in running]
             total = self.totals.get(rule, 1)
             if total > 1 or not blocks:
-                yield f"{rule}: {describe_jobs(total, watch.ended[rule], ids, jobs_by_id)}"
+                yield f"{rule}: {describe_jobs(total, watch.successes[rule], ids, jobs_by_id)}"
             for status in blocks:
                 subject = f"{rule} {status.block}" if total > 1 else rule
                 yield f"{subject}: {describe_block(status, self._find_reason(status, queue))}"
         if jobs is None:
             yield "squeue does not answer"
-        elif watch.rules and self._starves(jobs):
+        elif watch.rules and self._are_workers_stuck(jobs):
             yield STARVING
 
     def _find_reason(self, status: BlockStatus, queue: Mapping[str, SlurmJob]) -> str:
         name = f"{self.label}-{status.block}"
         return join_reasons(job for job in queue.values() if job.name == name and job.is_waiting)
 
-    def _starves(self, jobs: Sequence[SlurmJob]) -> bool:
+    def _are_workers_stuck(self, jobs: Sequence[SlurmJob]) -> bool:
         """Tell whether, for some time, all workers have waited while more jobs than a coordinator run."""
         workers = [job for job in jobs if job.name.startswith(f"{self.label}-") and not job.is_over]
-        others = [job for job in jobs if job.name.startswith(f"{self.label}_") and not (job.is_over or job.is_waiting)]
-        if not workers or len(others) < 2 or not all(job.is_waiting for job in workers):
+        coordinators = [
+            job for job in jobs if job.name.startswith(f"{self.label}_") and not (job.is_over or job.is_waiting)
+        ]
+        if not workers or len(coordinators) < 2 or not all(job.is_waiting for job in workers):
             self.starving_since = None
             return False
         self.starving_since = self.starving_since or time.monotonic()
         return time.monotonic() > self.starving_since + STARVING_SECONDS
 
 
-def describe_jobs(total: int, ended: int, ids: Sequence[str], queue: Mapping[str, SlurmJob]) -> str:
+def describe_jobs(total: int, finished: int, ids: Sequence[str], queue: Mapping[str, SlurmJob]) -> str:
     """Describe a rule's jobs: `3 of 8 jobs done, 2 run, 3 wait (Priority)`; `ids` are those that have not ended."""
     jobs = [queue[number] for number in ids if number in queue]
     waiting = [job for job in jobs if job.is_waiting]
     reasons = f" ({join_reasons(waiting)})"
     if total == 1:
         return f"waits{reasons}" if waiting else "runs" if jobs else "submitted"
-    parts = [f"{ended} of {total} jobs done"]
+    parts = [f"{finished} of {total} jobs done"]
     if running := len(jobs) - len(waiting):
         parts.append(f"{running} run{'s' * (running == 1)}")
     if waiting:

@@ -34,9 +34,9 @@ def _read_partitions(workflow: Any) -> dict[str, str]:
     """Return the partitions of rules that use many cores; not of one that goes to another cluster or to several."""
     partitions = {}
     for rule in ("ingest", "consolidate", "verify", *COORDINATORS):
-        others = [_read_resource(workflow, name, "", rule) for name in ("clusters", "slurm_cluster", "cluster")]
+        clusters = [_read_resource(workflow, name, "", rule) for name in ("clusters", "slurm_cluster", "cluster")]
         name = str(_read_resource(workflow, "slurm_partition", "", rule))
-        if not any(others) and re.fullmatch(r"[\w.-]*", name):
+        if not any(clusters) and re.fullmatch(r"[\w.-]*", name):
             partitions[rule] = name
     return partitions
 

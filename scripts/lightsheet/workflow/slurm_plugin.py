@@ -56,7 +56,7 @@ def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[
         logger.warning("Warning: array jobs are not used here; every job is submitted by itself.")
         executor.array_jobs = set()
     run_rules_directly(executor)
-    spare_vain_tries(executor)
+    stop_hopeless_retries(executor)
     watch = JobWatch(executor, results.queue, label)
     watch.tell = ProgressLine(results, label, totals).tell
     watch.start()
@@ -108,7 +108,7 @@ def run_rules_directly(executor: Any) -> None:
     executor.get_job_args = lambda job: f"{get_arguments(job)} --cores {job.threads}"  # the last one counts
 
 
-def spare_vain_tries(executor: Any) -> None:
+def stop_hopeless_retries(executor: Any) -> None:
     """Let a job fail for good if its log says so, whatever `retries` are left; an earlier run's log does not count."""
     report_job_error, start = executor.report_job_error, time.time() - CLOCK_SECONDS
 
