@@ -37,8 +37,8 @@ def queue(*jobs: str) -> list[SlurmJob]:
     ]
 
 
-def watch(jobs: list[SlurmJob] | None, rules: dict[str, str], **ended: int) -> Any:
-    return SimpleNamespace(queue=Queue(jobs, 0, 0), rules=rules, ended=Counter(ended))
+def watch(jobs: list[SlurmJob] | None, rules: dict[str, str], **successes: int) -> Any:
+    return SimpleNamespace(queue=Queue(jobs, 0, 0), rules=rules, successes=Counter(successes))
 
 
 def say(results: Results, **values: Any) -> None:
