@@ -207,6 +207,8 @@ def test_the_package_is_built_by_what_is_locked_and_has_one_version() -> None:
     build = [Requirement(each) for each in package["build-system"]["requires"]]
     assert unmet(locked("requirements-build"), "3.12", build) == []
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    changes = re.findall(r"^## \[(\d.*)\] - (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert changes[0] == (citation["version"], citation["date-released"].isoformat())
     assert package["project"]["version"] == citation["version"]
 
 
