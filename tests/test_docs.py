@@ -36,7 +36,10 @@ class Elsewhere(NamedTuple):
 
 (DIGEST,) = (line for line in list_commands(ROOT / "docs" / "provenance.md") if line.startswith("LC_ALL"))
 
-CONTAINER = Elsewhere("needs Apptainer, which Debian 12 lacks", "test_environment.py::test_containers_are_made_as")
+(DOCKER_RUN,) = (line for line in list_commands(ROOT / "docs" / "install.md") if line.startswith("docker run"))
+
+CONDA = Elsewhere("needs a channel of conda", "test_environment.py::test_the_conda_environment_has_the_pinned_versions")
+CONTAINER = Elsewhere("makes an image of 3 GB", "test_environment.py::test_containers_are_made_as")
 DRY_RUN = Elsewhere("takes minutes, or is the tests themselves", "test_docs.py::test_make_knows_what_to_do")
 HEAD = Elsewhere("needs SLURM", "slurm/test_runs.py::test_the_head_job_continues_after_its_time_limit")
 INSTALLATION = Elsewhere("downloads a gigabyte; .ci/run does it", "test_docs.py::test_make_knows_what_to_do")
@@ -66,7 +69,16 @@ ELSEWHERE = {
     DIGEST: Elsewhere("is for the root of a checkout", "test_docs.py::test_the_printed_digest_is_that_of_the_code"),
     "export SLURM_CLUSTERS=NAME": Elsewhere("needs several clusters", "cluster/test_slurm.py::test_"),
     "apptainer build lightsheet.sif envs/lightsheet.def": CONTAINER,
-    "apptainer exec lightsheet.sif snakemake -c all --configfile my.yaml": CONTAINER,
+    "apptainer exec lightsheet.sif snakemake --snakefile /opt/lightsheet-decon/Snakefile -c all --configfile my.yaml": (
+        CONTAINER
+    ),
+    "docker build --file envs/Dockerfile --tag lightsheet-decon .": CONTAINER,
+    "podman build --file envs/Dockerfile --tag lightsheet-decon .": CONTAINER,
+    DOCKER_RUN: CONTAINER,
+    "conda env create --name lightsheet --file envs/lightsheet.yaml": CONDA,
+    "conda activate lightsheet": CONDA,
+    'pip install "snakemake~=9.27" "snakemake-executor-plugin-slurm~=2.8" pygments setuptools': CONDA,
+    "pip install --no-deps --no-build-isolation --editable .": CONDA,
     "git clone": UNREACHABLE,
     "git checkout ...": UNREACHABLE,
     "git tag -a vX.Y.Z": Elsewhere("releases"),
