@@ -3,6 +3,7 @@
 import pytest
 
 from lightsheet.acquisition.discovery import discover
+from lightsheet.system import InputError
 from tests.acquisition.test_discovery import TEMPLATE, fill, reference_name, refusal, scan_name
 
 # --- Timepoints
@@ -94,8 +95,41 @@ def test_a_volume_that_lacks_planes_is_no_hole(tmp_path):
         message = refusal(tmp_path, "t{timepoint}_z{plane}.tif", missing=missing)
         assert "timepoint 1 of ch0 lacks 2 of 5 planes, first plane 3; copy" in message
         assert "with input.ignore (input.missing: fill then records a hole)" in message
-    acquisition = discover(tmp_path, "t{timepoint}_z{plane}.tif", ["t1_*"], missing="fill")
+        assert 'to which you add "t1_z*.tif", or the plane wherever it is' in message
+        assert "input.settle" not in message
+    acquisition = discover(tmp_path, "t{timepoint}_z{plane}.tif", ["t1_z*.tif"], missing="fill")
     assert acquisition.holes == (("ch0", 1),)
+
+
+PLANES = {
+    "C[1]_t0{t}_z{z}.tif": "C[[]1]_t01_z*.tif",
+    "TP{t}/C0/plane_{z}.tif": "TP1/C0/plane_*.tif",
+    "z{z}_t{t}.tif": "z*_t1.tif",
+}
+
+
+@pytest.mark.parametrize(("name", "glob"), PLANES.items())
+def test_the_pattern_that_leaves_out_what_lacks_planes_fits_nothing_else(tmp_path, name, glob):
+    fill(tmp_path, *(name.format(t=t, z=z) for t in range(3) for z in range(5) if (t, z) != (1, 3)))
+    pattern = name.format(t="{timepoint}", z="{plane}")
+    with pytest.raises(InputError, match="timepoint 1 of ") as error:
+        discover(tmp_path, pattern)
+    assert error.value.ignore == (glob,)
+    assert len(discover(tmp_path, pattern, [glob], missing="fill").holes) == 1
+    assert "the plane wherever" not in str(error.value), "others have planes on both sides of it"
+
+
+def test_of_a_timepoint_that_has_not_yet_arrived_settle_is_named(tmp_path):
+    fill(tmp_path, *(f"c{c}_t{t}_z{z}.tif" for t in range(3) for c in "ab" for z in range(9) if (t, c, z) < (2, "b", 4)))
+    message = refusal(tmp_path, "c{channel}_t{timepoint}_z{plane}.tif")
+    assert "timepoint 2 of b lacks 5 of 9 planes" in message
+    assert "or, while the microscope still writes, leave it for the next run with input.settle: 60" in message
+
+
+def test_how_many_more_volumes_lack_planes_is_told(tmp_path):
+    fill(tmp_path, *(f"t{t}_z{z}.tif" for t in range(30) for z in range(3) if t % 2 == 0 or z != 1))
+    message = refusal(tmp_path, "t{timepoint}_z{plane}.tif")
+    assert "timepoint 1 of ch0 lacks 1 of 3 planes, first plane 1 (and 14 more of the 30 volumes lack some); copy" in message
 
 
 def test_a_plane_of_one_tile(tmp_path):

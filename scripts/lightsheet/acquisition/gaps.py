@@ -3,16 +3,24 @@
 Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and imports nothing heavy.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from glob import escape
 from itertools import pairwise, product
 from math import inf, prod
+from os.path import commonprefix
 from pathlib import Path
+from string import digits
 
-from lightsheet.acquisition.time_axis import SourceFile, VolumeFiles
+from lightsheet.acquisition.time_axis import Site, SourceFile, VolumeFiles
 from lightsheet.system import InputError
 
 Runs = list[tuple[int, int]]  # (from, to), both included
+
+MOST_GLOBS = 20
+"""Of so many volumes that lack something a pattern of their files is sought: each is held against all names."""
 
 
 def list_sites(files: Iterable[SourceFile]) -> list[list[int]]:
@@ -100,16 +108,54 @@ def refuse_partial_volumes(folder: Path, volumes: VolumeFiles) -> None:
         _refuse_missing_row(folder, axis, values)
     _refuse_missing_piece(folder, word, sites[3])
     count = prod(map(len, sites))
-    for (number, channel), files in volumes.items():
-        if len(files) < count:
-            # The product can be too long to list, but a missing site comes soon in it.
-            first = next(site for site in product(*sites) if site not in files)
-            raise InputError(
-                f"{folder}: timepoint {number} of {channel} lacks "
-                f"{_describe_missing(count - len(files), count, first, sites, word)}; copy what is missing into the "
-                "folder, or leave that timepoint of the channel out with input.ignore (input.missing: fill then "
-                f"records a hole), or the {'tile' if len(sites[3]) == 1 else word} wherever it is"
-            )
+    partial = {key: files for key, files in volumes.items() if len(files) < count}
+    if not partial:
+        return
+    (number, channel), files = next(iter(partial.items()))
+    # The product can be too long to list, but a missing site comes soon in it.
+    first = next(site for site in product(*sites) if site not in files)
+    missing = _describe_missing(count - len(files), count, first, sites, word)
+    globs = _list_globs(partial, volumes)
+    remedies = [_tell_to_leave_out(globs[0] if globs else "")]
+    if _is_cut_off(files, sites):
+        remedies.append(f"or the {'tile' if len(sites[3]) == 1 else word} wherever it is")
+    if number == max(volumes)[0]:
+        remedies.append("or, while the microscope still writes, leave it for the next run with input.settle: 60")
+    rest = f" (and {len(partial) - 1} more of the {len(volumes)} volumes lack some)" if len(partial) > 1 else ""
+    raise InputError(
+        f"{folder}: timepoint {number} of {channel} lacks {missing}{rest}; copy what is missing into the folder, "
+        f"{', '.join(remedies)}",
+        ignore=globs,
+    )
+
+
+def _tell_to_leave_out(glob: str) -> str:
+    pattern = f", to which you add {json.dumps(glob, ensure_ascii=False)}" if glob else ""
+    return (
+        "or leave that timepoint of the channel out with input.ignore (input.missing: fill then records a hole)"
+        + pattern
+    )
+
+
+def _list_globs(partial: VolumeFiles, volumes: VolumeFiles) -> list[str]:
+    """List a shell pattern for each of a few volumes that fits their files alone; none where some cannot be told."""
+    globs: list[str] = []
+    names = [file.name for files in volumes.values() for file in files.values()]
+    for files in partial.values() if len(partial) <= MOST_GLOBS else ():
+        inner = [file.name for file in files.values()]
+        start, end = commonprefix(inner), commonprefix([name[::-1] for name in inner])[::-1]
+        glob = f"{escape(start.rstrip(digits))}*{escape(end.lstrip(digits))}" if len(inner) > 1 else escape(start)
+        if sum(fnmatchcase(name, glob) for name in names) != len(inner):
+            return []
+        globs.append(glob)
+    return globs
+
+
+def _is_cut_off(files: Mapping[Site, SourceFile], sites: list[list[int]]) -> bool:
+    """Tell whether what a volume has would be whole without the sites at the ends of an axis."""
+    present = list_sites(files.values())
+    rows = [values[values.index(own[0]) : values.index(own[-1]) + 1] for own, values in zip(present, sites, strict=True)]
+    return prod(map(len, present)) == len(files) and rows == present
 
 
 def _refuse_missing_row(folder: Path, axis: str, values: list[int]) -> None:
