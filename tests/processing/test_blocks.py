@@ -53,7 +53,7 @@ def test_a_damaged_file_does_not_keep_others_from_being_deconvolved(
     with pytest.raises(InputError) as error:
         blocks.deconvolve_block(Results(tmp_path), ["red"], [0, 1], {"engine": "cpu"}, {}, layout, workers)
     assert str(error.value).splitlines() == [
-        "2 of 2 volumes could not be deconvolved, the others are:",
+        "2 of 2 volumes could not be deconvolved:",
         *(f"red timepoint {timepoint}: a.tif: cannot be read" for timepoint in (0, 1)),
         FINAL,
     ]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from lightsheet.cluster import FINAL
 from lightsheet.workflow import terminal
 from lightsheet.workflow.screen import Screen, catch_errors, draw_bar
 from lightsheet.workflow.terminal import Terminal
@@ -251,11 +252,28 @@ def test_bars_stay_in_their_frame(share: float, full: int) -> None:
     assert draw_bar(share) == f"[{'#' * full}{'.' * (20 - full)}]"
 
 
+def test_a_list_of_which_some_was_told_keeps_its_head(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "deconvolve.log"
+    plan(handler, deconvolve=1)
+    begin(handler, 0, "deconvolve", log)
+    heads = ["1 of 3 volumes could not be deconvolved:\nred timepoint 0: cut", "2 of 3 volumes could not be deconvolved:"]
+    log.write_text("".join(LOG_LINE.format(f"ERROR {text}") for text in heads[:1] * 2))
+    with log.open("a") as end:
+        end.write(LOG_LINE.format(f"ERROR {heads[1]}\nred timepoint 0: cut\nred timepoint 1: cut"))
+    handler.look()
+    assert read(handler).splitlines()[1:] == [
+        "deconvolve: 1 of 3 volumes could not be deconvolved:",
+        "red timepoint 0: cut",
+        "deconvolve: 2 of 3 volumes could not be deconvolved:",
+        "red timepoint 1: cut",
+    ]
+
+
 def test_a_volume_that_failed_is_told_once(tmp_path: Path) -> None:
     handler, sentence = make(), "red timepoint 0: a.tif: the file is cut off"
     plan(handler, ingest=1, deconvolve=1)
     for number, (rule, text) in enumerate(
-        {"ingest": sentence, "deconvolve": f"1 of 2 volumes could not be deconvolved:\n{sentence}"}.items()
+        {"ingest": sentence, "deconvolve": f"1 of 2 volumes could not be deconvolved:\n{sentence}\n{FINAL}"}.items()
     ):
         log = tmp_path / f"{rule}.log"
         begin(handler, number, rule, log)
@@ -265,6 +283,6 @@ def test_a_volume_that_failed_is_told_once(tmp_path: Path) -> None:
     send(handler, "raw red timepoint 1: another", level=logging.ERROR, path=OURS)
     assert read(handler).splitlines()[1:] == [
         f"ingest: {sentence}",
-        "deconvolve: 1 of 2 volumes could not be deconvolved:",
+        "deconvolve: 1 of 2 volumes could not be deconvolved, as said above",
         "raw red timepoint 1: another",
     ]

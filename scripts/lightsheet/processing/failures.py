@@ -8,5 +8,5 @@ from lightsheet.system import InputError
 def raise_failures(errors: Sequence[str], total: int, action: str, *end: str) -> None:
     """Raise an `InputError` that names each volume that could not be done, if there are any."""
     if errors:
-        lines = [f"{len(errors)} of {total} volumes could not be {action}, the others are:", *errors, *end]
+        lines = [f"{len(errors)} of {total} volumes could not be {action}:", *errors, *end]
         raise InputError("\n".join(lines))

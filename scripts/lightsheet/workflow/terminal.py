@@ -19,6 +19,7 @@ from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from lightsheet.cluster import FINAL
 from lightsheet.system import NO_SLURM_JOB, QUIET_JOBS, UNEXPECTED
 from lightsheet.workflow.job_log import JobLog
 from lightsheet.workflow.parts import list_targets
@@ -162,10 +163,12 @@ class Terminal(Handler):
 
     def _tell_once(self, subject: str, text: str) -> None:
         """Write lines, but for those of which a sentence was told before: of a volume that failed, by several jobs."""
-        lines = [line for line in text.splitlines() if line not in self.sentences]
-        self.sentences.update(lines)
-        if lines:
-            self.screen.write(subject + "\n".join(lines))
+        first, *rest = (line for line in text.splitlines() if line != FINAL)  # which is for SLURM's jobs alone
+        new, is_known = [line for line in rest if line not in self.sentences], first in self.sentences
+        self.sentences.update((first, *rest))
+        if new or not is_known:
+            head = f"{first.removesuffix(':')}, as said above" if rest and not new else first
+            self.screen.write(subject + "\n".join([head, *new]))
 
     def tell_line(self, line: str) -> None:
         """Write what a process has written to the standard error, not to its log."""
