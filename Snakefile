@@ -22,6 +22,7 @@ from lightsheet.workflow import (
     RunError,
     check_config_files,
     check_parsing,
+    describe_default,
     describe_outcome,
     explain_failure,
     find_due_outputs,
@@ -57,7 +58,7 @@ try:
         refuse_shell_names(run, workflow)
     pilot_plan = plan_pilot(run)
 except InputError as error:
-    raise RunError(str(error)) from None
+    raise RunError(f"{error}{describe_default(workflow)}") from None
 
 
 report: "report/workflow.rst"

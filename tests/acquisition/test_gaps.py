@@ -120,7 +120,9 @@ def test_the_pattern_that_leaves_out_what_lacks_planes_fits_nothing_else(tmp_pat
 
 
 def test_of_a_timepoint_that_has_not_yet_arrived_settle_is_named(tmp_path):
-    fill(tmp_path, *(f"c{c}_t{t}_z{z}.tif" for t in range(3) for c in "ab" for z in range(9) if (t, c, z) < (2, "b", 4)))
+    fill(
+        tmp_path, *(f"c{c}_t{t}_z{z}.tif" for t in range(3) for c in "ab" for z in range(9) if (t, c, z) < (2, "b", 4))
+    )
     message = refusal(tmp_path, "c{channel}_t{timepoint}_z{plane}.tif")
     assert "timepoint 2 of b lacks 5 of 9 planes" in message
     assert "or, while the microscope still writes, leave it for the next run with input.settle: 60" in message
@@ -129,7 +131,10 @@ def test_of_a_timepoint_that_has_not_yet_arrived_settle_is_named(tmp_path):
 def test_how_many_more_volumes_lack_planes_is_told(tmp_path):
     fill(tmp_path, *(f"t{t}_z{z}.tif" for t in range(30) for z in range(3) if t % 2 == 0 or z != 1))
     message = refusal(tmp_path, "t{timepoint}_z{plane}.tif")
-    assert "timepoint 1 of ch0 lacks 1 of 3 planes, first plane 1 (and 14 more of the 30 volumes lack some); copy" in message
+    assert (
+        "timepoint 1 of ch0 lacks 1 of 3 planes, first plane 1 (and 14 more of the 30 volumes lack some); copy"
+        in message
+    )
 
 
 def test_a_plane_of_one_tile(tmp_path):

@@ -87,8 +87,10 @@ def test_a_file_that_is_still_being_copied_or_is_packed(tmp_path, ending):
     assert discover(tmp_path, TEMPLATE, settle=1).timepoints == 2
 
 
-def test_folder_that_is_none(tmp_path):
+def test_folder_that_is_none(tmp_path, monkeypatch):
     assert f"{tmp_path / 'absent'}: no such folder" in refusal(tmp_path / "absent")
+    monkeypatch.chdir(tmp_path)
+    assert refusal(Path("absent")) == f"absent: no such folder in {tmp_path}; set input.folder"
     (tmp_path / "file").touch()
     assert "not a folder" in refusal(tmp_path / "file")
     assert "no TIFF file" in refusal(fill(tmp_path / "empty", "notes.txt"))

@@ -221,7 +221,10 @@ def test_positions_are_acquisitions_of_their_own(folder: Path) -> None:
     first = make_first_config(folder)
     run = use(first)
     assert {path.name[:5] for v in run.acquisition.volumes for path, _ in v.pieces} == {"e_s1_"}
-    assert "the files are of 3 positions, each an acquisition of its own: this one is of 1" in " ".join(first.guesses)
+    assert (
+        "the files are of 3 positions, each an acquisition of its own: this configuration is for position 1"
+        in " ".join(first.guesses)
+    )
 
 
 def test_beginnings_are_acquisitions_of_their_own(folder: Path) -> None:
@@ -278,6 +281,66 @@ def test_a_missing_timepoint_is_to_be_decided(folder: Path) -> None:
     first = make_first_config(folder)
     assert use(first, input__missing="fill").acquisition.holes == (("RFP", 2),)
     assert "input.missing: As it is, a run would be refused: " in first.open_keys[0]
+    assert "When that is mended in the folder, write error here." in first.text
+
+
+@pytest.mark.parametrize("fault", ["absent", "capitals"])
+def test_the_rest_of_a_folder_is_understood_where_one_plane_is_missing(fault: str, folder: Path) -> None:
+    for name in [f"e_t{t}_{nm}nm_z{z}.tif" for t in range(3) for nm in (488, 561) for z in range(4)]:
+        write(folder / name, 1)
+    plane = folder / "e_t1_561nm_z2.tif"
+    plane.unlink() if fault == "absent" else plane.rename(plane.with_suffix(".TIF"))
+    for nm in (488, 561):
+        write(folder / "psf" / f"bead_{nm}.tif", 5)
+    first = make_first_config(folder)
+    for words in ("channels    488nm  488 nm", "timepoints  3", "561nm: 1 volume, timepoint 1", "(4, 4, 5)"):
+        assert words in first.summary
+    assert "psf.files.561nm is images/psf/bead_561.tif: its name has 561." in first.guesses
+    write(plane, 1)
+    plane.with_suffix(".TIF").unlink(missing_ok=True)
+    mended = {"absent": {"input__missing": "error"}, "capitals": {"input__ignore": ["*_decon.tif"]}}
+    assert use(first, **mended[fault]).acquisition.holes == ()
+    plane.unlink()
+    if fault == "absent":
+        config = fill(yaml.safe_load(first.text), {"input.missing": "fill"})
+        config["input"]["ignore"] += re.findall(r'to which you add "(.*?)"', " ".join(first.open_keys))
+        assert prepare_run(config).acquisition.holes == (("561nm", 1),)
+
+
+def test_voxels_of_beads_are_to_be_said_though_no_channel_tells_which_is_its(folder: Path) -> None:
+    for name in [f"img_channel00{c}_position000_time000000000_z00{z}.tif" for z in range(2) for c in range(2)]:
+        write(folder / name, 1)
+    for nm in (488, 561):
+        path = folder.parent / "beads" / f"bead_{nm}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, np.zeros(SHAPE, np.uint16), photometric="minisblack")
+    first = make_first_config(folder)
+    keys = {*list_open_keys(yaml.safe_load(first.text))}
+    assert keys == {"psf.files.ch0", "psf.files.ch1", *(f"psf.voxel_size.{axis}" for axis in "zyx")}
+    assert "no name of bead_488.tif, bead_561.tif in beads tells" in " ".join(first.open_keys)
+
+
+def test_a_single_plane_points_to_its_folder(folder: Path) -> None:
+    for z in range(3):
+        write(folder / f"img_channel000_position000_time000000000_z00{z}.tif", 1)
+    with pytest.raises(InputError, match="is a single plane, and a volume is a stack; name its folder, images"):
+        make_first_config(folder / "img_channel000_position000_time000000000_z001.tif")
+
+
+def test_elsewhere_than_in_the_workflow_paths_are_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "e_t0.tif")
+    write(folder.parent / "psf" / "bead.tif", 5)
+    assert cli.main(["init", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert f"next, in {ROOT}:" in out
+    assert f"--configfile {Path.cwd() / 'my.yaml'}" in out
+    config = yaml.safe_load(Path("my.yaml").read_text())
+    assert config["input"]["folder"] == str(Path.cwd() / folder)
+    assert config["psf"]["files"] == {"ch0": str(Path.cwd() / "psf" / "bead.tif")}
+    Path("Snakefile").touch()
+    assert cli.main(["init", str(folder), "--force"]) == 0
+    assert "next:" in capsys.readouterr().out
+    assert yaml.safe_load(Path("my.yaml").read_text())["input"]["folder"] == "images"
 
 
 def test_names_that_tell_nothing_leave_the_pattern_to_a_person(folder: Path) -> None:

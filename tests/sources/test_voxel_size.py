@@ -43,6 +43,8 @@ def test_override_ends_the_comparison() -> None:
 
 
 def test_voxel_size_that_nobody_knows() -> None:
+    with pytest.raises(InputError, match=r"psf.voxel_size.z, psf.voxel_size.x are not known: .* write them in the"):
+        voxel_size.decide_voxel_size({"y": 0.1}, None, None, "psf.voxel_size")
     with pytest.raises(InputError, match=r"voxel_size.z is not known"):
         voxel_size.decide_voxel_size(None, FileMetadata("x", {"y": 0.1, "x": 0.1}), None)
     with pytest.raises(InputError, match=r"can be 0.4 um or 0.206 um, says a_Settings.txt"):

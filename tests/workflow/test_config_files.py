@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.exceptions import WorkflowError
 
-from lightsheet.workflow import check_config_files
+from lightsheet.workflow import check_config_files, describe_default
 
 GOOD = "name: demo  # 5 µm beads\ninput: {folder: data}\npsf:\n  files: {GFP: psf.tif}\n"
 
@@ -35,6 +35,13 @@ def refuse(path: Path, content: bytes) -> str:
 )
 def test_what_can_be_read_is_not_refused(tmp_path: Path, content: bytes) -> None:
     check(tmp_path / "my.yaml", content)
+
+
+def test_the_configuration_is_named_where_a_person_has_not(tmp_path: Path) -> None:
+    workflow = SimpleNamespace(overwrite_configfiles=[], configfiles=["config/config.yaml"])
+    assert describe_default(workflow).startswith(" (the configuration is config/config.yaml, as no other was named")
+    workflow.overwrite_configfiles = [tmp_path / "my.yaml"]
+    assert not describe_default(workflow)
 
 
 @pytest.mark.parametrize("value", ["1:30", "10:20:2", "[0, 2:40]"])

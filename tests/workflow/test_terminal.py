@@ -256,7 +256,10 @@ def test_a_list_of_which_some_was_told_keeps_its_head(tmp_path: Path) -> None:
     handler, log = make(), tmp_path / "deconvolve.log"
     plan(handler, deconvolve=1)
     begin(handler, 0, "deconvolve", log)
-    heads = ["1 of 3 volumes could not be deconvolved:\nred timepoint 0: cut", "2 of 3 volumes could not be deconvolved:"]
+    heads = [
+        "1 of 3 volumes could not be deconvolved:\nred timepoint 0: cut",
+        "2 of 3 volumes could not be deconvolved:",
+    ]
     log.write_text("".join(LOG_LINE.format(f"ERROR {text}") for text in heads[:1] * 2))
     with log.open("a") as end:
         end.write(LOG_LINE.format(f"ERROR {heads[1]}\nred timepoint 0: cut\nred timepoint 1: cut"))

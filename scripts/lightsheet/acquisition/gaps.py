@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import escape
-from itertools import pairwise, product
+from itertools import pairwise, product, takewhile
 from math import inf, prod
-from os.path import commonprefix
 from pathlib import Path
 from string import digits
 
@@ -143,7 +142,7 @@ def _list_globs(partial: VolumeFiles, volumes: VolumeFiles) -> list[str]:
     names = [file.name for files in volumes.values() for file in files.values()]
     for files in partial.values() if len(partial) <= MOST_GLOBS else ():
         inner = [file.name for file in files.values()]
-        start, end = commonprefix(inner), commonprefix([name[::-1] for name in inner])[::-1]
+        start, end = _find_beginning(inner), _find_beginning([name[::-1] for name in inner])[::-1]
         glob = f"{escape(start.rstrip(digits))}*{escape(end.lstrip(digits))}" if len(inner) > 1 else escape(start)
         if sum(fnmatchcase(name, glob) for name in names) != len(inner):
             return []
@@ -151,10 +150,17 @@ def _list_globs(partial: VolumeFiles, volumes: VolumeFiles) -> list[str]:
     return globs
 
 
+def _find_beginning(names: Sequence[str]) -> str:
+    """Return how all names begin."""
+    return "".join(letters[0] for letters in takewhile(lambda letters: len({*letters}) == 1, zip(*names, strict=False)))
+
+
 def _is_cut_off(files: Mapping[Site, SourceFile], sites: list[list[int]]) -> bool:
     """Tell whether what a volume has would be whole without the sites at the ends of an axis."""
     present = list_sites(files.values())
-    rows = [values[values.index(own[0]) : values.index(own[-1]) + 1] for own, values in zip(present, sites, strict=True)]
+    rows = [
+        values[values.index(own[0]) : values.index(own[-1]) + 1] for own, values in zip(present, sites, strict=True)
+    ]
     return prod(map(len, present)) == len(files) and rows == present
 
 

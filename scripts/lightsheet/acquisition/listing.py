@@ -36,7 +36,10 @@ def list_tiffs(folder: Path, pattern: str, ignore: Sequence[str] = (), *, is_gro
     Refuse one that is not there as a whole, unless the folder `is_growing`.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; set input.folder")
+        place = "" if folder.is_absolute() else f" in {Path.cwd()}"
+        raise InputError(
+            f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}{place}; set input.folder"
+        )
     names = list(walk_folders(folder, count_folders(pattern)))
     if not is_growing:
         refuse_unfinished_copies(folder, names, pattern, ignore)

@@ -3,12 +3,16 @@
 import shlex
 import tempfile
 from functools import partial
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from lightsheet.cli.options import add_command, read_auto_or_positive, read_positive
 from lightsheet.deconvolution import CHOICES, ENGINES
 from lightsheet.system import InputError, read_json
+
+CHECKOUT = Path(__file__).parents[3]
+"""Where the workflow lies, unless this library was installed without it."""
 
 INIT_EXAMPLES = """\
 examples:
@@ -63,15 +67,27 @@ def init(path: Path, out: Path, *, force: bool) -> int:
     """Look at images and write a commented configuration for them, with TODO where only you can tell."""
     from lightsheet.planning import write_first_config
 
+    place = _find_workflow()
+    if place:  # where a relative path would be another
+        path = Path(normpath(Path.cwd() / path))
     first = write_first_config(path, out, force=force)
     parts = {"understood": first.summary.splitlines(), "guessed": first.guesses, "to be said": first.open_keys}
     print(f"{out} is written.")
     for title, lines in parts.items():
         print("".join(f"\n  {line}" for line in (f"{title}:", *lines)) if lines else "", end="\n" if lines else "")
-    print(f"\nnext{f', when you have replaced each TODO in {out}' if first.open_keys else ''}:")
+    condition = f", when you have replaced each TODO in {out}" if first.open_keys else ""
+    print(f"\nnext{f', in {place}' if place else ''}{condition}:")
+    file = shlex.quote(str(Path.cwd() / out if place else out))
     for target, purpose in NEXT:
-        print(f"  snakemake {target:15} --configfile {shlex.quote(str(out))}    {purpose}")
+        print(f"  snakemake {target:15} --configfile {file}    {purpose}")
     return 0
+
+
+def _find_workflow() -> str:
+    """Return where runs are to be typed, if that is not the current folder."""
+    if Path("Snakefile").exists():
+        return ""
+    return str(CHECKOUT) if (CHECKOUT / "Snakefile").exists() else "the folder of the workflow"
 
 
 def add_simulate(commands: Any) -> None:

@@ -3,6 +3,7 @@
 What only a person knows is TODO there, which every run refuses with a sentence; what is guessed is called a guess.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -128,14 +129,15 @@ def _list_input(look: FirstLook) -> dict[str, Line]:
 def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line], Run | None]:
     """Return the section with what is to be said for its files to be understood, and a run with which they were."""
     standins: dict[str, Any] = {}
-    for _ in range(len(STANDINS) + 2):
+    is_part_ignored = False
+    for _ in range(len(STANDINS) + 3):
         if TODO in (line.value for name, line in lines.items() if name not in standins):
             return lines, None
         section = {**read_values(lines), **standins}
         try:
             return lines, prepare_run({"name": "first-look", "input": section, "voxel_size": UNKNOWN}, needs_psfs=False)
         except InputError as error:
-            sentence = str(error)
+            sentence, ignore = str(error), error.ignore
         if "ignore" not in standins and (prefixes := _leave_out_prefixes(look, lines, sentence)):
             lines = {**lines, "ignore": prefixes}
             standins["ignore"] = prefixes.value
@@ -143,10 +145,20 @@ def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line]
         name = next((key for key in REMEDIES if f"input.{key}" in sentence), "")
         if not name:  # nothing to be written helps: a file is damaged, say
             raise InputError(sentence)
-        lines = {**lines, name: Line(TODO, (f"As it is, a run would be refused: {sentence}",))}
+        if not is_part_ignored:  # else what is ignored for now may be what is missing
+            lines = {**lines, name: Line(TODO, _explain_refusal(name, sentence, section))}
         if name in STANDINS:
             standins[name] = STANDINS[name]
+        if ignore:
+            standins["ignore"], is_part_ignored = [*section.get("ignore", ()), *ignore], True
     return lines, None
+
+
+def _explain_refusal(name: str, sentence: str, section: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say why a key of `input` is to be said, and what to write when the folder was mended instead."""
+    reason = f"As it is, a run would be refused: {sentence}."
+    usual = {"missing": "error", "ignore": json.dumps(section.get("ignore", []), ensure_ascii=False)}
+    return (reason, f"When that is mended in the folder, write {usual[name]} here.") if name in usual else (reason,)
 
 
 def _leave_out_prefixes(look: FirstLook, lines: Mapping[str, Line], sentence: str) -> Line | None:

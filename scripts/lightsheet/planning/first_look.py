@@ -59,6 +59,8 @@ def look_at(path: Path) -> FirstLook:
             raise InputError(explain_other_format(str(path)) or f"{path}: is neither a TIFF nor a folder")
         folder, names = path.parent, [path.name]
         others = [name for name in _list_images(folder, 0) if name != path.name]
+        if others and _is_plane(path):
+            raise InputError(f"{path}: is a single plane, and a volume is a stack; name its folder, {folder}")
     else:
         folder, (names, others) = path, _find_images(path)
     pattern, is_guess, notes = _choose_pattern(folder, names)
@@ -138,8 +140,8 @@ def _choose_acquisition(names: Sequence[str], pattern: str) -> tuple[list[str], 
         return list(names), []
     first, *others = sorted(positions, key=make_natural_key)
     note = (
-        f"the files are of {len(positions)} positions, each an acquisition of its own: this one is of {first}, and "
-        f"input.ignore leaves out {join_first(others, 5)}; write a configuration for each"
+        f"the files are of {len(positions)} positions, each an acquisition of its own: this configuration is for "
+        f"position {first}, and input.ignore leaves out {join_first(others, 5)}; write one for each"
     )
     return positions[first], [note]
 

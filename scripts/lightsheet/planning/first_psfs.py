@@ -7,6 +7,7 @@ from lightsheet.planning.psf_files import find_psf_files, find_psf_voxels, match
 from lightsheet.run import TODO, Run
 
 ADVICE = "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.tif."
+SIZES = "If their files do not tell it, write psf.voxel_size, too: {z: ..., y: ..., x: ...}, in micrometre."
 
 
 def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
@@ -20,9 +21,9 @@ def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
         channel: Line(str(path), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
         for channel, (path, reason) in matches.items()
     }
-    paths = [match.path for match in matches.values() if match.path]
-    section = {"files": Line(lines, (ADVICE,))}
-    if paths:
+    paths = [match.path for match in matches.values() if match.path] or files
+    section = {"files": Line(lines, (ADVICE,) if paths else (ADVICE, SIZES))}
+    if paths:  # of which each may be the PSF of a channel, where none was matched
         axes, step = find_psf_voxels(paths)
         sizes = {axis: _write_axis(axis, step) for axis in "zyx" if axis not in axes}
         comment = "Of the PSFs; what is left out here, their files tell."

@@ -33,10 +33,16 @@ def decide_voxel_size(
         If two of the sources differ by more than 2 %, an axis is unknown, or several values are possible.
     """
     sources = [source for source in (file, settings) if source]
-    return {axis: _decide_axis(axis, config or {}, sources, key) for axis in "zyx"}
+    sizes = {axis: _decide_axis(axis, config or {}, sources, key) for axis in "zyx"}
+    if unknown := [axis for axis, size in sizes.items() if size is None]:
+        keys, it = ", ".join(f"{key}.{axis}" for axis in unknown), "it" if len(unknown) == 1 else "them"
+        raise InputError(
+            f"{keys} {'is' if it == 'it' else 'are'} not known: the files do not tell {it}; write {it} in the config"
+        )
+    return {axis: size for axis, size in sizes.items() if size is not None}
 
 
-def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetadata], key: str) -> float:
+def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetadata], key: str) -> float | None:
     """Take the first that is known of an axis, and compare it with the others."""
     known: list[tuple[str, tuple[float, ...]]] = []
     if axis in config:
@@ -48,7 +54,7 @@ def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetad
             elif axis == "z" and source.z_choices:
                 known.append((source.source, source.z_choices))
     if not known:
-        raise InputError(f"{key}.{axis} is not known: the files do not tell it; write it in the config")
+        return None
     (first, values), *others = known
     if len(values) > 1:
         raise InputError(

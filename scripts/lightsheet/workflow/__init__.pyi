@@ -1,4 +1,4 @@
-from .config_files import check_config_files as check_config_files
+from .config_files import check_config_files as check_config_files, describe_default as describe_default
 from .guard import guard_execution as guard_execution
 from .hidden import Hidden as Hidden
 from .module_use import Handlers as Handlers

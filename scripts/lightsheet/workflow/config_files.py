@@ -31,6 +31,14 @@ def check_config_files(workflow: Any) -> None:
             raise RunError(str(error)) from None
 
 
+def describe_default(workflow: Any) -> str:
+    """Name, for the end of a sentence on a mistake, the configuration that counts where a person has named none."""
+    if workflow.overwrite_configfiles or not workflow.configfiles:
+        return ""
+    names = ", ".join(map(str, workflow.configfiles))
+    return f" (the configuration is {names}, as no other was named: --configfile my.yaml)"
+
+
 def _check_file(path: Path) -> None:
     if not path.is_file():  # of which Snakemake has told, or will
         return
