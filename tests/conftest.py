@@ -45,15 +45,16 @@ def forget_scheduler() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def skip_flushes() -> Iterator[None]:
-    """Let no test of this process wait for the disk, which the kernel's cache stands for: no test cuts the power."""
+    """Let no test of this process wait for the disk; one of a disk that fails then takes `posix.fsync`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)  # of a handle that is none it is an error as well
         yield
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector to look through thousands of tests again and again."""
+    """Let the garbage collector look neither at the tests nor, as often as it would, at all that was imported."""
     gc.freeze()
+    gc.set_threshold(700, 10, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 HEAD = """
 extern "C" float rintf(float);
-#define __global__ static
+#define __global__ inline __attribute__((always_inline))
 #define __device__
 struct float2 { float x, y; };
 struct Index { unsigned x; };
