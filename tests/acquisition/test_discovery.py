@@ -180,6 +180,7 @@ def test_channels_and_tiles_are_folders(tmp_path):
     assert acquisition.tiff_names == tuple(names)
 
 
+@pytest.mark.slow
 def test_ten_thousand_files_take_little_time(tmp_path):
     names = [reference_name(t, c) for t in range(5000) for c in (0, 1)]
     start = time.process_time()

@@ -12,6 +12,7 @@ import pytest
 from lightsheet.cluster import jobqueue, section
 from lightsheet.system.errors import InputError
 from tests.support.fake_commands import command
+from tests.support.families import parametrize
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def submit_and_run(folder: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
     return script.read_text(), arguments, path
 
 
-@pytest.mark.parametrize(
+@parametrize(
     "name",
     [
         "R&D (old) O'Neill; `touch x`",

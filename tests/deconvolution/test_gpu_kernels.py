@@ -14,6 +14,7 @@ from lightsheet.deconvolution.momentum import extrapolate
 from lightsheet.deconvolution.padding import Weights, compute_weights, make_frame
 from tests.support import nvrtc
 from tests.support.cuda_on_cpu import Kernel, list_parameters
+from tests.support.families import parametrize
 
 needs_compiler = pytest.mark.skipif(
     not any(d.metadata["Name"] == "nvidia-cuda-nvrtc-cu12" for d in importlib.metadata.distributions()),
@@ -54,7 +55,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @needs_compiler
-@pytest.mark.parametrize("gpu", nvrtc.ARCHITECTURES)
+@parametrize("gpu", list(nvrtc.ARCHITECTURES))
 def test_they_compile_for_every_gpu_that_cuda_12_knows(gpu):
     _, warnings = nvrtc.compile_code(gpu_kernels.CODE, nvrtc.ARCHITECTURES[gpu])
     assert not warnings

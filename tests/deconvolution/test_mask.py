@@ -158,6 +158,7 @@ def test_weights_of_an_engine_are_not_used_by_another_one(monkeypatch):
     masks.forget_weights()  # of an engine that others do not have
 
 
+@pytest.mark.slow
 def test_iterations_are_chosen_from_what_was_measured():
     """The part that is tried is cut by a face: the number is that of the part alone, and darkness would change it."""
     random = np.random.default_rng(3)

@@ -64,9 +64,9 @@ def similarity(volume, truth):
 @pytest.mark.parametrize(
     ("case", "variant"),
     [
-        pytest.param(*case.values, variant, id=f"{case.id}-{variant}", marks=case.marks)
+        pytest.param(*case.values, variant, id=f"{case.id}-{variant}", marks=[*case.marks, *marks])
         for case in IN_PROCESS
-        for variant in VARIANTS
+        for variant, marks in zip(VARIANTS, [(), *[(pytest.mark.slow,)] * (len(VARIANTS) - 1)], strict=True)
     ],
 )
 def test_bars_come_out_more_similar_to_their_truth(bars, case, variant):

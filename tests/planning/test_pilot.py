@@ -289,6 +289,7 @@ print(json.dumps([used["memory_bytes"] - held, used["gpu_memory_bytes"]]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process's peak")
 def test_the_peak_is_that_of_the_block() -> None:
     """In a process of its own: in one that has freed much, the block's array may be where others were."""

@@ -11,6 +11,7 @@ from lightsheet.store.last_bits import ALL_BITS, round_last_bits
 from tests.processing.test_gpu_steps import device, upload  # noqa: F401 (a fixture)
 from tests.support import nvrtc
 from tests.support.cuda_on_cpu import list_parameters
+from tests.support.families import parametrize
 
 needs_compiler = pytest.mark.skipif(
     not any(d.metadata["Name"] == "nvidia-cuda-nvrtc-cu12" for d in importlib.metadata.distributions()),
@@ -19,7 +20,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 @needs_compiler
-@pytest.mark.parametrize(
+@parametrize(
     ("gpu", "raw", "stored"),
     [("V100", "uint16", "float32"), ("H100", "float32", "uint16"), ("RTX 50", "int8", "uint16")],
 )

@@ -12,6 +12,7 @@ from lightsheet.processing import sanity
 from lightsheet.processing.deconvolve import deconvolve_pixels
 from lightsheet.processing.statistics import measure_rounding, summarise_volume
 from lightsheet.simulation.simulate import simulate_volume
+from tests.support.families import parametrize
 
 SHAPE = (12, 48, 40)
 PSF = np.zeros((5, 5, 5), np.float32)
@@ -44,7 +45,7 @@ def judge(image: np.ndarray, background: float | str = "auto", dtype: str = "flo
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint16"])
-@pytest.mark.parametrize("photons", [30, 300])
+@parametrize("photons", [30, 300])
 def test_a_simulated_acquisition_is_not_suspect(photons: float, dtype: str) -> None:
     _, image = simulate_volume(0, 0, (20, 64, 64), peak_photons=photons)
     assert judge(image, 100, dtype) == []

@@ -9,6 +9,7 @@ from lightsheet.psf.damage import find_damage
 from lightsheet.psf.isolation import isolate_psf
 from lightsheet.psf.preparation import prepare_psf, prepare_psf_file
 from lightsheet.simulation import optics, scene
+from tests.support.families import parametrize
 from tests.support.point_images import COARSE, FINE, centred, gaussian, measured
 from tests.support.reference_data import DATA
 
@@ -45,7 +46,7 @@ def skew(image, fill):
 
 
 @pytest.mark.parametrize("channel", scene.CHANNELS)
-@pytest.mark.parametrize("shape", [(31, 20, 20), (101, 64, 64)])
+@parametrize("shape", [(31, 20, 20), (101, 64, 64)])
 def test_nothing_is_told_of_a_simulated_bead(channel, shape):
     assert find(optics.simulate_measured_psf(channel, shape, COARSE, np.random.default_rng(0)), COARSE) == {}
 

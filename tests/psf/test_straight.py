@@ -11,6 +11,7 @@ from lightsheet.psf.damage import find_damage
 from lightsheet.psf.isolation import isolate_psf
 from lightsheet.psf.straight import read_scan
 from lightsheet.system import InputError
+from tests.support.families import parametrize
 
 SIGMA = (0.35, 0.14, 0.12)  # micrometre
 PIXEL = {"y": 0.1, "x": 0.1}
@@ -71,7 +72,7 @@ def test_it_is_the_psf_that_the_scan_sees(images, bead, pixel):
     assert_is_that_of_the_scan(psf, images, voxel_size, 0.02)
 
 
-@pytest.mark.parametrize("axis", ["x", "y"])
+@parametrize("axis", ["x", "y"])
 def test_channels_whose_beads_lay_and_were_scanned_differently_agree(axis):
     images = {**IMAGES, "axis": axis, "direction": -1}
     scanned = {**images, "step": 0.15}
@@ -115,7 +116,7 @@ def test_nothing_is_told_of_a_good_bead_and_what_is_told_lies_in_its_image():
     assert 0.2 < find(image[:, :, 47:])[0]["cut"]["value"] < 1
 
 
-@pytest.mark.parametrize("step", [0.1, 0.4])
+@parametrize("step", [0.1, 0.4])
 @pytest.mark.parametrize("direction", [1, -1])
 def test_a_scanned_bead_that_passes_for_straight_is_refused(step, direction):
     bead = {**IMAGES, "step": step, "direction": direction}
@@ -127,7 +128,7 @@ def test_a_scanned_bead_that_passes_for_straight_is_refused(step, direction):
     assert prepare_psf(image, voxels(bead), {"z": 0.3, **PIXEL}) is not None  # of straight images, a warning alone
 
 
-@pytest.mark.parametrize("wrong", [{"direction": -1}, {"axis": "y"}, {"step": 0.4}, {"step": 0.1}, "straight"])
+@parametrize("wrong", ["straight", {"direction": -1}, {"axis": "y"}, {"step": 0.4}, {"step": 0.1}], quick=2)
 def test_a_bead_that_was_not_scanned_so_is_refused(wrong):
     bead = {**IMAGES, "step": 0.2}
     is_straight = wrong == "straight"

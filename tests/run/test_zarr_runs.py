@@ -14,6 +14,7 @@ from lightsheet.run.prepare import prepare_run
 from lightsheet.run.run import Run
 from lightsheet.store import Record, VolumeKey
 from lightsheet.system import InputError
+from tests.support.families import parametrize
 from tests.support.zarr_stores import CHANNELS, VOXEL, WRITERS, write_plain, write_v05
 
 MOVIE = np.random.default_rng(2).integers(90, 900, (3, 2, 6, 20, 24), np.uint16)
@@ -56,7 +57,7 @@ def list_shards(records: dict[VolumeKey, Record]) -> list[Any]:
     return [record["shards"] for record in records.values()]
 
 
-@pytest.mark.parametrize("writer", sorted(WRITERS))
+@parametrize("writer", sorted(WRITERS), quick=4)
 def test_a_store_of_any_writer_gives_the_bits_of_tiffs(tmp_path: Path, shards: list[Any], writer: str) -> None:
     store = tmp_path / "a.ome.zarr"
     WRITERS[writer](store, MOVIE)

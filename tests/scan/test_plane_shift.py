@@ -73,7 +73,7 @@ def test_noise_and_nothing_have_none():
     assert measure_plane_shift([rng.poisson(100, (8, 2, 3))]) is None
 
 
-@pytest.mark.parametrize(
+@parametrize(
     "name",
     [
         "bars_flowdec/bars-25pct_data.tif",

@@ -10,9 +10,10 @@ NEEDS_GPU = (
     pytest.mark.gpu,
     pytest.mark.skipif(not gpu_trial.is_available(), reason="no CuPy, or no GPU that it sees"),
 )
+MARKS = {"gpu": NEEDS_GPU, "itk": pytest.mark.slow}
 
 CASES = [
-    pytest.param((engine, boundary), id=f"{engine}-{boundary}", marks=NEEDS_GPU if engine == "gpu" else ())
+    pytest.param((engine, boundary), id=f"{engine}-{boundary}", marks=MARKS.get(engine, ()))
     for engine in ENGINES
     for boundary in method.CHOICES["boundary"]
     if boundary == "replicate" or engine not in method.FOREIGN

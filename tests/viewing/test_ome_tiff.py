@@ -12,6 +12,7 @@ import zarr
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import export, ome_tiff
 from tests.support import published_run
+from tests.support.families import parametrize
 from tests.support.published_run import CHANNELS, INTERVAL, Run
 
 SHAPE = (6, 300, 530)
@@ -111,7 +112,7 @@ def test_what_is_not_known_is_not_said(tmp_path: Path, monkeypatch: pytest.Monke
         assert "DeltaT" not in tiff.ome_metadata
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "int16", "int32", "uint8", "uint32"])
+@parametrize("dtype", ["float16", "int8", "float64", "int16", "int32", "uint8", "uint32"], quick=2)
 def test_types_are_kept_or_widened(tmp_path: Path, dtype: str, caplog: pytest.LogCaptureFixture) -> None:
     run = published_run.make(tmp_path, (2, 20, 300), dtypes={"raw": dtype, "result": "uint16"})
     with caplog.at_level("INFO", "lightsheet"):

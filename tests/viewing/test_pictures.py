@@ -12,6 +12,7 @@ from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.viewing import pictures, projections
 from tests.support import published_run
+from tests.support.families import parametrize
 from tests.support.stage_scan import scan_points
 from tests.support.stored_run import BACKGROUND, CODEC, DARK, PEAKS, SPECIAL, VOXEL, make
 
@@ -105,9 +106,10 @@ def test_first_last_some_between_and_the_marked_are_chosen() -> None:
     assert pictures.choose_timepoints([], []) == []
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("kind", "direction", "axis", "long_side"),
-    [("deskewed", -1, "y", 512), ("rotated", 1, "x", 512), ("deskewed", 1, "x", 50), ("rotated", -1, "x", 50)],
+    [("deskewed", -1, "y", 512), ("rotated", -1, "x", 50), ("rotated", 1, "x", 512), ("deskewed", 1, "x", 50)],
+    quick=2,
 )
 def test_a_stage_scan_is_shown_as_the_result_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, direction: int, axis: str, long_side: int

@@ -20,6 +20,7 @@ import pytest
 from lightsheet import cli
 from lightsheet.viewing import viewer
 from tests.support import published_run, stored_run
+from tests.support.families import parametrize
 from tests.support.published_run import CHANNELS, INTERVAL, Run
 
 SHAPE = (4, 30, 200)
@@ -125,7 +126,7 @@ def start(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
             process.kill()
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
 def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Signals) -> None:
     with start(run.results.folder) as (process, lines):
         (link,) = [line.strip().partition("#!")[2] for line in lines if "#!" in line]
