@@ -2,9 +2,9 @@
 
 import logging
 import math
+import multiprocessing
 import os
 import re
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -35,14 +35,13 @@ from lightsheet.cluster.worker_number import (
 )
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.store import Results
-from lightsheet.system import find_memory_limit, logger
+from lightsheet.system import FEW_PAGE_FAULTS, find_memory_limit, hide_main, logger, start_fork_server
 
 SILENT_SECONDS = 300.0
 """A worker that hangs, so that it sends no heartbeat, counts as lost after this time; a local one is started anew."""
 
-ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
-"""Of local workers, in bytes: with the threshold of Dask's nannies, 64 KiB, memory of arrays of up to a megabyte goes
-back to the system after each use, and a volume of (67, 256, 256) takes 1.5 times as long (1.55 s, not 1.03)."""
+MODULES = ("distributed", "lightsheet.processing.deconvolve", "lightsheet.deconvolution.fused")
+"""What local workers import."""
 
 DASHBOARD_SECONDS = 10.0
 """After which local workers have a dashboard: it takes 0.4 s to load, and shorter runs are over by then."""
@@ -149,7 +148,7 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
         "distributed.scheduler.allowed-failures": 0,
         "distributed.deploy.lost-worker-timeout": "1 day",
         "distributed.scheduler.worker-ttl": f"{SILENT_SECONDS} s",
-        **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATION.items()},
+        **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in FEW_PAGE_FAULTS.items()},
     }
     workers: AbstractContextManager[WorkerPool]
     if request.kind == "local":
@@ -186,7 +185,8 @@ def _is_no_refusal(record: logging.LogRecord) -> bool:
 def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["LocalWorkers"]:
     # No memory limit: Dask would pause a worker for ever whose one volume takes more than its share.
     with (
-        _start_without_main(),
+        hide_main(),
+        _copy_workers(),
         LocalCluster(
             n_workers=request.number,
             threads_per_worker=request.slots,
@@ -196,6 +196,7 @@ def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["Local
             dashboard_address=DASHBOARD,
             scheduler_kwargs={"dashboard": False},
             silence_logs=40,
+            env=dict(os.environ),  # that of the process of which they are copies is older
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -207,18 +208,23 @@ def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["Local
 
 
 @contextmanager
-def _start_without_main() -> Iterator[None]:
-    """Keep processes that are started in the block from running this process's own program, as Python has them do.
+def _copy_workers() -> Iterator[None]:
+    """Let workers that start in the block be copies of one process that has imported everything, where that can be.
 
-    That is the script of a Snakemake job, whose imports cost each worker 0.2 s; what workers do is in our modules.
+    Dask's own setting for that would import all it knows, pandas too, in this process.
     """
-    main = sys.modules["__main__"]
-    path = getattr(main, "__file__", None)
-    main.__file__ = None
     try:
+        start_fork_server(MODULES, FEW_PAGE_FAULTS)
+    except OSError:
         yield
+        return
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("forkserver", force=True)
+    try:
+        with dask.config.set({"distributed.worker.multiprocessing-method": None}):
+            yield
     finally:
-        main.__file__ = path
+        multiprocessing.set_start_method(before, force=True)
 
 
 def _load_dashboard(scheduler: Scheduler) -> None:

@@ -27,6 +27,13 @@ from .files import (
     write_text as write_text,
     write_whole as write_whole,
 )
+from .fork_server import (
+    FEW_PAGE_FAULTS as FEW_PAGE_FAULTS,
+    hide_main as hide_main,
+    share_fork_server as share_fork_server,
+    start_fork_server as start_fork_server,
+    stop_fork_server as stop_fork_server,
+)
 from .log import (
     NO_SLURM_JOB as NO_SLURM_JOB,
     PROGRESS_SECONDS as PROGRESS_SECONDS,

@@ -1,0 +1,65 @@
+"""Processes that are copies of one: what they have of it and what not, and when it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.project import ROOT
+
+COPIED = """
+import multiprocessing, os, sys
+from lightsheet.system import hide_main, share_fork_server
+
+AT_IMPORT = os.getpid()
+
+def describe(connection, generations):
+    rest = []
+    if generations > 1:
+        share_fork_server()
+        rest = make_copy(generations - 1)
+    connection.send([[AT_IMPORT, os.getppid(), os.environ.get("LIMIT")], *rest])
+
+def make_copy(generations):
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    with hide_main():
+        process = multiprocessing.get_context("forkserver").Process(target=describe, args=(sender, generations))
+        process.start()
+    described = receiver.recv()
+    process.join()
+    return described
+"""
+
+MAIN = """
+import json, os
+from pathlib import Path
+from lightsheet.system import start_fork_server, stop_fork_server
+
+with Path("runs").open("a") as file:
+    file.write("here ")  # and not in a copy
+import copied
+
+start_fork_server(["no_such_module", "copied"], {"LIMIT": "7"})
+copies = [*copied.make_copy(2), *copied.make_copy(1)]
+seconds = os.times().children_user
+stop_fork_server()
+is_there = Path(f"/proc/{copies[0][1]}").exists()
+print(json.dumps([copies, os.environ.get("LIMIT"), is_there, os.times().children_user > seconds]))
+"""
+
+
+def test_copies_of_copies_have_what_one_process_imported(tmp_path: Path) -> None:
+    (tmp_path / "copied.py").write_text(COPIED)
+    (tmp_path / "main.py").write_text(MAIN)
+    command = [sys.executable, "main.py"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": f"{ROOT / 'scripts'}"}, capture_output=True, text=True, check=True
+    )
+    copies, limit, is_there, counts_copies = json.loads(ended.stdout)
+    servers = {server for _, server, _ in copies}
+    assert len(copies) == 3
+    assert len(servers) == 1
+    assert {at_import for at_import, _, _ in copies} == servers
+    assert {of_copy for _, _, of_copy in copies} == {"7"}
+    assert (limit, is_there, counts_copies) == (None, False, True)
+    assert (tmp_path / "runs").read_text() == "here "
