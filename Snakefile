@@ -29,6 +29,7 @@ from lightsheet.workflow import (
     force_files,
     guard_execution,
     list_targets,
+    may_fork_jobs,
     needs_psfs,
     read_jobs,
     read_place,
@@ -95,6 +96,7 @@ guard_execution(
         fail=lambda logs: explain_failure(jobs, logs),
     ),
     lambda: describe_outcome(run, done),
+    lambda: may_fork_jobs(workflow, jobs, due),
 )
 
 

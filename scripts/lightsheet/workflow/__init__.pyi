@@ -1,6 +1,7 @@
 from .config_files import check_config_files as check_config_files, describe_default as describe_default
 from .guard import guard_execution as guard_execution
 from .hidden import Hidden as Hidden
+from .job_processes import may_fork_jobs as may_fork_jobs
 from .module_use import Handlers as Handlers
 from .outcome import describe_outcome as describe_outcome
 from .parts import (

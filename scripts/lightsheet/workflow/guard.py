@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 from lightsheet.cluster import label_jobs
 from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError, describe_disk_error, hasten_exit, list_full_disks
+from lightsheet.workflow.job_processes import fork_jobs
 from lightsheet.workflow.module_use import NO_HANDLERS, Handlers, add_handlers
 from lightsheet.workflow.run_error import RunError
 from lightsheet.workflow.signals import answer_signals_aside
@@ -37,6 +38,7 @@ def guard_execution(
     find_work: Callable[[], None],
     handlers: Handlers = NO_HANDLERS,
     describe: Callable[[], Sequence[str]] = list,
+    may_fork: Callable[[], bool] = bool,
 ) -> None:
     """Let Snakemake execute only while it alone works in the results folder; to plan, or to look, it needs no lock.
 
@@ -47,6 +49,7 @@ def guard_execution(
     find_work : callable, called before Snakemake plans jobs, when nobody else changes the results folder any more
     handlers : Handlers, called before the first job and at the end
     describe : callable, returns lines about what there is, for a run that has nothing to do
+    may_fork : callable, tells after `find_work` whether jobs may be copies of one process; see `fork_jobs`
     """
     answer_signals_aside()
     hasten_exit()
@@ -70,7 +73,10 @@ def guard_execution(
                 with _take_folder(results) as token:
                     find_work()
                     add_handlers(workflow, handlers)
-                    with _mark_processes(f"{token} {os.path.realpath(results.folder)}"):
+                    with (
+                        _mark_processes(f"{token} {os.path.realpath(results.folder)}"),
+                        fork_jobs() if may_fork() else nullcontext(),
+                    ):
                         return execute(executor_plugin=executor_plugin, **arguments)
         finally:
             cancel_timers()

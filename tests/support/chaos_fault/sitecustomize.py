@@ -16,6 +16,7 @@ import signal
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,14 @@ SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 class Fault:
     """A fault that waits for its moment."""
 
-    def __init__(self, place: str, deed: str, event: str, ordinal: int, token: Path) -> None:
-        self.place, self.deed, self.event, self.left, self.token = place, deed, event, ordinal, token
+    def __init__(self, here: str | None, place: str, deed: str, event: str, ordinal: int, token: Path) -> None:
+        self.here, self.place = here, place
+        self.deed, self.event, self.left, self.token = deed, event, ordinal, token
         self.is_busy = self.is_disk_full = False
 
     def watch(self, audit_event: str, arguments: tuple[Any, ...]) -> None:
         """Look at one of Python's audit events."""
-        if audit_event not in EVENTS or self.is_busy:
+        if audit_event not in EVENTS or self.is_busy or not self.is_here(audit_event, arguments):
             return
         event, paths = EVENTS[audit_event], [os.fsdecode(a) for a in arguments if isinstance(a, str | bytes | Path)]
         if event == "exchange":
@@ -62,12 +64,20 @@ class Fault:
         if is_relative or any("results/" in path for path in paths):
             self.meet("output" if event == "rename" and OUTPUTS.search(paths[1]) else event)
 
+    def is_here(self, audit_event: str, arguments: tuple[Any, ...]) -> bool:
+        """Tell whether this process is the place; a copy of the fork server learns its own from what it opens first."""
+        if self.here is None and audit_event == "open" and (match := SCRIPT.search(str(arguments[0]))):
+            self.here = match[1]
+        if self.here is None and current_process().name.startswith("Dask Worker"):
+            self.here = "worker"
+        return self.here is not None and (self.deed == "record" or self.here == self.place)
+
     def meet(self, event: str) -> None:
         """Count an operation that is about to happen, and do the deed if it is the one."""
         self.is_busy = True
         try:
             if self.deed == "record":
-                with self.token.with_name(f"{self.token.name}.{self.place}").open("a") as file:
+                with self.token.with_name(f"{self.token.name}.{self.here}").open("a") as file:
                     file.write(f"{event}\n")
             elif self.is_disk_full and event in WRITING:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -109,15 +119,16 @@ def find_place() -> str | None:
 
 def prepare(place: str, deed: str, event: str, ordinal: str) -> None:
     """Let the fault wait in this process, if it is the place for it."""
-    here = find_place()
-    if here is None or (deed != "record" and here != place):
+    here, is_server = find_place(), any("multiprocessing.forkserver" in word for word in sys.orig_argv)
+    if not is_server and (here is None or (deed != "record" and here != place)):
         return
-    fault = Fault(here, deed, event, int(ordinal), Path(os.environ["CHAOS_TOKEN"]))
+    fault = Fault(None if is_server else here, place, deed, event, int(ordinal), Path(os.environ["CHAOS_TOKEN"]))
     sys.addaudithook(fault.watch)
     fsync = os.fsync
 
     def meet_and_fsync(handle: int) -> None:
-        fault.meet("fsync")
+        if fault.is_here("fsync", ()):
+            fault.meet("fsync")
         fsync(handle)
 
     os.fsync = meet_and_fsync

@@ -1,0 +1,125 @@
+"""Jobs on this machine as copies of one process that has imported their libraries: most do less than these imports.
+
+Snakemake starts a Python for each script. Here, the scripts that run in its own environment are run by copies of a fork
+server instead, which starts before the first job; all else is as Snakemake has it. Where that cannot be, or another
+Snakemake has no place for it, jobs start as ever. So does a pilot, which measures how long Python takes.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+from snakemake.script import PythonScript  # type: ignore[import-untyped]
+from snakemake.shell import shell  # type: ignore[import-untyped]
+
+from lightsheet.run import Jobs
+from lightsheet.system import (
+    FEW_PAGE_FAULTS,
+    find_missing_parts,
+    hide_main,
+    share_fork_server,
+    start_fork_server,
+    stop_fork_server,
+)
+
+MODULES = (
+    *("snakemake.logging", "snakemake.iocontainers", "snakemake.script", "numpy", "numcodecs", "scipy.fft"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *("lightsheet.psf.preparation", "lightsheet.psf.figure", "lightsheet.acquisition.inventory"),
+    *("lightsheet.processing.ingest", "lightsheet.processing.blocks", "lightsheet.processing.deconvolve"),
+    *("lightsheet.cluster.workers", "lightsheet.deconvolution.fused", "lightsheet.run.consolidate"),
+    *("lightsheet.provenance.crate", "lightsheet.viewing.report"),
+)
+"""What jobs import, with what these import in turn."""
+
+THREADS = (
+    *("OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
+)
+"""To these Snakemake sets the number of a job's threads, in its environment."""
+
+
+def may_fork_jobs(workflow: Any, jobs: Jobs, due: Collection[str]) -> bool:
+    """Tell whether all jobs run on this machine, and there are some.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow, as the Snakefile has it
+    jobs : Jobs, of the run
+    due : collection of str, the outputs that are to be made
+    """
+    return bool(due and workflow.local_exec and jobs.dask_cluster == "local")
+
+
+@contextmanager
+def fork_jobs() -> Iterator[None]:
+    """Let jobs that start in the block be copies of a process which has imported their libraries."""
+    if find_missing_parts(PythonScript, ("execute_script",)) or find_missing_parts(shell, ("_processes", "_lock")):
+        yield
+        return
+    try:
+        start_fork_server(MODULES, FEW_PAGE_FAULTS)
+    except OSError:
+        yield
+        return
+    start_python = PythonScript.execute_script
+    PythonScript.execute_script = _make_execute(start_python)
+    try:
+        yield
+    finally:
+        PythonScript.execute_script = start_python
+        stop_fork_server()
+
+
+def _make_execute(start_python: Callable[..., None]) -> Callable[..., None]:
+    def execute_script(script: Any, path: str, edit: bool = False) -> None:
+        others = script.conda_env, script.container_img, script.env_modules, script.bench_record
+        if any(others) or script.resources.get("shell_exec") or script.rulename == "pilot":
+            start_python(script, path, edit)
+            return
+        process = get_context("forkserver").Process(target=run_script, args=(path, _make_environment(script)))
+        try:
+            with hide_main():
+                process.start()
+        except (OSError, EOFError):  # the server is gone
+            start_python(script, path, edit)
+            return
+        with shell._lock:
+            shell._processes[script.jobid] = process
+        process.join()
+        with shell._lock:
+            shell._processes.pop(script.jobid, None)
+        if process.exitcode:
+            raise subprocess.CalledProcessError(process.exitcode, f"{sys.executable} {path}")
+
+    return execute_script
+
+
+def _make_environment(script: Any) -> dict[str, str]:
+    """Return the environment in which Snakemake would start a script."""
+    environment = {**os.environ, **dict.fromkeys(THREADS, str(script.threads))}
+    if folder := script.resources.get("tmpdir"):
+        environment.update(dict.fromkeys(("TMPDIR", "TMP", "TEMPDIR", "TEMP"), str(folder)))
+    return environment
+
+
+def run_script(path: str, environment: dict[str, str]) -> None:
+    """Run a script in this process, a copy of the fork server, as Python does in one of its own.
+
+    Parameters
+    ----------
+    path : str, of the script
+    environment : dict, all of it; the server's is older
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # which the server may have found in its own
+    share_fork_server()
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
