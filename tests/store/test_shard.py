@@ -75,6 +75,7 @@ def test_the_index_lists_every_inner_chunk(tmp_path_factory, grid: tuple[int, ..
 @pytest.fixture
 def thin_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A disk that says that it has room, and learns only while it writes out that it has none."""
+    monkeypatch.setattr(os, "fsync", posix.fsync)  # the one that waits for the disk
     disk = tmp_path / "disk"
     mount_thin(disk, 8_000, 100)
     monkeypatch.setattr(os, "fsync", posix.fsync)  # at which such a disk fails
