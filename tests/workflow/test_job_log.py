@@ -18,7 +18,7 @@ def test_only_whole_lines_since_the_job_began_are_read(tmp_path: Path) -> None:
         file.write(f" doubts\n{START}INFO deconvolve 3/12: t 3; 2 in flight (0.4 s per volume, 4 s left)\n")
     assert log.read_news()[-1].level == "INFO"
     assert not log.has_error
-    assert log.count == (3, 12, "0.4 s per volume, 4 s left", "volume")
+    assert log.count == (3, 12, "0.4 s per volume, 4 s left", "volume", "deconvolve")
     assert log.read_news() == []
 
 

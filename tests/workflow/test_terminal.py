@@ -76,6 +76,27 @@ def test_a_rule_is_one_line_and_snakemake_is_silent(tmp_path: Path) -> None:
     assert read(handler) == "a: 3 timepoints\njobs: ingest 2\ningest       3 volumes in 2 jobs done in 0 s\n"
 
 
+def test_what_is_chosen_for_the_user_is_told_and_trials_are_not_taken_for_volumes(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "deconvolve.log"
+    plan(handler, deconvolve=1)
+    begin(handler, 1, "deconvolve", log)
+    lines = ["INFO 2 Dask workers on node7; Dask dashboard at http://127.0.0.1:1/status"]
+    expected = [f"deconvolve   {draw_bar(0)} 2 Dask workers on node7"]
+    lines.append("INFO iterations: auto 1/2: red timepoint 0; 1 in flight (8.0 s per volume, 8 s left)")
+    expected.append(f"deconvolve   {draw_bar(0.5)} iterations: auto: 1 of 2 volumes, 8.0 s per volume, 8 s left")
+    lines.append("INFO deconvolve 3/4: red timepoint 2; 1 in flight (2.0 s per volume, 2 s left)")
+    expected.append(f"deconvolve   {draw_bar(0.75)} 3 of 4 volumes, 2.0 s per volume, 2 s left")
+    for line in lines:
+        with log.open("a") as file:
+            file.write(LOG_LINE.format(line))
+        handler.look()
+        handler.tell_progress()
+    with log.open("a") as file:
+        file.write(LOG_LINE.format("NOTICE red: iterations: auto comes to 64, by timepoints 0, 3"))
+    handler.look()
+    assert read(handler).splitlines()[1:] == [*expected, "red: iterations: auto comes to 64, by timepoints 0, 3"]
+
+
 def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: Path) -> None:
     handler, log = make(), tmp_path / "psf.log"
     plan(handler, psf=2)

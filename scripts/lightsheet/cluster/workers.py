@@ -201,7 +201,8 @@ def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["Local
         Client(cluster) as client,
     ):
         cluster.loop.add_callback(cluster.loop.call_later, DASHBOARD_SECONDS, _load_dashboard, cluster.scheduler)
-        logger.info("%d Dask worker(s) on %s; %s", request.number, os.uname().nodename, describe_dashboard(cluster))
+        workers = f"{request.number} Dask worker{'s' * (request.number != 1)}"
+        logger.info("%s on %s; %s", workers, os.uname().nodename, describe_dashboard(cluster))
         if engine == "gpu":
             prepare_workers(client)
         yield LocalWorkers(client, request.slots)

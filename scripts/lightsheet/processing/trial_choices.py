@@ -16,7 +16,7 @@ from lightsheet.processing.channels import Choice, read_choices, write_choices
 from lightsheet.processing.rounding import choose_scale, choose_whole_bits
 from lightsheet.processing.sample import spread
 from lightsheet.store import ALL_BITS, Results
-from lightsheet.system import InputError, logger, read_json, wait_until_visible
+from lightsheet.system import NOTICE, InputError, logger, read_json, wait_until_visible
 
 TRIAL_SETTINGS = ("iterations", "scale", "precision")
 """Settings that may be auto; the others need the first, and results have one of these two."""
@@ -112,7 +112,7 @@ def choose_by_trial(
             basis = _list_basis(closed[channel], name, psfs[channel])
             choices[channel][name] = {**value, "timepoints": values[channel], "basis": basis}
             timepoints = ", ".join(values[channel])
-            logger.info("%s: %s auto is %s, of timepoints %s", channel, name, value["value"], timepoints)
+            logger.log(NOTICE, "%s: %s: auto comes to %s, by timepoints %s", channel, name, value["value"], timepoints)
         write_choices(results, choices)
     return read_choices(results)
 

@@ -36,6 +36,7 @@ from .fork_server import (
 )
 from .log import (
     NO_SLURM_JOB as NO_SLURM_JOB,
+    NOTICE as NOTICE,
     PROGRESS_SECONDS as PROGRESS_SECONDS,
     QUIET_JOBS as QUIET_JOBS,
     UNEXPECTED as UNEXPECTED,

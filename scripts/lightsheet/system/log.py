@@ -21,6 +21,10 @@ from lightsheet.system.text import format_duration
 logger = logging.getLogger("lightsheet")
 logger.setLevel(logging.INFO)
 
+NOTICE = logging.INFO + 5
+logging.addLevelName(NOTICE, "NOTICE")
+"""Of lines that a run prints besides what is wrong: what was chosen for the user."""
+
 LINE = "%(asctime)s %(levelname)s %(message)s"
 
 PROGRESS_SECONDS = 30.0

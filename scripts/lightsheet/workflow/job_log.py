@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARNING|ERROR) (.*)", re.DOTALL)
+LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|NOTICE|WARNING|ERROR) (.*)", re.DOTALL)
 """A line of `log_job`; lines without a time continue the one before."""
 
-COUNT = re.compile(r"(\d+)/(\d+): .*\(((?:\d+ (\w+)s per second|.+ per (\w+)), .+ left)\)$", re.DOTALL)
+COUNT = re.compile(r"^(.*?) (\d+)/(\d+): .*\(((?:\d+ (\w+)s per second|.+ per (\w+)), .+ left)\)$", re.DOTALL)
 """The end of a line of `Progress`: steps that are done, all of them, and at which rate."""
 
 
 class Line(NamedTuple):
     """A line of a log, and what continues it."""
 
-    level: str  # INFO, WARNING or ERROR
+    level: str  # INFO, NOTICE, WARNING or ERROR
     text: str
 
     @property
@@ -31,6 +31,7 @@ class Count(NamedTuple):
     total: int
     rate: str
     unit: str  # volume, shard
+    action: str  # such as `deconvolve`, or `iterations: auto`
 
 
 class _End(NamedTuple):
@@ -71,7 +72,7 @@ class JobLog:
         if line.level == "INFO":
             self.latest = line.text.partition("\n")[0]
             if match := COUNT.search(line.text):
-                self.count = Count(int(match[1]), int(match[2]), match[3], match[4] or match[5])
+                self.count = Count(int(match[2]), int(match[3]), match[4], match[5] or match[6], match[1])
 
 
 def parse_lines(text: str) -> list[Line]:

@@ -54,11 +54,13 @@ class Stage:
     def _describe_jobs(self, counts: list[Count]) -> str:
         jobs = f"{self.done} of {self.total} jobs; " if self.total > 1 else ""
         if len(counts) == 1:
-            return f"{jobs}{counts[0].done} of {counts[0].total} {counts[0].unit}s, {counts[0].rate}"
+            count = counts[0]
+            action = count.action.removeprefix(self.rule).strip(", ")
+            return f"{jobs}{f'{action}: ' if action else ''}{count.done} of {count.total} {count.unit}s, {count.rate}"
         if counts:
             done, total = sum(count.done for count in counts), sum(count.total for count in counts)
             return f"{jobs}{done} of {total} {counts[0].unit}s in the {len(counts)} that run"
-        return jobs + next((log.latest for log in self.logs.values() if log.latest), "starts")
+        return jobs + next((log.latest.partition("; ")[0] for log in self.logs.values() if log.latest), "starts")
 
     def _count_work(self) -> str:
         steps = f"{self.steps} {self.unit}{'s' * (self.steps != 1)} " if self.steps else ""

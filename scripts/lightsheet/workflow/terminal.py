@@ -155,7 +155,9 @@ class Terminal(Handler):
         for line in log.read_news():
             if self.is_stopping:
                 continue
-            if line.level != "INFO":
+            if line.level == "NOTICE":
+                self.screen.write(line.text)
+            elif line.level != "INFO":
                 place = f"; see {' and '.join(log.paths)}" if line.text == UNEXPECTED else ""
                 self._tell_once(f"{stage.rule}: ", f"{line.text}{place}")
             elif stage.rule in self.targets and not line.is_progress:
