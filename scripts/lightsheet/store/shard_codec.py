@@ -23,6 +23,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 """Settings that a codec's configuration may leave out."""
 
 CRC_BYTES = 4
+
+CRC_OF_CRC = 0x48674BC7
+"""The crc32c of any content with its own crc32c behind it; with four other bytes behind it, content has another one."""
+
 INDEX_DTYPE = np.dtype("<u8")
 LEAST_CHUNK = CRC_BYTES + 1
 """Bytes of an inner chunk with its checksum: no codec makes nothing of something."""
@@ -115,8 +119,10 @@ def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
 
 
 def _strip_crc(content: bytes) -> memoryview | None:
-    """Return the content before the crc32c, or None if the checksum differs."""
-    if len(content) < LEAST_CHUNK:
+    """Return the content before the crc32c, or None if the checksum differs.
+
+    It is not cut out to be digested, which would be a copy of it.
+    """
+    if len(content) < LEAST_CHUNK or google_crc32c.value(content) != CRC_OF_CRC:
         return None
-    body, crc = memoryview(content)[:-CRC_BYTES], content[-CRC_BYTES:]
-    return body if int(google_crc32c.value(bytes(body))) == int.from_bytes(crc, "little") else None
+    return memoryview(content)[:-CRC_BYTES]
