@@ -198,6 +198,20 @@ def test_other_errors_of_the_device_are_no_shortage(monkeypatch):
         richardson_lucy(image(), PSF, iterations=1, engine="gpu")
 
 
+def test_a_host_without_memory_for_the_device_is_told(device):
+    """Raw volumes are read into such memory, before anything is done with the device."""
+    device.most_pinned = 5 * 10**4
+    gpu_trial.check_gpu()
+    for use in (
+        lambda: richardson_lucy(image((20, 40, 50)), PSF, iterations=1, engine="gpu"),
+        lambda: gpu.allocate_raw((20, 40, 50), np.uint16),
+    ):
+        with pytest.raises(InputError, match=r"the memory of .* does not suffice for 0\.\d\d GB that its GPU reaches"):
+            use()
+    device.most_pinned = 10**9
+    compare(image((20, 40, 50)), PSF, iterations=1)
+
+
 def test_volumes_in_flight_pin_one_buffer_each(device):
     """Which uploads the image and then takes the result, until that is written: 4 of a voxel's 14 bytes in `memory`."""
     shape = (9, 33, 31)

@@ -208,6 +208,8 @@ class PinnedMemory:
     """Memory of the host that the device can reach."""
 
     def __init__(self, size: int) -> None:
+        if fake_device.DEVICE.pinned + size > fake_device.DEVICE.most_pinned:
+            raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
         self.bytes = np.full(size, 0xFF, np.uint8)
         self.ptr, self.size = self.bytes.ctypes.data, size
         with fake_device.DEVICE.lock:
@@ -282,6 +284,12 @@ class RawModule:
         return start
 
 
+def synchronize_device() -> None:
+    """Wait for all streams; CUDA says here, too, what has broken the device before."""
+    if fake_device.DEVICE.failure:
+        raise CUDARuntimeError(fake_device.DEVICE.failure)
+
+
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test begin, and leave, as if nothing had been asked of a GPU."""
     for module, name in ((gpu_trial, "explain_absence"), (gpu_memory, "find_memory_budget"), (choice, "_tell_of_gpu")):
@@ -316,6 +324,7 @@ def install(monkeypatch: pytest.MonkeyPatch, memory: int = 10**9) -> Device:
         runtime=types.SimpleNamespace(
             memGetInfo=lambda: fake_device.DEVICE.count_free(),
             getDeviceCount=lambda: 1,
+            deviceSynchronize=synchronize_device,
             CUDARuntimeError=CUDARuntimeError,
         ),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),

@@ -126,7 +126,9 @@ class Device:
         self.memory = memory
         self.lock = threading.RLock()
         self.in_use = self.peak = self.pinned = self.pinned_peak = self.pinnings = 0
+        self.most_pinned = 10**9  # bytes of the host
         self.others = 0  # bytes of other programs
+        self.failure = ""  # what has broken it
         self.spins = 0  # how often the host waited for work that was not done, and kept a core busy
         self.uploads: list[int] = []  # bytes of each copy to the device, and back
         self.downloads: list[int] = []

@@ -1,5 +1,6 @@
 """Memory of engine `gpu`: what a volume needs of the device, what there is, and pinned buffers of the host."""
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,7 @@ from lightsheet.deconvolution.gpu_backend import MOST_VOXELS, measure_in_place, 
 from lightsheet.deconvolution.gpu_kernels import SUMS_BYTES
 from lightsheet.deconvolution.method import Method
 from lightsheet.deconvolution.padding import Shape, make_frame
+from lightsheet.system import InputError
 
 IN_FLIGHT = 3
 """Volumes that may be on the device at a time: one that comes, one that computes, one that leaves."""
@@ -77,12 +79,15 @@ class PinnedBuffers:
         self.lent: set[int] = set()  # addresses
 
     def allocate(self, cupy: ModuleType, shape: Shape, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
-        """Return an array, content undefined, whose memory comes back here with the last view of it."""
+        """Return an array, content undefined, whose memory comes back here with the last view of it.
+
+        InputError if the host has no memory left for it.
+        """
         size = np.dtype(dtype).itemsize * prod(shape)
         with self.lock:
             if self.idle and self.idle[0].size != size:  # volumes of another size are over
                 self.idle.clear()
-            memory = self.idle.pop() if self.idle else cupy.cuda.PinnedMemory(size)
+            memory = self.idle.pop() if self.idle else _pin(cupy, size)
             self.lent.add(memory.ptr)
         loan = _Loan(memory.ptr, size)
         finalize(loan, self._take_back, memory).atexit = False
@@ -97,6 +102,18 @@ class PinnedBuffers:
         with self.lock:
             self.lent.discard(memory.ptr)
             self.idle.append(memory)
+
+
+def _pin(cupy: ModuleType, size: int) -> Any:
+    try:
+        return cupy.cuda.PinnedMemory(size)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        if "emory" not in str(error):  # cudaErrorMemoryAllocation, of the host's memory as of the device's
+            raise
+    raise InputError(
+        f"the memory of {os.uname().nodename} does not suffice for {size / 1e9:.2f} GB that its GPU reaches by itself, "
+        "or the system lets no process have as much in one place; give jobs more memory, or volumes fewer voxels"
+    )
 
 
 @dataclass
