@@ -25,6 +25,7 @@ from .engines import (
     try_engine as try_engine,
 )
 from .fill import Fill as Fill, describe_fill as describe_fill, find_fill as find_fill
+from .gpu_loss import end_with_gpu as end_with_gpu
 from .mask import erase_unmeasured as erase_unmeasured
 from .measured import LEAST_RUN as LEAST_RUN, Mask as Mask, find_measured as find_measured
 from .method import (

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from lightsheet.cluster import FINAL, VolumeCount, WorkerRequest, find_walltime, map_volumes
+from lightsheet.deconvolution import end_with_gpu
 from lightsheet.processing.admission import admit_volume
 from lightsheet.processing.block_status import tell_status
 from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
@@ -262,6 +263,6 @@ def _deconvolve(cores: int, **task: Any) -> None:
     """Deconvolve a volume, on a worker: it imports what the coordinator, which only sends the name, does not need."""
     from lightsheet.processing.deconvolve import deconvolve_volume
 
-    shape = task["shape"]
-    with admit_volume(shape, task["psf"], task["settings"], task["memory"]), share_worker(cores):
+    place = task["shape"], task["psf"], task["settings"], task["memory"]
+    with end_with_gpu(task["settings"]["engine"]), admit_volume(*place), share_worker(cores):
         deconvolve_volume(**task)
