@@ -331,12 +331,12 @@ def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypat
     assert ask(rule("deconvolve"), worker(4)).refusals == []
 
 
-def test_an_account_that_snakemakes_plugin_will_guess(commands: Path) -> None:
+def test_jobs_that_name_no_account_where_slurm_wants_one(commands: Path) -> None:
     write_cluster(commands, refuse("allocation failure: Invalid account or account/partition combination specified"))
-    assert ask(rule()).refusals, "this user has no other"
     (commands / "associations").write_text("mini|lab|me|||||||||\nmini|rich|me|||||||||\n")
-    assert ask(rule()).refusals == []
-    assert ask(worker(1)).refusals, "nobody guesses one for these"
+    sentence = "SLURM takes no jobs that name no account from you here: change `slurm_account` in config.yaml; yours: "
+    assert ask(rule()).refusals == [f"{sentence}lab, rich (rule ingest)"]
+    assert ask(worker(1)).refusals
 
 
 def test_sbatch_knows_more_of_nodes_than_sinfo_prints(commands: Path) -> None:

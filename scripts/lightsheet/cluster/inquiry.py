@@ -116,10 +116,8 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
     if trial.code is None:
         return ""
     kind = _find_kind(trial)
-    if kind == "account" and not (amounts.account or request.is_worker or len(accounting.names) == 1):
-        return ""  # Snakemake's plugin guesses one, which may be another than the default
     if kind == "partition" and (missing := [name for name in amounts.partitions if name not in site.partitions]):
-        has = f"; it has {', '.join(site.partitions)}" if site.partitions else ""
+        has = f"; it has {', '.join(sorted(site.partitions))}" if site.partitions else ""
         return f"SLURM has no partition {_quote(missing)}: {request.describe(kind)}{has}"
     if kind == "account":
         owner = f"of account {_quote([amounts.account])}" if amounts.account else "that name no account"

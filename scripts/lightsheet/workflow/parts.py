@@ -68,7 +68,7 @@ EXECUTOR: Parts = {
     "workflow.scheduler._executor": (
         *("workflow", "run_uuid", "slurm_logdir", "array_jobs", "wait", "sleep", "run_job", "check_active_jobs"),
         *("report_job_submission", "report_job_success", "report_job_error", "_report_job_error_threadsafe"),
-        *("additional_general_args", "get_python_executable", "get_job_args"),
+        *("additional_general_args", "get_python_executable", "get_job_args", "_fallback_account_arg"),
     ),
     "workflow.executor_settings": (
         "jobname_prefix",

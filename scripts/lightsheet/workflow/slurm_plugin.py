@@ -48,6 +48,7 @@ def prepare_plugin(executor: Any, label: str, results: Results, totals: Mapping[
         )
     settings = executor.workflow.executor_settings
     read_ids_among_banners(executor)
+    executor._fallback_account_arg = ""  # none is SLURM's default; the plugin would guess, in vain, and say so
     os.environ.setdefault("SBATCH_OPEN_MODE", "append")  # else a log loses what the job said before it was requeued
     executor.run_uuid = f"{label}_{executor.run_uuid}"
     if not settings.logdir:
