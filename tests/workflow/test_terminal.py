@@ -125,11 +125,14 @@ def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: 
 
 
 def test_the_end_of_a_job_of_slurm_is_told(tmp_path: Path) -> None:
-    handler, message = make(), "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. "
+    handler, message = (
+        make(),
+        "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. For further error details see the log.",
+    )
     plan(handler, ingest=1)
     begin(handler, 1, "ingest", tmp_path / "a.log")
     fail(handler, 1, "ingest", ["a.log"], message)
-    assert read(handler).endswith("\ningest: SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.\n")
+    assert read(handler).endswith("\ningest: SLURM job 7: it reached its time limit (TIMEOUT)\n")
 
 
 @pytest.mark.parametrize(("targets", "shown"), [(("inventory",), True), (("all",), False)])
@@ -256,6 +259,32 @@ def test_without_a_terminal_progress_is_plain_lines_and_no_escapes(tmp_path: Pat
     handler.look()
     handler.tell_progress()
     assert read(handler).splitlines()[1:] == ["consolidate  [....................] checking 12 shards"]
+
+
+def test_without_a_terminal_what_slurm_says_of_a_rule_is_not_told_beside_its_log(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "a.log"
+    plan(handler, deconvolve=1)
+    begin(handler, 1, "deconvolve", log)
+    send(handler, "deconvolve: 3 of 12 volumes", path=OURS, progress=["deconvolve: 3 of 12 volumes"])
+    log.write_text(LOG_LINE.format("INFO deconvolve 3/12: red timepoint 1; 2 in flight (0.4 s per volume, 4 s left)"))
+    handler.look()
+    handler.tell_progress()
+    assert read(handler).splitlines()[1:] == ["deconvolve: 3 of 12 volumes"]
+
+
+def test_what_slurm_said_of_a_rule_that_is_over_is_drawn_no_more(tmp_path: Path) -> None:
+    handler = make(Tty())
+    plan(handler, ingest=1, deconvolve=1)
+    begin(handler, 1, "ingest", tmp_path / "a.log")
+    send(handler, "ingest: runs", path=OURS, progress=["ingest: runs", "squeue does not answer"])
+    send(handler, "x", event=LogEvent.JOB_FINISHED, job_id=1)
+    assert handler.screen.live == ["squeue does not answer"]
+
+
+def test_snakemake_in_a_job_of_slurm_says_nothing_against_it() -> None:
+    handler = make()
+    send(handler, "You are running snakemake in a SLURM job context. This is not ...", level=logging.WARNING)
+    assert read(handler) == ""
 
 
 def test_what_processes_write_to_the_standard_error_is_handed_over(capfd: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,15 @@ def _read_attempts(text: str) -> dict[str, list[_Attempt]]:
     return attempts
 
 
+def describe_end(message: str) -> str:
+    """Say how a job of SLURM's ended, or why it did not take one, from what Snakemake's plugin says of it."""
+    if refusal := REFUSAL.search(f"{message.strip()}\n"):
+        return f"SLURM did not take the job: {' '.join(refusal[1].split())}"
+    if end := ENDED.search(message):
+        return f"SLURM {SlurmJob(end[1], end[2]).words}"
+    return message.strip()
+
+
 def _describe(attempts: list[_Attempt]) -> str | None:
     last = attempts[-1]
     subject = " ".join(filter(None, (last.rule, last.start.get("wildcards"))))

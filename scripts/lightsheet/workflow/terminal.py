@@ -21,6 +21,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from lightsheet.cluster import FINAL
 from lightsheet.system import NO_SLURM_JOB, QUIET_JOBS, UNEXPECTED
+from lightsheet.workflow.failures import describe_end
 from lightsheet.workflow.job_log import JobLog
 from lightsheet.workflow.parts import list_targets
 from lightsheet.workflow.screen import Screen, catch_errors
@@ -41,8 +42,11 @@ PLAIN_SECONDS = 30.0
 NOTHING = "Nothing to be done"
 DRY = "This was a dry-run"
 INTERRUPTED = "Terminating processes on user request"
-REPEATED = "RuleException:\nCalledProcessError", "Exiting because a job execution failed"
-"""How messages of Snakemake begin; the last ones repeat what a job's log has said."""
+NEEDLESS = (
+    *("RuleException:\nCalledProcessError", "Exiting because a job execution failed"),  # a job's log has said it
+    "You are running snakemake in a SLURM job context",  # which `head.sbatch` does
+)
+"""How messages of Snakemake begin."""
 
 FAILED = "At least one job did not complete successfully."
 """An error of Snakemake that adds nothing to them."""
@@ -107,6 +111,8 @@ class Terminal(Handler):
             return
         self._read_log(stage, log)
         stage.finish_job(record.job_id)
+        if stage.is_over:
+            self.news = [line for line in self.news if not line.startswith(stage.rule)]
         self._draw()
         if stage.is_over:
             self.screen.write(stage.describe_end())
@@ -116,8 +122,8 @@ class Terminal(Handler):
         if self.is_stopping or not stage or not (log := stage.logs.get(record.jobid)):
             return
         self._read_log(stage, log)
-        if record.rule_msg:  # of SLURM's jobs: how they ended
-            self.screen.write(f"{record.rule_name}: {record.rule_msg.strip()}")
+        if record.rule_msg:  # of SLURM's jobs
+            self.screen.write(f"{record.rule_name}: {describe_end(record.rule_msg)}")
         elif not log.has_error:
             self.screen.write(f"{record.rule_name}: failed without a word; see {' and '.join(map(str, record.log))}")
         del stage.logs[record.jobid]
@@ -135,21 +141,26 @@ class Terminal(Handler):
             self.screen.write("\n".join([f"{NOTHING}: the result is what the configuration says.", *self.describe()]))
         elif text.startswith(DRY):
             self.screen.write("Nothing was done: this was a dry run (-n).")
-        elif self.screen.is_terminal and hasattr(record, "progress"):
+        elif hasattr(record, "progress") and not self.is_stopping:
             self.news = record.progress
-            self._draw()
+            if self.screen.is_terminal:
+                self._draw()
+            else:
+                self.screen.write(text)
         elif _is_ours(record):
             is_repeated = record.levelno > WARNING and text.partition(" ")[2] in self.sentences  # kind, and its volume
             if not is_repeated and (not self.is_stopping or record.levelno == WARNING):
                 self.screen.write(text)
-        elif record.levelno >= WARNING and not self.is_stopping and not text.startswith(REPEATED):
+        elif record.levelno >= WARNING and not self.is_stopping and not text.startswith(NEEDLESS):
             self.screen.write(text)
 
     def _draw(self) -> None:
-        """Draw how far the jobs are: what SLURM says of a rule, or else its jobs' logs."""
+        self.screen.draw([*self._list_progress(), *self.news])
+
+    def _list_progress(self) -> Iterator[str]:
+        """Yield how far the jobs are of which SLURM says nothing, as their logs have it."""
         rules = {line.partition(":")[0].partition(" ")[0] for line in self.news}
-        stages = {rule: stage for rule, stage in self.stages.items() if rule not in rules}
-        self.screen.draw([*list_progress(stages), *self.news])
+        return list_progress({rule: stage for rule, stage in self.stages.items() if rule not in rules})
 
     def _read_log(self, stage: Stage, log: JobLog) -> None:
         for line in log.read_news():
@@ -191,7 +202,7 @@ class Terminal(Handler):
         """Write how far the jobs are, where that cannot be drawn."""
         with self.turn:
             if not (self.screen.is_terminal or self.is_stopping):
-                for line in list_progress(self.stages):
+                for line in self._list_progress():
                     self.screen.write(line)
 
 
