@@ -103,7 +103,7 @@ def test_raw_planes_of_a_stage_scan_are_shown_as_its_result(tmp_path: Path) -> N
         ({"channel": "red"}, f"no channel red; the run has {FIRST}, {SECOND}"),
         ({"timepoint": 2}, "no volume 2 of .*the run has 2 timepoints"),
         ({"timepoint": -1}, "no volume -1"),
-        ({"channel": SECOND, "timepoint": 1}, "no volume 1"),
+        ({"channel": SECOND, "timepoint": 1}, f"no volume 1 of {SECOND}: its files are missing"),
         ({"z": 6}, "no plane 6; the result has 6"),
         ({"x": (5, 31)}, "5 to 31 is no part of the 30 voxels along x"),
         ({"y": (5, 5)}, "5 to 5 is no part"),

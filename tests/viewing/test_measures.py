@@ -50,6 +50,19 @@ def test_what_an_old_record_lacks_is_no_value(measure: Measure) -> None:
     assert not trend.outliers
 
 
+def test_a_first_volume_that_loads_code_is_no_outlier_and_one_that_takes_far_longer_is() -> None:
+    def follow(*seconds: float) -> dict[int, tuple[float, float]]:
+        volumes = [
+            VolumeRecords("A", t, {"seconds": {}}, {"seconds": {"deconvolve": value}, "statistics": {}})
+            for t, value in enumerate(seconds)
+        ]
+        return outliers.follow_measure(BY_TITLE["Seconds"], volumes, VOXELS, PIXEL).outliers
+
+    assert not follow(4.5, 3.9, 0.5, 0.6, 0.5, 0.5)
+    assert [*follow(0.5, 0.6, 0.5, 14, 0.5, 0.5)] == [3]
+    assert [*follow(20, 21, 20, 45, 22, 20)] == [3]
+
+
 def test_a_dark_image_has_no_flux() -> None:
     assert volume(0, sum=0.0, flux_before=0.0).light_kept is None
 

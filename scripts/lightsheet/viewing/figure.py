@@ -89,10 +89,14 @@ def _check_choice(
     names = [item.name for item in image.channels]
     if channel not in names:
         raise InputError(f"--channel: there is no channel {channel}; the run has {', '.join(names)}")
-    if not 0 <= timepoint < len(image.timepoints) or (channel, timepoint) in image.missing:
+    if not 0 <= timepoint < len(image.timepoints):
         raise InputError(
             f"--timepoint: there is no volume {timepoint} of {channel}; the run has {len(image.timepoints)} "
-            "timepoints, numbered from 0, some perhaps not recorded"
+            "timepoints, numbered from 0"
+        )
+    if (channel, timepoint) in image.missing:
+        raise InputError(
+            f"--timepoint: there is no volume {timepoint} of {channel}: its files are missing, and a hole is recorded"
         )
     depth, *sides = image.levels[0].shape
     if z is not None and not 0 <= z < depth:

@@ -91,7 +91,7 @@ MEASURES = (
         {"": _sum_seconds},
         unit="s",
         relative_floor=1.0,
-        absolute_floor=1.0,
+        absolute_floor=10.0,  # a worker's first volume takes seconds more, in which it loads and compiles what it needs
     ),
 )
 
