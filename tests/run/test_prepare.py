@@ -120,12 +120,22 @@ def test_a_psf_is_looked_for_here_and_then_beside_the_images(folder: Path) -> No
     assert prepare().find_psf_file("red") == "data/psf.tif"
     (folder / "psf.tif").write_bytes(b"nearer")
     assert prepare().find_psf_file("red") == "psf.tif"
+    (folder / "psf.tif").rename(folder / "psf_561.tif")
+    (folder / "data" / "psf.tif").unlink()
+    with pytest.raises(InputError, match=r"there is no file psf.tif, and none data/psf.tif; did you mean psf_561.tif"):
+        prepare().find_psf_file("red")
 
 
 def test_the_summary_says_what_is_still_to_be_written() -> None:
     # per volume 5 * 8 * 8 voxels, 2 bytes raw and 4 bytes result; no pyramid at that size
     assert "5 timepoints x 2 channels" in summarise(prepare())
     assert "10 volumes of (5, 8, 8) uint16; still to be written: at most 19.2 kB" in summarise(prepare())
+
+
+def test_the_summary_says_how_many_volumes_are_missing(folder: Path) -> None:
+    (folder / "data" / "blue_1.tif").unlink()
+    run = prepare(input={**CONFIG["input"], "missing": "fill"})
+    assert "10 volumes of (5, 8, 8) uint16, 1 of them missing; still to be written" in summarise(run)
 
 
 def test_one_odd_file_is_not_taken_for_the_rule(folder: Path) -> None:

@@ -17,6 +17,7 @@ def test_work_is_what_was_done_and_commands_can_be_copied(tmp_path: Path, raw: s
     run = tiny_run.make(tmp_path / "a b", output={"raw": raw})
     path = run.results.record(VolumeKey("result", run.channels[0], 0))
     write_json(path, {**read_json(path), "missing": True})
-    first, *_, last = describe_outcome(run, run.read_records(), start=1.0)
+    first, store, *_, last = describe_outcome(run, run.read_records(), start=1.0)
+    assert store.endswith(", 4 volumes, 1 of them missing")
     assert f": {words} volumes deconvolved; " in first
     assert shlex.split(last)[5] == str(run.results.folder)

@@ -55,9 +55,10 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
         if size
         else f"all of them are done in {folder}"
     )
+    holes = f", {len(run.acquisition.holes)} of them missing" if run.acquisition.holes else ""
     summary = (
         f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
-        f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}; "
+        f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}{holes}; "
         f"{f'selected: {share}; ' if share else ''}{due}"
     )
     return "\n".join(

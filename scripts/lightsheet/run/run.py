@@ -20,6 +20,7 @@ from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
 from lightsheet.run.scan_geometry import describe_scan, list_scan_settings, read_scan
 from lightsheet.run.selection import describe_share
+from lightsheet.run.suggestions import suggest_file
 from lightsheet.scan import OutputGeometry, Scan
 from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
 from lightsheet.store import Record, Results, StoreLayout, VolumeKey, read_records
@@ -180,7 +181,9 @@ class Run:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
         if existing is None:
             alternative = "" if path == name else f", and none {path}"
-            raise InputError(f"config key psf.files.{channel}: there is no file {name}{alternative}")
+            raise InputError(
+                f"config key psf.files.{channel}: there is no file {name}{alternative}{suggest_file(name, path)}"
+            )
         return str(existing)
 
     @cached_property

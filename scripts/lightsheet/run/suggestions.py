@@ -2,7 +2,18 @@
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+
+def suggest_file(*paths: Path) -> str:
+    """Ask whether a file that is not there means one that lies where one of the paths points to."""
+    for path in paths:
+        with suppress(OSError):
+            if hint := suggest(path.name, sorted(entry.name for entry in path.parent.iterdir())):
+                return hint
+    return ""
 
 
 def suggest(name: str, choices: Iterable[Any]) -> str:

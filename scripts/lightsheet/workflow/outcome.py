@@ -58,7 +58,9 @@ def _list_places(run: Run, done: Mapping[VolumeKey, Record]) -> list[str]:
     for store, records in stores.items():
         if store.exists():
             count = sum(shard["bytes"] for record in records for shard in record["shards"])
-            rows.append((str(store), f"{format_size(count)}, {len(records)} volume{'s' * (len(records) != 1)}"))
+            holes = sum(bool(record.get("missing")) for record in records)
+            volumes = f"{len(records)} volume{'s' * (len(records) != 1)}{f', {holes} of them missing' * (holes > 0)}"
+            rows.append((str(store), f"{format_size(count)}, {volumes}"))
     if results.report.exists():
         rows.append((str(results.report), "the page about this run: look at it first"))
     width = max((len(place) for place, _ in rows), default=0)
