@@ -111,13 +111,13 @@ def test_both_numbers_of_a_suggestion_are_marked(tmp_path: Path, measured: dict[
     method.update({"suggested": 10, "knee": 10, "least_error": 80})
     assert pilot_page.mark_runs(method) == {
         1: [],
-        10: ["suggested", "residual hardly falls on"],
+        10: ["suggested", "residual hardly falls further"],
         100: ["least expected error"],
     }
     page = draw(tmp_path, measured, pictures)
-    assert "10 · suggested<small>residual hardly falls on</small>" in page
+    assert "10 · suggested<small>residual hardly falls further</small>" in page
     assert "100<small>least expected error</small>" in page
-    assert "<th>suggested, residual hardly falls on</th></tr>" in page
+    assert "<th>suggested, residual hardly falls further</th></tr>" in page
     assert page.count('class="mark knee" d="M50.0 0V100"') == 1, "in the residual's chart and no other"
 
 

@@ -64,11 +64,11 @@ def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: S
         suspects = [(name, f"the others begin with {first}, not with 0 or 1") for name in neighbours]
     if suspects:
         names = join_first([escape_name(name) for name, _ in suspects], 3)
-        they, them = ("it does", "it") if len(suspects) == 1 else ("they do", "them")
+        clause, pronoun = ("it does", "it") if len(suspects) == 1 else ("they do", "them")
         raise InputError(
-            f"{folder}: {names} would be left out, because {they} not fit input.pattern {pattern!r}, but could be a "
-            f"piece of a volume: {escape_name(suspects[0][1])}; rename {them}, write a template that reads such names "
-            f"too ({{part}} or {{plane}}), or leave {them} out with input.ignore",
+            f"{folder}: {names} would be left out, because {clause} not fit input.pattern {pattern!r}, but could be a "
+            f"piece of a volume: {escape_name(suspects[0][1])}; rename {pronoun}, write a template that reads such names "
+            f"too ({{part}} or {{plane}}), or leave {pronoun} out with input.ignore",
             ignore=[escape(name) for name, _ in suspects],
         )
 

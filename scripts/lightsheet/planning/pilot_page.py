@@ -22,7 +22,7 @@ GAMMA = 0.5
 LABEL_DISTANCE = 5
 """Percent of a chart's width between two labels that can still be read."""
 
-MARKS = {"suggested": "suggested", "least_error": "least expected error", "knee": "residual hardly falls on"}
+MARKS = {"suggested": "suggested", "least_error": "least expected error", "knee": "residual hardly falls further"}
 """Of the first run with at least as many iterations."""
 
 Pictures = Mapping[tuple[Any, ...], Mapping[str, np.ndarray]]

@@ -131,7 +131,7 @@ def choose_suggestion(fit: Fit, most: int) -> Suggestion:
         return Suggestion(number, reason, number, knee, False)
     falls_on = round(ESTIMATE_LAG * (minimum + 1)) > most or minimum + 1 == errors.size
     if fit.concentration < SPARSE and fit.narrowing > NARROWING:
-        further = ", the most that were tried, and further" if falls_on else ""
+        further = ", the most that were tried, and beyond" if falls_on else ""
         reason = (
             f"half of the light, squared, lies in {100 * fit.concentration:.2g} % of the voxels, and "
             f"{explain_knee(knee)}: more only narrows points, though the expected error falls to "
@@ -152,7 +152,7 @@ def explain_least(number: int, falls_on: bool) -> str:
     """Say why the expected error is least after a number of iterations."""
     if falls_on:
         return (
-            f"the expected error falls to {number}, the most that were tried, and further: name more in "
+            f"at {number}, the most that were tried, the expected error still falls: name more in "
             "pilot.iterations, or try an acceleration"
         )
     return (

@@ -96,7 +96,9 @@ def _read_nearest(
             return
         except InputError as error:
             sample.unreadable[timepoint] = str(error)
-            logger.warning("%s timepoint %d is left out of the sample: %s", channel, timepoint, error)
+            logger.warning(
+                "%s timepoint %d is left out of the sample: %s; no run can do it as it is", channel, timepoint, error
+            )
 
 
 def _read_planes(tiles: Tiles, shape: Sequence[int], dtype: str, region: Region | None) -> np.ndarray:

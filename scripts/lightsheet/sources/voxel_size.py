@@ -35,10 +35,9 @@ def decide_voxel_size(
     sources = [source for source in (file, settings) if source]
     sizes = {axis: _decide_axis(axis, config or {}, sources, key) for axis in "zyx"}
     if unknown := [axis for axis, size in sizes.items() if size is None]:
-        keys, it = ", ".join(f"{key}.{axis}" for axis in unknown), "it" if len(unknown) == 1 else "them"
-        raise InputError(
-            f"{keys} {'is' if it == 'it' else 'are'} not known: the files do not tell {it}; write {it} in the config"
-        )
+        keys = ", ".join(f"{key}.{axis}" for axis in unknown)
+        verb, pronoun = ("is", "it") if len(unknown) == 1 else ("are", "them")
+        raise InputError(f"{keys} {verb} not known: the files do not tell {pronoun}; write {pronoun} in the config")
     return {axis: size for axis, size in sizes.items() if size is not None}
 
 
