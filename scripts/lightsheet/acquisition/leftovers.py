@@ -67,8 +67,8 @@ def refuse_pieces_left_out(folder: Path, files: Sequence[SourceFile], misfits: S
         clause, pronoun = ("it does", "it") if len(suspects) == 1 else ("they do", "them")
         raise InputError(
             f"{folder}: {names} would be left out, because {clause} not fit input.pattern {pattern!r}, but could be a "
-            f"piece of a volume: {escape_name(suspects[0][1])}; rename {pronoun}, write a template that reads such names "
-            f"too ({{part}} or {{plane}}), or leave {pronoun} out with input.ignore",
+            f"piece of a volume: {escape_name(suspects[0][1])}; rename {pronoun}, write a template that reads such "
+            f"names too ({{part}} or {{plane}}), or leave {pronoun} out with input.ignore",
             ignore=[escape(name) for name, _ in suspects],
         )
 
