@@ -91,6 +91,10 @@ def test_integers_are_made_again_too(tmp_path: Path) -> None:
     assert all(outcome["identical"] for outcome in verify.verify_volumes(run.results.folder, 4, 1))
 
 
+def test_the_store_may_be_named_for_its_run(finished: Run) -> None:
+    assert reader.read_crate(finished.results.store).folder == finished.results.folder.resolve()
+
+
 def test_a_copy_elsewhere_under_another_name_with_raw_files_elsewhere(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.results.folder, tmp_path / "theirs")
     raw = shutil.copytree(finished.acquisition.folder, tmp_path / "somewhere else")

@@ -80,6 +80,7 @@ def test_a_copy_has_any_name_and_a_link_too(run: Run, tmp_path: Path) -> None:
         results = published_image.find_finished(folder)
         assert (results.folder, results.store, results.name) == (folder, folder / "run.ome.zarr", "run")
         assert published_image.read_image(results, "raw").name == "run"
+    assert published_image.find_finished(copy / "run.ome.zarr").folder == copy, "its store was named"
     shutil.copytree(copy / "run.ome.zarr", copy / "second.ome.zarr")
     with pytest.raises(InputError, match=r"there is run\.ome\.zarr, second\.ome\.zarr in it; name the folder of one"):
         published_image.find_finished(copy)

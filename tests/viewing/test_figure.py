@@ -107,6 +107,10 @@ def test_raw_planes_of_a_stage_scan_are_shown_as_its_result(tmp_path: Path) -> N
         ({"z": 6}, "no plane 6; the result has 6"),
         ({"x": (5, 31)}, "5 to 31 is no part of the 30 voxels along x"),
         ({"y": (5, 5)}, "5 to 5 is no part"),
+        ({"contrast": (10, 5)}, "--contrast: black, 10, must be less than white, 5"),
+        ({"contrast": (5, 5)}, "--contrast"),
+        ({"contrast": (0, float("nan"))}, "--contrast"),
+        ({"contrast": (0, float("inf"))}, "--contrast"),
         ({"out": Path("figure.gif")}, "its name ends in none of .pdf, .svg, .png"),
     ],
 )
@@ -120,5 +124,5 @@ def test_the_command_says_what_is_black_and_white(run: Run, tmp_path: Path, caps
     out = tmp_path / "figure.png"
     assert cli.main(["figure", str(run.results.folder), "--out", str(out), "--contrast", "0", "500"]) == 0
     said = capsys.readouterr().out
-    assert f"{out}: {FIRST}, timepoint 0, plane maximum along z" in said
+    assert f"{out}: {FIRST}, timepoint 0, maximum along z\n" in said
     assert said.count("0 counts above background are black, 500 are white") == 2

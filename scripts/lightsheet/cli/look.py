@@ -107,7 +107,8 @@ def figure(**options: Any) -> int:
     from lightsheet.viewing import draw_figure
 
     facts = draw_figure(**options)
-    print(f"{options['out']}: {facts['channel']}, timepoint {facts['timepoint']}, plane {facts['plane']}")
+    plane = facts["plane"] if options["z"] is None else f"plane {facts['plane']}"
+    print(f"{options['out']}: {facts['channel']}, timepoint {facts['timepoint']}, {plane}")
     for caption, (low, high) in facts["counts_black_and_white"].items():
         print(f"  {caption}: {low:.4g} counts above background are black, {high:.4g} are white")
     return 0

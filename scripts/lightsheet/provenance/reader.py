@@ -15,7 +15,15 @@ from jsonschema.exceptions import best_match
 
 from lightsheet.provenance.software import UNKNOWN
 from lightsheet.provenance.volume_table import CHANNEL, VolumeRow, read_table
-from lightsheet.store import CONFIG_FILE, REQUIREMENTS_FILE, SNAKEFILE_COPY, VOLUMES_FILE, Results, name_measured_psf
+from lightsheet.store import (
+    CONFIG_FILE,
+    REQUIREMENTS_FILE,
+    SNAKEFILE_COPY,
+    VOLUMES_FILE,
+    Results,
+    find_run_folder,
+    name_measured_psf,
+)
 from lightsheet.system import InputError, check_path, digest_sha256, read_json
 
 REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
@@ -170,7 +178,7 @@ def read_crate(folder: Path) -> Crate:
         If there is none, or a file is missing or not the one that was written.
     """
     check_path(folder)
-    folder = folder.resolve()
+    folder = find_run_folder(folder).resolve()
     entities = read_graph(folder).entities
     for name in (CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE):
         check_file(folder / name, entities.get(name, {}).get("sha256", ""), REWRITE)

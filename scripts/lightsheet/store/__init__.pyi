@@ -28,6 +28,7 @@ from .published_image import (
     PublishedChannel as PublishedChannel,
     PublishedImage as PublishedImage,
     find_finished as find_finished,
+    find_run_folder as find_run_folder,
     read_channel_image as read_channel_image,
     read_image as read_image,
 )

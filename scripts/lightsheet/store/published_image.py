@@ -112,13 +112,28 @@ class PublishedImage:
             raise InputError(f"{shard} {error}; remove it and run the workflow again to make it anew") from error
 
 
+def find_run_folder(path: Path) -> Path:
+    """Return the folder of a run whose store may be named in its place.
+
+    Parameters
+    ----------
+    path : Path, `results/NAME` or `results/NAME/NAME.ome.zarr`
+
+    Returns
+    -------
+    Path, absolute; links are kept
+    """
+    path = path.absolute()
+    return path.parent if path.name.endswith(SUFFIX) and (path / "zarr.json").exists() else path
+
+
 def find_finished(folder: Path) -> Results:
-    """Return the results of a finished run, of which `folder` is `results/NAME`, a copy of it or a link to it.
+    """Return the results of a finished run, of which `folder` is `results/NAME`, its store, a copy of it or a link.
 
     InputError if the folder does not hold the published store of exactly one run.
     """
     check_path(folder)
-    folder = folder.absolute()
+    folder = find_run_folder(folder)
     stores = [place.parent.name for place in folder.glob(f"*{SUFFIX}/zarr.json")]
     names = [name.removesuffix(SUFFIX) for name in stores if not name.startswith(PART)]
     if len(names) != 1:

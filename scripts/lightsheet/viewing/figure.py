@@ -64,6 +64,8 @@ def draw_figure(
     """
     if out.suffix.lower() not in FORMATS:
         raise InputError(f"{out}: its name ends in none of {', '.join(FORMATS)}")
+    if contrast and not -np.inf < contrast[0] < contrast[1] < np.inf:
+        raise InputError(f"--contrast: black, {contrast[0]:g}, must be less than white, {contrast[1]:g}")
     results = find_finished(folder)
     image = read_image(results, "result")
     channel = channel or image.channels[0].name
