@@ -8,36 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator
 
 from lightsheet.deconvolution import Method, check_method
 from lightsheet.run.open_keys import lacks_psfs, leave_out_psfs, refuse_open_keys
+from lightsheet.run.schema_errors import describe_error
 from lightsheet.run.suggestions import suggest
 from lightsheet.store import ALL_BITS
 from lightsheet.system import RENAME, InputError, escape_name, find_name_fault
 
 SCHEMA = Path(__file__).parents[3] / "config" / "schema.yaml"
 
-TYPES = {
-    "object": "a section with keys",
-    "array": "a list",
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "text",
-}
-"""JSON schema's types in a user's words."""
-
 STAGE_EXAMPLE = "{kind: stage, angle: 31.8, step: 0.4, axis: x, direction: 1}"
 
 EXACT = 2.0**53
 """Below it each whole number is a float of its own."""
-
-BOUNDS = {
-    "minimum": "at least",
-    "maximum": "at most",
-    "exclusiveMinimum": "more than",
-    "exclusiveMaximum": "less than",
-}
 
 
 def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[str, Any]:
@@ -64,32 +49,13 @@ def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[
     refuse_open_keys(config)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
-        raise InputError("\n".join(line for error in errors for line in _describe_error(error)))
-    for key, value in _list_numbers("", config):
-        if not math.isfinite(value):  # which JSON schema lets pass as a number
-            raise InputError(f"config key {key}: {value} is not a number to compute with")
-    for key, text in _list_texts("", config):
-        if fault := find_name_fault(text):
-            raise InputError(f"config key {escape_name(key)}: '{escape_name(text)}' {fault}; {RENAME}")
+        raise InputError("\n".join(line for error in errors for line in describe_error(error)))
+    _check_values(config)
     checked: dict[str, Any] = _fill_defaults(copy.deepcopy(dict(config)), schema, schema)
-    for key, section in (("input", checked["input"]), ("output", checked["output"])):
-        section["folder"] = _expand_home(f"{key}.folder", section["folder"])
+    _expand_homes(checked)
     _check_output(checked["output"])
-    files = checked["psf"].setdefault("files", {})
-    for channel, entry in files.items():
-        key = f"psf.files.{channel}"
-        if isinstance(entry, str):
-            files[channel] = _expand_home(key, entry)
-        else:
-            entry["path"] = _expand_home(f"{key}.path", entry["path"])
     _check_geometry(checked["input"]["scan"], checked["output"]["geometry"])
-    for key, section in list_pilot_methods(checked).items():
-        iterations = "auto" if isinstance(section["iterations"], str) else section["iterations"]
-        method = Method(iterations, boundary=section["boundary"], acceleration=section["acceleration"])
-        try:
-            check_method(method, section["engine"])
-        except InputError as error:
-            raise InputError(f"config key {key}.{error}") from None
+    _check_methods(checked)
     return checked
 
 
@@ -97,6 +63,27 @@ def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[
 def _read_schema() -> dict[str, Any]:
     schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     return schema
+
+
+def _check_values(config: Mapping[str, Any]) -> None:
+    """Refuse numbers and texts that a schema lets pass, and of which nothing can be made."""
+    for key, value in _list_numbers("", config):
+        if not math.isfinite(value):
+            raise InputError(f"config key {key}: {value} is not a number to compute with")
+    for key, text in _list_texts("", config):
+        if fault := find_name_fault(text):
+            raise InputError(f"config key {escape_name(key)}: '{escape_name(text)}' {fault}; {RENAME}")
+
+
+def _check_methods(config: Mapping[str, Any]) -> None:
+    """Refuse methods, that of the run and those of the pilot, which the engine does not have."""
+    for key, section in list_pilot_methods(config).items():
+        iterations = "auto" if isinstance(section["iterations"], str) else section["iterations"]
+        method = Method(iterations, boundary=section["boundary"], acceleration=section["acceleration"])
+        try:
+            check_method(method, section["engine"])
+        except InputError as error:
+            raise InputError(f"config key {key}.{error}") from None
 
 
 def _check_geometry(scan: str | Mapping[str, Any], geometry: str) -> None:
@@ -152,46 +139,6 @@ def list_pilot_methods(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _describe_error(error: ValidationError) -> Iterator[str]:
-    """Say one schema error as a user would want to hear it."""
-    key = ".".join(map(str, error.absolute_path))
-    prefix = f"config key {key}" if key else "config"
-    schema: Any = error.schema
-    limit: Any = error.validator_value
-    value: Any = error.instance
-    properties = schema.get("properties", {})
-    match error.validator:
-        case "additionalProperties":
-            for name in sorted(set(map(str, value)) - set(properties)):
-                path = f"{key}.{name}" if key else name
-                yield f"config key {path} is unknown{suggest(name, properties)}; known here: {', '.join(properties)}"
-        case "required":
-            missing = error.message.split("'")[1]  # jsonschema reports each missing key by itself
-            yield f"{prefix}: {missing} is missing; see config/README.md"
-        case "enum":
-            choices = [str(choice) for choice in limit]
-            yield f"{prefix}: {value!r} is not one of {', '.join(choices)}{suggest(str(value), choices)}"
-        case "type":
-            yield f"{prefix}: {value!r} is not {TYPES.get(limit, f'a {limit}')}{_explain_yaml(value, limit)}"
-        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
-            meaning = f" ({schema['description']})" if "description" in schema else ""
-            yield f"{prefix}: {value!r} must be {BOUNDS[error.validator]} {limit}{meaning}"
-        case _:
-            expected = schema.get("description", "")
-            yield (f"{prefix}: {value!r} is not {expected}" if expected else f"{prefix}: {error.message}")
-
-
-def _explain_yaml(value: Any, kind: str) -> str:
-    """Say how to write in YAML what it has read as something else."""
-    if kind == "string" and not isinstance(value, Mapping | list | None):
-        return "; write it in quotes"
-    try:
-        is_number = isinstance(value, str) and kind == "number"
-        return f"; write it as {float(value):.12f}".rstrip("0") if is_number else ""
-    except ValueError:
-        return ""
-
-
 def _write_whole_numbers(value: Any) -> Any:
     """Return a configuration with 100 for 100.0, at every depth: the same number must have the same digest."""
     if isinstance(value, Mapping):
@@ -221,6 +168,19 @@ def _list_texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _list_texts(f"{key}.{number}", item)
     elif isinstance(value, str):
         yield key, value
+
+
+def _expand_homes(config: dict[str, Any]) -> None:
+    """Replace `~` in all paths of a configuration."""
+    for key in ("input", "output"):
+        config[key]["folder"] = _expand_home(f"{key}.folder", config[key]["folder"])
+    files = config["psf"].setdefault("files", {})
+    for channel, entry in files.items():
+        key = f"psf.files.{channel}"
+        if isinstance(entry, str):
+            files[channel] = _expand_home(key, entry)
+        else:
+            entry["path"] = _expand_home(f"{key}.path", entry["path"])
 
 
 def _expand_home(key: str, path: str) -> str:

@@ -66,9 +66,9 @@ def export_volumes(
     for path, numbers in copies.items():
         try:
             write(path, image, numbers, progress)
+        except InputError:
+            raise
         except OSError as error:
-            if isinstance(error, InputError):
-                raise
             raise InputError(f"{path} cannot be written ({error})") from error
     return list(copies)
 
