@@ -37,8 +37,8 @@ def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(commands: 
     command(commands, "squeue", QUEUE)
     command(commands, "scancel", f"echo $@ > {commands}/cancelled")
     start = time.monotonic()
-    assert slurm.cancel_jobs("ls-a-1", seconds=1) == ["12", "13", "18"]
-    assert 1 <= time.monotonic() - start < 10, "waits for them to leave, but not for ever"
+    assert slurm.cancel_jobs("ls-a-1", seconds=0.2) == ["12", "13", "18"]
+    assert 0.2 <= time.monotonic() - start < 10, "waits for them to leave, but not for ever"
     assert (commands / "cancelled").read_text() == "--quiet 12 13 18\n"
 
 

@@ -197,15 +197,18 @@ def test_a_gpu_refuses_what_float32_does_not_hold():
 def test_one_volume_computes_at_a_time_and_others_come_and_go_meanwhile(monkeypatch):
     gpu_trial.check_gpu()
     events, iterate, asnumpy = [], fourier.iterate, sys.modules["cupy"].asnumpy
+    second = threading.Event()
 
     def slow_iterate(*arguments):
         events.append("start")
+        if events.count("start") == 2:
+            second.set()
         time.sleep(0.1)
         events.append("end")
         return iterate(*arguments)
 
     def slow_asnumpy(*arguments, **options):
-        time.sleep(0.15)
+        second.wait(10)
         events.append("left")
         return asnumpy(*arguments, **options)
 

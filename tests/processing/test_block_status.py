@@ -19,7 +19,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait_for(results: Results, condition: Callable[[BlockStatus], bool]) -> BlockStatus:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if any(condition(status) for status in read_statuses(results)):
             return read_statuses(results)[0]

@@ -142,9 +142,9 @@ def test_the_headers_of_a_long_stack_cost_little(tmp_path: Path) -> None:
     with tifffile.TiffWriter(path) as file:
         for _ in range(2000):
             file.write(VOLUME[0], contiguous=False)
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert count_pages(path) == 2000
-    assert time.perf_counter() - begin < 1, "50 ms where nothing else runs"
+    assert time.process_time() - begin < 1, "50 ms where nothing else runs"
 
 
 @pytest.mark.parametrize("way", ["zero", "absent"])

@@ -46,7 +46,7 @@ class Job:
             lock_watch.RUNS: f"of-another-run /elsewhere\n{self.run.token} {self.folder / 'results' / 'a'}",
         }
         job = subprocess.Popen([sys.executable, "-c", JOB, str(seconds)], cwd=self.folder, env=environment)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not (self.folder / "started").exists() and time.monotonic() < end:
             time.sleep(0.02)
         return job
@@ -68,7 +68,7 @@ def test_a_job_whose_run_is_killed_ends(job: Job) -> None:
         time.sleep(0.3)
         assert running.poll() is None
         run.kill()
-        assert running.wait(10) == 130
+        assert running.wait(50) == 130
     assert "its run is dead" in job.log
 
 
@@ -79,7 +79,7 @@ def _start_of(process: int) -> int:
 def test_a_job_ends_when_another_run_takes_the_folder_over(job: Job) -> None:
     running = job.start(machine="elsewhere")
     job.lock.write_text(replace(job.run, token="0" * 32, user="ada").to_json())
-    assert running.wait(10) == 130
+    assert running.wait(50) == 130
     assert "another run has taken the results folder over (user ada" in job.log
 
 
@@ -87,4 +87,4 @@ def test_a_job_goes_on_where_its_lock_cannot_be_seen(job: Job) -> None:
     running = job.start(seconds=0.5, machine="elsewhere")
     job.lock.write_text("")
     job.lock.unlink()
-    assert running.wait(10) == 0
+    assert running.wait(50) == 0

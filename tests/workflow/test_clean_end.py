@@ -33,7 +33,7 @@ run = SimpleNamespace(results=Results(results))
 prepare_clean_end(workflow, SimpleNamespace(dask_cluster="cpu", run=run))
 try:
     Path("ready").touch()
-    time.sleep(30)
+    time.sleep(120)
 except KeyboardInterrupt:
     executor.cancel()
     sys.exit(1)
@@ -58,7 +58,7 @@ def start(place: Path, *before: str) -> subprocess.Popen[bytes]:
     running = subprocess.Popen(
         [*before, sys.executable, "-c", PROGRAM], cwd=place, env={**os.environ, "PYTHONPATH": scripts}
     )
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (place / "ready").exists() and time.monotonic() < end:
         time.sleep(0.02)
     return running
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_run_and_cancels_its_jobs(place: Path, number: signal.
     running.send_signal(number)
     time.sleep(0.1)
     running.send_signal(signal.SIGTERM)  # as a dying terminal, or scancel, sends several
-    assert running.wait(10) == 1  # not by the signal itself
+    assert running.wait(60) == 1  # not by the signal itself
     assert (place / "queue").read_text() == ""
 
 
@@ -98,7 +98,7 @@ def test_with_nohup_a_lost_terminal_ends_nothing(place: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         running.wait(0.5)
     running.terminate()
-    running.wait(10)
+    running.wait(60)
 
 
 def test_a_run_without_slurm_jobs_never_asks_slurm(place: Path) -> None:

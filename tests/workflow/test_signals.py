@@ -14,7 +14,7 @@ def test_sigterm_while_snakemake_holds_its_lock_ends_the_process_later(monkeypat
     handler = threading.Thread(target=scheduler.exit_gracefully, args=(15, None), daemon=True)
     with scheduler._lock:
         handler.start()
-        handler.join(5)
+        handler.join(60)
         assert not handler.is_alive(), "it waits for what it interrupted"
-    assert scheduler._open_jobs.acquire(timeout=5)
+    assert scheduler._open_jobs.acquire(timeout=60)
     assert scheduler._user_kill == "graceful"
