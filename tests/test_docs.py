@@ -6,7 +6,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +82,8 @@ ELSEWHERE = {
     'pip install "snakemake~=9.27" "snakemake-executor-plugin-slurm~=2.8" pygments setuptools': CONDA,
     "pip install --no-deps --no-build-isolation --editable .": CONDA,
     "git clone": UNREACHABLE,
+    "git pull": UNREACHABLE,
+    "pip install psfmodels": UNREACHABLE,
     "git checkout ...": UNREACHABLE,
     "git tag -a vX.Y.Z": Elsewhere("releases"),
     "snakemake -c all --configfile repeat.yaml": REPEATED,
@@ -191,6 +195,18 @@ def test_the_page_of_a_microscopes_own_store(tmp_path: Path) -> None:
     assert len(reader.typed) == 4
     snakemake = [line for line in list_due(OWN_STORE) if line.startswith("snakemake")]
     assert set(snakemake) <= set(list_due(ROOT / "README.md"))
+
+
+def test_the_lines_for_a_computed_psf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a flat PSF in psfmodels' place, which is no package of ours: it is as wide as the light sheet."""
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "psf.md").read_text(encoding="utf-8"), re.DOTALL)
+    stand_in = SimpleNamespace(make_psf=lambda z, nx, **_options: np.ones((z, nx, nx)))
+    monkeypatch.setitem(sys.modules, "psfmodels", stand_in)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(textwrap.dedent(lines), "psf.md", "exec"), {})
+    psf = tifffile.imread(tmp_path / "psf_488.tif")
+    assert psf.shape == (41, 41, 41)
+    assert 0.4 * np.count_nonzero(psf[:, 0, 0] >= 0.5) == pytest.approx(2.0, abs=0.4)
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])

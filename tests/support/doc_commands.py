@@ -42,6 +42,9 @@ PLACEHOLDERS = {
 }
 """What a reader types instead; a small scan in place of a large one."""
 
+TYPED = ("snakemake", "lightsheet", "make help", "mkdir")
+"""What may be typed: nothing that installs, downloads, or changes anything outside the reader's folder."""
+
 
 def list_commands(page: Path) -> list[str]:
     """Return the commands that stand in a page, in their order: in blocks, within lines, and in comments.
@@ -82,6 +85,7 @@ class Reader:
         if command in self.typed:
             return
         self.typed.add(command)
+        assert command.startswith(TYPED), f"`{command}`: not to be typed, so it belongs into the table of others"
         line = command
         for placeholder, text in PLACEHOLDERS.items():
             line = line.replace(placeholder, text)
