@@ -16,6 +16,7 @@ def test_missing_timepoint_of_one_channel(tmp_path):
     assert "CamA_ch1_560nm lacks timepoint 2 (of 0 to 4)" in message
     assert "CamB" not in message
     assert "on one side of the gap" in message
+    assert "input.settle" not in message
 
 
 def test_missing_last_timepoint_offers_to_leave_it_out(tmp_path):
@@ -23,6 +24,7 @@ def test_missing_last_timepoint_offers_to_leave_it_out(tmp_path):
     message = refusal(tmp_path)
     assert "CamA_ch1_560nm lacks timepoint 4" in message
     assert "leave the other files of those timepoints out (input.ignore)" in message
+    assert "or, while the microscope still writes, leave it for the next run with input.settle: 60" in message
     assert discover(tmp_path, "lattice", ["*_stack0004_*"]).timepoints == 4
 
 

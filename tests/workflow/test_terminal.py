@@ -210,6 +210,17 @@ def test_a_terminal_shows_bars_below_the_lines_that_stay(tmp_path: Path, monkeyp
     assert read(handler).count("3 of 12") == 2, "a terminal needs no plain lines"
 
 
+def test_a_plain_line_is_written_again_only_when_it_has_changed(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "a.log"
+    plan(handler, deconvolve=1)
+    begin(handler, 1, "deconvolve", log)
+    for done in (3, 3, 3, 4, 4):
+        log.write_text(LOG_LINE.format(f"INFO deconvolve {done}/12: t 3; 2 in flight (0.4 s per volume, 4 s left)"))
+        handler.look()
+        handler.tell_progress()
+    assert [line.split()[2] for line in read(handler).splitlines()[1:]] == ["3", "4"]
+
+
 def test_a_terminal_that_knows_no_escapes_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert not Screen(Tty()).is_terminal

@@ -18,6 +18,9 @@ from lightsheet.system import InputError
 
 Runs = list[tuple[int, int]]  # (from, to), both included
 
+STILL_WRITES = "or, while the microscope still writes, leave it for the next run with input.settle: 60"
+"""What to do with a last timepoint that is not complete."""
+
 MOST_GLOBS = 20
 """Of so many volumes that lack something a pattern of their files is sought: each is held against all names."""
 
@@ -73,6 +76,8 @@ def check_missing_timepoints(
         description += "; more timepoints are missing than there are, so these numbers hardly count timepoints"
     remedy = _suggest_remedy(volumes, present, gaps)
     hint = ", or have holes recorded (input.missing: fill)" if fillable else ""
+    if all(runs == [(numbers[-1], numbers[-1])] for runs in gaps.values()):
+        hint += f", {STILL_WRITES}"
     raise InputError(f"{folder}: {description}; copy what is missing into the folder, {remedy} (input.ignore){hint}")
 
 
@@ -119,7 +124,7 @@ def refuse_partial_volumes(folder: Path, volumes: VolumeFiles) -> None:
     if _is_cut_off(files, sites):
         remedies.append(f"or the {'tile' if len(sites[3]) == 1 else word} wherever it is")
     if number == max(volumes)[0]:
-        remedies.append("or, while the microscope still writes, leave it for the next run with input.settle: 60")
+        remedies.append(STILL_WRITES)
     rest = f" (and {len(partial) - 1} more of the {len(volumes)} volumes lack some)" if len(partial) > 1 else ""
     raise InputError(
         f"{folder}: timepoint {number} of {channel} lacks {missing}{rest}; copy what is missing into the folder, "

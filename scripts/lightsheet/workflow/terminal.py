@@ -68,6 +68,7 @@ class Terminal(Handler):
         self.rules: dict[int, str] = {}  # of jobs that have begun, by Snakemake's number
         self.targets: list[str] = []  # rules whose log is what the user asks for
         self.news: list[str] = []  # how far SLURM's jobs are
+        self.progress: list[str] = []  # lines that were written last of how far jobs are
         self.sentences = set[str]()  # that jobs have said, of what is wrong
         self.is_stopping = self.is_explained = False
         self.turn = threading.RLock()  # one line at a time
@@ -199,11 +200,14 @@ class Terminal(Handler):
                 self._draw()
 
     def tell_progress(self) -> None:
-        """Write how far the jobs are, where that cannot be drawn."""
+        """Write how far the jobs are, where that cannot be drawn, unless it is what was written last."""
         with self.turn:
             if not (self.screen.is_terminal or self.is_stopping):
-                for line in self._list_progress():
-                    self.screen.write(line)
+                lines = list(self._list_progress())
+                for line in lines:
+                    if line not in self.progress:
+                        self.screen.write(line)
+                self.progress = lines
 
 
 def _is_ours(record: LogRecord) -> bool:
