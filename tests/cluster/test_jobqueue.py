@@ -56,6 +56,15 @@ def test_a_number_of_cores_may_be_left_open(file: Path, keys: str, cores: int | 
             "jobqueue: {big: {scheduler-options: {protocol: tcp, security: null, jupyter: true}}}",
             "section big: scheduler-options may not hold jupyter, protocol, security: all connections have TLS",
         ),
+        (
+            "jobqueue: {big: {partition: cpu, job_cpu: 3, walltime: '04:00:00'}}",
+            "section big: partition, job_cpu is unknown; known here: account, .* job-cpu, .* queue, ",
+        ),
+        ("jobqueue: {big: [4]}", "section big: .*4.* must be keys with values"),
+        (
+            "jobqueue: {big: {walltime: '04:00:00'}}\nlightsheet: {wait-for-worker: 1 h}",
+            "lightsheet: wait-for-worker is unknown; known here: wait-for-workers$",
+        ),
         ("jobqueue: {small: {}}", "has no section 'big'; it may be one of local, small"),
         ("{}", "has no section 'big'; it may be one of local$"),
     ],
@@ -65,6 +74,11 @@ def test_a_mistake_is_answered_with_the_file_and_the_section(file: Path, content
     with pytest.raises(InputError, match=sentence) as caught:
         section.read_section("big")
     assert str(file) in str(caught.value)
+
+
+def test_an_empty_section_has_dask_jobqueues_defaults(file: Path) -> None:
+    file.write_text("jobqueue: {big: null}")
+    assert section.read_section("big").walltime == 30 * 60
 
 
 def test_a_missing_file_is_named(file: Path) -> None:
@@ -174,9 +188,10 @@ def test_code_in_a_folder_with_a_colon_is_refused(tmp_path: Path, monkeypatch: p
 
 def test_workers_of_which_sbatch_refused_some_end_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The traceback of a refusal may keep all jobs of that moment in memory."""
-    command(tmp_path, "sbatch", f'mkdir {tmp_path}/one || exit 1; echo "Submitted batch job 7"')
+    command(tmp_path, "sbatch", f'mkdir {tmp_path}/one || exit 1; cp "$1" {tmp_path}; echo "Submitted batch job 7"')
     command(tmp_path, "scancel", "true")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ACCOUNT", "lab")
     cpu = section.read_section("cpu")
     with jobqueue.start_scheduler(cpu, "ls-test", tmp_path / "logs", 10**9, 8) as cluster:
         jobqueue.set_job_options(cluster, cpu, 10**9, 100, 10)
@@ -185,6 +200,8 @@ def test_workers_of_which_sbatch_refused_some_end_like_others(tmp_path: Path, mo
         jobs = [cluster.workers[name] for name in names]
         assert sorted(job.job_id or "" for job in jobs) == ["", "7"]
         jobqueue.forget_jobs(cluster, names)
+    (script,) = tmp_path.glob("*.sh")
+    assert "#SBATCH -A lab\n" in script.read_text(), "the account of the job that submits"
 
 
 def test_memory_is_rounded_up() -> None:

@@ -113,6 +113,27 @@ def test_the_workers_request_is_dask_jobqueues(
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "job", "variable", "account"),
+    [
+        ("account: gpulab, ", "lab", "inside", "gpulab"),
+        ("project: old, ", "lab", "inside", "old"),
+        ("", "lab", "inside", "lab"),
+        ("", "", "inside", "inside"),
+        ("account: null, ", "", "", ""),
+    ],
+)
+def test_workers_without_an_account_have_that_of_the_job_that_submits_them(
+    key: str, job: str, variable: str, account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jobqueue.yaml").write_text(f"jobqueue: {{big: {{{key}walltime: '30'}}}}")
+    monkeypatch.setenv("LIGHTSHEET_JOBQUEUE", str(tmp_path / "jobqueue.yaml"))
+    monkeypatch.setenv("SLURM_JOB_ACCOUNT", variable)
+    coordinator = request_rule("deconvolve", "config.yaml", {"slurm_account": job}, 1)
+    content = read_section("big")
+    assert request_workers(content, 10**9, 1, coordinator).amounts.account == account
+
+
 @pytest.fixture
 def header() -> Callable[[int], list[str]]:
     def make(memory: int) -> list[str]:

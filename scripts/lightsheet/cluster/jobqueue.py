@@ -17,6 +17,7 @@ from distributed.core import Status
 from distributed.security import Security
 
 from lightsheet.cluster.privacy import DASHBOARD, choose_dashboard, create_key_files
+from lightsheet.cluster.request import find_account
 from lightsheet.cluster.section import SCRIPTS, Section
 from lightsheet.cluster.slurm import OUTER_JOB, cancel_ids, read_job_id
 from lightsheet.system import InputError, explain_missing_part, find_missing_parts
@@ -69,6 +70,7 @@ def _list_job_options(settings: Mapping[str, Any], log: Path) -> dict[str, Any]:
     """Return the arguments of `SLURMCluster` that add to the settings of a section; `log` is how logs' names begin."""
     options = settings["scheduler-options"]
     return {
+        "account": find_account(settings) or None,
         "python": settings["python"] or shlex.quote(sys.executable),
         "scheduler_options": {**options, "dashboard_address": choose_dashboard(options.get("dashboard_address"))},
         "job_script_prologue": [

@@ -20,6 +20,9 @@ from lightsheet.system import format_size
 UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 """Of sbatch's memory, in MiB."""
 
+ACCOUNT = "SLURM_JOB_ACCOUNT"
+"""Variable of a job of SLURM's that names its account."""
+
 RULE_KEYS = {
     "account": "slurm_account",
     "partition": "slurm_partition",
@@ -124,7 +127,7 @@ def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: in
     return Request(f"rule {rule}", file, RULE_KEYS, (*words, *extra))
 
 
-def request_workers(section: Section, memory: int, cores: int) -> Request:
+def request_workers(section: Section, memory: int, cores: int, coordinator: Request | None = None) -> Request:
     """Return the request of a section's workers, as dask-jobqueue would make it.
 
     Parameters
@@ -132,13 +135,15 @@ def request_workers(section: Section, memory: int, cores: int) -> Request:
     section : Section, from `read_section`
     memory : int, bytes that a job asks for unless the section says
     cores : int, of a job unless the section says
+    coordinator : Request or None, of the job that will submit them; None outside of SLURM
     """
     keys = dask.config.get(f"jobqueue.{section.name}")
+    account = find_account(keys, coordinator)
     mib = -(-(section.memory or memory) // 2**20)
     size = f"{mib}M" if mib < 10 * 1024 else f"{-(-mib // 1024)}G"  # as dask-jobqueue rounds it
     lines = [
         *([f"-p {keys['queue']}"] if keys.get("queue") else []),
-        *([f"-A {keys['account']}"] if keys.get("account") else []),
+        *([f"-A {account}"] if account else []),
         "-n 1",
         f"--cpus-per-task={keys.get('job-cpu') or section.cores or cores}",
         f"--mem={keys.get('job-mem') or size}",
@@ -151,11 +156,20 @@ def request_workers(section: Section, memory: int, cores: int) -> Request:
     return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True)
 
 
+def find_account(keys: Mapping[str, Any], coordinator: Request | None = None) -> str:
+    """Return the account of the workers of a section, or else of the job that submits them, as most have one for all.
+
+    Empty: SLURM's default.
+    """
+    account: str = keys.get("account") or keys.get("project") or (coordinator.amounts.account if coordinator else "")
+    return account or os.environ.get(ACCOUNT, "")
+
+
 def request_this_job() -> Request | None:
     """Return the request of the SLURM job in which this process runs, as its variables say; None outside of one."""
     if "SLURM_JOB_ID" not in os.environ:
         return None
-    options = {"-p": "SLURM_JOB_PARTITION", "-A": "SLURM_JOB_ACCOUNT", "--qos": "SLURM_JOB_QOS"}
+    options = {"-p": "SLURM_JOB_PARTITION", "-A": ACCOUNT, "--qos": "SLURM_JOB_QOS"}
     words = [word for option, name in options.items() if name in os.environ for word in (option, os.environ[name])]
     words += [f"--cpus-per-task={os.environ.get('SLURM_CPUS_ON_NODE', 1)}"]
     words += [f"--mem={os.environ.get('SLURM_MEM_PER_NODE', 0)}M"]

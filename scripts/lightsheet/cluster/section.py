@@ -16,6 +16,11 @@ from lightsheet.system import InputError
 RESERVED = {"protocol", "security", "jupyter"}
 """Options of the scheduler by which anybody could have it run code; dask-jobqueue would let a section choose them."""
 
+DEPRECATED = {"project"}
+"""Keys that dask-jobqueue heeds still, though they are none of its defaults."""
+
+PATIENCE = "wait-for-workers"
+
 SCRIPTS = Path(__file__).parents[2]
 
 
@@ -48,7 +53,10 @@ def read_section(name: str) -> Section:
     if name not in sections:
         names = ", ".join(["local", *sections])
         raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {names}")
-    keys = {**_read_defaults(), **sections[name], "processes": 1, "log-directory": None}
+    defaults, section, ours = _read_defaults(), sections[name] or {}, content.get("lightsheet") or {}
+    _refuse_unknown_keys(f"{path}, section {name}", section, {*defaults, *DEPRECATED})
+    _refuse_unknown_keys(f"{path}, lightsheet", ours, {PATIENCE})
+    keys = {**defaults, **section, "processes": 1, "log-directory": None}
     dask.config.set({f"jobqueue.{name}": keys})
     walltime = keys["walltime"]
     try:
@@ -62,10 +70,20 @@ def read_section(name: str) -> Section:
             any("gpu" in directive for directive in keys["job-extra-directives"]),
             parse_bytes(keys["memory"]) if keys["memory"] else None,
             parse_walltime(walltime),
-            parse_timedelta((content.get("lightsheet") or {}).get("wait-for-workers", "12 h")),
+            parse_timedelta(ours.get(PATIENCE, "12 h")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
+
+
+def _refuse_unknown_keys(place: str, keys: Any, known: set[str]) -> None:
+    """Refuse keys that nobody heeds: jobs would get another partition or account than the file seems to say."""
+    if not isinstance(keys, dict):
+        raise InputError(f"{place}: {keys!r} must be keys with values")
+    if unknown := [str(key) for key in keys if key not in known]:
+        raise InputError(
+            f"{place}: {', '.join(unknown)} is unknown; known here: {', '.join(sorted(known - DEPRECATED))}"
+        )
 
 
 def _read_cores(value: Any) -> int | None:

@@ -76,11 +76,11 @@ def fit_workers(
     most : int, of these workers there are never more
     is_seated : bool, whether the coordinator runs already, so that what it has is not idle
     """
-    request = request_workers(section, memory, 1)
+    request = request_workers(section, memory, 1, coordinator)
     _, site, accounting = read_survey(answers, [request])
     team = Team(request, coordinator, 1)
     cores = section.cores or choose_cores(site, accounting, team, is_seated, most)
-    team = team._replace(worker=request_workers(section, memory, cores))
+    team = team._replace(worker=request_workers(section, memory, cores, coordinator))
     return Fit(cores, find_room(site, accounting, team).workers)
 
 
@@ -105,10 +105,11 @@ def fit_width(
     volumes : int, to be done
     """
     fit = fit_workers(section, needs.count_bytes(1), answers, coordinator, most, is_seated)
-    _, site, accounting = read_survey(answers, [request_workers(section, needs.count_bytes(1), fit.cores)])
 
     def find_team(slots: int) -> Team:
-        return Team(request_workers(section, needs.count_bytes(slots), fit.cores), coordinator, 1)
+        return Team(request_workers(section, needs.count_bytes(slots), fit.cores, coordinator), coordinator, 1)
+
+    _, site, accounting = read_survey(answers, [find_team(1).worker])
 
     def count_workers(slots: int) -> float:
         team, memory = find_team(slots), needs.count_bytes(slots)

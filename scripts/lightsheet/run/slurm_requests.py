@@ -42,7 +42,8 @@ def request_team(jobs: Jobs, coordinator: Request | None, coordinators: int) -> 
         return None
     section = read_section(jobs.dask_cluster)
     width = fit_run_workers(jobs.run, section, jobs.dask_workers, jobs.answers, coordinator)
-    return Team(request_workers(section, width.memory, width.cores), coordinator, coordinators)
+    worker = request_workers(section, width.memory, width.cores, coordinator)
+    return Team(worker, coordinator, coordinators)
 
 
 def fit_run_workers(
