@@ -64,7 +64,15 @@ def test_a_cluster_that_takes_all_is_asked_once_for_each_kind_of_job(commands: P
         (
             "sbatch: error: QOSMaxWallDurationPerJobLimit\nallocation failure: Job violates accounting/QOS policy (x)",
             rule(),
-            "SLURM refuses the jobs (QOSMaxWallDurationPerJobLimit): change `runtime` in config.yaml (rule ingest)",
+            "SLURM refuses the jobs (QOSMaxWallDurationPerJobLimit): change `runtime` under `set-resources` in "
+            "config.yaml (`--set-resources RULE:runtime=MINUTES`) (rule ingest)",
+        ),
+        (
+            "allocation failure: Requested node configuration is not available",
+            rule(mem_mb="640000"),
+            "a job that wants 671.1 GB of memory can never start, as the largest node of partition `cpu` has 16.8 GB "
+            "of memory: change `mem_mb` under `set-resources` in config.yaml (`--set-resources RULE:mem_mb=MB`) (rule "
+            "ingest)",
         ),
         (
             "allocation failure: Requested node configuration is not available",
@@ -109,11 +117,12 @@ def test_what_may_pass_is_said_and_refuses_no_run(commands: Path, words: str) ->
 
 def test_a_job_longer_than_its_partition_allows_would_wait_for_ever(commands: Path) -> None:
     write_cluster(commands)
-    sentence = "jobs that may take longer than the 24.0 h of partition `cpu` can never start: change `runtime` in "
+    sentence = "jobs that may take longer than the 24.0 h of partition `cpu` can never start: change `runtime` under "
+    place = "`set-resources` in config.yaml (`--set-resources RULE:runtime=MINUTES`)"
     long = [rule(runtime="2880"), rule("consolidate", runtime="5000")]
-    assert ask(*long).refusals == [f"{sentence}config.yaml (rules ingest, consolidate)"]
+    assert ask(*long).refusals == [f"{sentence}{place} (rules ingest, consolidate)"]
     write_cluster(commands, refuse("sbatch: error: Requested time limit is invalid (missing or exceeds some limit)"))
-    assert ask(*long).refusals == [f"{sentence}config.yaml (rules ingest, consolidate)"]
+    assert ask(*long).refusals == [f"{sentence}{place} (rules ingest, consolidate)"]
     write_cluster(commands, qos=QOS + "endless|||||||PartitionTimeLimit\n")
     assert ask(rule(runtime="2880")).refusals == []
     command(commands, "sacctmgr", "echo 'Access denied' >&2; exit 1")

@@ -34,6 +34,9 @@ RULE_KEYS = {
     "qos": "qos",
     "other": "slurm_extra",
 }
+OVERRIDES = {"runtime": "MINUTES", "mem_mb": "MB"}
+"""Keys of which a profile's default does not count, as the Snakefile says them of each rule; and their unit."""
+
 SECTION_KEYS = {
     "account": "account",
     "partition": "queue",
@@ -96,8 +99,11 @@ class Request:
         )
 
     def describe(self, kind: str) -> str:
-        """Name the key and the file to change, and whose request it is."""
-        return f"change `{self.keys[kind]}` in {self.file}"
+        """Name the key and the file to change; of what each rule says itself, how that is overridden."""
+        key = self.keys[kind]
+        if unit := OVERRIDES.get(key):
+            return f"change `{key}` under `set-resources` in {self.file} (`--set-resources RULE:{key}={unit}`)"
+        return f"change `{key}` in {self.file}"
 
 
 def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: int) -> Request:

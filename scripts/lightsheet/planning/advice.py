@@ -102,7 +102,7 @@ def _check_time_limits(plan: Mapping[str, Any], schedule: Schedule) -> Iterator[
         elif name not in ("workers", "deconvolve") and seconds > limit:  # a coordinator goes on in another job
             yield (
                 f"A job of {name} takes {format_duration(seconds)}, and is ended after {format_duration(limit)}; what "
-                "it has done is kept, but better raise its `runtime` in the profile."
+                "it has done is kept, but better raise its `runtime` in the profile, under `set-resources`."
             )
 
 
