@@ -64,7 +64,7 @@ def refusal(folder: Path, *args: object, **kwargs: object) -> str:
 # --- What is found
 
 
-def test_reference_acquisition(tmp_path):
+def test_the_names_of_the_reference_acquisition_are_understood(tmp_path):
     names = {("CamA_ch1_560nm" if c else "CamB_ch0_488nm", t): [reference_name(t, c)] for t in range(5) for c in (0, 1)}
     fill(tmp_path, "notes.txt", *(name for [name] in names.values()))
     acquisition = discover(tmp_path)
@@ -81,7 +81,7 @@ def test_reference_acquisition(tmp_path):
     assert (acquisition.excluded_files, acquisition.remarks) == ((), ())
 
 
-def test_tiled_scan_in_time(tmp_path):
+def test_tiles_of_a_scan_in_time_get_their_places_and_seconds(tmp_path):
     fill(tmp_path, *(scan_name(t, c, x, y) for t in range(3) for c in ("CamA", "CamB") for x in (0, 1) for y in (2, 3)))
     acquisition = discover(tmp_path)
     assert (acquisition.timepoints, acquisition.grid) == (3, (1, 2, 2))
@@ -144,7 +144,7 @@ def test_planes_are_stacked_by_their_number(tmp_path):
     assert {piece.pages for volume in acquisition.volumes for piece in volume.tiles[0].pieces} == {None}
 
 
-def test_tiles_of_planes(tmp_path):
+def test_planes_are_stacked_into_the_tiles_that_their_names_say(tmp_path):
     fill(tmp_path, *(f"x{x}_y{y}_{z:02d}.tif" for x in (0, 700) for y in (-3, 4) for z in range(1, 12)))
     acquisition = discover(tmp_path, "x{x}_y{y}_{plane}.tif")
     [volume] = acquisition.volumes
@@ -193,7 +193,7 @@ def test_ten_thousand_files_take_little_time(tmp_path):
     assert [len(volume.tiles[0].pieces) for volume in planes.volumes] == [500] * 20
 
 
-def test_a_full_size_folder(tmp_path):
+def test_a_folder_of_600_files_is_understood(tmp_path):
     fill(tmp_path, *(reference_name(t, c) for t in range(300) for c in (0, 1)))
     acquisition = discover(tmp_path)
     assert (len(acquisition.volumes), acquisition.timepoints) == (600, 300)

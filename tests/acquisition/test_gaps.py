@@ -84,7 +84,7 @@ def test_a_channel_may_be_rare_but_the_time_axis_may_not(tmp_path):
 @pytest.mark.parametrize(
     ("planes", "missing", "following"), [((0, 1, 3, 4), 2, 3), ((0, 20, 40, 100), 60, 100), ((5, 8, 9), 6, 8)]
 )
-def test_planes_at_uneven_distances(tmp_path, planes, missing, following):
+def test_planes_at_uneven_distances_are_refused(tmp_path, planes, missing, following):
     fill(tmp_path, *(f"t{t}_z{z:03d}.tif" for t in (0, 1) for z in planes))
     message = refusal(tmp_path, "t{timepoint}_z{plane}.tif", missing="fill")
     assert f"plane {missing} is missing from every tile (plane {following} is the next)" in message
@@ -154,14 +154,14 @@ def test_a_part_of_a_stack(tmp_path, parts, missing):
 # --- Tiles
 
 
-def test_missing_tile(tmp_path):
+def test_a_volume_that_lacks_a_tile_is_refused(tmp_path):
     every = [(t, x, y) for t in range(2) for x in (0, 1) for y in (2, 3)]
     fill(tmp_path, *(scan_name(t, "CamA", x, y) for t, x, y in every if (t, x, y) != (1, 1, 2)))
     message = refusal(tmp_path)
     assert "timepoint 1 of CamA_ch0_488nm lacks 1 of 4 tiles, first x=1, y=2, z=0" in message
 
 
-def test_missing_column_of_tiles(tmp_path):
+def test_a_column_that_lacks_all_its_tiles_is_refused(tmp_path):
     fill(tmp_path, *(scan_name(0, "CamA", x) for x in (0, 1, 3)))
     assert "no tile lies between x=1 and x=3" in refusal(tmp_path)
 

@@ -16,7 +16,7 @@ from lightsheet.system.errors import InputError
 from tests.support.hyperstacks import SIZES, acquired, assert_unfolded, ome_xml, pixels, read, write_ome, write_plain
 
 
-def test_imagej_hyperstack(tmp_path: Path) -> None:
+def test_an_imagej_hyperstack_is_unfolded(tmp_path: Path) -> None:
     image = pixels()
     tifffile.imwrite(tmp_path / "a.tif", image, imagej=True, metadata={"axes": "TZCYX", "finterval": 2.5})
     unfolded = unfold_hyperstack(acquired([[tmp_path / "a.tif"]]))
@@ -96,7 +96,7 @@ def test_times_of_planes_are_not_those_of_volumes(tmp_path: Path) -> None:
     assert unfold_hyperstack(acquired([[path] for path in paths]), "ZYX").seconds is None
 
 
-def test_times_that_nobody_knows(tmp_path: Path) -> None:
+def test_timepoints_of_unknown_times_have_none(tmp_path: Path) -> None:
     path = write_ome(tmp_path / "a.tif", pixels("TZYX"), "TZYX")
     unfolded = unfold_hyperstack(acquired([[path]], seconds=(0.0,)))
     assert unfolded.seconds is None
@@ -126,7 +126,7 @@ def test_sequence_that_rolls_over_into_more_files(tmp_path: Path, counts: tuple[
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_planes_of_a_set(tmp_path: Path, named: bool) -> None:
+def test_single_planes_of_an_ome_set_stay_as_they_are(tmp_path: Path, named: bool) -> None:
     names = [f"t{t}_c{c}_z{z}.tif" for t, c, z in np.ndindex(3, 2, 4)]
     xml = ome_xml({"T": 3, "C": 2, "Z": 4}, [(name, 1) for name in names if named], "XYZCT")
     paths = [write_plain(tmp_path / name, np.zeros((1, 5, 6), "uint8"), xml) for name in names]
@@ -173,7 +173,7 @@ def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
             np.testing.assert_array_equal(stack[:, :], image[:, c])
 
 
-def test_folder_to_pixels(tmp_path: Path) -> None:
+def test_the_pixels_of_unfolded_volumes_are_those_of_the_files(tmp_path: Path) -> None:
     image = pixels(T=6)
     for index in range(2):
         described = {"axes": "TZCYX", "finterval": 4}

@@ -13,7 +13,7 @@ from lightsheet.system.errors import InputError
 from tests.acquisition.test_discovery import TEMPLATE, fill, reference_name, scan_name
 
 
-def test_inventory(tmp_path):
+def test_the_inventory_has_a_row_for_each_file(tmp_path):
     folder = fill(tmp_path / "data", *(scan_name(t, "CamA", x) for t in (0, 1) for x in (0, 1)))
     (folder / scan_name(1, "CamA", 1)).write_bytes(b"12345")
     table = tmp_path / "inventory.csv"
@@ -78,7 +78,7 @@ def hyperstack(tmp_path) -> Acquisition:
     )
 
 
-def test_pages_of_a_file(tmp_path):
+def test_volumes_of_one_file_have_rows_with_their_pages(tmp_path):
     acquisition = hyperstack(tmp_path)
     assert [row["pages"] for row in rows(acquisition, tmp_path / "i.csv")] == ["0:6:2", "1:6:2", "6:12:2", "7:12:2"]
     assert {row["bytes"] for row in rows(acquisition, tmp_path / "i.csv")} == {"8"}

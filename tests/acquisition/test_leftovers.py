@@ -73,7 +73,7 @@ def test_a_first_piece_without_a_number(tmp_path, field):
     assert "CH0_1.tif continues its name" in message
 
 
-def test_planes_that_begin_late(tmp_path):
+def test_a_file_left_out_may_hold_the_planes_before_the_first(tmp_path):
     fill(tmp_path, *(f"CH0_{z}.tif" for z in range(5, 9)))
     assert len(discover(tmp_path, "CH{channel}_{plane}.tif").volumes[0].pieces) == 4
     fill(tmp_path, "first four.tif")

@@ -87,7 +87,7 @@ def test_a_file_that_is_still_being_copied_or_is_packed(tmp_path, ending):
     assert discover(tmp_path, TEMPLATE, settle=1).timepoints == 2
 
 
-def test_folder_that_is_none(tmp_path, monkeypatch):
+def test_what_is_no_folder_or_has_no_tiff_is_refused(tmp_path, monkeypatch):
     assert f"{tmp_path / 'absent'}: no such folder" in refusal(tmp_path / "absent")
     monkeypatch.chdir(tmp_path)
     assert refusal(Path("absent")) == f"absent: no such folder in {tmp_path}; set input.folder"

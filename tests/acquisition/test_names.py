@@ -198,7 +198,7 @@ def test_lattice_name_written_is_read_back(stack, channel, camera, prefix):
         ({"channel": "Ångström"}, "-ngstr-m"),
     ],
 )
-def test_channel_name(fields, name):
+def test_a_channel_is_named_by_its_fields(fields, name):
     assert name_channel(fields) == name
 
 
@@ -216,5 +216,5 @@ def test_the_endings_are_those_that_are_read():
 
 
 @pytest.mark.parametrize(("name", "yes"), [("a.TIF", True), ("a.ome.tiff", True), ("a.btf", True), ("a.txt", False)])
-def test_suffixes(name: str, yes: bool) -> None:
+def test_a_tiff_is_told_by_its_suffix(name: str, yes: bool) -> None:
     assert is_tiff(name) is yes

@@ -63,7 +63,7 @@ def test_one_volume_per_file_stays_as_it_is(tmp_path: Path) -> None:
     assert unfold_hyperstack(ome) is ome
 
 
-def test_timepoints_that_are_planes(tmp_path: Path) -> None:
+def test_timepoints_may_be_declared_to_be_planes(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels("TYX", T=7), imagej=True, metadata={"axes": "TYX"})
     acquisition = acquired([[path]])
@@ -91,7 +91,7 @@ def test_set_of_as_many_timepoints_as_channels(tmp_path: Path) -> None:
     assert (unfolded.timepoints, unfolded.channels) == (2, ("ch0", "ch1"))
 
 
-def test_too_many_pages(tmp_path: Path) -> None:
+def test_more_pages_than_the_metadata_describes_are_refused(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.tif", np.zeros((5, 5, 6), "uint8"), ome_xml({"T": 1, "C": 1, "Z": 4}))
     acquisition = acquired([[path]])
     with pytest.raises(InputError, match=r"a.tif has 5 pages, but OME-XML of a.tif describes 4 .*input.axes"):
@@ -106,7 +106,7 @@ def test_imagej_numbers_that_are_not_those_of_the_pages(tmp_path: Path, sizes: s
         unfold_hyperstack(acquired([[path]]))
 
 
-def test_damaged_metadata(tmp_path: Path) -> None:
+def test_damaged_metadata_asks_for_the_axes(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.tif", np.zeros((4, 5, 6), "uint8"), "<OME><Image></OME>")
     acquisition = acquired([[path]])
     with pytest.raises(InputError, match=r"a.tif: its metadata is damaged.*set input.axes: ZYX"):
@@ -117,7 +117,7 @@ def test_damaged_metadata(tmp_path: Path) -> None:
         unfold_hyperstack(acquisition)
 
 
-def test_planes_with_channels_inside(tmp_path: Path) -> None:
+def test_planes_that_hold_channels_are_unfolded_by_their_axes(tmp_path: Path) -> None:
     image = pixels("ZCYX")
     paths = [write_ome(tmp_path / f"z{z}.tif", plane, "CYX") for z, plane in enumerate(image)]
     assert_unfolded(unfold_hyperstack(acquired([paths]), "ZCYX"), image[None])
@@ -127,7 +127,7 @@ def test_planes_with_channels_inside(tmp_path: Path) -> None:
         unfold_hyperstack(acquired([paths]))
 
 
-def test_pages_in_no_order(tmp_path: Path) -> None:
+def test_pages_listed_in_no_order_are_refused(tmp_path: Path) -> None:
     listed = [(0, 0), (1, 1), (1, 0), (0, 1)]
     data = "".join(f'<TiffData IFD="{i}" FirstZ="{z}" FirstC="{c}"/>' for i, (z, c) in enumerate(listed))
     xml = ome_xml({"T": 1, "C": 2, "Z": 2}).replace("></Pixels>", f">{data}</Pixels>")

@@ -102,7 +102,7 @@ def test_what_arrives_is_never_a_hole(tmp_path):
 
 
 @pytest.mark.usefixtures("no_wait")
-def test_nothing_is_there_yet(tmp_path):
+def test_a_folder_without_a_whole_timepoint_says_when_to_come_back(tmp_path):
     drop(tmp_path, "CH0_0.tif", "CH1_0.tif", age=0)
     message = refusal(tmp_path, TEMPLATE, settle=30)
     assert "no timepoint is whole yet (2 younger than 30 s); run again in 30 s" in message

@@ -109,7 +109,7 @@ def test_of_several_images_one_is_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_series", [True, False])
-def test_the_layout_of_bioformats2raw(tmp_path: Path, has_series: bool) -> None:
+def test_a_store_in_the_layout_of_bioformats2raw_is_read(tmp_path: Path, has_series: bool) -> None:
     store = tmp_path / "a.zarr"
     zarr.open_group(store, mode="w", zarr_format=2).attrs["bioformats2raw.layout"] = 3
     if has_series:
@@ -142,7 +142,9 @@ def test_the_finest_level_counts_wherever_it_stands(tmp_path: Path) -> None:
         (None, 0.3, None),
     ],
 )
-def test_units_are_converted(tmp_path: Path, unit: str | None, scale: float, size: float | None) -> None:
+def test_units_of_axes_are_converted_to_micrometre(
+    tmp_path: Path, unit: str | None, scale: float, size: float | None
+) -> None:
     write_v05(tmp_path / "a.zarr", MOVIE)
     group = zarr.open_group(tmp_path / "a.zarr", mode="a")
     ome: Any = group.attrs["ome"]
@@ -224,7 +226,9 @@ def age(store: Path) -> None:
         os.utime(path, ns=(10**18, 10**18))
 
 
-def test_a_store_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timepoints_of_a_growing_store_wait_until_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Timepoints that are still written wait, and the end that is allocated but empty."""
     monkeypatch.setattr(store_survey, "LOOK_SECONDS", 0.01)
     store = tmp_path / "a.zarr"

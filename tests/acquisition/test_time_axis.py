@@ -8,7 +8,7 @@ from tests.acquisition.test_discovery import TEMPLATE, file_names, fill, referen
 # --- Which number counts timepoints
 
 
-def test_time_from_iter(tmp_path):
+def test_iter_counts_timepoints_where_nothing_else_does(tmp_path):
     fill(tmp_path, *(f"loop_Iter_{i}_ch{c}_stack0000_560nm.tif" for i in range(8, 12) for c in (0, 1)))
     acquisition = discover(tmp_path)
     assert acquisition.timepoints == 4
@@ -114,7 +114,7 @@ def test_two_acquisitions_in_one_folder(tmp_path, count):
     assert discover(tmp_path, "lattice", ["ex2_*"]).timepoints == count
 
 
-def test_one_timepoint_twice(tmp_path):
+def test_two_files_of_one_timepoint_are_refused(tmp_path):
     fill(tmp_path, "CH0_1.tif", "CH0_01.tif", "CH0_2.tif")
     message = refusal(tmp_path, TEMPLATE)
     assert "two files are timepoint 1 of ch0" in message

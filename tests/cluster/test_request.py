@@ -50,7 +50,7 @@ def test_gpus_are_counted_however_they_are_asked_for(words: list[str], gpus: int
 
 
 @given(st.lists(st.text(), max_size=6))
-def test_any_words_are_read(words: list[str]) -> None:
+def test_no_words_of_sbatch_make_reading_fail(words: list[str]) -> None:
     assert read(*words).cores >= 0
 
 

@@ -30,7 +30,7 @@ def list_seatings(nodes: list[Node], number: int, coordinator: Job) -> list[list
     return seatings
 
 
-def test_by_hand() -> None:
+def test_seats_of_coordinators_leave_the_workers_that_a_person_counts() -> None:
     nodes, coordinator, worker = [Node(8, 0, 0)] * 2, Job(Node(1, 0, 0), False), Job(Node(8, 0, 0), False)
     assert count_workers(_seat(nodes, 8, coordinator, worker, is_worst=False), worker) == 1
     assert count_workers(_seat(nodes, 2, coordinator, worker, is_worst=True), worker) == 0

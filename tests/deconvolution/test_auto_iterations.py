@@ -46,12 +46,12 @@ def test_within_10_percent_of_the_best_at_three_noise_levels(channel, peak, most
     assert above_best(simulated(channel, peak), HEAVY_BALL, most) < 0.1
 
 
-def test_without_acceleration():
+def test_plain_richardson_lucy_is_stopped_near_its_best():
     assert above_best(simulated(2, 30), Method(0), 30) < 0.1
 
 
 @pytest.mark.slow
-def test_bars(shared_data):
+def test_the_bars_benchmark_is_stopped_near_its_best(shared_data):
     """A quarter of them, for speed."""
     image, psf, truth = (
         tifffile.imread(shared_data / f"bars_flowdec/bars-25pct_{name}.tif") for name in ("data", "kernel", "actual")

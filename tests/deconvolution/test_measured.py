@@ -57,7 +57,7 @@ def test_mixtures_beside_fill_are_left_out():
     assert measured[deep].all(), "no more than that"
 
 
-def test_several_values():
+def test_fill_may_have_several_values():
     inside = INSIDE["rotated"]
     image = np.where(inside, IMAGE, np.where(X < 25, 0, 7))
     assert np.array_equal(np.stack(list(find_measured(image, [0, 7]))), inside)

@@ -32,7 +32,7 @@ def slow(image, psf, iterations):
         pytest.param((1, 30, 31), (1, 4, 5), np.uint8, id="one plane"),
     ],
 )
-def test_pixels(shape, psf_shape, dtype):
+def test_pixels_are_those_of_a_direct_convolution(shape, psf_shape, dtype):
     """1e-5 is what engines agree on; float32 convolutions of these sizes reach about 1e-6."""
     random = np.random.default_rng(0)
     image = (10 + 200 * random.random(shape)).astype(dtype)

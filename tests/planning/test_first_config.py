@@ -71,7 +71,7 @@ def write_demo(folder: Path) -> list[Path]:
     return [*(folder / name for name in names), folder / "psf" / "488.tif", folder / "psf" / "560.tif"]
 
 
-def test_the_demo(folder: Path) -> None:
+def test_the_demo_is_configured(folder: Path) -> None:
     for path in write_demo(folder):
         tifffile.imwrite(path, np.zeros(SHAPE, np.uint16), photometric="minisblack")
     first = make_first_config(folder)
@@ -103,7 +103,7 @@ def test_the_table_has_names_of_all_presets() -> None:
 
 
 @pytest.mark.parametrize(("preset", "name"), NAMES, ids=[name for _, name in NAMES])
-def test_names_of_known_microscopes(preset: str, name: str, folder: Path) -> None:
+def test_names_of_known_microscopes_get_their_preset(preset: str, name: str, folder: Path) -> None:
     fields = parse_name(name, preset)
     names = [name]
     if "plane" in fields:
@@ -138,7 +138,9 @@ FREE: dict[str, tuple[list[str], tuple[str, ...], int]] = {
 
 
 @pytest.mark.parametrize(("names", "channels", "timepoints"), FREE.values(), ids=FREE)
-def test_free_names(names: list[str], channels: tuple[str, ...], timepoints: int, folder: Path) -> None:
+def test_names_of_no_microscope_get_a_template(
+    names: list[str], channels: tuple[str, ...], timepoints: int, folder: Path
+) -> None:
     for name in names:
         write(folder / name)
     for channel in channels if "e_psf.tif" not in names else ():
@@ -165,7 +167,7 @@ def test_beads_alone_are_images(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("is_file", [True, False])
-def test_one_hyperstack(folder: Path, is_file: bool) -> None:
+def test_one_hyperstack_is_configured(folder: Path, is_file: bool) -> None:
     folder.mkdir()
     path = folder / "my movie.tif"
     metadata = {"axes": "TZCYX", "spacing": 0.3, "unit": "um", "finterval": 2.5}
@@ -181,7 +183,7 @@ def test_one_hyperstack(folder: Path, is_file: bool) -> None:
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
-def test_an_ome_zarr(folder: Path, is_folder: bool) -> None:
+def test_an_ome_zarr_or_a_folder_of_them_is_configured(folder: Path, is_folder: bool) -> None:
     folder.mkdir()
     movie = np.arange(2 * 2 * 6 * 20 * 24, dtype=np.uint16).reshape(2, 2, 6, 20, 24)
     store = folder / ("GFP_0001.ome.zarr" if is_folder else "movie.zarr")

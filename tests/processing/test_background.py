@@ -93,7 +93,7 @@ CAMERAS: dict[str, tuple[Callable[[], Array], float]] = {
 
 
 @pytest.mark.parametrize("name", CAMERAS)
-def test_cameras(name: str) -> None:
+def test_the_offset_of_each_camera_is_found(name: str) -> None:
     expose_image, offset = CAMERAS[name]
     chosen = choose_background({0: expose_image()})
     assert chosen["value"] == pytest.approx(offset, abs=0.01 if name == "floats" else 1)

@@ -101,7 +101,7 @@ def test_fill_takes_4_bytes_a_padded_voxel(engine: str) -> None:
     assert more == pytest.approx(4 * 240 * 1080 * 800, rel=0.01)
 
 
-def test_what_is_told() -> None:
+def test_fill_and_darkness_are_described_and_resolved() -> None:
     found = choose_fill({0: CUT, 4: np.where(INSIDE, expose(4), 0)}, "auto")
     assert found
     share = 100 * (1 - INSIDE.mean())

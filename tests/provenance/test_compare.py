@@ -139,7 +139,9 @@ def test_software_that_differs_is_told(original: Run, tmp_path: Path, caplog: py
     assert f"python: {version} here, 3.99 there" in caplog.messages
 
 
-def test_command_line(original: Run, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_says_whether_runs_agree(
+    original: Run, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = str(original.results.folder)
     assert cli.main(["compare", folder, folder]) == 0
     assert cli.main(["compare", str(other), folder]) == 1

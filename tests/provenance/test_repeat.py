@@ -132,7 +132,9 @@ def test_remarks_say_where_the_code_is(
     assert where.endswith(remark)
 
 
-def test_command_line(original: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_a_configuration_or_says_what_is_missing(
+    original: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = str(original.results.folder)
     assert cli.main(["repeat", folder, str(original.acquisition.folder)]) == 0
     output = capsys.readouterr()

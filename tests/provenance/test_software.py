@@ -32,7 +32,7 @@ def test_code_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
     assert software.digest_code(tmp_path) != before
 
 
-def test_differences() -> None:
+def test_differences_name_code_and_versions() -> None:
     stamp, other = (
         {"code": "1", "numpy": "2.4", "scipy": "1"},
         {"code": "2", "numpy": "2.5", "scipy": "1", "cupy": "14"},
@@ -65,7 +65,7 @@ def test_requirements_name_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> 
     assert software.list_requirements.__wrapped__() == "a==1\nPillow==12\n"
 
 
-def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commit_says_whether_tracked_files_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert software.read_git_commit(tmp_path) == "unknown"
     git(tmp_path, "init", "--quiet")
     assert software.read_git_commit(tmp_path) == "unknown"  # nothing committed yet

@@ -232,7 +232,7 @@ def test_changed_provenance_is_named(copied: Path, name: str) -> None:
         verify.verify_volumes(copied, 1, 1)
 
 
-def test_folder_without_provenance(tmp_path: Path) -> None:
+def test_a_folder_without_provenance_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ro-crate-metadata.json: there is no provenance here"):
         verify.verify_volumes(tmp_path, 1, 1)
     for content in ("[]", "{}", '{"@graph": 1}', '{"@graph": [{}]}'):
@@ -286,7 +286,9 @@ def test_relative_l2_to_nothing() -> None:
     assert verify.measure_relative_l2(zero + 1, zero) == math.inf
 
 
-def test_command_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_says_whether_volumes_agree(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = str(copied)
     assert cli.main(["verify", folder, "--volumes", "1", "--seed", "3", "--threads", "1"]) == 0
     forge(copied, with_settings(iterations=3))
@@ -309,7 +311,7 @@ def test_command_line_as_a_program(finished: Run, monkeypatch: pytest.MonkeyPatc
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify.py"
 
 
-def test_rule(finished: Run, copied: Path, tmp_path: Path) -> None:
+def test_the_rule_verifies_and_fails_with_a_remedy(finished: Run, copied: Path, tmp_path: Path) -> None:
     """The raw files are where the configuration says now."""
     log, raw = tmp_path / "verify.log", shutil.copytree(finished.acquisition.folder, tmp_path / "moved")
     crate = copied / "ro-crate-metadata.json"

@@ -96,12 +96,12 @@ def test_of_a_computed_psf_that_was_scaled_to_eight_bits_nothing_is_told(middle)
 
 
 @pytest.mark.parametrize(("limit", "voxels"), [(1200, 62), (1500, 30)])
-def test_saturation(limit, voxels):
+def test_a_plateau_is_saturation(limit, voxels):
     image, _ = measured()
     assert find(np.minimum(image, limit).astype(image.dtype)) == {"saturation": pytest.approx(voxels, rel=0.3)}
 
 
-def test_second_bead():
+def test_a_second_bead_is_found():
     image, _ = measured()
     image += np.rint(1500 * gaussian(image.shape, (90, 55, 10), FINE)).astype(np.uint16)
     assert find(image) == {"second": pytest.approx(0.73, abs=0.05)}
@@ -135,7 +135,7 @@ def test_offset_that_is_uncertain_or_contradicts_the_image():
     assert find(image + slope)["offset"] > 0.05
 
 
-def test_dimness():
+def test_a_bead_of_few_photons_is_dim():
     light = centred((61, 41, 41), FINE)
     assert find(noisy(40 * light)) == {"dim": pytest.approx(9, abs=3)}
     assert find(noisy(200 * light)) == {}

@@ -209,7 +209,7 @@ def test_published_nan_psf_is_refused(tmp_path):
         ("confocal_bia/psf_45cube_offcentre.tif", 0, (26, 18, 23)),  # oblique
     ],
 )
-def test_measured_psf(name, offset, peak):
+def test_measured_psfs_are_centred_on_their_cores(name, offset, peak):
     path = shared(name)
     result, facts = preparation.prepare_psf_file(path, FINE, COARSE)
     assert_well_formed(result)

@@ -18,7 +18,7 @@ from tests.support.project import CHANNELS, PSFS, Project, redone
 pytestmark = pytest.mark.workflow
 
 
-def test_a_missing_timepoint(fresh: Project) -> None:
+def test_a_missing_timepoint_is_named(fresh: Project) -> None:
     fresh.tiffs()[1].unlink()
     output = fresh.fail("-n")
     assert "CamA_ch0_488nm" in output
@@ -62,7 +62,7 @@ def test_damaged_files_stop_their_own_volumes_only(fresh: Project) -> None:
     assert len(redone(before, fresh.finished("raw"))) == 3, "the others were not lost"
 
 
-def test_an_empty_folder(fresh: Project) -> None:
+def test_an_empty_folder_is_named(fresh: Project) -> None:
     (fresh.folder / "empty").mkdir()
     fresh.configure(input={"folder": "empty"})
     assert "empty" in fresh.refusal()
@@ -99,7 +99,7 @@ def test_a_pattern_that_matches_nothing_shows_the_nearest_names(fresh: Project) 
         ),
     ],
 )
-def test_mistakes_in_the_configuration(fresh: Project, change: dict[str, Any], words: str) -> None:
+def test_mistakes_in_the_configuration_are_refused(fresh: Project, change: dict[str, Any], words: str) -> None:
     fresh.configure(**change)
     assert words in fresh.refusal()
 
@@ -133,6 +133,6 @@ def test_a_disk_that_is_too_small_is_noticed_before_work_starts(
     assert list(disk.iterdir()) == []
 
 
-def test_itk_with_extended_boundaries(fresh: Project) -> None:
+def test_itk_with_extended_boundaries_is_refused(fresh: Project) -> None:
     fresh.configure(deconvolution={"engine": "itk", "boundary": "extended"})
     assert "replicate" in fresh.refusal()

@@ -81,7 +81,7 @@ def test_points_lie_where_they_are(direction, axis):
     st.sampled_from([1, -1]),
     st.sampled_from("xy"),
 )
-def test_any_shape_and_angle(shape, angle, step, direction, axis):
+def test_any_shape_and_angle_is_deskewed(shape, angle, step, direction, axis):
     """Constant volumes stay constant where they were measured; all of each plane but a pixel is there."""
     scan = {"angle": angle, "step": step, "pixel": 0.1, "direction": direction, "axis": axis}
     result = deskew(np.full(shape, 7, np.uint8), **scan, fill=math.nan)

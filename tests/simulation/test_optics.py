@@ -19,7 +19,7 @@ def view() -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("channel", scene.CHANNELS, ids=lambda channel: str(channel.excitation_nm))
-def test_psf_model(channel):
+def test_the_psf_model_is_as_wide_as_published(channel):
     psf = optics.model_image_psf(channel, VOXEL_SIZE)
     middle = tuple(n // 2 for n in psf.shape)
     assert all(n % 2 for n in psf.shape)

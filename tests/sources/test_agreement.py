@@ -62,7 +62,7 @@ def test_damaged_metadata_is_no_agreement(tmp_path: Path, typical: Path) -> None
 
 
 @pytest.mark.parametrize("order", ["TZYX", "ZTYX"])
-def test_a_hyperstack_among_stacks(tmp_path: Path, order: str) -> None:
+def test_a_hyperstack_among_stacks_is_refused(tmp_path: Path, order: str) -> None:
     typical = write_plain(tmp_path / "a.tif", pixels("TZYX"))
     sizes = dict(zip("TZYX", pixels("TZYX").shape, strict=True))
     tifffile.imwrite(tmp_path / "b.tif", pixels(order, **sizes), metadata={"axes": order}, photometric="minisblack")

@@ -14,7 +14,7 @@ needs_settings = pytest.mark.skipif(not SETTINGS.is_dir(), reason="the real sett
 
 @needs_settings
 @pytest.mark.parametrize(("name", "step", "lasers"), [("sample", 0.4, (488, 642)), ("example", 0.3, (488, 560))])
-def test_real_settings(tmp_path: Path, name: str, step: float, lasers: tuple[int, ...]) -> None:
+def test_settings_of_real_microscopes_are_read(tmp_path: Path, name: str, step: float, lasers: tuple[int, ...]) -> None:
     text = (SETTINGS / f"{name}_Settings.txt").read_text(errors="replace")
     (tmp_path / "cell_Settings.txt").write_text(text)
     settings = read_lattice_settings(tmp_path)

@@ -68,7 +68,7 @@ def test_imagej_counts_images_alone(tmp_path: Path, images: int, planes: bool) -
 
 @pytest.mark.parametrize("axes", ORDERS)
 @pytest.mark.parametrize("written", [{}, {"compression": "zlib"}, {"bigtiff": True}])
-def test_shaped_axes(tmp_path: Path, axes: str, written: dict[str, Any]) -> None:
+def test_axes_described_by_tifffile_are_followed(tmp_path: Path, axes: str, written: dict[str, Any]) -> None:
     image = pixels(axes)
     tifffile.imwrite(tmp_path / "a.tif", image, metadata={"axes": axes}, photometric="minisblack", **written)
     assert_right(tmp_path / "a.tif", image, axes)
@@ -93,7 +93,7 @@ def test_shaped_axes_that_leave_it_open(tmp_path: Path, axes: str, written: str 
 
 @pytest.mark.parametrize("axes", [None, "ZYX", "QYX", "IYX"])
 @pytest.mark.parametrize("ones", [0, 2])
-def test_shaped_planes(tmp_path: Path, axes: str | None, ones: int) -> None:
+def test_planes_described_by_tifffile_are_one_volume(tmp_path: Path, axes: str | None, ones: int) -> None:
     metadata = {"axes": "TC"[:ones] + axes} if axes else {}
     image = pixels("ZYX").reshape((1,) * ones + (4, 5, 6))
     tifffile.imwrite(tmp_path / "a.tif", image, metadata=metadata, photometric="minisblack")

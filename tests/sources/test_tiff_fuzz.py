@@ -124,7 +124,7 @@ def _check(folder: Path, content: bytes, *, pixels_too: bool = True) -> None:
 
 @given(way=st.sampled_from(list(WAYS)), damages=damages())
 @FUZZ
-def test_damaged_headers(
+def test_damaged_headers_are_never_read_as_others(
     folder: Path, sound: dict[str, Sound], way: str, damages: list[tuple[str, float, bytes]]
 ) -> None:
     _check(folder, _damage(sound[way], damages))
@@ -136,7 +136,9 @@ def test_damaged_headers(
     value=st.binary(min_size=1, max_size=8),
 )
 @FUZZ
-def test_damaged_compressed_pixels(folder: Path, sound: dict[str, Sound], way: str, place: float, value: bytes) -> None:
+def test_damaged_compressed_pixels_are_never_read_as_others(
+    folder: Path, sound: dict[str, Sound], way: str, place: float, value: bytes
+) -> None:
     whole = sound[way]
     pixels = np.flatnonzero(whole.pixels)
     at = int(pixels[int(place * len(pixels))])

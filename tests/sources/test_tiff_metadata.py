@@ -35,7 +35,7 @@ def imagej(path: Path, shape: tuple[int, ...], axes: str, resolution: Any = (1, 
     return path
 
 
-def test_imagej_tags(tmp_path: Path) -> None:
+def test_imagej_tags_are_read(tmp_path: Path) -> None:
     tags = {"unit": "um", "spacing": 0.3, "finterval": 12.5}
     metadata = read_metadata(imagej(tmp_path / "a.tif", (2, 5, 3, 4, 6), "TZCYX", (1 / 0.104, 1 / 0.105), **tags))
     assert metadata.voxel_size == pytest.approx({"z": 0.3, "y": 0.105, "x": 0.104})
@@ -62,7 +62,9 @@ def test_imagej_tags(tmp_path: Path) -> None:
         ({"unit": "um", "spacing": "nan"}, (10, 10), {"y": 0.1, "x": 0.1}),
     ],
 )
-def test_imagej_units(tmp_path: Path, tags: dict[str, Any], resolution: Any, expected: dict[str, float]) -> None:
+def test_imagej_units_are_converted(
+    tmp_path: Path, tags: dict[str, Any], resolution: Any, expected: dict[str, float]
+) -> None:
     metadata = read_metadata(imagej(tmp_path / "a.tif", (5, 4, 6), "ZYX", resolution, **tags))
     assert metadata.voxel_size == pytest.approx(expected)
     assert metadata.interval is None
@@ -89,7 +91,7 @@ def test_imagej_stack_of_one_ifd(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not BEADS.is_file(), reason="the real images are not here")
-def test_real_imagej_files() -> None:
+def test_real_imagej_files_are_read() -> None:
     beads = read_metadata(BEADS)
     assert beads.voxel_size == pytest.approx({"z": 0.125, "y": 0.0225, "x": 0.0225}, rel=1e-3)
     assert beads.sizes == {"T": 1, "C": 1, "Z": 41}
@@ -104,7 +106,7 @@ def test_resolution_tags_alone_are_not_believed() -> None:
 
 
 @pytest.mark.parametrize("axes", ["TZCYX", "TCZYX", "ZTCYX", "CTZYX", "ZCTYX", "CZTYX"])
-def test_ome_written_by_tifffile(tmp_path: Path, axes: str) -> None:
+def test_ome_written_by_tifffile_is_read(tmp_path: Path, axes: str) -> None:
     sizes = {"T": 2, "Z": 5, "C": 3, "Y": 4, "X": 6}
     described = {
         "axes": axes,
@@ -126,7 +128,7 @@ def test_ome_written_by_tifffile(tmp_path: Path, axes: str) -> None:
     assert (metadata.channels, metadata.wavelengths) == (("GFP", "mCherry", "Cy5"), (488, 560, 642))
 
 
-def test_ome_without_values(tmp_path: Path) -> None:
+def test_ome_without_values_says_nothing(tmp_path: Path) -> None:
     pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="1" SizeZ="3" PhysicalSizeX="0.1" PhysicalSizeXUnit="pixel"'
     metadata = read_metadata(ome_tiff(tmp_path / "a.tif", 3, pixels, "<Channel/>"))
     assert (metadata.voxel_size, metadata.interval, metadata.channels, metadata.wavelengths) == (
@@ -151,7 +153,9 @@ def test_ome_without_values(tmp_path: Path) -> None:
         ([(0, 0, "0"), (1, 0, "1"), ("last", 0, "2")], ()),
     ],
 )
-def test_ome_times(tmp_path: Path, planes: list[tuple[int | str, int, str]], expected: tuple[float, ...]) -> None:
+def test_ome_times_are_those_of_the_earliest_planes(
+    tmp_path: Path, planes: list[tuple[int | str, int, str]], expected: tuple[float, ...]
+) -> None:
     inside = "".join(f'<Plane TheT="{t}" TheC="0" TheZ="{z}" DeltaT="{s}" DeltaTUnit="ms"/>' for t, z, s in planes)
     pixels = 'DimensionOrder="XYZCT" SizeT="3" SizeC="1" SizeZ="2" TimeIncrement="5"'
     metadata = read_metadata(ome_tiff(tmp_path / "a.tif", 6, pixels, "<TiffData/>" + inside))
@@ -176,7 +180,7 @@ def test_order_of_pages_is_what_tiff_data_says(tmp_path: Path) -> None:
     assert (metadata.axes, metadata.file_sizes) == ("TCZ", {"T": 2, "C": 2, "Z": 3})
 
 
-def test_pages_in_no_order(tmp_path: Path) -> None:
+def test_pages_listed_in_no_order_have_no_axes(tmp_path: Path) -> None:
     inside = "".join(
         f'<TiffData IFD="{i}" FirstZ="{z}" FirstC="{c}"/>' for i, (z, c) in enumerate([(0, 0), (1, 1), (1, 0), (0, 1)])
     )
@@ -206,7 +210,7 @@ def test_one_plane_of_a_set(tmp_path: Path) -> None:
     assert (unknown.file_sizes, unknown.voxel_size) == ({}, {"z": 2.0})
 
 
-def test_companion_file(tmp_path: Path) -> None:
+def test_a_companion_file_is_read(tmp_path: Path) -> None:
     pixels = 'DimensionOrder="XYZCT" SizeT="1" SizeC="2" SizeZ="3"'
     companion = OME.format(uuid="urn:uuid:c", pixels=pixels, inside=_set_of_planes([f"p{i}.tif" for i in range(6)]))
     (tmp_path / "set.companion.ome").write_text(companion)

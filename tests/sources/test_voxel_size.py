@@ -22,7 +22,7 @@ def test_voxel_size_from_the_files() -> None:
     assert voxel_size.decide_voxel_size({"y": 1, "x": 1}, None, FileMetadata("s", z_choices=(0.5,)))["z"] == 0.5
 
 
-def test_contradicting_voxel_sizes() -> None:
+def test_contradicting_voxel_sizes_are_refused() -> None:
     with pytest.raises(
         InputError,
         match=r"voxel_size.z is 0.4 um in the config, but 0.3 um in OME-XML of a.tif; correct it there, .*override",

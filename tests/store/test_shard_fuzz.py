@@ -203,7 +203,9 @@ def test_the_bytes_that_mark_what_is_not_decoded_may_be_pixels(tmp_path: Path, v
 
 @given(codec=a_codec, order=st.permutations(range(CHUNKS)), index_too=st.booleans())
 @FUZZ
-def test_swapped_chunks(sounds: dict[str, Sound], codec: str, order: list[int], index_too: bool) -> None:
+def test_swapped_chunks_are_read_only_where_the_index_fits(
+    sounds: dict[str, Sound], codec: str, order: list[int], index_too: bool
+) -> None:
     """Only the digest sees whole chunks in others' places where the index fits: rewritten too, or of equal lengths."""
     sound = sounds[codec]
     chunks = [sound.chunks[place] for place in order]

@@ -61,7 +61,7 @@ def test_axes_are_those_of_the_array_in_the_order_of_ngff(tmp_path: Path, axes: 
 
 
 @pytest.mark.parametrize("dtype", [">f4", "float64", "int8", "uint32", "float16"])
-def test_dtypes_and_byte_orders(tmp_path: Path, dtype: str) -> None:
+def test_any_dtype_and_byte_order_is_written(tmp_path: Path, dtype: str) -> None:
     array = (VOLUMES[0] % 100).astype(dtype)
     store = write(array, tmp_path / "a.zarr", voxel_size=SIZE, axes="czyx")
     np.testing.assert_array_equal(read(store), array)

@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ("text", "timepoints"),
     [("0:10:2,15", [0, 2, 4, 6, 8, 15]), ("3", [3]), (":", list(range(20))), ("18:", [18, 19]), (":2, 1", [0, 1])],
 )
-def test_timepoints_are_read(text: str, timepoints: list[int]) -> None:
+def test_choices_of_timepoints_are_parsed(text: str, timepoints: list[int]) -> None:
     assert export.parse_timepoints(text, 20) == timepoints
 
 
@@ -82,7 +82,7 @@ def test_holes_are_said_and_left_out_where_nothing_is_left(
 
 
 @pytest.mark.parametrize("form", export.FORMATS)
-def test_what_is_there_stays(run: Run, tmp_path: Path, form: str) -> None:
+def test_an_earlier_export_is_not_overwritten(run: Run, tmp_path: Path, form: str) -> None:
     (first, *_) = export.export_volumes(run.results.folder, form, tmp_path, timepoints="1")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with pytest.raises(InputError, match=f"{first} is there already; remove what is no longer wanted, or name another"):
@@ -153,7 +153,7 @@ def test_a_damaged_shard_ends_it(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_the_script_writes(run: Run, tmp_path: Path) -> None:
+def test_the_command_exports(run: Run, tmp_path: Path) -> None:
     choice = ["--timepoints", "0", "--channels", FIRST]
     assert (
         cli.main(["export", str(run.results.folder), "--format", "ome-tiff", "--out", str(tmp_path / "new"), *choice])

@@ -138,7 +138,7 @@ def test_a_job_that_slurm_took_although_it_did_not_say_so_in_time_is_cancelled(c
         "[Errno 11] Resource temporarily unavailable: '/bin/sh'",
     ],
 )
-def test_what_passes(words: str) -> None:
+def test_refusals_for_full_queues_and_busy_controllers_pass(words: str) -> None:
     assert is_passing(words)
 
 
@@ -152,5 +152,5 @@ def test_what_passes(words: str) -> None:
         "sbatch: error: Batch job submission failed: Requested node configuration is not available",
     ],
 )
-def test_what_does_not(words: str) -> None:
+def test_other_refusals_do_not_pass(words: str) -> None:
     assert not is_passing(words)
