@@ -51,7 +51,7 @@ def names(template: str, **values: object) -> list[str]:
         (names("{c}_t{t}.ome.zarr", t=range(3), c=GFP_RFP), False, "{channel}_t{timepoint}.ome.zarr"),
         (names("well {w}_t{t}.tif", w=("A1", "B12"), t=(0, 1)), False, "well {position}_t{timepoint}.tif"),
         (["embryo A.tif", "embryo B.tif"], False, "embryo {position}.tif"),
-        (["movie.tif"], False, "movie{any}.tif"),
+        (["movie.tif"], False, "movie.tif"),
         (["movie_t003_ch1.ome.tif"], False, "movie_t{timepoint}_ch{channel}.ome.tif"),
         (["été_α_t01.tif", "été_α_t02.tif"], False, "été_α_t{timepoint}.tif"),
     ],

@@ -39,6 +39,7 @@ def test_wrong_pattern_is_explained(pattern, says):
          {"wavelength_nm": 488, "milliseconds": 250, "camera": "A"}),
         ("t7/{x}.tif", "t{timepoint}/{{x}}.tif", {"timepoint": 7}),
         ("one.tif", "{any}.tif", {}),
+        ("a (2) of {3}.tif", "a (2) of {{3}}.tif", {}),
         ("aXb.tif", "{any}X{any}.tif", {}),
         ("t3_c1_t3.tif", "t{timepoint}_c{channel}_t{timepoint}.tif", {"timepoint": 3, "channel": 1}),
         ("CH12tail.tif", "CH{channel}{any}.tif", {"channel": 12}),

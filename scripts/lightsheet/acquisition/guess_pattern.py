@@ -189,7 +189,7 @@ def _write_template(table: Table, fields: dict[int, str]) -> str:
     for index, (column, separator) in enumerate(zip(table.columns, table.separators[1:], strict=True)):
         parts.append(f"{{{fields[index]}}}" if index in fields else _escape(column.texts[0]))
         parts.append(_escape(separator))
-    return "".join([*parts, "" if fields else "{any}", _escape(table.ending)])
+    return "".join([*parts, _escape(table.ending)])
 
 
 def _escape(text: str) -> str:

@@ -5,7 +5,7 @@ import re
 import string
 from collections.abc import Iterator
 
-from lightsheet.acquisition.presets import PRESETS, Form, Part
+from lightsheet.acquisition.presets import PRESETS, SUFFIXES, ZARR_SUFFIX, Form, Part
 from lightsheet.system import InputError
 
 _NUMBER, _SIGNED = r"\d+", r"-?\d+"
@@ -36,10 +36,10 @@ def _split_template(pattern: str) -> Iterator[tuple[Part, bool]]:
         pieces = list(string.Formatter().parse(pattern))
     except ValueError as error:
         raise InputError(f"input.pattern {pattern!r}: {error}; a field is written {{channel}}") from error
-    if all(field is None for _, field, _, _ in pieces):
+    if all(field is None for _, field, _, _ in pieces) and not pattern.lower().endswith((*SUFFIXES, ZARR_SUFFIX)):
         raise InputError(
             f"input.pattern {pattern!r} is no preset ({', '.join(PRESETS)}), and no template either: "
-            "a template has {fields}, such as CH{channel}_{timepoint}.tif"
+            "a template has {fields}, such as CH{channel}_{timepoint}.tif, or is the name of one file"
         )
     groups: set[str] = set()
     for literal, field, spec, conversion in pieces:

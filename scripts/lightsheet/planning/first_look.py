@@ -69,7 +69,12 @@ def look_at(path: Path) -> FirstLook:
     fitting = [name for name in names if fits_pattern(name, pattern)]
     acquisition, choice = _choose_acquisition(fitting, pattern)
     images = set(acquisition)
-    others = [name for name in (*others, *fitting) if name not in images and fits_pattern(name, pattern)]
+    stem = path.name.split(".")[0] if path.is_file() else None  # what continues it is none of the file that was named
+    others = [
+        name
+        for name in (*others, *fitting)
+        if name not in images and (fits_pattern(name, pattern) or (stem and name.startswith(stem)))
+    ]
     ignore = list_globs(others, acquisition)
     return FirstLook(folder, tuple(names), pattern, (*DERIVED[:1], *ignore), is_guess, tuple(notes), tuple(choice))
 
@@ -113,6 +118,8 @@ def _choose_pattern(folder: Path, names: Sequence[str]) -> tuple[str | None, boo
     if not guess:
         return None, True, ["No preset reads the names, and what varies in them explains itself in no way"]
     fields = set(re.findall(r"\{(\w+)\}", guess.pattern))
+    if not fields:
+        return guess.pattern, False, ["The name of the one file"]
     if is_plain and count == guess.readable and "timepoint" in fields and fields <= {"timepoint", "channel"}:
         return "plain", True, [f"the preset plain, channel_timepoint, reads {_count_names(count, names)}"]
     return guess.pattern, True, [f"this template reads {_count_names(guess.readable, names)}", *guess.reasons]
