@@ -109,10 +109,10 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
     """Say why jobs of a request can never run; nothing unless that is certain."""
     amounts, words = request.amounts, shorten(trial.errors)
     if trial.code == 0:
+        partitions = [site.partitions[trial.partition]] if trial.partition in site.partitions else []
         if trial.partition in amounts.partitions:  # of several, a job waits for any
-            return _find_excess_time(request, site.list_partitions(amounts), accounting)
-        partition = site.partitions.get(trial.partition)
-        return _find_excess_time(request, [partition], accounting) if partition else ""
+            partitions = site.list_partitions(amounts)
+        return _find_excess_time(request, partitions, accounting) or _find_ban(request, partitions, accounting)
     if trial.code is None:
         return ""
     kind = _find_kind(trial)
@@ -147,6 +147,20 @@ def _find_excess_time(request: Request, partitions: Sequence[Partition], account
     return (
         f"jobs that may take longer than the {format_duration(limit)} of partition {names} can never start: "
         f"{request.describe('time')}"
+    )
+
+
+def _find_ban(request: Request, partitions: Sequence[Partition], accounting: Accounting) -> str:
+    """Say that a partition is not for jobs of their account: sbatch may take them, and they wait for ever."""
+    account = request.amounts.account or accounting.default_account
+    lineage = accounting.list_lineage(account)  # newer versions let in those below an account
+    if not (accounting.default_account and partitions) or any(partition.admits(lineage) for partition in partitions):
+        return ""
+    allowed = sorted({name for partition in partitions for name in partition.accounts})
+    welcome = f" (it takes those of {', '.join(allowed)})" if allowed else ""
+    return (
+        f"jobs of account `{account}` can never start in partition {_quote(p.name for p in partitions)}{welcome}: "
+        f"{request.describe('account')}; yours: {', '.join(accounting.names)}"
     )
 
 

@@ -44,6 +44,13 @@ class Accounting:
         """The user's accounts."""
         return sorted({row["Account"] for row in self.user})
 
+    def list_lineage(self, account: str) -> list[str]:
+        """Return an account and those above it, in small letters."""
+        names = [account.lower()]
+        while (row := self.accounts.get(names[-1])) and (parent := row["ParentName"].lower()) not in {"", *names}:
+            names.append(parent)
+        return names
+
     def list_limits(self, amounts: Amounts, partition_qos: str) -> list[Limit]:
         """Return the limits that bear on a job: of partition QOS, QOS, user, account and its parents the first each."""
         limits: dict[str, Limit] = {}
@@ -54,7 +61,7 @@ class Accounting:
         return list(limits.values())
 
     def _list_sources(self, amounts: Amounts, partition_qos: str) -> Iterator[tuple[str, str, Row]]:
-        account = (amounts.account or self.default_account).lower()
+        account, *parents = self.list_lineage(amounts.account or self.default_account)
         rows = [row for row in self.user if row["Account"].lower() == account]
         rows = [row for row in rows if row["Partition"] in {"", *amounts.partitions}]
         row = max(rows, key=lambda row: len(row["Partition"]), default={})
@@ -67,12 +74,9 @@ class Accounting:
                 yield "QOS", name, self.qos[name]
         if row:
             yield "user", f"{row['User']} in account {account}", row
-        for _ in self.accounts:  # at most: a tree has no circles, but this one is text
-            if account not in self.accounts:
-                return
-            row = self.accounts[account]
-            yield "account", account, {**row, "MaxJobs": "", "MaxSubmit": ""}  # those are of each user
-            account = row["ParentName"].lower()
+        for name in (account, *parents):
+            if name in self.accounts:
+                yield "account", name, {**self.accounts[name], "MaxJobs": "", "MaxSubmit": ""}  # those are of each user
 
 
 def _choose_qos(row: Row) -> str:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +47,14 @@ class Partition:
     whole_nodes: bool = False  # each job has its nodes for itself
     is_shared: bool = False  # jobs may have the same cores
     is_described: bool = False  # whether scontrol said so
+    accounts: set[str] = field(default_factory=set)  # whose jobs it takes, in small letters; none: of all
+    banned_accounts: set[str] = field(default_factory=set)
+
+    def admits(self, lineage: Sequence[str]) -> bool:
+        """Tell whether it may take jobs of an account, given before those above it."""
+        if self.accounts:
+            return not self.accounts.isdisjoint(lineage)
+        return lineage[0] not in self.banned_accounts
 
     def find_most(self, kind: str) -> float:
         """Return how much of something its best node has, of `cores`, `memory` or `gpus`."""
@@ -101,8 +109,15 @@ def read_site(answers: Mapping[str, Answer]) -> Site:
                 # sinfo hides cloud nodes that are powered down: how large those are is not known
                 partition.nodes, partition.usable_nodes, partition.idle_parts = [], [], []
             partition.qos = words.get("QoS", "N/A").replace("N/A", "")
+            partition.accounts = _read_names(words.get("AllowAccounts", ""))
+            partition.banned_accounts = _read_names(words.get("DenyAccounts", ""))
             _limit_jobs(partition, words, site.settings)
     return site
+
+
+def _read_names(text: str) -> set[str]:
+    """Read the names of a list, in small letters; none of one that means all, or nobody says."""
+    return set() if text.upper() in ("", "ALL", "N/A", "(NULL)") else set(text.lower().split(","))
 
 
 def _limit_jobs(partition: Partition, words: Mapping[str, str], settings: Mapping[str, str]) -> None:
