@@ -1,3 +1,4 @@
+import os
 import time
 from pathlib import Path
 
@@ -78,6 +79,23 @@ def test_a_busy_controller_is_asked_again_to_cancel_to_remember_and_for_the_time
         assert answer in (None, "COMPLETED", (60, 120))
         assert (commands / "tried").read_text() == "x\n" * 3
     assert (commands / "cancelled").read_text() == "--quiet 12\n"
+
+
+def test_a_command_that_a_signal_ends_is_asked_again_and_ctrl_c_of_the_terminal_ends_none(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.01)
+    group = f"read -r _ _ _ _ group _ < /proc/$$/stat; echo $group > {commands}/group"
+    command(commands, "scancel", f"{group}; mkdir {commands}/once && kill -INT $$; echo $@ > {commands}/cancelled")
+    slurm.cancel_ids(["12"])
+    assert (commands / "cancelled").read_text() == "--quiet 12\n"
+    assert int((commands / "group").read_text()) != os.getpgrp()
+
+
+def test_a_command_that_fails_without_a_word_is_said_to(commands: Path, caplog: pytest.LogCaptureFixture) -> None:
+    command(commands, "squeue", "exit 3")
+    assert slurm.cancel_jobs("ls") == []
+    assert "under names like ls*: squeue: it ended with 3, without a word" in caplog.text
 
 
 @pytest.mark.usefixtures("hasty")

@@ -240,15 +240,22 @@ def ask_again(*command: str) -> str:
 
 
 def _call(*command: str) -> str:
-    """Return what a command of SLURM's prints."""
+    """Return what a command of SLURM's prints. Ctrl-C, which all processes of a terminal get, does not end it."""
     try:
         process = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_SECONDS, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         is_silence = isinstance(error, subprocess.TimeoutExpired)
         raise NoAnswerError(f"{command[0]}: {error}", is_silence=is_silence) from None
     if process.returncode:
-        words = process.stderr.strip()
-        raise NoAnswerError(f"{command[0]}: {words}", is_silence=bool(SILENCE.search(words)))
+        words = process.stderr.strip() or f"it ended with {process.returncode}, without a word"
+        is_silence = process.returncode < 0 or bool(SILENCE.search(words))  # a signal
+        raise NoAnswerError(f"{command[0]}: {words}", is_silence=is_silence)
     return process.stdout
