@@ -129,10 +129,10 @@ def _check_workers(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry
     if inquiry and 0 < inquiry.workers < math.inf:
         yield (
             f"SLURM has room for {inquiry.workers:.0f} workers at a time while nobody else uses it; these times are "
-            f"for {workers}, {workers * cores} cores."
+            f"for {workers}, with {workers * cores} cores in all."
         )
     elif not inquiry or inquiry.workers:
         yield (
-            f"Up to {workers} workers, {workers * cores} cores, are asked for at a time; on a partition with fewer "
-            "they wait for each other, and it takes so much longer."
+            f"Up to {workers} workers, with {workers * cores} cores in all, are asked for at a time; on a partition with "
+            "fewer they wait for each other, and it takes so much longer."
         )
