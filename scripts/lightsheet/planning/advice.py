@@ -133,6 +133,6 @@ def _check_workers(plan: Mapping[str, Any], schedule: Schedule, inquiry: Inquiry
         )
     elif not inquiry or inquiry.workers:
         yield (
-            f"Up to {workers} workers, with {workers * cores} cores in all, are asked for at a time; on a partition with "
-            "fewer they wait for each other, and it takes so much longer."
+            f"Up to {workers} workers, with {workers * cores} cores in all, are asked for at a time; on a partition "
+            "with fewer they wait for each other, and it takes so much longer."
         )
