@@ -39,14 +39,14 @@ def merge_channels(results: Results, kind: str, timepoint: int) -> tuple[np.ndar
     return np.clip(merged, 0, 1), pixel
 
 
-def draw_panel(axes: Axes, image: np.ndarray, caption: str, width: float) -> None:
-    """Fill axes with a picture of that width in micrometre, its caption and a scale bar."""
+def draw_panel(axes: Axes, image: np.ndarray, caption: str, width: float, font_size: int = 14) -> None:
+    """Fill axes with a picture (y, x, 3), `width` micrometre wide, its caption and a scale bar."""
     axes.set_axis_off()
     axes.imshow(image, aspect="auto", interpolation="bilinear")
     bar = choose_scale_bar(width)
     white: dict[str, Any] = {"color": "white", "transform": axes.transAxes}
-    axes.text(0.03, 0.97, caption, va="top", fontsize=14, **white)
-    axes.text(0.97 - bar / width / 2, 0.045, f"{bar:g} µm", ha="center", va="bottom", fontsize=12, **white)
+    axes.text(0.03, 0.97, caption, va="top", fontsize=font_size, **white)
+    axes.text(0.97 - bar / width / 2, 0.045, f"{bar:g} µm", ha="center", va="bottom", fontsize=font_size - 2, **white)
     axes.plot([0.97 - bar / width, 0.97], [0.03, 0.03], lw=3, solid_capstyle="butt", **white)
 
 

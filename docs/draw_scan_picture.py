@@ -5,15 +5,13 @@ The run is of `lightsheet simulate data/scan --scan stage`, its result deskewed.
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
+from draw_demo_picture import draw_panel
 from matplotlib.figure import Figure
 
 from lightsheet.store import PublishedImage, Results, VolumeKey, find_finished, read_channel_image, read_image
 from lightsheet.system import write_whole
-from lightsheet.viewing.pictures import choose_scale_bar
 from lightsheet.viewing.projections import project_volume
 
 WINDOW = (1, 99.7)
@@ -33,7 +31,8 @@ def draw_scan(results: Results, path: Path, timepoint: int = 0) -> None:
     left = 0.0
     for (caption, image), width in zip(panels.items(), widths, strict=True):
         share = width / sum(widths)
-        draw_panel(figure.add_axes((left + 0.002, 0, share - 0.004, 1)), image, caption, width * raw.pixel)
+        axes = figure.add_axes((left + 0.002, 0, share - 0.004, 1))
+        draw_panel(axes, paint_grey(image), caption, width * raw.pixel, font_size=10)
         left += share
     with write_whole(path) as part:
         figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
@@ -49,17 +48,11 @@ def stack_planes(image: PublishedImage, timepoint: int, pixel: float, height: in
     return planes[np.ix_(rows, columns)].astype(np.float32)
 
 
-def draw_panel(axes: Axes, image: np.ndarray, caption: str, width: float) -> None:
-    """Fill axes with a picture of that width in micrometre, its caption and a scale bar."""
-    axes.set_axis_off()
+def paint_grey(image: np.ndarray) -> np.ndarray:
+    """Return counts (z, x) as grey (z, x, 3) from 0 to 1, brightened where they are dim."""
     low, high = np.nanpercentile(image, WINDOW)
     grey = np.where(np.isnan(image), UNMEASURED, np.clip((image - low) / (high - low), 0, 1) ** 0.6)
-    axes.imshow(grey, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="bilinear")
-    bar = choose_scale_bar(width)
-    white: dict[str, Any] = {"color": "white", "transform": axes.transAxes}
-    axes.text(0.02, 0.97, caption, va="top", fontsize=10, **white)
-    axes.text(0.97 - bar / width / 2, 0.06, f"{bar:g} µm", ha="center", va="bottom", fontsize=9, **white)
-    axes.plot([0.97 - bar / width, 0.97], [0.04, 0.04], lw=2.5, solid_capstyle="butt", **white)
+    return np.stack([grey] * 3, axis=-1)
 
 
 if __name__ == "__main__":

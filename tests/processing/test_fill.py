@@ -10,8 +10,8 @@ from lightsheet.processing.camera import describe_counts
 from lightsheet.processing.deconvolve import deconvolve_pixels
 from lightsheet.processing.fill import choose_fill, describe_fill_choice, find_mask, refuse_fill, resolve_fill
 from lightsheet.processing.memory import estimate_memory
-from lightsheet.processing.quality import assess_result
 from lightsheet.system import InputError
+from tests.support.assessment import assess_result
 
 SHAPE = (16, 64, 96)
 Z, Y, X = np.indices(SHAPE)

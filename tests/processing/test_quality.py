@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from lightsheet.deconvolution import engines
-from lightsheet.processing.quality import assess_result, blur_again
+from lightsheet.processing.quality import blur_again
+from tests.support.assessment import assess_result
 
 RANDOM = np.random.default_rng(3)
 

@@ -186,8 +186,8 @@ def deconvolve_pixels(
     ndarray
         The result (z, y, x) in the dtype, and of a stage scan in the geometry, that `settings` name.
     dict
-        Statistics of the result in counts, what `describe_counts` and `assess_result` return, how many `clipped_voxels`
-        and `iterations`, and the `block` (z, y, x) and how many `blocks` there were of it.
+        Statistics of the result in counts, what `describe_counts` returns, the `residual` and `resolution_voxels` (see
+        `quality`), how many `clipped_voxels` and `iterations`, and the `block` (z, y, x) and how many `blocks` of it.
     """
     levels, statistics = _process(raw, psf, settings, threads, block, allocate)
     return np.asarray(levels[0][:, :]), statistics

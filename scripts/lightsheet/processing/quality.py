@@ -27,23 +27,15 @@ SQUARED_WEIGHTS = 6
 """Sum of the squares of 1, -2 and 1: the variance of a second difference of noise by that of the noise."""
 
 
-def assess_result(
-    raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Mask | None = None
-) -> dict[str, Any]:
-    """Compare a result (counts times `scale`) with its raw image (counts), both (z, y, x).
-
-    `residual` is the root of the summed squares of (result blurred by the PSF - image) divided by that of the image,
-    both without background; None if the image is dark. `resolution_voxels` is that of `raw` and `result` in the
-    brightest xy plane, see `measure_resolution`. The PSF's centre is at N // 2. What was never measured does not count.
-    """
-    residual, planes = compare_result(raw, result, psf, background, scale, mask)
-    return {"residual": residual, "resolution_voxels": measure_resolutions(planes)}
-
-
 def compare_result(
     raw: Array, result: Array, psf: Array, background: float, scale: float = 1.0, mask: Mask | None = None
 ) -> tuple[float | None, Planes]:
-    """Return the residual of `assess_result`, and the planes whose resolution it measures."""
+    """Compare a result (counts times `scale`) with its raw image (counts), both (z, y, x).
+
+    Return the residual, the root of the summed squares of (result blurred by the PSF - image) divided by that of the
+    image, both without background, None if the image is dark; and the brightest xy plane of both, for
+    `measure_resolutions`. The PSF's centre is at N // 2. What was never measured does not count.
+    """
     region = find_brightest_region(raw, mask)
     image = np.maximum(subtract_background(raw[region], background), 0)
     difference = blur_again(result, psf / (scale * psf.sum(dtype=np.float64)), region) - image

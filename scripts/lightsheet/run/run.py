@@ -18,13 +18,13 @@ from lightsheet.processing import (
 )
 from lightsheet.psf import find_psf_settings
 from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
+from lightsheet.run.psf_file import locate_psf
 from lightsheet.run.scan_geometry import describe_scan, list_scan_settings, read_scan
 from lightsheet.run.selection import describe_share
-from lightsheet.run.suggestions import suggest_file
 from lightsheet.scan import OutputGeometry, Scan
 from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
 from lightsheet.store import Record, Results, StoreLayout, VolumeKey, read_records
-from lightsheet.system import InputError, write_json
+from lightsheet.system import write_json
 
 KINDS = ("raw", "result")
 
@@ -170,21 +170,7 @@ class Run:
 
     def find_psf_file(self, channel: str) -> str:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
-        if not self.config["psf"]["files"]:
-            raise InputError("config key psf.files: no PSF is named yet, and only the target inventory needs none")
-        entry = self.config["psf"]["files"][channel]
-        name = Path(entry if isinstance(entry, str) else entry["path"])
-        path = self.acquisition.folder / name
-        try:
-            existing = next((place for place in (name, path) if place.is_file()), None)
-        except OSError as error:
-            raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
-        if existing is None:
-            alternative = "" if path == name else f", and none {path}"
-            raise InputError(
-                f"config key psf.files.{channel}: there is no file {name}{alternative}{suggest_file(name, path)}"
-            )
-        return str(existing)
+        return locate_psf(self.config["psf"]["files"], self.acquisition.folder, channel)
 
     @cached_property
     def _volumes(self) -> dict[tuple[str, int], Volume]:
