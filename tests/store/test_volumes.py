@@ -41,6 +41,27 @@ def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any]
     np.testing.assert_array_equal(volumes.read_volume(tmp_path, 3, 2), volume(0, dtype))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("codec", [{"name": "blosc"}, {"name": "zstd"}, {"name": "gzip"}])
+def test_an_array_is_described_as_zarr_describes_it(tmp_path: Path, codec: dict[str, Any], dtype: str) -> None:
+    layout = StoreLayout.plan((9, 30, 20), (0.3, 0.1, 0.1), dtype, codec)
+    volumes.write_array_metadata(tmp_path / "ours", layout.levels[0], (3, 2), layout, "tczyx")
+    ours = zarr.open_array(tmp_path / "ours", mode="r").metadata
+    chunk = (1, 1, *layout.levels[0].chunk)
+    codecs = [zarr.codecs.BytesCodec(), ours.codecs[0].codecs[1], zarr.codecs.Crc32cCodec()]
+    theirs = zarr.create_array(
+        tmp_path / "theirs",
+        shape=(3, 2, 9, 30, 20),
+        chunks=(1, 1, 9, 30, 20),
+        dtype=dtype,
+        fill_value=0,
+        compressors=None,
+        serializer=zarr.codecs.ShardingCodec(chunk_shape=chunk, codecs=codecs),
+        dimension_names=list("tczyx"),
+    )
+    assert ours == theirs.metadata
+
+
 def test_every_level_is_the_mean_of_the_one_below(tmp_path: Path) -> None:
     """In bands, and from shards: odd sizes, chunks that end elsewhere than those below, and several levels."""
     layout = StoreLayout.plan((10, 1042, 514), VOXEL, "uint16", CODECS[0])

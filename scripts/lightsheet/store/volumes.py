@@ -5,12 +5,10 @@ that new timepoints change nothing there, and it is read only where a record say
 `publish_store` links those shards into the stores that readers see.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -201,38 +199,34 @@ def make_hole(layout: StoreLayout) -> np.ndarray:
 
 def write_array_metadata(array: Path, level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> None:
     """Write an array's `zarr.json`, as zarr-python makes it; not if it is the same already, for many jobs write it."""
-    codec = complete_codec(dict(layout.codec))
-    if codec["name"] == "blosc":
-        codec["configuration"]["typesize"] = np.dtype(layout.dtype).itemsize
-    content = json.loads(_make_array_metadata(level, leading, layout.dtype, json.dumps(codec), axes))
+    content = _describe_array(level, leading, layout, axes)
     if read_json(array / "zarr.json") != content:
         write_json(array / "zarr.json", content)
 
 
-@lru_cache
-def _make_array_metadata(level: Level, leading: tuple[int, ...], dtype: str, codec: str, axes: str) -> bytes:
-    """Let zarr-python make an array's metadata (its codec as JSON), the same for all volumes of a worker."""
-    import zarr  # here, because the layout of a store is asked whenever the Snakefile is parsed: 0.2 s
-    from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
-    from zarr.registry import get_codec_class
-    from zarr.storage import MemoryStore
-
-    settings = json.loads(codec)
-    memory = MemoryStore()
-    ones = (1,) * len(leading)
-    zarr.create_array(
-        memory,
-        shape=leading + level.shape,
-        chunks=ones + level.shape,
-        dtype=dtype,
-        fill_value=0,
-        compressors=None,
-        serializer=ShardingCodec(
-            chunk_shape=ones + level.chunk,
-            codecs=[BytesCodec(), get_codec_class(settings["name"]).from_dict(settings), Crc32cCodec()],
-            index_codecs=[BytesCodec(), Crc32cCodec()],
-        ),
-        dimension_names=list(axes),
-    )
-    content: bytes = memory._store_dict["zarr.json"].to_bytes()
-    return content
+def _describe_array(level: Level, leading: tuple[int, ...], layout: StoreLayout, axes: str) -> dict[str, Any]:
+    """Return what zarr-python would write of an array; its import takes each process longer than a small volume."""
+    dtype, ones = np.dtype(layout.dtype), [1] * len(leading)
+    codec, crc = complete_codec(dict(layout.codec)), {"name": "crc32c"}
+    others = {"blosc": {"typesize": dtype.itemsize}, "zstd": {"checksum": False}}.get(codec["name"], {})
+    codec = {**codec, "configuration": {**others, **codec["configuration"]}}
+    in_order = {"name": "bytes", "configuration": {"endian": "little"}}
+    sharding = {
+        "chunk_shape": [*ones, *level.chunk],
+        "codecs": [in_order if dtype.itemsize > 1 else {"name": "bytes"}, codec, crc],
+        "index_codecs": [in_order, crc],
+        "index_location": "end",
+    }
+    return {
+        "shape": [*leading, *level.shape],
+        "data_type": dtype.name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*ones, *level.shape]}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": dtype.type(0).item(),
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "attributes": {},
+        "dimension_names": list(axes),
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
