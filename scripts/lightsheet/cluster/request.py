@@ -10,8 +10,6 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-import dask
-
 from lightsheet.cluster.rule_options import RULE_OPTIONS
 from lightsheet.cluster.section import Section, find_sections_file
 from lightsheet.cluster.slurm import OUTER_JOB, parse_walltime
@@ -143,7 +141,9 @@ def request_workers(section: Section, memory: int, cores: int, coordinator: Requ
     cores : int, of a job unless the section says
     coordinator : Request or None, of the job that will submit them; None outside of SLURM
     """
-    keys = dask.config.get(f"jobqueue.{section.name}")
+    from dask import config  # imported here because runs without workers in SLURM's jobs need none of it
+
+    keys = config.get(f"jobqueue.{section.name}")
     account = find_account(keys, coordinator)
     mib = -(-(section.memory or memory) // 2**20)
     size = f"{mib}M" if mib < 10 * 1024 else f"{-(-mib // 1024)}G"  # as dask-jobqueue rounds it

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask
-from dask.utils import parse_bytes, parse_timedelta
-
 from lightsheet.cluster.slurm import JOBQUEUE, parse_walltime
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.system import InputError
@@ -45,10 +42,13 @@ def read_section(name: str) -> Section:
 
     `InputError` says so if there is no such file or section, or a key cannot be used.
     """
+    from dask import config  # imported here because runs without workers in SLURM's jobs need none of it
+    from dask.utils import parse_bytes, parse_timedelta
+
     path = find_sections_file()
     if not path.is_file():
         raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {JOBQUEUE}")
-    (content,) = dask.config.collect_yaml([str(path)])
+    (content,) = config.collect_yaml([str(path)])
     sections = content.get("jobqueue") or {}
     if name not in sections:
         names = ", ".join(["local", *sections])
@@ -57,7 +57,7 @@ def read_section(name: str) -> Section:
     _refuse_unknown_keys(f"{path}, section {name}", section, {*defaults, *DEPRECATED})
     _refuse_unknown_keys(f"{path}, lightsheet", ours, {PATIENCE})
     keys = {**defaults, **section, "processes": 1, "log-directory": None}
-    dask.config.set({f"jobqueue.{name}": keys})
+    config.set({f"jobqueue.{name}": keys})
     walltime = keys["walltime"]
     try:
         if not isinstance(walltime, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
@@ -102,11 +102,13 @@ def find_sections_file() -> Path:
 
 def _read_defaults() -> dict[str, Any]:
     """Return dask-jobqueue's defaults for SLURM jobs; not by its import, which takes the time of a whole plan."""
+    from dask import config
+
     package = importlib.util.find_spec("dask_jobqueue")
     assert package
     assert package.origin
-    (defaults,) = dask.config.collect_yaml([str(Path(package.origin).with_name("jobqueue.yaml"))])
-    return {**defaults["jobqueue"]["slurm"], **(dask.config.get("jobqueue.slurm", None) or {})}
+    (defaults,) = config.collect_yaml([str(Path(package.origin).with_name("jobqueue.yaml"))])
+    return {**defaults["jobqueue"]["slurm"], **(config.get("jobqueue.slurm", None) or {})}
 
 
 def choose_lifetime(walltime: float, volume_seconds: float) -> float:

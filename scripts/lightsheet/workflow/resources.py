@@ -50,7 +50,7 @@ def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     jobs : Jobs, from `read_jobs`
     """
-    from lightsheet.cluster import read_section  # Dask and SciPy, which no job needs that parses the Snakefile
+    from lightsheet.cluster import read_section  # imported here, as no job needs it that parses the Snakefile
     from lightsheet.deconvolution import list_engines, resolve_engine
 
     is_local = jobs.dask_cluster == "local"

@@ -25,6 +25,7 @@ from lightsheet.run import (
 from lightsheet.store import Record, VolumeKey
 from lightsheet.system import log_on_screen
 from lightsheet.workflow.clean_end import prepare_clean_end
+from lightsheet.workflow.cluster_check import check_cluster
 from lightsheet.workflow.failures import list_disk_errors, list_failures
 from lightsheet.workflow.guard import list_folders
 from lightsheet.workflow.outcome import describe_outcome
@@ -99,8 +100,6 @@ def start_run(jobs: Jobs, workflow: Any, due: Collection[str]) -> None:
         If SLURM can never run its jobs, a copy of the results is not one, or the pixels of a channel do not show what
         is to be chosen from them.
     """
-    from lightsheet.workflow.cluster_check import check_cluster  # Dask
-
     check_start(workflow)
     decide_cpu_engine()
     prepare_clean_end(workflow, jobs)
