@@ -309,6 +309,16 @@ def test_the_rest_of_a_folder_is_understood_where_one_plane_is_missing(fault: st
         assert prepare_run(config).acquisition.holes == (("561nm", 1),)
 
 
+def test_a_channel_called_by_a_number_has_the_psf_of_that_number(folder: Path) -> None:
+    for name in [f"embryo_ch{nm}_t00{t}.tif" for nm in (488, 561) for t in range(2)]:
+        write(folder / name)
+    for nm in (488, 561):
+        write(folder.parent / f"PSF_{nm}.tif", 5)
+    run = use(make_first_config(folder))
+    files = [(channel, Path(run.find_psf_file(channel)).name) for channel in run.channels]
+    assert files == [("ch488", "PSF_488.tif"), ("ch561", "PSF_561.tif")]
+
+
 def test_voxels_of_beads_are_to_be_said_though_no_channel_tells_which_is_its(folder: Path) -> None:
     for name in [f"img_channel00{c}_position000_time000000000_z00{z}.tif" for z in range(2) for c in range(2)]:
         write(folder / name, 1)

@@ -12,6 +12,9 @@ from lightsheet.planning.first_look import PSF_WORDS
 from lightsheet.sources import is_zarr, read_metadata
 from lightsheet.system import InputError
 
+WAVELENGTH = re.compile(r"(?<!\d)[3-8]\d\d(?!\d)")
+"""A number in a name that may be one, in nm."""
+
 
 class PsfMatch(NamedTuple):
     """The file that is likely the PSF of a channel, None if there is none or there are several; and why."""
@@ -63,7 +66,7 @@ def match_psfs(wavelengths: Mapping[str, int | None], files: Sequence[Path]) -> 
 
 def _has_other_wavelength(path: Path, nm: int | None) -> bool:
     """Tell whether a name has numbers that may be wavelengths, but not that one."""
-    numbers = set(map(int, re.findall(r"(?<!\d)[3-8]\d\d(?!\d)", path.stem)))
+    numbers = set(map(int, WAVELENGTH.findall(path.stem)))
     return bool(numbers) and nm not in numbers
 
 
@@ -71,7 +74,8 @@ def _match(channel: str, nm: int | None, files: Sequence[Path]) -> PsfMatch:
     if not files:
         return PsfMatch(None, "no file called psf or bead was found, nor a folder, here or beside the images")
     fitting = [path for path in files if nm is None or not _has_other_wavelength(path, nm)]
-    for word in ([str(nm)] if nm else []) + [channel, *channel.split("_")]:
+    numbers = [str(nm)] if nm else WAVELENGTH.findall(channel)  # `ch488`, of which nobody said that it is a wavelength
+    for word in [*numbers, channel, *channel.split("_")]:
         hits = [
             path
             for path in fitting
