@@ -122,7 +122,7 @@ def test_what_there_is_not_is_named(run: Run, tmp_path: Path, options: dict[str,
 
 def test_the_command_says_what_is_black_and_white(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "figure.png"
-    assert cli.main(["figure", str(run.results.folder), "--out", str(out), "--contrast", "0", "500"]) == 0
+    assert cli.main(["figure", str(run.results.folder), "--out", str(out), "--contrast", "0", "51234.4"]) == 0
     said = capsys.readouterr().out
     assert f"{out}: {FIRST}, timepoint 0, maximum along z\n" in said
-    assert said.count("0 counts above background are black, 500 are white") == 2
+    assert said.count("0 counts above background are black, 51,234 are white") == 2

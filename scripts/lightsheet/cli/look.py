@@ -104,13 +104,14 @@ def add_figure(commands: Any) -> None:
 
 def figure(**options: Any) -> int:
     """Draw a volume of a finished run, raw beside deconvolved, for a paper; the file says how it was made."""
-    from lightsheet.viewing import draw_figure
+    from lightsheet.viewing import draw_figure, format_measure
 
     facts = draw_figure(**options)
     plane = facts["plane"] if options["z"] is None else f"plane {facts['plane']}"
     print(f"{options['out']}: {facts['channel']}, timepoint {facts['timepoint']}, {plane}")
     for caption, (low, high) in facts["counts_black_and_white"].items():
-        print(f"  {caption}: {low:.4g} counts above background are black, {high:.4g} are white")
+        black, white = format_measure(low), format_measure(high)
+        print(f"  {caption}: {black} counts above background are black, {white} are white")
     return 0
 
 

@@ -1,6 +1,7 @@
 from .axes import choose_axis as choose_axis, choose_value_ticks as choose_value_ticks, cut_segments as cut_segments
 from .export import export_volumes as export_volumes
 from .figure import draw_figure as draw_figure
+from .measures import format_measure as format_measure
 from .page import write_page as write_page
 from .pictures import EVEN_PICTURES as EVEN_PICTURES, choose_scale_bar as choose_scale_bar
 from .projections import LONG_SIDE as LONG_SIDE

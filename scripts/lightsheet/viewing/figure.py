@@ -9,6 +9,7 @@ import numpy as np
 
 from lightsheet.store import PublishedImage, Results, VolumeKey, find_finished, read_image
 from lightsheet.system import InputError, read_json, write_whole
+from lightsheet.viewing.measures import format_measure
 from lightsheet.viewing.pictures import WINDOW, choose_scale_bar
 from lightsheet.viewing.slabs import read_plane
 
@@ -138,7 +139,7 @@ def _save(panels: Sequence[_Panel], pixel: tuple[float, float], out: Path, facts
         pixels = np.where(np.isnan(panel.pixels), low, panel.pixels)  # black where nothing was measured
         axes.imshow(pixels, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="none")
         axes.set_axis_off()
-        axes.set_title(f"{panel.caption} ({low:.3g} to {high:.3g} counts)", fontsize=8)
+        axes.set_title(f"{panel.caption} ({format_measure(low)} to {format_measure(high)} counts)", fontsize=8)
     right, bottom = 0.96 * width * pixel[1], 0.95 * height * pixel[0]
     axes.plot([right - bar, right], [bottom, bottom], color="white", lw=2.5, solid_capstyle="butt")
     axes.text(right - bar / 2, 0.93 * height * pixel[0], f"{bar:g} µm", color="white", ha="center", va="bottom", size=8)

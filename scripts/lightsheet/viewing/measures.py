@@ -97,7 +97,13 @@ MEASURES = (
 
 
 def format_measure(value: float, unit: str = "") -> str:
-    """Write a value of a measure with its unit, `0.9982`, `12.3 %`, `0.312 µm`, with four digits and no more."""
+    """Write a value of a measure with its unit, `0.9982`, `12.3 %`, `0.312 µm`, `51,234`: with four digits and no more.
+
+    Parameters
+    ----------
+    value : float, in the unit; of `%` a share of 1
+    unit : str, none for a number alone
+    """
     number = 100 * value if unit == "%" else value
     text = f"{number:,.0f}" if abs(number) >= 1000 or number == int(number) else f"{number:.4g}"
     if 0 < abs(number) < 1e-4:
