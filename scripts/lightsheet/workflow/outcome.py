@@ -38,7 +38,7 @@ def _describe_work(done: Mapping[VolumeKey, Record], start: float) -> list[str]:
     work = [f"{counts[kind]} volume{'s' * (counts[kind] != 1)} {word}" for kind, word in words.items() if counts[kind]]
     seconds = sum(map(_count_core_seconds, new.values()))
     elapsed = format_duration(datetime.now(UTC).timestamp() - start)
-    hours = f"; {seconds / 3600:.2g} core-hours" if seconds else ""
+    hours = f"; volumes took {seconds / 3600:.2g} core-hours" if seconds else ""
     return [f"Done in {elapsed}: {', '.join(work) or 'no volume was made'}{hours}."]
 
 
