@@ -30,7 +30,7 @@ _FIELD_OF_UNIT = {"nm": "wavelength", "msec": "milliseconds", "ms": "millisecond
 _FIELD_OF_UNIT |= {"z": "plane", "t": "timepoint"}
 
 _WELL = re.compile(r"[A-P][0-9]{1,2}")
-"""Of a plate of 96 or 384."""
+"""Names of the wells of a plate of 96 or 384."""
 
 MOST_CHANNELS = 16
 """A word that has more values does not name channels."""

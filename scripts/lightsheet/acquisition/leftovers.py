@@ -28,7 +28,7 @@ _UNFINISHED = re.compile(r"\.(?:part|partial|filepart|crdownload|download|tmp|te
 
 _ENDING = re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, SUFFIXES))})$", re.I)
 LIKENESS = 0.9
-"""Of two names, by `difflib`, from which on they are taken for those of one acquisition."""
+"""Likeness of two names, by `difflib`, from which on they are taken for names of one acquisition."""
 
 _NUMBER_AT_END = re.compile(r"[-_. ]*(?:part|p|z|plane)?\d+$", re.I)
 

@@ -19,7 +19,7 @@ from lightsheet.sources import ArrayLayout, FileMetadata, StoreImage, estimate_r
 from lightsheet.system import InputError, format_size
 
 THREADS = 2
-"""Of a job that ingests."""
+"""Threads of an ingest job, for which the memory is estimated."""
 
 
 class OpenedStores(NamedTuple):

@@ -11,7 +11,7 @@ from lightsheet.sources import StagePosition, read_stage_positions
 from lightsheet.system import InputError
 
 TOLERANCE = 0.01
-"""Of a tile's width: stages are not exact, and voxel sizes are rounded. At least a voxel and a half."""
+"""Share of a tile's width, at least a voxel and a half, that may be off: stages and voxel sizes are not exact."""
 
 LEAST_DISTANCE = 10
 """Numbers in names that differ by less count tiles: no tile is so small, in any unit."""

@@ -13,10 +13,10 @@ from lightsheet.cluster.room import Job, Team, count_fits, list_rests, make_job,
 from lightsheet.cluster.site import Node, Partition, Site
 
 MOST_CORES = 8
-"""Of a worker that shares its node: more are of ever less use within one volume."""
+"""The most cores of a worker that shares its node: more are of ever less use within one volume."""
 
 LEAST_SHARE = 0.75
-"""Of the cores that workers could use, so many must be in use before workers are larger."""
+"""Share of the usable cores that workers must use; they are made larger only as far as it is kept."""
 
 MANY_NODES = 20
 LEAST_IDLE = 0.1

@@ -28,7 +28,7 @@ PARTS = ("worker_spec", "new_spec", "scheduler_info", "_correct_state", "sync")
 WORKER_CLASS = "lightsheet.cluster.worker_process.MortalWorker"
 
 CLOSE_SECONDS = 20.0
-"""So long the end of a coordinator may be held up by the end of its scheduler."""
+"""Time for which the end of a scheduler may hold up the end of its coordinator."""
 
 DISTRIBUTED_SERIES = "2026.8"  # the series of distributed
 

@@ -11,7 +11,7 @@ from lightsheet.cluster.request import Request, choose_environment
 from lightsheet.system import name_user
 
 SECONDS = 6.0
-"""After which no answer is awaited: a controller may be busy, and the run shall begin."""
+"""Time that an answer is waited for: a controller may be busy, and the run shall begin."""
 
 ASSOCIATION = "Cluster,Account,User,Partition,ParentName,MaxJobs,MaxSubmit,GrpJobs,GrpSubmit,GrpTRES,QOS,DefaultQOS"
 QOS = "Name,MaxJobsPU,MaxSubmitPU,MaxTRESPU,GrpJobs,GrpSubmit,GrpTRES,Flags"

@@ -16,7 +16,7 @@ from lightsheet.cluster.slurm import OUTER_JOB, parse_walltime
 from lightsheet.system import format_size
 
 UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
-"""Of sbatch's memory, in MiB."""
+"""Units of sbatch's memory, in MiB."""
 
 ACCOUNT = "SLURM_JOB_ACCOUNT"
 """Variable of a job of SLURM's that names its account."""

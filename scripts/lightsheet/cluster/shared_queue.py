@@ -18,10 +18,10 @@ from lightsheet.system import logger, write_news
 OLDEST_SECONDS = 10.0
 
 CLAIM_SECONDS = TIMEOUT_SECONDS + 10.0
-"""After which a claim that has not changed is that of a dead process."""
+"""Time after which a claim that has not changed is that of a dead process."""
 
 CLOCK_SECONDS = 1.0
-"""By which a file may seem to be from the future: its time is coarser than a clock."""
+"""Time by which a file may seem to be from the future, as file times are coarser than a clock."""
 
 
 @dataclass(frozen=True)

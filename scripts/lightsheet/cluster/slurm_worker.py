@@ -26,7 +26,7 @@ CLOSE_SECONDS = 10.0
 """A worker that was asked to end, and whose job has not ended after this time, is cancelled."""
 
 DOUBT_SECONDS = 10.0
-"""So long SLURM must not have known a job before that is taken for its end: a controller may restart."""
+"""Time for which SLURM must not know a job before it counts as ended: a controller may have restarted."""
 
 MOST_DOUBTS = 3  # how often in a row SLURM must not have known a job, besides
 

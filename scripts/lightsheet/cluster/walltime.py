@@ -16,7 +16,7 @@ LEAVE_SECONDS = 20.0
 """Before the end, in which workers are sent away and the job is put back; or a sixth of the walltime, if less."""
 
 END_SECONDS = 120.0
-"""So long SLURM may take to end a job that it has put back into its queue."""
+"""Time that SLURM may take to end a job that it has put back into its queue."""
 
 
 class OutOfTimeError(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 ALONE = 0.15
-"""Of the time of a volume, so much is one thread's work: (101, 512, 384) takes 2 threads 0.57 of one's time."""
+"""Share of a volume's time that only one thread works: two threads take 0.57 of the time of one for (101, 512, 384)."""
 
 NEARLY = 1.03
 """Fewer volumes at a time, which need less memory, may take so much longer."""

@@ -11,7 +11,7 @@ SLURM_WORKERS = 100
 """The most SLURM workers of a run where nobody says; it has no more than volumes and room."""
 
 MEMORY_SHARE = 0.6
-"""Of the memory that is free, so much may all volumes take that are computed at a time."""
+"""Share of the free memory that all volumes computed at a time may take."""
 
 
 def read_number(value: int | str | None, kind: str) -> int:

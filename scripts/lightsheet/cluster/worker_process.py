@@ -9,10 +9,10 @@ from typing import Any, Self
 from distributed import Worker
 
 END_SECONDS = 3.0
-"""So long the process of a worker that closes may take to end by itself."""
+"""Time that the process of a worker that closes may take to end by itself."""
 
 PAUSE_SECONDS = 0.5
-"""Between two looks at whether the last volume is done."""
+"""Pause between two looks at whether the last volume is done."""
 
 
 class MortalWorker(Worker):

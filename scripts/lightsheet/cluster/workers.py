@@ -44,7 +44,7 @@ MODULES = ("distributed", "lightsheet.processing.deconvolve", "lightsheet.deconv
 """What local workers import."""
 
 DASHBOARD_SECONDS = 10.0
-"""After which local workers have a dashboard: it takes 0.4 s to load, and shorter runs are over by then."""
+"""Time after which local workers get a dashboard: it takes 0.4 s to load, and shorter runs are over by then."""
 
 
 @dataclass(frozen=True)

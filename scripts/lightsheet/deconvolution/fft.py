@@ -15,7 +15,7 @@ Sweep = Callable[[Callable[[int], Any], int], list[Any]]
 """Calls a function for 0 to n - 1, in several threads, and returns what it returned."""
 
 ROWS_BYTES = 1 << 20
-"""Of a block of rows: it stays in a core's own cache while all is done to it."""
+"""Bytes of a block of rows: it stays in a core's own cache while all is done to it."""
 
 
 def split_rows(height: int, width: int) -> Iterator[slice]:

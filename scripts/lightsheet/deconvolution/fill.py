@@ -17,25 +17,25 @@ import numpy as np
 from lightsheet.deconvolution.measured import LEAST_RUN, Array, find_data, find_measured, measure_runs
 
 LEAST_SHARE = 1e-3
-"""Of the voxels: a few pixels at a border are no fill."""
+"""Share of the voxels from which on a value may be fill: a few pixels at a border are none."""
 
 LARGE_SHARE = 0.05
-"""Of the voxels: so many of one value at the borders are worth a word, whatever they are."""
+"""Share of the voxels from which on one value at the borders is worth a word, whatever it is."""
 
 LONG_RUN = 2 * LEAST_RUN
 """Voxels: most runs are longer of a value that measured voxels have, too; noise makes few of them so long."""
 
 MOST_VALUES = 4
-"""That are looked at: the most frequent ones along the borders."""
+"""The most values that are looked at: those most frequent along the borders."""
 
 MOST_VOXELS = 4_000_000
-"""Of a timepoint; of larger ones some planes are looked at."""
+"""The most voxels of a timepoint that are looked at; of larger ones, only some planes are."""
 
 MOST_PIXELS = 200_000
-"""Of a timepoint, whose brightness is compared."""
+"""The most pixels of a timepoint whose brightness is compared."""
 
 MOST_LINES = 500
-"""Of a plane, that are followed from each border."""
+"""The most lines of a plane that are followed from each border."""
 
 DEPTH = 16
 """Pixels that a line is followed beyond its run of fill."""

@@ -11,7 +11,7 @@ ENOUGH = 10
 """Iterations after which residuals tell the directions apart; more would only take time."""
 
 CLEAR = 0.03
-"""Of the residual: by less, two directions are not told apart."""
+"""Share of the residual by which two directions must differ to be told apart."""
 
 
 def add_direction(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ LABEL_DISTANCE = 5
 """Percent of a chart's width between two labels that can still be read."""
 
 MARKS = {"suggested": "suggested", "least_error": "least expected error", "knee": "residual hardly falls further"}
-"""Of the first run with at least as many iterations."""
+"""Words for what is marked at the first run that has at least so many iterations."""
 
 Pictures = Mapping[tuple[Any, ...], Mapping[str, np.ndarray]]
 """Planes `xy` (y, x) and `xz` (z, x), counts, by channel (raw), and by channel, number of the method, iterations."""

@@ -16,16 +16,16 @@ from lightsheet.run import INGEST_CORES, KINDS
 from lightsheet.viewing import EVEN_PICTURES, LONG_SIDE, OUTLIER_PICTURES
 
 HEAD_SECONDS = 2.2
-"""Of Snakemake's own process, to read the Snakefile and to leave; like all these at `Rates.pace` 1."""
+"""Seconds in which Snakemake's own process reads the Snakefile and leaves; like all these, at `Rates.pace` 1."""
 
 JOB_SECONDS = {"inventory": 0.3, "psf": 1.2, "ingest": 0.5, "deconvolve": 1.8, "consolidate": 1.6, "report": 0.6}
-"""Of a job besides its volumes and its workers, imports above all; CPU seconds of their processes."""
+"""Seconds of a job besides its volumes and its workers, imports above all; measured as CPU seconds."""
 
 VOLUME_SECONDS = {"consolidate": 0.001, "report": 0.0015}
-"""Of these jobs for each volume of the run, whatever its size: its records, its row and its links; 600 tiny ones."""
+"""Seconds that these jobs take for each volume of any size: its records, row and links; measured with 600 tiny ones."""
 
 PICTURE_SECONDS = 9e-9
-"""Of the report, for each voxel of the pyramid level that a picture shows, before and after."""
+"""Seconds of the report for each voxel of the pyramid level that a picture shows, before and after."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lightsheet.deconvolution import ESTIMATE_LAG, PART_SHAPE, Fit, find_brighte
 from lightsheet.processing import cut_image, estimate_background, find_mask
 
 KNEE_SHARE = 0.95
-"""Of the fall of the residual, in squares: after it, the residual hardly falls."""
+"""Share of the fall of the squared residual after which the residual counts as hardly falling any more."""
 
 SPARSE = 0.006
 """Share of the voxels that hold half of the squared light: few points have less, 200 in (32, 64, 64) voxels 0.002 to
@@ -32,7 +32,7 @@ COST = 4
 """An iteration with NumPy's FFT takes so many times as long as one of engine cpu, by voxels of the cyclic array."""
 
 FEWEST_VOXELS = 2**15
-"""Of the part: of fewer, the seconds do not matter beside those that every trial takes to read and write."""
+"""The smallest part that is tried: below it, computing costs little beside what each trial takes to read and write."""
 
 USUAL = 10
 """Iterations, where nothing is known of the image."""

@@ -32,7 +32,7 @@ class Admission:
 
 
 VOLUMES = Admission()
-"""Of this worker: how many volumes are sent to it follows from the memory that was asked for, this from what it has."""
+"""What this worker admits by the memory that it has; how many volumes are sent to it depends on what was asked for."""
 
 
 @contextmanager

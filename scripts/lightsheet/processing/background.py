@@ -16,13 +16,13 @@ from lightsheet.processing.blank import find_blank
 from lightsheet.processing.block_noise import BATCH, Blocks, cut_blocks, find_darkest
 
 FEW_BLOCKS = 100
-"""So few tell too little for a refusal."""
+"""Blocks, fewer than which tell too little for a refusal."""
 
 FLOOR_SHARE = 0.005
-"""Of the blocks, which agree with the darkest where part of the field is dark."""
+"""Share of the blocks that agree with the darkest where part of the field is dark."""
 
 LIGHT_SHARE = 0.06
-"""Of the mean light, which may lie in the darkest blocks at most where they are no such floor."""
+"""Share of the mean light that the darkest blocks may hold at most where they are no such floor."""
 
 READ_NOISE = 8.0
 """Electrons: more than a camera's. In a floor with more noise there is light, of which this share may be too much:"""
@@ -33,7 +33,7 @@ TEXTURED = 5.0
 """Quotient of the variances within blocks and between neighbours; that of noise is 1, of interpolated noise up to 3."""
 
 TEXTURE_SHARE = 0.08
-"""Of the contrast, which the texture of the darkest blocks is at least if they are no darkness."""
+"""Share of the contrast that the texture of the darkest blocks has at least if they are no darkness."""
 
 LOW_CONTRAST = 3.0
 """Standard deviations of a voxel's noise, which is what the sample must stand out by to say what brings noise."""
@@ -42,7 +42,7 @@ SKEWED = 6.0
 """Standard errors at which a skewness is no chance."""
 
 MANY_PHOTONS = 60.0
-"""For each voxel, in an image without contrast: fewer may be haze in darkness, with a camera's noise."""
+"""Photons per voxel of an image without contrast: fewer may be haze in darkness, with a camera's noise."""
 
 ALIKE = 1.25
 """Quotient of the noise of timepoints that are equally dark: between these, the offset itself differs."""

@@ -7,10 +7,10 @@ timepoint that was shifted, corners of a thin sheet that was rotated. It is enou
 import numpy as np
 
 LEAST_SHARE = 1e-3
-"""Of the voxels: fewer are dead pixels."""
+"""Share of the voxels from which on blank ones are no dead pixels."""
 
 LONELY_SHARE = 0.01
-"""Of voxels of the value, which may lie without neighbours of it: noise scatters them, dead columns are thin."""
+"""Share of blank voxels that may have no blank neighbour: noise scatters such voxels, and dead columns are thin."""
 
 DEPTH = 8
 """Voxels that are looked at beyond the end of a blank part; the first `RIM` may be mixtures, by interpolation."""

@@ -12,10 +12,10 @@ from lightsheet.cluster import VolumeCount
 from lightsheet.store import BlockStatus, Results, write_status
 
 LEAST_SECONDS = 2.0
-"""Between two writes, however much happens."""
+"""The least time between two writes, however much happens."""
 
 MOST_SECONDS = 15.0
-"""Between two writes, however little happens."""
+"""The most time between two writes, however little happens."""
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from lightsheet.system import (
 )
 
 RATED_VOLUMES = 200
-"""Of a block, whose records say at its end what bounded the rate."""
+"""Volumes of a block, whose records tell at its end what bounded the rate."""
 
 
 def deconvolve_block(

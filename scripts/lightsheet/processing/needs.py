@@ -8,7 +8,7 @@ from lightsheet.deconvolution import Method, gpu_model, round_up_shape
 from lightsheet.processing.memory import estimate_memory, find_process_bytes
 
 MOST_IN_HAND = 16
-"""Of engine cpu; more threads of Python in one process were not tried."""
+"""The most volumes that a worker of engine cpu has in hand; more threads of Python in one process were not tried."""
 
 LONG_SECONDS = 600.0
 """Of engine cpu on one core: longer volumes are done one at a time, or a worker's walltime might not do for any."""

@@ -23,10 +23,10 @@ SQUARED_WEIGHTS = 6
 """Sum of the squares of 1, -2 and 1: the variance of a second difference of noise by that of the noise."""
 
 MEDIAN_SQUARE = 0.4549
-"""Of normal deviates; some large differences, where an edge is, hardly change a median."""
+"""Median of the squares of normal deviates: some large differences, as at an edge, hardly change a median."""
 
 CLASSES = 20
-"""Of places in an image by their light, each with as much of it."""
+"""Classes into which the places of an image are put by their light, each with the same sum of it."""
 
 FEWEST = 50
 """Places, or voxels, of a class that tell its noise; of fewer it might come out small by chance."""

@@ -17,7 +17,7 @@ WHOLE_SHARE = 0.55
 """Likewise of whole numbers, whose steps are all alike: of the darkest class it is so much, of the others far less."""
 
 LEAST_BITS = 5
-"""Of a mantissa, however much noise there is: no value changes by more than 1/64 of it."""
+"""Bits of a mantissa that are kept however much noise there is: no value changes by more than 1/64 of it."""
 
 ROUNDING = math.sqrt(0.75 / (24 * math.log(2)))
 """Root mean square of what rounding to a mantissa without bits would change, relative to values of all sizes."""
@@ -29,7 +29,7 @@ LEAST_SQUARES = 1e-20
 """A smaller sum of squares may have lost some that were too small for a float32."""
 
 HEADROOM = 2.0
-"""Of whole numbers above the brightest voxel that was tried: other parts, and other timepoints, may be brighter."""
+"""Largest whole number, divided by the brightest voxel that was tried: other parts and timepoints may be brighter."""
 
 
 class ResultNoise(NamedTuple):

@@ -17,19 +17,19 @@ MOST_TIMEPOINTS = 5
 """First, last, and evenly between."""
 
 MOST_TRIES = 3
-"""For each of them: itself, and the nearest others where its files cannot be read."""
+"""Timepoints that are tried for each one sampled: itself, and the nearest others if its files cannot be read."""
 
 SLAB = 4
 """Planes that lie together, so that a mean over neighbours along z can be taken."""
 
 MOST_SLABS = 8
-"""Of a timepoint, from its first plane to its last."""
+"""The most slabs of a timepoint, spread from its first plane to its last."""
 
 MOST_BYTES = 10**8
-"""Of a timepoint; of larger planes there are fewer slabs, and of huge ones some rows."""
+"""The most bytes of a timepoint: there are fewer slabs of large planes, and only some rows of huge ones."""
 
 STRIPS = 4
-"""Of rows, where not even one slab of whole planes may be read."""
+"""Strips of rows that are read where not even one slab of whole planes may be."""
 
 
 @dataclass

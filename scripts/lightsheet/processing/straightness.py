@@ -15,10 +15,10 @@ Geometry = Mapping[str, Any]
 """`angle` in degrees, `step` in micrometre, `axis` and `direction`."""
 
 ALIKE = 0.25
-"""Of the shift from plane to plane: what is nearer is that shift. Measured ones are off by less than a tenth."""
+"""Share of an expected shift by which the measured one may differ and still be it; it is off by less than a tenth."""
 
 ODD = 0.15
-"""Of the shift: the sample's structures change it by less; an angle of 45 for 31.5 degrees makes it 17 % smaller."""
+"""Share of the shift above which it is odd: structures change it by less, 45 instead of 31.5 degrees by 17 %."""
 
 LEAST_SLOPE = 0.42
 """Micrometre from plane to plane for each of z: of what moves less, as fibres near the optical axis and drifting

@@ -13,7 +13,7 @@ from lightsheet.psf.measure import Volume
 from lightsheet.scan import Scan, make_scan, measure_margin, move_planes
 
 FAINT = 1e-4
-"""Of the brightest line across a straightened PSF: beneath it are the ripples of the shift, which are not shown."""
+"""Share of the brightest line of a straightened PSF: what is fainter are ripples of the shift, which are not shown."""
 
 
 class Movement(NamedTuple):
@@ -25,7 +25,7 @@ class Movement(NamedTuple):
 
 
 NO_MOVEMENT = Movement((), 2, 0)
-"""Of an image that is straight as it is."""
+"""The movement of an image that is straight as it is."""
 
 
 def read_scan(scan: Mapping[str, Any] | None, voxel_size: Mapping[str, float]) -> Scan | None:

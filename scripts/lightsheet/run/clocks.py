@@ -7,7 +7,7 @@ from lightsheet.run.run import Run
 from lightsheet.system import format_duration
 
 TOLERANCE_SECONDS = 60.0
-"""By which the clocks of machines that nobody need set right may differ."""
+"""Difference of clocks up to which nobody need set one right."""
 
 
 def describe_future_files(run: Run) -> str:

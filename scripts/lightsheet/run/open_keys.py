@@ -9,7 +9,7 @@ from lightsheet.system import InputError, escape_name, join_first
 TODO = "TODO"
 
 MOST_KEYS = 12
-"""Of those that are listed."""
+"""The most keys that a sentence lists."""
 
 
 def list_open_keys(value: Any, key: str = "") -> Iterator[str]:

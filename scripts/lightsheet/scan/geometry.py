@@ -25,7 +25,7 @@ from lightsheet.system import InputError
 Array = Any  # of numpy or cupy
 
 AXES = {"y": 1, "x": 2}
-"""Of a volume (z, y, x), those along which its planes can move."""
+"""Axes of a volume (z, y, x) along which its planes can move."""
 
 
 class Scan(NamedTuple):

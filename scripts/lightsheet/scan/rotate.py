@@ -9,7 +9,7 @@ import numpy as np
 from lightsheet.scan.geometry import Array, Scan, check_volume, make_scan, round_pixels
 
 BAND_LEVELS, BAND_ROWS = 32, 32
-"""Of the volume that are turned at a time, so that little memory is needed."""
+"""Levels and rows of the volume that are turned at a time, so that little memory is needed."""
 
 ROWS = 64
 """Of the other axis that are turned at a time where they must be laid side by side: they stay in a core's cache."""

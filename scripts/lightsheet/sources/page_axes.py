@@ -71,7 +71,7 @@ ORDER = re.compile(
     r"""(?:axes|dims|dim(?:ension)?s?[ _]?order|order)["']?\s*[:=]\s*["']?(\[[^\]]*\]|\([^)]*\)|[a-z]+)""", re.I
 )
 INITIALS = str.maketrans({"S": "Z", "P": "Z", "D": "Z", "F": "T", "R": "Y", "H": "Y", "W": "X"})
-"""Of slice, plane, depth, frame, row, height and width, where axes have whole words as names."""
+"""Axes by the initials of slice, plane, depth, frame, row, height and width, where they are named by whole words."""
 
 
 def find_page_axes(file: tifffile.TiffFile, pages: int, *, has_places: bool) -> PageAxes:

@@ -17,7 +17,7 @@ from lightsheet.sources.zarr_folder import FILES_V2
 from lightsheet.system import InputError, digest_json, escape_name, name_unreadable
 
 MOST_BYTES = 64 << 20
-"""Of a metadata file; those of bioformats2raw's plates and of long movies have a few MB."""
+"""The most bytes of a metadata file; those of bioformats2raw's plates and of long movies have a few MB."""
 
 KINDS = "uif"
 

@@ -9,7 +9,7 @@ from lightsheet.sources.zarr_folder import is_zarr
 from lightsheet.system import InputError, escape_name, join_first
 
 DEPTH = 3
-"""Of groups in a store without metadata of OME-NGFF, which are looked through for images."""
+"""How deep groups are looked through for images in a store without metadata of OME-NGFF."""
 
 MOST_LISTED = 12
 """Images in a sentence."""

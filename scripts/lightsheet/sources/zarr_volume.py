@@ -23,7 +23,7 @@ Selection = Sequence[int | str]
 that were never written."""
 
 CACHE_SHARE = 0.3
-"""Of a volume: decoded chunks that are kept for the next bands, beside one layer of chunks."""
+"""Share of a volume that decoded chunks, kept for the next bands, may take beside one layer of chunks."""
 
 
 class PieceStat(NamedTuple):

@@ -27,10 +27,10 @@ LONGEST_BYTES = 65536  # of a lock
 ATTEMPTS = 10
 
 CHECK_SECONDS = 5.0
-"""Between two looks by which a job learns that its run has lost the lock."""
+"""Pause between two looks by which a job learns that its run has lost the lock."""
 
 HANDOVER_SECONDS = 3 * CHECK_SECONDS
-"""After which no job of a dead run of another host or user works any more; its own user ends those of this host."""
+"""Time after which jobs of a dead run of another host or user have ended; its own user ends those of this host."""
 
 
 class Look(NamedTuple):

@@ -17,7 +17,7 @@ from lightsheet.store.pyramid import Shape, make_shape
 from lightsheet.system import DamagedVolumeError, InputError
 
 MOST_BYTES = 16 << 20
-"""Of a `zarr.json`; the longest, of a movie of 100,000 timepoints, has 2 MB."""
+"""The most bytes of a `zarr.json`; the longest, of a movie of 100,000 timepoints, has 2 MB."""
 
 MOST_TIMEPOINTS = 1_000_000
 DTYPES = [*(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)), "float16", "float32", "float64"]

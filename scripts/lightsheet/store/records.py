@@ -26,7 +26,7 @@ FIELDS = {"done": {"fingerprint", "shards", "seconds"}, "failed": {"error"}}
 SHARD_FIELDS = {"level", "bytes", "blake3"}
 
 TYPES = {"shards": list, "sources": list, "seconds": dict, "settings": dict, "layout": dict, "error": str}
-"""Of what a record has."""
+"""Types of the fields that a record may have."""
 
 
 def read_record(results: Results, key: VolumeKey) -> Record | None:

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 SLAB_BYTES = 1 << 21
-"""Of rows that are read at a time where a file is read as it lies: about what a core's cache holds."""
+"""Bytes of rows that are read at a time where a file is read as it lies: about what a core's cache holds."""
 
 
 class WrittenShard(NamedTuple):

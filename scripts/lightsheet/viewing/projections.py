@@ -14,7 +14,7 @@ LONG_SIDE = 512
 """Pixels along the longest side of a picture: what a screen shows two of, side by side."""
 
 BAND_PLANES = 16
-"""Of a volume that are moved or turned at a time."""
+"""Planes of a volume that are moved or turned at a time."""
 
 
 class Projections(NamedTuple):

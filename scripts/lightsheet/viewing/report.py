@@ -47,7 +47,7 @@ OPEN_ROWS = 40
 """A longer table starts collapsed."""
 
 DRAWING_PROGRESS_SECONDS = 5.0
-"""Between two lines in the log about the pictures of a channel."""
+"""Pause between two lines in the log about the pictures of a channel."""
 
 MOST_DOTS = 60
 """With more timepoints only those without a neighbour are drawn as a dot."""

@@ -9,12 +9,12 @@ from lightsheet.store import Record
 from lightsheet.viewing.finished_run import VolumeRecords
 
 PAUSE_SECONDS = 600.0
-"""After which without any work another command was typed."""
+"""Time without any work that separates two commands."""
 
 MOST_LANES = 40
 
 RESOLUTION = 1 / 800
-"""Of the width of the picture: shorter pauses are not drawn."""
+"""Share of the picture's width below which pauses are not drawn."""
 
 WATTS_PER_CORE = 10.0
 """A core of a server under load with its share of memory, about: 150 to 400 W of 16 to 64 cores, by makers' figures."""

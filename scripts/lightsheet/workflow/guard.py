@@ -27,7 +27,7 @@ from lightsheet.workflow.slurm_plugin import prepare_settings
 from lightsheet.workflow.terminal import print_run
 
 LEAVE_SECONDS = 10.0
-"""After which a process that was asked to end is killed."""
+"""Time after which a process that was asked to end is killed."""
 
 SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 

@@ -44,7 +44,7 @@ class _End(NamedTuple):
 NO_END = _End(0, b"")
 
 END_BYTES = 200
-"""By which a log that goes on is told from one that was made anew."""
+"""Last bytes of a log, by which one that goes on is told from one that was made anew."""
 
 
 class JobLog:

@@ -16,10 +16,10 @@ from lightsheet.workflow.job_watch import JobWatch
 
 PAUSE_SECONDS = 30.0
 CHANGE_SECONDS = 2.0
-"""Between two lines at least: while volumes are done, and when jobs, workers or failures have changed."""
+"""The least time between two lines: while volumes are done, and when jobs, workers or failures have changed."""
 
 STALE_SECONDS = 60.0
-"""After which a status that stays the same tells nothing: a coordinator that lives writes a new one every 15 s."""
+"""Time after which an unchanged status tells nothing: a coordinator that lives writes a new one every 15 s."""
 
 STARVING_SECONDS = 20.0
 STARVING = "this run's own jobs hold the cores that its workers wait for"

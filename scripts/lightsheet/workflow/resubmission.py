@@ -16,7 +16,7 @@ PAUSE_SECONDS = (30.0, 60.0)
 """Before a refused job is submitted again: the first time, and if that was in vain."""
 
 REGISTER_SECONDS = 3.0
-"""Within which a job that SLURM has taken is known here."""
+"""Time within which a job that SLURM has taken is known here."""
 
 EXCEPTION = re.compile(r"Job submission failed with exception: (.*)", re.DOTALL)
 """What the plugin reports where sacctmgr or sinfo, which it asks for account and partition, gave no answer."""

@@ -45,7 +45,7 @@ FORESIGHT = {"pilot", "plan"}
 OTHER_TARGETS = {"all", "psf", "ingest", "deconvolve", "consolidate", "report", "pilot", "plan", "verify"}
 
 RESULT_SUFFIXES = (".html", ".json", ".tif", ".png")
-"""Of files that are named as targets."""
+"""Suffixes of results that users may name as targets."""
 
 
 def needs_psfs(targets: Iterable[str]) -> bool:

@@ -34,10 +34,10 @@ LIBRARY = Path(__file__).parents[1]
 CHECKOUT = Path(__file__).parents[3]
 
 REDRAW_SECONDS, LOOK_SECONDS = 0.5, 2.0
-"""Between two looks at the logs of jobs, on a terminal and elsewhere: a cluster's file server has them all."""
+"""Pause between two looks at jobs' logs, on a terminal and elsewhere: a cluster's file server has to read them all."""
 
 PLAIN_SECONDS = 30.0
-"""Between two lines about jobs that work, where lines cannot be replaced."""
+"""Pause between two lines about jobs that work, where lines cannot be replaced."""
 
 NOTHING = "Nothing to be done"
 DRY = "This was a dry-run"
