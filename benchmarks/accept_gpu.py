@@ -8,13 +8,13 @@ results/gpu.md of it, and prints the README's rows. `--stand-in` tries all of it
 volumes.
 
 It needs Python 3.11 or newer with CuPy, NumPy, SciPy, psutil, attrs, PyYAML, lazy-loader, tifffile, pytest, hypothesis,
-pytest-xdist and scikit-image, which a usual image with PyTorch has, and ten wheels that it has not, of 3 MB. PyTorch's
-profiler tells how busy the GPU is. For a node without network, download these, and put beside them, as data/, the
-images that some of the tests compare with (else these are skipped):
+pytest-xdist and scikit-image, which a usual image with PyTorch has, and eleven wheels that it may lack, of 3 MB.
+PyTorch's profiler tells how busy the GPU is. For a node without network, download these, and put beside them, as data/,
+the images that some of the tests compare with (else these are skipped):
 
     python3 -m pip download --no-deps --only-binary :all: --python-version 3.12 --platform manylinux2014_x86_64
         -d .cache/carry blake3 donfig google-crc32c jsonschema jsonschema-specifications msgspec numcodecs referencing
-        rpds-py zarr
+        rpds-py typing-extensions zarr
 
 and on the node, OUT being a folder:
 

@@ -17,7 +17,7 @@ PARTS = {
     "machine": 25,
     "probes": 60,
     "tests": 90,
-    "agreement": 75,
+    "agreement": 90,
     "iterations": 60,
     "kernels": 40,
     "time_line": 140,
