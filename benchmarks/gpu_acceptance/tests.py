@@ -9,9 +9,12 @@ from xml.etree import ElementTree
 
 from gpu_acceptance.sheet import Sheet
 from gpu_acceptance.sizes import TINY, Sizes
-from gpu_acceptance.supervisor import ROOT
+from gpu_acceptance.supervisor import PARTS, ROOT
 
 FOLDER = ROOT / "tests" / "deconvolution"
+
+SECONDS = PARTS["tests"] - 15
+"""After which pytest is interrupted: then it still writes what it knows, which it would not if it were killed."""
 
 
 def measure(sheet: Sheet, sizes: Sizes) -> None:
@@ -19,6 +22,7 @@ def measure(sheet: Sheet, sizes: Sizes) -> None:
     junit = sheet.path.with_suffix(".xml")
     files = sorted(FOLDER.glob("test_gpu*.py"))
     command = [
+        *("timeout", "--foreground", "--signal=INT", str(SECONDS)),
         sys.executable,
         "-m",
         "pytest",
