@@ -52,6 +52,25 @@ def names(template: str, **values: object) -> list[str]:
         (names("well {w}_t{t}.tif", w=("A1", "B12"), t=(0, 1)), False, "well {position}_t{timepoint}.tif"),
         (["embryo A.tif", "embryo B.tif"], False, "embryo {position}.tif"),
         (["movie.tif"], False, "movie.tif"),
+        (names("{t:03}_{z:03}_{c}.tif", t=range(6), z=range(9), c=(0, 1)), True, "{timepoint}_{plane}_{channel}.tif"),
+        (names("{c}_{t:03}_{z:03}.tif", t=range(2), z=range(9), c=(0, 1)), True, "{channel}_{timepoint}_{plane}.tif"),
+        (names("{t}_{z}.tif", t=range(2), z=range(3)), True, "{timepoint}_{plane}.tif"),
+        (
+            names("2024-03-12_embryo_{c}_t{t}_slice{z}.tif", c=(488, 561), t=range(3), z=range(4)),
+            True,
+            "2024-03-12_embryo_{wavelength}_t{timepoint}_slice{plane}.tif",
+        ),
+        (
+            names("fish{f}_{c}_t{t}.tif", f=(2, 3), c=(488, 561), t=(0, 1)),
+            False,
+            "fish{position}_{wavelength}_t{timepoint}.tif",
+        ),
+        (names("cell{f}_t{t}.tif", f=(400, 401), t=(0, 1)), False, "cell{position}_t{timepoint}.tif"),
+        (names("Pos{f}_t{t}.tif", f=(400, 450), t=(0, 1)), False, "Pos{position}_t{timepoint}.tif"),
+        (names("a_C{c}_T{t}.tif", c=(405, 640), t=(0, 1)), False, "a_C{wavelength}_T{timepoint}.tif"),
+        (names("T{t}_P{z:03}_{c}.tif", t=range(3), z=range(9), c=GFP_RFP), True, "T{timepoint}_P{plane}_{channel}.tif"),
+        (names("T{t}_P{p}_Z{z}.tif", t=(0, 1), p=(0, 1), z=(0, 1)), True, "T{timepoint}_P{position}_Z{plane}.tif"),
+        (names("T{t}_P{p}.tif", t=(0, 1), p=(0, 1)), False, "T{timepoint}_P{position}.tif"),
         (["movie_t003_ch1.ome.tif"], False, "movie_t{timepoint}_ch{channel}.ome.tif"),
         (["été_α_t01.tif", "été_α_t02.tif"], False, "été_α_t{timepoint}.tif"),
     ],
@@ -80,6 +99,26 @@ def test_what_no_label_explains_is_told() -> None:
     assert guess is not None
     assert [reason for reason in guess.reasons if "nothing in the names explains" in reason] == list(guess.reasons)
     assert any(reason.startswith("{channel} is the number, 1 to 2") for reason in guess.reasons)
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (names("t{t}.tif", t=range(9)), "{plane} is the number at 't', 0 to 8 (single planes must have one)"),
+        (
+            names("T{t}_P{p}.tif", t=(0, 1), p=(0, 1)),
+            "{plane} is the number at 'p', 0 to 1 (single planes must have one)",
+        ),
+        (
+            names("embryo{c}_z{z}.tif", c=(488, 561), z=range(3)),
+            "{wavelength} is the number at 'embryo', 488 to 561 (these may be wavelengths)",
+        ),
+    ],
+)
+def test_what_another_label_stands_at_is_told(files: list[str], reason: str) -> None:
+    guess = guess_pattern(files, is_plane=True)
+    assert guess is not None
+    assert reason in guess.reasons
 
 
 def test_files_that_a_guess_leaves_out_are_counted() -> None:

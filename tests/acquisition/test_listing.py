@@ -120,6 +120,7 @@ def test_another_format_than_tiff_is_named(tmp_path):
 
 def test_folders_that_the_pattern_lacks_are_hinted_at(tmp_path):
     fill(tmp_path, "488/CH0_0.tif")
+    assert "or write / between the folders of input.pattern" in refusal(tmp_path, r"{any}\CH{channel}_{timepoint}.tif")
     assert "or write folders into input.pattern" in refusal(tmp_path, TEMPLATE)
     assert "or write folders" not in refusal(fill(tmp_path / "empty"), TEMPLATE)
 

@@ -13,13 +13,16 @@ from lightsheet.acquisition.name_columns import Column, Table, list_tables
 from lightsheet.acquisition.names import parse_name
 from lightsheet.system import InputError
 
+_SPECIMENS = ("embryo", "fish", "cell", "sample", "specimen")
+"""Words behind which a number is that of a position, unless it may be a wavelength."""
+
 _LABELS = {
     "timepoint": "t tp tl tm time timepoint tpt frame fr stack vol volume cycle",
     "channel": "c ch chn chan channel w wave color colour",
     "plane": "z zs pln plane slice section zplane zslice layer",
     "x": "x col column tilex",
     "y": "y row tiley",
-    "position": "s p pos position fov site tile series scene xy point embryo fish cell sample well region roi specimen",
+    "position": "s p pos position fov site tile series scene xy point well region roi " + " ".join(_SPECIMENS),
     "view": "a ang angle v view rot illum illumination side",
     "camera": "cam cm camera",
     "part": "part",
@@ -31,6 +34,12 @@ _FIELD_OF_UNIT |= {"z": "plane", "t": "timepoint"}
 
 _WELL = re.compile(r"[A-P][0-9]{1,2}")
 """Names of the wells of a plate of 96 or 384."""
+
+_PLANES_OR_POSITIONS = "p"
+"""A label behind which single planes have their number, where no other label is that of a plane."""
+
+FEWEST_COUNTED = 5
+"""A number without a label that has fewer values is a plane or a timepoint only where no other is."""
 
 MOST_CHANNELS = 16
 """A word that has more values does not name channels."""
@@ -92,6 +101,7 @@ def _assign_fields(columns: Sequence[Column], *, is_plane: bool | None) -> dict[
     varying = [index for index, column in enumerate(columns) if column.varies]
     for index in varying:
         _assign(fields, index, _find_field(columns[index]))
+    _correct_labels(fields, columns, is_plane)
     if is_plane is False and "plane" in fields.values():
         return None  # of a number of planes beside several pages nobody knows what the pages are
     for index in varying:
@@ -115,6 +125,17 @@ def _assign_fields(columns: Sequence[Column], *, is_plane: bool | None) -> dict[
 def _assign(fields: dict[int, str], index: int, field: str | None) -> None:
     if field and field not in fields.values():
         fields[index] = field
+
+
+def _correct_labels(fields: dict[int, str], columns: Sequence[Column], is_plane: bool | None) -> None:
+    """Take numbers for wavelengths that have the label of a channel or a specimen, and a position `p` for the plane."""
+    for index, field in fields.items():
+        label = columns[index].labels[0]
+        is_light = field == "channel" or (field == "position" and label in _SPECIMENS)
+        if is_light and _may_be_wavelength(columns[index]) and "wavelength" not in fields.values():
+            fields[index] = "wavelength"
+        if is_plane and field == "position" and label == _PLANES_OR_POSITIONS and "plane" not in fields.values():
+            fields[index] = "plane"
 
 
 def _find_field(column: Column) -> str | None:
@@ -146,7 +167,11 @@ def _assign_numbers(
             if "wavelength" not in fields.values() and len(numbers) + len(fields) > 1:
                 fields[index] = "wavelength"
                 numbers.remove(index)
-    order = sorted(numbers, key=lambda index: (columns[index].is_counter, index))
+
+    def rank(index: int) -> tuple[bool, bool, int]:
+        return columns[index].is_counter, len(columns[index].numbers) >= FEWEST_COUNTED, index
+
+    order = sorted(numbers, key=rank)
     for field in (*(["plane"] if is_plane else []), "timepoint"):
         while field not in fields.values() and order:
             index = order.pop()
@@ -204,13 +229,12 @@ def _list_reasons(columns: Sequence[Column], fields: dict[int, str]) -> Iterator
         if column.is_number:
             prefix, suffix = column.labels
             fields_of_labels = {prefix: _FIELD_OF_LABEL.get(prefix), suffix: _FIELD_OF_UNIT.get(suffix)}
-            label = next((f" at {text!r}" for text, meaning in fields_of_labels.items() if meaning == field), "")
-            description = f"the number{label}, {column.numbers[0]} to {column.numbers[-1]}"
-            yield (
-                f"{{{field}}} is {description}"
-                if label
-                else f"{{{field}}} is {description}, which nothing in the names explains"
-            )
+            label = next((f" at {text!r}" for text, meaning in fields_of_labels.items() if meaning), "")
+            is_explained = field in fields_of_labels.values()
+            doubt = "" if is_explained else ", which nothing in the names explains"
+            if label and not is_explained:
+                doubt = " (single planes must have one)" if field == "plane" else " (these may be wavelengths)"
+            yield f"{{{field}}} is the number{label}, {column.numbers[0]} to {column.numbers[-1]}{doubt}"
         else:
             words = sorted(set(column.texts))
             yield f"{{{field}}} is the word {', '.join(words[:3])}{', ...' if len(words) > 3 else ''}"

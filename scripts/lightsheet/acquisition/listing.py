@@ -47,6 +47,8 @@ def list_tiffs(folder: Path, pattern: str, ignore: Sequence[str] = (), *, is_gro
         return tiffs
     sentences = (explain_other_format(name.rstrip("/")) for name in sorted(names, key=make_natural_key))
     inner = ", or write folders into input.pattern" if any(name.endswith("/") for name in names) else ""
+    if "\\" in pattern:
+        inner = ", or write / between the folders of input.pattern, in place of \\"
     hint = next(filter(None, sentences), f"set input.folder{inner}")
     raise InputError(f"{folder}: there is no TIFF file ({', '.join(SUFFIXES)}) in it; {hint}")
 
