@@ -149,6 +149,16 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, reader: Reader) -> N
     assert {command: reader.failures[command] for command in due if command in reader.failures} == {}
 
 
+def test_a_command_that_is_wrong_is_a_failure(tmp_path: Path) -> None:
+    reader = Reader(tmp_path / "clone")
+    reader.check_out()
+    for command in ("lightsheet figrue results/NAME", "lightsheet verify results/NAME", "make help"):
+        reader.type(command)
+    assert reader.failures.keys() == {"lightsheet figrue results/NAME", "lightsheet verify results/NAME"}
+    with pytest.raises(AssertionError, match="not to be typed"):
+        reader.type("pip install something")
+
+
 @pytest.mark.workflow
 def test_the_readme_ends_with_what_it_shows(reader: Reader) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -263,5 +273,7 @@ def list_headings(page: Path) -> list[str]:
     return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
-def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert [name_page(page) for page in MARKDOWN[1:] if f"({name_page(page)})" not in text] == []

@@ -113,7 +113,10 @@ class Reader:
             contextlib.redirect_stderr(errors),
         ):
             patch.setattr(signal, "pause", _interrupt)
-            code = cli.main(words)
+            try:
+                code = cli.main(words)
+            except SystemExit as ended:  # of the parser
+                code = int(ended.code or 0)
         logging.root.handlers[:] = handlers
         return code, output.getvalue(), errors.getvalue()
 
