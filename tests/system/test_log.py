@@ -117,3 +117,31 @@ def test_a_name_that_is_not_utf8_is_logged_and_forges_no_line(
     text = (tmp_path / "a.log").read_text(encoding="utf-8")
     assert text.endswith("INFO left out: G\\xb5\\x1b[2J\\rERROR\n")
     assert capsys.readouterr().err == text
+
+
+@pytest.mark.parametrize(
+    ("run", "job", "is_quiet"),
+    [
+        (log.NO_SLURM_JOB, None, True),
+        (log.NO_SLURM_JOB, "7", False),  # its screen is a log of SLURM's
+        ("7", "7", True),  # beside a run that is a job itself
+        ("7", None, True),  # likewise: Snakemake's SLURM plugin removes the variable
+        ("7", "8", False),
+        (None, None, False),
+        (None, "7", False),
+    ],
+)
+def test_a_job_is_silent_where_its_run_prints_its_log(
+    run: str | None,
+    job: str | None,
+    is_quiet: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in ((log.QUIET_JOBS, run), ("SLURM_JOB_ID", job)):
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    with log.log_job(tmp_path / "a.log"):
+        log.logger.info("a word")
+    assert ("a word" in capsys.readouterr().err) != is_quiet
+    assert "a word" in (tmp_path / "a.log").read_text()

@@ -87,9 +87,11 @@ def hasten_exit() -> None:
 def is_read_elsewhere() -> bool:
     """Tell whether the process that started this one, on the same machine, prints what is in its log.
 
-    A job that SLURM starts inherits the environment, but has a log of SLURM's, too.
+    A job that SLURM starts inherits the environment, but has a log of SLURM's, too. Of a run that is a job itself,
+    Snakemake's SLURM plugin lets those that it starts beside it forget so.
     """
-    return os.environ.get(QUIET_JOBS) == os.environ.get("SLURM_JOB_ID", NO_SLURM_JOB)
+    run = os.environ.get(QUIET_JOBS)
+    return run is not None and os.environ.get("SLURM_JOB_ID", run) == run
 
 
 @contextmanager
