@@ -97,6 +97,13 @@ def test_nothing_of_the_host_gets_in_and_nothing_out_unasked(cupy):
             mistake()
     with pytest.raises(AssertionError, match="NumPy"):
         array[...] = np.ones(3)
+    with pytest.raises(AssertionError, match="where"):
+        np.add(array, 1, where=False)
+    stream, every_other = cupy.cuda.get_current_stream(), array[::2]
+    with pytest.raises(AssertionError, match="refuses"):
+        every_other.set(np.ones(2, np.float32), stream)
+    with pytest.raises(AssertionError, match="copy"):
+        cupy.asnumpy(every_other, stream=stream, out=np.ones(2, np.float32))
     assert float(array.max()) == 1
 
 
@@ -133,5 +140,8 @@ def test_kernels_stay_within_their_arrays_and_take_what_they_declare(cupy):
     ):
         with pytest.raises(AssertionError):
             fill((1,), (4,), arguments)
+    for grid, block in ((0, 4), (2**31, 4), (1, 2048)):
+        with pytest.raises(AssertionError):
+            fill((grid,), (block,), (array, np.float32(3), np.uint32(5)))
     with pytest.raises(AssertionError, match="behind"):
         fill((1,), (4,), (array, np.float32(3), np.uint32(6)))

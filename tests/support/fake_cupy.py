@@ -80,6 +80,7 @@ class Array:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         if method != "__call__" or any(isinstance(operand, np.ndarray) for operand in inputs):
             return NotImplemented
+        assert options.keys() <= {"dtype", "casting"}, "CuPy knows no `where` of ufuncs"
         values = [take(operand) for operand in inputs]
         if out is None:
             return keep(ufunc(*values, **options))
@@ -141,6 +142,7 @@ class Array:
         assert isinstance(source, np.ndarray)
         assert (source.dtype, source.shape) == (self.dtype, self.shape)
         assert source.flags.c_contiguous
+        assert self.host.flags.c_contiguous, "CuPy refuses it"
         with stream:
             target = self.use(writes=True)
         fake_device.DEVICE.uploads.append(source.nbytes)
@@ -194,6 +196,7 @@ def ascontiguousarray(values: Array, dtype: Any = None) -> Array:
 def asnumpy(array: Array, stream: Stream, out: Any, blocking: bool = True) -> Any:
     """Copy to the host, some time before the stream has done it, for which CuPy waits unless it is told not to."""
     assert out.flags.c_contiguous
+    assert array.host.flags.c_contiguous, "CuPy would copy it first, on the device"
     assert (out.dtype, out.shape) == (array.dtype, array.shape)
     with stream:
         source = array.use()
@@ -267,13 +270,15 @@ def using_allocator(allocator: Callable[[int], Pointer]) -> Iterator[None]:
 class RawModule:
     """Kernels; scalars must be of the very types of the parameters."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, *, code: str) -> None:
         self.code = code
 
     def get_function(self, name: str) -> Callable[..., None]:
         kernel, writes = Kernel(self.code, name), [p[2] for p in list_parameters(self.code)[name]]
 
         def start(grid: tuple[int], block: tuple[int], arguments: Any) -> None:
+            assert 1 <= grid[0] < 2**31, "CuPy starts one block where there should be none"
+            assert 1 <= block[0] <= 1024
             assert not any(isinstance(argument, np.ndarray) for argument in arguments)
             values = [a.use(w) if isinstance(a, Array) else a for a, w in zip(arguments, writes, strict=True)]
             kernel(*grid, *block, values)
