@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from lightsheet.acquisition.model import Acquisition, Piece, Volume
@@ -206,19 +207,22 @@ def _wait(
     late = {key for key in ages if list(key) in previous.get("holes", []) and key[1] < before}
     ages = {key: age for key, age in ages.items() if key not in late}
     end = min((t for _, t in ages), default=acquisition.timepoints)
-    unfinished_times = {t for _, t in unfinished - late}
-    for timepoint in sorted({t for _, t in stats.keys() | unfinished if before <= t < end}, reverse=True):
-        if timepoint not in unfinished_times:
-            break
-        end = timepoint
+    times = {t for _, t in stats.keys() | unfinished if before <= t < end}
+    end = min([end, *_list_unfinished_tail(times, {t for _, t in unfinished - late})])
+    seconds = count_seconds_left({str(key): age for key, age in ages.items()}, settle)
+    if end < before:
+        channel = next(channel for channel, timepoint in ages if timepoint == end)
+        raise InputError(
+            f"{acquisition.folder}: timepoint {end} of {escape_name(channel)} changed after an earlier run had read "
+            f"it; run again in {seconds} s"
+        )
+    if end == 0:
+        raise InputError(
+            f"{acquisition.folder}: no timepoint is whole yet; run again in {max(seconds, 1)} s, or, if nothing more "
+            "is to come, set input.settle to 0 to see what is missing"
+        )
     names = {key: f"{key[0]} timepoint {key[1]}" for key in stats}
     reasons = explain_ages({names[key]: age for key, age in ages.items()}, settle)
-    if end < before:
-        key = next(key for key in ages if key[1] == end)
-        raise InputError(
-            f"{acquisition.folder}: timepoint {end} of {escape_name(key[0])} changed after an earlier run had read it; "
-            f"run again in {count_seconds_left({str(k): age for k, age in ages.items()}, settle)} s"
-        )
     waiting = {
         names.get(_key(v), f"{v.channel} timepoint {v.timepoint}"): reasons.get(
             names.get(_key(v), ""), "of a timepoint that is not complete"
@@ -226,13 +230,12 @@ def _wait(
         for v in acquisition.volumes
         if v.timepoint >= end
     }
-    if end == 0:
-        seconds = count_seconds_left({str(key): age for key, age in ages.items()}, settle)
-        raise InputError(
-            f"{acquisition.folder}: no timepoint is whole yet; run again in {max(seconds, 1)} s, or, if nothing more "
-            "is to come, set input.settle to 0 to see what is missing"
-        )
     return replace(_cut(acquisition, end), waiting_files=(*acquisition.waiting_files, *waiting.items())), late
+
+
+def _list_unfinished_tail(times: Iterable[int], unfinished: Collection[int]) -> list[int]:
+    """List the last ones of some timepoints, back to the first that is finished."""
+    return list(takewhile(lambda timepoint: timepoint in unfinished, sorted(times, reverse=True)))
 
 
 def _find_young(

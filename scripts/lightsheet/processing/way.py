@@ -90,22 +90,15 @@ def follow_way(
         Numbers for the record, and planes of the host that `finish_numbers` needs: a device can go on meanwhile.
     """
     mask = steps.find_mask(raw, settings)
-    background, method = _settle(raw, psf, settings, threads, steps, mask)
+    background, method = _resolve_method(raw, psf, settings, threads, steps, mask)
     block = tuple(block or raw.shape)
-    halo = (0, 0, 0) if block == tuple(raw.shape) else measure_halo(psf)
-    blocks = list(cut_blocks(raw.shape, block, halo))
-
-    def deconvolve_region(region: tuple[slice, ...]) -> Array:
-        image, measured = steps.cut_image(raw, region, background, mask)
-        return richardson_lucy(image, psf, threads=threads, mask=measured, **method)
-
-    result = assemble_blocks(deconvolve_region, blocks, raw.shape, steps.allocate)
+    result, blocks = _deconvolve_blocks(raw, psf, method, threads, steps, block, background, mask)
     numbers = {
         **steps.summarise_volume(result),
         **steps.describe_counts(raw, background, mask),
         "iterations": method["iterations"],
         "block": list(block),
-        "blocks": len(blocks),
+        "blocks": blocks,
     }
     stored, numbers["clipped_voxels"] = steps.convert_result(result, settings["dtype"], settings["scale"])
     geometry = find_geometry(settings, raw.shape)
@@ -131,13 +124,34 @@ def follow_way(
     return [stored, *steps.coarsen(stored, coarser, bits)], (numbers, planes)
 
 
+def _deconvolve_blocks(
+    raw: Array,
+    psf: np.ndarray,
+    method: Mapping[str, Any],
+    threads: int,
+    steps: Steps,
+    block: tuple[int, ...],
+    background: float,
+    mask: Any,
+) -> tuple[Array, int]:
+    """Deconvolve a volume block by block; return the result in counts, and the number of blocks."""
+    halo = (0, 0, 0) if block == tuple(raw.shape) else measure_halo(psf)
+    blocks = list(cut_blocks(raw.shape, block, halo))
+
+    def deconvolve_region(region: tuple[slice, ...]) -> Array:
+        image, measured = steps.cut_image(raw, region, background, mask)
+        return richardson_lucy(image, psf, threads=threads, mask=measured, **method)
+
+    return assemble_blocks(deconvolve_region, blocks, raw.shape, steps.allocate), len(blocks)
+
+
 def finish_numbers(numbers: Numbers, planes: Planes) -> Numbers:
     """Return all numbers of a volume, with what is measured of the planes that its way led to."""
     noise_share = measure_noise_share(planes["raw"], numbers["background"])
     return numbers | {"resolution_voxels": measure_resolutions(planes), "noise_share": noise_share}
 
 
-def _settle(
+def _resolve_method(
     raw: Array, psf: np.ndarray, settings: Mapping[str, Any], threads: int, steps: Steps, mask: Any
 ) -> tuple[float, dict[str, Any]]:
     """Return the background, and how to deconvolve, once for all blocks: where settings say auto, from the volume."""

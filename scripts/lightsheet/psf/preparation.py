@@ -141,17 +141,7 @@ def _prepare(
     _refuse_unusable(image, source)
     _refuse_coarse(ratios, source)
     isolated = isolate_psf(image, background, read_scan(psf_scan, psf_voxel_size))
-    if not isolated.signal[isolated.peak] > 0:
-        raise InputError(
-            f"{source}: nothing in this PSF stands out of its background of {isolated.offset:g}; "
-            "give the image of a bead, or correct psf.background"
-        )
-    peak = isolated.peak_in_image
-    if any(position in (0, n - 1) for position, n in zip(peak, image.shape, strict=True)):
-        raise InputError(
-            f"{source}: the peak of this PSF lies on the border, at {peak} of {image.shape} (z, y, x); "
-            "give an image that holds the whole PSF"
-        )
+    _refuse_peak(isolated, image.shape, source)
     core = find_core(isolated)
     refuse_scan_mismatch(isolated, core, psf_voxel_size, scan, psf_scan, source)
     signal = isolated.signal
@@ -163,6 +153,21 @@ def _prepare(
         psf, loss = _crop(shear_to_scan(psf, geometry), CROP / 2)
         cropped += loss
     return (psf / psf.sum()).astype(np.float32), isolated, core, cropped
+
+
+def _refuse_peak(isolated: Isolated, shape: tuple[int, ...], source: str) -> None:
+    """Refuse an image of this shape of which nothing stands out, or only what lies on its border."""
+    if not isolated.signal[isolated.peak] > 0:
+        raise InputError(
+            f"{source}: nothing in this PSF stands out of its background of {isolated.offset:g}; "
+            "give the image of a bead, or correct psf.background"
+        )
+    peak = isolated.peak_in_image
+    if any(position in (0, n - 1) for position, n in zip(peak, shape, strict=True)):
+        raise InputError(
+            f"{source}: the peak of this PSF lies on the border, at {peak} of {shape} (z, y, x); "
+            "give an image that holds the whole PSF"
+        )
 
 
 def _describe_geometry(scan: Mapping[str, Any] | None, psf_scan: Mapping[str, Any] | None) -> dict[str, Any]:
