@@ -14,7 +14,7 @@ from lightsheet.planning import (
     plan_layouts,
     plan_pilot,
 )
-from lightsheet.run import list_expectations, prepare_run
+from lightsheet.run import describe_suspicions, list_expectations, prepare_run
 from lightsheet.system import InputError
 from lightsheet.workflow import (
     Handlers,
@@ -85,6 +85,12 @@ def tell_outcome(logs):
     tell_results(run, workflow)
 
 
+def describe_present():
+    """Describe what there is when nothing is to be done."""
+    lines = describe_pilot(run.results) if "pilot" in list_targets(workflow) else []
+    return [*lines, *describe_suspicions(run, done), *describe_outcome(run, done)]
+
+
 # Of a module, Snakemake would not heed onstart, onsuccess and onerror.
 guard_execution(
     workflow,
@@ -95,7 +101,7 @@ guard_execution(
         succeed=tell_outcome,
         fail=lambda logs: explain_failure(jobs, logs),
     ),
-    lambda: describe_outcome(run, done),
+    describe_present,
     lambda: may_fork_jobs(workflow, jobs, due),
 )
 

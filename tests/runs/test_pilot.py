@@ -31,4 +31,6 @@ def test_a_pilot_writes_its_sheet_and_touches_nothing_else(tmp_path: Path) -> No
     assert "<svg" in (fresh.results / "pilot.html").read_text()
     assert sorted(path.name for path in fresh.results.iterdir()) == ["logs", "pilot.html", "pilot.json", "psf", "work"]
     assert {path.name for path in (fresh.results / "work").iterdir()} == {"blocks.json", "files.json"}
-    assert "Nothing to be done" in fresh.succeed("pilot")
+    again = fresh.succeed("pilot")
+    assert "Nothing to be done" in again
+    assert "pilot.html" in again, "whoever asks for a pilot looks for its page"

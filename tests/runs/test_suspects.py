@@ -28,6 +28,8 @@ def test_a_run_whose_every_volume_is_suspect_says_so_at_both_ends(small: Project
     assert "Every volume of this run is suspect; look at results/small/report.html" in end
     assert f"{CHANNELS[0]}: every volume is suspect (1): {dark}" in end
     assert "suspect: voxel_size.z is 300 um" in end
+    again = small.succeed()
+    assert again.index("Nothing to be done") < again.index("Every volume of this run is suspect")
     page = (small.results / "report.html").read_text()
     assert f"every volume is suspect (1)</b>: {dark}" in page
     assert "voxel_size.z is 300 um" in page

@@ -193,7 +193,7 @@ def test_a_dry_run_lists_jobs_by_rule_however_many_there_are() -> None:
 def test_a_run_with_nothing_to_do_says_what_there_is() -> None:
     handler = make()
     send(handler, "Nothing to be done (all requested files are present and up to date).")
-    assert read(handler) == "Nothing to be done: the result is what the configuration says.\nwhat there is\n"
+    assert read(handler) == "Nothing to be done: what there is is what the configuration says.\nwhat there is\n"
 
 
 def test_a_terminal_shows_bars_below_the_lines_that_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,8 @@ def _choose_acquisition(names: Sequence[str], pattern: str) -> tuple[list[str], 
     first, *others = sorted(positions, key=make_natural_key)
     note = (
         f"the files are of {len(positions)} positions, each an acquisition of its own: this configuration is for "
-        f"position {first}, and input.ignore leaves out {join_first(others, 5)}; write one for each"
+        f"position {first}, and input.ignore leaves out {join_first(others, 5)}; write one for each, with another "
+        "name, or it would replace this one's result"
     )
     return positions[first], [note]
 

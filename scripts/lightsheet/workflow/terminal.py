@@ -139,7 +139,9 @@ class Terminal(Handler):
                 # Another Ctrl-C would end this process in a traceback, before it has cancelled the jobs of a cluster.
                 signal.signal(signal.SIGINT, lambda *_: self.screen.write(STOPPING))
         elif text.startswith(NOTHING):
-            self.screen.write("\n".join([f"{NOTHING}: the result is what the configuration says.", *self.describe()]))
+            self.screen.write(
+                "\n".join([f"{NOTHING}: what there is is what the configuration says.", *self.describe()])
+            )
         elif text.startswith(DRY):
             self.screen.write("Nothing was done: this was a dry run (-n).")
         elif hasattr(record, "progress") and not self.is_stopping:
