@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lightsheet.acquisition import discover, guess_pattern, parse_name
 from lightsheet.system import InputError
+from tests.support import examples
 
 GFP_RFP = ("GFP", "mCherry2")
 
@@ -143,7 +144,7 @@ PARTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples.take(5)
 @given(
     parts=st.lists(PARTS, min_size=1, max_size=4),
     separator=st.sampled_from(["_", "-", " ", "/", "."]),

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from scipy.ndimage import affine_transform
 
 from lightsheet.scan import deskew
 from lightsheet.system import InputError
+from tests.support import examples
 from tests.support.stage_scan import list_scan_positions, scan_points
 
 SCANS = [
@@ -73,7 +74,7 @@ def test_points_lie_where_they_are(direction, axis):
         np.testing.assert_allclose(centre, expected, atol=0.1)
 
 
-@settings(max_examples=50, deadline=None)
+@examples.take(2)
 @given(
     st.tuples(*[st.integers(1, 6)] * 3),
     st.floats(1, 89),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 from blake3 import blake3
-from hypothesis import given, settings, strategies
+from hypothesis import given, strategies
 
 from lightsheet.sources import digest_pixels, digest_sources, mosaic, open_mosaic
+from tests.support import examples
 
 GRID, TILE = (2, 1, 2), (3, 8, 5)
 SHAPE = tuple(n * count for n, count in zip(TILE, GRID, strict=True))
@@ -37,7 +38,7 @@ def spans() -> strategies.SearchStrategy[list[list[int]]]:
     )
 
 
-@settings(max_examples=60)
+@examples.take(2)
 @given(region=spans(), data=strategies.data())
 def test_a_part_is_the_slice(
     tiles: tuple[mosaic.Tiles, np.ndarray], region: list[list[int]], data: strategies.DataObject
