@@ -84,7 +84,7 @@ def test_a_file_that_is_still_being_copied_or_is_packed(tmp_path, ending):
     assert discover(tmp_path, TEMPLATE, [f"*{ending}"]).timepoints == 2
     for path in tmp_path.iterdir():
         os.utime(path, (1e9, 1e9))
-    assert discover(tmp_path, TEMPLATE, settle=1).timepoints == 2
+    assert discover(tmp_path, TEMPLATE, settle=0.1).timepoints == 2
 
 
 def test_what_is_no_folder_or_has_no_tiff_is_refused(tmp_path, monkeypatch):
