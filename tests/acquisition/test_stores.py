@@ -22,6 +22,7 @@ from lightsheet.acquisition import (
 from lightsheet.acquisition.store_survey import Survey
 from lightsheet.sources import read_image, stat_source
 from lightsheet.system import InputError
+from tests.support.families import parametrize
 from tests.support.zarr_stores import (
     CHANNELS,
     INTERVAL,
@@ -51,7 +52,7 @@ def test_a_single_channel_has_the_name_that_its_store_says(tmp_path: Path) -> No
     assert unfold_stores(discover(tmp_path / "a.ome.zarr")).acquisition.channels == ("GFP",)
 
 
-@pytest.mark.parametrize("writer", sorted(WRITERS))
+@parametrize("writer", sorted(WRITERS), quick=5)
 def test_stores_of_any_writer_are_the_same_acquisition(tmp_path: Path, writer: str) -> None:
     store = tmp_path / "a.ome.zarr"
     WRITERS[writer](store, MOVIE)

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from lightsheet.deconvolution import describe_fill, find_fill
+from tests.support.families import parametrize
 
 SHAPE = (12, 120, 160)
 Z, Y, X = np.indices(SHAPE)
@@ -105,7 +106,7 @@ MEASURED = {
 }
 
 
-@pytest.mark.parametrize("name", FILLED)
+@parametrize("name", list(FILLED), quick=7)
 def test_fill_is_found(name):
     images, values = FILLED[name]
     fill = find_fill(images)

@@ -20,7 +20,7 @@ needs_gpu = pytest.mark.skipif(not gpu_trial.is_available(), reason="no CuPy, or
 PSF = np.random.default_rng(1).random((4, 5, 6))
 BALL = np.exp(-sum(a**2 / 8 for a in np.meshgrid(*[np.arange(-r, r + 1) for r in (6, 7, 8)], indexing="ij")))
 
-CASES = [case[::-1] for case in product((1, 10, 30), CHOICES["acceleration"], CHOICES["boundary"])]
+CASES = [case[::-1] for case in product((10, 1, 30), CHOICES["acceleration"], CHOICES["boundary"])]
 
 
 def image(shape=(9, 8, 7), seed=5):
@@ -48,7 +48,7 @@ def compare(pixels, psf, bound=1e-5, **how):
 
 
 @pytest.mark.usefixtures("device")
-@pytest.mark.parametrize("shape", [(9, 8, 7), (1, 20, 3)])
+@parametrize("shape", [(9, 8, 7), (1, 20, 3)])
 @pytest.mark.parametrize("boundary", CHOICES["boundary"])
 @pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
 def test_its_code_on_numpy_agrees_with_cpu(shape, boundary, acceleration):
@@ -68,7 +68,7 @@ def test_it_agrees_with_cpu(boundary, acceleration, iterations):
 
 
 @pytest.mark.usefixtures("device")
-@parametrize(("boundary", "acceleration", "iterations"), CASES, quick=12)
+@parametrize(("boundary", "acceleration", "iterations"), CASES, quick=6)
 def test_rounding_alone_leaves_this_volume_as_it_is(boundary, acceleration, iterations):
     """To 1e-5, with SciPy's FFTs; but what momentum makes of rounding in 30 iterations of "biggs", which is 2e-5."""
     bound = 1e-4 if (acceleration, iterations) == ("biggs", 30) else 1e-5

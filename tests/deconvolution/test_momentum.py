@@ -52,6 +52,7 @@ def errors(simulated, rule, iterations):
     return [np.linalg.norm(estimate - truth) / np.linalg.norm(truth) for estimate in estimates]
 
 
+@pytest.mark.slow
 def test_half_the_iterations_for_the_same_quality(simulated):
     """On the noisy simulation: a fifth or less is reached."""
     plain = errors(simulated, "none", 150)

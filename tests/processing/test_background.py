@@ -119,7 +119,7 @@ BLANK: dict[str, tuple[slice, ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", BLANK)
+@parametrize("name", list(BLANK))
 def test_blank_parts_are_no_darkness_though_no_fill_is_known(name: str) -> None:
     movie = {t: expose(draw_sparse(t), t) for t in range(3)}
     erase(movie[1], BLANK[name])

@@ -10,6 +10,7 @@ from lightsheet.processing.deconvolve import deconvolve_pixels
 from tests.deconvolution.test_measured import IMAGE, INSIDE
 from tests.processing.test_gpu_steps import PSF, SETTINGS, device, draw, run, upload  # noqa: F401 (a fixture)
 from tests.support.engines import relative_l2
+from tests.support.families import parametrize
 
 pytestmark = pytest.mark.usefixtures("device")
 WHOLE = (slice(None),) * 3
@@ -59,7 +60,7 @@ def cut(shape=(12, 110, 101), dtype="uint16", wedge=30):
     return raw
 
 
-@pytest.mark.parametrize("changes", [{}, {"dtype": "uint16", "scale": 3}, {"iterations": "auto"}])
+@parametrize("changes", [{}, {"dtype": "uint16", "scale": 3}, {"iterations": "auto"}])
 def test_records_and_pixels_are_those_of_cpu(changes):
     raw = cut((8, 60, 62), wedge=14) if "iterations" in changes else cut()
     (result, numbers), (expected, others) = run(raw, fill={"values": [0], "rim": 1}, **changes)

@@ -112,8 +112,8 @@ CHANGES = [
 
 
 @pytest.mark.usefixtures("device")
-@pytest.mark.parametrize(
-    ("dtype", "changes"), [*(("uint16", c) for c in CHANGES), ("float32", {}), ("float32", CHANGES[1])]
+@parametrize(
+    ("dtype", "changes"), [*(("uint16", c) for c in CHANGES), ("float32", {}), ("float32", CHANGES[1])], quick=5
 )
 def test_records_and_pixels_are_those_of_cpu(dtype, changes):
     compare_records(dtype, changes)
@@ -263,7 +263,7 @@ def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(devic
     assert relative_l2(result, expected) < 1e-5
 
 
-@pytest.mark.parametrize(("dtype", "bits"), [("float32", None), ("uint16", None), ("float32", 7)])
+@parametrize(("dtype", "bits"), [("float32", None), ("uint16", None), ("float32", 7)])
 def test_a_volume_goes_from_store_to_store_by_way_of_the_device(device, tmp_path, dtype, bits):
     raw, results = draw(), Results(tmp_path)
     write_volume(results.work("raw", "c"), 0, raw, StoreLayout.plan(SHAPE, VOXEL, "uint16", CODEC), 1)

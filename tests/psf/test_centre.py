@@ -8,6 +8,7 @@ from lightsheet.psf.centre import find_core
 from lightsheet.psf.isolation import isolate_psf
 from lightsheet.psf.preparation import prepare_psf
 from lightsheet.simulation import optics, scene
+from tests.support.families import parametrize
 from tests.support.point_images import COARSE, FINE, gaussian
 
 UNIT = {"z": 1, "y": 1, "x": 1}
@@ -19,7 +20,7 @@ def bead(shape, place, sigma, peak, noise, rng):
 
 
 # Peaks of 40 to 400 times the noise; narrower ones need as much light as the 1.2 x 0.8 here.
-@pytest.mark.parametrize(
+@parametrize(
     ("shape", "sigma", "peak", "planes"),
     [
         ((61, 41, 41), (3.8, 1.4, 1.8), 200, 3),
@@ -30,6 +31,7 @@ def bead(shape, place, sigma, peak, noise, rng):
         ((81, 41, 41), (8, 3, 3), 200, 2),
         ((15, 13, 13), (2, 1.4, 1.4), 300, 1),
     ],
+    quick=2,
 )
 def test_centre_of_a_noisy_bead_is_known_to_a_tenth_of_a_voxel_of_the_images(shape, sigma, peak, planes):
     for seed in range(6):

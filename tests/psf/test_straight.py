@@ -46,7 +46,7 @@ def assert_is_that_of_the_scan(psf, scan, voxel_size, tolerance):
     np.testing.assert_allclose(centre, expected, atol=0.1)
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("images", "bead", "pixel"),
     [
         (IMAGES, None, PIXEL),
@@ -56,6 +56,7 @@ def assert_is_that_of_the_scan(psf, scan, voxel_size, tolerance):
         ({"angle": 45.0, "step": 0.25, "axis": "x", "direction": -1}, {**IMAGES, "step": 0.2, "axis": "y"}, PIXEL),
         (None, {**IMAGES, "step": 0.2}, PIXEL),
     ],
+    quick=3,
 )
 def test_it_is_the_psf_that_the_scan_sees(images, bead, pixel):
     """To 2 %: shot noise and the rim lost in it are 1.5 %; a low-pass along z after the shear costs 18 to 33 %."""

@@ -20,6 +20,7 @@ from lightsheet.system.errors import InputError
 from lightsheet.viewing import export_volumes
 from lightsheet.viewing.viewer import describe_state
 from tests.support import tiny_run
+from tests.support.families import parametrize
 from tests.support.tiny_run import NAMES
 
 FIRST, SECOND = NAMES
@@ -91,7 +92,7 @@ def test_exports_and_viewers_place_the_part_likewise(part: Run, tmp_path: Path) 
     assert describe_state(part.results, "http://localhost")["position"] == pytest.approx([0, 2.5, 9.5, 12.5])
 
 
-@pytest.mark.parametrize(("geometry", "direction"), [("deskewed", -1), ("rotated", 1)])
+@parametrize(("geometry", "direction"), [("deskewed", -1), ("rotated", 1)])
 def test_a_part_of_a_stage_scan_lies_where_it_does_in_the_whole(tmp_path: Path, geometry: str, direction: int) -> None:
     """The place of the brightest voxel, to one voxel: the geometry interpolates."""
     (tmp_path / "my data").mkdir()

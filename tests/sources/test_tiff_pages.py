@@ -137,6 +137,7 @@ def test_what_is_not_read_is_refused_with_a_way_out(tmp_path: Path, way: str) ->
         read_stack(tmp_path / "a.tif")
 
 
+@pytest.mark.slow
 def test_the_headers_of_a_long_stack_cost_little(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path) as file:

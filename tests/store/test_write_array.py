@@ -16,6 +16,7 @@ from ome_zarr.reader import Reader
 
 from lightsheet.store import write
 from lightsheet.system import InputError
+from tests.support.families import parametrize
 
 SIZE = {"z": 0.3, "y": 0.104, "x": 0.104}
 VOLUMES = np.random.default_rng(0).integers(0, 60_000, (2, 3, 6, 150, 40)).astype(np.uint16)
@@ -47,7 +48,7 @@ def test_three_readers_read_the_pixels_and_two_validators_pass(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [store], "nothing is left beside it"
 
 
-@pytest.mark.parametrize("axes", ["zyx", "tzyx", "czyx", "ctzyx", "xyz", "tczyx"])
+@parametrize("axes", ["zyx", "tzyx", "czyx", "ctzyx", "xyz", "tczyx"], quick=3)
 def test_axes_are_those_of_the_array_in_the_order_of_ngff(tmp_path: Path, axes: str) -> None:
     order = [axis for axis in "tczyx" if axis in axes]
     whole = VOLUMES[tuple(slice(None) if axis in axes else 0 for axis in "tczyx")]

@@ -69,6 +69,7 @@ def test_a_figure_says_how_it_was_made(run: Run, tmp_path: Path, form: str) -> N
         assert read_metadata(out)["settings"] == {"iterations": 10, "scale": 2}
 
 
+@pytest.mark.slow
 def test_pixels_are_grey_by_their_counts_above_background(run: Run, tmp_path: Path) -> None:
     """Counts of 0 to 1000: raw less its background, the result by its scale. A voxel is drawn as a block of pixels."""
     out = tmp_path / "figure.png"

@@ -140,6 +140,7 @@ def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Si
         assert "Traceback" not in (process.stdout.read() if process.stdout else "")
 
 
+@pytest.mark.slow
 def test_the_printed_program_opens_a_browser(run: Run, tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path / "opened"}\n')

@@ -68,6 +68,7 @@ def queue(place: Path, *names: str) -> None:
     (place / "queue").write_text("".join(f"{number} {name}\n" for number, name in enumerate(names, 1)))
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_cancelled_at_the_start_and_nothing_else(place: Path) -> None:
     label = slurm.label_jobs(Path("results/a"))
     queue(place, f"{label}_1234", "somebody-elses", f"{label}-t0000", slurm.label_jobs(Path("results/b")))

@@ -3,15 +3,14 @@
 import shlex
 from pathlib import Path
 
-import pytest
-
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system.files import read_json, write_json
 from lightsheet.workflow.outcome import describe_outcome
 from tests.support import tiny_run
+from tests.support.families import parametrize
 
 
-@pytest.mark.parametrize(("raw", "words"), [("keep", "4 volumes ingested, 3"), ("none", "3")])
+@parametrize(("raw", "words"), [("keep", "4 volumes ingested, 3"), ("none", "3")])
 def test_work_is_what_was_done_and_commands_can_be_copied(tmp_path: Path, raw: str, words: str) -> None:
     """A volume that is read where it lies is not ingested, and a hole is not deconvolved."""
     run = tiny_run.make(tmp_path / "a b", output={"raw": raw})
