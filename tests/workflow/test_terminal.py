@@ -313,6 +313,16 @@ def test_bars_stay_in_their_frame(share: float, full: int) -> None:
     assert draw_bar(share) == f"[{'#' * full}{'.' * (20 - full)}]"
 
 
+def test_a_narrow_terminal_keeps_the_numbers_and_loses_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = f"deconvolve   {draw_bar(0.5)} 4 of 8 volumes, 1.9 s per volume, 8 s left"
+    short = line.replace(f"{draw_bar(0.5)} ", "")
+    for columns, expected in ((len(line) + 1, line), (len(line), short), (30, short[:29])):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        screen = Screen(Tty())
+        screen.draw([line])
+        assert screen.stream.getvalue() == f"{expected}\n"  # type: ignore[attr-defined]
+
+
 def test_a_list_of_which_some_was_told_keeps_its_head(tmp_path: Path) -> None:
     handler, log = make(), tmp_path / "deconvolve.log"
     plan(handler, deconvolve=1)

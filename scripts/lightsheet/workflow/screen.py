@@ -1,6 +1,7 @@
 """Lines on a terminal: those that stay, and below them those that are drawn anew while a run works."""
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -39,7 +40,7 @@ class Screen:
     def _format(self) -> str:
         """Return the lines, cut to the terminal's width: one that wraps could not be replaced."""
         width = shutil.get_terminal_size().columns - 1
-        return "".join(f"{line[:width]}\n" for line in self.live)
+        return "".join(f"{fit_line(line, width)}\n" for line in self.live)
 
     def _put(self, text: str) -> None:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
@@ -53,6 +54,11 @@ def draw_bar(share: float) -> str:
     """Draw which share, of 1, is done."""
     full = round(max(0.0, min(1.0, share)) * BAR)
     return f"[{'#' * full}{'.' * (BAR - full)}]"
+
+
+def fit_line(line: str, width: int) -> str:
+    """Cut a line to a width; its bar goes first, since the numbers behind it say more."""
+    return (re.sub(r"\[#*\.*\] ", "", line, count=1) if len(line) > width else line)[:width]
 
 
 @contextmanager
