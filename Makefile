@@ -68,18 +68,8 @@ data/demo/.simulated: | $(BIN)/lightsheet
 demo: data/demo/.simulated  ## simulate a small acquisition and run the whole workflow on it
 	$(SNAKEMAKE) --configfile config/demo.yaml
 	@echo
-	@echo "Made in results/demo:"
-	@echo "  report.html               start here: the page about this run"
-	@echo "  demo.ome.zarr             the deconvolved volumes (t, c, z, y, x), for napari, neuroglancer, Fiji (MoBIE)"
-	@echo "  raw/*.ome.zarr            the raw volumes, per channel"
-	@echo "  psf/*.png                 the PSFs used"
-	@echo "  inventory.csv  records/   what was read, and what was done to each volume"
-	@echo "  ro-crate-metadata.json    the provenance, enough to repeat the run"
-	@echo "See raw and deconvolved volumes side by side: $(BIN)/lightsheet view results/demo"
-	@echo "Next: make two volumes again from the provenance and compare them with the store:"
-	@echo "  $(BIN)/lightsheet verify results/demo"
-	@echo "or your own data: edit config/config.yaml, then"
-	@echo "  $(BIN)/snakemake -n     and then     $(SNAKEMAKE)"
+	@echo "To type what is named above: source $(BIN)/activate"
+	@echo "Your own data: lightsheet init FOLDER writes a first configuration, and README.md goes on from there."
 
 picture: ## draw the README's picture anew, from the demo's results
 	$(BIN)/python docs/draw_demo_picture.py
