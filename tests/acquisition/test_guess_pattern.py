@@ -68,7 +68,7 @@ def names(template: str, **values: object) -> list[str]:
         ),
         (names("cell{f}_t{t}.tif", f=(400, 401), t=(0, 1)), False, "cell{position}_t{timepoint}.tif"),
         (names("Pos{f}_t{t}.tif", f=(400, 450), t=(0, 1)), False, "Pos{position}_t{timepoint}.tif"),
-        (names("a_C{c}_T{t}.tif", c=(405, 640), t=(0, 1)), False, "a_C{wavelength}_T{timepoint}.tif"),
+        (names("a_C{c}_T{t}.tif", c=(405, 640), t=(0, 1)), False, "a_C{channel}_T{timepoint}.tif"),
         (names("T{t}_P{z:03}_{c}.tif", t=range(3), z=range(9), c=GFP_RFP), True, "T{timepoint}_P{plane}_{channel}.tif"),
         (names("T{t}_P{p}_Z{z}.tif", t=(0, 1), p=(0, 1), z=(0, 1)), True, "T{timepoint}_P{position}_Z{plane}.tif"),
         (names("T{t}_P{p}.tif", t=(0, 1), p=(0, 1)), False, "T{timepoint}_P{position}.tif"),

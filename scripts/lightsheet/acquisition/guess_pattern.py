@@ -128,11 +128,11 @@ def _assign(fields: dict[int, str], index: int, field: str | None) -> None:
 
 
 def _correct_labels(fields: dict[int, str], columns: Sequence[Column], is_plane: bool | None) -> None:
-    """Take numbers for wavelengths that have the label of a channel or a specimen, and a position `p` for the plane."""
+    """Take numbers for wavelengths that have the label of a specimen, and a position `p` for the plane."""
     for index, field in fields.items():
         label = columns[index].labels[0]
-        is_light = field == "channel" or (field == "position" and label in _SPECIMENS)
-        if is_light and _may_be_wavelength(columns[index]) and "wavelength" not in fields.values():
+        is_light = label in _SPECIMENS and _may_be_wavelength(columns[index])
+        if field == "position" and is_light and "wavelength" not in fields.values():
             fields[index] = "wavelength"
         if is_plane and field == "position" and label == _PLANES_OR_POSITIONS and "plane" not in fields.values():
             fields[index] = "plane"
