@@ -330,6 +330,7 @@ def test_voxels_of_beads_are_to_be_said_though_no_channel_tells_which_is_its(fol
     keys = {*list_open_keys(yaml.safe_load(first.text))}
     assert keys == {"psf.files.ch0", "psf.files.ch1", *(f"psf.voxel_size.{axis}" for axis in "zyx")}
     assert "no name of bead_488.tif, bead_561.tif in beads tells" in " ".join(first.open_keys)
+    assert first.text.count("# Not known: no name of bead_488.tif") == 1, "one comment is of both channels"
 
 
 def test_a_single_plane_points_to_its_folder(folder: Path) -> None:

@@ -19,9 +19,10 @@ class Line(NamedTuple):
 
 
 def write_yaml(lines: Mapping[str, Line], indent: str = "") -> Iterator[str]:
-    """Yield the lines of a file."""
+    """Yield the lines of a file; comments that several keys in a row have stand above the first."""
+    last: tuple[str, ...] = ()
     for name, (value, comments) in lines.items():
-        for comment in comments:
+        for comment in comments if comments != last else ():
             yield from textwrap.wrap(
                 comment,
                 WIDTH,
@@ -35,6 +36,7 @@ def write_yaml(lines: Mapping[str, Line], indent: str = "") -> Iterator[str]:
             yield from write_yaml(value, f"{indent}  ")
         else:
             yield f"{indent}{_write(name)}: {_write(value)}"
+        last = comments
         if not indent:
             yield ""
 
