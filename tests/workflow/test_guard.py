@@ -91,6 +91,27 @@ def test_snakemake_executes_under_the_lock_and_marks_its_processes(results: Resu
     assert not os.environ[RUNS]
 
 
+def test_a_run_that_is_refused_leaves_no_thread_that_looks_after_jobs(results: Results) -> None:
+    workflow = prepare_workflow(results)
+    plugin = SimpleNamespace(wait=True)
+
+    def look() -> None:
+        while plugin.wait:
+            time.sleep(0.01)
+
+    def refuse(**_: Any) -> None:
+        plugin.wait_thread = threading.Thread(target=look, daemon=True)
+        plugin.wait_thread.start()
+        workflow.scheduler = SimpleNamespace(_executor=plugin)
+        raise WorkflowError("no partition")
+
+    workflow.execute = refuse
+    guard_execution(workflow, results, lambda: None)
+    with pytest.raises(WorkflowError, match="no partition"):
+        workflow.execute(executor_plugin=executor(dry=False), targets="all")
+    assert not plugin.wait_thread.is_alive()
+
+
 def test_no_timer_holds_the_end_of_a_run(results: Results) -> None:
     """Snakemake starts one with each job, to submit more a second later."""
     workflow = prepare_workflow(results)

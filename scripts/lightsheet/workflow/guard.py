@@ -29,6 +29,9 @@ from lightsheet.workflow.terminal import print_run
 LEAVE_SECONDS = 10.0
 """Time after which a process that was asked to end is killed."""
 
+WAIT_SECONDS = 2.0
+"""How long the end of a thread is awaited that sleeps for a second at a time."""
+
 SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 
 
@@ -80,6 +83,7 @@ def guard_execution(
                         return execute(executor_plugin=executor_plugin, **arguments)
         finally:
             cancel_timers()
+            end_wait(workflow)
 
     workflow.execute = execute_alone
 
@@ -106,6 +110,18 @@ def _take_folder(results: Results) -> Iterator[str]:
         free_files(results.folder)
         date_back(results)
         yield token
+
+
+def end_wait(workflow: Any) -> None:
+    """End the thread that looks after SLURM's jobs, where a run was refused before its first: it would stumble later.
+
+    It would print `cannot schedule new futures after shutdown` below the sentence.
+    """
+    executor: Any = getattr(getattr(workflow, "scheduler", None), "_executor", None)
+    if getattr(executor, "wait", False):
+        executor.wait = False
+        thread: threading.Thread = executor.wait_thread
+        thread.join(WAIT_SECONDS)
 
 
 def cancel_timers() -> None:

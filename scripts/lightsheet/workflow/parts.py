@@ -66,7 +66,8 @@ SCHEDULER: Parts = {
 
 EXECUTOR: Parts = {
     "workflow.scheduler._executor": (
-        *("workflow", "run_uuid", "slurm_logdir", "array_jobs", "wait", "sleep", "run_job", "check_active_jobs"),
+        *("workflow", "run_uuid", "slurm_logdir", "array_jobs", "run_job", "check_active_jobs"),
+        *("wait", "wait_thread", "sleep"),
         *("report_job_submission", "report_job_success", "report_job_error", "_report_job_error_threadsafe"),
         *("additional_general_args", "get_python_executable", "get_job_args", "_fallback_account_arg"),
     ),
