@@ -43,3 +43,11 @@ def test_brightest_and_zeros_of_both_signs_have_their_places() -> None:
     values = np.array([-0.0, 0.0, 3e38, 1, -0.0], np.float32)
     assert statistics.compute_percentiles(values)[4] == 0
     assert statistics.summarise_part(np.full((3, 2, 2), 65535, np.uint16), 12).total == 12 * 65535
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("high", [0, 1, 63, 255, 978, 16383, 16384, 65535])
+def test_sums_are_exact_however_bright_a_part_is(dtype: str, high: int) -> None:
+    volume = np.full((150, 40, 30), min(high, np.iinfo(dtype).max), dtype)
+    volume[::7, 5] //= 3
+    assert statistics.summarise_part(volume, volume.size).total == volume.astype(object).sum()

@@ -13,6 +13,9 @@ SAMPLE = 1_000_000
 MOST_SHORT_SUMS = 65_537
 """So many values of 16 bits, whatever they are, have a sum of 32 bits: what a processor adds fastest."""
 
+LEAST_TOGETHER = 4
+"""Planes that are added in their own dtype; of fewer, to add these sums up takes the time that it spares."""
+
 
 class Part(NamedTuple):
     """Statistics of a part of a volume."""
@@ -27,12 +30,24 @@ class Part(NamedTuple):
 def summarise_part(pixels: np.ndarray, voxels: int) -> Part:
     """Summarise a part (z, y, x) of a volume that has `voxels` in all, which decides how many are sampled."""
     flat = pixels.reshape(-1)
+    low, high, sample = flat.min(), flat.max(), flat[find_sampling(voxels)].copy()
     if pixels.dtype in (np.uint8, np.uint16) and len(pixels) <= MOST_SHORT_SUMS:
-        total = np.add.reduce(pixels.reshape(len(pixels), -1), dtype=np.uint32).sum(dtype=np.uint64)
+        total = _add_up(pixels.reshape(len(pixels), -1), int(high))
     else:
         total = flat.sum(dtype=np.uint64 if pixels.dtype.kind == "u" else np.float64)  # the former is exact and faster
-    sample = flat[find_sampling(voxels)].copy()
-    return Part(flat.size, float(flat.min()), float(flat.max()), float(total), sample)
+    return Part(flat.size, float(low), float(high), float(total), sample)
+
+
+def _add_up(planes: np.ndarray, high: int) -> int:
+    """Return the exact sum of planes whose highest value is `high`: in their own dtype while that holds what is added.
+
+    Without a conversion, the dark images of a camera of 16 bits are added four times as fast.
+    """
+    together = int(np.iinfo(planes.dtype).max) // max(high, 1)
+    if together < LEAST_TOGETHER:
+        return int(np.add.reduce(planes, dtype=np.uint32).sum(dtype=np.uint64))
+    groups = (planes[first : first + together] for first in range(0, len(planes), together))
+    return sum(int(np.add.reduce(group, dtype=planes.dtype).sum(dtype=np.uint64)) for group in groups)
 
 
 def combine_parts(parts: Sequence[Part]) -> dict[str, Any]:
