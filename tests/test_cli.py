@@ -113,6 +113,11 @@ def test_a_damaged_pilot_is_a_sentence_and_2(content: str, tmp_path: Path, capsy
     assert "pilot.json" in capsys.readouterr().err
 
 
+def test_a_plan_of_a_configuration_is_a_target_of_snakemake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "my runs/a.yaml"]) == 2
+    assert "; snakemake -c all plan --configfile 'my runs/a.yaml' plans an acquisition" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/a"), MemoryError()])
 def test_what_the_system_refuses_is_a_sentence_and_2(
     error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

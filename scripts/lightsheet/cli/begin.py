@@ -1,5 +1,6 @@
 """Commands before a run: init, simulate, plan."""
 
+import argparse
 import shlex
 import tempfile
 from functools import partial
@@ -122,6 +123,7 @@ def simulate(scan: str, **options: Any) -> int:
 def add_plan(commands: Any) -> None:
     """Add `lightsheet plan` to the parser's commands."""
     add = add_command(commands, plan, PLAN_EXAMPLES)
+    add("file", nargs="?", help=argparse.SUPPRESS)  # which people name, as there is a target `plan` that takes one
     zyx, default = {"nargs": 3, "metavar": ("Z", "Y", "X")}, "(default: %(default)s)"
     add("--channels", type=read_positive, default=3, help=f"how many {default}")
     add("--timepoints", type=read_positive, default=199, help=f"how many {default}")
@@ -144,10 +146,13 @@ def add_plan(commands: Any) -> None:
     add("--pilot", type=Path, help="pilot.json of an acquisition like this one (default: built-in measurements)")
 
 
-def plan(pilot: Path | None, **options: Any) -> int:
+def plan(file: str | None, pilot: Path | None, **options: Any) -> int:
     """Foresee jobs, time, memory and disk of an acquisition of which only the sizes are known."""
     from lightsheet.planning import choose_place, imagine_run, plan_run
 
+    if file:
+        command = f"snakemake -c all plan --configfile {shlex.quote(file)}"
+        raise InputError(f"this command takes sizes and no file; {command} plans an acquisition that is there")
     measured = read_json(pilot) if pilot else None
     if pilot and (not measured or "channels" not in measured):
         raise InputError(f"--pilot {pilot}: this is no pilot.json that `snakemake pilot` wrote")
