@@ -139,6 +139,24 @@ def test_how_many_more_volumes_lack_planes_is_told(tmp_path):
     )
 
 
+@pytest.mark.parametrize("stray", ["t3_z5.tif", "t3_z40.tif"])
+def test_one_plane_too_many_is_named(tmp_path, stray):
+    template = "t{timepoint}_z{plane}.tif"
+    fill(tmp_path, *(f"t{t}_z{z}.tif" for t in range(7) for z in range(5)), stray)
+    with pytest.raises(InputError) as error:
+        discover(tmp_path, template)
+    assert f"{stray} is beyond what the other volumes have: leave it out with input.ignore" in str(error.value)
+    assert error.value.ignore == (stray,)
+    assert discover(tmp_path, template, error.value.ignore).holes == ()
+    (tmp_path / "t1_z2.tif").unlink()
+    assert "beyond" not in refusal(tmp_path, template), "one lacks a plane that the others have"
+
+
+def test_of_two_volumes_nobody_knows_which_has_a_plane_too_many(tmp_path):
+    fill(tmp_path, *(f"t{t}_z{z}.tif" for t in range(2) for z in range(5)), "t1_z5.tif")
+    assert "timepoint 0 of ch0 lacks 1 of 6 planes, first plane 5" in refusal(tmp_path, "t{timepoint}_z{plane}.tif")
+
+
 def test_a_plane_of_one_tile(tmp_path):
     fill(tmp_path, *(f"x{x}_z{z}.tif" for x in (0, 1) for z in range(3) if (x, z) != (1, 2)))
     assert "lacks 1 of 6 files, first x=1, y=0, z=0, plane 2;" in refusal(tmp_path, "x{x}_z{plane}.tif")

@@ -4,7 +4,7 @@ Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and 
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import escape
@@ -14,12 +14,15 @@ from pathlib import Path
 from string import digits
 
 from lightsheet.acquisition.time_axis import Site, SourceFile, VolumeFiles
-from lightsheet.system import InputError
+from lightsheet.system import InputError, join_first
 
 Runs = list[tuple[int, int]]  # (from, to), both included
 
 STILL_WRITES = "or, while the microscope still writes, leave it for the next run with input.settle: 60"
 """What to do with a last timepoint that is not complete."""
+
+USUAL_SHARE = 1 / 3
+"""Of the volumes: where fewer have a plane or a tile, these have one too many, rather than the others too few."""
 
 MOST_GLOBS = 20
 """Of so many volumes that lack something a pattern of their files is sought: each is held against all names."""
@@ -106,6 +109,8 @@ def _format_runs(runs: Runs, limit: int = 5) -> str:
 
 def refuse_partial_volumes(folder: Path, volumes: VolumeFiles) -> None:
     """Refuse tiles or planes at uneven distances, a part that all tiles lack, and volumes that lack a site."""
+    if len({len(files) for files in volumes.values()}) > 1:
+        _refuse_strays(folder, volumes)
     sites = list_sites(file for files in volumes.values() for file in files.values())
     word = "part" if any("part" in file.numbers for file in next(iter(volumes.values())).values()) else "plane"
     for axis, values in zip("zyx", sites[:3], strict=True):
@@ -131,6 +136,20 @@ def refuse_partial_volumes(folder: Path, volumes: VolumeFiles) -> None:
         f"{', '.join(remedies)}",
         ignore=globs,
     )
+
+
+def _refuse_strays(folder: Path, volumes: VolumeFiles) -> None:
+    """Refuse files of a few volumes, such as one plane too many, where nothing else is missing from any volume."""
+    counts = Counter(site for files in volumes.values() for site in files)
+    usual = {site for site, count in counts.items() if count >= USUAL_SHARE * len(volumes)}
+    strays = [file.name for files in volumes.values() for site, file in files.items() if site not in usual]
+    if strays and all(usual <= files.keys() for files in volumes.values()):
+        verb, pronoun = ("is", "it") if len(strays) == 1 else ("are", "them")
+        raise InputError(
+            f"{folder}: {join_first(strays, 3)} {verb} beyond what the other volumes have: leave {pronoun} out with "
+            "input.ignore, or copy what the others lack into the folder",
+            ignore=[escape(name) for name in strays],
+        )
 
 
 def _tell_to_leave_out(glob: str) -> str:
