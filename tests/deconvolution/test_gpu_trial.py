@@ -131,14 +131,14 @@ def test_a_process_that_does_not_compute_has_another_one_try_the_gpu(broken_cupy
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("code", "seconds", "reason"),
     [
-        ("import os; os.abort()", r"the process that tried it died with status -6: .*"),
-        ("import time; time.sleep(60)", "it has not been tried within 1 s"),
+        ("import os; os.abort()", 60, r"the process that tried it died with status -6: .*"),
+        ("import time; time.sleep(60)", 1, "it has not been tried within 1 s"),
     ],
 )
 @pytest.mark.usefixtures("broken_cupy")
-def test_a_trial_that_dies_or_hangs_is_no_gpu(code, reason, monkeypatch):
+def test_a_trial_that_dies_or_hangs_is_no_gpu(code, seconds, reason, monkeypatch):
     monkeypatch.setattr(gpu_trial, "CHILD", code)
-    monkeypatch.setattr(gpu_trial, "TRIAL_SECONDS", 1)
+    monkeypatch.setattr(gpu_trial, "TRIAL_SECONDS", seconds)
     assert re.fullmatch(reason, gpu_trial.ask_for_gpu().absence)
