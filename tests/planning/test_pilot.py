@@ -131,6 +131,7 @@ def test_a_lossy_run_is_measured_as_it_is_and_compared_with_full(
     assert run["storages"]["full"]["bytes"] > 2 * run["written_bytes"]
 
 
+@pytest.mark.slow
 def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_cupy.install(monkeypatch)
     freed: list[bool] = []

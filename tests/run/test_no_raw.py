@@ -110,6 +110,7 @@ def test_a_raw_volume_whose_file_is_another_now_is_a_sentence(direct: Run, tmp_p
         path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_keep_and_none_change_no_result_and_leave_no_stale_store(tmp_path: Path) -> None:
     run = tiny_run.make(tmp_path, output={"raw": "keep"})
     results, store = (
@@ -149,6 +150,7 @@ def test_the_last_copy_of_pixels_stays(tmp_path: Path, caplog: pytest.LogCapture
     assert read_volumes(part.results, "raw").seconds == (0.0,), "the store that stays is not this result's"
 
 
+@pytest.mark.slow
 def test_another_date_costs_no_deconvolution_and_other_pixels_are_noticed_under_the_same_date(tmp_path: Path) -> None:
     run = tiny_run.make(tmp_path, output={"raw": "none"})
     path, result = (
