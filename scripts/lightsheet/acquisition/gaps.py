@@ -183,7 +183,8 @@ def _is_cut_off(files: Mapping[Site, SourceFile], sites: list[list[int]]) -> boo
     """Tell whether what a volume has would be whole without the sites at the ends of an axis."""
     present = list_sites(files.values())
     rows = [
-        values[values.index(own[0]) : values.index(own[-1]) + 1] for own, values in zip(present, sites, strict=True)
+        values[values.index(values_present[0]) : values.index(values_present[-1]) + 1]
+        for values_present, values in zip(present, sites, strict=True)
     ]
     return prod(map(len, present)) == len(files) and rows == present
 

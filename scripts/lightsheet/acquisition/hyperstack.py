@@ -85,9 +85,9 @@ def _refuse_other_facts(acquisition: Acquisition, metadata: FileMetadata, typica
     firsts = {volume.channel: volume.tiles[0] for volume in reversed(volumes)}
     for tile in (*firsts.values(), volumes[-1].tiles[-1]):
         path = tile.pieces[0].path
-        other = read_metadata(*(piece.path for piece in tile.pieces)) if tile != typical else metadata
-        is_other_kind = other.is_damaged or (pages and count_pages(path) != pages)
-        if not is_other_kind and (difference := explain_difference(facts, other)):
+        candidate = read_metadata(*(piece.path for piece in tile.pieces)) if tile != typical else metadata
+        is_other_kind = candidate.is_damaged or (pages and count_pages(path) != pages)
+        if not is_other_kind and (difference := explain_difference(facts, candidate)):
             raise InputError(f"{path}: {difference}")
 
 

@@ -128,8 +128,8 @@ def count_tile_pages(tile: Tile) -> list[int]:
 
 def name_tile(tile: Tile) -> str:
     """Name the files of a tile in an error."""
-    first, *others = tile.pieces
-    return f"{first.path} with {len(others)} more" if others else str(first.path)
+    first, *rest = tile.pieces
+    return f"{first.path} with {len(rest)} more" if rest else str(first.path)
 
 
 def format_sizes(sizes: Mapping[str, int]) -> str:

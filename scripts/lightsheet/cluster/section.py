@@ -76,13 +76,13 @@ def read_section(name: str) -> Section:
         raise InputError(f"{path}, section {name}: {error}") from None
 
 
-def _refuse_unknown_keys(place: str, keys: Any, known: set[str]) -> None:
+def _refuse_unknown_keys(place: str, keys: Any, allowed: set[str]) -> None:
     """Refuse keys that nobody heeds: jobs would get another partition or account than the file seems to say."""
     if not isinstance(keys, dict):
         raise InputError(f"{place}: {keys!r} must be keys with values")
-    if unknown := [str(key) for key in keys if key not in known]:
+    if unknown := [str(key) for key in keys if key not in allowed]:
         raise InputError(
-            f"{place}: {', '.join(unknown)} is unknown; known here: {', '.join(sorted(known - DEPRECATED))}"
+            f"{place}: {', '.join(unknown)} is unknown; known here: {', '.join(sorted(allowed - DEPRECATED))}"
         )
 
 

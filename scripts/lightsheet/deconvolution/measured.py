@@ -108,9 +108,9 @@ def find_measured(volume: Array, values: Sequence[float], rim: int = 0) -> Mask 
 
 def find_data(plane: Array, values: Sequence[float]) -> Array:
     """Tell which pixels have none of some values."""
-    first, *others = values
+    first, *rest = values
     is_data: Array = plane != first
-    for value in others:
+    for value in rest:
         is_data &= plane != value
     return is_data
 

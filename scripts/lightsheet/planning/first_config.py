@@ -166,10 +166,10 @@ def _leave_out_prefixes(look: FirstLook, lines: Mapping[str, Line], sentence: st
     if look.pattern is None or "input.ignore" not in sentence:
         return None
     groups = split_prefixes(look.names, look.pattern)
-    first, *others = groups.values()
-    if not others or len(first) == len(others[0]):
+    first, *rest = groups.values()
+    if not rest or len(first) == len(rest[0]):
         return None
-    ignore = [*lines["ignore"].value, *list_globs([name for group in others for name in group], first)]
+    ignore = [*lines["ignore"].value, *list_globs([name for group in rest for name in group], first)]
     beginning = next(iter(groups))
     return Line(
         ignore, (f"A guess: most names begin with {beginning!r}, and those that begin otherwise are left out.",)

@@ -58,11 +58,11 @@ def look_at(path: Path) -> FirstLook:
         if not is_tiff(path.name):
             raise InputError(explain_other_format(str(path)) or f"{path}: is neither a TIFF nor a folder")
         folder, names = path.parent, [path.name]
-        others = [name for name in _list_images(folder, 0) if name != path.name]
-        if others and _is_plane(path):
+        leftovers = [name for name in _list_images(folder, 0) if name != path.name]
+        if leftovers and _is_plane(path):
             raise InputError(f"{path}: is a single plane, and a volume is a stack; name its folder, {folder}")
     else:
-        folder, (names, others) = path, _find_images(path)
+        folder, (names, leftovers) = path, _find_images(path)
     pattern, is_guess, notes = _choose_pattern(folder, names)
     if pattern is None:
         return FirstLook(folder, tuple(names), None, DERIVED[:1], is_guess=True, notes=tuple(notes))
@@ -70,12 +70,12 @@ def look_at(path: Path) -> FirstLook:
     acquisition, choice = _choose_acquisition(fitting, pattern)
     images = set(acquisition)
     stem = path.name.split(".")[0] if path.is_file() else None  # what continues it is none of the file that was named
-    others = [
+    leftovers = [
         name
-        for name in (*others, *fitting)
+        for name in (*leftovers, *fitting)
         if name not in images and (fits_pattern(name, pattern) or (stem and name.startswith(stem)))
     ]
-    ignore = list_globs(others, acquisition)
+    ignore = list_globs(leftovers, acquisition)
     return FirstLook(folder, tuple(names), pattern, (*DERIVED[:1], *ignore), is_guess, tuple(notes), tuple(choice))
 
 

@@ -156,9 +156,9 @@ def describe_share(acquisition: Acquisition, region: Region | None) -> str:
         if acquisition.timepoints < part.whole_timepoints:
             text = _write_timepoints(part.timepoints)
             words.append(f"{acquisition.timepoints} of {part.whole_timepoints} timepoints ({text}, from 0)")
-        if others := [channel for channel in part.whole_channels if channel not in acquisition.channels]:
+        if further_channels := [channel for channel in part.whole_channels if channel not in acquisition.channels]:
             count = f"{len(acquisition.channels)} of {len(part.whole_channels)} channels"
-            words.append(f"{count} (without {', '.join(others)})")
+            words.append(f"{count} (without {', '.join(further_channels)})")
         whole = part.whole_timepoints * len(part.whole_channels)
         share = acquisition.timepoints * len(acquisition.channels) / whole
     if region:

@@ -43,31 +43,31 @@ def decide_voxel_size(
 
 def _decide_axis(axis: str, config: Mapping[str, float], sources: list[FileMetadata], key: str) -> float | None:
     """Take the first that is known of an axis, and compare it with the others."""
-    known: list[tuple[str, tuple[float, ...]]] = []
+    claims: list[tuple[str, tuple[float, ...]]] = []
     if axis in config:
-        known.append(("the config", (float(config[axis]),)))
-    if not (known and config.get("override")):
+        claims.append(("the config", (float(config[axis]),)))
+    if not (claims and config.get("override")):
         for source in sources:
             if axis in source.voxel_size:
-                known.append((source.source, (source.voxel_size[axis],)))
+                claims.append((source.source, (source.voxel_size[axis],)))
             elif axis == "z" and source.z_choices:
-                known.append((source.source, source.z_choices))
-    if not known:
+                claims.append((source.source, source.z_choices))
+    if not claims:
         return None
-    (first, values), *others = known
+    (first, values), *rivals = claims
     if len(values) > 1:
         raise InputError(
             f"{key}.{axis} can be {_format_values(values)}, says {first}; if a stage moved at an angle and the images "
             "are as recorded, write input.scan: {kind: stage} in the config (see config/README.md); else, as of images "
             f"that were deskewed, write the one that holds as {key}.{axis}"
         )
-    for other, choices in others:
+    for rival, choices in rivals:
         if not any(math.isclose(values[0], choice, rel_tol=TOLERANCE) for choice in choices):
             remedy = "write the right one in the config and"
             if axis in config:
                 remedy = "correct it there, or, if it is right,"
             raise InputError(
-                f"{key}.{axis} is {_format_values(values)} in {first}, but {_format_values(choices)} in {other}; "
+                f"{key}.{axis} is {_format_values(values)} in {first}, but {_format_values(choices)} in {rival}; "
                 f"{remedy} add `override: true` to {key}"
             )
     return values[0]

@@ -73,7 +73,7 @@ def make_pipeline(codecs: Sequence[Mapping[str, Any]], shape: tuple[int, ...], d
         short = name.removeprefix("numcodecs.")
         if short not in (*BYTES_CODECS, *CHECKSUMS):
             return None
-        is_sized = all(other in KEEP_SIZE for other, _ in parts[:index])
+        is_sized = all(previous in KEEP_SIZE for previous, _ in parts[:index])
         steps.insert(0, _make_step(short, {"id": short, **settings}, size if is_sized else None))
 
     def decode(content: bytes | memoryview) -> Array:

@@ -39,18 +39,18 @@ def round_last_bits(values: Any, bits: int) -> None:
     dropped = kind.bits - bits
     if dropped <= 0 or not values.size:
         return
-    kept = kind.all_bits >> dropped << dropped
+    mask = kind.all_bits >> dropped << dropped
     words = values.view(kind.word)
     special = None
-    if int(words.max()) > kind.largest & kept:  # rare of results, which are positive, and costs only this pass
+    if int(words.max()) > kind.largest & mask:  # rare of results, which are positive, and costs only this pass
         magnitudes = words & kind.signless
-        special = magnitudes > kind.largest & kept
+        special = magnitudes > kind.largest & mask
         exact = words[special]
-        exact[magnitudes[special] <= kind.largest] &= kept
+        exact[magnitudes[special] <= kind.largest] &= mask
     last = words >> dropped
     last &= 1
     last += (1 << (dropped - 1)) - 1
     words += last
-    words &= kept
+    words &= mask
     if special is not None:
         words[special] = exact

@@ -255,11 +255,11 @@ def _keep(path: Path, holder: Holder, release: threading.Event, end_run: Callabl
     renewed = time.time()
     while not release.wait(RENEW_SECONDS):
         try:
-            kept = _renew(path, holder, time.time() - renewed)
+            is_held = _renew(path, holder, time.time() - renewed)
         except OSError as error:  # the next renewal may succeed; if not, others take the lock, which shows
             logger.warning("%s: the lock of this run could not be renewed (%s)", path, error.strerror or error)
             continue
-        if not kept and not release.is_set():
+        if not is_held and not release.is_set():
             rival = None
             with suppress(OSError):
                 rival = look_at(path)

@@ -208,8 +208,8 @@ def _describe_array(level: Level, leading: tuple[int, ...], layout: StoreLayout,
     """Return what zarr-python would write of an array; its import takes each process longer than a small volume."""
     dtype, ones = np.dtype(layout.dtype), [1] * len(leading)
     codec, crc = complete_codec(dict(layout.codec)), {"name": "crc32c"}
-    others: dict[str, dict[str, Any]] = {"blosc": {"typesize": dtype.itemsize}, "zstd": {"checksum": False}}
-    codec = {**codec, "configuration": {**others.get(codec["name"], {}), **codec["configuration"]}}
+    extras: dict[str, dict[str, Any]] = {"blosc": {"typesize": dtype.itemsize}, "zstd": {"checksum": False}}
+    codec = {**codec, "configuration": {**extras.get(codec["name"], {}), **codec["configuration"]}}
     in_order = {"name": "bytes", "configuration": {"endian": "little"}}
     sharding = {
         "chunk_shape": [*ones, *level.chunk],
