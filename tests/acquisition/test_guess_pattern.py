@@ -23,6 +23,23 @@ def names(template: str, **values: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("files", "pattern"),
+    [
+        (["Anna 1.tif", "Anna 2.tif"], "Anna {position}.tif"),
+        (["emb7.tif", "emb12.tif"], "emb{position}.tif"),
+        (["run1_GFP.tif", "run1_RFP.tif", "run2_GFP.tif", "run2_RFP.tif"], "run{position}_{channel}.tif"),
+        (["movie_t1.tif", "movie_t2.tif"], "movie_t{timepoint}.tif"),
+        (["movie_0001.tif", "movie_0002.tif"], "movie_{timepoint}.tif"),
+        (["Anna_3_07.tif", "Anna_4_07.tif"], "Anna_{position}_07.tif"),
+    ],
+)
+def test_files_that_hold_movies_are_not_taken_for_timepoints_of_one(files: list[str], pattern: str) -> None:
+    guess = guess_pattern(files, is_plane=False, is_movie=True)
+    assert guess
+    assert guess.pattern == pattern
+
+
+@pytest.mark.parametrize(
     ("files", "is_plane", "pattern"),
     [
         (names("embryo_t{t:03}_{c}.tif", t=range(12), c=GFP_RFP), False, "embryo_t{timepoint}_{channel}.tif"),

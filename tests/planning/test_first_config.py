@@ -229,6 +229,24 @@ def test_positions_are_acquisitions_of_their_own(folder: Path) -> None:
     )
 
 
+def test_movies_of_several_embryos_are_not_put_one_behind_the_other(folder: Path) -> None:
+    folder.mkdir()
+    for number in (1, 2):
+        metadata = {"axes": "TZCYX", "spacing": 0.3, "unit": "um"}
+        tifffile.imwrite(folder / f"Anna {number}.tif", pixels(), imagej=True, resolution=(10, 10), metadata=metadata)
+    write(folder / "psf" / "bead_ch0.tif", 5)
+    write(folder / "psf" / "bead_ch1.tif", 5)
+    first = make_first_config(folder)
+    assert use(first).acquisition.timepoints == 3
+    assert "the files are of 2 positions" in " ".join(first.guesses)
+
+
+def test_a_single_plane_is_no_volume(folder: Path) -> None:
+    write(folder / "MAX_a.tif", 1)
+    with pytest.raises(InputError, match=r"MAX_a.tif: is a single plane, and a volume is a stack"):
+        make_first_config(folder)
+
+
 def test_beginnings_are_acquisitions_of_their_own(folder: Path) -> None:
     names = [case.name for case in LATTICE_ROWS[:1]]
     names += [names[0].replace("stack0000", "stack0001"), names[0].replace("ex6-2", "test")]

@@ -1,5 +1,5 @@
 from .discovery import discover as discover
-from .guess_pattern import Guess as Guess, guess_pattern as guess_pattern
+from .guess_pattern import Guess as Guess, guess_pattern as guess_pattern, holds_movie as holds_movie
 from .hyperstack import unfold_hyperstack as unfold_hyperstack
 from .inventory import (
     describe_acquisition as describe_acquisition,

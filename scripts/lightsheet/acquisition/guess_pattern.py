@@ -13,7 +13,7 @@ from lightsheet.acquisition.name_columns import Column, Table, list_tables
 from lightsheet.acquisition.names import parse_name
 from lightsheet.system import InputError
 
-_SPECIMENS = ("embryo", "fish", "cell", "sample", "specimen")
+_SPECIMENS = ("embryo", "emb", "fish", "larva", "worm", "animal", "mouse", "brain", "cell", "sample", "specimen")
 """Words behind which a number is that of a position, unless it may be a wavelength."""
 
 _LABELS = {
@@ -66,10 +66,28 @@ def suggest_template(folder: Path, names: Sequence[str]) -> Guess | None:
     is_plane = None
     with suppress(InputError, OSError, IndexError):
         is_plane = count_pages(folder / names[0]) == 1
-    return guess_pattern(names, is_plane=is_plane)
+    return guess_pattern(names, is_plane=is_plane, is_movie=bool(names) and holds_movie(folder / names[0]))
 
 
-def guess_pattern(names: Sequence[str], *, is_plane: bool | None = None) -> Guess | None:
+def holds_movie(path: Path) -> bool:
+    """Tell whether a TIFF says that it holds several timepoints.
+
+    Parameters
+    ----------
+    path : Path, of what is no TIFF, or cannot be read, nothing is told
+
+    Returns
+    -------
+    bool
+    """
+    from lightsheet.sources import read_metadata  # here, because it imports NumPy
+
+    with suppress(InputError, OSError):
+        return path.is_file() and read_metadata(path).file_sizes.get("T", 1) > 1
+    return False
+
+
+def guess_pattern(names: Sequence[str], *, is_plane: bool | None = None, is_movie: bool = False) -> Guess | None:
     """Guess the template by which names are to be read.
 
     Parameters
@@ -78,6 +96,8 @@ def guess_pattern(names: Sequence[str], *, is_plane: bool | None = None) -> Gues
         Of files, or of stores, relative to their folder, with "/", each once.
     is_plane : bool, optional
         Whether each file holds one page alone, if that is known.
+    is_movie : bool
+        Whether each file holds several timepoints, so that a number is rather of an embryo than of a time.
 
     Returns
     -------
@@ -86,7 +106,7 @@ def guess_pattern(names: Sequence[str], *, is_plane: bool | None = None) -> Gues
         guess claims to read is read by it, and no two of them as the same file of a volume.
     """
     for table in list_tables(names):
-        fields = _assign_fields(table.columns, is_plane=is_plane)
+        fields = _assign_fields(table.columns, is_plane=is_plane, is_movie=is_movie)
         if fields is None:
             continue
         guess = Guess(_write_template(table, fields), len(table.names), tuple(_list_reasons(table.columns, fields)))
@@ -95,7 +115,7 @@ def guess_pattern(names: Sequence[str], *, is_plane: bool | None = None) -> Gues
     return None
 
 
-def _assign_fields(columns: Sequence[Column], *, is_plane: bool | None) -> dict[int, str] | None:
+def _assign_fields(columns: Sequence[Column], *, is_plane: bool | None, is_movie: bool) -> dict[int, str] | None:
     """Return a field for each column that gets one, {any} where other columns tell as much; None if that fails."""
     fields: dict[int, str] = {}
     varying = [index for index, column in enumerate(columns) if column.varies]
@@ -107,6 +127,8 @@ def _assign_fields(columns: Sequence[Column], *, is_plane: bool | None) -> dict[
     for index in varying:
         if index not in fields and not columns[index].is_number:
             _assign_word(fields, index, columns[index])
+    if is_movie:
+        _take_for_positions(fields, columns, varying)
     _assign_numbers(fields, columns, [i for i in varying if i not in fields and columns[i].is_number], is_plane)
     if is_plane and "plane" not in fields.values():
         _take_for_planes(fields)
@@ -185,6 +207,13 @@ def _assign_numbers(
 def _may_be_wavelength(column: Column) -> bool:
     low, high = column.numbers[0], column.numbers[-1]
     return SHORTEST_LASER <= low <= high <= LONGEST_LASER and len(column.numbers) <= 6 and not column.is_counter
+
+
+def _take_for_positions(fields: dict[int, str], columns: Sequence[Column], varying: Sequence[int]) -> None:
+    """Take the one number that varies without a label for that of an embryo, unless its zeros make it a sequence."""
+    numbers = [index for index in varying if index not in fields and columns[index].is_number]
+    if len(numbers) == 1 and not any(re.match(r"0\d", text) for text in columns[numbers[0]].texts):
+        _assign(fields, numbers[0], "position")
 
 
 def _take_for_planes(fields: dict[int, str]) -> None:

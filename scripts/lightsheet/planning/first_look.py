@@ -14,6 +14,7 @@ from lightsheet.acquisition import (
     explain_other_format,
     fits_pattern,
     guess_pattern,
+    holds_movie,
     is_tiff,
     make_natural_key,
     parse_name,
@@ -111,10 +112,13 @@ def _list_images(folder: Path, depth: int) -> list[str]:
 def _choose_pattern(folder: Path, names: Sequence[str]) -> tuple[str | None, bool, list[str]]:
     """Choose a preset or guess a template; with whether it is a guess, and notes on it."""
     preset, count = suggest_preset(names)
-    guess = guess_pattern(names, is_plane=_is_plane(folder / names[0]))
+    first = folder / names[0]
+    guess = guess_pattern(names, is_plane=_is_plane(first), is_movie=holds_movie(first))
     is_plain = preset == "plain"
     if count and not is_plain and (2 * count > len(names) or not guess or guess.readable <= count):
         return preset, False, [f"The preset {preset} reads {_count_names(count, names)}"]
+    if not guess and len(names) == 1 and _is_plane(first):
+        raise InputError(f"{first}: is a single plane, and a volume is a stack of them")
     if not guess:
         return None, True, ["No preset reads the names, and what varies in them explains itself in no way"]
     fields = set(re.findall(r"\{(\w+)\}", guess.pattern))
