@@ -1,5 +1,6 @@
 """TIFF files written with known metadata, against what is read of it."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -251,4 +252,5 @@ def test_huge_numbers_in_xml_cost_nothing(tmp_path: Path) -> None:
 def test_what_is_no_tiff_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"not really")
     assert read_metadata(tmp_path / "a.tif") == FileMetadata("metadata of a.tif", is_damaged=True)
+    assert logging.getLogger("tifffile").handlers, "else Python prints on the screen what tifffile remarks"
     assert read_metadata(tmp_path / "absent.tif") == FileMetadata("metadata of absent.tif", is_damaged=True)
