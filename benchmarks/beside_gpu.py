@@ -7,15 +7,17 @@ driver and the start of kernels take is not among it.
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 
+import google_crc32c
 import numcodecs
 import numpy as np
 from blake3 import blake3
@@ -98,9 +100,11 @@ def measure(folder: Path, raw: Array, result: Array, dtype: str, options: argpar
             volume = read_cut_volume(folder / "raw", 0, options.threads, lambda shape, _: buffer.reshape(shape))
         with timed(rows, "numbers: resolution of two planes"):
             measure_resolutions(planes)
+        system = os.times().system
         with timed(rows, "write: shards of all levels"):
             shards, _ = write_volume(folder / "result", 0, cut[0], layouts[1], options.threads, coarser=cut[1:])
-        measure_parts(rows, levels[0], layouts[1], folder / "result/0/c/0/0/0/0")
+        rows.setdefault("of which the system: its cache of the disk", []).append(os.times().system - system)
+        measure_parts(rows, cut, [folder / f"result/{number}/c/0/0/0/0" for number in range(len(cut))])
     assert np.array_equal(volume.assemble(), raw)
     return list_rows(rows, dtype, sum(shard["bytes"] for shard in shards), sum(level.nbytes for level in levels))
 
@@ -110,17 +114,21 @@ def cut_volume(array: Array, chunk: Shape) -> CutVolume:
     return CutVolume(array.shape, np.stack([array[place] for place in iterate_chunks(array.shape, chunk)]))
 
 
-def measure_parts(rows: Rows, stored: Array, layout: StoreLayout, shard: Path) -> None:
-    """Measure parts of writing the finest level, each alone."""
-    chunks = [np.ascontiguousarray(stored[place]) for place in iterate_chunks(SHAPE, layout.levels[0].chunk)]
+def measure_parts(rows: Rows, levels: Sequence[CutVolume], shards: Sequence[Path]) -> None:
+    """Measure parts of writing all levels, each alone."""
     settings = complete_codec(CODEC)["configuration"]
     codec = numcodecs.Blosc("zstd", settings["clevel"], 1, settings["blocksize"])
-    with timed(rows, "of which Blosc, the finest level"):
-        for chunk in chunks:
-            codec.encode(chunk)
-    content = shard.read_bytes()
-    with timed(rows, "of which BLAKE3, the finest level"):
-        blake3(content)
+    with timed(rows, "of which Blosc"):
+        for level in levels:
+            for chunk in level.chunks:
+                codec.encode(chunk)
+    contents = [shard.read_bytes() for shard in shards]
+    with timed(rows, "of which BLAKE3"):
+        for content in contents:
+            blake3(content)
+    with timed(rows, "of which CRC-32C"):
+        for content in contents:
+            google_crc32c.value(content)
 
 
 @contextmanager
