@@ -337,6 +337,16 @@ def test_a_channel_called_by_a_number_has_the_psf_of_that_number(folder: Path) -
     assert files == [("ch488", "PSF_488.tif"), ("ch561", "PSF_561.tif")]
 
 
+def test_a_plane_too_many_can_be_left_out_as_the_comment_says(folder: Path) -> None:
+    for name in [*(f"e_t{t}_z{z}.tif" for t in range(5) for z in range(4)), "e_t2_z4.tif"]:
+        write(folder / name, 1)
+    write(folder / "psf" / "bead.tif", 5)
+    first = make_first_config(folder)
+    assert "(4, 4, 5)" in first.summary
+    [ignore] = re.findall(r"To leave out what is named, write (\[.*?\]) here", " ".join(first.open_keys))
+    assert use(first, input__ignore=yaml.safe_load(ignore)).shape == (4, 4, 5)
+
+
 def test_voxels_of_beads_are_to_be_said_though_no_channel_tells_which_is_its(folder: Path) -> None:
     for name in [f"img_channel00{c}_position000_time000000000_z00{z}.tif" for z in range(2) for c in range(2)]:
         write(folder / name, 1)

@@ -6,7 +6,7 @@ What only a person knows is TODO there, which every run refuses with a sentence;
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,9 @@ STANDINS = {"missing": "fill", "tiles": "edge-to-edge"}
 """With these the rest can be looked at, while the person has not chosen."""
 
 GUESS = "A guess: "
+
+MOST_GLOBS = 5
+"""Patterns of files to leave out, in a comment."""
 
 UNKNOWN = {"z": 1, "y": 1, "x": 1, "override": True}
 """Voxels to look at images with whose own are not known."""
@@ -146,7 +149,7 @@ def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line]
         if not name:  # nothing to be written helps: a file is damaged, say
             raise InputError(sentence)
         if not is_part_ignored:  # else what is ignored for now may be what is missing
-            lines = {**lines, name: Line(TODO, _explain_refusal(name, sentence, section))}
+            lines = {**lines, name: Line(TODO, _explain_refusal(name, sentence, section, ignore))}
         if name in STANDINS:
             standins[name] = STANDINS[name]
         if ignore:
@@ -154,11 +157,16 @@ def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line]
     return lines, None
 
 
-def _explain_refusal(name: str, sentence: str, section: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say why a key of `input` is to be said, and what to write when the folder was mended instead."""
-    reason = f"As it is, a run would be refused: {sentence}."
-    usual = {"missing": "error", "ignore": json.dumps(section.get("ignore", []), ensure_ascii=False)}
-    return (reason, f"When that is mended in the folder, write {usual[name]} here.") if name in usual else (reason,)
+def _explain_refusal(name: str, sentence: str, section: Mapping[str, Any], ignore: Sequence[str]) -> tuple[str, ...]:
+    """Say why a key of `input` is to be said, and what to write when the folder was mended, or else."""
+    sentences = [f"As it is, a run would be refused: {sentence}."]
+    globs = [*section.get("ignore", ()), *ignore]
+    if name == "ignore" and 0 < len(ignore) <= MOST_GLOBS:
+        sentences.append(f"To leave out what is named, write {json.dumps(globs, ensure_ascii=False)} here.")
+    usual = {"missing": "error", "ignore": json.dumps(globs[: len(globs) - len(ignore)], ensure_ascii=False)}
+    if name in usual:
+        sentences.append(f"When that is mended in the folder, write {usual[name]} here.")
+    return tuple(sentences)
 
 
 def _leave_out_prefixes(look: FirstLook, lines: Mapping[str, Line], sentence: str) -> Line | None:
