@@ -42,6 +42,9 @@ PLACEHOLDERS = {
 }
 """What a reader types instead; a small scan in place of a large one."""
 
+CACHE = Path.home() / ".cache"
+"""Of this user: in a home of their own, a reader would compile engine cpu anew."""
+
 TYPED = ("snakemake", "lightsheet", "make help", "mkdir")
 """What may be typed: nothing that installs, downloads, or changes anything outside the reader's folder."""
 
@@ -127,7 +130,7 @@ class Reader:
             command,
             shell=isinstance(command, str),
             cwd=self.folder,
-            env={**os.environ, "HOME": str(self.folder)},
+            env={"XDG_CACHE_HOME": str(CACHE), **os.environ, "HOME": str(self.folder)},
             capture_output=True,
             text=True,
             timeout=300,
