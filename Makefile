@@ -9,7 +9,8 @@ CHECKED := scripts tests benchmarks docs
 SNAKEMAKE := $(BIN)/snakemake --cores all
 # Images of containers often forbid Python to keep what it compiles: each of the tests' many hundred starts would again.
 export PYTHONDONTWRITEBYTECODE :=
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Twice quiet: errors alone. Debian's pip says three times of an option what a later version will do with it.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 # Only what the locks name, so that an installation is the same in years. They are complete (a test), so pip resolves
 # nothing: old ones (23.2) stop at `fsspec` as unpinned, with `fsspec[s3]` locked, once there is a newer fsspec. The two
 # packages without wheels are built by the setuptools of requirements-build.txt: isolated builds fetch the newest one.
@@ -38,26 +39,27 @@ $(BIN)/python:
 
 $(BIN)/.installed: envs/requirements-build.txt envs/requirements.txt | $(BIN)/python
 	@echo "installing what the workflow needs into $(VENV)/ (once, a minute or two)"
-	$(INSTALL) -r envs/requirements-build.txt
-	$(INSTALL) -r envs/requirements.txt
+	@$(INSTALL) -r envs/requirements-build.txt
+	@$(INSTALL) -r envs/requirements.txt
 	@touch $@
 
 $(BIN)/lightsheet: pyproject.toml $(BIN)/.installed
-	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@echo "compiling engine cpu for this processor (once, some seconds)"
 	@$(BIN)/python -c "from lightsheet.deconvolution import resolve_engine, try_engine; try_engine(resolve_engine('cpu'))"
 	@touch $@
 
 # CuPy for CUDA 12 and for 13 lie in the same folder: where both are, neither works.
 $(BIN)/.installed-cuda%: envs/requirements-cuda%.txt $(BIN)/.installed
-	@$(PIP) --quiet --quiet uninstall --yes -r envs/requirements-cuda12.in -r envs/requirements-cuda13.in
+	@$(PIP) uninstall --yes -r envs/requirements-cuda12.in -r envs/requirements-cuda13.in
 	@rm -f $(BIN)/.installed-cuda* $(BIN)/.installed-dev
 	@echo "installing CuPy and the libraries of CUDA $* into $(VENV)/ (up to 0.45 GB to download, 0.9 on the disk)"
-	$(INSTALL) -r $<
+	@$(INSTALL) -r $<
 	@touch $@
 
 $(BIN)/.installed-dev: envs/requirements-dev.txt $(BIN)/.installed
-	$(INSTALL) -r $<
+	@echo "installing what tests and checks need"
+	@$(INSTALL) -r $<
 	@touch $@
 
 data/demo/.simulated: | $(BIN)/lightsheet
