@@ -14,6 +14,7 @@ from lightsheet.cluster.section import Section, read_section
 from lightsheet.cluster.site import Node
 from lightsheet.cluster.survey import Fit, find_most_cores, fit_workers
 from tests.support.fake_cluster import PARTITIONS, SETTINGS, USER, write_cluster
+from tests.support.families import parametrize
 
 GIB = 2**30
 COORDINATOR = request_rule("deconvolve", "config.yaml", {"slurm_partition": "cpu", "mem_mb": "1000"}, 1)
@@ -116,7 +117,7 @@ def open_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Section:
     return read_section("cpu")
 
 
-@pytest.mark.parametrize("cores", [8, 4, 2])
+@parametrize("cores", [8, 4, 2], quick=2)
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_coordinators_seat_is_left_before_and_after_it_has_taken_it(
     commands: Path, open_section: Section, cores: int, number: int

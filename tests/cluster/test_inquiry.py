@@ -14,6 +14,7 @@ from lightsheet.cluster.request import SECTION_KEYS, Request, request_rule
 from lightsheet.cluster.room import Team
 from tests.support.fake_cluster import ACCOUNTS, PARTITIONS, QOS, SETTINGS, SINFO, USER, accept, refuse, write_cluster
 from tests.support.fake_commands import command
+from tests.support.families import parametrize
 
 
 def rule(name: str = "ingest", cores: int = 1, **resources: str) -> Request:
@@ -129,7 +130,7 @@ def test_a_job_longer_than_its_partition_allows_would_wait_for_ever(commands: Pa
     assert ask(rule(runtime="2880")).refusals == [], "a QOS might allow it"
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("user", "accounts", "qos", "cause"),
     [
         ("mini|lab|me|||1||||||", ACCOUNTS, QOS, "MaxJobs of user me in account lab (1 job)"),
@@ -146,6 +147,7 @@ def test_a_job_longer_than_its_partition_allows_would_wait_for_ever(commands: Pa
             "MaxTRESPU=cpu of QOS night (4 cores)",
         ),
     ],
+    quick=3,
 )
 def test_a_limit_without_room_for_a_worker_beside_its_coordinator(
     commands: Path, user: str, accounts: str, qos: str, cause: str

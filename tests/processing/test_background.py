@@ -166,7 +166,7 @@ def test_in_a_dense_sample_without_a_dark_part_a_number_is_asked_for(photons: fl
     assert choose_background({0: expose(dense, noise=3.5)})["value"] is None
 
 
-@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@parametrize("dtype", ["uint16", "float32"])
 @pytest.mark.parametrize("filter_size", [0.5, 1])
 def test_noise_that_was_smoothed_or_interpolated_is_no_texture(filter_size: float, dtype: str) -> None:
     image = ndimage.gaussian_filter(expose(draw_sparse()).astype(float), filter_size)

@@ -32,7 +32,7 @@ def test_the_kernels_compile_for_gpus_old_and_new(gpu, raw, stored):
 
 
 @pytest.mark.usefixtures("device")
-@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@parametrize("dtype", ["uint16", "float32"])
 def test_bits_are_rounded_as_by_numpy(dtype):
     words = np.random.default_rng(2).integers(0, 2**32, 3000, np.uint32)
     values = np.concatenate([words.view(dtype), np.array([0, 1, 65535, 65534, 12.5, 3]).astype(dtype)])

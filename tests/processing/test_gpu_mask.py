@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("device")
 WHOLE = (slice(None),) * 3
 
 
-@pytest.mark.parametrize(("dtype", "values", "rim"), [("uint16", [0], 0), ("float32", [0.1, 0.7], 2)])
+@parametrize(("dtype", "values", "rim"), [("uint16", [0], 0), ("float32", [0.1, 0.7], 2)])
 def test_the_mask_is_numpys(dtype, values, rim):
     for inside in INSIDE.values():
         raw = np.where(inside, IMAGE, np.array(values[0], dtype)).astype(dtype)

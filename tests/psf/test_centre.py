@@ -42,7 +42,7 @@ def test_centre_of_a_noisy_bead_is_known_to_a_tenth_of_a_voxel_of_the_images(sha
         assert abs(centre[0] - place[0]) < 0.1 * planes  # the images' planes lie so many times as far apart
 
 
-@pytest.mark.parametrize("place", [(20, 16, 16), (20.5, 16.5, 16.5), (20.25, 15.6, 16.3)])
+@parametrize("place", [(20, 16, 16), (20.5, 16.5, 16.5), (20.25, 15.6, 16.3)])
 @pytest.mark.parametrize("sigma", [(3, 1, 1), (1.2, 1.2, 1.2), (5, 2.5, 1.5)])
 def test_middle_of_the_psf_used_is_the_bead(place, sigma):
     step, to = {"z": 0.1, "y": 0.1, "x": 0.1}, {"z": 0.2, "y": 0.1, "x": 0.13}

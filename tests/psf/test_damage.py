@@ -51,7 +51,7 @@ def test_nothing_is_told_of_a_simulated_bead(channel, shape):
     assert find(optics.simulate_measured_psf(channel, shape, COARSE, np.random.default_rng(0)), COARSE) == {}
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("name", "size", "kinds"),
     [
         ("llsm_psf_janelia/mbPSF_560_NAp5nap42_z100nm.tif", (0.1, 0.102, 0.102), set()),
@@ -61,6 +61,7 @@ def test_nothing_is_told_of_a_simulated_bead(channel, shape):
         ("rlf/PSF_RFI_8bit.tif", (0.3, 0.1, 0.1), {"cut", "offset"}),  # it reaches the border, at 7 % of its peak
         ("confocal_bia/Bead_Image1_crop.tif", (0.125, 0.0225, 0.0225), {"second"}),  # there are four
     ],
+    quick=2,
 )
 def test_of_real_psfs_no_more_is_told_than_is_true(name, size, kinds):
     if not (DATA / name).exists():

@@ -78,7 +78,7 @@ def test_voxels_come_out_as_zarr_python_wrote_them(tmp_path: Path, way: dict[str
     check_volume(write(tmp_path / "a", **way), "tczyx", 2, 1)
 
 
-@pytest.mark.parametrize(("axes", "version"), [("xztyc", 3), ("cyxzt", 2)])
+@parametrize(("axes", "version"), [("xztyc", 3), ("cyxzt", 2)])
 def test_axes_may_be_in_any_order(tmp_path: Path, axes: str, version: int) -> None:
     for t, c in itertools.product((0, 2), (0, 1)):
         path = tmp_path / f"{t}{c}"

@@ -108,6 +108,7 @@ def test_after_an_error_nothing_of_it_is_left(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @parametrize("form", export.FORMATS)
 def test_killed_halfway_it_leaves_nothing_under_its_name(run: Run, tmp_path: Path, form: str) -> None:
     """And what it left is not in the way of the next try, which removes it."""

@@ -5,10 +5,11 @@ import pytest
 from lightsheet.store import read_image
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import finished_run
+from tests.support.families import parametrize
 from tests.support.stored_run import CHANNELS, COMMIT, SPECIAL, make
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("seconds", "complete"),
     [
         ([0, 10, None, 30, 40], [0, 10, 20, 30, 40]),
@@ -17,6 +18,7 @@ from tests.support.stored_run import CHANNELS, COMMIT, SPECIAL, make
         ([None, 0, None], None),
         (None, None),
     ],
+    quick=2,
 )
 def test_timepoints_of_unknown_time_stand_between_the_others(
     tmp_path: Path, seconds: list[float | None] | None, complete: list[float] | None

@@ -16,6 +16,7 @@ from lightsheet.workflow import resources
 from tests.support import tiny_run
 from tests.support.fake_cluster import write_cluster
 from tests.support.fake_commands import command
+from tests.support.families import parametrize
 
 REFERENCE = (201, 1024, 768)
 """Shape of the volumes that the README's memory table is about."""
@@ -104,7 +105,7 @@ def test_cores_are_this_machines_only_if_the_jobs_run_here(run: Run) -> None:
     assert resources.read_jobs(run, workflow(default={"dask_cluster": "cpu"})).choose_threads("deconvolve") == 1
 
 
-@pytest.mark.parametrize(("cores", "ingest", "consolidate"), [(1, 1, 1), (2, 2, 2), (3, 2, 3), (64, 2, 4)])
+@parametrize(("cores", "ingest", "consolidate"), [(1, 1, 1), (2, 2, 2), (3, 2, 3), (64, 2, 4)], quick=2)
 def test_no_job_asks_for_more_cores_than_a_node_has(
     run: Run, commands: Path, cores: int, ingest: int, consolidate: int
 ) -> None:
