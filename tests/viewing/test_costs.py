@@ -34,9 +34,9 @@ def test_a_file_that_holds_several_volumes_is_read_once() -> None:
 
 def test_hosts_say_how_much_they_did() -> None:
     hosts = costs.sum_hosts(
-        [volume(0, "x", "b", "7"), volume(1, "y", "b", "8"), volume(2, "z", "a"), volume(3, "w", "b")]
+        [volume(0, "x", "b", "10"), volume(1, "y", "b", "8"), volume(2, "z", "a"), volume(3, "w", "b")]
     )
     assert hosts == [
         {"host": "a", "ingested": 1, "deconvolved": 1, "seconds": 7.5, "jobs": []},
-        {"host": "b", "ingested": 3, "deconvolved": 3, "seconds": 22.5, "jobs": ["7", "8"]},
+        {"host": "b", "ingested": 3, "deconvolved": 3, "seconds": 22.5, "jobs": ["8", "10"]},
     ]

@@ -20,6 +20,12 @@ def make_volume(raw: dict[str, Any], result: dict[str, Any]) -> VolumeRecords:
     return VolumeRecords("red", 0, raw, result)
 
 
+def test_jobs_stand_in_the_order_in_which_they_came() -> None:
+    records = [make_record(10, 10, host, slurm_job=job) for host, job in (("c2", "9"), ("c10", "7"), ("c2", "10"))]
+    lanes = draw_timeline([make_volume(record, record) for record in records])["lanes"]
+    assert list(dict.fromkeys(lane["place"] for lane in lanes)) == ["c2 9", "c2 10", "c10 7"]
+
+
 def test_lanes_are_the_volumes_in_hand_at_a_time() -> None:
     volumes = [
         make_volume(make_record(10, 10), make_record(60, 40)),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lightsheet.acquisition import make_natural_key
 from lightsheet.sources import format_pages, is_selection
 from lightsheet.viewing.finished_run import VolumeRecords
 
@@ -65,7 +66,9 @@ def sum_hosts(volumes: Sequence[VolumeRecords]) -> list[dict[str, Any]]:
             job = str(record.get("slurm_job") or "")
             if job and job not in host["jobs"]:
                 host["jobs"].append(job)
-    return [hosts[name] for name in sorted(hosts)]
+    for host in hosts.values():
+        host["jobs"].sort(key=make_natural_key)
+    return [hosts[name] for name in sorted(hosts, key=make_natural_key)]
 
 
 def _name_file(source: Mapping[str, Any]) -> str:

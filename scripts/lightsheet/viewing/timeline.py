@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from lightsheet.acquisition import make_natural_key
 from lightsheet.store import Record
 from lightsheet.viewing.finished_run import VolumeRecords
 
@@ -40,7 +41,7 @@ def draw_timeline(volumes: Sequence[VolumeRecords]) -> dict[str, Any]:
     duration = max(1.0, end - start)
     lanes = [
         {"place": place, "bars": _draw_bars(lane, start, duration)}
-        for place in sorted({span.place for span in spans})
+        for place in sorted({span.place for span in spans}, key=make_natural_key)
         for lane in _fill_lanes([span for span in spans if span.place == place])
     ]
     return {
