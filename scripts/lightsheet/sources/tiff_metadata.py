@@ -19,8 +19,7 @@ from lightsheet.sources.page_axes import MICROMANAGER, Plane, find_order, find_p
 from lightsheet.sources.tiff_pages import read_pages
 
 logger = logging.getLogger("lightsheet")
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
-"""Python would print its remarks on the screen, beside the sentence by which a damaged file is refused."""
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a sentence of ours refuses a damaged file
 
 
 def read_metadata(path: Path, *others: Path) -> FileMetadata:
