@@ -165,6 +165,21 @@ def test_an_array_of_the_device_is_computed_in_its_callers_stream(device, dtype)
     assert np.array_equal(richardson_lucy(pixels, PSF, iterations=3, engine="gpu"), expected)
 
 
+def test_another_device_than_the_first_volumes_is_refused(device):
+    """Its OTFs and plans are of the first: kernels would read memory that is not there."""
+    first = sys.modules["cupy"].asarray(image())
+    gpu_trial.check_gpu()
+    device.number = 1
+    for pixels in (image(), first, sys.modules["cupy"].asarray(image())):
+        with pytest.raises(InputError, match="uses device 0 in this process, not device 1; start a process for each"):
+            richardson_lucy(pixels, PSF, iterations=1, engine="gpu")
+    other = sys.modules["cupy"].asarray(image())
+    device.number = 0
+    with pytest.raises(InputError, match="not device 1"):
+        richardson_lucy(other, PSF, iterations=1, engine="gpu")
+    richardson_lucy(first, PSF, iterations=1, engine="gpu")
+
+
 @pytest.mark.usefixtures("device")
 def test_negative_voxels_and_other_layouts_of_the_devices_arrays():
     cupy = sys.modules["cupy"]

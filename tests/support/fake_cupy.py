@@ -43,6 +43,7 @@ class Array:
     def __init__(self, pointer: Pointer, host: Any) -> None:
         self.pointer, self.host = pointer, host
         self.shape, self.dtype, self.strides = host.shape, host.dtype, host.strides
+        self.device = types.SimpleNamespace(id=pointer.mem.device)
         self.size, self.ndim, self.nbytes, self.itemsize = host.size, host.ndim, host.nbytes, host.itemsize
 
     def use(self, writes: bool = False) -> Any:
@@ -329,6 +330,7 @@ def install(monkeypatch: pytest.MonkeyPatch, memory: int = 10**9) -> Device:
         runtime=types.SimpleNamespace(
             memGetInfo=lambda: fake_device.DEVICE.count_free(),
             getDeviceCount=lambda: 1,
+            getDevice=lambda: fake_device.DEVICE.number,
             deviceSynchronize=synchronize_device,
             CUDARuntimeError=CUDARuntimeError,
         ),

@@ -87,7 +87,7 @@ class Block:
     """Memory of the device, with who used it last."""
 
     def __init__(self, size: int, home: Stream) -> None:
-        self.size, self.home = size, home
+        self.size, self.home, self.device = size, home, DEVICE.number
         self.used = size  # bytes, of those that the pool rounded up
         self.bytes = np.full(size + 2 * GUARD, 0xFF, np.uint8)
         self.written: tuple[Stream, int] | None = None
@@ -123,7 +123,7 @@ class Device:
     """The device's memory, CuPy's pool, and which streams have been waited for by the host."""
 
     def __init__(self, memory: int = 10**9) -> None:
-        self.memory = memory
+        self.memory, self.number = memory, 0
         self.lock = threading.RLock()
         self.in_use = self.peak = self.pinned = self.pinned_peak = self.pinnings = 0
         self.most_pinned = 10**9  # bytes of the host

@@ -82,6 +82,7 @@ def deconvolve(
 def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any = None) -> Array:
     """Deconvolve what fits, into an array of the image's module; InputError if the device has no memory left."""
     cupy = import_module("cupy")
+    _check_device(cupy, image)
 
     def run() -> Array:
         if not isinstance(image, np.ndarray):
@@ -114,6 +115,7 @@ def process_volume(
     """
     check_gpu()
     cupy = import_module("cupy")
+    _check_device(cupy, raw)
 
     def run() -> tuple[list[np.ndarray[Any, Any]], Any]:
         on_device, stream = [_upload(cupy, raw, raw.dtype, RAW)], _get_computing_stream(cupy)
@@ -143,6 +145,23 @@ def version() -> str:
         device = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
         text += f", cufft {cufft.getVersion()}, {device['name'].decode()}"
     return text
+
+
+def _check_device(cupy: ModuleType, image: Array) -> None:
+    """Refuse another device than that of the first volume, on which all is that is kept: streams, OTFs and plans."""
+    current, first = cupy.cuda.runtime.getDevice(), _find_device(cupy)
+    place = current if isinstance(image, np.ndarray) else image.device.id
+    if (current, place) != (first, first):
+        raise InputError(
+            f"engine: gpu uses device {first} in this process, not device {place if place != first else current}; "
+            "start a process for each GPU, with CUDA_VISIBLE_DEVICES, or keep arrays on one"
+        )
+
+
+@cache
+def _find_device(cupy: ModuleType) -> int:
+    """Return the device that was current at the first call."""
+    return int(cupy.cuda.runtime.getDevice())
 
 
 def _in_place(run: Callable[[], T]) -> Callable[[], T]:
