@@ -152,24 +152,28 @@ def measure_deconvolution(
         with watch_peak(settings["engine"]) as peak, share_worker(threads):
             record = deconvolve(settings, layout)
         work = results.work("result", volume.channel)
-        indices, scale = find_planes(settings, shape, spot, voxel_size)[1], find_stored_per_count(settings)
         array = zarr.open_array(work / "0", mode="r")
-        planes = {name: array[volume.timepoint, *index] for name, index in indices.items()}
+        scale, indices = find_stored_per_count(settings), find_planes(settings, shape, spot, voxel_size)[1]
+        stored = {name: array[volume.timepoint, *index] for name, index in indices.items()}
+        planes = {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in stored.items()}
         if proposes:
             if name_storage(settings) != "full":  # which alone all others can be made of
                 settings = {**{key: value for key, value in settings.items() if key != "precision"}, **FULL}
                 layout = dataclasses.replace(layout, dtype=settings["dtype"])
                 deconvolve(settings, layout)
             storages = compare_storages(work, volume.timepoint, layout, fineness, threads)
-    numbers = {
+    return {**_describe_record(record), **peak, **({"storages": storages} if storages else {})}, planes
+
+
+def _describe_record(record: Record) -> dict[str, Any]:
+    """Return what `pilot.json` takes from the record of a result."""
+    doubts = [doubt.text for doubt in judge_fit(record["statistics"])]
+    return {
         **{key: record["statistics"][key] for key in ("iterations", "residual", "resolution_voxels", "background")},
         **{key: record[key] for key in ("seconds", "share", "host", "slurm_job")},
         "written_bytes": sum(shard["bytes"] for shard in record["shards"]),
-        **peak,
-        **({"doubts": [doubt.text for doubt in doubts]} if (doubts := judge_fit(record["statistics"])) else {}),
-        **({"storages": storages} if storages else {}),
+        **({"doubts": doubts} if doubts else {}),
     }
-    return numbers, {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in planes.items()}
 
 
 @contextmanager
