@@ -58,6 +58,20 @@ def test_what_is_busy_bounds_the_rate(core_seconds: float, gpu_seconds: float, w
     assert words in describe_rate(rate)
 
 
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (0.5, "its core works 18%: it is not busy, nor is the disk, as 12% is reading and writing: what bounds"),
+        (6.5, "its core works 18%: it is not busy, so the disk bounds the rate, or how many"),
+    ],
+)
+def test_a_disk_that_little_is_read_from_and_written_to_bounds_no_rate(write: float, words: str) -> None:
+    share = {"seconds": 10.0, "cores": 1, "core_seconds": 1.8, "gpu_seconds": 0.0}
+    rate = measure_rate([{"share": share, "seconds": {"read": 0.7, "deconvolve": 8.8, "write": write}}])
+    assert rate
+    assert words in describe_rate(rate)
+
+
 def test_records_of_earlier_versions_tell_no_rate() -> None:
     assert measure_rate([{"status": "done"}, None]) is None
     assert describe_rate(Rate(2.0, 1, 1.0)).startswith("a worker does a volume in 2 s, of which its core works 100%")

@@ -19,14 +19,21 @@ from lightsheet.deconvolution import gpu_turn
 BUSY = 0.8
 """What works for so much of the time bounds the rate."""
 
+LITTLE = 0.25
+"""A disk that volumes wait for no longer than that does not bound their rate."""
+
 
 class Rate(NamedTuple):
-    """Seconds from one volume of a worker to its next, and which part of them its cores and its GPU work."""
+    """Seconds from one volume of a worker to its next, and which part of them its cores and its GPU work.
+
+    `disk` is the part of the volumes' own seconds in which they are read and written; None where it is not known.
+    """
 
     seconds: float
     cores: int
     cores_busy: float
     gpu_busy: float | None = None
+    disk: float | None = None
 
 
 class _Clock:
@@ -81,7 +88,8 @@ def _describe_memory() -> dict[str, int]:
 
 def measure_rate(records: Iterable[Mapping[str, Any] | None]) -> Rate | None:
     """Return the mean rate of volumes whose records hold their share; None if none does."""
-    shares = [record["share"] for record in records if record and "share" in record]
+    shared_records = [record for record in records if record and "share" in record]
+    shares = [record["share"] for record in shared_records]
     seconds, cores, core_seconds, gpu_seconds = (
         np.array([share[key] for share in shares]) for key in ("seconds", "cores", "core_seconds", "gpu_seconds")
     )
@@ -89,7 +97,15 @@ def measure_rate(records: Iterable[Mapping[str, Any] | None]) -> Rate | None:
         return None
     available = (seconds * cores).sum()
     gpu_busy = gpu_seconds.sum() / seconds.sum() if gpu_seconds.any() else None
-    return Rate(float(seconds.mean()), int(np.median(cores)), float(core_seconds.sum() / available), gpu_busy)
+    cores_busy = float(core_seconds.sum() / available)
+    return Rate(float(seconds.mean()), int(np.median(cores)), cores_busy, gpu_busy, _measure_disk(shared_records))
+
+
+def _measure_disk(records: Iterable[Mapping[str, Any]]) -> float | None:
+    """Return the part of volumes' seconds in which they are read and written; None where no record has stages."""
+    stages = [record.get("seconds", {}) for record in records]
+    total = sum(sum(seconds.values()) for seconds in stages)
+    return sum(seconds.get("read", 0.0) + seconds.get("write", 0.0) for seconds in stages) / total if total else None
 
 
 def describe_rate(rate: Rate) -> str:
@@ -104,6 +120,12 @@ def find_bound(rate: Rate) -> str:
     """Say what bounds a rate."""
     gpu = rate.gpu_busy or 0.0
     if max(gpu, rate.cores_busy) < BUSY:
-        subject = "they are not" if rate.gpu_busy is None else "neither is"
+        alone = "they are not" if rate.cores > 1 else "it is not"
+        subject = alone if rate.gpu_busy is None else "neither is"
+        if rate.disk is not None and rate.disk < LITTLE:
+            return (
+                f"{subject} busy, nor is the disk, as {rate.disk:.0%} is reading and writing: what bounds the rate is "
+                "other jobs on the same cores, the first volume of each worker, or how many volumes are in hand"
+            )
         return f"{subject} busy, so the disk bounds the rate, or how many volumes are in hand"
     return f"the {'GPU bounds' if gpu >= rate.cores_busy else 'cores bound'} the rate"
