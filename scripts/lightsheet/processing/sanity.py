@@ -29,10 +29,11 @@ LARGEST_ROUNDING_ERROR = 0.2
 CLIPPED = 0.01
 """Share of a result's voxels that are too bright for its number type."""
 
-UNEXPLAINED = 0.5
-"""Residual from which on a PSF is doubted: but for noise, the right one's is below 0.3 after `FEWEST_ITERATIONS`."""
+UNEXPLAINED = 0.6
+"""Residual from which on a PSF is doubted: but for noise, the right one's is below 0.4 after `FEWEST_ITERATIONS`; after
+half as many that of a wide one is up to 0.6."""
 
-FEWEST_ITERATIONS = 5
+FEWEST_ITERATIONS = 10
 
 NOISE_FACTOR = 2
 """By how much the noise of a plane, relative to its light, may be that of the part around it."""
