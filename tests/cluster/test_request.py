@@ -131,7 +131,10 @@ def test_workers_without_an_account_have_that_of_the_job_that_submits_them(
     monkeypatch.setenv("SLURM_JOB_ACCOUNT", variable)
     coordinator = request_rule("deconvolve", "config.yaml", {"slurm_account": job}, 1)
     content = read_section("big")
-    assert request_workers(content, 10**9, 1, coordinator).amounts.account == account
+    workers = request_workers(content, 10**9, 1, coordinator)
+    assert workers.amounts.account == account
+    owner = "`account` in section big of " if account in {"gpulab", "old"} else "`slurm_account` in config.yaml"
+    assert owner in workers.describe("account")
 
 
 @pytest.fixture

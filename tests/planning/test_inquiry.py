@@ -39,7 +39,7 @@ def test_a_plan_says_what_would_be_refused(run: Run, commands: Path) -> None:
     write_cluster(commands, refuse("allocation failure: Invalid account or account/partition combination specified"))
     text, _ = plan_run(run, place(), None, run.results.folder)
     assert "! The run will be refused: SLURM takes no jobs that name no account from you here: change" in text
-    assert "in my/config.yaml; yours: lab (rules ingest, deconvolve, consolidate).\n" in text
+    assert "in my/config.yaml; yours: lab (rules ingest, deconvolve, consolidate, workers).\n" in text
 
 
 def test_a_plan_without_slurm_asks_nobody(run: Run, commands: Path) -> None:

@@ -72,6 +72,7 @@ class Request:
     keys: Mapping[str, str]  # the keys by what is wrong
     words: tuple[str, ...]  # options of sbatch
     is_worker: bool = False
+    account_giver: "Request | None" = None  # whose account it has, for want of its own
 
     @cached_property
     def amounts(self) -> Amounts:
@@ -98,6 +99,8 @@ class Request:
 
     def describe(self, kind: str) -> str:
         """Name the key and the file to change; of what each rule says itself, how that is overridden."""
+        if kind == "account" and self.account_giver:
+            return self.account_giver.describe(kind)
         key = self.keys[kind]
         if unit := OVERRIDES.get(key):
             return f"change `{key}` under `set-resources` in {self.file} (`--set-resources RULE:{key}={unit}`)"
@@ -159,7 +162,8 @@ def request_workers(section: Section, memory: int, cores: int, coordinator: Requ
     lines = [line for line in lines if not any(word in f"#SBATCH {line}" for word in skip)]
     words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split_directive(line)]
     file = f"section {section.name} of {find_sections_file()}"
-    return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True)
+    giver = None if _read_account(keys) else coordinator
+    return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True, account_giver=giver)
 
 
 def find_account(keys: Mapping[str, Any], coordinator: Request | None = None) -> str:
@@ -167,8 +171,12 @@ def find_account(keys: Mapping[str, Any], coordinator: Request | None = None) ->
 
     Empty: SLURM's default.
     """
-    account: str = keys.get("account") or keys.get("project") or (coordinator.amounts.account if coordinator else "")
+    account = _read_account(keys) or (coordinator.amounts.account if coordinator else "")
     return account or os.environ.get(ACCOUNT, "")
+
+
+def _read_account(keys: Mapping[str, Any]) -> str:
+    return keys.get("account") or keys.get("project") or ""
 
 
 def request_this_job() -> Request | None:
