@@ -249,9 +249,9 @@ def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path, monkeypatc
     monkeypatch.setattr(jobs_module, "SMALL_INGEST", 0)  # so that ingest has both cores, and waits for the PSF
     work, place = reference(tmp_path, *SMALL)
     foreseen = Schedule(work, *simple(place))
-    fixed = schedule.JOB_SECONDS
+    fixed = schedule.COPY_SECONDS
     jobs = fixed["ingest"] + 2 + fixed["deconvolve"] + 3.0 + 2 * 10 + fixed["consolidate"] + fixed["report"]
-    first = fixed["psf"] + schedule.HEAD_SECONDS  # beside the inventory
+    first = fixed["psf"] + schedule.HEAD_SECONDS + schedule.SERVER_SECONDS  # beside the inventory
     volumes = 2 * sum(schedule.VOLUME_SECONDS.values()) + 2 * 28 * 60 * 76 * schedule.PICTURE_SECONDS
     assert foreseen.seconds == pytest.approx(first + jobs + volumes)
 

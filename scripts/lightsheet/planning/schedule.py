@@ -21,6 +21,12 @@ HEAD_SECONDS = 2.2
 JOB_SECONDS = {"inventory": 0.3, "psf": 1.2, "ingest": 0.5, "deconvolve": 1.8, "consolidate": 1.6, "report": 0.6}
 """Seconds of a job besides its volumes and its workers, imports above all; measured as CPU seconds."""
 
+COPY_SECONDS = {"inventory": 0.1, "psf": 0.4, "ingest": 0.2, "deconvolve": 0.6, "consolidate": 0.7, "report": 0.5}
+"""The same of a job that is a copy of the process which has imported everything, where all jobs run on one machine."""
+
+SERVER_SECONDS = 0.6
+"""For which the first of these jobs waits for that process, while Snakemake's prepares the run."""
+
 VOLUME_SECONDS = {"consolidate": 0.001, "report": 0.0015}
 """Seconds that these jobs take for each volume of any size: its records, row and links; measured with 600 tiny ones."""
 
@@ -35,6 +41,11 @@ class Schedule:
     work: Work
     place: Place
     rates: Rates
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether jobs are copies of one process."""
+        return not self.place.slurm_jobs and self.place.cluster == "local"
 
     @property
     def block_sizes(self) -> list[int]:
@@ -125,7 +136,8 @@ class Schedule:
         """Add to the seconds of a job what every job of its rule takes."""
         share = self.place.shares.get(rule)
         in_slurm = bool(self.place.slurm_jobs and share)
-        python = JOB_SECONDS[rule] + LAUNCH_SECONDS * in_slurm + VOLUME_SECONDS.get(rule, 0.0) * self.work.volumes
+        start = COPY_SECONDS[rule] if self.has_copies else JOB_SECONDS[rule] + LAUNCH_SECONDS * in_slurm
+        python = start + VOLUME_SECONDS.get(rule, 0.0) * self.work.volumes
         slots = share.cores if share and not in_slurm else 1
         return Task(rule + suffix, rule, seconds + self.rates.pace * python, slots, after, in_slurm)
 
@@ -150,4 +162,4 @@ class Schedule:
     def seconds(self) -> float:
         """Wall-clock of the whole command."""
         ends = [end for times in self.times.values() for _, end in times]
-        return max(ends, default=0.0) + self.rates.pace * HEAD_SECONDS
+        return max(ends, default=0.0) + self.rates.pace * (HEAD_SECONDS + SERVER_SECONDS * self.has_copies)
