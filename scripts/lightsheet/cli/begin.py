@@ -28,7 +28,7 @@ What was guessed is told as a guess, there and in the file; what cannot be known
 """
 
 NEXT = (
-    ("-c1 inventory", "what is understood of the images; those of psf may still be TODO"),
+    ("-c1 inventory", "what is understood of the images"),
     ("-c all pilot", "how many iterations, and what they cost"),
     ("-c all", "the run"),
 )
@@ -80,7 +80,8 @@ def init(path: Path, out: Path, *, force: bool) -> int:
     print(f"\nnext{f', in {place}' if place else ''}{condition}:")
     file = shlex.quote(str(Path.cwd() / out if place else out))
     for target, purpose in NEXT:
-        print(f"  snakemake {target:15} --configfile {file}    {purpose}")
+        remark = "; those of psf may still be TODO" if first.open_keys and "inventory" in target else ""
+        print(f"  snakemake {target:15} --configfile {file}    {purpose}{remark}")
     return 0
 
 

@@ -6,9 +6,7 @@ from lightsheet.planning.commented_yaml import Line
 from lightsheet.planning.psf_files import find_psf_files, find_psf_voxels, match_psfs
 from lightsheet.run import TODO, Run
 
-ADVICE = (
-    "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.tif; docs/psf.md tells what to do without."
-)
+ADVICE = "One measured PSF per channel, a TIFF stack of a bead, such as psf/488.tif."
 SIZES = "If their files do not tell it, write psf.voxel_size, too: {z: ..., y: ..., x: ...}, in micrometre."
 
 

@@ -72,7 +72,8 @@ def _has_other_wavelength(path: Path, nm: int | None) -> bool:
 
 def _match(channel: str, nm: int | None, files: Sequence[Path]) -> PsfMatch:
     if not files:
-        return PsfMatch(None, "no file called psf or bead was found, nor a folder, here or beside the images")
+        reason = "no file called psf or bead was found, nor a folder, here or beside the images; docs/psf.md tells more"
+        return PsfMatch(None, reason)
     fitting = [path for path in files if nm is None or not _has_other_wavelength(path, nm)]
     numbers = [str(nm)] if nm else WAVELENGTH.findall(channel)  # `ch488`, of which nobody said that it is a wavelength
     for word in [*numbers, channel, *channel.split("_")]:
