@@ -165,7 +165,7 @@ def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> Non
     project.cluster.wait_until(lambda: project.cluster.pids_of(job), 30, "its processes")
     project.cluster.signal(job, signal.SIGKILL)
     log = project.finish(running, seconds=240)
-    assert "SLURM-job" in log
+    assert "deconvolve: SLURM job " in log
     (job_log,) = (project.results / "logs" / "slurm").rglob(f"{job}.log")
     assert "interrupted; what was finished is kept" in job_log.read_text(), "what it said before it was requeued"
     assert all(path.read_text() == text for path, text in done.items()), "a finished volume was done again"
