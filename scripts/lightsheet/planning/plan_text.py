@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lightsheet.system import format_duration, format_size
+from lightsheet.system import format_duration, format_size, write_number
 
 HEAD = ("", "jobs", "cores", "memory a job", "s a volume", "time a job", "limit", "core-h", "GPU-h", "where")
 
@@ -30,7 +30,8 @@ def _describe_work(plan: Mapping[str, Any]) -> list[str]:
     method = ", ".join(f"{key} {value}" for key, value in plan["method"].items())
     return [
         f"plan of {plan['run']}",
-        f"volumes       {plan['channels']} channels x {plan['timepoints']} timepoints = {count} of {plan['shape']} "
+        f"volumes       {write_number(plan['channels'], 'channel')} x "
+        f"{write_number(plan['timepoints'], 'timepoint')} = {count} of {plan['shape']} "
         f"{plan['dtype']} (z, y, x), {format_size(plan['tiff_bytes'])} of source files; {remaining['ingest']} to "
         f"ingest, {remaining['deconvolve']} to deconvolve",
         f"method        {plan['iterations']} iterations, {method}; PSF of {plan['psf_shape']}",

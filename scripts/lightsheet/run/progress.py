@@ -8,7 +8,7 @@ from lightsheet.run.disk import check_folder, count_bytes_due
 from lightsheet.run.run import Run
 from lightsheet.run.suspects import describe_units
 from lightsheet.store import VolumeKey
-from lightsheet.system import format_size
+from lightsheet.system import format_size, write_number
 
 
 def list_outputs(run: Run, backlog: Backlog) -> set[str]:
@@ -57,8 +57,9 @@ def summarise_run(run: Run, backlog: Backlog) -> str:
     )
     holes = f", {len(run.acquisition.holes)} of them missing" if run.acquisition.holes else ""
     summary = (
-        f"{run.config['name']}: {run.acquisition.timepoints} timepoints x {len(run.channels)} channels "
-        f"({', '.join(run.channels)}) = {len(run.acquisition.volumes)} volumes of ({z}, {y}, {x}) {run.dtype}{holes}; "
+        f"{run.config['name']}: {write_number(run.acquisition.timepoints, 'timepoint')} x "
+        f"{write_number(len(run.channels), 'channel')} ({', '.join(run.channels)}) = "
+        f"{write_number(len(run.acquisition.volumes), 'volume')} of ({z}, {y}, {x}) {run.dtype}{holes}; "
         f"{f'selected: {share}; ' if share else ''}{due}"
     )
     return "\n".join(
@@ -74,8 +75,9 @@ def _describe_repetitions(backlog: Backlog) -> list[str]:
         sentences += [reason] if reason not in (NEW, *sentences) else []
     parts = []
     for reason, count in Counter(", ".join(sentences) for sentences in reasons.values() if sentences).most_common():
-        number = f"{count} volume{'s' if count > 1 else ''}"
-        parts.append(f"{number} again: {reason.replace('its ', 'their ') if count > 1 else reason}")
+        parts.append(
+            f"{write_number(count, 'volume')} again: {reason.replace('its ', 'their ') if count > 1 else reason}"
+        )
     undecided = {key.channel for key in backlog.done if key.kind == "result"} & set(backlog.choices)
     if undecided:
         parts.append(

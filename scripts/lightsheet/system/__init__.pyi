@@ -62,5 +62,6 @@ from .text import (
     format_duration as format_duration,
     format_size as format_size,
     join_first as join_first,
+    write_number as write_number,
     write_ranges as write_ranges,
 )

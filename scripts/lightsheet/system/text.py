@@ -21,6 +21,21 @@ def format_size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def write_number(count: int, noun: str) -> str:
+    """Write a number of things, such as `1 volume` or `3 volumes`.
+
+    Parameters
+    ----------
+    count : int
+    noun : str, of one of them, to which an s is added
+
+    Returns
+    -------
+    str
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def join_first(items: Sequence[Any], count: int) -> str:
     """Join the first `count` items and say how many are left out: `a, b and 7 more`."""
     rest = len(items) - count
