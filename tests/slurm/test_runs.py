@@ -263,7 +263,7 @@ def test_a_run_that_fails_ends_with_a_triage_and_goes_on_under_a_limit_of_the_ac
     project.cluster = slurm_with_accounting
     log = project.fail_in(project.with_profile("--set-resources", "deconvolve:slurm_account=nobodys"), seconds=60)
     assert "SLURM takes no jobs of account `nobodys` from you here: change `slurm_account` in " in log
-    assert "; yours: root (rule deconvolve)" in log
+    assert "; yours: root (rule deconvolve, workers)" in log
     assert log.count("`nobodys`") == 1
     project.offer(cpu={"job-script-prologue": ["exit 3"]})
     log = project.fail_in(project.with_profile("--retries", "0"))
