@@ -30,6 +30,7 @@ What was guessed is told as a guess, there and in the file; what cannot be known
 NEXT = (
     ("-c1 inventory", "what is understood of the images"),
     ("-c all pilot", "how many iterations, and what they cost"),
+    ("-c all plan", "the time, memory and disk that the run takes"),
     ("-c all", "the run"),
 )
 """What to type when a configuration is written."""
@@ -82,6 +83,7 @@ def init(path: Path, out: Path, *, force: bool) -> int:
     for target, purpose in NEXT:
         remark = "; those of psf may still be TODO" if first.open_keys and "inventory" in target else ""
         print(f"  snakemake {target:15} --configfile {file}    {purpose}{remark}")
+    print("on a SLURM cluster: --profile slurm in the place of -c all; README.md says what to fill in first")
     return 0
 
 
