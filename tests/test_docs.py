@@ -214,7 +214,7 @@ def test_the_lines_for_a_computed_psf(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "psfmodels", stand_in)
     monkeypatch.chdir(tmp_path)
     exec(compile(textwrap.dedent(lines), "psf.md", "exec"), {})
-    psf = tifffile.imread(tmp_path / "psf_488.tif")
+    psf = tifffile.imread(tmp_path / "psf_ch0.tif")
     assert psf.shape == (41, 41, 41)
     assert 0.4 * np.count_nonzero(psf[:, 0, 0] >= 0.5) == pytest.approx(2.0, abs=0.4)
 
