@@ -75,8 +75,9 @@ def choose_iterations(image: Array, psf: Array, method: Method, backend: Backend
         if len(errors) > 1.5 * best + 5:  # late enough that a chance minimum does not count
             return round(ESTIMATE_LAG * (best + 1))
     raise InputError(
-        f"iterations: auto finds no noise after {MAX_ITERATIONS} iterations; give a number, or an acceleration (or has "
-        "the image been smoothed or resampled, so that neighbouring voxels share their noise?)"
+        f"iterations: auto finds no noise after {MAX_ITERATIONS} iterations: the PSF is wider than the image's own, "
+        "or the image was smoothed or resampled, so that neighbouring voxels share their noise, or it has hardly "
+        "any noise; give a number: `snakemake pilot` suggests one"
     )
 
 
