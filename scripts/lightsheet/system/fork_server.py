@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 FEW_PAGE_FAULTS = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 """Environment of local workers, in bytes, which the C library reads when a process starts: with the threshold of Dask's
@@ -51,11 +51,16 @@ def start_fork_server(modules: Sequence[str], environment: Mapping[str, str] | N
 
 
 def stop_fork_server() -> None:
-    """End this process's fork server, and count what its copies took as taken by this process's children."""
+    """End this process's fork server, and count what its copies took as taken by this process's children.
+
+    With it ends Python's process that frees what copies share, which would hold standard error open: who reads it from
+    a pipe would wait.
+    """
     server = forkserver._forkserver
     if pid := getattr(server, "_forkserver_pid", None):
         os.kill(pid, signal.SIGTERM)
         server._stop()  # type: ignore[attr-defined]
+        resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 
 def share_fork_server() -> None:
