@@ -201,6 +201,7 @@ rule psf:
         json=f"{RESULTS}/psf/{{channel}}.json",
     log:
         f"{RESULTS}/logs/psf.{{channel}}.log",
+    priority: 1  # a PSF that is refused is told before hours of ingest
     retries: 0
     conda:
         "envs/lightsheet.yaml"
