@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lightsheet.acquisition import settling
 from lightsheet.acquisition.discovery import discover
 from lightsheet.acquisition.inventory import describe_acquisition
 from lightsheet.system import escape_name
@@ -78,7 +79,8 @@ def test_what_has_the_name_of_a_file_and_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".part", ".filepart", ".gz", ".zst", ".crdownload"])
-def test_a_file_that_is_still_being_copied_or_is_packed(tmp_path, ending):
+def test_a_file_that_is_still_being_copied_or_is_packed(tmp_path, ending, monkeypatch):
+    monkeypatch.setattr(settling, "LOOK_SECONDS", 0.0)
     fill(tmp_path, "CH0_0.tif", "CH0_1.tif", "CH0_2.tif" + ending, "notes.tif" + ending, "CH0_1.tif" + ending)
     assert f"CH0_2.tif{ending} would be left out, but could be a volume" in refusal(tmp_path, TEMPLATE)
     assert discover(tmp_path, TEMPLATE, [f"*{ending}"]).timepoints == 2

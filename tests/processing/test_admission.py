@@ -62,7 +62,7 @@ def test_a_worker_has_no_more_volumes_in_hand_than_its_memory_holds(
             with lock:
                 in_hand[0] += 1
                 most[0] = max(most[0], in_hand[0])
-            time.sleep(0.02)
+            time.sleep(0.008)
             with lock:
                 in_hand[0] -= 1
 

@@ -1,11 +1,13 @@
-import time
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from blake3 import blake3
 
+from lightsheet.processing import ingest
 from lightsheet.processing.ingest import ingest_volume
 from lightsheet.sources import list_facts, mosaic, read_metadata
 from lightsheet.store import records, shard
@@ -134,14 +136,22 @@ def test_a_file_replaced_while_it_is_read_is_not_believed(
     results: Results, tif: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the record would hold the new file's digest and the shard the old one's pixels, for ever."""
-    digest = mosaic.digest_source
+    digest, write_volume = mosaic.digest_source, ingest.write_volume
+    is_read = threading.Event()
+
+    def write(*arguments: Any) -> Any:
+        try:
+            return write_volume(*arguments)
+        finally:
+            is_read.set()
 
     def replace(path: str, pages: None) -> str:
-        time.sleep(0.5)  # until the pixels are read
+        assert is_read.wait(60)
         tifffile.imwrite(path, np.zeros(SHAPE, np.uint16))
         return digest(path, pages)
 
     monkeypatch.setattr(mosaic, "digest_source", replace)
+    monkeypatch.setattr(ingest, "write_volume", write)
     with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
         run(results, tif)
 

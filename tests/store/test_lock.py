@@ -111,7 +111,7 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"WATCH": 0.2, "POLL": 0.02, "RENEW": 0.02, "HANDOVER": 0.0}.items():
+    for name, seconds in {"WATCH": 0.05, "POLL": 0.02, "RENEW": 0.02, "HANDOVER": 0.0}.items():
         monkeypatch.setattr(module, f"{name}_SECONDS", seconds)
 
 

@@ -84,11 +84,11 @@ def test_the_end_of_a_job_is_seen_when_its_output_is_there_and_its_log_says_so(p
 
 
 def test_a_log_that_does_not_come_is_not_waited_for(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_watch, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(job_watch, "SETTLE_SECONDS", 0.05)
     plugin.submit()
     plugin.write()
     assert plugin.check() == []
-    time.sleep(0.15)
+    time.sleep(0.06)
     assert plugin.check() == ["7 succeeded"]
 
 
@@ -215,7 +215,7 @@ def test_a_controller_that_does_not_answer_holds_nothing_up(
     assert time.monotonic() - start < 8
 
 
-@pytest.mark.parametrize(("wait", "pause", "least", "most"), [(True, 0.3, 0.3, 30), (False, 60, 0, 30)])
+@pytest.mark.parametrize(("wait", "pause", "least", "most"), [(True, 0.1, 0.1, 30), (False, 60, 0, 30)])
 def test_the_pause_between_checks_ends_with_the_run(
     plugin: Plugin, monkeypatch: pytest.MonkeyPatch, wait: bool, pause: float, least: float, most: float
 ) -> None:

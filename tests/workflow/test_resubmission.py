@@ -50,8 +50,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is told, in a SLURM where a minute is a moment."""
     told: list[str] = []
-    monkeypatch.setattr(resubmission, "PAUSE_SECONDS", (0.05, 0.1))
-    monkeypatch.setattr(resubmission, "REGISTER_SECONDS", 0.1)
+    monkeypatch.setattr(resubmission, "PAUSE_SECONDS", (0.02, 0.04))
+    monkeypatch.setattr(resubmission, "REGISTER_SECONDS", 0.05)
     monkeypatch.setattr(resubmission, "logger", SimpleNamespace(info=told.append))
     monkeypatch.setattr(shared_queue, "_knowledge", {})
     return told
@@ -78,7 +78,7 @@ def test_a_run_that_has_ended_submits_nothing_more(tmp_path: Path) -> None:
     plugin = Plugin(tmp_path, room=0)
     plugin.run_job("a")
     plugin.wait, plugin.room = False, 1
-    time.sleep(0.2)
+    time.sleep(0.1)
     assert plugin.submitted == []
 
 
