@@ -9,18 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lightsheet.acquisition.gaps import (
-    check_missing_timepoints,
-    find_unfinished,
-    list_sites,
-    refuse_partial_volumes,
-)
+from lightsheet.acquisition.gaps import check_missing_timepoints, find_unfinished
 from lightsheet.acquisition.listing import Reasons, list_tiffs, make_natural_key, read_names
 from lightsheet.acquisition.model import Acquisition, Piece, Position, Tile, Volume
+from lightsheet.acquisition.partial_volumes import refuse_partial_volumes
 from lightsheet.acquisition.seconds import find_times
 from lightsheet.acquisition.settling import count_reasons, find_waiting_files
 from lightsheet.acquisition.store_listing import ITSELF, describe_own_store, find_young_stores, list_stores
-from lightsheet.acquisition.time_axis import Site, SourceFile, find_varying_counters, group_volumes
+from lightsheet.acquisition.time_axis import Site, SourceFile, find_varying_counters, group_volumes, list_sites
 from lightsheet.system import InputError
 
 

@@ -4,7 +4,7 @@ Like `discover`, it runs whenever the Snakefile is parsed: it opens no file and 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, count
 from pathlib import Path
 from typing import NamedTuple
@@ -102,3 +102,8 @@ def _join_counters(files: list[SourceFile], names: Sequence[str]) -> list[int]:
         low, size = (min(values), max(values) - min(values) + 1) if name != names[0] else (0, 1)
         numbers = [number * size + value - low for number, value in zip(numbers, values, strict=True)]
     return numbers
+
+
+def list_sites(files: Iterable[SourceFile]) -> list[list[int]]:
+    """List the values that occur along each of z, y, x and the pieces of a tile, increasing."""
+    return [sorted(set(values)) for values in zip(*(file.site for file in files), strict=True)]
