@@ -145,6 +145,13 @@ def test_files_that_a_guess_leaves_out_are_counted() -> None:
     assert (guess.pattern, guess.readable) == ("e_t{timepoint}.tif", 6)
 
 
+def test_words_behind_a_wavelength_are_no_part_of_its_number() -> None:
+    parts = ["488"], ["GFP", "RFP", "exp1"], ["nls-b", "GFP"], ["GFP", "RFP"]
+    guess = guess_pattern([f"{'_'.join(row)}.tif" for row in product(*parts)])
+    assert guess is not None
+    assert guess.pattern == "488_{channel}_nls-b_{view}.tif"
+
+
 WORDS = st.sampled_from(
     ["GFP", "RFP", "cell", "exp1", "a", "left", "mCherry2", "nls-b", "488", "x", "t", "z", "Pos", "été"]
 )
