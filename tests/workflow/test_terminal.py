@@ -360,3 +360,12 @@ def test_a_volume_that_failed_is_told_once(tmp_path: Path) -> None:
         "deconvolve: 1 of 2 volumes could not be deconvolved, as said above",
         "raw red timepoint 1: another",
     ]
+
+
+def test_an_error_without_words_ends_nothing(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "ingest.log"
+    plan(handler, ingest=1)
+    begin(handler, 1, "ingest", log)
+    log.write_text(LOG_LINE.format("ERROR ") + LOG_LINE.format(f"ERROR {FINAL}") + LOG_LINE.format("ERROR a reason"))
+    handler.look()
+    assert "ingest: a reason" in read(handler)

@@ -179,9 +179,12 @@ class Terminal(Handler):
 
     def _tell_once(self, subject: str, text: str) -> None:
         """Write lines, but for those of which a sentence was told before: of a volume that failed, by several jobs."""
-        first, *rest = (line for line in text.splitlines() if line != FINAL)  # which is for SLURM's jobs alone
+        lines = [line for line in text.splitlines() if line != FINAL]  # which is for SLURM's jobs alone
+        if not lines:
+            return
+        first, *rest = lines
         new, is_known = [line for line in rest if line not in self.sentences], first in self.sentences
-        self.sentences.update((first, *rest))
+        self.sentences.update(lines)
         if new or not is_known:
             head = f"{first.removesuffix(':')}, as said above" if rest and not new else first
             self.screen.write(subject + "\n".join([head, *new]))
