@@ -13,7 +13,7 @@ from lightsheet.cluster.request import Request, format_amount, join_owners
 from lightsheet.cluster.room import Team, find_room, has_node_for, list_limits
 from lightsheet.cluster.site import Partition, Site
 from lightsheet.cluster.survey import read_survey
-from lightsheet.system import format_duration
+from lightsheet.system import format_duration, write_number
 
 REFUSALS = {
     "partition": "Invalid partition name|invalid partition specified|No partition specified|group not permitted",
@@ -198,7 +198,7 @@ def _judge_room(site: Site, accounting: Accounting, team: Team, is_certain: bool
         return ([sentence], [], 0) if is_certain and single_room.is_certain else ([], [sentence], 0)
     room = find_room(site, accounting, team, is_worst=True)
     if room.workers < 1:
-        number = f"{team.coordinators} `deconvolve` job{'s' * (team.coordinators != 1)}"
+        number = write_number(team.coordinators, "`deconvolve` job")
         sentence = (
             f"{number} at a time may wait for workers for ever: {room.cause} may leave no room for a {worker} beside "
             f"them; {team.worker.describe('cores')}, or have fewer at a time (`--resources coordinators=1`)"

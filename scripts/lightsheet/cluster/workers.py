@@ -35,7 +35,7 @@ from lightsheet.cluster.worker_number import (
 )
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.store import Results
-from lightsheet.system import FEW_PAGE_FAULTS, find_memory_limit, hide_main, logger, start_fork_server
+from lightsheet.system import FEW_PAGE_FAULTS, find_memory_limit, hide_main, logger, start_fork_server, write_number
 
 SILENT_SECONDS = 300.0
 """A worker that hangs, so that it sends no heartbeat, counts as lost after this time; a local one is started anew."""
@@ -201,7 +201,7 @@ def _start_local_workers(request: WorkerRequest, engine: str) -> Iterator["Local
         Client(cluster) as client,
     ):
         cluster.loop.add_callback(cluster.loop.call_later, DASHBOARD_SECONDS, _load_dashboard, cluster.scheduler)
-        workers = f"{request.number} Dask worker{'s' * (request.number != 1)}"
+        workers = write_number(request.number, "Dask worker")
         logger.info("%s on %s; %s", workers, os.uname().nodename, describe_dashboard(cluster))
         if engine == "gpu":
             prepare_workers(client)

@@ -33,8 +33,8 @@ STANDINS = {"missing": "fill", "tiles": "edge-to-edge"}
 
 GUESS = "A guess: "
 
-MOST_GLOBS = 5
-"""Patterns of files to leave out, in a comment."""
+MOST_PATTERNS = 5
+"""The most patterns of files to leave out that a comment lists."""
 
 UNKNOWN = {"z": 1, "y": 1, "x": 1, "override": True}
 """Voxels to look at images with whose own are not known."""
@@ -158,12 +158,13 @@ def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line]
 
 
 def _explain_refusal(name: str, sentence: str, section: Mapping[str, Any], ignore: Sequence[str]) -> tuple[str, ...]:
-    """Say why a key of `input` is to be said, and what to write when the folder was mended, or else."""
+    """Say why a key of `input` is open, what to write there as the folder is, and what when it has been mended."""
     sentences = [f"As it is, a run would be refused: {sentence}."]
-    globs = [*section.get("ignore", ()), *ignore]
-    if name == "ignore" and 0 < len(ignore) <= MOST_GLOBS:
-        sentences.append(f"To leave out what is named, write {json.dumps(globs, ensure_ascii=False)} here.")
-    usual = {"missing": "error", "ignore": json.dumps(globs[: len(globs) - len(ignore)], ensure_ascii=False)}
+    usual_globs = section.get("ignore", ())
+    all_globs = json.dumps([*usual_globs, *ignore], ensure_ascii=False)
+    if name == "ignore" and 0 < len(ignore) <= MOST_PATTERNS:
+        sentences.append(f"To leave out what is named, write {all_globs} here.")
+    usual = {"missing": "error", "ignore": json.dumps([*usual_globs], ensure_ascii=False)}
     if name in usual:
         sentences.append(f"When that is mended in the folder, write {usual[name]} here.")
     return tuple(sentences)

@@ -15,7 +15,7 @@ from lightsheet.planning.workload import Work
 from lightsheet.processing import ALONE_BESIDE_GPU, BESIDE_GPU, name_storage
 from lightsheet.run import KINDS
 from lightsheet.store import ALL_BITS, Shape
-from lightsheet.system import InputError
+from lightsheet.system import InputError, write_number
 
 REFERENCE: tuple[Shape, Shape] = ((201, 1024, 768), (101, 64, 64))
 """Volume and PSF of the size `large` of `benchmarks/deconvolution.py`."""
@@ -216,7 +216,7 @@ def _average_pilot(work: Work, place: Place, pilot: Mapping[str, Any], methods: 
     layouts, has_gpu = dataclasses.replace(work.run, shape=shape).layouts, place.engine == "gpu"
     return Rates(
         source=f"of the pilot: {len(methods)} channel(s), {len(runs)} deconvolutions of {shape} voxels on "
-        f"{pilot['host']}, {pilot['cores']} core{'s' * (pilot['cores'] > 1)}",
+        f"{pilot['host']}, {write_number(pilot['cores'], 'core')}",
         cores=1 if has_gpu else pilot["cores"],
         psf_shape=psf,
         iterations=iterations,

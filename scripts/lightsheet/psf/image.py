@@ -17,7 +17,7 @@ from lightsheet.sources import (
     read_metadata,
     set_plane_distance,
 )
-from lightsheet.system import InputError
+from lightsheet.system import InputError, write_number
 
 
 def find_psf_settings(path: Path, section: Mapping[str, Any], channel: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _choose_pages(path: Path, metadata: FileMetadata, section: Mapping[str, Any]
         wrong = "" if number is None else f", and none is number {number} (from 0)"
         example = ", ".join([f"path: {path}", *(f"{name}: 0" for name, n in counts.items() if n > 1)])
         raise InputError(
-            f"{path}: holds {count} {key}{'s' * (count > 1)} ({source}){wrong}; give one of them, from 0, as in "
+            f"{path}: holds {write_number(count, key)} ({source}){wrong}; give one of them, from 0, as in "
             f"psf.files.{channel}: {{{example}}}; or set psf.axes: ZYX if its pages are the planes of one image"
         )
     if not layout or layout.sizes["C"] * layout.sizes["T"] == 1:

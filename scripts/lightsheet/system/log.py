@@ -22,8 +22,9 @@ logger = logging.getLogger("lightsheet")
 logger.setLevel(logging.INFO)
 
 NOTICE = logging.INFO + 5
+"""Level of lines that a run prints besides what is wrong: what was chosen for the user."""
+
 logging.addLevelName(NOTICE, "NOTICE")
-"""Of lines that a run prints besides what is wrong: what was chosen for the user."""
 
 LINE = "%(asctime)s %(levelname)s %(message)s"
 

@@ -82,8 +82,8 @@ def describe_end(message: str) -> str:
 def _describe(attempts: list[_Attempt]) -> str | None:
     last = attempts[-1]
     subject = " ".join(filter(None, (last.rule, last.start.get("wildcards"))))
-    if refusal := REFUSAL.search(last.message):
-        return f"{subject}: SLURM did not take the job: {' '.join(refusal[1].split())}"
+    if REFUSAL.search(last.message):
+        return f"{subject}: {describe_end(last.message)}"
     if not (end := ENDED.search(last.message)):
         return None
     logs = last.end["log"].removesuffix(" (check log file(s) for error details)").split(", ")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lightsheet.run import Run
 from lightsheet.store import Record, VolumeKey
-from lightsheet.system import format_duration, format_size
+from lightsheet.system import format_duration, format_size, write_number
 
 
 def describe_outcome(run: Run, records: Mapping[VolumeKey, Record | None], start: float | None = None) -> list[str]:
@@ -35,7 +35,7 @@ def _describe_work(done: Mapping[VolumeKey, Record], start: float) -> list[str]:
     new = {key: record for key, record in done.items() if datetime.fromisoformat(record["finished"]) >= first}
     counts = Counter(key.kind for key in new)
     words = {"raw": "ingested", "result": "deconvolved"}
-    work = [f"{counts[kind]} volume{'s' * (counts[kind] != 1)} {word}" for kind, word in words.items() if counts[kind]]
+    work = [f"{write_number(counts[kind], 'volume')} {word}" for kind, word in words.items() if counts[kind]]
     seconds = sum(map(_count_core_seconds, new.values()))
     elapsed = format_duration(datetime.now(UTC).timestamp() - start)
     hours = f"; volumes took {seconds / 3600:.2g} core-hours" if seconds else ""
@@ -59,7 +59,7 @@ def _list_places(run: Run, done: Mapping[VolumeKey, Record]) -> list[str]:
         if store.exists():
             count = sum(shard["bytes"] for record in records for shard in record["shards"])
             holes = sum(bool(record.get("missing")) for record in records)
-            volumes = f"{len(records)} volume{'s' * (len(records) != 1)}{f', {holes} of them missing' * (holes > 0)}"
+            volumes = write_number(len(records), "volume") + f", {holes} of them missing" * (holes > 0)
             rows.append((str(store), f"{format_size(count)}, {volumes}"))
     if results.report.exists():
         rows.append((str(results.report), "the page about this run: look at it first"))

@@ -11,7 +11,7 @@ from snakemake.logging import logger  # type: ignore[import-untyped]
 
 from lightsheet.cluster import SlurmJob
 from lightsheet.store import BlockStatus, Results, read_statuses
-from lightsheet.system import format_duration
+from lightsheet.system import format_duration, write_number
 from lightsheet.workflow.job_watch import JobWatch
 
 PAUSE_SECONDS = 30.0
@@ -127,7 +127,7 @@ def describe_block(status: BlockStatus, reason: str) -> str:
     volumes += [f"{status.failed} failed"] if status.failed else []
     rate = [_format_rate(status.volumes_per_second)] if status.volumes_per_second else []
     rate += [f"{format_duration(status.seconds_left)} left"] if status.seconds_left is not None else []
-    workers = [f"{status.workers} worker{'s' * (status.workers != 1)}"]
+    workers = [write_number(status.workers, "worker")]
     reason = status.reason or reason
     if number := status.workers_waiting:
         workers.append(f"{number} wait{'s' * (number == 1)}{f' ({reason})' if reason else ''}")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lightsheet.system import format_duration
+from lightsheet.system import format_duration, write_number
 from lightsheet.workflow.job_log import Count, JobLog
 from lightsheet.workflow.screen import draw_bar
 
@@ -63,7 +63,7 @@ class Stage:
         return jobs + next((log.latest.partition("; ")[0] for log in self.logs.values() if log.latest), "starts")
 
     def _count_work(self) -> str:
-        steps = f"{self.steps} {self.unit}{'s' * (self.steps != 1)} " if self.steps else ""
+        steps = f"{write_number(self.steps, self.unit)} " if self.steps else ""
         return steps + (f"in {self.total} jobs " if self.total > 1 else "")
 
 
