@@ -2,11 +2,15 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
+import dask
 import pytest
+from distributed import Client, KilledWorker, LocalCluster
 
+from lightsheet.deconvolution import gpu_loss
 from lightsheet.deconvolution.gpu_loss import end_with_gpu
-from lightsheet.system import InputError
+from lightsheet.system import InputError, logger
 from tests.support import fake_cupy
 
 LOST = "cudaErrorIllegalAddress: an illegal memory access was encountered"
@@ -18,6 +22,8 @@ class EndError(BaseException):
 
 @pytest.fixture
 def device(monkeypatch):
+    monkeypatch.setattr(gpu_loss, "SEND_SECONDS", 0)
+
     def end(status):
         raise EndError(status)
 
@@ -54,3 +60,28 @@ def test_a_worker_that_has_not_used_cupy_has_no_gpu_to_lose(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy")
     with pytest.raises(RuntimeError, match="another"):
         fail("gpu", RuntimeError("another"))
+
+
+def lose_gpu():
+    """Do a volume on a GPU that fails."""
+    runtime = SimpleNamespace(deviceSynchronize=fail_device, CUDARuntimeError=fake_cupy.CUDARuntimeError)
+    sys.modules["cupy"] = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
+    fail("gpu", RuntimeError("CUFFT_EXEC_FAILED"))
+
+
+def fail_device():
+    raise fake_cupy.CUDARuntimeError(LOST)
+
+
+@pytest.mark.slow
+def test_the_last_words_of_a_worker_reach_the_coordinator(caplog):
+    """A thread of Dask's sends them, and would end with the process."""
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 60}
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(**options) as cluster,
+        Client(cluster) as client,
+    ):
+        client.forward_logging(logger.name)
+        assert isinstance(client.submit(lose_gpu).exception(timeout=30), KilledWorker)
+    assert "this worker ends, for its GPU has failed: RuntimeError: CUFFT_EXEC_FAILED" in caplog.text

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,9 @@ from lightsheet.system import InputError, logger
 
 EXIT_STATUS = 70
 """Of a worker that ends so; BSD's number for an error within the software."""
+
+SEND_SECONDS = 1.0
+"""Time in which a worker sends its last words to the coordinator, which logs them; a thread of Dask does that."""
 
 
 @contextmanager
@@ -29,6 +33,7 @@ def end_with_gpu(engine: str) -> Iterator[None]:
     except Exception as error:
         if engine == "gpu" and _has_failed():
             logger.error("this worker ends, for its GPU has failed: %s: %s", type(error).__name__, error)
+            time.sleep(SEND_SECONDS)
             os._exit(EXIT_STATUS)
         raise
 
