@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from dask import config
+from dask_jobqueue.slurm import SLURMJob
 
 from lightsheet.cluster import jobqueue, section
+from lightsheet.cluster.request import request_workers
 from lightsheet.system.errors import InputError
 from tests.support.fake_commands import command
 from tests.support.families import parametrize
@@ -57,8 +60,8 @@ def test_a_number_of_cores_may_be_left_open(file: Path, keys: str, cores: int | 
             "section big: scheduler-options may not hold jupyter, protocol, security: all connections have TLS",
         ),
         (
-            "jobqueue: {big: {partition: cpu, job_cpu: 3, walltime: '04:00:00'}}",
-            "section big: partition, job_cpu is unknown; known here: account, .* job-cpu, .* queue, ",
+            "jobqueue: {big: {partition: cpu, job_cpus: 3, walltime: '04:00:00'}}",
+            "section big: partition, job-cpus is unknown; known here: account, .* job-cpu, .* queue, ",
         ),
         ("jobqueue: {big: [4]}", "section big: .*4.* must be keys with values"),
         (
@@ -67,6 +70,15 @@ def test_a_number_of_cores_may_be_left_open(file: Path, keys: str, cores: int | 
         ),
         ("jobqueue: {small: {}}", "has no section 'big'; it may be one of local, small"),
         ("{}", "has no section 'big'; it may be one of local$"),
+        ("", "has no section 'big'; it may be one of local$"),
+        ("jobqueue: {big: [", "cannot be read as YAML: while parsing"),
+        ("- big", "cannot be read as YAML: .*"),
+        ("jobqueue: [big]", "jobqueue: .'big'. must be keys with values"),
+        ("jobqueue: {big: {memory: 64}}", "section big: memory is 64 bytes, too few .* unit"),
+        (
+            "jobqueue: {big: {job-extra-directives: {qos: long}}}",
+            "section big: job-extra-directives .* a list of lines",
+        ),
     ],
 )
 def test_a_mistake_is_answered_with_the_file_and_the_section(file: Path, content: str, sentence: str) -> None:
@@ -74,6 +86,36 @@ def test_a_mistake_is_answered_with_the_file_and_the_section(file: Path, content
     with pytest.raises(InputError, match=sentence) as caught:
         section.read_section("big")
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "job-extra-directives: ['--gres=gpu:1'], job-script-prologue: [a b], job-directives-skip: [--mem], job-cpu: 3",
+        "job_extra_directives: --gres=gpu:1, job_script_prologue: a b, job_directives_skip: --mem, job_cpu: '3'",
+        "job-extra: ['--gres=gpu:1'], env-extra: [a b], header-skip: [--mem], job-cpu: 3, worker-extra-args: null",
+    ],
+    ids=["documented", "of a person", "of an old version"],
+)
+def test_a_key_means_the_same_however_dask_lets_a_person_write_it(file: Path, keys: str) -> None:
+    file.write_text(f"jobqueue: {{big: {{{keys}}}}}")
+    big = section.read_section("big")
+    assert (big.gpu, big.cores) == (True, 3)
+    words = ("-n", "1", "--cpus-per-task=3", "-t", "00:30:00", "--gres=gpu:1")
+    assert request_workers(big, 10**9, 1).words == words
+    options = jobqueue._list_job_options(config.get("jobqueue.big"), Path("/logs/x"))
+    assert options["job_script_prologue"][1] == "a b"
+    job = SLURMJob(config_name="big", scheduler="tls://1.2.3.4:5", name="w", memory="1 GB", cores=1)
+    assert shlex.split(job.job_header.replace("#SBATCH ", "")) == ["-J", "dask-worker", *words]
+
+
+def test_a_site_may_have_keys_of_its_own(file: Path) -> None:
+    """In ~/.config/dask or /etc/dask, where files of many years stand."""
+    file.write_text("jobqueue: {big: {queue: long}}")
+    site = {"job_extra": ["-G 1"], "extra": [], "cores": 6, "queue": "cpu", "key-of-2018": 1}
+    with config.set({"jobqueue.slurm": site}):
+        big = section.read_section("big")
+        assert (big.gpu, big.cores, config.get("jobqueue.big.queue")) == (True, 6, "long")
 
 
 def test_an_empty_section_has_dask_jobqueues_defaults(file: Path) -> None:

@@ -137,6 +137,16 @@ def test_workers_without_an_account_have_that_of_the_job_that_submits_them(
     assert owner in workers.describe("account")
 
 
+def test_an_account_for_all_of_sbatchs_jobs_is_the_workers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their own sbatch gets no SBATCH_*; SLURM would take no jobs of the default account at some sites."""
+    (tmp_path / "jobqueue.yaml").write_text("jobqueue: {big: {account: null}}")
+    monkeypatch.setenv("LIGHTSHEET_JOBQUEUE", str(tmp_path / "jobqueue.yaml"))
+    monkeypatch.delenv("SLURM_JOB_ACCOUNT", raising=False)
+    monkeypatch.setenv("SBATCH_ACCOUNT", "mine")
+    for coordinator in (None, request_rule("deconvolve", "config.yaml", {}, 1)):
+        assert request_workers(read_section("big"), 10**9, 1, coordinator).amounts.account == "mine"
+
+
 @pytest.fixture
 def header() -> Callable[[int], list[str]]:
     def make(memory: int) -> list[str]:

@@ -21,6 +21,9 @@ UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 ACCOUNT = "SLURM_JOB_ACCOUNT"
 """Variable of a job of SLURM's that names its account."""
 
+SBATCH_ACCOUNT = "SBATCH_ACCOUNT"
+"""Variable by which a person gives all jobs an account; the workers' sbatch gets none of these variables."""
+
 RULE_KEYS = {
     "account": "slurm_account",
     "partition": "slurm_partition",
@@ -155,14 +158,14 @@ def request_workers(section: Section, memory: int, cores: int, coordinator: Requ
         *([f"-A {account}"] if account else []),
         "-n 1",
         f"--cpus-per-task={keys.get('job-cpu') or section.cores or cores}",
-        f"--mem={keys.get('job-mem') or size}",
+        f"--mem={size if keys['job-mem'] is None else keys['job-mem']}",
         f"-t {keys['walltime']}",
     ]
     skip = keys.get("job-directives-skip") or []
     lines = [line for line in lines if not any(word in f"#SBATCH {line}" for word in skip)]
     words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split_directive(line)]
     file = f"section {section.name} of {find_sections_file()}"
-    giver = None if _read_account(keys) else coordinator
+    giver = None if keys["account"] else coordinator
     return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True, account_giver=giver)
 
 
@@ -171,12 +174,8 @@ def find_account(keys: Mapping[str, Any], coordinator: Request | None = None) ->
 
     Empty: SLURM's default.
     """
-    account = _read_account(keys) or (coordinator.amounts.account if coordinator else "")
-    return account or os.environ.get(ACCOUNT, "")
-
-
-def _read_account(keys: Mapping[str, Any]) -> str:
-    return keys.get("account") or keys.get("project") or ""
+    account = keys["account"] or (coordinator.amounts.account if coordinator else "")
+    return str(account or os.environ.get(ACCOUNT) or os.environ.get(SBATCH_ACCOUNT) or "")
 
 
 def request_this_job() -> Request | None:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,17 @@ from lightsheet.system import InputError
 RESERVED = {"protocol", "security", "jupyter"}
 """Options of the scheduler by which anybody could have it run code; dask-jobqueue would let a section choose them."""
 
-DEPRECATED = {"project"}
-"""Keys that dask-jobqueue heeds still, though they are none of its defaults."""
+RENAMED = {
+    "project": "account",
+    "extra": "worker-extra-args",
+    "env-extra": "job-script-prologue",
+    "job-extra": "job-extra-directives",
+    "header-skip": "job-directives-skip",
+}
+"""Old names of keys that dask-jobqueue heeds still where the new ones say nothing, as files of many sites have them."""
+
+LISTS = ("worker-extra-args", "job-script-prologue", "job-extra-directives", "job-directives-skip")
+"""Keys whose values are lists of text."""
 
 PATIENCE = "wait-for-workers"
 
@@ -48,27 +59,33 @@ def read_section(name: str) -> Section:
     path = find_sections_file()
     if not path.is_file():
         raise InputError(f"{path} is not there: name your jobqueue.yaml in the environment variable {JOBQUEUE}")
-    (content,) = config.collect_yaml([str(path)])
-    sections = content.get("jobqueue") or {}
+    content = _read_file(path)
+    sections = _read_mapping(f"{path}, jobqueue", content.get("jobqueue"))
     if name not in sections:
         names = ", ".join(["local", *sections])
         raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {names}")
-    defaults, section, ours = _read_defaults(), sections[name] or {}, content.get("lightsheet") or {}
-    _refuse_unknown_keys(f"{path}, section {name}", section, {*defaults, *DEPRECATED})
+    defaults = _read_defaults()
+    section = _respell(_read_mapping(f"{path}, section {name}", sections[name]))
+    ours = _read_mapping(f"{path}, lightsheet", content.get("lightsheet"))
+    _refuse_unknown_keys(f"{path}, section {name}", section, {*defaults})
     _refuse_unknown_keys(f"{path}, lightsheet", ours, {PATIENCE})
-    keys = {**defaults, **section, "processes": 1, "log-directory": None}
-    config.set({f"jobqueue.{name}": keys})
+    site = _respell(config.get("jobqueue.slurm", None) or {})
+    keys = {**defaults, **site, **section, "processes": 1, "log-directory": None, **dict.fromkeys(RENAMED)}
     walltime = keys["walltime"]
     try:
+        keys |= {key: _read_lines(key, keys[key]) for key in LISTS}
+        keys |= {key: _read_cores(key, keys[key]) for key in ("cores", "job-cpu")}
+        keys["scheduler-options"] = keys["scheduler-options"] or {}
+        config.set({f"jobqueue.{name}": keys})
         if not isinstance(walltime, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
             raise ValueError(f'walltime {walltime} must stand in quotes: "12:00:00"')
         if conflicts := RESERVED & {*keys["scheduler-options"]}:
             raise ValueError(f"scheduler-options may not hold {', '.join(sorted(conflicts))}: all connections have TLS")
         return Section(
             name,
-            _read_cores(keys["job-cpu"] if keys["cores"] is None else keys["cores"]),
-            any("gpu" in directive for directive in keys["job-extra-directives"]),
-            parse_bytes(keys["memory"]) if keys["memory"] else None,
+            keys["cores"] or keys["job-cpu"],
+            any(re.search("gpu|^ *-G", directive) for directive in keys["job-extra-directives"]),
+            _read_memory(parse_bytes(keys["memory"])) if keys["memory"] else None,
             parse_walltime(walltime),
             parse_timedelta(ours.get(PATIENCE, "12 h")),
         )
@@ -76,22 +93,57 @@ def read_section(name: str) -> Section:
         raise InputError(f"{path}, section {name}: {error}") from None
 
 
-def _refuse_unknown_keys(place: str, keys: Any, allowed: set[str]) -> None:
+def _read_file(path: Path) -> dict[str, Any]:
+    """Read a file as Dask does; an empty one has no keys."""
+    from dask import config
+
+    try:
+        return next(config.collect_yaml([str(path)]), {})
+    except ValueError as error:
+        words = " ".join(str(error).split()).split("original error message: ")[-1]
+        raise InputError(f"{path} cannot be read as YAML: {words}") from None
+
+
+def _read_mapping(place: str, value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise InputError(f"{place}: {value!r} must be keys with values")
+    return value or {}
+
+
+def _respell(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keys under the names that dask-jobqueue documents: Dask takes `_` for `-`, and it old names for new."""
+    keys = {str(key).replace("_", "-"): value for key, value in keys.items()}
+    renamed = {new: keys[old] for old, new in RENAMED.items() if keys.get(old) and not keys.get(new)}
+    return {key: value for key, value in keys.items() if key not in RENAMED} | renamed
+
+
+def _refuse_unknown_keys(place: str, keys: Mapping[str, Any], allowed: set[str]) -> None:
     """Refuse keys that nobody heeds: jobs would get another partition or account than the file seems to say."""
-    if not isinstance(keys, dict):
-        raise InputError(f"{place}: {keys!r} must be keys with values")
     if unknown := [str(key) for key in keys if key not in allowed]:
-        raise InputError(
-            f"{place}: {', '.join(unknown)} is unknown; known here: {', '.join(sorted(allowed - DEPRECATED))}"
-        )
+        raise InputError(f"{place}: {', '.join(unknown)} is unknown; known here: {', '.join(sorted(allowed))}")
 
 
-def _read_cores(value: Any) -> int | None:
+def _read_lines(key: str, value: Any) -> list[str]:
+    """Return a list of text; a person may write a single line, or several in a block, without a list."""
+    if isinstance(value, str):
+        return value.splitlines()
+    if not isinstance(value or [], list):
+        raise ValueError(f"{key} {value!r} must be a list of lines")
+    return [str(line) for line in value or []]
+
+
+def _read_cores(key: str, value: Any) -> int | None:
     if value is None:
         return None
     if (cores := int(value)) < 1:
-        raise ValueError(f"cores {value!r} must be a number from 1, or null, which means as many as fit the nodes")
+        raise ValueError(f"{key} {value!r} must be a number from 1, or null, which means as many as fit the nodes")
     return cores
+
+
+def _read_memory(count: int) -> int:
+    if count < 2**20:
+        raise ValueError(f'memory is {count} bytes, too few for any volume: give it a unit, as "64GiB"')
+    return count
 
 
 def find_sections_file() -> Path:
@@ -108,7 +160,7 @@ def _read_defaults() -> dict[str, Any]:
     assert package
     assert package.origin
     (defaults,) = config.collect_yaml([str(Path(package.origin).with_name("jobqueue.yaml"))])
-    return {**defaults["jobqueue"]["slurm"], **(config.get("jobqueue.slurm", None) or {})}
+    return _respell(defaults["jobqueue"]["slurm"])
 
 
 def choose_lifetime(walltime: float, volume_seconds: float) -> float:
