@@ -9,6 +9,9 @@ from lightsheet.deconvolution import Mask
 EDGE = (4, 8, 8)
 """(z, y, x) of a block in voxels; along z no more than the planes that a sample has side by side."""
 
+SQUARED_WEIGHTS = 6
+"""Sum of the squares of 1, -2 and 1: the variance of a second difference of noise by that of the noise."""
+
 INNER_SHARE = 0.9
 """Share of the second differences that count where voxels may be dead: the smallest."""
 
@@ -100,7 +103,7 @@ def _measure_noise(voxels: np.ndarray, *, robust: bool) -> np.ndarray:
     for axis in (2, 3):
         if voxels.shape[axis] < 3:
             continue
-        squares = np.square(np.diff(voxels, 2, axis=axis)).reshape(len(voxels), -1) / 6
+        squares = np.square(np.diff(voxels, 2, axis=axis)).reshape(len(voxels), -1) / SQUARED_WEIGHTS
         if robust:
             count = max(int(INNER_SHARE * squares.shape[1]), 1)
             squares = np.partition(squares, count - 1, axis=1)[:, :count] / INNER_VARIANCE

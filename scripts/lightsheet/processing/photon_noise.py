@@ -14,13 +14,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.optimize import nnls
 
 from lightsheet.deconvolution import Mask, erase_unmeasured, resolve_iterations, richardson_lucy
+from lightsheet.processing.block_noise import SQUARED_WEIGHTS
 from lightsheet.processing.rounding import ResultNoise
 
 NEIGHBOURS = 3
 """Voxels along an axis that a second difference takes."""
-
-SQUARED_WEIGHTS = 6
-"""Sum of the squares of 1, -2 and 1: the variance of a second difference of noise by that of the noise."""
 
 MEDIAN_SQUARE = 0.4549
 """Median of the squares of normal deviates: some large differences, as at an edge, hardly change a median."""

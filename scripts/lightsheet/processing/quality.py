@@ -10,6 +10,7 @@ import numpy as np
 from scipy import fft
 
 from lightsheet.deconvolution import Mask, erase_unmeasured, find_brightest_region
+from lightsheet.processing.block_noise import SQUARED_WEIGHTS
 from lightsheet.processing.camera import subtract_background
 from lightsheet.processing.resolution import measure_resolution
 
@@ -22,9 +23,6 @@ Planes = dict[str, Array]
 
 SIDE = 512
 """Largest side, in pixels, of the part of an xy plane whose resolution is measured."""
-
-SQUARED_WEIGHTS = 6
-"""Sum of the squares of 1, -2 and 1: the variance of a second difference of noise by that of the noise."""
 
 
 def compare_result(

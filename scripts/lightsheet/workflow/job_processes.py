@@ -79,8 +79,8 @@ def fork_jobs() -> Iterator[None]:
 
 def _make_execute(start_python: Callable[..., None]) -> Callable[..., None]:
     def execute_script(script: Any, path: str, edit: bool = False) -> None:
-        others = script.conda_env, script.container_img, script.env_modules, script.bench_record
-        if any(others) or script.resources.get("shell_exec") or script.rulename == "pilot":
+        wrappers = script.conda_env, script.container_img, script.env_modules, script.bench_record
+        if any(wrappers) or script.resources.get("shell_exec") or script.rulename == "pilot":
             start_python(script, path, edit)
             return
         process = get_context("forkserver").Process(target=run_script, args=(path, _make_environment(script)))
