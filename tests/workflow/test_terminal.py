@@ -4,7 +4,6 @@ import io
 import logging
 import os
 import signal
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +16,10 @@ from lightsheet.cluster import FINAL
 from lightsheet.workflow import terminal
 from lightsheet.workflow.screen import Screen, catch_errors, draw_bar
 from lightsheet.workflow.terminal import Terminal
+from tests.support.tty import Tty
 
 LOG_LINE = "2026-11-29 11:43:21 {}\n"
 OURS = str(Path(terminal.__file__).with_name("start.py"))
-
-
-class Tty(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def make(stream: io.StringIO | None = None, *, is_dry: bool = False, targets: tuple[str, ...] = ()) -> Terminal:
@@ -221,18 +216,6 @@ def test_a_plain_line_is_written_again_only_when_it_has_changed(tmp_path: Path) 
     assert [line.split()[2] for line in read(handler).splitlines()[1:]] == ["3", "4"]
 
 
-def test_a_terminal_that_knows_no_escapes_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    assert not Screen(Tty()).is_terminal
-
-
-def test_what_a_stream_cannot_show_is_escaped() -> None:
-    content = io.BytesIO()
-    stream = io.TextIOWrapper(content, encoding="ascii")
-    Screen(stream).write("results/caf\xe9")
-    assert content.getvalue() == b"results/caf\\xe9\n"
-
-
 def test_a_run_goes_on_when_nobody_reads_its_standard_error_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -296,31 +279,6 @@ def test_snakemake_in_a_job_of_slurm_says_nothing_against_it() -> None:
     handler = make()
     send(handler, "You are running snakemake in a SLURM job context. This is not ...", level=logging.WARNING)
     assert read(handler) == ""
-
-
-def test_what_processes_write_to_the_standard_error_is_handed_over(capfd: pytest.CaptureFixture[str]) -> None:
-    lines: list[str] = []
-    with catch_errors(lines.append) as real:
-        subprocess.run(["/bin/sh", "-c", "echo lost >&2"], check=True)
-        real.write("kept\n")
-    os.write(2, b"after\n")
-    assert lines == ["lost"]
-    assert capfd.readouterr().err == "kept\nafter\n"
-
-
-@pytest.mark.parametrize(("share", "full"), [(0.0, 0), (0.5, 10), (1.0, 20), (7.0, 20)])
-def test_bars_stay_in_their_frame(share: float, full: int) -> None:
-    assert draw_bar(share) == f"[{'#' * full}{'.' * (20 - full)}]"
-
-
-def test_a_narrow_terminal_keeps_the_numbers_and_loses_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = f"deconvolve   {draw_bar(0.5)} 4 of 8 volumes, 1.9 s per volume, 8 s left"
-    short = line.replace(f"{draw_bar(0.5)} ", "")
-    for columns, expected in ((len(line) + 1, line), (len(line), short), (30, short[:29])):
-        monkeypatch.setenv("COLUMNS", str(columns))
-        screen = Screen(Tty())
-        screen.draw([line])
-        assert screen.stream.getvalue() == f"{expected}\n"  # type: ignore[attr-defined]
 
 
 def test_a_list_of_which_some_was_told_keeps_its_head(tmp_path: Path) -> None:
