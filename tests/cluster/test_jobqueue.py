@@ -51,6 +51,7 @@ def test_a_number_of_cores_may_be_left_open(file: Path, keys: str, cores: int | 
     [
         ("jobqueue: {big: {cores: 4, walltime: long}}", "section big: walltime 'long' is not a time"),
         ("jobqueue: {big: {cores: 4, walltime: 12:00:00}}", "section big: walltime 43200 must stand in quotes"),
+        ("jobqueue: {big: {walltime: '0'}}", "section big: walltime '0' means none to SLURM"),
         ("jobqueue: {big: {cores: many}}", "section big: invalid literal for int.*'many'"),
         ("jobqueue: {big: {cores: 0}}", "section big: cores 0 must be a number from 1, or null"),
         ("jobqueue: {big: {cores: 4, memory: lots}}", "section big: Could not interpret 'lots'"),

@@ -71,14 +71,11 @@ def read_section(name: str) -> Section:
     _refuse_unknown_keys(f"{path}, lightsheet", ours, {PATIENCE})
     site = _respell(config.get("jobqueue.slurm", None) or {})
     keys = {**defaults, **site, **section, "processes": 1, "log-directory": None, **dict.fromkeys(RENAMED)}
-    walltime = keys["walltime"]
     try:
         keys |= {key: _read_lines(key, keys[key]) for key in LISTS}
         keys |= {key: _read_cores(key, keys[key]) for key in ("cores", "job-cpu")}
         keys["scheduler-options"] = keys["scheduler-options"] or {}
         config.set({f"jobqueue.{name}": keys})
-        if not isinstance(walltime, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
-            raise ValueError(f'walltime {walltime} must stand in quotes: "12:00:00"')
         if conflicts := RESERVED & {*keys["scheduler-options"]}:
             raise ValueError(f"scheduler-options may not hold {', '.join(sorted(conflicts))}: all connections have TLS")
         return Section(
@@ -86,7 +83,7 @@ def read_section(name: str) -> Section:
             keys["cores"] or keys["job-cpu"],
             any(re.search("gpu|^ *-G", directive) for directive in keys["job-extra-directives"]),
             _read_memory(parse_bytes(keys["memory"])) if keys["memory"] else None,
-            parse_walltime(walltime),
+            _read_walltime(keys["walltime"]),
             parse_timedelta(ours.get(PATIENCE, "12 h")),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -144,6 +141,14 @@ def _read_memory(count: int) -> int:
     if count < 2**20:
         raise ValueError(f'memory is {count} bytes, too few for any volume: give it a unit, as "64GiB"')
     return count
+
+
+def _read_walltime(value: Any) -> int:
+    if not isinstance(value, str):  # YAML reads 12:00:00 as the number 43200, which sbatch takes for minutes
+        raise ValueError(f'walltime {value} must stand in quotes: "12:00:00"')
+    if not (seconds := parse_walltime(value)):
+        raise ValueError(f"walltime {value!r} means none to SLURM: say how long a worker may take")
+    return seconds
 
 
 def find_sections_file() -> Path:
