@@ -374,6 +374,16 @@ def test_a_partition_that_is_not_for_an_account_lets_its_jobs_wait_for_ever(
     assert ask(request_).refusals == [], "nobody heeds accounts there"
 
 
+def test_an_account_for_all_of_sbatchs_jobs_counts_in_place_of_the_default(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cluster(commands, partitions=PARTITIONS.replace("PartitionName=cpu", "PartitionName=cpu AllowAccounts=guest"))
+    monkeypatch.setenv("SBATCH_ACCOUNT", "guest")
+    assert ask(rule()) == Inquiry([], [], [], math.inf)
+    monkeypatch.setenv("SBATCH_ACCOUNT", "lab")
+    assert "jobs of account `lab` can never start" in ask(rule()).remarks[0]
+
+
 def test_jobs_that_name_no_account_where_slurm_wants_one(commands: Path) -> None:
     write_cluster(commands, refuse("allocation failure: Invalid account or account/partition combination specified"))
     (commands / "associations").write_text("mini|lab|me|||||||||\nmini|rich|me|||||||||\n")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lightsheet.cluster.limits import Accounting
 from lightsheet.cluster.questions import COMMANDS, Answer, ask_site, shorten, try_requests
-from lightsheet.cluster.request import Request, format_amount, join_owners
+from lightsheet.cluster.request import SBATCH_ACCOUNT, Request, format_amount, join_owners
 from lightsheet.cluster.room import Team, find_room, has_node_for, list_limits
 from lightsheet.cluster.site import Partition, Site
 from lightsheet.cluster.survey import read_survey
@@ -152,7 +152,7 @@ def _find_excess_time(request: Request, partitions: Sequence[Partition], account
 
 def _find_ban(request: Request, partitions: Sequence[Partition], accounting: Accounting) -> str:
     """Say that a partition is not for jobs of their account: sbatch may take them, and they wait for ever."""
-    account = request.amounts.account or accounting.default_account
+    account = request.amounts.account or os.environ.get(SBATCH_ACCOUNT) or accounting.default_account
     lineage = accounting.list_lineage(account)  # newer versions let in those below an account
     if not (accounting.default_account and partitions) or any(partition.admits(lineage) for partition in partitions):
         return ""
