@@ -15,6 +15,8 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.families import parametrize
+
 ROOT = Path(__file__).parents[1]
 ENVS = ROOT / "envs"
 GPU_LOCKS = ("requirements-cuda12", "requirements-cuda13")
@@ -108,7 +110,7 @@ def unmet(lock: str, python: str, needed: list[Requirement]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("python", PYTHONS)
+@parametrize("python", PYTHONS, quick=2)
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_of_what_is_locked_is_met_by_the_lock(name: str, python: str) -> None:
     assert unmet(locked(name), python, asked(name)) == []

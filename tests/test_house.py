@@ -24,6 +24,7 @@ def test_a_face_holds_what_it_lists(room: str) -> None:
         assert getattr(face, name) is not None
 
 
+@pytest.mark.slow
 def test_the_snakefile_imports_nothing_heavy() -> None:
     """Every job of a cluster parses the Snakefile again."""
     snakefile = (ROOT / "Snakefile").read_text()

@@ -52,7 +52,7 @@ def test_a_single_channel_has_the_name_that_its_store_says(tmp_path: Path) -> No
     assert unfold_stores(discover(tmp_path / "a.ome.zarr")).acquisition.channels == ("GFP",)
 
 
-@parametrize("writer", sorted(WRITERS), quick=5)
+@parametrize("writer", sorted(WRITERS), quick=2)
 def test_stores_of_any_writer_are_the_same_acquisition(tmp_path: Path, writer: str) -> None:
     store = tmp_path / "a.ome.zarr"
     WRITERS[writer](store, MOVIE)
@@ -68,7 +68,7 @@ def test_stores_of_any_writer_are_the_same_acquisition(tmp_path: Path, writer: s
         assert opened.acquisition.colours == CHANNELS
 
 
-@pytest.mark.parametrize("axes", ["zyx", "yxz", "xyz"])
+@parametrize("axes", ["zyx", "yxz", "xyz"], quick=2)
 @pytest.mark.parametrize("suffix", [".zarr", ".ome.zarr"])
 def test_plain_arrays_by_preset_need_their_axes(tmp_path: Path, axes: str, suffix: str) -> None:
     """As PetaKit5D writes them."""
@@ -109,7 +109,7 @@ def test_of_several_images_one_is_chosen(tmp_path: Path) -> None:
         read_image(plate, "C")
 
 
-@pytest.mark.parametrize("has_series", [True, False])
+@parametrize("has_series", [True, False])
 def test_a_store_in_the_layout_of_bioformats2raw_is_read(tmp_path: Path, has_series: bool) -> None:
     store = tmp_path / "a.zarr"
     zarr.open_group(store, mode="w", zarr_format=2).attrs["bioformats2raw.layout"] = 3
@@ -133,7 +133,7 @@ def test_the_finest_level_counts_wherever_it_stands(tmp_path: Path) -> None:
     assert image_read.metadata.voxel_size == VOXEL
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("unit", "scale", "size"),
     [
         ("millimeter", 0.0003, 0.3),
@@ -142,6 +142,7 @@ def test_the_finest_level_counts_wherever_it_stands(tmp_path: Path) -> None:
         ("angstrom", 3000, 0.3),
         (None, 0.3, None),
     ],
+    quick=2,
 )
 def test_units_of_axes_are_converted_to_micrometre(
     tmp_path: Path, unit: str | None, scale: float, size: float | None

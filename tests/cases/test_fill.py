@@ -16,6 +16,7 @@ from lightsheet.run.run import Run
 from lightsheet.store import VolumeKey, read_record
 from lightsheet.system import InputError
 from tests.support.cases import play
+from tests.support.families import parametrize
 from tests.support.tiny_run import finish
 
 Captured = pytest.CaptureFixture[str]
@@ -93,7 +94,7 @@ def test_a_deskewed_movie_is_deconvolved_where_it_was_measured(tmp_path: Path) -
     assert not find_backlog(prepare(tmp_path)).volumes, "the same again does nothing"
 
 
-@pytest.mark.parametrize("method", [{"boundary": "replicate"}, {"engine": "itk", "boundary": "replicate"}])
+@parametrize("method", [{"boundary": "replicate"}, {"engine": "itk", "boundary": "replicate"}])
 def test_what_takes_fill_for_darkness_is_refused_before_any_work(tmp_path: Path, method: dict[str, str]) -> None:
     write_movie(tmp_path)
     run = prepare(tmp_path, **method)

@@ -342,7 +342,7 @@ def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypat
     assert ask(rule("deconvolve"), worker(4)).refusals == []
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("limit", "account", "is_refused"),
     [
         ("AllowAccounts=ALL", "", False),
@@ -354,6 +354,7 @@ def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypat
         ("DenyAccounts=lab,poor", "", True),
         ("DenyAccounts=lab,poor", "rich", False),
     ],
+    quick=3,
 )
 def test_a_partition_that_is_not_for_an_account_lets_its_jobs_wait_for_ever(
     commands: Path, limit: str, account: str, is_refused: bool

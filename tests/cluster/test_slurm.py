@@ -34,7 +34,11 @@ def test_the_queue_is_read_by_whole_words_of_names_and_what_is_no_job_is_passed_
     )
 
 
-def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(commands: Path) -> None:
+def test_a_sweep_cancels_what_is_running_or_pending_of_this_run_alone(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(seconds / 10))
     command(commands, "squeue", QUEUE)
     command(commands, "scancel", f"echo $@ > {commands}/cancelled")
     start = time.monotonic()

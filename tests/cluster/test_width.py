@@ -13,6 +13,7 @@ from lightsheet.cluster.width import NEARLY, Needs, choose_slots, find_most_slot
 from lightsheet.cluster.worker_number import MEMORY_SHARE, choose_local_slots, choose_number
 from tests.cluster.test_fit import COORDINATOR, line
 from tests.support.fake_cluster import write_cluster
+from tests.support.families import parametrize
 
 GB, GIB = 10**9, 2**30
 UNLIMITED = "mini|root||||||||||\nmini|lab|||root|||||||\n"
@@ -121,9 +122,10 @@ def sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("sections")
-@pytest.mark.parametrize(
+@parametrize(
     ("memory", "needs", "slots"),
     [(8000, SMALL, 8), (1500, SMALL, 4), (64000, LARGE, 8), (32000, LARGE, 4), (8000, LARGE, 1), (64000, FOREIGN, 1)],
+    quick=3,
 )
 def test_a_worker_asks_for_no_more_memory_than_its_cores_are_of_a_node(
     memory: int, needs: Needs, slots: int, commands: Path

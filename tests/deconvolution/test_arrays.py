@@ -15,6 +15,7 @@ from scipy.signal import fftconvolve
 from lightsheet.deconvolution import arrays
 from lightsheet.deconvolution.engines import richardson_lucy
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RNG = np.random.default_rng(0)
@@ -118,7 +119,7 @@ def test_one_task_a_volume_and_nothing_is_computed_before() -> None:
     assert result.npartitions == 10
 
 
-@pytest.mark.parametrize("psf_leading", [(), (2, 1)], ids=["one PSF", "a PSF for each channel"])
+@parametrize("psf_leading", [(), (2, 1)], ids=["one PSF", "a PSF for each channel"])
 def test_richardson_lucy_on_channels_and_timepoints(psf_leading: Shape) -> None:
     """Blocks of one volume differ from the whole by 1e-3 at most, as issue 4 asks; here it is about 1e-6."""
     deconvolve = partial(richardson_lucy, iterations=3, engine="cpu", threads=1)

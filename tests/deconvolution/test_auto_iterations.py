@@ -86,6 +86,7 @@ def test_another_boundary_or_start_is_refused(method):
         choose(np.ones((4, 4, 4)), np.ones((1, 1, 1), np.float32), method)
 
 
+@pytest.mark.slow
 def test_noise_that_neighbours_share_is_not_taken_for_structure_silently(monkeypatch):
     """Smoothed, an image predicts its held-out voxels the better the more its noise is fitted."""
     monkeypatch.setattr(auto_iterations, "MAX_ITERATIONS", 60)

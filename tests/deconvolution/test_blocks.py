@@ -80,6 +80,7 @@ def test_no_step_at_a_seam() -> None:
         assert steps[size - 1] <= np.delete(steps, size - 1).max()
 
 
+@pytest.mark.slow
 def test_without_a_halo_the_seams_would_be_seen() -> None:
     image = photograph(MODEL)
     cut = list(blocks.cut_blocks(image.shape, BLOCK, (0, 0, 0)))

@@ -106,7 +106,7 @@ MEASURED = {
 }
 
 
-@parametrize("name", list(FILLED), quick=7)
+@parametrize("name", list(FILLED), quick=2)
 def test_fill_is_found(name):
     images, values = FILLED[name]
     fill = find_fill(images)
@@ -114,7 +114,7 @@ def test_fill_is_found(name):
     assert fill.rim == (name == "interpolated")
 
 
-@pytest.mark.parametrize("name", MEASURED)
+@parametrize("name", MEASURED, quick=2)
 def test_darkness_is_no_fill(name):
     assert find_fill(MEASURED[name]).values == ()
 

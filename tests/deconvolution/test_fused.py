@@ -49,7 +49,7 @@ def test_it_computes_what_sweeps_compute_for_any_shapes(shape, psf_shape, method
     assert relative_l2(fused.deconvolve(image, psf, method, 1), sweeps.deconvolve(image, psf, method, 1)) < 1e-5
 
 
-@pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
+@parametrize("acceleration", CHOICES["acceleration"], quick=2)
 @pytest.mark.parametrize("boundary", CHOICES["boundary"])
 def test_the_same_bits_for_any_number_of_threads(boundary, acceleration, monkeypatch):
     monkeypatch.setattr(fused, "VOXELS_OF_A_THREAD", 1)

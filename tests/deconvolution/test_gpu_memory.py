@@ -17,6 +17,7 @@ from lightsheet.system.errors import InputError
 from tests.deconvolution.test_gpu import PSF, compare, fail, image
 from tests.support import fake_cupy
 from tests.support.engines import relative_l2
+from tests.support.families import parametrize
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_arrays_of_the_device_are_done_in_blocks(monkeypatch):
     assert np.array_equal(richardson_lucy(on_device, psf, iterations=3, engine="gpu").get(), expected)
 
 
-@pytest.mark.parametrize("boundary", CHOICES["boundary"])
+@parametrize("boundary", CHOICES["boundary"], quick=2)
 @pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
 def test_a_volume_takes_the_devices_memory_that_is_counted(device, boundary, acceleration):
     shape, method = (16, 90, 80), Method(2, boundary, acceleration=acceleration)
@@ -48,6 +49,7 @@ def test_a_volume_takes_the_devices_memory_that_is_counted(device, boundary, acc
     assert 0.85 * (estimate - others) < device.peak < estimate - others + small
 
 
+@pytest.mark.slow
 def test_channels_that_are_dropped_free_all_that_they_had(device):
     """Their OTFs, plans and work areas: a hundred channels would not fit."""
     shape = (10, 40, 50)
@@ -99,7 +101,7 @@ def test_channels_used_longest_ago_make_room(device):
     assert kept[2] in gpu.CHANNELS, "one was enough"
 
 
-@pytest.mark.parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
+@parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
 def test_volumes_in_flight_are_no_reason_to_refuse_one(device, number):
     """They are in what a volume needs, so that the device is never as free as when it was counted."""
     shape, method = (20, 60, 50), Method(1)

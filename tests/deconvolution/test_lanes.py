@@ -123,6 +123,7 @@ def split_and_join(rows: Floats, places: Integers, mirrors: Integers, spectrum: 
         join(spectrum, group * BLOCK * VECTOR, again, places, mirrors, group * LANES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 9, 30, 32, 75])
 def test_two_real_rows_come_out_of_one_complex_transform(n):
     rows = np.random.default_rng(n).standard_normal((BLOCK, n))

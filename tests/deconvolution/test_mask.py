@@ -23,6 +23,7 @@ from lightsheet.deconvolution.method import CHOICES, Method
 from lightsheet.system import InputError
 from tests.support import fake_cupy
 from tests.support.engines import relative_l2
+from tests.support.families import parametrize
 
 ACCELERATIONS = CHOICES["acceleration"]
 ENGINES = ("cpu", "cpu-sweeps")
@@ -58,6 +59,7 @@ def test_engines_agree(acceleration):
 sizes = st.tuples(*[st.one_of(st.integers(1, 9), st.sampled_from([31, 32, 33, 47]))] * 3)
 
 
+@pytest.mark.slow
 @given(shape=sizes, psf_shape=st.tuples(*[st.integers(1, 9)] * 3), acceleration=st.sampled_from(ACCELERATIONS))
 def test_what_is_measured_everywhere_has_the_weights_of_no_mask(shape, psf_shape, acceleration):
     image, psf = simulate(shape, psf_shape)
@@ -83,7 +85,7 @@ def test_planes_that_were_never_measured_are_as_if_the_image_ended_there(engine,
     assert not masked[~mask].any()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@parametrize("engine", ENGINES)
 def test_an_oblique_face_is_no_darkness(engine):
     """Where the PSF reaches no face, the result is the whole image's; as much light as there is comes out."""
     random, widths = np.random.default_rng(1), (2, 1.3, 1.3)

@@ -17,6 +17,7 @@ from lightsheet.deconvolution.engines import describe_engine, resolve_iterations
 from lightsheet.deconvolution.method import CHOICES, ENGINES
 from lightsheet.system.errors import InputError
 from tests.support.engines import relative_l2
+from tests.support.families import parametrize
 from tests.support.reference_data import DATA
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent: set LIGHTSHEET_DATA")
@@ -142,7 +143,7 @@ def test_a_point_stays_where_it_is_and_keeps_its_light(boundary):
     assert result[16, 15, 14] > 5 * image.max()
 
 
-@pytest.mark.parametrize("engine", ["cpu", "cpu-sweeps"])
+@parametrize("engine", ["cpu", "cpu-sweeps"])
 @pytest.mark.parametrize("boundary", CHOICES["boundary"])
 def test_the_same_bits_for_any_number_of_threads(boundary, engine, monkeypatch):
     monkeypatch.setattr(import_module(ENGINES[engine]), "VOXELS_OF_A_THREAD", 1)
@@ -250,6 +251,7 @@ def test_blocks_of_one_volume_can_go_to_several_workers():
     assert relative_l2(result, whole) < 1e-3  # what blocks promise, see test_blocks.py
 
 
+@pytest.mark.slow
 def test_iterations_auto_stands_for_a_number():
     random = np.random.default_rng(10)
     psf = gaussian((1, 1.5, 1.5), (3, 4, 4))

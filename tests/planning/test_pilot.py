@@ -26,6 +26,7 @@ from lightsheet.store.paths import VolumeKey
 from lightsheet.system import files
 from lightsheet.system.errors import InputError
 from tests.support import fake_cupy, tiny_run
+from tests.support.families import parametrize
 from tests.support.project import ROOT
 
 CHANNEL = "CamA_ch0_488nm"
@@ -118,7 +119,7 @@ def test_everything_is_measured_and_nothing_is_left_behind(planned: Run) -> None
         assert storages["full"]["rounding_error"] == 0 < storages["precision"]["rounding_to_noise"] < 1 / 3
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("output", "name"), [({"precision": "auto"}, "precision"), ({"dtype": "uint16", "scale": "auto"}, "uint16")]
 )
 def test_a_lossy_run_is_measured_as_it_is_and_compared_with_full(

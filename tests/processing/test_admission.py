@@ -10,6 +10,7 @@ import tifffile
 from lightsheet.processing import admission
 from lightsheet.processing.admission import Admission, admit_volume
 from lightsheet.processing.memory import estimate_memory, find_process_bytes
+from tests.support.families import parametrize
 
 SETTINGS = {"engine": "cpu", "acceleration": "none"}
 
@@ -45,7 +46,7 @@ def test_a_volume_that_failed_leaves_its_room_to_others() -> None:
         pass
 
 
-@pytest.mark.parametrize(("volumes", "expected"), [(3.2, 3), (1.5, 1), (0.3, 1)])
+@parametrize(("volumes", "expected"), [(3.2, 3), (1.5, 1), (0.3, 1)], quick=2)
 def test_a_worker_has_no_more_volumes_in_hand_than_its_memory_holds(
     volumes: float, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

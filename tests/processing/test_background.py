@@ -58,7 +58,7 @@ def test_where_it_always_fills_the_field_a_number_is_asked_for(radii: tuple[int,
     assert resolve_background(100, "red", choice) == 100
 
 
-@pytest.mark.parametrize("channel", [0, 1, 2])
+@parametrize("channel", [0, 1, 2])
 @parametrize("peak", [30, 1000])
 def test_simulated_cells_hide_no_offset(channel: int, peak: float) -> None:
     _, image = simulate_volume(channel, 0, (32, 128, 128), peak_photons=peak)
@@ -92,7 +92,7 @@ CAMERAS: dict[str, tuple[Callable[[], Array], float]] = {
 }
 
 
-@pytest.mark.parametrize("name", CAMERAS)
+@parametrize("name", CAMERAS, quick=3)
 def test_the_offset_of_each_camera_is_found(name: str) -> None:
     expose_image, offset = CAMERAS[name]
     chosen = choose_background({0: expose_image()})
@@ -159,7 +159,7 @@ def test_a_drift_of_the_offset_is_told() -> None:
     assert chosen["timepoints"] == pytest.approx({"0": 100, "2": 102, "5": 105}, abs=0.1)
 
 
-@pytest.mark.parametrize("photons", [100, 3000])
+@parametrize("photons", [100, 3000])
 def test_in_a_dense_sample_without_a_dark_part_a_number_is_asked_for(photons: float) -> None:
     rng = np.random.default_rng(4)
     dense = 60 * ndimage.gaussian_filter(photons * rng.random(SHAPE) * (rng.random(SHAPE) < 0.02), (2, 1.5, 1.5))

@@ -17,6 +17,7 @@ from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
 from lightsheet.system import read_json
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 
 SHAPE = (6, 20, 18)
 VOXEL = {"z": 0.3, "y": 0.1, "x": 0.1}
@@ -103,7 +104,7 @@ def test_uint16_is_scaled_rounded_and_clipped_with_a_count(results: Results, psf
     assert record["statistics"]["clipped_voxels"] == np.count_nonzero(np.rint(exact * np.float32(scale)) > 65535) > 0
 
 
-@pytest.mark.parametrize(("dtype", "bits", "step"), [("float32", 5, 2**-6), ("uint16", 11, 16)])
+@parametrize(("dtype", "bits", "step"), [("float32", 5, 2**-6), ("uint16", 11, 16)])
 def test_a_rounded_result_has_its_error_in_the_record(
     results: Results, psf: Path, dtype: str, bits: int, step: float
 ) -> None:
@@ -144,7 +145,7 @@ def in_blocks(shape: tuple[int, ...]) -> int:
     return PROCESS_BYTES + (whole - PROCESS_BYTES) * 6 // 10
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+@parametrize("dtype", ["float32", "uint16"])
 def test_a_volume_that_does_not_fit_is_done_in_blocks(tmp_path: Path, psf: Path, dtype: str) -> None:
     shape = (6, 240, 256)
     raw = np.random.default_rng(1).poisson(np.linspace(95, 300, 256), shape).astype(np.uint16)

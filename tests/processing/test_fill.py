@@ -12,6 +12,7 @@ from lightsheet.processing.fill import choose_fill, describe_fill_choice, find_m
 from lightsheet.processing.memory import estimate_memory
 from lightsheet.system import InputError
 from tests.support.assessment import assess_result
+from tests.support.families import parametrize
 
 SHAPE = (16, 64, 96)
 Z, Y, X = np.indices(SHAPE)
@@ -41,7 +42,7 @@ WHOLE = expose()
 CUT = np.where(INSIDE, WHOLE, 0)
 
 
-@pytest.mark.parametrize("acceleration", ["none", "heavy-ball"])
+@parametrize("acceleration", ["none", "heavy-ball"])
 def test_blocks_make_what_the_whole_volume_is(acceleration: str) -> None:
     """The second block is fill, mostly; one is measured whole."""
     settings = {**SETTINGS, "acceleration": acceleration, "fill": FILL}
@@ -68,7 +69,7 @@ def test_a_volume_that_was_measured_whole_is_as_without_fill() -> None:
     assert statistics == expected
 
 
-@pytest.mark.parametrize("value", [0, 100, 65535])
+@parametrize("value", [0, 100, 65535])
 def test_fill_does_not_count(value: int) -> None:
     raw = np.where(INSIDE, WHOLE, value).astype(np.uint16)
     mask = find_mask(raw, {"fill": {"values": [value], "rim": 0}})

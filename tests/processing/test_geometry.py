@@ -9,6 +9,7 @@ import pytest
 from lightsheet.processing.deconvolve import deconvolve_pixels
 from lightsheet.processing.geometry import describe_geometry, find_geometry
 from lightsheet.psf import prepare_psf
+from tests.support.families import parametrize
 from tests.support.stage_scan import scan_points
 
 ANGLE, STEP, PIXEL = 31.5, 0.3, 0.1
@@ -27,7 +28,7 @@ def draw(settings):
 
 
 @pytest.mark.parametrize("kind", ["deskewed", "rotated", "raw"])
-@pytest.mark.parametrize(("direction", "axis"), list(itertools.product([1, -1], "xy")))
+@parametrize(("direction", "axis"), list(itertools.product([1, -1], "xy")), quick=2)
 def test_points_stay_where_they_are(kind, direction, axis):
     """Within 0.1 voxel; light to 1 %."""
     settings = make_settings(kind, direction, axis)

@@ -31,6 +31,7 @@ def test_the_kernels_compile_for_gpus_old_and_new(gpu, raw, stored):
     assert all(f".text.{name}\0".encode() in machine_code for name in list_parameters(code))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("device")
 @parametrize("dtype", ["uint16", "float32"])
 def test_bits_are_rounded_as_by_numpy(dtype):

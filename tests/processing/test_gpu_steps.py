@@ -69,7 +69,7 @@ def upload(array, stored="float32"):
 
 
 @pytest.mark.usefixtures("device")
-@pytest.mark.parametrize("dtype", ["uint16", "int8", "float32"])
+@parametrize("dtype", ["uint16", "int8", "float32"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 3), (35, 150, 141)])
 def test_steps_on_raw_voxels_are_numpys(shape, dtype):
     raw = draw(shape, dtype)
@@ -113,7 +113,7 @@ CHANGES = [
 
 @pytest.mark.usefixtures("device")
 @parametrize(
-    ("dtype", "changes"), [*(("uint16", c) for c in CHANGES), ("float32", {}), ("float32", CHANGES[1])], quick=5
+    ("dtype", "changes"), [*(("uint16", c) for c in CHANGES), ("float32", {}), ("float32", CHANGES[1])], quick=2
 )
 def test_records_and_pixels_are_those_of_cpu(dtype, changes):
     compare_records(dtype, changes)
@@ -216,6 +216,7 @@ def test_all_steps_take_no_more_memory_than_is_counted(device):
         assert device.peak < estimate - waiting + 10**5
 
 
+@pytest.mark.slow
 @parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
 def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(device, number):
     """However many are in hand: no more than three are on the device."""

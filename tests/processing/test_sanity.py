@@ -44,7 +44,7 @@ def judge(image: np.ndarray, background: float | str = "auto", dtype: str = "flo
     return [doubt.kind for doubt in doubts]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+@parametrize("dtype", ["float32", "uint16"])
 @parametrize("photons", [30, 300])
 def test_a_simulated_acquisition_is_not_suspect(photons: float, dtype: str) -> None:
     _, image = simulate_volume(0, 0, (20, 64, 64), peak_photons=photons)
@@ -99,7 +99,7 @@ def draw_psf(sheet: float) -> np.ndarray:
     return np.asarray(psf / psf.sum(), np.float32)
 
 
-@pytest.mark.parametrize("photons", [3, 40, 400])
+@parametrize("photons", [3, 40, 400])
 def test_a_psf_without_the_light_sheet_is_suspect(photons: float) -> None:
     """As one computed from the objective alone is; in 3 photons the noise hides it."""
     truth = np.zeros((16, 64, 64), np.float32)

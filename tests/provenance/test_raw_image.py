@@ -11,6 +11,7 @@ from lightsheet.provenance.raw_image import SourceImage
 from lightsheet.store import PublishedChannel
 from lightsheet.store.volumes import StoreLayout, make_hole, write_volume
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 
 SHAPE = (21, 300, 141)
 VOXEL = {"z": 0.15, "y": 0.1, "x": 0.1}
@@ -31,7 +32,7 @@ def make_image(volume: np.ndarray, layout: StoreLayout, dtype: str) -> SourceIma
     )
 
 
-@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@parametrize("dtype", ["uint16", "float32"])
 def test_every_level_is_that_of_a_store(tmp_path: Path, dtype: str) -> None:
     volume = np.random.default_rng(1).gamma(2, 500, SHAPE).astype(dtype)
     layout = StoreLayout.plan(SHAPE, VOXEL, dtype, {"name": "zstd", "configuration": {}})

@@ -142,6 +142,7 @@ def test_the_seed_that_was_drawn_is_told(finished: Run, caplog: pytest.LogCaptur
     assert verify.verify_volumes(finished.results.folder, 2, 1, seed=int(match[1])) == first
 
 
+@pytest.mark.slow
 def test_seed_chooses(finished: Run) -> None:
     def chosen(seed: int) -> tuple[tuple[str, int], ...]:
         return tuple(

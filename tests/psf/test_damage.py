@@ -61,7 +61,7 @@ def test_nothing_is_told_of_a_simulated_bead(channel, shape):
         ("rlf/PSF_RFI_8bit.tif", (0.3, 0.1, 0.1), {"cut", "offset"}),  # it reaches the border, at 7 % of its peak
         ("confocal_bia/Bead_Image1_crop.tif", (0.125, 0.0225, 0.0225), {"second"}),  # there are four
     ],
-    quick=2,
+    quick=1,
 )
 def test_of_real_psfs_no_more_is_told_than_is_true(name, size, kinds):
     if not (DATA / name).exists():
@@ -96,7 +96,7 @@ def test_of_a_computed_psf_that_was_scaled_to_eight_bits_nothing_is_told(middle)
 # Damage --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("limit", "voxels"), [(1200, 62), (1500, 30)])
+@parametrize(("limit", "voxels"), [(1200, 62), (1500, 30)])
 def test_a_plateau_is_saturation(limit, voxels):
     image, _ = measured()
     assert find(np.minimum(image, limit).astype(image.dtype)) == {"saturation": pytest.approx(voxels, rel=0.3)}
@@ -108,7 +108,7 @@ def test_a_second_bead_is_found():
     assert find(image) == {"second": pytest.approx(0.73, abs=0.05)}
 
 
-@pytest.mark.parametrize("part", [np.s_[:, :, :34], np.s_[:, 30:], np.s_[40:60]])
+@parametrize("part", [np.s_[:, :, :34], np.s_[:, 30:], np.s_[40:60]])
 def test_cut_off_at_the_border(part):
     image, _ = measured()
     assert 0.2 < find(image[part])["cut"] < 1
@@ -128,6 +128,7 @@ def test_axes_in_another_order_are_told_as_a_tilt():
     assert find(np.swapaxes(image, 0, 1), dict.fromkeys("zyx", 0.1)) == {"tilt": pytest.approx(90, abs=1)}
 
 
+@pytest.mark.slow
 def test_offset_that_is_uncertain_or_contradicts_the_image():
     image, _ = measured()
     assert find(image, background=0)["offset"] == pytest.approx(104 / 2000, rel=0.1)

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from lightsheet.psf import measure, preparation
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 from tests.support.point_images import COARSE, FINE, FWHM, SIGMA, centred, embed, gaussian
 from tests.support.reference_data import DATA
 
@@ -201,7 +202,7 @@ def test_published_nan_psf_is_refused(tmp_path):
 # Measured PSFs ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("name", "offset", "peak"),
     [
         ("llsm_psf_janelia/mbPSF_560_NAp5nap42_z100nm.tif", 104, (48, 32, 33)),
@@ -221,7 +222,7 @@ def test_measured_psfs_are_centred_on_their_cores(name, offset, peak):
     np.testing.assert_allclose(facts["centre_zyx"], peak, atol=2.4)
 
 
-@pytest.mark.parametrize("name", ["mbPSF_560_NAp5nap42_z100nm.tif", "wideFieldPSF_560_z100nm.tif"])
+@parametrize("name", ["mbPSF_560_NAp5nap42_z100nm.tif", "wideFieldPSF_560_z100nm.tif"])
 def test_preparation_keeps_the_width_of_a_measured_psf(name):
     path = shared(f"llsm_psf_janelia/{name}")
     image = tifffile.imread(path, key=slice(None)).astype(np.float64)

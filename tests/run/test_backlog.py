@@ -18,6 +18,7 @@ from lightsheet.run.run import Run
 from lightsheet.store.paths import VolumeKey, shard_path
 from lightsheet.system import InputError, files, read_json, write_json
 from tests.support import tiny_run
+from tests.support.families import parametrize
 
 CHANNEL = "CamA_ch0_488nm"
 RAW, RESULT = VolumeKey("raw", CHANNEL, 0), VolumeKey("result", CHANNEL, 0)
@@ -244,7 +245,7 @@ def test_a_store_with_other_metadata_is_published_again(run: Run, content: Any) 
 NO_VALUES: list[Any] = [None, 5, "x", [1], {"a": 1}]
 
 
-@pytest.mark.parametrize("value", NO_VALUES)
+@parametrize("value", NO_VALUES, quick=2)
 def test_a_record_with_an_impossible_field_counts_as_none(run: Run, value: Any) -> None:
     for key, field in [
         (RAW, "sources"),

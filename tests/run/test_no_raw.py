@@ -138,6 +138,7 @@ def test_keep_and_none_change_no_result_and_leave_no_stale_store(tmp_path: Path)
     assert digest_store(again) == store
 
 
+@pytest.mark.slow
 def test_the_last_copy_of_pixels_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tiny_run.make(tmp_path, output={"raw": "keep"})
     for path in (tmp_path / "my data").glob("*ch0*stack0001*"):

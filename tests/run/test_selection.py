@@ -92,6 +92,7 @@ def test_exports_and_viewers_place_the_part_likewise(part: Run, tmp_path: Path) 
     assert describe_state(part.results, "http://localhost")["position"] == pytest.approx([0, 2.5, 9.5, 12.5])
 
 
+@pytest.mark.slow
 @parametrize(("geometry", "direction"), [("deskewed", -1), ("rotated", 1)])
 def test_a_part_of_a_stage_scan_lies_where_it_does_in_the_whole(tmp_path: Path, geometry: str, direction: int) -> None:
     """The place of the brightest voxel, to one voxel: the geometry interpolates."""
@@ -136,6 +137,7 @@ def test_of_a_part_nothing_else_is_read(tmp_path: Path) -> None:
     assert read(before).max() > 0
 
 
+@pytest.mark.slow
 def test_a_wider_selection_finds_what_is_done(tmp_path: Path) -> None:
     tiny_run.simulate(tmp_path / "my data")
     tiny_run.finish(prepare(tmp_path, timepoints="1:", channels=[SECOND]))

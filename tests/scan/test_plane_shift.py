@@ -39,7 +39,7 @@ def record(shift, photons=60, shells=0, seed=0):
     return [counts[z : z + 4] for z in range(0, SHAPE[0], 5)]
 
 
-@pytest.mark.parametrize("shift", [0.8, 1.64, -1.64, 3.27, -6])
+@parametrize("shift", [0.8, 1.64, -1.64, 3.27, -6], quick=2)
 @parametrize("photons", [3, 60])
 def test_shift_of_a_stage_scan_of_points(shift, photons):
     measured = measure_plane_shift(record(shift, photons))
@@ -48,7 +48,7 @@ def test_shift_of_a_stage_scan_of_points(shift, photons):
     assert measured.pairs > 18  # of 24
 
 
-@pytest.mark.parametrize("shift", [3.27, -2.5])
+@parametrize("shift", [3.27, -2.5])
 def test_shift_of_a_stage_scan_of_shells(shift):
     assert measure_plane_shift(record(shift, shells=80)).x == pytest.approx(shift, abs=0.3)
 
@@ -60,7 +60,7 @@ def test_a_pattern_that_the_camera_adds_hides_nothing_and_feigns_nothing():
 
 
 @parametrize("seed", range(3))
-@pytest.mark.parametrize("shells", [0, 8, 80])
+@parametrize("shells", [0, 8, 80])
 def test_a_straight_volume_has_none(seed, shells):
     assert measure_plane_shift(record(0, shells=shells, seed=seed)) is None
 

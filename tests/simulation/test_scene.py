@@ -9,6 +9,7 @@ from lightsheet.simulation.simulate import VOXEL_SIZE, simulate_volume
 SHAPE = (12, 40, 36)
 
 
+@pytest.mark.slow
 def test_a_larger_field_shows_more_of_the_same_scene():
     small, _ = simulate_volume(1, 2, SHAPE)
     large, _ = simulate_volume(1, 2, (20, 140, 110))
@@ -24,6 +25,7 @@ def test_brightest_voxel_is_about_the_photons_asked_for():
         assert 500 < image.max() - 100 < 2000
 
 
+@pytest.mark.slow
 def test_scene_moves_slowly():
     psf = optics.model_image_psf(scene.CHANNELS[0], VOXEL_SIZE)
     first, second, tenth = (

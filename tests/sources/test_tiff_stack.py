@@ -10,6 +10,7 @@ import tifffile
 
 from lightsheet.sources.tiff_stack import count_pages, describe_stack, open_stack, read_stack
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 
 VOLUME = np.random.default_rng(0).integers(0, 60000, (7, 33, 21)).astype(np.uint16)
 WAYS: dict[str, dict[str, Any]] = {
@@ -163,7 +164,7 @@ def test_a_plane_per_file_keeps_no_file_open(tmp_path: Path) -> None:
         assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize("way", ["plain", "zlib, big-endian, with predictor", "tiled"])
+@parametrize("way", ["plain", "zlib, big-endian, with predictor", "tiled"])
 def test_threads_may_share_a_stack(tmp_path: Path, way: str) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, VOLUME, **WAYS[way])

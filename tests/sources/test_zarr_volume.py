@@ -73,7 +73,7 @@ def check_volume(path: Path, axes: str, t: int, c: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs")
-@parametrize("way", WAYS, quick=10, ids=range(len(WAYS)))
+@parametrize("way", WAYS, quick=3, ids=range(len(WAYS)))
 def test_voxels_come_out_as_zarr_python_wrote_them(tmp_path: Path, way: dict[str, Any]) -> None:
     check_volume(write(tmp_path / "a", **way), "tczyx", 2, 1)
 
@@ -98,7 +98,7 @@ def test_a_changed_chunk_shows_in_its_volume_alone(tmp_path: Path) -> None:
     assert [a != b for a, b in zip(after, before, strict=True)] == [False, True, False]
 
 
-@pytest.mark.parametrize("shards", [None, (1, 1, 8, 20, 40)])
+@parametrize("shards", [None, (1, 1, 8, 20, 40)])
 def test_a_chunk_that_was_never_written_is_no_darkness(tmp_path: Path, shards: Any) -> None:
     movie = np.array(MOVIE)
     movie[1, 0, 4:8, :10, :20] = 0  # which zarr-python then leaves out
@@ -117,7 +117,7 @@ def test_a_selection_is_one_word_of_a_table() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
-@pytest.mark.parametrize("outer", ["shards", "gzip"])
+@parametrize("outer", ["shards", "gzip"])
 def test_holes_that_other_codecs_hide_are_no_darkness(tmp_path: Path, outer: str) -> None:
     """Of shards in shards, and of shards that are compressed as a whole, zarr-python reads each chunk."""
     inner = ShardingCodec(chunk_shape=(1, 1, 4, 5, 10))

@@ -19,6 +19,7 @@ from lightsheet.store import lock as module
 from lightsheet.store.lock import hold_lock, look_at
 from lightsheet.store.lock_holder import Holder, describe_this_process
 from lightsheet.system.errors import InputError
+from tests.support.families import parametrize
 
 SCRIPTS = Path(module.__file__).parents[2]
 
@@ -239,7 +240,7 @@ def test_a_lock_that_is_renewed_after_a_jump_of_the_clock_is_alive(
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("text", [b"", b"\xff\x00", b"[]", b"{}", b"[" * 9000, INFINITE, "../../../precious"])
+@parametrize("text", [b"", b"\xff\x00", b"[]", b"{}", b"[" * 9000, INFINITE, "../../../precious"], quick=3)
 def test_a_lock_that_says_nothing_counts_by_its_age(lock: Path, text: bytes | str) -> None:
     leave(lock)
     content = text if isinstance(text, bytes) else replace(describe_this_process(), token=text).to_json().encode()

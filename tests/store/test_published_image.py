@@ -8,6 +8,7 @@ from lightsheet.store import published_image
 from lightsheet.store.paths import shard_path
 from lightsheet.system.errors import InputError
 from tests.support import published_run
+from tests.support.families import parametrize
 from tests.support.published_run import CHANNELS, INTERVAL, VOXEL, Run
 
 SHAPE = (12, 20, 300)
@@ -44,7 +45,7 @@ def test_bands_make_up_the_volume(run: Run, kind: str, whole_planes: bool) -> No
             np.testing.assert_array_equal(volume, run.volumes[kind, t, c])
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("damage", "complaint"),
     [
         (lambda shard: shard.unlink(), "is missing; run the workflow again"),

@@ -11,6 +11,7 @@ from lightsheet.store.paths import shard_path
 from lightsheet.store.volumes import StoreLayout
 from lightsheet.system.errors import InputError
 from lightsheet.system.machine import allocate_on_disk
+from tests.support.families import parametrize
 
 VOXEL = {"z": 0.3, "y": 0.104, "x": 0.104}
 SHAPE = (6, 150, 77)
@@ -27,7 +28,7 @@ def volume(seed: int, dtype: str = "uint16") -> np.ndarray:
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec["name"])
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@parametrize("dtype", ["uint8", "uint16", "float32"], quick=2)
 def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any], dtype: str) -> None:
     layout = StoreLayout.plan(SHAPE, VOXEL, dtype, codec)
     written, _ = volumes.write_volume(tmp_path, 3, volume(0, dtype), layout, 2)

@@ -61,7 +61,7 @@ def test_axes_are_those_of_the_array_in_the_order_of_ngff(tmp_path: Path, axes: 
         yaozarrs.validate_zarr_store(str(store))
 
 
-@pytest.mark.parametrize("dtype", [">f4", "float64", "int8", "uint32", "float16"])
+@parametrize("dtype", [">f4", "float64", "int8", "uint32", "float16"], quick=2)
 def test_any_dtype_and_byte_order_is_written(tmp_path: Path, dtype: str) -> None:
     array = (VOLUMES[0] % 100).astype(dtype)
     store = write(array, tmp_path / "a.zarr", voxel_size=SIZE, axes="czyx")

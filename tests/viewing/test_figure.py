@@ -17,6 +17,7 @@ from lightsheet.system.errors import InputError
 from lightsheet.viewing.figure import draw_figure
 from lightsheet.viewing.slabs import read_plane
 from tests.support import published_run
+from tests.support.families import parametrize
 from tests.support.published_run import CHANNELS, Run
 
 FIRST, SECOND = CHANNELS
@@ -57,7 +58,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return {"fingerprint": "cd" if "fingerprint" in content else None}
 
 
-@pytest.mark.parametrize("form", ["png", "pdf", "svg"])
+@parametrize("form", ["png", "pdf", "svg"])
 def test_a_figure_says_how_it_was_made(run: Run, tmp_path: Path, form: str) -> None:
     out = tmp_path / f"figure.{form}"
     facts = draw_figure(run.results.folder, out, z=4, y=(2, 18), contrast=(0, 1000))

@@ -112,7 +112,7 @@ def test_what_is_not_known_is_not_said(tmp_path: Path, monkeypatch: pytest.Monke
         assert "DeltaT" not in tiff.ome_metadata
 
 
-@parametrize("dtype", ["float16", "int8", "float64", "int16", "int32", "uint8", "uint32"], quick=2)
+@parametrize("dtype", ["float16", "int8", "float64", "int16", "int32", "uint8", "uint32"], quick=1)
 def test_types_are_kept_or_widened(tmp_path: Path, dtype: str, caplog: pytest.LogCaptureFixture) -> None:
     run = published_run.make(tmp_path, (2, 20, 300), dtypes={"raw": dtype, "result": "uint16"})
     with caplog.at_level("INFO", "lightsheet"):
@@ -124,7 +124,7 @@ def test_types_are_kept_or_widened(tmp_path: Path, dtype: str, caplog: pytest.Lo
     np.testing.assert_array_equal(image, np.stack([run.volumes["raw", 0, c] for c in range(2)]))
 
 
-@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@parametrize("dtype", ["int64", "uint64"])
 def test_types_that_ome_does_not_have(tmp_path: Path, dtype: str) -> None:
     run = published_run.make(tmp_path, (2, 3, 4), dtypes={"raw": dtype, "result": "uint16"})
     out = tmp_path / "out"

@@ -18,6 +18,7 @@ from lightsheet.run import prepare_run
 from lightsheet.system import InputError
 from lightsheet.viewing import describe_raw_state, describe_raw_viewers, find_file, make_raw_view, serve_folder
 from lightsheet.viewing.raw_view import RawView
+from tests.support.families import parametrize
 from tests.support.hyperstacks import pixels
 from tests.support.zarr_stores import write_v05
 
@@ -49,7 +50,7 @@ def look(path: Path, place: Path) -> tuple[FirstConfig, RawView]:
     return first, make_raw_view(first.run, first.voxel_size, place)
 
 
-@pytest.mark.parametrize("write", [write_folder, write_hyperstack, write_store])
+@parametrize("write", [write_folder, write_hyperstack, write_store])
 def test_what_is_served_is_what_the_files_hold(write: Callable[[Path], Path], tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     _, view = look(write(tmp_path / "images"), tmp_path / "served")

@@ -317,6 +317,7 @@ def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None
     assert "3.00" in [row[2] for row in page.rows if len(row) == 15]
 
 
+@pytest.mark.slow
 def test_a_long_run_has_few_pictures_and_collapsed_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "OPEN_ROWS", 13)
     page = write(make(tmp_path, 7))

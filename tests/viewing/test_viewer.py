@@ -48,7 +48,7 @@ def test_each_channel_is_a_layer_in_its_colour_and_contrast(run: Run) -> None:
         assert f'"#{colour}"' in layer["shader"]
 
 
-@pytest.mark.parametrize("dtype", ["int64", "float16", "float64"])
+@parametrize("dtype", ["int64", "float16", "float64"])
 def test_raw_voxels_that_neuroglancer_cannot_show_are_left_to_napari(tmp_path: Path, dtype: str) -> None:
     run = published_run.make(tmp_path, (2, 3, 4), dtypes={"raw": dtype, "result": "float32"})
     state = viewer.describe_state(run.results, URL)
@@ -126,6 +126,7 @@ def start(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
             process.kill()
 
 
+@pytest.mark.slow
 @parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
 def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Signals) -> None:
     with start(run.results.folder) as (process, lines):

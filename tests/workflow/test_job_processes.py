@@ -19,6 +19,7 @@ from snakemake.shell import shell
 from lightsheet.system import fork_server
 from lightsheet.workflow import job_processes
 from lightsheet.workflow.job_processes import fork_jobs, may_fork_jobs
+from tests.support.families import parametrize
 
 DESCRIBE = """
 import json, os, sys, tempfile
@@ -64,7 +65,7 @@ def test_a_script_finds_itself_as_in_a_python_of_its_own(
     assert starts == []
 
 
-@pytest.mark.parametrize(
+@parametrize(
     ("code", "exit_code"),
     [("raise SystemExit(130)", 130), ("1 / 0", 1), ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL)],
 )
@@ -90,6 +91,7 @@ def test_a_script_of_another_environment_and_a_pilot_start_a_python(starts: list
     assert starts == ["script.py"]
 
 
+@pytest.mark.slow
 def test_snakemake_can_end_a_job_that_is_a_copy(starts: list[str]) -> None:
     def end() -> None:
         while 5 not in shell._processes:
