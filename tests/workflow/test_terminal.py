@@ -231,20 +231,6 @@ def test_a_run_goes_on_when_nobody_reads_its_standard_error_any_more(monkeypatch
         os.close(kept)
 
 
-def test_without_a_standard_error_snakemake_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr", None)
-    settings = SimpleNamespace(verbose=False, quiet=None)
-    workflow = SimpleNamespace(output_settings=settings, main_snakefile=terminal.CHECKOUT / "Snakefile")
-    handler = logging.NullHandler()
-    handler.name = terminal.REPLACED
-    terminal.logger.addHandler(handler)
-    try:
-        with terminal.print_run(workflow, list, is_dry=False):
-            assert handler in terminal.logger.handlers
-    finally:
-        terminal.logger.removeHandler(handler)
-
-
 def test_without_a_terminal_progress_is_plain_lines_and_no_escapes(tmp_path: Path) -> None:
     handler, log = make(), tmp_path / "a.log"
     plan(handler, consolidate=1)

@@ -17,11 +17,11 @@ from lightsheet.store import RUNS, Results, hold_lock
 from lightsheet.system import InputError, describe_disk_error, hasten_exit, list_full_disks
 from lightsheet.workflow.job_processes import fork_jobs
 from lightsheet.workflow.module_use import NO_HANDLERS, Handlers, add_handlers
+from lightsheet.workflow.output import print_run
 from lightsheet.workflow.remnants import date_back, end_orphans, end_processes, free_files
 from lightsheet.workflow.run_error import RunError
 from lightsheet.workflow.signals import answer_signals_aside
 from lightsheet.workflow.slurm_plugin import prepare_settings
-from lightsheet.workflow.terminal import print_run
 
 WAIT_SECONDS = 2.0
 """How long the end of a thread is awaited that sleeps for a second at a time."""
