@@ -7,19 +7,24 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import snakemake.api  # noqa: F401 (the other modules of Snakemake need it first)
 from snakemake.script import PythonScript
 from snakemake.shell import shell
+from snakemake.sourcecache import LocalSourceFile
 
 from lightsheet.system import fork_server
 from lightsheet.workflow import job_processes
 from lightsheet.workflow.job_processes import fork_jobs, may_fork_jobs
 from tests.support.families import parametrize
+from tests.support.project import ROOT
 
 DESCRIBE = """
 import json, os, sys, tempfile
@@ -30,9 +35,10 @@ Path("facts").write_text(json.dumps(facts))
 """
 
 
-def make_script(**facts: Any) -> SimpleNamespace:
+def make_script(source: Path = ROOT / "scripts" / "psf.py", **facts: Any) -> SimpleNamespace:
     nothing = dict.fromkeys(("conda_env", "container_img", "env_modules", "bench_record"))
-    return SimpleNamespace(**{**nothing, "resources": {}, "threads": 3, "jobid": 5, "rulename": "psf", **facts})
+    path = LocalSourceFile(str(source))
+    return SimpleNamespace(**{**nothing, "resources": {}, "threads": 3, "jobid": 5, "path": path, **facts})
 
 
 @pytest.fixture
@@ -83,10 +89,11 @@ def test_a_script_that_fails_fails_its_job(starts: list[str], code: str, exit_co
         {"container_img": "image"},
         {"env_modules": ["python"]},
         {"resources": {"shell_exec": "zsh"}},
-        {"rulename": "pilot"},
+        {"source": ROOT / "scripts" / "pilot.py"},
+        {"source": Path("scripts/psf.py")},  # of a workflow that uses this one as a module
     ],
 )
-def test_a_script_of_another_environment_and_a_pilot_start_a_python(starts: list[str], facts: dict[str, Any]) -> None:
+def test_a_script_of_others_and_a_pilot_start_a_python(starts: list[str], facts: dict[str, Any]) -> None:
     execute(make_script(**facts), "1 / 0")
     assert starts == ["script.py"]
 
@@ -102,6 +109,35 @@ def test_snakemake_can_end_a_job_that_is_a_copy(starts: list[str]) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         execute(make_script(), "import time; time.sleep(60)")
     assert shell._processes == {}
+    assert starts == []
+
+
+def test_a_script_is_begun_anew_whose_server_is_killed_and_never_works_beside_itself(starts: list[str]) -> None:
+    def kill_server() -> None:
+        while not Path("pid").is_symlink():
+            time.sleep(0.02)
+        os.kill(fork_server.forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+
+    threading.Thread(target=kill_server).start()
+    execute(make_script(), "import os, time; os.symlink(str(os.getpid()), 'pid'); time.sleep(60)")
+    assert starts == ["script.py"]
+    assert not psutil.pid_exists(int(str(Path("pid").readlink())))
+
+
+def test_a_job_that_ends_while_others_start_keeps_its_exit_code(
+    starts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start reads the ends of earlier copies, and a pipe says but once how a copy ended."""
+    read_signed = forkserver.read_signed
+
+    def read_slowly(pipe: int) -> int:
+        time.sleep(0.05)  # both would be here
+        return read_signed(pipe)
+
+    monkeypatch.setattr(forkserver, "read_signed", read_slowly)
+    Path("script.py").touch()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda job: PythonScript.execute_script(make_script(jobid=job), "script.py"), range(12)))
     assert starts == []
 
 

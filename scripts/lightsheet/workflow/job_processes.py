@@ -1,8 +1,9 @@
 """Jobs on this machine as copies of one process that has imported their libraries: most do less than these imports.
 
-Snakemake starts a Python for each script. Here, the scripts that run in its own environment are run by copies of a fork
-server instead, which starts before the first job; all else is as Snakemake has it. Where that cannot be, or another
-Snakemake has no place for it, jobs start as ever. So does a pilot, which measures how long Python takes.
+Snakemake starts a Python for each script. Here, this project's scripts, where they run in Snakemake's own environment,
+are run by copies of a fork server instead, which starts before the first job; all else is as Snakemake has it. Where
+that cannot be, or another Snakemake has no place for it, jobs start as ever. So does a pilot, which measures how long
+Python takes.
 """
 
 import os
@@ -13,8 +14,11 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
+import psutil
 from snakemake.script import PythonScript  # type: ignore[import-untyped]
 from snakemake.shell import shell  # type: ignore[import-untyped]
 
@@ -43,6 +47,16 @@ THREADS = (
     *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
 )
 """To these Snakemake sets the number of a job's threads, in its environment."""
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+PILOT = SCRIPTS / "pilot.py"
+
+NO_COPY = None
+
+SERVER_LOST = 255
+"""Exit code by which multiprocessing says so, but with which a script may end as well."""
+
+END_SECONDS = 10.0
 
 
 def may_fork_jobs(workflow: Any, jobs: Jobs, due: Collection[str]) -> bool:
@@ -79,26 +93,58 @@ def fork_jobs() -> Iterator[None]:
 
 def _make_execute(start_python: Callable[..., None]) -> Callable[..., None]:
     def execute_script(script: Any, path: str, edit: bool = False) -> None:
-        wrappers = script.conda_env, script.container_img, script.env_modules, script.bench_record
-        if any(wrappers) or script.resources.get("shell_exec") or script.rulename == "pilot":
+        exit_code = run_copy(script, path) if may_fork(script) else NO_COPY
+        if exit_code is NO_COPY:
             start_python(script, path, edit)
-            return
-        process = get_context("forkserver").Process(target=run_script, args=(path, _make_environment(script)))
-        try:
-            with hide_main():
-                process.start()
-        except (OSError, EOFError):  # the server is gone
-            start_python(script, path, edit)
-            return
-        with shell._lock:
-            shell._processes[script.jobid] = process
-        process.join()
-        with shell._lock:
-            shell._processes.pop(script.jobid, None)
-        if process.exitcode:
-            raise subprocess.CalledProcessError(process.exitcode, f"{sys.executable} {path}")
+        elif exit_code:
+            raise subprocess.CalledProcessError(exit_code, f"{sys.executable} {path}")
 
     return execute_script
+
+
+def may_fork(script: Any) -> bool:
+    """Tell whether a script is this project's, and runs in Snakemake's own environment.
+
+    Others, of a workflow that uses this one as a module, may expect what a copy has not: standard input, functions that
+    Python calls at its end, random numbers that no other process has.
+    """
+    wrappers = script.conda_env, script.container_img, script.env_modules, script.bench_record
+    source = Path(script.path.get_path_or_uri(secret_free=True)).resolve()
+    return not any(wrappers) and not script.resources.get("shell_exec") and source.parent == SCRIPTS and source != PILOT
+
+
+def run_copy(script: Any, path: str) -> int | None:
+    """Run a script in a copy of the fork server; return its exit code, or `NO_COPY` if the server is gone."""
+    process = get_context("forkserver").Process(target=run_script, args=(path, _make_environment(script)))
+    try:
+        with hide_main():
+            process.start()
+    except (OSError, EOFError):
+        return NO_COPY
+    with shell._lock:
+        shell._processes[script.jobid] = process
+    wait([process.sentinel])
+    with shell._lock:
+        shell._processes.pop(script.jobid, None)
+    with hide_main():  # a start, too, reads the ends of copies, and who comes second reads that the server is gone
+        process.join()
+    return NO_COPY if process.exitcode == SERVER_LOST and _end_process(process.pid) else process.exitcode
+
+
+def _end_process(number: int | None) -> bool:
+    """Kill a copy whose server is gone, and wait for its end: none may work on beside the next; False if it has ended.
+
+    Copies of a server that is gone are nobody's children here.
+    """
+    try:
+        process = psutil.Process(number)
+        process.kill()
+        process.wait(END_SECONDS)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.TimeoutExpired:  # a zombie, where process 1 collects none
+        pass
+    return True
 
 
 def _make_environment(script: Any) -> dict[str, str]:
