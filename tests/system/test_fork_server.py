@@ -64,3 +64,30 @@ def test_copies_of_copies_have_what_one_process_imported(tmp_path: Path) -> None
     assert (limit, counts_copies) == (None, True)
     assert children == ""  # whoever stays holds standard error open, and a run would wait for it
     assert (tmp_path / "runs").read_text() == "here "
+
+
+KILLED = """
+import multiprocessing, os, signal
+from lightsheet.system import hide_main, start_fork_server, stop_fork_server
+
+def leave_semaphore():
+    lock = multiprocessing.get_context("forkserver").Lock()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    from main import leave_semaphore
+    start_fork_server([])
+    process = multiprocessing.get_context("forkserver").Process(target=leave_semaphore)
+    with hide_main():
+        process.start()
+    process.join()
+    stop_fork_server()
+"""
+
+
+def test_what_a_killed_copy_has_shared_is_freed_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(KILLED)
+    environment = {"PYTHONPATH": f"{ROOT / 'scripts'}"}
+    command = [sys.executable, "main.py"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""

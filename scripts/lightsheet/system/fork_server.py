@@ -20,6 +20,9 @@ nannies, 64 KiB, memory of arrays of up to a megabyte goes back to the system af
 LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """NumPy's library for linear algebra reads these when it is loaded; threads that it began would be lost in copies."""
 
+NO_LEAKS = "ignore:resource_tracker:UserWarning"
+"""Python frees what a killed process has shared, and would say in the terminal, below the run's last line, how much."""
+
 _hiding = threading.RLock()
 
 
@@ -42,7 +45,8 @@ def start_fork_server(modules: Sequence[str], environment: Mapping[str, str] | N
     multiprocessing.set_forkserver_preload(list(modules))
     before = dict(os.environ)
     try:
-        os.environ.update({**dict.fromkeys(LIBRARY_THREADS, "1"), **(environment or {})})
+        filters = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), NO_LEAKS)))
+        os.environ.update({**dict.fromkeys(LIBRARY_THREADS, "1"), "PYTHONWARNINGS": filters, **(environment or {})})
         with hide_main():
             forkserver._forkserver.ensure_running()
     finally:
