@@ -19,7 +19,7 @@ VOXEL_SECONDS = 1.5e-8
 FEW_ITERATIONS, MANY_ITERATIONS = 10, 60
 """As which `auto` is taken on a GPU, which would need more volumes in hand with fewer, and by engine cpu."""
 
-BESIDE_GPU = {"float32": 10.2e-9, "uint16": 7.2e-9}
+BESIDE_GPU = {"float32": 9.0e-9, "uint16": 6.8e-9}
 """Core-seconds of a voxel beside engine gpu, by dtype of the result: to read, decode, encode, digest and write, as
 benchmarks/beside_gpu.py measures them; what its driver takes is not among them."""
 
