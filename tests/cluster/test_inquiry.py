@@ -228,7 +228,7 @@ def test_several_clusters_and_banners_are_passed_over(commands: Path) -> None:
 def test_commands_that_are_missing_forbidden_or_silent_are_said_and_refuse_nothing(
     commands: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "SECONDS", 0.5)
+    monkeypatch.setattr(questions, "SECONDS", 0.3)
     command(commands, "sinfo", "exec sleep 20")
     command(commands, "sacctmgr", "echo 'sacctmgr: error: Access denied' >&2; exit 1")
     command(commands, "scontrol", "")

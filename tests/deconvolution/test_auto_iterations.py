@@ -61,6 +61,7 @@ def test_the_bars_benchmark_is_stopped_near_its_best(shared_data):
     assert above_best((image[quarter], psf / psf.sum(), truth[quarter]), HEAVY_BALL, 60) < 0.1
 
 
+@pytest.mark.slow
 def test_no_unit_matters_and_every_run_says_the_same():
     image, psf, _ = simulated(2, 30)
     assert choose(image, psf) == choose(image * 2**10, psf) == choose(image, psf)

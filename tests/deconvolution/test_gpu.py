@@ -48,7 +48,7 @@ def compare(pixels, psf, bound=1e-5, **how):
 
 
 @pytest.mark.usefixtures("device")
-@parametrize("shape", [(9, 8, 7), (1, 20, 3)], quick=2)
+@parametrize("shape", [(9, 8, 7), (1, 20, 3)])
 @pytest.mark.parametrize("boundary", CHOICES["boundary"])
 @pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
 def test_its_code_on_numpy_agrees_with_cpu(shape, boundary, acceleration):
@@ -68,7 +68,7 @@ def test_it_agrees_with_cpu(boundary, acceleration, iterations):
 
 
 @pytest.mark.usefixtures("device")
-@parametrize(("boundary", "acceleration", "iterations"), CASES, quick=1)
+@parametrize(("boundary", "acceleration", "iterations"), CASES)
 def test_rounding_alone_leaves_this_volume_as_it_is(boundary, acceleration, iterations):
     """To 1e-5, with SciPy's FFTs; but what momentum makes of rounding in 30 iterations of "biggs", which is 2e-5."""
     bound = 1e-4 if (acceleration, iterations) == ("biggs", 30) else 1e-5

@@ -25,6 +25,7 @@ def device(monkeypatch):
     return fake_cupy.install(monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("device")
 def test_arrays_of_the_device_are_done_in_blocks(monkeypatch):
     pixels, psf = image((40, 64, 64)).astype(np.float32), np.ones((3, 3, 3))
@@ -35,7 +36,7 @@ def test_arrays_of_the_device_are_done_in_blocks(monkeypatch):
     assert np.array_equal(richardson_lucy(on_device, psf, iterations=3, engine="gpu").get(), expected)
 
 
-@parametrize("boundary", CHOICES["boundary"], quick=2)
+@parametrize("boundary", CHOICES["boundary"])
 @pytest.mark.parametrize("acceleration", CHOICES["acceleration"])
 def test_a_volume_takes_the_devices_memory_that_is_counted(device, boundary, acceleration):
     shape, method = (16, 90, 80), Method(2, boundary, acceleration=acceleration)
@@ -64,6 +65,7 @@ def test_channels_that_are_dropped_free_all_that_they_had(device):
     assert device.in_use == 0
 
 
+@pytest.mark.slow
 def test_channels_of_a_shape_share_their_plans_and_all_the_work_area(device, monkeypatch):
     plans = []
     make = fake_cupy.Plan.__init__

@@ -106,6 +106,7 @@ def test_an_oblique_face_is_no_darkness(engine):
     assert relative_l2(dark[near], whole[near]) > 0.2, "the simulation shows nothing"
 
 
+@pytest.mark.slow
 def test_blocks_and_gpu_heed_the_mask(monkeypatch):
     image, psf = simulate((40, 48, 90), (3, 3, 3))
     mask = skew(image.shape, 30)

@@ -181,6 +181,7 @@ def test_a_killed_pilot_leaves_nothing_for_the_next(planned: Run) -> None:
     assert not remains.parents[2].exists()
 
 
+@pytest.mark.slow
 def test_the_suggestion_is_what_auto_finds_and_foreign_engines_borrow_it() -> None:
     rng = np.random.default_rng(0)
     spread = np.exp(-0.5 * ((np.indices((9, 9, 9)) - 4) ** 2).sum(axis=0) / 2)

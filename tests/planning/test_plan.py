@@ -348,6 +348,7 @@ def test_what_is_done_is_not_planned_again(tmp_path: Path) -> None:
     assert "Nothing is to be done." in format_plan(idle)
 
 
+@pytest.mark.slow
 def test_other_iterations_and_a_lost_shard_are_planned_again(tmp_path: Path) -> None:
     run = tiny_run.make(tmp_path)
     config: dict[str, Any] = copy.deepcopy(dict(run.config))

@@ -145,6 +145,7 @@ def test_one_bad_frame_does_not_decide() -> None:
         assert choose_background({**movie, 1: bad})["value"] == pytest.approx(OFFSET, abs=0.1)
 
 
+@pytest.mark.slow
 def test_bleaching_is_no_drift_of_the_offset() -> None:
     chosen = choose_background({t: expose(draw_sparse() * np.exp(-t), t) for t in range(4)})
     assert chosen["value"] == pytest.approx(OFFSET, abs=0.1)

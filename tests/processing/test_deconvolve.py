@@ -177,6 +177,7 @@ def test_a_volume_that_does_not_fit_is_done_in_blocks(tmp_path: Path, psf: Path,
         assert many[key] == pytest.approx(one[key], rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_volume_in_blocks_can_be_made_again_bit_for_bit(tmp_path: Path, psf: Path) -> None:
     """The record says which blocks."""
     raw = np.random.default_rng(1).poisson(120, (6, 240, 256)).astype(np.uint16)

@@ -264,6 +264,7 @@ def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(devic
     assert relative_l2(result, expected) < 1e-5
 
 
+@pytest.mark.slow
 @parametrize(("dtype", "bits"), [("float32", None), ("uint16", None), ("float32", 7)])
 def test_a_volume_goes_from_store_to_store_by_way_of_the_device(device, tmp_path, dtype, bits):
     raw, results = draw(), Results(tmp_path)
@@ -286,6 +287,7 @@ def test_a_volume_goes_from_store_to_store_by_way_of_the_device(device, tmp_path
         assert paths[0].read_bytes() == paths[1].read_bytes(), "levels of the device are those of the writer"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("device")
 def test_a_volume_in_blocks_goes_the_way_of_numpy_with_blocks_on_the_device(monkeypatch):
     raw, psf = draw((40, 64, 64)), np.ones((3, 3, 3), np.float32)

@@ -86,6 +86,7 @@ def test_provenance_alone_suffices(copied: Path) -> None:
     assert all(outcome["identical"] for outcome in verify.verify_volumes(copied, 4, 1))
 
 
+@pytest.mark.slow
 def test_integers_are_made_again_too(tmp_path: Path) -> None:
     run = tiny_run.make(tmp_path, output={"dtype": "uint16", "scale": 3.5})
     assert all(outcome["identical"] for outcome in verify.verify_volumes(run.results.folder, 4, 1))

@@ -31,7 +31,6 @@ def bead(shape, place, sigma, peak, noise, rng):
         ((81, 41, 41), (8, 3, 3), 200, 2),
         ((15, 13, 13), (2, 1.4, 1.4), 300, 1),
     ],
-    quick=1,
 )
 def test_centre_of_a_noisy_bead_is_known_to_a_tenth_of_a_voxel_of_the_images(shape, sigma, peak, planes):
     for seed in range(6):

@@ -61,7 +61,6 @@ def test_nothing_is_told_of_a_simulated_bead(channel, shape):
         ("rlf/PSF_RFI_8bit.tif", (0.3, 0.1, 0.1), {"cut", "offset"}),  # it reaches the border, at 7 % of its peak
         ("confocal_bia/Bead_Image1_crop.tif", (0.125, 0.0225, 0.0225), {"second"}),  # there are four
     ],
-    quick=1,
 )
 def test_of_real_psfs_no_more_is_told_than_is_true(name, size, kinds):
     if not (DATA / name).exists():

@@ -36,7 +36,7 @@ def bright_first_plane(image):
     image[:2] += 12
 
 
-@parametrize("disturb", [second_bead, hot_pixel, hot_column, bright_first_plane], quick=1)
+@parametrize("disturb", [second_bead, hot_pixel, hot_column, bright_first_plane])
 def test_what_is_not_connected_with_the_peak_does_not_count(disturb):
     image, _ = measured()
     expected = transfer(preparation.prepare_psf(image, FINE, COARSE))

@@ -56,7 +56,6 @@ def assert_is_that_of_the_scan(psf, scan, voxel_size, tolerance):
         ({"angle": 45.0, "step": 0.25, "axis": "x", "direction": -1}, {**IMAGES, "step": 0.2, "axis": "y"}, PIXEL),
         (None, {**IMAGES, "step": 0.2}, PIXEL),
     ],
-    quick=1,
 )
 def test_it_is_the_psf_that_the_scan_sees(images, bead, pixel):
     """To 2 %: shot noise and the rim lost in it are 1.5 %; a low-pass along z after the shear costs 18 to 33 %."""
@@ -130,7 +129,7 @@ def test_a_scanned_bead_that_passes_for_straight_is_refused(step, direction):
     assert prepare_psf(image, voxels(bead), {"z": 0.3, **PIXEL}) is not None  # of straight images, a warning alone
 
 
-@parametrize("wrong", ["straight", {"direction": -1}, {"axis": "y"}, {"step": 0.4}, {"step": 0.1}], quick=1)
+@parametrize("wrong", ["straight", {"direction": -1}, {"axis": "y"}, {"step": 0.4}, {"step": 0.1}])
 def test_a_bead_that_was_not_scanned_so_is_refused(wrong):
     bead = {**IMAGES, "step": 0.2}
     is_straight = wrong == "straight"

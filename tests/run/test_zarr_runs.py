@@ -57,7 +57,7 @@ def list_shards(records: dict[VolumeKey, Record]) -> list[Any]:
     return [record["shards"] for record in records.values()]
 
 
-@parametrize("writer", sorted(WRITERS), quick=1)
+@parametrize("writer", sorted(WRITERS))
 def test_a_store_of_any_writer_gives_the_bits_of_tiffs(tmp_path: Path, shards: list[Any], writer: str) -> None:
     store = tmp_path / "a.ome.zarr"
     WRITERS[writer](store, MOVIE)

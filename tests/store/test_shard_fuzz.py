@@ -201,6 +201,7 @@ def test_the_bytes_that_mark_what_is_not_decoded_may_be_pixels(tmp_path: Path, v
     assert (Shard(tmp_path / "a", SHAPE, CHUNK, "uint16", {"name": "zstd"})[:, :] == value).all()
 
 
+@pytest.mark.slow
 @given(codec=a_codec, order=st.permutations(range(CHUNKS)), index_too=st.booleans())
 @FUZZ
 def test_swapped_chunks_are_read_only_where_the_index_fits(

@@ -112,7 +112,7 @@ def test_what_is_not_known_is_not_said(tmp_path: Path, monkeypatch: pytest.Monke
         assert "DeltaT" not in tiff.ome_metadata
 
 
-@parametrize("dtype", ["float16", "int8", "float64", "int16", "int32", "uint8", "uint32"], quick=1)
+@parametrize("dtype", ["float16", "int8", "float64", "int16", "int32", "uint8", "uint32"])
 def test_types_are_kept_or_widened(tmp_path: Path, dtype: str, caplog: pytest.LogCaptureFixture) -> None:
     run = published_run.make(tmp_path, (2, 20, 300), dtypes={"raw": dtype, "result": "uint16"})
     with caplog.at_level("INFO", "lightsheet"):

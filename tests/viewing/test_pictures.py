@@ -109,7 +109,6 @@ def test_first_last_some_between_and_the_marked_are_chosen() -> None:
 @parametrize(
     ("kind", "direction", "axis", "long_side"),
     [("deskewed", -1, "y", 512), ("rotated", -1, "x", 50), ("rotated", 1, "x", 512), ("deskewed", 1, "x", 50)],
-    quick=1,
 )
 def test_a_stage_scan_is_shown_as_the_result_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, direction: int, axis: str, long_side: int

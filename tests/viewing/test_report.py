@@ -229,6 +229,7 @@ def test_curves_are_broken_where_volumes_are_missing_or_dark(tmp_path: Path) -> 
     assert "not known" in page.text
 
 
+@pytest.mark.slow
 def test_curves_and_tooltips_show_the_values(tmp_path: Path) -> None:
     page = write(make(tmp_path, 3, seconds=[0, 60, 120]))
     first = next(curve for curve in page.curves())[0]
@@ -293,6 +294,7 @@ def test_auto_settings_tell_what_was_found(tmp_path: Path) -> None:
     assert rows["iterations"] == f"{SPECIAL}: auto: 60 to 75{OTHER}: auto: 80"
 
 
+@pytest.mark.slow
 def test_irregular_time_is_said_and_drawn(tmp_path: Path) -> None:
     page = write(make(tmp_path, 4, seconds=[0, 43.7, 87.5, 531.2]))
     text = " ".join(page.text.split())
@@ -300,6 +302,7 @@ def test_irregular_time_is_said_and_drawn(tmp_path: Path) -> None:
     assert page.curves()[0][0][::2] == [0, 8.23, 16.47, 100]
 
 
+@pytest.mark.slow
 def test_records_of_an_earlier_version_still_give_a_page(tmp_path: Path) -> None:
     results = make(tmp_path, 2)
     for channel in CHANNELS:
