@@ -93,7 +93,8 @@ def test_a_mistake_is_answered_with_the_file_and_the_section(file: Path, content
     "keys",
     [
         "job-extra-directives: ['--gres=gpu:1'], job-script-prologue: [a b], job-directives-skip: [--mem], job-cpu: 3",
-        "job_extra_directives: --gres=gpu:1, job_script_prologue: a b, job_directives_skip: --mem, job_cpu: '3'",
+        "queue: '', account: '', job_extra_directives: --gres=gpu:1, job_script_prologue: a b,"
+        " job_directives_skip: --mem, job_cpu: '3'",
         "job-extra: ['--gres=gpu:1'], env-extra: [a b], header-skip: [--mem], job-cpu: 3, worker-extra-args: null",
     ],
     ids=["documented", "of a person", "of an old version"],

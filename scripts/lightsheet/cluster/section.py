@@ -108,8 +108,11 @@ def _read_mapping(place: str, value: Any) -> dict[str, Any]:
 
 
 def _respell(keys: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keys under the names that dask-jobqueue documents: Dask takes `_` for `-`, and it old names for new."""
-    keys = {str(key).replace("_", "-"): value for key, value in keys.items()}
+    """Return keys under the names that dask-jobqueue documents: Dask takes `_` for `-`, and it old names for new.
+
+    Where nothing stands between quotes, a person means null; dask-jobqueue would write an option without its value.
+    """
+    keys = {str(key).replace("_", "-"): None if value == "" else value for key, value in keys.items()}
     renamed = {new: keys[old] for old, new in RENAMED.items() if keys.get(old) and not keys.get(new)}
     return {key: value for key, value in keys.items() if key not in RENAMED} | renamed
 
