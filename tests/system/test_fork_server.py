@@ -91,3 +91,10 @@ def test_what_a_killed_copy_has_shared_is_freed_without_a_word(tmp_path: Path) -
     command = [sys.executable, "main.py"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
+
+
+def test_a_run_ends_as_ever_where_its_starter_ignores_the_ends_of_children(tmp_path: Path) -> None:
+    signals = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+    code = f"{signals}; from lightsheet.system import fork_server as s; s.start_fork_server([]); s.stop_fork_server()"
+    environment = {"PYTHONPATH": f"{ROOT / 'scripts'}"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=60)

@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
+from typing import Any
 
 FEW_PAGE_FAULTS = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 """Environment of local workers, in bytes, which the C library reads when a process starts: with the threshold of Dask's
@@ -60,11 +61,14 @@ def stop_fork_server() -> None:
     With it ends Python's process that frees what copies share, which would hold standard error open: who reads it from
     a pipe would wait.
     """
-    server = forkserver._forkserver
-    if pid := getattr(server, "_forkserver_pid", None):
-        os.kill(pid, signal.SIGTERM)
-        server._stop()  # type: ignore[attr-defined]
-        resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+    server: Any = forkserver._forkserver
+    if pid := server._forkserver_pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        tracker: Any = resource_tracker._resource_tracker
+        for process in (server, tracker):
+            with suppress(ChildProcessError):  # where what started this process lets it ignore the ends of its children
+                process._stop()
 
 
 def share_fork_server() -> None:
