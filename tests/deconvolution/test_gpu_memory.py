@@ -177,6 +177,7 @@ def test_a_volume_of_which_no_block_fits_is_refused_with_the_numbers(monkeypatch
         richardson_lucy(image((64, 64, 64)), PSF, iterations=1, engine="gpu")
 
 
+@pytest.mark.slow
 def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(device):
     shape = (9, 80, 70)
     gpu_memory.find_memory_budget()

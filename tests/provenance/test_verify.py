@@ -96,6 +96,7 @@ def test_the_store_may_be_named_for_its_run(finished: Run) -> None:
     assert reader.read_crate(finished.results.store).folder == finished.results.folder.resolve()
 
 
+@pytest.mark.slow
 def test_a_copy_elsewhere_under_another_name_with_raw_files_elsewhere(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.results.folder, tmp_path / "theirs")
     raw = shutil.copytree(finished.acquisition.folder, tmp_path / "somewhere else")

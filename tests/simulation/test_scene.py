@@ -36,6 +36,7 @@ def test_scene_moves_slowly():
     assert np.corrcoef(first, tenth)[0, 1] < np.corrcoef(first, second)[0, 1] - 0.1
 
 
+@pytest.mark.slow
 def test_scene_bleaches():
     """After one period of the wandering all is back in its place, and dimmer."""
     first, late = (simulate_volume(0, t, SHAPE)[0] for t in (0, int(scene.PERIOD)))

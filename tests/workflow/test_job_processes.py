@@ -112,6 +112,7 @@ def test_snakemake_can_end_a_job_that_is_a_copy(starts: list[str]) -> None:
     assert starts == []
 
 
+@pytest.mark.slow
 def test_a_script_is_begun_anew_whose_server_is_killed_and_never_works_beside_itself(starts: list[str]) -> None:
     def kill_server() -> None:
         while not Path("pid").is_symlink():
@@ -124,6 +125,7 @@ def test_a_script_is_begun_anew_whose_server_is_killed_and_never_works_beside_it
     assert not psutil.pid_exists(int(str(Path("pid").readlink())))
 
 
+@pytest.mark.slow
 def test_a_job_that_ends_while_others_start_keeps_its_exit_code(
     starts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
