@@ -4,9 +4,7 @@ import os
 import sys
 from types import SimpleNamespace
 
-import dask
 import pytest
-from distributed import Client, KilledWorker, LocalCluster
 
 from lightsheet.deconvolution import gpu_loss
 from lightsheet.deconvolution.gpu_loss import end_with_gpu
@@ -76,12 +74,13 @@ def fail_device():
 @pytest.mark.slow
 def test_the_last_words_of_a_worker_reach_the_coordinator(caplog):
     """A thread of Dask's sends them, and would end with the process."""
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")  # a GPU's image may lack them
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 60}
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(**options) as cluster,
-        Client(cluster) as client,
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
     ):
         client.forward_logging(logger.name)
-        assert isinstance(client.submit(lose_gpu).exception(timeout=30), KilledWorker)
+        assert isinstance(client.submit(lose_gpu).exception(timeout=30), distributed.KilledWorker)
     assert "this worker ends, for its GPU has failed: RuntimeError: CUFFT_EXEC_FAILED" in caplog.text

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -110,6 +111,7 @@ class Reader:
         output, errors = io.StringIO(), io.StringIO()
         handlers = logging.root.handlers[:]
         with (
+            mock.patch.dict(os.environ),  # a process of its own would leave it as it was
             pytest.MonkeyPatch.context() as patch,
             contextlib.chdir(self.folder),
             contextlib.redirect_stdout(output),

@@ -70,7 +70,7 @@ def choose_place(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     profile = options["profile"]
     if profile and (profile / "jobqueue.yaml").is_file():
-        os.environ.setdefault(JOBQUEUE, str(profile / "jobqueue.yaml"))
+        os.environ.setdefault(JOBQUEUE, str((profile / "jobqueue.yaml").absolute()))
     place = read_profile(profile) if profile else describe_machine(count_cores())
     keys = ("cluster", "workers", "cores", "slurm_jobs")
     return {**place, **{key: options[key] for key in keys if options[key] is not None}}
