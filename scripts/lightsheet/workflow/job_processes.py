@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -57,6 +58,9 @@ SERVER_LOST = 255
 """Exit code by which multiprocessing says so, but with which a script may end as well."""
 
 END_SECONDS = 10.0
+
+_reading_ends = threading.Lock()
+"""To start a copy reads the ends of others, too, and who comes second reads that the server is gone."""
 
 
 def may_fork_jobs(workflow: Any, jobs: Jobs, due: Collection[str]) -> bool:
@@ -117,7 +121,7 @@ def run_copy(script: Any, path: str) -> int | None:
     """Run a script in a copy of the fork server; return its exit code, or `NO_COPY` if the server is gone."""
     process = get_context("forkserver").Process(target=run_script, args=(path, _make_environment(script)))
     try:
-        with hide_main():
+        with _reading_ends, hide_main():
             process.start()
     except (OSError, EOFError):
         return NO_COPY
@@ -126,7 +130,7 @@ def run_copy(script: Any, path: str) -> int | None:
     wait([process.sentinel])
     with shell._lock:
         shell._processes.pop(script.jobid, None)
-    with hide_main():  # a start, too, reads the ends of copies, and who comes second reads that the server is gone
+    with _reading_ends:
         process.join()
     return NO_COPY if process.exitcode == SERVER_LOST and _end_process(process.pid) else process.exitcode
 
