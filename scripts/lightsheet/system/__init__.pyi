@@ -29,6 +29,7 @@ from .files import (
 )
 from .fork_server import (
     FEW_PAGE_FAULTS as FEW_PAGE_FAULTS,
+    LIBRARY_THREADS as LIBRARY_THREADS,
     hide_main as hide_main,
     share_fork_server as share_fork_server,
     start_fork_server as start_fork_server,

@@ -18,8 +18,12 @@ FEW_PAGE_FAULTS = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_
 nannies, 64 KiB, memory of arrays of up to a megabyte goes back to the system after each use, and a volume of
 (67, 256, 256) takes 1.5 times as long (1.55 s, not 1.03)."""
 
-LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""NumPy's library for linear algebra reads these when it is loaded; threads that it began would be lost in copies."""
+LIBRARY_THREADS = (
+    *("OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
+)
+"""Numbers of threads, which libraries read when they are loaded, and Snakemake sets for each job: the server has one
+thread, for others that a library began would be lost in copies."""
 
 NO_LEAKS = "ignore:resource_tracker:UserWarning"
 """Python frees what a killed process has shared, and would say in the terminal, below the run's last line, how much."""

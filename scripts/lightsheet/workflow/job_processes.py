@@ -26,6 +26,7 @@ from snakemake.shell import shell  # type: ignore[import-untyped]
 from lightsheet.run import Jobs
 from lightsheet.system import (
     FEW_PAGE_FAULTS,
+    LIBRARY_THREADS,
     find_missing_parts,
     hide_main,
     share_fork_server,
@@ -42,12 +43,6 @@ MODULES = (
     *("lightsheet.provenance.crate", "lightsheet.viewing.report"),
 )
 """What jobs import, with what these import in turn."""
-
-THREADS = (
-    *("OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
-)
-"""To these Snakemake sets the number of a job's threads, in its environment."""
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 PILOT = SCRIPTS / "pilot.py"
@@ -153,7 +148,7 @@ def _end_process(number: int | None) -> bool:
 
 def _make_environment(script: Any) -> dict[str, str]:
     """Return the environment in which Snakemake would start a script."""
-    environment = {**os.environ, **dict.fromkeys(THREADS, str(script.threads))}
+    environment = {**os.environ, **dict.fromkeys(LIBRARY_THREADS, str(script.threads))}
     if folder := script.resources.get("tmpdir"):
         environment.update(dict.fromkeys(("TMPDIR", "TMP", "TEMPDIR", "TEMP"), str(folder)))
     return environment
