@@ -1,5 +1,10 @@
 from .discovery import discover as discover
-from .guess_pattern import Guess as Guess, guess_pattern as guess_pattern, holds_movie as holds_movie
+from .guess_pattern import (
+    Guess as Guess,
+    guess_pattern as guess_pattern,
+    holds_plane as holds_plane,
+    suggest_template as suggest_template,
+)
 from .hyperstack import unfold_hyperstack as unfold_hyperstack
 from .inventory import (
     describe_acquisition as describe_acquisition,

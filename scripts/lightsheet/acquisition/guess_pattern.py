@@ -23,13 +23,39 @@ class Guess(NamedTuple):
 
 
 def suggest_template(folder: Path, names: Sequence[str]) -> Guess | None:
-    """Guess a template for TIFFs of a folder; whether they are single planes, the first of them tells."""
+    """Guess a template for files or stores of a folder, of which the first tells what each holds.
+
+    Parameters
+    ----------
+    folder : Path
+    names : sequence of str, of what lies in it
+
+    Returns
+    -------
+    Guess, None where `guess_pattern` returns none
+    """
+    if not names:
+        return guess_pattern(names)
+    first = folder / names[0]
+    return guess_pattern(names, is_plane=holds_plane(first), is_movie=holds_movie(first))
+
+
+def holds_plane(path: Path) -> bool | None:
+    """Tell whether a TIFF has one page alone.
+
+    Parameters
+    ----------
+    path : Path, of what is a folder, such as a store, it is not; of what cannot be read nobody knows
+
+    Returns
+    -------
+    bool or None
+    """
     from lightsheet.sources import count_pages  # here, because it imports NumPy
 
-    is_plane = None
-    with suppress(InputError, OSError, IndexError):
-        is_plane = count_pages(folder / names[0]) == 1
-    return guess_pattern(names, is_plane=is_plane, is_movie=bool(names) and holds_movie(folder / names[0]))
+    with suppress(InputError, OSError):
+        return not path.is_dir() and count_pages(path) == 1
+    return None
 
 
 def holds_movie(path: Path) -> bool:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
@@ -13,15 +12,15 @@ from lightsheet.acquisition import (
     ZARR_SUFFIX,
     explain_other_format,
     fits_pattern,
-    guess_pattern,
-    holds_movie,
+    holds_plane,
     is_tiff,
     make_natural_key,
     parse_name,
     suggest_preset,
+    suggest_template,
     walk_folders,
 )
-from lightsheet.sources import count_pages, is_zarr
+from lightsheet.sources import is_zarr
 from lightsheet.system import InputError, escape_name, join_first
 
 DEEPEST = 3
@@ -60,7 +59,7 @@ def look_at(path: Path) -> FirstLook:
             raise InputError(explain_other_format(str(path)) or f"{path}: is neither a TIFF nor a folder")
         folder, names = path.parent, [path.name]
         leftovers = [name for name in _list_images(folder, 0) if name != path.name]
-        if leftovers and _is_plane(path):
+        if leftovers and holds_plane(path):
             raise InputError(f"{path}: is a single plane, and a volume is a stack; name its folder, {folder}")
     else:
         folder, (names, leftovers) = path, _find_images(path)
@@ -113,11 +112,11 @@ def _choose_pattern(folder: Path, names: Sequence[str]) -> tuple[str | None, boo
     """Choose a preset or guess a template; with whether it is a guess, and notes on it."""
     preset, count = suggest_preset(names)
     first = folder / names[0]
-    guess = guess_pattern(names, is_plane=_is_plane(first), is_movie=holds_movie(first))
+    guess = suggest_template(folder, names)
     is_plain = preset == "plain"
     if count and not is_plain and (2 * count > len(names) or not guess or guess.readable <= count):
         return preset, False, [f"The preset {preset} reads {_count_names(count, names)}"]
-    if not guess and len(names) == 1 and _is_plane(first):
+    if not guess and len(names) == 1 and holds_plane(first):
         raise InputError(f"{first}: is a single plane, and a volume is a stack of them")
     if not guess:
         return None, True, ["No preset reads the names, and what varies in them explains itself in no way"]
@@ -134,12 +133,6 @@ def _count_names(count: int, names: Sequence[str]) -> str:
         return f"{escape_name(names[0])}"
     share = "all" if count == len(names) else f"{count} of"
     return f"{share} {len(names)} names, such as {escape_name(names[0])}"
-
-
-def _is_plane(path: Path) -> bool | None:
-    with suppress(InputError):
-        return count_pages(path) == 1 if path.is_file() else False
-    return None
 
 
 def _choose_acquisition(names: Sequence[str], pattern: str) -> tuple[list[str], list[str]]:
