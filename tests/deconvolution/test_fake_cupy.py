@@ -1,6 +1,7 @@
 """The stand-in for CuPy: that it refuses what it is there to refuse."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -66,6 +67,28 @@ def test_copies_are_done_when_somebody_waits(cupy):
     pinned += 5  # too early
     stream.synchronize()
     assert array.get().tolist() == [5, 6, 7]
+
+
+def test_volumes_beside_each_other_do_not_disturb_the_device(cupy, device):
+    """The bookkeeping is shared by all threads: one counts streams while another one adds its own."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def use_streams(number):
+        for _ in range(60):
+            stream = cupy.cuda.Stream(non_blocking=True)
+            with stream:
+                array = cupy.asarray(np.full(number + 1, number, np.float32))
+                array *= 2
+                assert (array.get() == 2 * number).all()
+            cupy.cuda.runtime.memGetInfo()
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(use_streams, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert device.in_use == 0
 
 
 def test_waits_that_keep_a_core_busy_are_counted(cupy, device):

@@ -212,11 +212,11 @@ class PinnedMemory:
     """Memory of the host that the device can reach."""
 
     def __init__(self, size: int) -> None:
-        if fake_device.DEVICE.pinned + size > fake_device.DEVICE.most_pinned:
-            raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
         self.bytes = np.full(size, 0xFF, np.uint8)
         self.ptr, self.size = self.bytes.ctypes.data, size
         with fake_device.DEVICE.lock:
+            if fake_device.DEVICE.pinned + size > fake_device.DEVICE.most_pinned:
+                raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
             fake_device.DEVICE.pinned += size
             fake_device.DEVICE.pinnings += 1
             fake_device.DEVICE.pinned_peak = max(fake_device.DEVICE.pinned_peak, fake_device.DEVICE.pinned)

@@ -29,9 +29,10 @@ class Event:
 
     def synchronize(self) -> None:
         """Let the host wait, asleep only if the event was made for that."""
-        waits = any(DEVICE.host.get(stream, 0) < work for stream, work in self.seen.items())
-        DEVICE.spins += waits and not self.block
-        DEVICE.host_sees(self.seen)
+        with DEVICE.lock:
+            waits = any(DEVICE.host.get(stream, 0) < work for stream, work in self.seen.items())
+            DEVICE.spins += waits and not self.block
+            DEVICE.host_sees(self.seen)
 
 
 class Stream:
@@ -53,16 +54,18 @@ class Stream:
 
     def begin(self) -> int:
         """Begin a piece of work: what was put off is done, and all is seen that the host waited for."""
-        self.do_copies()
-        for stream, work in DEVICE.host.items():
-            self.seen[stream] = max(work, self.seen.get(stream, 0))
-        self.work += 1
-        return self.work
+        with DEVICE.lock:  # other volumes are waited for meanwhile, and some share the default stream
+            self.do_copies()
+            for stream, work in DEVICE.host.items():
+                self.seen[stream] = max(work, self.seen.get(stream, 0))
+            self.work += 1
+            return self.work
 
     def do_copies(self) -> None:
-        for copy in self.copies:
-            copy()
-        self.copies.clear()
+        with DEVICE.lock:
+            copies, self.copies = self.copies, []
+            for copy in copies:
+                copy()
 
     def record(self, event: Event | None = None) -> Event:
         self.do_copies()
@@ -96,15 +99,16 @@ class Block:
     def use(self, writes: bool) -> None:
         """Note a use in the current stream, or raise `RaceError`."""
         stream = DEVICE.current
-        now = stream.begin()
-        before = [self.written] if self.written else []
-        for other, work in [*before, *(self.read.items() if writes else ())]:
-            if other is not stream and stream.seen.get(other, 0) < work:
-                raise RaceError(f"{stream.name} uses what {other.name} may not have done with")
-        if writes:
-            self.written, self.read = (stream, now), {}
-        else:
-            self.read[stream] = now
+        with DEVICE.lock:
+            now = stream.begin()
+            before = [self.written] if self.written else []
+            for other, work in [*before, *(self.read.items() if writes else ())]:
+                if other is not stream and stream.seen.get(other, 0) < work:
+                    raise RaceError(f"{stream.name} uses what {other.name} may not have done with")
+            if writes:
+                self.written, self.read = (stream, now), {}
+            else:
+                self.read[stream] = now
 
     def check_guards(self) -> None:
         assert (self.bytes[:GUARD] == 0xFF).all(), "written before the array"
@@ -154,7 +158,9 @@ class Device:
 
     @property
     def cached(self) -> int:
-        return sum(block.size for blocks in self.free.values() for block in blocks)
+        with self.lock:
+            blocks = [block for blocks in list(self.free.values()) for block in list(blocks)]  # the last use may end
+            return sum(block.size for block in blocks)
 
     def malloc(self, used: int) -> Pointer:
         size = -(-used // UNIT) * UNIT
@@ -185,7 +191,8 @@ class Device:
             self.free.clear()
 
     def count_free(self) -> tuple[int, int]:
-        return self.memory - self.in_use - self.cached - self.others, self.memory
+        with self.lock:
+            return self.memory - self.in_use - self.cached - self.others, self.memory
 
 
 DEVICE = Device()
