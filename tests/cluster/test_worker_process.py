@@ -3,6 +3,7 @@
 import concurrent.futures
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -32,6 +33,13 @@ def hold_lock(seconds: float, trace: str) -> None:
     """Be in a library that does not let go of Python's lock."""
     Path(trace).touch()
     ctypes.PyDLL(None).sleep(int(seconds))
+
+
+def count_wakes() -> int:
+    """Count how often a thread of the process wakes in a second in which a volume needs no Python."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    time.sleep(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
 
 
 @dataclass
@@ -78,7 +86,8 @@ def coordinator(tmp_path: Path, options: list[str]) -> Iterator[Coordinator]:
             worker.kill()
 
 
-def test_an_idle_worker_that_is_asked_to_end_ends_well(coordinator: Coordinator) -> None:
+def test_a_worker_sleeps_beside_its_volume_and_ends_well_when_it_is_asked_to(coordinator: Coordinator) -> None:
+    assert coordinator.client.submit(count_wakes).result(timeout=60) < 50, "as Dask comes, it is some 100"
     jobqueue.close_workers(coordinator.cluster, list(coordinator.client.nthreads()))  # type: ignore[arg-type]
     assert coordinator.worker.wait(END_SECONDS + 30) == 0
 

@@ -33,6 +33,7 @@ from lightsheet.cluster.worker_number import (
     count_devices,
     limit_to_devices,
 )
+from lightsheet.cluster.worker_process import REST
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.store import Results
 from lightsheet.system import FEW_PAGE_FAULTS, find_memory_limit, hide_main, logger, start_fork_server, write_number
@@ -145,6 +146,7 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
     """
     # `dispatch` decides what a lost worker means; Dask would cancel its job before SLURM could say how it ended.
     settings = {
+        **REST,
         "distributed.scheduler.allowed-failures": 0,
         "distributed.deploy.lost-worker-timeout": "1 day",
         "distributed.scheduler.worker-ttl": f"{SILENT_SECONDS} s",
