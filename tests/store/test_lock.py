@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from lightsheet.store import lock as module
-from lightsheet.store.lock import hold_lock, look_at
+from lightsheet.store import lock_takeover
+from lightsheet.store.lock import hold_lock
+from lightsheet.store.lock_file import look_at
 from lightsheet.store.lock_holder import Holder, describe_this_process
 from lightsheet.system.errors import InputError
 from tests.support.families import parametrize
@@ -26,24 +28,25 @@ SCRIPTS = Path(module.__file__).parents[2]
 RIVALS = """
 import os, random, sys, time
 from pathlib import Path
-from lightsheet.store import lock as module
+from lightsheet.store import lock as holding, lock_takeover as taking
+from lightsheet.store.lock import hold_lock
 from lightsheet.system.errors import InputError
 
 lock, inside, turns = Path("results/lock.json"), Path("inside"), Path("turns")
-look_at = module.look_at
+look_at = taking.look_at
 
 def look_slowly(path):
     look = look_at(path)
     time.sleep(random.random() * 0.01)  # others act between a look and what follows from it
     return look
 
-module.look_at = look_slowly
+holding.look_at = taking.look_at = look_slowly
 
 def compete():
     random.seed(os.getpid())
     while True:
         try:
-            with module.hold_lock(lock, print):
+            with hold_lock(lock, print):
                 inside.mkdir()  # fails if another process holds the lock
                 time.sleep(0.002)
                 with turns.open("a") as file:
@@ -74,10 +77,11 @@ INFINITE = re.sub('"process": [0-9]+', '"process": 1e999', describe_this_process
 MEMBERS = """
 import json, os, sys
 from pathlib import Path
-from lightsheet.store import lock as module
+from lightsheet.store import lock_takeover
+from lightsheet.store.lock import hold_lock
 from lightsheet.system.errors import InputError
 
-module.HANDOVER_SECONDS = 0
+lock_takeover.HANDOVER_SECONDS = 0
 lock = Path("small/lock.json")
 os.umask(0o002)
 for user, dies in ((60001, False), (60002, True), (60003, True)):
@@ -85,13 +89,13 @@ for user, dies in ((60001, False), (60002, True), (60003, True)):
         os.setgroups([])
         os.setgid(60000)
         os.setuid(user)
-        with module.hold_lock(lock, print) as token:
+        with hold_lock(lock, print) as token:
             if os.fork():
                 os.wait()
             else:
                 os.setuid(user)
                 try:
-                    with module.hold_lock(lock, print):
+                    with hold_lock(lock, print):
                         print("two at once")
                 except InputError as error:
                     print(error)
@@ -112,8 +116,9 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"WATCH": 0.05, "POLL": 0.02, "RENEW": 0.02, "HANDOVER": 0.0}.items():
-        monkeypatch.setattr(module, f"{name}_SECONDS", seconds)
+    monkeypatch.setattr(module, "RENEW_SECONDS", 0.02)
+    for name, seconds in {"WATCH": 0.05, "POLL": 0.02, "HANDOVER": 0.0}.items():
+        monkeypatch.setattr(lock_takeover, f"{name}_SECONDS", seconds)
 
 
 def leave(lock: Path, age: float = 0.0, **changes: Any) -> Holder:
@@ -209,7 +214,7 @@ def test_a_number_that_now_is_another_processs_is_no_life(lock: Path) -> None:
 
 
 def test_an_earlier_life_of_the_same_slurm_job_is_dead(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HANDOVER_SECONDS", 0)
+    monkeypatch.setattr(lock_takeover, "HANDOVER_SECONDS", 0)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     leave(lock, machine="node1", job="7", restarts=1)
@@ -232,7 +237,7 @@ def test_only_renewals_count_where_a_process_cannot_be_asked_or_sleeps(lock: Pat
 def test_a_lock_that_is_renewed_after_a_jump_of_the_clock_is_alive(
     lock: Path, monkeypatch: pytest.MonkeyPatch, age: float
 ) -> None:
-    monkeypatch.setattr(module, "WATCH_SECONDS", 20)  # the renewal ends the wait
+    monkeypatch.setattr(lock_takeover, "WATCH_SECONDS", 20)  # the renewal ends the wait
     leave(lock, age=age, machine="elsewhere")
     threading.Timer(0.1, os.utime, [lock]).start()
     with pytest.raises(InputError, match="another run"), hold_lock(lock, print):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from lightsheet.store.lock import CHECK_SECONDS, look_at
+from lightsheet.store.lock_file import look_at
 from lightsheet.store.lock_holder import is_gone
+from lightsheet.store.lock_takeover import CHECK_SECONDS
 from lightsheet.store.paths import Results
 from lightsheet.system import logger
 
