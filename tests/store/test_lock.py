@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from lightsheet.store import lock as module
-from lightsheet.store import lock_takeover
+from lightsheet.store import lock as module, lock_takeover
 from lightsheet.store.lock import hold_lock
 from lightsheet.store.lock_file import look_at
 from lightsheet.store.lock_holder import Holder, describe_this_process
