@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from lightsheet.processing import ingest
 from lightsheet.processing.ingest import ingest_volume
-from lightsheet.sources import list_facts, mosaic, read_metadata
+from lightsheet.sources import list_facts, open_mosaic, read_metadata, source_digests
 from lightsheet.store import records, shard
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume
@@ -45,7 +45,7 @@ def test_slabs_of_a_file_give_the_bytes_of_its_volume(
     tmp_path: Path, tif: Path, monkeypatch: pytest.MonkeyPatch, slab: int, chunk: tuple[int, int, int]
 ) -> None:
     monkeypatch.setattr(shard, "SLAB_BYTES", slab)
-    with mosaic.open_mosaic([((0, 0, 0), [(str(tif), None)])], SHAPE, "uint16") as source:
+    with open_mosaic([((0, 0, 0), [(str(tif), None)])], SHAPE, "uint16") as source:
         assert source.is_direct
         written = shard.write_shard(tmp_path / "a", source, chunk, CODEC, 2)
     assert written == shard.write_shard(tmp_path / "b", tifffile.imread(tif), chunk, CODEC, 2)
@@ -129,14 +129,14 @@ def test_a_volume_without_files_is_a_hole_until_it_has_some(results: Results, ti
 
 def test_a_file_that_vanishes_while_it_is_digested_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.tif: cannot be read \(No such file"):
-        mosaic.digest_source(tmp_path / "gone.tif", None)
+        source_digests.digest_source(tmp_path / "gone.tif", None)
 
 
 def test_a_file_replaced_while_it_is_read_is_not_believed(
     results: Results, tif: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the record would hold the new file's digest and the shard the old one's pixels, for ever."""
-    digest, write_volume = mosaic.digest_source, ingest.write_volume
+    digest, write_volume = source_digests.digest_source, ingest.write_volume
     is_read = threading.Event()
 
     def write(*arguments: Any) -> Any:
@@ -150,7 +150,7 @@ def test_a_file_replaced_while_it_is_read_is_not_believed(
         tifffile.imwrite(path, np.zeros(SHAPE, np.uint16))
         return digest(path, pages)
 
-    monkeypatch.setattr(mosaic, "digest_source", replace)
+    monkeypatch.setattr(source_digests, "digest_source", replace)
     monkeypatch.setattr(ingest, "write_volume", write)
     with pytest.raises(InputError, match=r"a\.tif: it changed while it was read"):
         run(results, tif)

@@ -10,7 +10,7 @@ import tifffile
 from blake3 import blake3
 from hypothesis import given, strategies
 
-from lightsheet.sources import digest_pixels, digest_sources, mosaic, open_mosaic
+from lightsheet.sources import Tiles, digest_pixels, digest_sources, open_mosaic
 from tests.support import examples
 
 GRID, TILE = (2, 1, 2), (3, 8, 5)
@@ -18,7 +18,7 @@ SHAPE = tuple(n * count for n, count in zip(TILE, GRID, strict=True))
 
 
 @pytest.fixture(scope="module", params=["plain", "compressed"])
-def tiles(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[mosaic.Tiles, np.ndarray]:
+def tiles(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Tiles, np.ndarray]:
     folder = tmp_path_factory.mktemp("tiles")
     volume = np.random.default_rng(3).integers(0, 1000, SHAPE).astype(np.uint16)
     options = {"compression": "zlib", "rowsperstrip": 3} if request.param == "compressed" else {}
@@ -41,7 +41,7 @@ def spans() -> strategies.SearchStrategy[list[list[int]]]:
 @examples.take(2)
 @given(region=spans(), data=strategies.data())
 def test_a_part_is_the_slice(
-    tiles: tuple[mosaic.Tiles, np.ndarray], region: list[list[int]], data: strategies.DataObject
+    tiles: tuple[Tiles, np.ndarray], region: list[list[int]], data: strategies.DataObject
 ) -> None:
     source, volume = tiles
     part = volume[tuple(slice(a, b) for a, b, _ in region)]
@@ -53,7 +53,7 @@ def test_a_part_is_the_slice(
     assert digest_pixels(part, source, region) == digest_sources(source, part.shape, "uint16", region)
 
 
-def test_the_digest_of_a_part_is_that_of_its_pixels(tiles: tuple[mosaic.Tiles, np.ndarray]) -> None:
+def test_the_digest_of_a_part_is_that_of_its_pixels(tiles: tuple[Tiles, np.ndarray]) -> None:
     source, volume = tiles
     digests = digest_sources(source, (2, 8, 3), "uint16", [[0, 2, 6], [0, 8, 8], [1, 4, 10]])
     nothing = blake3().hexdigest()

@@ -7,19 +7,23 @@ from .agreement import (
 from .lattice_settings import read_lattice_settings as read_lattice_settings
 from .metadata import FileMetadata as FileMetadata
 from .mosaic import (
+    describe_volume as describe_volume,
+    open_mosaic as open_mosaic,
+    select_tiles as select_tiles,
+)
+from .pieces import (
     PageRange as PageRange,
     Region as Region,
     Tiles as Tiles,
-    describe_volume as describe_volume,
+    format_pages as format_pages,
+    list_pieces as list_pieces,
+    parse_pages as parse_pages,
+    stat_source as stat_source,
+)
+from .source_digests import (
     digest_pixels as digest_pixels,
     digest_source as digest_source,
     digest_sources as digest_sources,
-    format_pages as format_pages,
-    list_pieces as list_pieces,
-    open_mosaic as open_mosaic,
-    parse_pages as parse_pages,
-    select_tiles as select_tiles,
-    stat_source as stat_source,
 )
 from .source_stats import SourceStats as SourceStats
 from .stage_positions import StagePosition as StagePosition, read_stage_positions as read_stage_positions
@@ -40,8 +44,6 @@ from .zarr_array import ArrayLayout as ArrayLayout
 from .zarr_entries import is_readable as is_readable
 from .zarr_folder import is_zarr as is_zarr
 from .zarr_image import StoreImage as StoreImage, read_image as read_image, read_unmeasured as read_unmeasured
-from .zarr_volume import (
-    PieceStat as PieceStat,
-    estimate_reading as estimate_reading,
-    is_selection as is_selection,
-)
+from .zarr_stat import PieceStat as PieceStat
+from .zarr_view import is_selection as is_selection
+from .zarr_volume import estimate_reading as estimate_reading

@@ -4,8 +4,9 @@ from collections.abc import ItemsView, Iterable, ValuesView
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightsheet.sources.mosaic import PageRange, stat_source
-from lightsheet.sources.zarr_volume import PieceStat, is_selection
+from lightsheet.sources.pieces import PageRange, stat_source
+from lightsheet.sources.zarr_stat import PieceStat
+from lightsheet.sources.zarr_view import is_selection
 
 Key = tuple[str, tuple[int | str, ...] | None]
 

@@ -1,7 +1,6 @@
-"""Volumes of Zarr arrays: which chunks hold them, when those were written, and their voxels by bands of planes."""
+"""Volumes of Zarr arrays, read by bands of planes."""
 
 import math
-import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,34 +9,16 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.sources.zarr_array import ArrayLayout, read_array
-from lightsheet.sources.zarr_chunks import ChunkReader, Place, find_sharding
-from lightsheet.system import InputError, count_cores, digest_json, name_unreadable
-
-Selection = Sequence[int | str]
-"""Per axis of an array `z`, `y` or `x`, or the index along another; then perhaps "fill=0": what may stand for chunks
-that were never written."""
+from lightsheet.sources.zarr_array import ArrayLayout
+from lightsheet.sources.zarr_chunks import ChunkReader, Place
+from lightsheet.sources.zarr_view import Selection, View, open_view
+from lightsheet.system import InputError, count_cores, name_unreadable
 
 CACHE_SHARE = 0.3
 """Share of a volume that decoded chunks, kept for the next bands, may take beside one layer of chunks."""
-
-
-class PieceStat(NamedTuple):
-    """What tells that a piece has changed: its bytes and its newest file's time; of a Zarr array all times, as `stamp`.
-
-    `chunks` and `absent` count its chunks, and those that were never written, `holes` tells which these are.
-    """
-
-    bytes: int
-    mtime_ns: int
-    stamp: str = ""
-    chunks: int = 1
-    absent: int = 0
-    holes: str = ""
 
 
 def estimate_reading(layout: ArrayLayout, axes: str, threads: int) -> int:
@@ -53,84 +34,6 @@ def estimate_reading(layout: ArrayLayout, axes: str, threads: int) -> int:
     return round((layer + CACHE_SHARE * volume + 2 * threads * math.prod(unit)) * layout.dtype.itemsize)
 
 
-class View(NamedTuple):
-    """Which part of an array a volume is."""
-
-    layout: ArrayLayout
-    axes: tuple[int, int, int]  # those of the array along z, y and x
-    numbers: tuple[int | None, ...]  # per axis of the array the index along it; None along z, y and x
-    fill: float | None  # what may stand for chunks that were never written
-
-    def list_places(self, unit: Place) -> list[range]:
-        """Return which chunks of a shape hold the volume, as ranges along the axes of the array."""
-        return [
-            range(-(-n // size)) if i is None else range(i // size, i // size + 1)
-            for n, size, i in zip(self.layout.shape, unit, self.numbers, strict=True)
-        ]
-
-
-def is_selection(pages: Any) -> bool:
-    """Tell whether what a piece takes of its path is a selection of a Zarr array, and no pages."""
-    return pages is not None and "x" in pages
-
-
-def open_view(path: Path, selection: Selection) -> View:
-    """Read the metadata of an array, and find a volume in it; InputError if the array has no such."""
-    layout = read_array(path)
-    fill = [float(part.removeprefix("fill=")) for part in map(str, selection) if part.startswith("fill=")]
-    entries = [part for part in selection if not str(part).startswith("fill=")]
-    index = tuple(None if isinstance(part, str) else part for part in entries)
-    is_there = len(entries) == len(layout.shape) and all(
-        i is None or 0 <= i < n for i, n in zip(index, layout.shape, strict=True)
-    )
-    if not is_there or math.prod(n for n, i in zip(layout.shape, index, strict=True) if i is None) == 0:
-        raise InputError(
-            f"{path}: it has the shape {layout.shape}, without {':'.join(map(str, selection))}; it became another "
-            "store: run again"
-        )
-    z, y, x = (entries.index(letter) for letter in "zyx")
-    return View(layout, (z, y, x), index, fill[0] if fill else None)
-
-
-def stat_selection(path: Path, selection: Selection) -> PieceStat:
-    """Look at the files of a volume's chunks, one by one, as overwriting one shows nowhere else.
-
-    An append changes the metadata's shape alone, which does not count.
-    """
-    view = open_view(path, selection)
-    layout = view.layout
-    sizes, times, absent = list[int](), list[int](), list[int]()
-    files = view.list_places(layout.chunk)
-    names = product(*([str(number) for number in places] for places in files))
-    base = f"{path}{os.sep}{layout.name_chunk(())}{layout.separator if layout.prefix else ''}"
-    for number, name in enumerate(names):
-        try:
-            stat = os.stat(base + layout.separator.join(name))  # noqa: PTH116 (a million of them: three times as fast)
-        except (FileNotFoundError, NotADirectoryError):
-            absent.append(number)
-            continue
-        except OSError as error:
-            raise InputError(f"{base}{layout.separator.join(name)}: cannot be read ({error.strerror})") from error
-        sizes.append(stat.st_size)
-        times.append(stat.st_mtime_ns)
-    stamp = digest_json([layout.digest, sizes, times, absent])[:32]
-    holes, chunks = _find_inner_holes(view, files, absent)
-    return PieceStat(sum(sizes), max(times, default=0), stamp, chunks, len(holes), digest_json(holes)[:32])
-
-
-def _find_inner_holes(view: View, files: Sequence[range], absent: Sequence[int]) -> tuple[list[int], int]:
-    """Return the numbers of the chunks of a volume that were never written, and how many it has.
-
-    Where a file is one chunk, it is an absent file; of a shard its index tells.
-    """
-    if find_sharding(view.layout) is None:
-        return list(absent), math.prod(map(len, files))
-    reader = ChunkReader(view.layout)
-    places = view.list_places(reader.unit)
-    masks = [reader.find_holes(file, places).ravel() for file in product(*files)]
-    return np.flatnonzero(np.concatenate(masks)).tolist(), sum(mask.size for mask in masks)
-
-
 class ZarrVolume:
     """A volume of a Zarr array as a `BandSource`: a chunk is decoded once if the bands follow each other.
 
@@ -140,17 +43,17 @@ class ZarrVolume:
     is_direct = False
 
     def __init__(self, view: View, pool: ThreadPoolExecutor) -> None:
-        is_fill = view.fill is not None and view.fill == view.layout.fill
-        self._view, self._pool, self._reader = view, pool, ChunkReader(view.layout, may_lack=is_fill)
+        self._view, self._pool = view, pool
+        self._reader = ChunkReader(view.layout, may_lack=view.may_lack_chunks)
         self.shape = tuple(view.layout.shape[axis] for axis in view.axes)
         self.dtype = view.layout.dtype.newbyteorder("=")
         self.unit = tuple(self._reader.unit[axis] for axis in view.axes)
         self.rows = self.shape[1] if self.unit[1] >= self.shape[1] else 1
-        self._kept: OrderedDict[Place, tuple[np.ndarray, int]] = OrderedDict()
+        self._cache: OrderedDict[Place, tuple[np.ndarray, int]] = OrderedDict()
         self._lock = Lock()
         volume, chunks = math.prod(self.shape), [-(-n // u) for n, u in zip(self.shape, self.unit, strict=True)]
         layer = chunks[1] * chunks[2] * math.prod(self.unit)
-        self._most_kept = (layer + CACHE_SHARE * volume) / math.prod(self.unit)
+        self._cache_size = (layer + CACHE_SHARE * volume) / math.prod(self.unit)
         self._refuse_holes()
 
     def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:
@@ -182,8 +85,8 @@ class ZarrVolume:
     def _take(self, place: Place) -> tuple[np.ndarray, int]:
         """Return a chunk (z, y, x), and how many of its voxels were not handed out yet."""
         with self._lock:
-            if place in self._kept:
-                return self._kept.pop(place)
+            if place in self._cache:
+                return self._cache.pop(place)
         chunk = self._load(place)
         inside = [min(u, n - p * u) for u, n, p in zip(self.unit, self.shape, place, strict=True)]
         return chunk, math.prod(inside)
@@ -192,9 +95,9 @@ class ZarrVolume:
         if math.prod(self._reader.unit) > math.prod(self.unit):
             chunk = chunk.copy()  # the chunk has other volumes, too
         with self._lock:
-            self._kept[place] = chunk, uses
-            while len(self._kept) > self._most_kept:
-                self._kept.popitem(last=False)
+            self._cache[place] = chunk, uses
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
 
     def _place_in_array(self, place: Place) -> Place:
         index = dict(zip(self._view.axes, place, strict=True))
@@ -213,14 +116,14 @@ class ZarrVolume:
 
     def _refuse_holes(self) -> None:
         """Refuse a volume of which chunks were never written, unless these may be taken for fill."""
-        layout, fill = self._view.layout, self._view.fill
-        if fill is not None and fill == layout.fill:
+        if self._view.may_lack_chunks:
             return
+        layout = self._view.layout
         places = list(product(*self._view.list_places(self._reader.unit)))
         absent = [place for place in places if not self._reader.is_written(place)]
         if absent:
             name = layout.name_chunk(self._reader.find_file(absent[0]))
-            raise InputError(f"{layout.path}: {explain_holes(layout, len(absent), len(places), name)}")
+            raise InputError(f"{layout.path}: {_explain_holes(layout, len(absent), len(places), name)}")
 
 
 def _order_axes(axes: tuple[int, int, int]) -> tuple[int, ...]:
@@ -229,7 +132,7 @@ def _order_axes(axes: tuple[int, int, int]) -> tuple[int, ...]:
     return tuple(left.index(axis) for axis in axes)
 
 
-def explain_holes(layout: ArrayLayout, absent: int, count: int, name: str) -> str:
+def _explain_holes(layout: ArrayLayout, absent: int, count: int, name: str) -> str:
     """Say that chunks of a volume were never written, and what can be done."""
     value = f"{layout.fill:g}"
     advice = f"; or, if its writer leaves out chunks that hold nothing but {value}, set input.fill: {value}"
