@@ -36,6 +36,7 @@ from lightsheet.workflow import (
     refuse_shell_names,
     start_run,
     tell_results,
+    type_config_values,
 )
 
 check_parsing(workflow)
@@ -48,6 +49,7 @@ if not workflow.overwrite_configfiles and not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
+type_config_values(config, workflow)
 try:
     run = prepare_run(
         config,

@@ -73,6 +73,11 @@ def test_a_whole_number_is_the_same_with_a_point() -> None:
         ({"voxel_size": {"z": "1e-1", "y": 1, "x": 1}}, "key voxel_size.z: '1e-1' is not a number; write it as 0.1"),
         ({"deconvolution": {"engine": "itk"}}, "key deconvolution.boundary: engine itk has no 'extended'"),
         ({"output": 3}, "key output: 3 is not a section with keys"),
+        (
+            {"output": "{scale: 2"},
+            "key output: '{scale: 2' is not a section with keys, but text; a section is written {",
+        ),
+        ({"output": {"scale:2": None}}, "key output.scale:2 is unknown; after a colon stands a space; known here:"),
         ({"input": {"folder": "x", "scan": "stage"}}, "key input.scan: 'stage' is not auto, straight, or e.g. {kind:"),
         ({"input": {"folder": "x", "scan": {"angle": 31}}}, "key input.scan: kind is missing"),
         ({"input": {"folder": "x", "scan": {"kind": "stag"}}}, "key input.scan.kind: 'stag' is not stage"),

@@ -175,3 +175,8 @@ def test_the_inventory_is_printed_before_psfs_are_named(fresh: Project) -> None:
     assert "this was understood of the folder" in output
     assert len((fresh.results / "inventory.csv").read_text().splitlines()) > 1
     assert f"still to be said (TODO): psf.files.{CHANNELS[0]}, psf.files.{CHANNELS[1]};" in fresh.refusal()
+
+
+def test_jobs_read_a_section_of_the_command_line_as_the_run_does(small: Project) -> None:
+    small.succeed("--until", "ingest", "--config", "input={select: {timepoints: 0:1, z: [2, 10]}}")
+    assert small.record("raw", 0, 0)["layout"]["levels"][0][0] == [8, *SHAPE[1:]]

@@ -36,7 +36,9 @@ def describe_error(error: ValidationError) -> Iterator[str]:
         case "additionalProperties":
             for name in sorted(set(map(str, value)) - set(properties)):
                 path = f"{key}.{name}" if key else name
-                yield f"config key {path} is unknown{suggest(name, properties)}; known here: {', '.join(properties)}"
+                space = "; after a colon stands a space" if name.partition(":")[0] in properties else ""
+                hint = space or suggest(name, properties)
+                yield f"config key {path} is unknown{hint}; known here: {', '.join(properties)}"
         case "required":
             missing = error.message.split("'")[1]  # jsonschema reports each missing key by itself
             yield f"{prefix}: {missing} is missing; see config/README.md"
@@ -57,6 +59,8 @@ def _explain_yaml(value: Any, kind: str) -> str:
     """Say how to write in YAML what it has read as something else."""
     if kind == "string" and not isinstance(value, Mapping | list | None):
         return "; write it in quotes"
+    if kind == "object" and isinstance(value, str):
+        return ", but text; a section is written {key: value, ...}, with a space after each colon"
     try:
         is_number = isinstance(value, str) and kind == "number"
         return f"; write it as {float(value):.12f}".rstrip("0") if is_number else ""

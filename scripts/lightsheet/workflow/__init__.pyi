@@ -1,4 +1,5 @@
 from .config_files import check_config_files as check_config_files, describe_default as describe_default
+from .config_values import type_config_values as type_config_values
 from .guard import guard_execution as guard_execution
 from .hidden import Hidden as Hidden
 from .job_processes import may_fork_jobs as may_fork_jobs

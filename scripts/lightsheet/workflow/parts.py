@@ -32,10 +32,12 @@ WORKFLOW: Parts = {
             "execute",
             "_prepare_dag",
             "output_settings",
+            "config_settings",
         ),
         *("dag", "resource_settings", "dag_settings", "execution_settings", "executor_settings"),
         *("configfiles", "modifier", "_onstart", "_onsuccess", "_onerror"),
     ),
+    "workflow.config_settings": ("config_args",),
     "workflow.modifier": ("path_modifier",),
     "workflow.resource_settings": ("default_resources", "overwrite_resources", "overwrite_threads"),
 }
