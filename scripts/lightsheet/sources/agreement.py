@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.sources.metadata import FileMetadata
-from lightsheet.sources.page_axes import list_places
+from lightsheet.sources.micromanager import list_places
 from lightsheet.sources.pieces import PageRange
 from lightsheet.sources.tiff_metadata import read_metadata
 from lightsheet.sources.tiff_stack import count_pages

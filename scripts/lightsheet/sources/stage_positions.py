@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from lightsheet.sources.metadata import MICROMETRES, convert_unit
-from lightsheet.sources.page_axes import MICROMANAGER
+from lightsheet.sources.micromanager import MICROMANAGER
 from lightsheet.sources.zarr_image import read_place
 from lightsheet.system import escape_name
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.sources.tiff_pages import Compression, Pages, explain_damage
+from lightsheet.sources.tiff_kind import Compression
+from lightsheet.sources.tiff_pages import Pages, explain_damage
 from lightsheet.system import InputError
 
 Volume = np.ndarray[tuple[int, int, int], np.dtype[Any]]
@@ -86,7 +87,7 @@ def _decode_block(handle: int, pages: Pages, number: int, index: int) -> Plane:
     """Decode a strip or tile."""
     kind, count = pages.kind, int(pages.counts[number, index])
     rows, columns = kind.block
-    if not kind.tiled:
+    if not kind.is_tiled:
         rows = min(rows, kind.shape[0] - index * rows)
     size = rows * columns * kind.dtype.itemsize
     content: bytes | bytearray | memoryview = os.pread(handle, count, int(pages.offsets[number, index]))
