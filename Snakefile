@@ -15,7 +15,7 @@ from lightsheet.planning import (
     plan_pilot,
 )
 from lightsheet.run import describe_suspicions, list_expectations, prepare_run
-from lightsheet.system import InputError
+from lightsheet.system import InputError, silence_tifffile
 from lightsheet.workflow import (
     Handlers,
     Hidden,
@@ -40,6 +40,7 @@ from lightsheet.workflow import (
 )
 
 check_parsing(workflow)
+silence_tifffile()
 if workflow.is_main_process:
     check_config_files(workflow)
 

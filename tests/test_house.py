@@ -47,3 +47,21 @@ def test_the_snakefile_imports_nothing_heavy() -> None:
     environment = {"PYTHONPATH": str(ROOT / "scripts")}
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert ended.stdout.split() == []
+
+
+def test_an_import_leaves_the_loggers_of_others_alone() -> None:
+    """A notebook that reads damaged TIFFs by tifffile hears of them, also after it imported the library."""
+    code = """
+import importlib, logging, pkgutil, lightsheet
+for module in pkgutil.walk_packages(lightsheet.__path__, "lightsheet."):
+    if not module.name.endswith(("__main__", "gpu_kernels")):
+        importlib.import_module(module.name)
+for name in (None, "tifffile", "zarr", "numcodecs", "imagecodecs"):
+    foreign = logging.getLogger(name)
+    print(name, foreign.level == (logging.NOTSET if name else logging.WARNING), foreign.handlers, foreign.filters)
+"""
+    environment = {"PYTHONPATH": str(ROOT / "scripts"), "HOME": "/tmp"}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 5
+    assert [line for line in lines if not line.endswith("True [] []")] == []

@@ -1,3 +1,4 @@
+import logging
 import os
 import resource
 import time
@@ -57,6 +58,11 @@ def count_wakes(path: str) -> None:
     Path(path).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before))
 
 
+def complain(path: str) -> None:
+    """Write down whether what tifffile says of a damaged file would be logged."""
+    Path(path).write_text(str(logging.getLogger("tifffile").isEnabledFor(logging.ERROR)))
+
+
 def tell(path: str) -> None:
     log.logger.info("iteration 3/40 in %s", path)
 
@@ -65,11 +71,13 @@ def test_workers_here_tell_what_they_do_and_keep_their_memory(caplog: pytest.Log
     with workers.start_workers(request("local", 1), "cpu", 0) as pool:
         dict(dispatch.map_volumes(pool, tell, {"volume": {"path": "some volume"}}, "work"))
         dict(dispatch.map_volumes(pool, count_page_faults, {"volume": {"path": str(tmp_path / "faults")}}, "work"))
+        dict(dispatch.map_volumes(pool, complain, {"volume": {"path": str(tmp_path / "complaint")}}, "work"))
         deadline = time.monotonic() + 60
         while not caplog.text and time.monotonic() < deadline:
             time.sleep(0.05)
         dict(dispatch.map_volumes(pool, count_wakes, {"volume": {"path": str(tmp_path / "wakes")}}, "work"))
     assert "iteration 3/40 in some volume" in caplog.text
+    assert (tmp_path / "complaint").read_text() == "False"
     assert int((tmp_path / "wakes").read_text()) < 50, "as Dask comes, it is some 100"
     assert int((tmp_path / "faults").read_text()) < 2560, "a tenth of what it takes to get all of it anew"
 

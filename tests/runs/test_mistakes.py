@@ -5,6 +5,7 @@ What is refused while the Snakefile is parsed goes through Snakemake once, in th
 
 import gzip
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,17 @@ def test_damaged_files_stop_their_own_volumes_only(fresh: Project) -> None:
         files[number].write_bytes(content)
     fresh.succeed("--until", "ingest")
     assert len(redone(before, fresh.finished("raw"))) == 3, "the others were not lost"
+
+
+def test_a_damaged_tag_ends_in_our_sentence_alone(fresh: Project) -> None:
+    first = fresh.tiffs()[0]
+    content = bytearray(first.read_bytes())
+    at = content.index(struct.pack("<HH", 257, 4))  # ImageLength, a long
+    content[at + 4 : at + 12] = struct.pack("<II", 11, 1 << 20)
+    first.write_bytes(content)
+    output = fresh.fail("-n")
+    assert f"data/{first.name}: cannot be read as TIFF" in output
+    assert "TiffTag" not in output, "as tifffile would log"
 
 
 def test_an_empty_folder_is_named(fresh: Project) -> None:

@@ -1,5 +1,6 @@
 import errno
 import itertools
+import logging
 import signal
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def test_a_users_mistake_ends_with_a_sentence_and_no_traceback(
     assert "ERROR a.tif: is cut off" in text
     assert "Traceback" not in text
     assert capsys.readouterr().err == text
+
+
+def test_a_job_has_no_lines_of_tifffile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile = logging.getLogger("tifffile")
+    monkeypatch.setattr(tifffile, "level", logging.NOTSET)
+    tifffile.manager._clear_cache()  # type: ignore[attr-defined]
+    assert tifffile.isEnabledFor(logging.ERROR)
+    with log.log_job(tmp_path / "a.log"):
+        assert not tifffile.isEnabledFor(logging.ERROR)
 
 
 def test_a_programs_mistake_ends_with_a_traceback(tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ from typing import Any
 from lightsheet.cli.begin import add_init, add_plan, add_simulate
 from lightsheet.cli.look import add_export, add_figure, add_view
 from lightsheet.cli.prove import add_compare, add_repeat, add_verify
-from lightsheet.system import InputError, PrintableFormatter, check_path, escape_lines, escape_name, find_name_fault
+from lightsheet.system import (
+    InputError,
+    PrintableFormatter,
+    check_path,
+    escape_lines,
+    escape_name,
+    find_name_fault,
+    silence_tifffile,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    silence_tifffile()
     try:
         check_arguments(options.values())
         code: int = command(**options)

@@ -36,7 +36,15 @@ from lightsheet.cluster.worker_number import (
 from lightsheet.cluster.worker_process import REST
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.store import Results
-from lightsheet.system import FEW_PAGE_FAULTS, find_memory_limit, hide_main, logger, start_fork_server, write_number
+from lightsheet.system import (
+    FEW_PAGE_FAULTS,
+    find_memory_limit,
+    hide_main,
+    logger,
+    silence_tifffile,
+    start_fork_server,
+    write_number,
+)
 
 SILENT_SECONDS = 300.0
 """A worker that hangs, so that it sends no heartbeat, counts as lost after this time; a local one is started anew."""
@@ -166,15 +174,16 @@ def start_workers(request: WorkerRequest, engine: str, memory: int) -> Iterator[
         workers as pool,
     ):
         pool.client.forward_logging(logger.name)
-        pool.client.register_plugin(QuietRefusals())
+        pool.client.register_plugin(QuietLog())
         yield pool
 
 
-class QuietRefusals(WorkerPlugin):
+class QuietLog(WorkerPlugin):
     """Keeps a worker's traceback out of its log where a sentence says all: the coordinator logs that."""
 
     def setup(self, worker: object) -> None:  # noqa: ARG002 (as Dask calls it)
-        """Filter the worker's own log."""
+        """Filter the worker's own log, and silence what a damaged TIFF would add to it."""
+        silence_tifffile()
         logging.getLogger("distributed.worker").addFilter(_is_no_refusal)
 
 

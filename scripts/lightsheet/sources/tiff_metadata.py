@@ -19,7 +19,6 @@ from lightsheet.sources.page_axes import find_page_axes
 from lightsheet.sources.tiff_pages import read_pages
 
 logger = logging.getLogger("lightsheet")
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a sentence of ours refuses a damaged file
 
 
 def read_metadata(path: Path, *others: Path) -> FileMetadata:

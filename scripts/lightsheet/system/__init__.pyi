@@ -48,6 +48,7 @@ from .log import (
     log_on_screen as log_on_screen,
     logger as logger,
     name_subject as name_subject,
+    silence_tifffile as silence_tifffile,
 )
 from .loopback import LOOPBACK as LOOPBACK, format_tunnel as format_tunnel
 from .machine import (

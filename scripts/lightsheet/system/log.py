@@ -85,6 +85,14 @@ def hasten_exit() -> None:
     atexit.register(gc.freeze)
 
 
+def silence_tifffile() -> None:
+    """Keep what tifffile logs of damaged files out of this process: a sentence of ours refuses them.
+
+    Called where a command, a job or a worker begins, not upon import: a notebook's loggers are its own.
+    """
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
 def is_read_elsewhere() -> bool:
     """Tell whether the process that started this one, on the same machine, prints what is in its log.
 
@@ -102,6 +110,7 @@ def log_job(path: str | Path) -> Iterator[None]:
     SIGTERM, which SLURM sends before it kills, ends the process as Ctrl-C does: workers are stopped first.
     """
     hasten_exit()
+    silence_tifffile()
     handlers: list[logging.Handler] = [_Screen(sys.stderr)]
     _add_handler(handlers[0])
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
