@@ -13,30 +13,27 @@ import numpy as np
 
 from lightsheet.sources.zarr_array import ArrayLayout, split_named
 from lightsheet.sources.zarr_codecs import FAILURES, Array, Decode, make_decoder, make_pipeline
+from lightsheet.sources.zarr_shard_index import ABSENT, ShardIndexReader
 from lightsheet.system import InputError, escape_name, name_unreadable
 
 Place = tuple[int, ...]
-
-ABSENT = 2**64 - 1
-"""Offset and length, in a shard's index, of a chunk that was never written."""
-
-MOST_CHUNKS = 1 << 22
-"""In a shard; of more, its metadata is damaged."""
 
 
 class ChunkReader:
     """Reads and decodes the chunks of an array, from any thread; those of shards one by one.
 
-    `unit` is the shape of what is decoded at a time. It `may_lack` chunks, where these may be taken for fill.
+    `unit` is the shape of what is decoded at a time; `is_sharded`: a file is a shard, of several chunks or of one. It
+    `may_lack` chunks, where these may be taken for fill.
     """
 
     def __init__(self, layout: ArrayLayout, *, may_lack: bool = False) -> None:
         self._may_lack = may_lack
         self._layout = layout
         self._indices: dict[Place, Array | None] = {}
-        self.unit, self._index_bytes = layout.chunk, 0
+        self.unit = layout.chunk
         with explain_codecs(layout.path):
             settings = find_sharding(layout)
+            self.is_sharded = settings is not None
             codecs = layout.codecs if settings is None else settings["codecs"]
             self._inner = _find_inner_chunk(codecs) if layout.version == 3 else ()
             self._ratio: Place = (1,) * len(layout.chunk)
@@ -47,17 +44,8 @@ class ChunkReader:
             self._ratio = tuple(outer // inner for outer, inner in zip(layout.chunk, self.unit, strict=True))
             if any(outer % inner for outer, inner in zip(layout.chunk, self.unit, strict=True)):
                 raise ValueError(f"shards of {layout.chunk}, chunks of {self.unit}")
-            if (chunks := math.prod(self._ratio)) > MOST_CHUNKS:
-                raise ValueError(f"{chunks} chunks in a shard")
             self._decode = make_pipeline(settings["codecs"], self.unit, layout.dtype)
-            checks = [split_named(codec)[0] for codec in settings["index_codecs"]]
-            index = make_pipeline(settings["index_codecs"], (chunks, 2), np.dtype("u8"))
-            if index is None or not set(checks) <= {"bytes", "crc32c"}:
-                raise ValueError(f"codecs of the index: {checks}")
-            self._decode_index = index
-            self._index_bytes = 16 * chunks + 4 * checks.count("crc32c")
-            self._is_checked = "crc32c" in checks
-            self._is_first = settings.get("index_location", "end") == "start"
+            self._index_reader = ShardIndexReader(settings, math.prod(self._ratio))
 
     def find_file(self, place: Place) -> Place:
         """Return the place of the file in which a chunk is, among the files."""
@@ -103,11 +91,6 @@ class ChunkReader:
                 None if isinstance(error, OSError) else error
             )
 
-    @property
-    def is_sharded(self) -> bool:
-        """Whether a file is a shard, of several chunks or of one."""
-        return self._index_bytes > 0
-
     def _path(self, file: Place) -> Path:
         return self._layout.path / self._layout.name_chunk(file)
 
@@ -132,41 +115,8 @@ class ChunkReader:
     def _read_index(self, file: Place) -> Array | None:
         """Read the index of a shard, (chunk, 2); None if there is no such shard."""
         if file not in self._indices:
-            path = self._path(file)
-            try:
-                self._indices[file] = self._parse_index(path)
-            except FAILURES as error:
-                raise InputError(
-                    f"{path}: the index of the shard is damaged ({escape_name(str(error))[:200]}); copy the store again"
-                ) from None
+            self._indices[file] = self._index_reader.read(self._path(file))
         return self._indices[file]
-
-    def _parse_index(self, path: Path) -> Array | None:
-        with name_unreadable(path):
-            try:
-                file = path.open("rb")
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            with file:
-                size = os.fstat(file.fileno()).st_size
-                content = (
-                    os.pread(file.fileno(), self._index_bytes, 0 if self._is_first else size - self._index_bytes)
-                    if (size >= self._index_bytes)
-                    else b""
-                )
-        index: Array = self._decode_index(content).astype("u8")
-        present = index[index[:, 0] != ABSENT]
-        low = self._index_bytes if self._is_first else 0
-        high = size - (0 if self._is_first else self._index_bytes)
-        ends = present.sum(axis=1)
-        if ((present > size).any() or (present[:, 0] < low).any() or (ends > high).any()) or (
-            (index[:, 0] == ABSENT) != (index[:, 1] == ABSENT)
-        ).any():
-            raise ValueError(f"it tells of bytes that its {size} bytes do not have")
-        starts = np.sort(present[:, 0])
-        if not self._is_checked and (np.sort(ends)[:-1] > starts[1:]).any():
-            raise ValueError("two chunks are at one place")
-        return index
 
     @cached_property
     def _array(self) -> Any:

@@ -29,14 +29,13 @@ def is_readable(store: Path) -> bool:
     try:
         entries = list(_list_images(store, store, DEPTH))
         for entry in entries:
-            read_array(entry.folder if entry.multiscale is None else _find_first(entry))
+            if entry.multiscale is None:
+                read_array(entry.folder)
+            else:
+                read_array(step_into(entry.folder, entry.multiscale["datasets"][0]["path"]))
     except (InputError, KeyError, TypeError, AttributeError, IndexError):
         return False
     return bool(entries)
-
-
-def _find_first(entry: StoredEntry) -> Path:
-    return step_into(entry.folder, (entry.multiscale or {})["datasets"][0]["path"])
 
 
 def choose_image(store: Path, image: int | str) -> StoredEntry:

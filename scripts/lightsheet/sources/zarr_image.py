@@ -88,8 +88,8 @@ def read_unmeasured(store: Path) -> float | None:
     if not is_zarr(store):
         return None
     attributes = read_node(store)[1]
-    about = attributes.get("lightsheet")
-    unmeasured = about.get("unmeasured") if isinstance(about, Mapping) else None
+    facts = attributes.get("lightsheet")
+    unmeasured = facts.get("unmeasured") if isinstance(facts, Mapping) else None
     value = unmeasured.get("value") if isinstance(unmeasured, Mapping) else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -97,36 +97,39 @@ def read_unmeasured(store: Path) -> float | None:
 def _read_entry(store: Path, entry: StoredEntry, axes: str) -> StoreImage:
     if entry.multiscale is None:
         layout = read_array(entry.folder)
-        names: Sequence[Any] = layout.names
         metadata = FileMetadata(f"the metadata of {escape_name(entry.folder.name)}")
-        return _make_image(layout, find_axes(layout, names, axes), metadata, (), {})
+        return _make_image(layout, find_axes(layout, layout.names, axes), metadata, (), {})
     datasets = entry.multiscale["datasets"]
-    layouts = [read_array(step_into(entry.folder, datasets[0]["path"]))]
-    for dataset in datasets[1:]:
-        path = step_into(entry.folder, dataset["path"])
-        layouts.append(read_array(path) if is_zarr(path) else layouts[0])
-    number = max(range(len(layouts)), key=lambda index: math.prod(layouts[index].shape))  # the first of equal ones
-    layout = layouts[number]
-    described = list_axes(entry.multiscale, layout)
-    letters = find_axes(layout, described, axes)
+    number, layout = _find_finest(entry.folder, datasets)
+    axis_entries = list_axes(entry.multiscale, layout)
+    letters = find_axes(layout, axis_entries, axes)
     scale, shift = compose_scale(entry.multiscale, datasets[number], len(layout.shape))
-    units = [axis.get("unit") if isinstance(axis, Mapping) else None for axis in described]
+    units = [axis.get("unit") if isinstance(axis, Mapping) else None for axis in axis_entries]
     scales = {letter: (scale[i], shift[i], units[i]) for i, letter in enumerate(letters) if scale}
     spatial = {axis: scales[axis] for axis in "zyx" if axis in scales}
     voxel_size = {axis: _convert(size, unit, LENGTHS) for axis, (size, _, unit) in spatial.items()}
     if {size for size, _, _ in spatial.values()} == {1}:  # what a store has where nobody set it
         voxel_size = {}
     place = {axis: convert_unit(offset, unit, LENGTHS) for axis, (_, offset, unit) in spatial.items()}
-    size, _, unit = scales.get("t", (None, None, None))
-    size = None if size == 1 else size  # likewise
+    interval, _, unit = scales.get("t", (None, None, None))
     labels, colours = read_channels(entry.omero)
     metadata = FileMetadata(
         f"OME-NGFF metadata of {escape_name(store.name)}",
         {axis: size for axis, size in voxel_size.items() if size is not None},
-        _convert(size, unit, TIMES),
+        None if interval == 1 else _convert(interval, unit, TIMES),  # 1 where nobody set it, too
         channels=labels,
     )
     return _make_image(layout, letters, metadata, colours, {a: n for a, n in place.items() if math.isfinite(n)})
+
+
+def _find_finest(folder: Path, datasets: Sequence[Mapping[str, Any]]) -> tuple[int, ArrayLayout]:
+    """Find the level of most voxels, the first of equal ones: its number and its array."""
+    layouts = [read_array(step_into(folder, datasets[0]["path"]))]
+    for dataset in datasets[1:]:
+        path = step_into(folder, dataset["path"])
+        layouts.append(read_array(path) if is_zarr(path) else layouts[0])
+    number = max(range(len(layouts)), key=lambda index: math.prod(layouts[index].shape))
+    return number, layouts[number]
 
 
 def _make_image(
