@@ -27,6 +27,10 @@ def draw(**chunks: Any) -> da.Array:
     return da.from_array(VOLUMES, **{"chunks": CHUNK, **chunks})
 
 
+def mask_bright(block: Any) -> Any:
+    return np.ma.masked_greater(block, 50_000)
+
+
 def read(store: Path, level: int = 0) -> Any:
     return zarr.open_array(store / str(level), mode="r")[:]
 
@@ -108,7 +112,17 @@ def test_chunks_of_several_volumes_are_written_one_by_one(tmp_path: Path) -> Non
         ({"channels": ["a", "b", "c/d"]}, "'c/d' is no name"),
         ({"voxel_size": {"z": 1, "y": 1}}, "does not give z, y and x"),
         ({"voxel_size": {"z": 1, "y": 1, "x": 0}}, "each more than 0"),
+        ({"voxel_size": (0.3, 0.1, 0.1)}, "does not give z, y and x"),
+        ({"voxel_size": {**SIZE, "z": "thin"}}, "does not give z, y and x"),
         ({"interval": 0}, "no number of seconds above 0"),
+        ({"interval": "2 s"}, "no number of seconds above 0"),
+        ({"channels": [488, 560, 640]}, "488 is no name"),
+        ({"array": VOLUMES.tolist()}, r"a list is neither a NumPy nor a Dask array; give np\.asarray\(array\)"),
+        ({"array": [draw(), draw()]}, "a list is neither"),
+        ({"array": None}, "a NoneType is neither"),
+        ({"array": np.ma.masked_greater(VOLUMES, 50_000)}, r"masked voxels .*: np\.ma\.filled\(array, 0\)"),
+        ({"array": da.ma.masked_greater(draw(), 50_000)}, r"masked voxels .* dask\.array\.ma\.filled\(array, 0\)"),
+        ({"array": da.map_blocks(mask_bright, draw(), meta=VOLUMES[:0])}, "masked voxels"),
         ({"array": draw().astype(bool)}, "an OME-Zarr of bool"),
         ({"array": draw().astype(complex)}, "an OME-Zarr of complex128"),
         ({"array": draw()[:0]}, "has nothing to write"),
@@ -118,6 +132,15 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, change: dict[str,
     with pytest.raises(InputError, match=sentence):
         write(**{"array": draw(), "path": tmp_path / "a.zarr", "voxel_size": SIZE, **change})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_without_masked_voxels_is_written_and_the_call_that_helps_helps(tmp_path: Path) -> None:
+    store = write(np.ma.asarray(VOLUMES), tmp_path / "a.zarr", voxel_size=SIZE)
+    np.testing.assert_array_equal(read(store), VOLUMES)
+    filled = np.where(VOLUMES > 50_000, 0, VOLUMES)
+    arrays = [np.ma.filled(mask_bright(VOLUMES), 0), da.ma.filled(da.ma.masked_greater(draw(), 50_000), 0)]
+    for name, array in zip("bc", arrays, strict=True):
+        np.testing.assert_array_equal(read(write(array, tmp_path / name, voxel_size=SIZE)), filled)
 
 
 def test_a_store_that_is_there_is_replaced_only_if_that_is_the_wish(tmp_path: Path) -> None:

@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lightsheet.store.metadata import DTYPES, NAME_PATTERN
+from lightsheet.store.array_arguments import (
+    AXES,
+    check_array,
+    check_chunks,
+    check_voxel_size,
+    name_channels,
+    refuse_mask,
+)
 from lightsheet.store.ngff import NGFF_VERSION, describe_channels, describe_multiscales
 from lightsheet.store.paths import shard_path
 from lightsheet.store.publish import remove_store, repair_store, validate_store
@@ -23,9 +30,6 @@ from lightsheet.system import (
     wait_until_visible,
     write_json,
 )
-
-AXES = "tczyx"
-"""The order of OME-NGFF, in which axes are stored."""
 
 CODEC = {"name": "blosc"}
 
@@ -88,11 +92,11 @@ def write(
         does not fit the array.
     """
     place = Path(path).absolute()
-    _check_array(array, axes)
-    _check_chunks(array, axes)
+    check_array(array, axes)
+    check_chunks(array, axes)
     _check_place(place, overwrite)
-    size = _check_voxel_size(voxel_size, interval)
-    names = _name_channels(channels, array.shape[axes.index("c")] if "c" in axes else 1)
+    size = check_voxel_size(voxel_size, interval)
+    names = name_channels(channels, array.shape[axes.index("c")] if "c" in axes else 1)
     array, axes = _arrange_axes(array, axes)
     leading = tuple(array.shape[:-3])
     layout = StoreLayout.plan(array.shape[-3:], size, array.dtype.newbyteorder("=").name, CODEC)
@@ -118,23 +122,6 @@ def write(
     return place
 
 
-def _check_array(array: Any, axes: str) -> None:
-    """Refuse an array that OME-NGFF has no place for, or whose axes are others."""
-    is_known = len(set(axes)) == len(axes) and set("zyx") <= set(axes) <= set(AXES)
-    if not is_known or len(axes) != array.ndim:
-        raise InputError(
-            f"axes: {axes!r} does not name the {array.ndim} axes of an array of shape {array.shape}: a letter for "
-            "each, of z, y and x, and of t and c if it has them, such as axes='tzyx'; a plane has a z, too: "
-            "array[..., None, :, :]"
-        )
-    if array.dtype.newbyteorder("=").name not in DTYPES:
-        raise InputError(f"an OME-Zarr of {array.dtype} is read by no viewer; give it as array.astype('float32'), say")
-    if not all(n > 0 for n in array.shape):  # of NaN too, which Dask has for what it does not know
-        raise InputError(
-            f"an array of shape {array.shape} has nothing to write, or does not know (compute_chunk_sizes())"
-        )
-
-
 def _arrange_axes(array: Any, axes: str) -> tuple[Any, str]:
     """Return the array with its axes in the order of `AXES`, and their letters."""
     order = sorted(range(array.ndim), key=lambda axis: AXES.index(axes[axis]))
@@ -148,40 +135,6 @@ def _check_place(place: Path, overwrite: bool) -> None:
         raise InputError(f"{place} is there already; name another path, or say overwrite=True to replace it")
     if not any((place / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
         raise InputError(f"{place} is no Zarr, so it is not replaced; name another path")
-
-
-def _check_voxel_size(voxel_size: Mapping[str, float], interval: float | None) -> dict[str, float]:
-    """Return the voxel size as floats."""
-    size = {axis: float(voxel_size.get(axis, math.nan)) for axis in "zyx"}
-    if not all(0 < value < math.inf for value in size.values()):
-        raise InputError(f"voxel_size: {dict(voxel_size)} does not give z, y and x in micrometre, each more than 0")
-    if interval is not None and not 0 < interval < math.inf:
-        raise InputError(f"interval: {interval} is no number of seconds above 0")
-    return size
-
-
-def _name_channels(channels: Sequence[str] | None, number: int) -> list[str]:
-    names = [f"channel {c}" for c in range(number)] if channels is None else list(channels)
-    if isinstance(channels, str) or len(names) != number or len(set(names)) != number:
-        raise InputError(
-            f"channels: {channels!r} does not give a name to each of the array's channels, {number} in all"
-        )
-    for name in names:
-        if not NAME_PATTERN.fullmatch(name):
-            raise InputError(f"channels: {name!r} is no name of 1 to 200 characters without / and control characters")
-    return names
-
-
-def _check_chunks(array: Any, axes: str) -> None:
-    """Refuse chunks that hold parts of volumes: two tasks would write into one shard, and what one wrote be lost."""
-    chunks = dict(zip(axes, getattr(array, "chunks", [(n,) for n in array.shape]), strict=True))
-    if all(len(chunks[axis]) == 1 for axis in "zyx"):
-        return
-    whole = ", ".join(f"{place}: {-1 if axis in 'zyx' else 1}" for place, axis in enumerate(axes))
-    raise InputError(
-        f"chunks of {array.chunksize} of the axes {axes} hold parts of volumes, and a volume is one file, written by "
-        f"one task: give whole ones, array.rechunk({{{whole}}})"
-    )
 
 
 def _write_volumes(array: Any, store: Path, layout: StoreLayout) -> dict[tuple[int, ...], _VolumeFacts]:
@@ -201,6 +154,7 @@ def _write_volumes(array: Any, store: Path, layout: StoreLayout) -> dict[tuple[i
 
 def _write_volume(block: Any, store: Path, index: tuple[int, ...], layout: StoreLayout, threads: int) -> _VolumeFacts:
     """Write a volume (1, ..., z, y, x) with its pyramid, into its places in the store."""
+    refuse_mask(block)  # which Dask need not know before
     volume = np.asarray(block, np.dtype(layout.dtype).newbyteorder("<")).reshape(layout.levels[0].shape)
     sample = volume.reshape(-1)[:: -(-volume.size // SAMPLE)]
     sample = sample[np.isfinite(sample)]
