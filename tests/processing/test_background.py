@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from lightsheet.deconvolution import find_measured
 from lightsheet.processing.background import choose_background
-from lightsheet.processing.channels import resolve_background
+from lightsheet.processing.channel_choices import resolve_background
 from lightsheet.simulation import simulate_volume
 from lightsheet.system import InputError
 from tests.support.families import parametrize

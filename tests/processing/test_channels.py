@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from lightsheet.processing.channels import choose_for_channels, list_choice_basis, read_choices, write_choices
+from lightsheet.processing.channel_choices import list_choice_basis, read_choices, write_choices
+from lightsheet.processing.channels import choose_for_channels
 from lightsheet.store import Results
 from lightsheet.system import InputError, write_json
 

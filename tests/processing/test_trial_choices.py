@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lightsheet.processing.channels import write_choices
+from lightsheet.processing.channel_choices import write_choices
 from lightsheet.processing.trial_choices import choose_by_trial, close_settings, find_noise, list_open_settings
 from lightsheet.store import Results
 from lightsheet.system import InputError, write_json

@@ -5,10 +5,8 @@ from .camera import (
     find_stored_per_count as find_stored_per_count,
     subtract_background as subtract_background,
 )
-from .channels import (
+from .channel_choices import (
     Choice as Choice,
-    choose_for_channels as choose_for_channels,
-    describe_choice as describe_choice,
     find_choice as find_choice,
     list_choice_basis as list_choice_basis,
     needs_choice as needs_choice,
@@ -17,6 +15,7 @@ from .channels import (
     wait_for_choices as wait_for_choices,
     write_choices as write_choices,
 )
+from .channels import choose_for_channels as choose_for_channels, describe_choice as describe_choice
 from .deconvolve import deconvolve_pixels as deconvolve_pixels, deconvolve_volume as deconvolve_volume
 from .fill import (
     cut_image as cut_image,

@@ -12,32 +12,16 @@ from lightsheet.cluster import FINAL, VolumeCount, WorkerRequest, find_walltime,
 from lightsheet.deconvolution import end_with_gpu
 from lightsheet.processing.admission import admit_volume
 from lightsheet.processing.block_status import tell_status
-from lightsheet.processing.channels import Basis, Choice, resolve_settings, wait_for_choices
+from lightsheet.processing.block_tasks import plan_tasks, select_due_tasks
+from lightsheet.processing.channel_choices import Basis, Choice, resolve_settings, wait_for_choices
 from lightsheet.processing.failures import raise_failures
-from lightsheet.processing.fingerprint import list_result_inputs, write_region
-from lightsheet.processing.source import Source, describes_source, make_hole_record
+from lightsheet.processing.raw_records import list_raw_sources, read_raw_records
 from lightsheet.processing.team import Team, offer_team
-from lightsheet.processing.trial_choices import choose_by_trial, close_settings, find_noise, list_open_settings
+from lightsheet.processing.trial_choices import choose_by_trial, close_settings, list_open_settings
 from lightsheet.processing.units import judge_psf
 from lightsheet.processing.worker_share import describe_rate, measure_rate, share_worker
-from lightsheet.store import (
-    Record,
-    Results,
-    StoreLayout,
-    VolumeKey,
-    is_done,
-    make_failure,
-    make_manifest,
-    read_record,
-    write_hole,
-)
-from lightsheet.system import (
-    InputError,
-    logger,
-    read_json,
-    wait_until_visible,
-    write_json,
-)
+from lightsheet.store import Results, StoreLayout, VolumeKey, make_failure, make_manifest, read_record
+from lightsheet.system import InputError, logger, read_json, write_json
 
 RATED_VOLUMES = 200
 """Volumes of a block, whose records tell at its end what bounded the rate."""
@@ -77,8 +61,8 @@ def deconvolve_block(
     """
     settings = {**settings, "engine": workers.choose_engine(settings["engine"])}
     shape: Sequence[int] = next((basis["shape"] for basis in bases.values()), ())
-    raw_sources = _list_sources(sources) if sources else {}
-    raw_records = _read_raw_records(results, channels, timepoints, raw_sources)
+    raw_sources = list_raw_sources(sources) if sources else {}
+    raw_records = read_raw_records(results, channels, timepoints, raw_sources)
     choices = wait_for_choices(results, settings, bases)
     volumes = len(raw_records)
     errors = [f"{key.label}: {raw['error']}" for key, raw in raw_records.items() if raw["status"] == "failed"]
@@ -86,24 +70,24 @@ def deconvolve_block(
     psfs = {key.channel: read_json(results.psf(key.channel, ".json"))["sha256"] for key in raw_records}
     channel_settings = {channel: resolve_settings(settings, channel, choices.get(channel)) for channel in psfs}
     with offer_team(results, channel_settings, shape, workers) as hire:
-        choices = _choose_what_is_open(results, channel_settings, psfs, choices, partial(hire, len(raw_records)))
-        closed = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
-        tasks = _plan_tasks(results, raw_records, closed, psfs, layout, shape, choices)
+        choices = _choose_open_settings(results, channel_settings, psfs, choices, partial(hire, len(raw_records)))
+        final_settings = {c: close_settings(channel_settings[c], choices.get(c), psfs[c]) for c in psfs}
+        tasks = plan_tasks(results, raw_records, final_settings, psfs, layout, shape, choices)
         for key in tasks if raw_sources else ():
             tasks[key]["source"] = raw_sources[key.raw]
-        todo, failures = _select_due(results, tasks, layout, attempt)
+        todo, failures = select_due_tasks(results, tasks, layout, attempt)
         errors += failures
         logger.info("%d of %d volumes are to be deconvolved", len(todo), volumes)
         if todo:
             _tell_doubts(results, sorted({key.channel for key in todo}), shape)
-            team, done = hire(len(todo)), volumes - len(todo) - len(errors)
-            with tell_status(results, workers.block, volumes, done, len(errors)) as tell:
+            team = hire(len(todo))
+            with tell_status(results, workers.block, volumes, volumes - len(todo) - len(errors), len(errors)) as tell:
                 errors += _deconvolve_volumes(todo, team, tell)
     raise_failures(errors, volumes, "deconvolved", FINAL)  # each had its tries, on several workers
     return make_manifest(results, [*tasks, *raw_sources])
 
 
-def _choose_what_is_open(
+def _choose_open_settings(
     results: Results,
     settings: Mapping[str, Mapping[str, Any]],
     psfs: Mapping[str, str],
@@ -116,56 +100,6 @@ def _choose_what_is_open(
     return choose_by_trial(results, settings, psfs, partial(_try_on_team, hire()))
 
 
-def _select_due(
-    results: Results, tasks: Mapping[VolumeKey, dict[str, Any]], layout: StoreLayout, attempt: int
-) -> tuple[dict[VolumeKey, dict[str, Any]], list[str]]:
-    """Return the tasks of volumes that are not done, and what failed in an earlier attempt; holes are written here."""
-    todo, errors = {}, []
-    for key, task in tasks.items():
-        record = read_record(results, key)
-        has_failed = record and record["status"] == "failed"
-        missing = task.pop("missing")
-        if is_done(record, task["inputs"], results, key):
-            continue
-        if missing:
-            write_json(results.record(key), write_hole(results, key, layout, task["inputs"], "write"))
-        elif record and has_failed and attempt > 1:
-            errors.append(f"{key.label}: {record['error']}")
-        else:
-            todo[key] = task
-            if has_failed:
-                results.record(key).unlink()  # the failure was of an earlier run
-    return todo, errors
-
-
-def _plan_tasks(
-    results: Results,
-    raw_records: Mapping[VolumeKey, Record],
-    settings: Mapping[str, Mapping[str, Any]],
-    psfs: Mapping[str, str],
-    layout: StoreLayout,
-    shape: Sequence[int],
-    choices: Mapping[str, Choice],
-) -> dict[VolumeKey, dict[str, Any]]:
-    """Return the arguments of `deconvolve_volume` for each volume, and whether it is `missing`."""
-    tasks = {}
-    for raw_key, raw in raw_records.items():
-        key, channel = raw_key._replace(kind="result"), raw_key.channel
-        tasks[key] = {
-            "results": results,
-            "key": key,
-            "psf": results.psf(channel, ".tif"),
-            "settings": settings[channel],
-            "layout": layout,
-            "shape": shape,
-            "sampled": choices[channel]["timepoints"] if channel in choices else (),
-            "noise": find_noise(settings[channel], choices.get(channel), psfs[channel]),
-            "missing": raw.get("missing", False),
-            "inputs": list_result_inputs(raw, psfs[channel], settings[channel], layout),
-        }
-    return tasks
-
-
 def _tell_doubts(results: Results, channels: Sequence[str], shape: Sequence[int]) -> None:
     """Log which PSFs cannot be those of the volumes, before hours are spent."""
     for channel in channels:
@@ -173,51 +107,6 @@ def _tell_doubts(results: Results, channels: Sequence[str], shape: Sequence[int]
         voxel_size = facts.get("inputs", {}).get("settings", {}).get("voxel_size")
         for doubt in judge_psf(facts, shape, voxel_size) if voxel_size else ():
             logger.warning("%s is suspect: %s", channel, doubt.text)
-
-
-def _list_sources(sources: Mapping[str, Any]) -> dict[VolumeKey, Source]:
-    """Return where each raw volume is to be read."""
-    common = {name: value for name, value in sources.items() if name != "tiles"}
-    return {
-        VolumeKey("raw", channel, timepoint): Source(tiles, **common)
-        for channel, volumes in sources["tiles"].items()
-        for timepoint, tiles in volumes
-    }
-
-
-def _describe_raw(results: Results, key: VolumeKey, source: Source) -> Record:
-    """Return the record of a raw volume that is not kept, if its files are as they were; else one of no digest."""
-    record = read_record(results, key)
-    if not source.tiles:
-        hole = make_hole_record(source)
-        if not record or record.get("fingerprint") != hole["fingerprint"]:
-            write_json(results.record(key), hole)
-        return hole
-    if record and describes_source(record, source):
-        return record
-    return {"status": "done", "source": "", "ingest": "", **write_region(source.region)}
-
-
-def _read_raw_records(
-    results: Results, channels: Sequence[str], timepoints: Sequence[int], sources: Mapping[VolumeKey, Source]
-) -> dict[VolumeKey, Record]:
-    """Read the raw volumes' records; other nodes may just have written them and what is known of the PSFs.
-
-    Where raw volumes are not kept, workers read the `sources` and write their records.
-    """
-    keys = [VolumeKey("raw", channel, timepoint) for channel in channels for timepoint in timepoints]
-    raw_records: dict[VolumeKey, Record] = {}
-
-    def list_missing() -> list[str]:
-        records = {key: read_record(results, key) for key in keys if not sources}
-        raw_records.update((key, record) for key, record in records.items() if record)
-        volumes = [key.label for key in keys if key not in raw_records and not sources]
-        return volumes + [f"the PSF of {c}" for c in channels if not read_json(results.psf(c, ".json"))]
-
-    folders = {results.record(key).parent for key in keys} | {results.psf(c, ".json").parent for c in channels}
-    if missing := wait_until_visible(list_missing, *folders):
-        raise InputError(f"{missing[0]} is not ingested: run the same command again")
-    return {key: _describe_raw(results, key, source) for key, source in sources.items()} or raw_records
 
 
 def _try_on_team(team: Team, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

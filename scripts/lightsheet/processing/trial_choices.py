@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsheet.deconvolution import ALGORITHM_VERSION
-from lightsheet.processing.channels import Choice, read_choices, write_choices
+from lightsheet.processing.channel_choices import Choice, read_choices, write_choices
 from lightsheet.processing.rounding import choose_scale, choose_whole_bits
 from lightsheet.processing.sample import spread
 from lightsheet.store import ALL_BITS, Results
