@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,8 @@ def remove_user(user: User) -> None:
     """Kill all that a user left running, and remove the user if it exists."""
     for process in psutil.process_iter(["username"]):
         if process.info["username"] == user.name:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     subprocess.run(["userdel", "--force", user.name], capture_output=True, check=False)
 
 

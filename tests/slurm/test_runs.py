@@ -53,7 +53,7 @@ def hide_until_missed(project: SlurmProject) -> threading.Thread:
     log = project.results / "logs" / "consolidate.log"
 
     def hide() -> None:
-        wait_until((project.results / "work" / "manifests" / "deconvolve.t0000.json").exists, 120, "manifest")
+        wait_until((project.results / "work" / "manifests" / "deconvolve.t0000.json").exists, 300, "manifest")
         for path in (record, shard):
             path.rename(path.with_name("hidden"))
         with contextlib.suppress(TimeoutError):
@@ -70,7 +70,7 @@ def test_a_run_from_the_projects_root_with_the_shipped_settings_and_its_rerun(ch
     checkout.configure(deconvolution={"timepoints_per_job": "auto"})
     write_slow_jobqueue(checkout.folder / "jobqueue.yaml", 2.0)
     hiding = hide_until_missed(checkout)
-    log = checkout.finish(checkout.launch("--profile", "slurm"), seconds=240)
+    log = checkout.finish(checkout.launch("--profile", "slurm"), seconds=400)
     hiding.join()
     assert (
         "waiting for the file system to show what another node wrote"
@@ -94,7 +94,7 @@ def test_a_run_from_the_projects_root_with_the_shipped_settings_and_its_rerun(ch
 
 def coordinator(project: SlurmProject) -> int:
     """Wait until the coordinator has done a volume, and return its job."""
-    project.cluster.wait_until(lambda: len(project.done()) > 0, 90, "a volume done")
+    project.cluster.wait_until(lambda: len(project.done()) > 0, 240, "a volume done")
     return next(job.id for job in project.cluster.jobs(state="RUNNING") if job.comment.startswith("rule_deconvolve"))
 
 
@@ -160,11 +160,11 @@ def test_a_coordinator_is_requeued_and_then_killed(project: SlurmProject) -> Non
     job = coordinator(project)
     done = {path: path.read_text() for path in project.done()}
     project.cluster.command("scontrol", "requeue", str(job))
-    project.cluster.wait_until(lambda: project.cluster.job(job).restarts == 1, 60, "requeued")
-    project.cluster.wait_until(lambda: project.cluster.job(job).state == "RUNNING", 60, "running again")
-    project.cluster.wait_until(lambda: project.cluster.pids_of(job), 30, "its processes")
+    project.cluster.wait_until(lambda: project.cluster.job(job).restarts == 1, 120, "requeued")
+    project.cluster.wait_until(lambda: project.cluster.job(job).state == "RUNNING", 120, "running again")
+    project.cluster.wait_until(lambda: project.cluster.pids_of(job), 60, "its processes")
     project.cluster.signal(job, signal.SIGKILL)
-    log = project.finish(running, seconds=240)
+    log = project.finish(running, seconds=400)
     assert "deconvolve: SLURM job " in log
     (job_log,) = (project.results / "logs" / "slurm").rglob(f"{job}.log")
     assert "interrupted; what was finished is kept" in job_log.read_text(), "what it said before it was requeued"
@@ -177,7 +177,7 @@ def test_a_preempted_coordinator_goes_back_into_the_queue_and_goes_on(project: S
     freeze_workers(project)
     node = project.cluster.job(job).node
     urgent = project.cluster.submit("--partition=urgent", f"--nodelist={node}", "--exclusive", "--wrap=sleep 2")
-    project.finish(running, seconds=240)
+    project.finish(running, seconds=400)
     assert project.cluster.job(urgent).state == "COMPLETED"
     assert (project.cluster.job(job).restarts, project.cluster.job(job).state) == (1, "COMPLETED")
 
@@ -187,11 +187,11 @@ def test_a_coordinator_at_its_time_limit_ends_its_workers_and_the_next_one_goes_
     job = coordinator(project)
     workers = freeze_workers(project)
     project.cluster.command("scontrol", "update", f"jobid={job}", "endtime=now+1")
-    assert project.cluster.wait_for_end(job, 60).state == "TIMEOUT"
+    assert project.cluster.wait_for_end(job, 180).state == "TIMEOUT"
     project.cluster.wait_until(
         lambda: all(project.cluster.job(worker).state not in ("RUNNING", "PENDING") for worker in workers), 20, "gone"
     )
-    project.finish(running, seconds=240)
+    project.finish(running, seconds=400)
 
 
 def test_a_coordinator_near_its_time_limit_goes_back_into_the_queue_without_a_retry(project: SlurmProject) -> None:
@@ -199,7 +199,7 @@ def test_a_coordinator_near_its_time_limit_goes_back_into_the_queue_without_a_re
     options = ("--set-resources", "deconvolve:runtime=1", "deconvolve:dask_workers=1", "--retries", "0")
     running = project.with_profile(*options)
     job = coordinator(project)
-    log = project.finish(running, seconds=240)
+    log = project.finish(running, seconds=400)
     assert (project.cluster.job(job).restarts, project.cluster.job(job).state) == (1, "COMPLETED")
     assert "of 6 volumes" in log, "the terminal says how far it is"
 
@@ -232,8 +232,8 @@ def test_the_head_job_continues_after_its_time_limit(ingested: SlurmProject) -> 
     assert "another run works in this results folder" in refusal
     assert f"SLURM job {job}" in refusal
     ingested.cluster.command("scancel", "--batch", "--signal=USR1", str(job))
-    ingested.cluster.wait_until(lambda: ingested.cluster.job(job).restarts == 1, 60, "requeued")
-    assert ingested.cluster.wait_for_end(job, 240).state == "COMPLETED"
+    ingested.cluster.wait_until(lambda: ingested.cluster.job(job).restarts == 1, 120, "requeued")
+    assert ingested.cluster.wait_for_end(job, 400).state == "COMPLETED"
     assert ingested.digests() == ingested.undisturbed
     ingested.assert_no_job_is_left(20)
 
@@ -274,6 +274,6 @@ def test_a_run_that_fails_ends_with_a_triage_and_goes_on_under_a_limit_of_the_ac
     slurm_with_accounting.limit(MaxJobs=2)
     project.configure(deconvolution={"timepoints_per_job": 2})  # two coordinators would leave no job for workers
     project.offer()
-    project.finish(project.with_profile(), seconds=240)
+    project.finish(project.with_profile(), seconds=400)
     remembered = slurm_with_accounting.command("sacct", "-n", "-P", "-X", "--format=State,ExitCode").splitlines()
     assert any(line.startswith("FAILED|") for line in remembered), remembered

@@ -25,7 +25,7 @@ def busy(project: SlurmProject, running: subprocess.Popen[bytes]) -> Any:
     """Wait until a volume is done and another in the middle; return a worker's job."""
     project.wait_for("deconvolve 1/6")
     assert running.poll() is None
-    return project.cluster.wait_until(project.worker_jobs, 20, "a running worker")[-1]
+    return project.cluster.wait_until(project.worker_jobs, 60, "a running worker")[-1]
 
 
 def list_keys(project: SlurmProject) -> list[Path]:
@@ -65,7 +65,7 @@ def test_a_node_crashes_and_comes_back(project: SlurmProject) -> None:
     node = busy(project, running).node
     project.cluster.crash(node)
     project.cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")  # SLURM needs 30 s
-    project.wait_for("its node failed (NODE_FAIL)", seconds=90)
+    project.wait_for("its node failed (NODE_FAIL)", seconds=180)
     project.cluster.revive(node)
     project.finish(running)
 

@@ -21,7 +21,17 @@ from typing import Any, TypeVar
 import psutil
 
 from tests.support.minislurm_daemons import OTHER_USER, Daemons, Shape
-from tests.support.minislurm_machine import answers, descendants, install, is_step, kill_all, marked, wait_until
+from tests.support.minislurm_machine import (
+    answers,
+    descendants,
+    install,
+    is_step,
+    kill_all,
+    marked,
+    read_name,
+    wait_for_turn,
+    wait_until,
+)
 
 T = TypeVar("T")
 
@@ -184,7 +194,11 @@ class Cluster(Daemons):
         """List the ids of the processes that a job itself started, oldest first."""
         started = marked(f"SLURM_CLUSTER_NAME={self.name}", f"SLURM_JOB_ID={job_id}")
         processes = {*started, *descendants(self._steps(job_id))}
-        return [process.pid for process in sorted(processes, key=lambda process: (process.create_time(), process.pid))]
+        ages = {}
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                ages[process.pid] = process.create_time()
+        return sorted(ages, key=lambda pid: (ages[pid], pid))
 
     def signal(self, job_id: int, number: int) -> None:
         """Send a signal to every process of a job, behind SLURM's back."""
@@ -196,7 +210,7 @@ class Cluster(Daemons):
         return LINK.is_symlink() and LINK.readlink() == self.conf
 
     def _slurmd(self, node: str) -> list[psutil.Process]:
-        return [process for process in self.list_processes(node) if process.name() == "slurmd"]
+        return [process for process in self.list_processes(node) if read_name(process) == "slurmd"]
 
     def _steps(self, job_id: int) -> list[psutil.Process]:
         return [process for process in self.list_processes() if is_step(process, job_id)]
@@ -228,16 +242,22 @@ def own_folder() -> Path:
 
 def sweep() -> None:
     """Stop clusters, and remove their folders, that processes which ended before their time left behind."""
-    for folder in Path(tempfile.gettempdir()).glob("lightsheet-slurm-*-*"):
-        pid = int(folder.name.split("-")[2])
-        try:
-            # A process younger than the folder only has the same number.
-            alive = psutil.Process(pid).create_time() < folder.stat().st_mtime
-        except psutil.NoSuchProcess:
-            alive = False
-        if not alive:
-            Cluster(folder).stop()
-            shutil.rmtree(folder, ignore_errors=True)  # a daemon may just be removing its own files
+    with wait_for_turn("sweep"):
+        for folder in Path(tempfile.gettempdir()).glob("lightsheet-slurm-*-*"):
+            if not _is_in_use(folder):
+                Cluster(folder).stop()
+                shutil.rmtree(folder, ignore_errors=True)  # a daemon may just be removing its own files
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Tell whether the process lives that made a cluster's folder, which it may just be making anew, or removing."""
+    try:
+        # A process younger than the folder only has the same number.
+        return psutil.Process(int(folder.name.split("-")[2])).create_time() < folder.stat().st_mtime
+    except FileNotFoundError:
+        return True
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _job(line: str) -> Job:

@@ -103,7 +103,7 @@ class Daemons:
     def command(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         """Run one of SLURM's commands and return its output."""
         ended = subprocess.run(
-            arguments, env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=30, check=False
+            arguments, env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=90, check=False
         )
         if ended.returncode:
             raise RuntimeError(f"{' '.join(map(str, arguments))}: {ended.stderr or ended.stdout}")
@@ -121,13 +121,13 @@ class Daemons:
         shutil.rmtree(self.folder, ignore_errors=True)
         port = self._configure(accounting, shape)
         self._launch("munged", *self._munged_options())
-        wait_until(lambda: self.works("munge", "-n", "-S", self.folder / "munge" / "socket"), 10, "munged answering")
+        wait_until(lambda: self.works("munge", "-n", "-S", self.folder / "munge" / "socket"), 60, "munged answering")
         if accounting:
             self._start_accounting(sql_port=port + 2)
         self._launch("slurmctld", "-D", "-f", self.conf)
         for node in self.nodes:
             self.start_node(node)
-        wait_until(lambda: answers(self.conf), 20, "slurmctld answering")
+        wait_until(lambda: answers(self.conf), 60, "slurmctld answering")
         self.wait_for_nodes(self.nodes)
 
     def start_node(self, node: str) -> None:
@@ -142,7 +142,7 @@ class Daemons:
                 self.works("scontrol", "update", f"nodename={node}", "state=resume")
             return not missing
 
-        wait_until(ready, 20, f"nodes {', '.join(nodes)} taking jobs")
+        wait_until(ready, 60, f"nodes {', '.join(nodes)} taking jobs")
 
     def list_usable_nodes(self) -> set[str]:
         states = [line.split() for line in self.command("sinfo", "-h", "-N", "-o", "%N %T").splitlines()]
@@ -222,9 +222,9 @@ class Daemons:
             *("--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900"),
         )
         client = ("mariadb", "--no-defaults", "-h127.0.0.1", f"-P{sql_port}", "-uslurm", "-pslurm", "-eSELECT 1")
-        wait_until(lambda: self.works(*client), 30, "MariaDB answering")
+        wait_until(lambda: self.works(*client), 90, "MariaDB answering")
         self._launch("slurmdbd", "-D")
-        wait_until(lambda: self.works("sacctmgr", "-i", "list", "cluster"), 30, "slurmdbd answering")
+        wait_until(lambda: self.works("sacctmgr", "-i", "list", "cluster"), 90, "slurmdbd answering")
         self.command("sacctmgr", "-i", "add", "cluster", self.name)
         self.command("sacctmgr", "-i", "add", "user", OTHER_USER, "account=root")
 

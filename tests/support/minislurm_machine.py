@@ -1,21 +1,26 @@
 """What the cluster of the tests needs of this machine: packages, free ports, the processes that carry a mark."""
 
 import contextlib
+import fcntl
 import os
 import random
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import psutil
 
 T = TypeVar("T")
 
 PORTS = range(18000, 20000, 10)
+_claims: list[int] = []
+"""Handles of the locks on the ports of this process's clusters, which end with it."""
+
 # How a job that takes more memory than it asked for ends: the kernel kills it, and it is OUT_OF_MEMORY, as on most
 # clusters; or, where memory cannot be limited, SLURM looks each second and kills it, and it is FAILED.
 MEMORY_CGROUPS = Path("/sys/fs/cgroup/memory")
@@ -37,8 +42,28 @@ def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
     return value
 
 
+@contextlib.contextmanager
+def wait_for_turn(subject: str) -> Iterator[None]:
+    """Let one process of this machine at a time be in the block."""
+    with open_lock(subject) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def open_lock(subject: str) -> IO[str]:
+    """Open a file to be locked; it stays, for others may just have opened it."""
+    return (Path(tempfile.gettempdir()) / f"lightsheet-{subject}.lock").open("w")
+
+
 def install(packages: dict[str, str]) -> None:
-    """Install the Debian packages of the programs that are missing."""
+    """Install the Debian packages of the programs that are missing; lists of packages have but one reader."""
+    if all(map(shutil.which, packages)):
+        return
+    with wait_for_turn("install"):
+        _install(packages)
+
+
+def _install(packages: dict[str, str]) -> None:
     missing = sorted({package for program, package in packages.items() if not shutil.which(program)})
     if not missing:
         return
@@ -52,15 +77,32 @@ def install(packages: dict[str, str]) -> None:
 
 
 def free_ports(count: int) -> int:
-    """Return the first of `count` successive ports that nobody listens on."""
-    for first in random.sample(PORTS, len(PORTS)):  # another cluster may just be looking for some as well
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                tried = stack.enter_context(socket.socket())
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                tried.bind(("", port))
+    """Return the first of `count` successive ports that nobody listens on, nor another process is about to."""
+    for first in random.sample(PORTS, len(PORTS)):
+        if _are_free(range(first, first + count)) and _claim_ports(first):
             return first
     raise RuntimeError(f"no free ports between {PORTS.start} and {PORTS.stop}")
+
+
+def _are_free(ports: range) -> bool:
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+        for port in ports:
+            tried = stack.enter_context(socket.socket())
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("", port))
+        return True
+    return False
+
+
+def _claim_ports(first: int) -> bool:
+    """Keep other processes from the ports before the daemons listen, as long as this process lives."""
+    with open_lock(f"ports-{first}") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        _claims.append(os.dup(lock.fileno()))
+    return True
 
 
 def kernel_limits_memory() -> bool:
@@ -85,7 +127,7 @@ def kill_all(processes: Callable[[], list[psutil.Process]], what: str) -> None:
                 process.kill()
         return not doomed
 
-    wait_until(kill, 20, f"{what} ended")
+    wait_until(kill, 60, f"{what} ended")
 
 
 def marked(*marks: str) -> list[psutil.Process]:
@@ -106,6 +148,14 @@ def descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found += process.children(recursive=True)
     return found
+
+
+def read_name(process: psutil.Process) -> str:
+    """Return the name of a process; none if it has ended."""
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def is_step(process: psutil.Process, job_id: int | None = None) -> bool:

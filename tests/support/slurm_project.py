@@ -98,26 +98,26 @@ class SlurmProject(Project):
     def log(self) -> str:
         """What the latest run has said, and after that what its jobs have in their logs."""
         logs = [text.removeprefix(self.earlier.get(path, "")) for path, text in self._read_job_logs().items()]
-        return "".join([(self.folder / "run.log").read_text(), *logs])
+        return "".join([(self.folder / "run.log").read_text(errors="replace"), *logs])
 
     def _read_job_logs(self) -> dict[Path, str]:
-        return {path: path.read_text() for path in sorted((self.results / "logs").glob("*.log"))}
+        return {path: path.read_text(errors="replace") for path in sorted((self.results / "logs").glob("*.log"))}
 
-    def wait_for(self, *words: str, seconds: float = 60) -> None:
+    def wait_for(self, *words: str, seconds: float = 180) -> None:
         """Wait until the latest run, or a job of it, has said these words."""
         try:
             self.cluster.wait_until(lambda: all(word in self.log for word in words), seconds, f"{words} in the log")
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.log[-4000:]}") from None
 
-    def finish(self, running: subprocess.Popen[bytes], seconds: float = 150) -> str:
+    def finish(self, running: subprocess.Popen[bytes], seconds: float = 300) -> str:
         """Wait for a run to end well: with the bytes of an undisturbed run, and no job left. Return its log."""
         assert running.wait(seconds) == 0, self.log
         assert self.digests() == self.undisturbed
         self.assert_no_job_is_left(20)
         return self.log
 
-    def fail_in(self, running: subprocess.Popen[bytes], seconds: float = 150) -> str:
+    def fail_in(self, running: subprocess.Popen[bytes], seconds: float = 300) -> str:
         """Wait for a run to end badly, without a traceback. Return its log."""
         assert running.wait(seconds) != 0, self.log
         assert "Traceback" not in self.log, self.log
