@@ -14,6 +14,7 @@ No reservation for this job
 
 COMMAND = r"""#!{python} -SE
 import fcntl, os, re, shlex, signal, subprocess, sys
+from contextlib import suppress
 from pathlib import Path
 place, name, words = Path({place!r}), Path(sys.argv[0]).name, sys.argv[1:]
 jobs = place / "jobs"
@@ -53,7 +54,7 @@ def submit():
         shell = f"bash {{jobs}}/{{number}}/script; echo $? > {{jobs}}/{{number}}/code"
         process = subprocess.Popen(["sh", "-c", shell], stdin=subprocess.DEVNULL, stdout=o, stderr=e,
                                    env=environment, start_new_session=True)
-    (jobs / number / "pid").write_text(str(process.pid))
+    (jobs / number / "new").write_text(str(process.pid)); (jobs / number / "new").rename(jobs / number / "pid")
     if {banner!r}: print({banner!r})
     on = " on cluster {cluster}" if {cluster!r} else ""
     print(number + ";{cluster}".rstrip(";") if "--parsable" in words else f"Submitted batch job {{number}}{{on}}")
@@ -63,8 +64,9 @@ def show():
     if {cluster!r}: print("CLUSTER: {cluster}")
     for job in sorted(jobs.iterdir()):
         if not (job / "pid").exists(): continue
+        alive = is_alive(job.name)  # asked first: of a job that ends meanwhile the code may not be there yet
         code = (job / "code").read_text().strip() if (job / "code").exists() else ""
-        state = "RUNNING" if is_alive(job.name) else "CANCELLED" if (job / "cancelled").exists() else "COMPLETED"
+        state = "RUNNING" if alive else "CANCELLED" if (job / "cancelled").exists() else "COMPLETED"
         state = "FAILED" if state == "COMPLETED" and code not in ("", "0") else state
         print(job.name + "|" + state + "|None|node1|" + (job / "name").read_text())
 
@@ -73,7 +75,8 @@ def cancel():
     for job in filter(str.isdecimal, words):
         if (jobs / job).exists():
             (jobs / job / "cancelled").touch()
-            if is_alive(job): os.killpg(int((jobs / job / "pid").read_text()), signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ends by itself
+                if is_alive(job): os.killpg(int((jobs / job / "pid").read_text()), signal.SIGTERM)
         else: sys.exit("scancel: error: Kill job error on job id " + job + ": Invalid job id specified")
 
 dict(sbatch=submit, squeue=show, scancel=cancel).get(name, lambda: None)()
