@@ -70,7 +70,7 @@ def test_no_module_is_imported_from_a_folder_that_somebody_else_made(
 @as_root
 def test_the_intruder_of_these_tests_would_be_answered_without_keys() -> None:
     with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:
-        assert "'type': 'Scheduler'" in attack([("127.0.0.1", cluster.scheduler.port)])
+        assert "'type': 'Scheduler'" in attack([("127.0.0.1", cluster.scheduler.port)], seconds=60)
 
 
 def test_keys_are_the_users_alone_and_gone_at_the_end(tmp_path: Path) -> None:

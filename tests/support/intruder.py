@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 import psutil
 
 NOBODY = 65534
-SECONDS = 3.0  # an answer on this machine takes milliseconds, or a second if it is busy
+SECONDS = 3.0
+"""For which answers are waited for that should not come: one takes milliseconds, or a second if the machine is busy."""
 
 Address = tuple[str, int]
 
@@ -17,17 +19,21 @@ from distributed.comm import connect
 from distributed.security import Security
 import distributed.comm.tcp, socket, encodings.idna
 
+def stop(*answer):
+    print(*answer, flush=True)
+    os._exit(0)
+
 async def ask_dask(address, security):
     comm = await connect(address, timeout=SECONDS, **security.get_connection_args("client"))
     await comm.write({"op": "identity", "reply": True})
-    print(address, await comm.read(), flush=True)
+    stop(address, await comm.read())
 
 async def ask_http(host, port):
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
     answer = await reader.read(100)
     if answer.startswith(b"HTTP"):
-        print("http", host, port, answer, flush=True)
+        stop("http", host, port, answer)
 
 async def attack(addresses):
     calls = []
@@ -52,12 +58,15 @@ def list_listeners(*pids: int) -> list[Address]:
     """Return where processes (this one) and their children listen: hosts and ports, of IPv4."""
     parents = [psutil.Process(pid) for pid in pids or (None,)]
     processes = {process for parent in parents for process in [parent, *parent.children(recursive=True)]}
-    connections = [connection for process in processes for connection in process.net_connections("tcp4")]
+    connections = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            connections += process.net_connections("tcp4")
     return [(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN]
 
 
-def attack(addresses: Iterable[Address]) -> str:
-    """Return what was answered to another user at some addresses, of which there are some; only root can be one."""
-    program = ATTACK.replace("USER", str(NOBODY)).replace("SECONDS", str(SECONDS))
+def attack(addresses: Iterable[Address], seconds: float = SECONDS) -> str:
+    """Return the first answer to another user at some addresses, of which there are some; only root can be one."""
+    program = ATTACK.replace("USER", str(NOBODY)).replace("SECONDS", str(seconds))
     command = [sys.executable, "-c", program, *(f"{host}:{port}" for host, port in addresses)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=60 + seconds, check=True).stdout
