@@ -3,7 +3,6 @@
 import concurrent.futures
 import ctypes
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,9 +16,15 @@ from distributed import Client, LocalCluster
 
 from lightsheet.cluster import jobqueue
 from lightsheet.cluster.worker_process import END_SECONDS
+from tests.support.minislurm_machine import wait_until
 from tests.support.project import ROOT
+from tests.support.wakes import count_wakes
 
 pytestmark = pytest.mark.slow
+
+LONG_END = "from lightsheet.cluster import worker_process; worker_process.END_SECONDS = 600"
+LIFETIME_SECONDS = 6
+"""Of a worker that must have begun with a volume before it is over."""
 
 
 def compute_in_threads(seconds: float, trace: str) -> None:
@@ -35,11 +40,11 @@ def hold_lock(seconds: float, trace: str) -> None:
     ctypes.PyDLL(None).sleep(int(seconds))
 
 
-def count_wakes() -> int:
-    """Count how often a thread of the process wakes in a second in which a volume needs no Python."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
-    time.sleep(1)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
+def wait_for_file(path: str, trace: str) -> None:
+    """Be at work until there is a file."""
+    Path(trace).touch()
+    while not Path(path).exists():
+        time.sleep(0.05)
 
 
 @dataclass
@@ -52,9 +57,8 @@ class Coordinator:
     trace: Path
 
     def keep_busy(self, function: Callable[[float, str], None]) -> None:
-        self.future = self.client.submit(function, 60, str(self.trace), pure=False)
-        while not self.trace.exists():
-            time.sleep(0.05)
+        self.future = self.client.submit(function, 600, str(self.trace), pure=False)
+        wait_until(self.trace.exists, 120, "the worker at work")
 
     def leave(self) -> None:
         self.client.close()
@@ -80,22 +84,22 @@ def coordinator(tmp_path: Path, options: list[str]) -> Iterator[Coordinator]:
         ) as worker,
     ):
         try:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=120)
             yield Coordinator(cluster, client, worker, tmp_path / "trace")
         finally:
             worker.kill()
 
 
 def test_a_worker_sleeps_beside_its_volume_and_ends_well_when_it_is_asked_to(coordinator: Coordinator) -> None:
-    assert coordinator.client.submit(count_wakes).result(timeout=60) < 50, "as Dask comes, it is some 100"
+    assert coordinator.client.submit(count_wakes).result(timeout=120) < 50, "as Dask comes, it is some 100"
     jobqueue.close_workers(coordinator.cluster, list(coordinator.client.nthreads()))  # type: ignore[arg-type]
-    assert coordinator.worker.wait(END_SECONDS + 30) == 0
+    assert coordinator.worker.wait(END_SECONDS + 60) == 0
 
 
 def test_a_busy_worker_ends_after_its_coordinator(coordinator: Coordinator) -> None:
     coordinator.keep_busy(compute_in_threads)
     coordinator.leave()
-    assert coordinator.worker.wait(END_SECONDS + 30) == 1
+    assert coordinator.worker.wait(END_SECONDS + 60) == 1
 
 
 @pytest.mark.parametrize("function", [compute_in_threads, hold_lock])
@@ -104,19 +108,25 @@ def test_a_worker_that_is_terminated_ends_at_once(
 ) -> None:
     coordinator.keep_busy(function)
     coordinator.worker.send_signal(signal.SIGTERM)
-    assert coordinator.worker.wait(30) == -signal.SIGTERM
+    assert coordinator.worker.wait(60) == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("options", [["--preload", LONG_END]])
 def test_a_worker_that_is_terminated_while_it_closes_ends_at_once(coordinator: Coordinator) -> None:
+    """It would take ten minutes for its end."""
     coordinator.keep_busy(compute_in_threads)
     coordinator.leave()
     time.sleep(0.5)
     coordinator.worker.send_signal(signal.SIGTERM)
-    assert coordinator.worker.wait(30) == -signal.SIGTERM
+    assert coordinator.worker.wait(60) == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("options", [["--lifetime", "2 s"]])
-def test_a_worker_whose_lifetime_ends_does_its_volume_first(coordinator: Coordinator) -> None:
-    future = coordinator.client.submit(compute_in_threads, 4, str(coordinator.trace), pure=False)
-    assert future.result(timeout=60) is None
-    assert coordinator.worker.wait(END_SECONDS + 30) == 0
+@pytest.mark.parametrize("options", [["--lifetime", f"{LIFETIME_SECONDS} s"]])
+def test_a_worker_whose_lifetime_ends_does_its_volume_first(coordinator: Coordinator, tmp_path: Path) -> None:
+    future = coordinator.client.submit(wait_for_file, str(tmp_path / "end"), str(coordinator.trace), pure=False)
+    wait_until(coordinator.trace.exists, 120, "the worker at work")
+    time.sleep(LIFETIME_SECONDS)
+    assert coordinator.worker.poll() is None
+    (tmp_path / "end").touch()
+    assert future.result(timeout=120) is None
+    assert coordinator.worker.wait(END_SECONDS + 60) == 0
