@@ -17,6 +17,18 @@ from tests.support.project import ONE_WORKER, Project
 pytestmark = pytest.mark.workflow
 
 
+HOLD = """
+import os, sys, time
+
+def hold(event, arguments):
+    while event == "open" and "work/raw/" in str(arguments[0]) and os.path.exists("hold"):
+        time.sleep(0.05)
+
+sys.addaudithook(hold)
+"""
+"""What Python's start runs: no volume is ingested as long as there is a file, while another run starts beside it."""
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Project:
     """The smallest run that has every rule, nothing done yet."""
@@ -26,7 +38,7 @@ def tiny(tmp_path: Path) -> Project:
     return project
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
@@ -51,13 +63,17 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told(tiny: Project, 
     config["output"] = {"folder": str(tmp_path / "link" / "results")}
     (other.folder / "my.yaml").write_text(yaml.safe_dump(config))
 
-    running = tiny.start("consolidate")
+    (tiny.folder / "hold").touch()
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / "sitecustomize.py").write_text(HOLD)
+    running = tiny.start("consolidate", environment={**os.environ, "PYTHONPATH": str(tmp_path / "start")})
     wait_for((tiny.results / "lock.json").exists)
     refusal = other.fail()
     assert "another run works in this results folder" in refusal
     assert f"process {running.pid}, in {tiny.folder}" in refusal
     assert "this was a dry run" in other.succeed("-n"), "a dry run needs no lock"
-    assert running.wait(120) == 0, (tiny.folder / "run.log").read_text()
+    (tiny.folder / "hold").unlink()
+    assert running.wait(240) == 0, (tiny.folder / "run.log").read_text()
     movie = zarr.open_array(tiny.results / "small.ome.zarr" / "0", mode="r")
     assert all(movie[t, 0].max() == tiny.record("result", 0, t)["statistics"]["max"] > 0 for t in range(2))
     assert not (tiny.results / "lock.json").exists()

@@ -112,7 +112,8 @@ class Project:
 
     def read_log(self, jobs: str) -> str:
         """Read the logs of jobs, by a pattern of their names; they may not be there yet."""
-        return "".join(path.read_text() for path in sorted((self.results / "logs").glob(f"{jobs}.log")))
+        paths = sorted((self.results / "logs").glob(f"{jobs}.log"))
+        return "".join(path.read_text(errors="replace") for path in paths)
 
     def succeed(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         ended = self.run(*arguments, environment=environment)
@@ -125,11 +126,16 @@ class Project:
         assert "Traceback" not in ended.stderr, ended.stderr
         return ended.stdout + ended.stderr
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start a run in a session of its own, so that `kill` reaches all its processes."""
         with (self.folder / "run.log").open("wb") as log:
             return subprocess.Popen(
-                self.command(*arguments), cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+                self.command(*arguments),
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @staticmethod
