@@ -71,7 +71,7 @@ if [ $(wc -l < {folder}/tried) -lt 3 ]; then echo 'error: Socket timed out on se
 def test_a_busy_controller_is_asked_again_to_cancel_to_remember_and_for_the_time_left(
     commands: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 5.0)
+    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 60.0)
     for name, end, ask in (
         ("scancel", f"echo $@ > {commands}/cancelled", lambda: slurm.cancel_ids(["12"])),
         ("sacct", "echo 'name|COMPLETED|c1'", lambda: slurm.recall_job("12").state),

@@ -88,7 +88,7 @@ def start(**variables):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0
     return output.split()
 

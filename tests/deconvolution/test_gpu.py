@@ -224,7 +224,7 @@ def test_one_volume_computes_at_a_time_and_others_come_and_go_meanwhile(monkeypa
         return iterate(*arguments)
 
     def slow_asnumpy(*arguments, **options):
-        second.wait(10)
+        second.wait(60)
         events.append("left")
         return asnumpy(*arguments, **options)
 

@@ -82,5 +82,5 @@ def test_the_last_words_of_a_worker_reach_the_coordinator(caplog):
         distributed.Client(cluster) as client,
     ):
         client.forward_logging(logger.name)
-        assert isinstance(client.submit(lose_gpu).exception(timeout=30), distributed.KilledWorker)
+        assert isinstance(client.submit(lose_gpu).exception(timeout=180), distributed.KilledWorker)
     assert "this worker ends, for its GPU has failed: RuntimeError: CUFFT_EXEC_FAILED" in caplog.text

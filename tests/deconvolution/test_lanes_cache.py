@@ -37,7 +37,7 @@ def start(home, **variables):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0
     number, compiled, folder = output.split(maxsplit=2)
     assert number == "42"

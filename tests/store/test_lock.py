@@ -283,7 +283,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(lock: Path) -> None:
         pass
 
 
-def wait_for(condition: Any, seconds: float = 10) -> None:
+def wait_for(condition: Any, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)

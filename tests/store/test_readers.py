@@ -26,7 +26,7 @@ from tests.support.published_run import INTERVAL, VOXEL
 from tests.support.stage_scan import scan_points
 
 SHAPE = (96, 200, 260)
-SECONDS = 60
+SECONDS = 240
 """For which a screenshot is waited for, the first until the browser has started."""
 
 TRIES = 10

@@ -137,7 +137,7 @@ def test_the_script_serves_until_it_is_interrupted(run: Run, ended_by: signal.Si
         with urlopen(state["layers"][-1]["source"].removesuffix("|zarr3:") + "zarr.json") as reply:
             assert json.load(reply)["node_type"] == "group"
         process.send_signal(ended_by)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert "Traceback" not in (process.stdout.read() if process.stdout else "")
 
 

@@ -105,7 +105,7 @@ def test_snakemake_can_end_a_job_that_is_a_copy(starts: list[str]) -> None:
             time.sleep(0.02)
         shell.terminate(5)
 
-    threading.Thread(target=end).start()
+    threading.Thread(target=end, daemon=True).start()
     with pytest.raises(subprocess.CalledProcessError):
         execute(make_script(), "import time; time.sleep(60)")
     assert shell._processes == {}
@@ -119,7 +119,7 @@ def test_a_script_is_begun_anew_whose_server_is_killed_and_never_works_beside_it
             time.sleep(0.02)
         os.kill(fork_server.forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
 
-    threading.Thread(target=kill_server).start()
+    threading.Thread(target=kill_server, daemon=True).start()
     execute(make_script(), "import os, time; os.symlink(str(os.getpid()), 'pid'); time.sleep(60)")
     assert starts == ["script.py"]
     assert not psutil.pid_exists(int(str(Path("pid").readlink())))
