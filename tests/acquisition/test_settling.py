@@ -14,6 +14,13 @@ from lightsheet.system.errors import InputError
 from tests.acquisition.test_discovery import TEMPLATE, fill, refusal
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """A clock that stands: ages are told to the second, and a machine may stall."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+
+
 @pytest.fixture
 def no_wait(monkeypatch):
     monkeypatch.setattr(settling, "LOOK_SECONDS", 0.0)
@@ -22,7 +29,7 @@ def no_wait(monkeypatch):
 def drop(folder: Path, *names: str, age: float = 100.0) -> None:
     """Let files arrive that were last modified `age` seconds ago."""
     fill(folder, *names)
-    modified = time.time() - age
+    modified = time.time() - age - 0.1  # so much later is the next look
     for name in names:
         os.utime(folder / name, (modified, modified))
 

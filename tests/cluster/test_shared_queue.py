@@ -62,7 +62,7 @@ def test_five_processes_that_want_to_know_at_the_same_moment_ask_once(commands: 
     code = (
         "import sys, time; from pathlib import Path; from lightsheet.cluster.shared_queue import read_queue\n"
         "print(flush=True); sys.stdin.readline(); end = time.monotonic() + 2.5\n"
-        "while time.monotonic() < end: jobs = read_queue(Path(sys.argv[1]), 'ls-a'); time.sleep(0.05)\n"
+        "while (jobs := read_queue(Path(sys.argv[1]), 'ls-a')) is None or time.monotonic() < end: time.sleep(0.05)\n"
         "print(len(jobs))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}

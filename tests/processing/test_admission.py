@@ -56,14 +56,17 @@ def test_a_worker_has_no_more_volumes_in_hand_than_its_memory_holds(
     process = find_process_bytes("cpu")
     volume = estimate_memory(shape, (5, 7, 7), "cpu", "none") - process
     memory, in_hand, most = int(process + volumes * volume), [0], [0]
-    lock = threading.Lock()
+    lock, are_all_in = threading.Lock(), threading.Event()
 
     def work(_: int) -> None:
         with admit_volume(shape, psf, SETTINGS, memory):
             with lock:
                 in_hand[0] += 1
                 most[0] = max(most[0], in_hand[0])
-            time.sleep(0.008)
+                if in_hand[0] == expected:
+                    are_all_in.set()
+            are_all_in.wait(60)
+            time.sleep(0.008)  # in which one too many could come
             with lock:
                 in_hand[0] -= 1
 

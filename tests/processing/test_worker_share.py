@@ -38,11 +38,11 @@ def test_idle_time_between_volumes_is_nobodys_and_there_is_none_outside_of_a_wor
     now = time.monotonic()
     assert take_share() == {}
     for _ in range(2):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
         with share_worker(1):
             share = take_share()["share"]
         assert share["seconds"] < 0.25
         now += 0.3
-        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
 
 
 @pytest.mark.parametrize(

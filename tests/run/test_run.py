@@ -141,8 +141,8 @@ def test_consolidation_waits_for_what_another_node_wrote(
     shard = run.results.shard(VolumeKey("result", CHANNEL, 1), 0)
     path = run.results.record(VolumeKey("result", CHANNEL, 1)) if hidden == "record" else shard
     path.rename(path.with_name("hidden"))
-    threading.Timer(1, lambda: path.with_name("hidden").rename(path)).start()
     start = time.monotonic()
+    threading.Timer(1, lambda: path.with_name("hidden").rename(path)).start()
     assert len(check_shards(run, 2)) == 6
     assert time.monotonic() - start > 0.9
 

@@ -146,7 +146,7 @@ def test_runs_beside_the_microscope_take_what_has_arrived(small: Project) -> Non
             with rename(first, len(written)).open("wb") as file:
                 file.write(content.getvalue()[:5000])
                 file.flush()
-                time.sleep(1)
+                time.sleep(0.5)  # a stall must not make it as long as files take to settle
                 file.write(content.getvalue()[5000:])
             written.append(image)
             time.sleep(1)

@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,12 +75,15 @@ def test_jobs_that_slurm_refuses_for_now_are_submitted_later_and_that_is_said_on
     assert "QOSMaxSubmitJobPerUserLimit" in told[0]
 
 
-def test_a_run_that_has_ended_submits_nothing_more(tmp_path: Path) -> None:
+def test_a_run_that_has_ended_submits_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resubmission, "PAUSE_SECONDS", (0.5, 0.5))
     plugin = Plugin(tmp_path, room=0)
     plugin.run_job("a")
     plugin.wait, plugin.room = False, 1
-    time.sleep(0.1)
-    assert plugin.submitted == []
+    for timer in threading.enumerate():
+        if isinstance(timer, threading.Timer):
+            timer.join(60)
+    assert (plugin.attempts, plugin.submitted) == (1, [])
 
 
 def test_a_refusal_that_does_not_pass_is_a_failure(tmp_path: Path) -> None:

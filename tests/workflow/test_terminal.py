@@ -13,7 +13,7 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from lightsheet.cluster import FINAL
-from lightsheet.workflow import terminal
+from lightsheet.workflow import stages, terminal
 from lightsheet.workflow.screen import Screen, catch_errors, draw_bar
 from lightsheet.workflow.terminal import Terminal
 from tests.support.tty import Tty
@@ -57,7 +57,8 @@ def read(handler: Terminal) -> str:
     return stream.getvalue()
 
 
-def test_a_rule_is_one_line_and_snakemake_is_silent(tmp_path: Path) -> None:
+def test_a_rule_is_one_line_and_snakemake_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     handler = make()
     send(handler, "Building DAG of jobs...")
     send(handler, "a: 3 timepoints", path=OURS)
