@@ -67,7 +67,7 @@ def test_straight_images_have_no_geometry():
 
 def test_a_part_lies_where_it_is_in_the_whole():
     settings, start = make_settings("rotated"), [1.0, 2.0, 3.0]
-    whole, part = (
-        np.array(describe_geometry(settings, SHAPE, "raw", first)["affine"]["matrix"]) for first in ([0, 0, 0], start)
-    )
-    np.testing.assert_allclose(part[:, 3], whole[:, :3] @ start)
+    matrix = np.array(describe_geometry(settings, SHAPE, "raw")["affine"]["matrix"])
+    geometry = find_geometry(settings, SHAPE)
+    np.testing.assert_allclose(geometry.move(start), matrix[:, :3] @ start)
+    np.testing.assert_allclose(matrix[:, 3], 0, err_msg="the store's translation says where its part lies")

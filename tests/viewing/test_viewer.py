@@ -1,5 +1,6 @@
 """What view.py prints and serves; that a browser shows it is in test_readers.py."""
 
+import dataclasses
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from lightsheet import cli
+from lightsheet.store import read_image
 from lightsheet.viewing import viewer
 from tests.support import published_run, stored_run
 from tests.support.families import parametrize
@@ -108,6 +110,23 @@ def test_napari_lays_raw_planes_of_a_stage_scan_over_the_result(tmp_path: Path) 
     assert raw.affine[1] == [0, 0, 0, pytest.approx(-sine), 0]
     assert result.affine[1] == [0, 1, 0, 0, pytest.approx(-0.104 * math.floor(7 * sine))]
     assert [row[:4] for row in result.affine] == np.eye(5)[:, :4].tolist()
+
+
+def test_a_part_of_raw_planes_lies_where_it_does_in_the_whole(tmp_path: Path) -> None:
+    """Neuroglancer adds the store's translation before the matrix; of napari's layers it is taken away."""
+    scan = {"angle": 31.5, "step": 0.3, "axis": "x", "direction": 1}
+    stage = published_run.make(tmp_path, (4, 6, 8), scan={"scan": scan, "pixel": 0.104, "geometry": "raw"})
+    whole = read_image(stage.results, "raw")
+    part = dataclasses.replace(whole, origin=(1.0, 2.0, 3.0), start_seconds=4.0)
+    assert whole.affine
+    place = np.array(whole.affine) @ [1, 2, 3, 1]
+    assert np.array(viewer._place_voxels(part))[:, 4] == pytest.approx([4, *place, 1])
+    assert viewer._describe_source("", part, part.channels[0]) == viewer._describe_source("", whole, whole.channels[0])
+    sizes = np.array([*whole.voxel_size.values()])
+    positions = [viewer._describe_position(image)["position"] for image in (whole, part)]
+    shift = np.array(positions[1]) - positions[0]
+    assert shift == pytest.approx([4 / INTERVAL, *place / sizes])
+    json.dumps(viewer.describe_state(stage.results, URL))
 
 
 @contextmanager

@@ -21,21 +21,19 @@ def find_geometry(settings: Mapping[str, Any], shape: Sequence[int]) -> OutputGe
     return OutputGeometry(settings["geometry"], make_scan(**settings["scan"], pixel=settings["pixel"]), tuple(shape))
 
 
-def describe_geometry(
-    settings: Mapping[str, Any], shape: Sequence[int], kind: str, start: Sequence[float] = (0, 0, 0)
-) -> dict[str, Any]:
+def describe_geometry(settings: Mapping[str, Any], shape: Sequence[int], kind: str) -> dict[str, Any]:
     """Describe the geometry of a store in builtin types, for its attributes; nothing of straight images.
 
     `scan` is what `lightsheet.scan.make_scan` takes, `geometry` one of deskewed, rotated and raw. Where it is raw,
-    `affine` has the `matrix` (3, 4) from the store's micrometres (z, y, x), which OME-NGFF 0.5 cannot shear, to those
-    of the result, or of a deskewed one. Otherwise voxels that were never measured have the value of `unmeasured`; which
-    they are follows from `scan`, `geometry` and `raw_shape`, see `OutputGeometry.find_support`.
+    `affine` has the `matrix` (3, 4) from the store's micrometres (z, y, x), its translation included, which OME-NGFF
+    0.5 cannot shear, to those of the result, or of a deskewed one. Otherwise voxels that were never measured have the
+    value of `unmeasured`; which they are follows from `scan`, `geometry` and `raw_shape`, see
+    `OutputGeometry.find_support`.
 
     Parameters
     ----------
     settings, shape : as for `find_geometry`
     kind : str, `raw` or `result`
-    start : sequence of float, where the first voxel of a selected part lies in the whole, (z, y, x) in micrometre
     """
     geometry = find_geometry(settings, shape)
     if not geometry:
@@ -45,5 +43,5 @@ def describe_geometry(
         unmeasured = {"value": 0, "voxels": "which no plane of the scan covers: by scan, geometry and raw_shape"}
         return {"scan": scan, "geometry": geometry.kind, "raw_shape": list(shape), "unmeasured": unmeasured}
     target = "rotated" if geometry.kind == "rotated" else "deskewed"
-    affine = {"to": target, "axes": list("zyx"), "unit": "micrometer", "matrix": geometry.describe_affine(start)}
+    affine = {"to": target, "axes": list("zyx"), "unit": "micrometer", "matrix": geometry.describe_affine()}
     return {"scan": scan, "geometry": "raw", "affine": affine}

@@ -58,8 +58,8 @@ class OutputGeometry(NamedTuple):
         voxels = self.measure_voxels(raw)
         return tuple(start * voxels[axis] for axis, start in zip("zyx", self.origin, strict=True))
 
-    def describe_affine(self, start: Sequence[float] = (0, 0, 0)) -> list[list[float]]:
-        """Return the matrix (3, 4) from micrometres (z, y, x) of the raw volume, or its part from `start`, to places.
+    def describe_affine(self) -> list[list[float]]:
+        """Return the matrix (3, 4) from micrometres (z, y, x) of the raw volume to places.
 
         Those are the places of the geometry `deskewed` for `raw`.
         """
@@ -69,14 +69,13 @@ class OutputGeometry(NamedTuple):
             matrix[axis, 0], matrix[axis, axis] = direction / math.sin(angle), math.cos(angle)
         else:
             matrix[axis, 0] = direction / math.tan(angle)
-        matrix[:, 3] = matrix[:, :3] @ start
         return [[float(value) for value in row] for row in matrix]
 
     def move(self, place: Sequence[float]) -> tuple[float, ...]:
         """Return where a place (z, y, x) of the raw volume lies, all in micrometre."""
         if self.kind == "raw":
             return tuple(place)
-        return tuple(row[3] for row in self.describe_affine(place))
+        return tuple(float(value) for value in np.array(self.describe_affine()) @ [*place, 1])
 
     def find_support(self) -> np.ndarray[Any, Any]:
         """Return which voxels were measured: bool (z, y or x), along the axis that moves, alike along the other one."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ def check_voxel_size(voxel_size: Mapping[str, float], interval: Any) -> dict[str
         size = {}
     if not size or not all(0 < value < math.inf for value in size.values()):
         raise InputError(f"voxel_size: {voxel_size} does not give z, y and x in micrometre, each more than 0")
-    if interval is not None and not (isinstance(interval, Real) and 0 < interval < math.inf):
+    if interval is not None and (isinstance(interval, str) or not 0 < interval < math.inf):
         raise InputError(f"interval: {interval} is no number of seconds above 0")
     return size
 

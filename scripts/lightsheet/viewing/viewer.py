@@ -98,17 +98,23 @@ def _describe_napari(results: Results, images: Sequence[PublishedImage], url: st
     stores = [list(dict.fromkeys(place(image, channel.store) for channel in image.channels)) for image in images]
     if not any(image.affine for image in images):
         return shlex.join(["napari", "--plugin", "napari-ome-zarr", *chain(*stores)])
-    layers = [(paths, _extend_affine(image)) for paths, image in zip(stores, images, strict=True)]
+    layers = [(paths, _place_voxels(image)) for paths, image in zip(stores, images, strict=True)]
     return shlex.join(["python", "-c", SHEARED_PROGRAM.format(layers=layers)])
 
 
-def _extend_affine(image: PublishedImage) -> list[list[float]]:
+def _place_voxels(image: PublishedImage) -> list[list[float]]:
+    """Return the matrix (5, 5) from (t, z, y, x), by interval and voxel size from the first voxel, to the sample."""
+    shift = np.eye(5)
+    shift[:4, 4] = image.start_seconds, *image.origin
+    return [[float(value) for value in row] for row in _extend_affine(image) @ shift]
+
+
+def _extend_affine(image: PublishedImage) -> np.ndarray:
     """Return the matrix (5, 5) from seconds and micrometres (t, z, y, x) of a store to those of the sample."""
     matrix = np.eye(5)
-    matrix[1:4, 4] = image.origin
     if image.affine:
         matrix[1:4, 1:] = image.affine
-    return [[float(value) for value in row] for row in matrix]
+    return matrix
 
 
 def describe_state(results: Results, url: str) -> dict[str, Any]:
@@ -171,16 +177,19 @@ def _describe_layer(
 
 
 def _describe_source(url: str, image: PublishedImage, channel: PublishedChannel) -> str | dict[str, Any]:
-    """Return a store's URL, with the matrix that lays raw planes of a stage scan where they were taken."""
+    """Return a store's URL, with the matrix that lays raw planes of a stage scan where they were taken.
+
+    Neuroglancer moves by it what the store's translation has placed, unlike napari, which is told of both.
+    """
     if not image.affine:
         return url
     matrix, (time, *space) = _extend_affine(image)[:4], _describe_dimensions(image).items()
     for row, size in zip(matrix[1:], image.voxel_size.values(), strict=True):
         row[4] /= size  # in voxels, unlike what it is multiplied by
     if channel.index:
-        matrix = np.insert(np.insert(matrix, 1, 0, axis=0), 1, [0, 1, 0, 0, 0], axis=1).tolist()
+        matrix = np.insert(np.insert(matrix, 1, 0, axis=0), 1, [0, 1, 0, 0, 0], axis=1)
         space = [("c'", [1, ""]), *space]
-    return {"url": url, "transform": {"outputDimensions": dict([time, *space]), "matrix": matrix}}
+    return {"url": url, "transform": {"outputDimensions": dict([time, *space]), "matrix": matrix.tolist()}}
 
 
 def _describe_dimensions(image: PublishedImage) -> dict[str, Any]:
