@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.seconds import find_interval
 from lightsheet.acquisition.settling import count_reasons
+from lightsheet.sources import PageRange, Tiles
 
 Position = tuple[int, int, int]
 
@@ -124,6 +125,18 @@ class Acquisition:
         excluded = (name for name, _ in self.excluded_files)
         part_names = self.part.other_names if self.part else ()
         return (*(path.relative_to(self.folder).as_posix() for path in paths), *part_names, *excluded)
+
+    def list_tiles(self, volume: Volume) -> Tiles:
+        """Return the tiles of a volume as `open_mosaic` takes them, none of a missing one."""
+        return [
+            (tile.position, [(str(piece.path), self._describe_pages(piece)) for piece in tile.pieces])
+            for tile in volume.tiles
+        ]
+
+    def _describe_pages(self, piece: Piece) -> PageRange:
+        if isinstance(piece.pages, range):
+            return piece.pages.start, piece.pages.stop, piece.pages.step, self.page_counts[piece.path]
+        return piece.pages and list(piece.pages)
 
     @property
     def waiting_remark(self) -> str | None:

@@ -45,6 +45,11 @@ def find_block(timepoint: int, size: int | None) -> str:
     return name_block(timepoint // size * size if size else 0)
 
 
+def find_blocks(first: int, last: int, size: int) -> list[str]:
+    """Return the names of the blocks of timepoints from the first to the last."""
+    return [name_block(start) for start in range(first // size * size, last + 1, size)]
+
+
 def name_block(start: int) -> str:
     """Return the name of the block whose first timepoint is `start`."""
     return f"t{start:04d}"

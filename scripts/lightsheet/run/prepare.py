@@ -12,13 +12,14 @@ from typing import Any
 from lightsheet.acquisition import Acquisition, check_tile_distances, discover
 from lightsheet.run.blocks import read_sizes
 from lightsheet.run.config import check_channels, check_config
+from lightsheet.run.file_list import read_file_list
 from lightsheet.run.images import measure_tiles, open_images, refuse_planes
 from lightsheet.run.run import Run
 from lightsheet.run.scans import choose_voxel_size, refuse_step_as_distance, resolve_scans
 from lightsheet.run.selection import choose_region, select_volumes
 from lightsheet.sources import FileMetadata, SourceStats, list_facts, read_lattice_settings
 from lightsheet.store import Results
-from lightsheet.system import InputError, check_path, read_json
+from lightsheet.system import InputError, check_path
 
 
 def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False, needs_psfs: bool = True) -> Run:
@@ -45,7 +46,7 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False, needs_psfs
     results = Results(Path(config["output"]["folder"]) / config["name"])
     for path in (results.folder, Path(section["folder"])):
         check_path(path)
-    files = _read_files(results)
+    files = read_file_list(results)
     stats = SourceStats()
     images = open_images(config, _discover(section, files, in_job), stats, files, in_job=in_job)
     whole, acquisition = images.acquisition, select_volumes(images.acquisition, section["select"])
@@ -64,18 +65,11 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False, needs_psfs
     region = choose_region(section["select"], size)
     z, y, x = [stop - start for start, stop, _ in region] if region else size
     sizes, state = read_sizes(results.blocks, in_job=in_job), images.stores.state if images.stores else None
-    selected = stats.keep(piece for volume in acquisition.volumes for piece in volume.pieces)
-    run = Run(config, acquisition, (z, y, x), dtype, selected, sizes, facts, region, state)
+    file_stats = stats.keep(piece for volume in acquisition.volumes for piece in volume.pieces)
+    run = Run(config, acquisition, (z, y, x), dtype, file_stats, sizes, facts, region, state)
     _refuse_braces(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
     return run
-
-
-def _read_files(results: Results) -> Mapping[str, Any]:
-    """Read which files an earlier run was about, or this one, in its jobs."""
-    files = read_json(results.files)
-    is_whole = isinstance(files, dict) and files.keys() >= {"names", "waiting"}
-    return files if is_whole else {"names": None, "waiting": ()}
 
 
 def _discover(section: Mapping[str, Any], files: Mapping[str, Any], in_job: bool) -> Acquisition:

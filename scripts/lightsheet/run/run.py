@@ -9,22 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from lightsheet.acquisition import Acquisition, Piece, Volume
-from lightsheet.processing import (
-    describe_piece,
-    find_geometry,
-    find_stored_per_count,
-    list_choice_basis,
-)
-from lightsheet.psf import find_psf_settings
-from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, name_block, write_sizes
+from lightsheet.acquisition import Acquisition, Volume
+from lightsheet.processing import describe_piece, find_geometry, list_choice_basis
+from lightsheet.run.blocks import BlockSizes, choose_sizes, cut_timepoints, find_block, find_blocks, write_sizes
+from lightsheet.run.file_list import write_file_list
 from lightsheet.run.psf_file import locate_psf
 from lightsheet.run.scan_geometry import describe_scan, list_scan_settings, read_scan
 from lightsheet.run.selection import describe_share
+from lightsheet.run.settings import list_psf_settings, list_settings
 from lightsheet.scan import OutputGeometry, Scan
-from lightsheet.sources import Facts, PageRange, Region, SourceStats, Tiles, is_selection, list_pieces
+from lightsheet.sources import Facts, Region, SourceStats, Tiles, is_selection, list_pieces
 from lightsheet.store import Record, Results, StoreLayout, VolumeKey, read_records
-from lightsheet.system import write_json
 
 KINDS = ("raw", "result")
 
@@ -135,19 +130,7 @@ class Run:
         The background is per channel. What is auto is chosen once for a channel, see `choices`, and whether there is
         fill.
         """
-        section = self.config["deconvolution"]
-        background = section["background"]
-        per_channel = background if isinstance(background, Mapping) else dict.fromkeys(self.channels, background)
-        return {
-            **{key: section[key] for key in ("engine", "iterations", "boundary", "acceleration")},
-            "background": {channel: per_channel[channel] for channel in self.channels},
-            "fill": self.config["input"]["fill"],
-            "dtype": self.config["output"]["dtype"],
-            "scale": find_stored_per_count(self.config["output"]),
-            **({"precision": precision} if (precision := self.config["output"]["precision"]) != "full" else {}),
-            **self.scan_settings,
-            **({"pixel": self.config["voxel_size"]["zyx"[self.scan.axis]]} if self.scan else {}),
-        }
+        return list_settings(self.config, self.channels)
 
     @property
     def choice_bases(self) -> dict[str, dict[str, Any]]:
@@ -158,15 +141,9 @@ class Run:
     @cached_property
     def psf_settings(self) -> dict[str, dict[str, Any]]:
         """What changes the PSF that is prepared for each channel, besides its file; empty while PSFs are not named."""
-        section = self.config["psf"]
-        images = {"voxel_size": self.config["voxel_size"]}
-        if scan := self.scan_settings.get("scan"):
-            images["scan"] = scan
-        return {
-            channel: find_psf_settings(Path(self.find_psf_file(channel)), section, channel) | images
-            for channel in self.channels
-            if section["files"]
-        }
+        if not self.config["psf"]["files"]:
+            return {}
+        return {c: list_psf_settings(self.config, c, Path(self.find_psf_file(c))) for c in self.channels}
 
     def find_psf_file(self, channel: str) -> str:
         """Return a channel's PSF file: as the configuration says, or else beside the images."""
@@ -187,18 +164,7 @@ class Run:
 
     def list_volume_tiles(self, channel: str, timepoint: int) -> Tiles:
         """Return the tiles of a volume, none of a missing one."""
-        tiles = self._volumes[channel, timepoint].tiles
-        return [(tile.position, [self._describe_piece(piece) for piece in tile.pieces]) for tile in tiles]
-
-    def _describe_piece(self, piece: Piece) -> tuple[str, PageRange]:
-        if not isinstance(piece.pages, range):
-            return str(piece.path), piece.pages and list(piece.pages)
-        return str(piece.path), (
-            piece.pages.start,
-            piece.pages.stop,
-            piece.pages.step,
-            self.acquisition.page_counts[piece.path],
-        )
+        return self.acquisition.list_tiles(self._volumes[channel, timepoint])
 
     def describe_sources(self, channel: str, timepoint: int) -> list[dict[str, Any]]:
         """Return what the record of a raw volume would say of its files, but for their digests."""
@@ -211,7 +177,7 @@ class Run:
         if self.config["output"]["raw"] != "auto":
             return bool(self.config["output"]["raw"] == "keep")
         pieces = next((volume.pieces for volume in self.acquisition.volumes if volume.tiles), ())
-        return not any(is_selection(self._describe_piece(piece)[1]) for piece in pieces[:1])
+        return not any(is_selection(piece.pages) for piece in pieces[:1])
 
     def list_block_sources(self, block: str) -> dict[str, Any] | None:
         """Return where a deconvolve job reads its volumes, in builtin types; None where it reads raw stores."""
@@ -244,20 +210,19 @@ class Run:
 
     def find_manifest(self, key: VolumeKey) -> str:
         """Return the declared output of the job that makes a volume."""
+        place = self._places[key.timepoint]
         if key.kind == "raw" and self.keeps_raw:
-            return self.name_ingest_manifest(
-                key.channel, find_block(self._places[key.timepoint], self.chosen_sizes.ingest)
-            )
-        return self.name_deconvolve_manifest(find_block(self._places[key.timepoint], self._deconvolve_size))
+            return self.name_ingest_manifest(key.channel, find_block(place, self.chosen_sizes.ingest))
+        return self.name_deconvolve_manifest(find_block(place, self._deconvolve_size))
 
     def list_ingest_manifests(self, block: str) -> list[str]:
         """Return the declared outputs of the ingest jobs whose volumes a deconvolve job needs, if these are kept."""
         if not self.keeps_raw:
             return []
-        size, timepoints = self.chosen_sizes.ingest, self.blocks[block]
+        timepoints = self.blocks[block]
         first, last = self._places[timepoints[0]], self._places[timepoints[-1]]
-        starts = range(first // size * size, last + 1, size)
-        return [self.name_ingest_manifest(channel, name_block(start)) for channel in self.channels for start in starts]
+        ingest_blocks = find_blocks(first, last, self.chosen_sizes.ingest)
+        return [self.name_ingest_manifest(channel, name) for channel in self.channels for name in ingest_blocks]
 
     def list_manifests(self) -> list[str]:
         """Return the declared outputs of all ingest and deconvolve jobs."""
@@ -276,10 +241,7 @@ class Run:
 
     def record_files(self) -> None:
         """Write down which files this run is about, for its jobs, before the first of them starts."""
-        acquisition = self.acquisition
-        files = {"names": acquisition.tiff_names, "waiting": acquisition.waiting_files}
-        stores = {"stores": self.store_state} if self.store_state else {}
-        write_json(self.results.files, {**files, **stores, "excluded": acquisition.excluded_files})
+        write_file_list(self.results, self.acquisition, self.store_state)
 
     def record_blocks(self) -> None:
         """Write down into which blocks this run is cut, for its jobs and for later runs."""
