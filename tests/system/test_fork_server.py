@@ -98,3 +98,46 @@ def test_a_run_ends_as_ever_where_its_starter_ignores_the_ends_of_children(tmp_p
     code = f"{signals}; from lightsheet.system import fork_server as s; s.start_fork_server([]); s.stop_fork_server()"
     environment = {"PYTHONPATH": f"{ROOT / 'scripts'}"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=60)
+
+
+INTERRUPTED = """
+import multiprocessing, os, signal, time
+from multiprocessing import forkserver
+from lightsheet.system import hide_main, start_fork_server, stop_fork_server, was_server_interrupted
+
+def describe(connection):
+    handler = signal.getsignal(signal.SIGINT)
+    connection.send([was_server_interrupted(), handler is signal.default_int_handler])
+
+if __name__ == "__main__":
+    from main import describe
+    start_fork_server(["slow"])
+    while not os.path.exists("importing"):
+        time.sleep(0.01)
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGINT)
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    open("interrupted", "w").close()
+    with hide_main():
+        multiprocessing.get_context("forkserver").Process(target=describe, args=(sender,)).start()
+    print(receiver.recv(), was_server_interrupted())
+    stop_fork_server()
+"""
+
+SLOW = """
+import os, time
+
+open("importing", "w").close()
+while not os.path.exists("interrupted"):
+    time.sleep(0.01)
+"""
+
+
+def test_ctrl_c_while_the_server_imports_is_no_traceback_and_copies_know_of_it(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(INTERRUPTED)
+    (tmp_path / "slow.py").write_text(SLOW)
+    environment = {"PYTHONPATH": f"{ROOT / 'scripts'}"}
+    command = [sys.executable, "main.py"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (ended.stdout, ended.stderr) == ("[True, True] False\n", "")

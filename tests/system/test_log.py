@@ -37,6 +37,34 @@ def test_a_programs_mistake_ends_with_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" in (tmp_path / "a.log").read_text()
 
 
+def test_a_programs_mistake_is_named_in_one_line(tmp_path: Path) -> None:
+    for error in (ValueError("one\ntwo"), ZeroDivisionError()):
+        with pytest.raises(SystemExit), log.log_job(tmp_path / "a.log"):
+            raise error
+    lines = [line for line in (tmp_path / "a.log").read_text().splitlines() if "ERROR" in line]
+    assert [line.split("ERROR ")[1] for line in lines] == [
+        "this job failed: ValueError: one",
+        "this job failed: ZeroDivisionError",
+    ]
+
+
+def test_what_a_job_logs_itself_is_not_logged_again(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end, log.log_rest_of_job(tmp_path / "a.log"), log.log_job(tmp_path / "a.log"):
+        raise InputError("a reason")
+    assert end.value.code == 1
+    assert (tmp_path / "a.log").read_text().count("\n") == 1
+    with log.log_rest_of_job(tmp_path / "b.log"):
+        pass
+    assert not (tmp_path / "b.log").exists()
+
+
+def test_ctrl_c_before_a_job_logs_is_no_traceback(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end, log.log_rest_of_job(tmp_path / "a.log"):
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert (tmp_path / "a.log").read_text().endswith("ERROR interrupted; what was finished is kept\n")
+
+
 def test_a_full_disk_ends_with_a_sentence(tmp_path: Path) -> None:
     """Wherever the error comes from: a library's own file, too."""
     with pytest.raises(SystemExit) as end, log.log_job(tmp_path / "a.log"):

@@ -38,7 +38,8 @@ Path("facts").write_text(json.dumps(facts))
 def make_script(source: Path = ROOT / "scripts" / "psf.py", **facts: Any) -> SimpleNamespace:
     nothing = dict.fromkeys(("conda_env", "container_img", "env_modules", "bench_record"))
     path = LocalSourceFile(str(source))
-    return SimpleNamespace(**{**nothing, "resources": {}, "threads": 3, "jobid": 5, "path": path, **facts})
+    job = {"resources": {}, "threads": 3, "jobid": 5, "log": ["job.log"]}
+    return SimpleNamespace(**{**nothing, **job, "path": path, **facts})
 
 
 @pytest.fixture
@@ -79,6 +80,17 @@ def test_a_script_that_fails_fails_its_job(starts: list[str], code: str, exit_co
     with pytest.raises(subprocess.CalledProcessError) as caught:
         execute(make_script(), code)
     assert caught.value.returncode == exit_code
+    assert starts == []
+
+
+def test_a_script_that_dies_before_it_logs_says_so_in_its_log(
+    starts: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        execute(make_script(), "import no_such_module")
+    text = Path("job.log").read_text()
+    assert "ERROR this job failed: ModuleNotFoundError: No module named 'no_such_module'\nTraceback" in text
+    assert "ForkServerProcess" not in capfd.readouterr().err
     assert starts == []
 
 

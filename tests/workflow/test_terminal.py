@@ -13,9 +13,10 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from lightsheet.cluster import FINAL
-from lightsheet.workflow import stages, terminal
+from lightsheet.workflow import output, stages, terminal
 from lightsheet.workflow.screen import Screen, catch_errors, draw_bar
 from lightsheet.workflow.terminal import Terminal
+from tests.support.small_disk import mount_memory, unmount
 from tests.support.tty import Tty
 
 LOG_LINE = "2026-11-29 11:43:21 {}\n"
@@ -120,6 +121,52 @@ def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: 
     ]
 
 
+RULE_EXCEPTION = "RuleException:\nCalledProcessError in file \"Snakefile\", line 3:\nCommand 'python a.py' "
+
+
+@pytest.mark.parametrize(
+    ("exit_text", "line", "expected"),
+    [
+        (
+            "died with <Signals.SIGKILL: 9>.",
+            "",
+            "was killed (SIGKILL), as Linux does when memory runs out, or a person",
+        ),
+        ("returned non-zero exit status 139.", "", "was ended by SIGSEGV"),
+        ("returned non-zero exit status 1.", "ImportError: no", "failed without a word"),
+        ("returned non-zero exit status 1.", "Traceback (most", "failed for the reason that it printed here"),
+        ("returned non-zero exit status 1.", LOG_LINE.format("ERROR no log"), "failed for the reason that it printed"),
+    ],
+)
+def test_of_a_job_whose_log_has_no_error_it_is_told_what_else_is_known(
+    tmp_path: Path, exit_text: str, line: str, expected: str
+) -> None:
+    handler, log = make(), tmp_path / "psf.log"
+    plan(handler, psf=2)
+    for number in (1, 2):
+        begin(handler, number, "psf", log)
+    handler.tell_line(line)
+    send(handler, RULE_EXCEPTION + exit_text, level=logging.ERROR)
+    fail(handler, 1, "psf", [log])
+    fail(handler, 2, "psf", [log])
+    first, second = read(handler).splitlines()[-2:]
+    assert first.startswith(f"psf: {expected}")
+    assert str(log) in first
+    assert second == f"psf: failed without a word; see {log}", "of the first alone"
+
+
+def test_a_job_that_could_not_log_for_want_of_room_is_said_to_have_failed_of_that(tmp_path: Path) -> None:
+    handler, log = make(), tmp_path / "logs" / "psf.log"
+    mount_memory(log.parent, 64)
+    try:
+        plan(handler, psf=1)
+        begin(handler, 1, "psf", log)
+        fail(handler, 1, "psf", [log])
+    finally:
+        unmount(log.parent)
+    assert read(handler).splitlines()[-1] == f"psf: failed, and its disk has no room for the reason in {log}"
+
+
 def test_the_end_of_a_job_of_slurm_is_told(tmp_path: Path) -> None:
     handler, message = (
         make(),
@@ -171,6 +218,26 @@ def test_a_second_ctrl_c_does_not_end_what_stops_the_jobs() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert read(handler).splitlines() == [terminal.CALM, terminal.STOPPING, terminal.STOPPING]
+
+
+@pytest.mark.parametrize(("program", "is_ignored"), [("/bin/snakemake", True), ("/jupyter", False)])
+def test_ctrl_c_counts_again_after_the_run_unless_the_process_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, program: str, is_ignored: bool
+) -> None:
+    monkeypatch.setattr("sys.argv", [program])
+    settings = SimpleNamespace(verbose=False, quiet=None)
+    workflow = SimpleNamespace(output_settings=settings, main_snakefile=output.CHECKOUT / "Snakefile")
+    before, own = signal.getsignal(signal.SIGINT), logging.NullHandler()
+    own.name = output.REPLACED
+    output.logger.addHandler(own)
+    try:
+        with output.print_run(workflow, list, is_dry=False):
+            output.logger.warning("Terminating processes on user request, this might take some time.")
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        output.logger.removeHandler(own)
+    assert after == (signal.SIG_IGN if is_ignored else before)
 
 
 def test_a_dry_run_lists_jobs_by_rule_however_many_there_are() -> None:

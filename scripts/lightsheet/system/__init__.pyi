@@ -34,6 +34,7 @@ from .fork_server import (
     share_fork_server as share_fork_server,
     start_fork_server as start_fork_server,
     stop_fork_server as stop_fork_server,
+    was_server_interrupted as was_server_interrupted,
 )
 from .log import (
     NO_SLURM_JOB as NO_SLURM_JOB,
@@ -46,6 +47,7 @@ from .log import (
     hasten_exit as hasten_exit,
     log_job as log_job,
     log_on_screen as log_on_screen,
+    log_rest_of_job as log_rest_of_job,
     logger as logger,
     name_subject as name_subject,
     silence_tifffile as silence_tifffile,

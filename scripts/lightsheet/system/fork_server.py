@@ -25,6 +25,9 @@ LIBRARY_THREADS = (
 """Numbers of threads, which libraries read when they are loaded, and Snakemake sets for each job: the server has one
 thread, for others that a library began would be lost in copies."""
 
+LAST_MODULE = "lightsheet.system.late_interrupt"
+"""What the server imports last, and no other process."""
+
 NO_LEAKS = "ignore:resource_tracker:UserWarning"
 """Python frees what a killed process has shared, and would say in the terminal, below the run's last line, how much."""
 
@@ -47,16 +50,32 @@ def start_fork_server(modules: Sequence[str], environment: Mapping[str, str] | N
     OSError
         If there can be none: the name of a folder for temporary files may be too long for a socket in it.
     """
-    multiprocessing.set_forkserver_preload(list(modules))
+    multiprocessing.set_forkserver_preload([*modules, LAST_MODULE])
     before = dict(os.environ)
     try:
         filters = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), NO_LEAKS)))
         os.environ.update({**dict.fromkeys(LIBRARY_THREADS, "1"), "PYTHONWARNINGS": filters, **(environment or {})})
-        with hide_main():
+        resource_tracker.ensure_running()  # which the next call would do, and let Ctrl-C through again
+        with hide_main(), _hold_interrupts():
             forkserver._forkserver.ensure_running()
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def _hold_interrupts() -> Iterator[None]:
+    """Let a process that starts in the block begin with Ctrl-C held back, until it imports `LAST_MODULE`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def was_server_interrupted() -> bool:
+    """Tell in a copy whether Ctrl-C came while the server was importing, when the copy was asked for but not made."""
+    return bool(getattr(sys.modules.get(LAST_MODULE), "WAS_INTERRUPTED", False))
 
 
 def stop_fork_server() -> None:

@@ -32,7 +32,7 @@ PROGRESS_SECONDS = 30.0
 """Seconds between two log lines about many short steps, or about one part of a job."""
 
 UNEXPECTED = "this job failed"
-"""What a log says before the traceback of an error that is no user's mistake."""
+"""How the line begins that a log has before the traceback of an error which is no user's mistake."""
 
 QUIET_JOBS = "LIGHTSHEET_QUIET_JOBS"
 """Set in the environment of jobs whose logs another process reads and prints: the job of SLURM's in which it runs."""
@@ -128,13 +128,31 @@ def log_job(path: str | Path) -> Iterator[None]:
         sys.exit(130)
     except Exception as error:
         sentence = describe_disk_error(error) if isinstance(error, OSError) else None
-        logger.error("%s", sentence or UNEXPECTED, exc_info=None if sentence else error)
+        logger.error("%s", sentence or _name_unexpected(error), exc_info=None if sentence else error)
         sys.exit(1)
     finally:
         signal.signal(signal.SIGTERM, previous)
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _name_unexpected(error: Exception) -> str:
+    """Say in a line that a job failed, and of which error."""
+    return f"{UNEXPECTED}: {type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
+
+
+@contextmanager
+def log_rest_of_job(path: str | Path) -> Iterator[None]:
+    """Log as `log_job` does what ends a job's process before or after that: a library that is missing, or Ctrl-C.
+
+    Nothing else is logged, and the file is not opened before.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        with log_job(path):
+            raise
 
 
 @contextmanager

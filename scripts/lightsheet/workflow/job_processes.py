@@ -29,9 +29,11 @@ from lightsheet.system import (
     LIBRARY_THREADS,
     find_missing_parts,
     hide_main,
+    log_rest_of_job,
     share_fork_server,
     start_fork_server,
     stop_fork_server,
+    was_server_interrupted,
 )
 
 MODULES = (
@@ -114,7 +116,8 @@ def may_fork(script: Any) -> bool:
 
 def run_copy(script: Any, path: str) -> int | None:
     """Run a script in a copy of the fork server; return its exit code, or `NO_COPY` if the server is gone."""
-    process = get_context("forkserver").Process(target=run_script, args=(path, _make_environment(script)))
+    job = path, _make_environment(script), script.log[0]
+    process = get_context("forkserver").Process(target=run_script, args=job)
     try:
         with _reading_ends, hide_main():
             process.start()
@@ -154,17 +157,21 @@ def _make_environment(script: Any) -> dict[str, str]:
     return environment
 
 
-def run_script(path: str, environment: dict[str, str]) -> None:
+def run_script(path: str, environment: dict[str, str], log: str) -> None:
     """Run a script in this process, a copy of the fork server, as Python does in one of its own.
 
     Parameters
     ----------
     path : str, of the script
     environment : dict, all of it; the server's is older
+    log : str, the path of the job's log, for an error outside of what the script logs itself
     """
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # which the server may have found in its own
     share_fork_server()
     sys.argv = [path]
-    runpy.run_path(path, run_name="__main__")
+    with log_rest_of_job(log):
+        if was_server_interrupted():
+            raise KeyboardInterrupt
+        runpy.run_path(path, run_name="__main__")

@@ -59,7 +59,7 @@ def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: b
             raise
         finally:
             if terminal.is_stopping and threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGINT, interrupt)
+                signal.signal(signal.SIGINT, signal.SIG_IGN if _is_command() else interrupt)
             del os.environ[QUIET_JOBS]
             logger.removeHandler(terminal)
             if not (terminal.is_stopping or terminal.is_explained):
@@ -87,6 +87,11 @@ def _watch(terminal: Terminal) -> Iterator[None]:
         end.set()
         thread.join()
         terminal.screen.draw([])
+
+
+def _is_command() -> bool:
+    """Tell whether this process ends with the run: one more Ctrl-C would print a traceback while it does."""
+    return "snakemake" in Path(sys.argv[0]).parts[-2:]  # of `snakemake`, or of `python -m snakemake`
 
 
 def _keeps_output(workflow: Any) -> bool:

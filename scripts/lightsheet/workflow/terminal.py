@@ -19,6 +19,7 @@ from lightsheet.workflow.failures import describe_end
 from lightsheet.workflow.job_log import JobLog
 from lightsheet.workflow.parts import list_targets
 from lightsheet.workflow.screen import Screen
+from lightsheet.workflow.silence import Silence
 from lightsheet.workflow.stages import Stage, describe_plan, list_progress
 
 LIBRARY = Path(__file__).parents[1]
@@ -52,6 +53,7 @@ class Terminal(Handler):
         self.news: list[str] = []  # how far SLURM's jobs are
         self.progress: list[str] = []  # lines that were written last of how far jobs are
         self.sentences = set[str]()  # that jobs have said, of what is wrong
+        self.silence = Silence()  # of the next job that fails
         self.is_stopping = self.is_explained = False
         self.turn = threading.RLock()  # one line at a time
 
@@ -108,18 +110,19 @@ class Terminal(Handler):
         if record.rule_msg:  # of SLURM's jobs
             self.screen.write(f"{record.rule_name}: {describe_end(record.rule_msg)}")
         elif not log.has_error:
-            self.screen.write(f"{record.rule_name}: failed without a word; see {' and '.join(map(str, record.log))}")
+            self.screen.write(f"{record.rule_name}: {self.silence.explain(list(map(str, record.log)))}")
+        self.silence = Silence()
         del stage.logs[record.jobid]
 
     def _tell_message(self, record: LogRecord) -> None:
         text = record.getMessage().strip("\n")
         if text.startswith(INTERRUPTED):
-            self.is_stopping = True
-            self.screen.draw([])
-            self.screen.write(CALM)
             if threading.current_thread() is threading.main_thread():
                 # Another Ctrl-C would end this process in a traceback, before it has cancelled the jobs of a cluster.
                 signal.signal(signal.SIGINT, lambda *_: self.screen.write(STOPPING))
+            self.is_stopping = True
+            self.screen.draw([])
+            self.screen.write(CALM)
         elif text.startswith(NOTHING):
             self.screen.write(
                 "\n".join([f"{NOTHING}: what there is is what the configuration says.", *self.describe()])
@@ -136,7 +139,9 @@ class Terminal(Handler):
             is_repeated = record.levelno > WARNING and text.partition(" ")[2] in self.sentences  # kind, and its volume
             if not is_repeated and (not self.is_stopping or record.levelno == WARNING):
                 self.screen.write(text)
-        elif record.levelno >= WARNING and not self.is_stopping and not text.startswith(NEEDLESS):
+        elif text.startswith(NEEDLESS):
+            self.silence.note_exit(text)
+        elif record.levelno >= WARNING and not self.is_stopping:
             self.screen.write(text)
 
     def _draw(self) -> None:
@@ -154,7 +159,7 @@ class Terminal(Handler):
             if line.level == "NOTICE":
                 self.screen.write(line.text)
             elif line.level != "INFO":
-                place = f"; see {' and '.join(log.paths)}" if line.text == UNEXPECTED else ""
+                place = f"; see {' and '.join(log.paths)}" if line.text.startswith(UNEXPECTED) else ""
                 self._tell_once(f"{stage.rule}: ", f"{line.text}{place}")
             elif stage.rule in self.targets and not line.is_progress:
                 self.screen.write(line.text)
@@ -175,6 +180,7 @@ class Terminal(Handler):
         """Write what a process has written to the standard error, not to its log."""
         with self.turn:
             if not self.is_stopping:
+                self.silence.note_line(line)
                 self.screen.write(line)
 
     def look(self) -> None:
