@@ -13,12 +13,14 @@ import pytest
 
 from lightsheet import cli
 from lightsheet.planning import job_simulation, place as place_module, schedule, workload
+from lightsheet.planning.builtin_rates import make_builtin_rates
 from lightsheet.planning.imaginary_run import imagine_run
 from lightsheet.planning.job_simulation import Task
+from lightsheet.planning.pilot_rates import choose_rates
 from lightsheet.planning.place import Place
 from lightsheet.planning.plan import make_plan
 from lightsheet.planning.plan_text import format_plan
-from lightsheet.planning.rates import Rates, choose_rates, scale_builtin_rates
+from lightsheet.planning.rates import Rates
 from lightsheet.planning.schedule import Schedule
 from lightsheet.planning.workload import Block, Work
 from lightsheet.processing import name_storage
@@ -143,7 +145,7 @@ def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path)
 
 def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> None:
     work, _ = reference(tmp_path, "--psf-voxel-size", "0.3", "0.104", "0.104")  # as sampled, (101, 64, 64)
-    rates = scale_builtin_rates(work, "cpu", "")
+    rates = make_builtin_rates(work, "cpu", "")
     assert work.psf_shape == (101, 64, 64)
     assert rates.estimate_volume_seconds(work, 2)[0] == pytest.approx(1.0 + 10 * 1.2)
     assert rates.estimate_volume_seconds(work, 8)[0] < rates.estimate_volume_seconds(work, 2)[0] / 2
@@ -299,7 +301,7 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypat
         }
     )
     free_bytes(10**9, monkeypatch)
-    tight_plan = make_plan(Schedule(work, tight, scale_builtin_rates(work, "cpu", "")), Path("results"))
+    tight_plan = make_plan(Schedule(work, tight, make_builtin_rates(work, "cpu", "")), Path("results"))
     text = "\n".join(tight_plan["remarks"])
     assert "no volume can be finished. Raise `walltime` or `cores` in section cpu of jobqueue.yaml" in text
     assert "gets 1.0 GB (section cpu of jobqueue.yaml): volumes are cut into overlapping blocks" in text

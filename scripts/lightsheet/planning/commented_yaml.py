@@ -10,6 +10,9 @@ import yaml
 
 WIDTH = 110
 
+GUESS = "A guess: "
+"""How the comment on a value begins that is to be checked."""
+
 
 class Line(NamedTuple):
     """A value, or a section of further lines, with sentences on it."""
@@ -31,7 +34,7 @@ def write_yaml(lines: Mapping[str, Line], indent: str = "") -> Iterator[str]:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-        if isinstance(value, Mapping) and any(isinstance(item, Line) for item in value.values()):
+        if isinstance(value, Mapping) and any(map(_is_line, value.values())):
             yield f"{indent}{_write(name)}:"
             yield from write_yaml(value, f"{indent}  ")
         else:
@@ -47,6 +50,17 @@ def read_values(lines: Mapping[str, Line]) -> dict[str, Any]:
         name: read_values(value) if isinstance(value, Mapping) and any(map(_is_line, value.values())) else value
         for name, (value, _) in lines.items()
     }
+
+
+def walk_lines(
+    lines: Mapping[str, Line], key: str = "", inherited: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    """Yield each key with its value and its comments, or else those of its section."""
+    for name, (value, comments) in lines.items():
+        path = f"{key}.{name}" if key else name
+        yield path, value, comments or inherited
+        if isinstance(value, Mapping):
+            yield from walk_lines({k: item for k, item in value.items() if _is_line(item)}, path, comments)
 
 
 def _is_line(value: Any) -> bool:

@@ -3,16 +3,16 @@
 What only a person knows is TODO there, which every run refuses with a sentence; what is guessed is called a guess.
 """
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightsheet.acquisition import describe_acquisition
-from lightsheet.planning.commented_yaml import Line, read_values, write_yaml
-from lightsheet.planning.first_look import FirstLook, list_globs, look_at, split_prefixes
+from lightsheet.planning.commented_yaml import GUESS, Line, read_values, walk_lines, write_yaml
+from lightsheet.planning.first_input import list_input, try_input
+from lightsheet.planning.first_look import look_at
 from lightsheet.planning.first_psfs import write_psf_section
 from lightsheet.planning.first_voxels import FirstVoxels, find_voxels
 from lightsheet.run import TODO, Run, list_open_keys, prepare_run
@@ -25,19 +25,11 @@ HEAD = """\
 # Lengths are in micrometre.
 """
 
-REMEDIES = ("image", "axes", "missing", "tiles", "fill", "ignore", "pattern")
-"""Keys of `input`, the most particular first: of those that a refusal names, the first is to be said by a person."""
-
-STANDINS = {"missing": "fill", "tiles": "edge-to-edge"}
-"""With these the rest can be looked at, while the person has not chosen."""
-
-GUESS = "A guess: "
-
-MOST_PATTERNS = 5
-"""The most patterns of files to leave out that a comment lists."""
-
-UNKNOWN = {"z": 1, "y": 1, "x": 1, "override": True}
-"""Voxels to look at images with whose own are not known."""
+DECONVOLUTION = {
+    "iterations": Line(10, ("`snakemake pilot` tries more and fewer, and shows them; auto: as the noise bears.",)),
+    "background": Line("auto", ("The camera's offset, in counts; auto: found in the darkest part.",)),
+}
+"""What holds for any images."""
 
 
 class FirstConfig(NamedTuple):
@@ -85,26 +77,19 @@ def write_first_config(path: Path, out: Path, *, force: bool = False) -> FirstCo
 def make_first_config(path: Path, out: Path = Path("my.yaml")) -> FirstConfig:
     """Return what `write_first_config` would, and write nothing."""
     look = look_at(path)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name.split(".")[0]).strip("-._")[:200] or "run"
-    section, run = _try_input(look, _list_input(look))
-    lines = {
-        "name": Line(name, (f"Results go to results/{name}.",)),
-        "input": Line(section),
-    }
+    section, run = try_input(look, list_input(look))
     voxels = find_voxels(look, run)
     if voxels.scan:
         section["scan"] = voxels.scan
-    lines["voxel_size"] = Line(voxels.lines)
-    lines["psf"] = Line(write_psf_section(look.folder, run))
-    lines["deconvolution"] = Line(
-        {
-            "iterations": Line(
-                10, ("`snakemake pilot` tries more and fewer, and shows them; auto: as the noise bears.",)
-            ),
-            "background": Line("auto", ("The camera's offset, in counts; auto: found in the darkest part.",)),
-        }
-    )
-    lines["output"] = Line({"folder": Line("results")})
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().name.split(".")[0]).strip("-._")[:200] or "run"
+    lines = {
+        "name": Line(name, (f"Results go to results/{name}.",)),
+        "input": Line(section),
+        "voxel_size": Line(voxels.lines),
+        "psf": Line(write_psf_section(look.folder, run)),
+        "deconvolution": Line(DECONVOLUTION),
+        "output": Line({"folder": Line("results")}),
+    }
     _try_all(lines)
     head = HEAD.format(todo=TODO, out=out)
     return FirstConfig(
@@ -114,74 +99,6 @@ def make_first_config(path: Path, out: Path = Path("my.yaml")) -> FirstConfig:
         open_keys=tuple(_list_open_lines(lines)),
         run=run,
         voxel_size=voxels.sizes,
-    )
-
-
-def _list_input(look: FirstLook) -> dict[str, Line]:
-    lines = {"folder": Line(str(look.folder))}
-    if look.names:
-        notes = [f"{GUESS if look.is_guess else ''}{look.notes[0]}.", *(f"{n}." for n in look.notes[1:])]
-        if look.pattern is None:
-            notes = [f"{look.notes[0]}. Write a template, such as CH{{channel}}_{{timepoint}}.tif."]
-        lines["pattern"] = Line(look.pattern or TODO, tuple(notes))
-        choice = tuple(f"{GUESS}{note}." for note in look.choice)
-        lines["ignore"] = Line(list(look.ignore), choice or ("Names to leave out.",))
-    return lines
-
-
-def _try_input(look: FirstLook, lines: dict[str, Line]) -> tuple[dict[str, Line], Run | None]:
-    """Return the section with what is to be said for its files to be understood, and a run with which they were."""
-    standins: dict[str, Any] = {}
-    is_part_ignored = False
-    for _ in range(len(STANDINS) + 3):
-        if TODO in (line.value for name, line in lines.items() if name not in standins):
-            return lines, None
-        section = {**read_values(lines), **standins}
-        try:
-            return lines, prepare_run({"name": "first-look", "input": section, "voxel_size": UNKNOWN}, needs_psfs=False)
-        except InputError as error:
-            sentence, ignore = str(error), error.ignore
-        if "ignore" not in standins and (prefixes := _leave_out_prefixes(look, lines, sentence)):
-            lines = {**lines, "ignore": prefixes}
-            standins["ignore"] = prefixes.value
-            continue
-        name = next((key for key in REMEDIES if f"input.{key}" in sentence), "")
-        if not name:  # nothing to be written helps: a file is damaged, say
-            raise InputError(sentence)
-        if not is_part_ignored:  # else what is ignored for now may be what is missing
-            lines = {**lines, name: Line(TODO, _explain_refusal(name, sentence, section, ignore))}
-        if name in STANDINS:
-            standins[name] = STANDINS[name]
-        if ignore:
-            standins["ignore"], is_part_ignored = [*section.get("ignore", ()), *ignore], True
-    return lines, None
-
-
-def _explain_refusal(name: str, sentence: str, section: Mapping[str, Any], ignore: Sequence[str]) -> tuple[str, ...]:
-    """Say why a key of `input` is open, what to write there as the folder is, and what when it has been mended."""
-    sentences = [f"As it is, a run would be refused: {sentence}."]
-    usual_globs = section.get("ignore", ())
-    all_globs = json.dumps([*usual_globs, *ignore], ensure_ascii=False)
-    if name == "ignore" and 0 < len(ignore) <= MOST_PATTERNS:
-        sentences.append(f"To leave out what is named, write {all_globs} here.")
-    usual = {"missing": "error", "ignore": json.dumps([*usual_globs], ensure_ascii=False)}
-    if name in usual:
-        sentences.append(f"When that is mended in the folder, write {usual[name]} here.")
-    return tuple(sentences)
-
-
-def _leave_out_prefixes(look: FirstLook, lines: Mapping[str, Line], sentence: str) -> Line | None:
-    """Leave out all acquisitions but the largest, where several are told apart by how their names begin."""
-    if look.pattern is None or "input.ignore" not in sentence:
-        return None
-    groups = split_prefixes(look.names, look.pattern)
-    first, *rest = groups.values()
-    if not rest or len(first) == len(rest[0]):
-        return None
-    ignore = [*lines["ignore"].value, *list_globs([name for group in rest for name in group], first)]
-    beginning = next(iter(groups))
-    return Line(
-        ignore, (f"A guess: most names begin with {beginning!r}, and those that begin otherwise are left out.",)
     )
 
 
@@ -211,6 +128,7 @@ def _try_all(lines: dict[str, Line]) -> None:
 
 
 def _find_refusal(config: Mapping[str, Any], *, needs_psfs: bool) -> str:
+    """Return why a run would be refused; empty if it would not."""
     try:
         prepare_run(config, needs_psfs=needs_psfs)
     except InputError as error:
@@ -227,7 +145,7 @@ def _describe(run: Run | None, voxels: FirstVoxels) -> str:
 
 def _list_guesses(lines: Mapping[str, Line]) -> Iterator[str]:
     """Yield what is guessed, by key, as the comments have it."""
-    for key, value, comments in _walk(lines):
+    for key, value, comments in walk_lines(lines):
         if comments and comments[0].startswith(GUESS):
             statement = f"{key} is {value}" if isinstance(value, str) else key
             yield f"{statement}: {' '.join((comments[0].removeprefix(GUESS), *comments[1:]))}"
@@ -236,18 +154,7 @@ def _list_guesses(lines: Mapping[str, Line]) -> Iterator[str]:
 def _list_open_lines(lines: Mapping[str, Line]) -> Iterator[str]:
     """Yield what is to be said, keys with one reason together."""
     keys: dict[str, list[str]] = defaultdict(list)
-    for key, value, comments in _walk(lines):
+    for key, value, comments in walk_lines(lines):
         if value == TODO:
             keys[" ".join(comments)].append(key)
     yield from (f"{', '.join(names)}: {reason}" for reason, names in keys.items())
-
-
-def _walk(
-    lines: Mapping[str, Line], key: str = "", inherited: tuple[str, ...] = ()
-) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    """Yield each key with its value and its comments, or else those of its section."""
-    for name, (value, comments) in lines.items():
-        path = f"{key}.{name}" if key else name
-        yield path, value, comments or inherited
-        if isinstance(value, Mapping):
-            yield from _walk({k: item for k, item in value.items() if isinstance(item, Line)}, path, comments)

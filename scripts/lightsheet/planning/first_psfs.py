@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lightsheet.planning.commented_yaml import Line
+from lightsheet.planning.commented_yaml import GUESS, Line
 from lightsheet.planning.psf_files import find_psf_files, find_psf_voxels, match_psfs
 from lightsheet.run import TODO, Run
 
@@ -18,7 +18,7 @@ def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
     files = find_psf_files(folder, images)
     matches = match_psfs(run.acquisition.wavelengths, files)
     lines = {
-        channel: Line(str(path), (f"A guess: {reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
+        channel: Line(str(path), (f"{GUESS}{reason}.",)) if path else Line(TODO, (f"Not known: {reason}.",))
         for channel, (path, reason) in matches.items()
     }
     paths = [match.path for match in matches.values() if match.path] or files
@@ -33,6 +33,6 @@ def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
 
 def _write_axis(axis: str, step: float | None) -> Line:
     if axis == "z" and step:
-        return Line(step, ("A guess: the files' names have it.",))
+        return Line(step, (f"{GUESS}the files' names have it.",))
     source = "the step of the piezo or stage" if axis == "z" else "often that of the images"
     return Line(TODO, (f"Not known: not all of the PSFs' files tell it; {source}.",))

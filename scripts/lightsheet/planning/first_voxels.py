@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lightsheet.planning.commented_yaml import Line
+from lightsheet.planning.commented_yaml import GUESS, Line
 from lightsheet.planning.first_look import FirstLook
 from lightsheet.run import TODO, Run
 from lightsheet.sources import FileMetadata, measure_distance, read_image, read_lattice_settings, read_metadata
@@ -77,7 +77,7 @@ def _write_scan(look: FirstLook, settings: FileMetadata | None, file: FileMetada
         return Line(
             TODO, (f"{movement}, but {reason}: write {{kind: stage}} if the images are as recorded; {alternative}.",)
         )
-    return Line({"kind": "stage"}, (f"A guess: {movement}, and the images are taken for raw: {alternative}.",))
+    return Line({"kind": "stage"}, (f"{GUESS}{movement}, and the images are taken for raw: {alternative}.",))
 
 
 def _round(size: Any) -> float:

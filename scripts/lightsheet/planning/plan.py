@@ -9,9 +9,9 @@ from lightsheet.cluster import Inquiry
 from lightsheet.deconvolution import Method, gpu_memory
 from lightsheet.planning.advice import advise
 from lightsheet.planning.inquiry import inquire
+from lightsheet.planning.pilot_rates import choose_rates
 from lightsheet.planning.place import Share, describe_place
 from lightsheet.planning.plan_text import format_plan
-from lightsheet.planning.rates import choose_rates
 from lightsheet.planning.schedule import Schedule
 from lightsheet.planning.workload import find_work
 from lightsheet.processing import describe_rate, plan_needs

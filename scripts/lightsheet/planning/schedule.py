@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lightsheet.cluster import choose_lifetime
+from lightsheet.planning.builtin_rates import LAUNCH_SECONDS
 from lightsheet.planning.job_simulation import Task, simulate_jobs, simulate_workers
 from lightsheet.planning.place import Place
-from lightsheet.planning.rates import LAUNCH_SECONDS, Rates, compute_speedup
+from lightsheet.planning.rates import Rates, compute_speedup
 from lightsheet.planning.workload import Work
 from lightsheet.processing import Rate
 from lightsheet.run import INGEST_CORES, KINDS
