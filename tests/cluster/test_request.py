@@ -13,7 +13,8 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from lightsheet.cluster import request
-from lightsheet.cluster.request import Amounts, Request, request_rule, request_workers
+from lightsheet.cluster.request import Request, request_rule, request_workers
+from lightsheet.cluster.sbatch_options import Amounts
 from lightsheet.cluster.section import read_section
 
 

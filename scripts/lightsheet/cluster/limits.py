@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lightsheet.cluster.questions import ASSOCIATION, QOS, Answer
-from lightsheet.cluster.request import Amounts, read_memory
+from lightsheet.cluster.sbatch_options import Amounts, read_memory
 from lightsheet.cluster.site import Site
 
 Row = dict[str, str]

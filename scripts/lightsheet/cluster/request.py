@@ -1,22 +1,17 @@
 """What the jobs of one kind ask of SLURM: the options that sbatch will get, and what they mean in cores and bytes."""
 
-import argparse
 import os
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 from lightsheet.cluster.rule_options import RULE_OPTIONS
+from lightsheet.cluster.sbatch_options import Amounts, read_amounts, split_directive, split_words
 from lightsheet.cluster.section import Section, find_sections_file
-from lightsheet.cluster.slurm import OUTER_JOB, parse_walltime
+from lightsheet.cluster.slurm import OUTER_JOB
 from lightsheet.system import format_size
-
-UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
-"""Units of sbatch's memory, in MiB."""
 
 ACCOUNT = "SLURM_JOB_ACCOUNT"
 """Variable of a job of SLURM's that names its account."""
@@ -52,20 +47,6 @@ SECTION_KEYS = {
 """The keys that a person changes, by what is wrong with a request."""
 
 
-class Amounts(NamedTuple):
-    """What one job asks for; None or 0: nothing is known of it."""
-
-    partitions: tuple[str, ...]  # none: the default one
-    account: str
-    qos: str
-    cores: int
-    memory: float  # MiB
-    gpus: int
-    seconds: float
-    whole_node: bool
-    clusters: str = ""  # others than this one
-
-
 @dataclass(frozen=True)
 class Request:
     """The jobs of one kind: a rule, or the workers of a section of jobqueue.yaml."""
@@ -79,26 +60,8 @@ class Request:
 
     @cached_property
     def amounts(self) -> Amounts:
-        """What the options mean; those that repeat an earlier one replace it, as sbatch reads them."""
-        try:
-            options, _ = PARSER.parse_known_args(self.words)
-        except argparse.ArgumentError:  # an option without its value, of which sbatch will tell
-            options = PARSER.parse_args([])
-        tasks = _count(options.ntasks, 1)
-        cores = max(1, tasks * _count(options.cpus_per_task, 1))
-        memory = cores * read_memory(options.mem_per_cpu) if options.mem_per_cpu else read_memory(options.mem)
-        gpus = [count_gpus(options.gres), *(_count_last(text) for text in (options.gpus, options.gpus_per_node))]
-        try:
-            seconds = float(parse_walltime(options.time_min or options.time or ""))
-        except ValueError:
-            seconds = 0.0
-        partitions = tuple(filter(None, (options.partition or "").split(",")))
-        return Amounts(
-            partitions,
-            *(options.account or "", options.qos or "", cores, memory, max(gpus), seconds),
-            options.exclusive is None,  # `--exclusive=user` lets a user's jobs share a node
-            options.clusters or "",
-        )
+        """What the options mean."""
+        return read_amounts(self.words)
 
     def describe(self, kind: str) -> str:
         """Name the key and the file to change; of what each rule says itself, how that is overridden."""
@@ -133,7 +96,7 @@ def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: in
         words += ["--mem-per-cpu", str(values["mem_mb_per_cpu"])]
     cores = int(values.get("cpus_per_task", threads))
     words += ["--ntasks=1"] * ("gpu" not in str(values.get("gres", ""))) + [f"--cpus-per-task={cores}"] * (cores > 0)
-    extra = _split(str(values.get("slurm_extra", "")))
+    extra = split_words(str(values.get("slurm_extra", "")))
     return Request(f"rule {rule}", file, RULE_KEYS, (*words, *extra))
 
 
@@ -163,7 +126,7 @@ def request_workers(section: Section, memory: int, cores: int, coordinator: Requ
     ]
     skip = keys.get("job-directives-skip") or []
     lines = [line for line in lines if not any(word in f"#SBATCH {line}" for word in skip)]
-    words = [word for line in [*lines, *keys["job-extra-directives"]] for word in _split_directive(line)]
+    words = [word for line in [*lines, *keys["job-extra-directives"]] for word in split_directive(line)]
     file = f"section {section.name} of {find_sections_file()}"
     giver = None if keys["account"] else coordinator
     return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True, account_giver=giver)
@@ -219,58 +182,3 @@ def format_amount(kind: str, amount: float) -> str:
         return f"{format_size(amount * 2**20)} of memory"
     name = {"cores": "core", "gpus": "GPU"}[kind]
     return f"{amount:.0f} {name}{'s' * (amount != 1)}"
-
-
-def _split_directive(line: str) -> list[str]:
-    """Split the options of a `#SBATCH` line, after which a comment may stand."""
-    return list(takewhile(lambda word: not word.startswith("#"), _split(line)))
-
-
-def _split(text: str) -> list[str]:
-    """Split options as a shell does; none of those that it could not read."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return []
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for names in ("-p --partition", "-A --account", "-q --qos", "-n --ntasks", "-c --cpus-per-task", "--mem"):
-        parser.add_argument(*names.split())
-    for names in (
-        "-M --clusters --cluster",
-        "--mem-per-cpu",
-        "-t --time",
-        "--time-min",
-        "--gres",
-        "-G --gpus",
-        "--gpus-per-node",
-    ):
-        parser.add_argument(*names.split())
-    parser.add_argument("--exclusive", nargs="?", default=False)
-    return parser
-
-
-PARSER = _make_parser()
-
-
-def _count(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() else default
-
-
-def _count_last(text: str | None) -> int:
-    """Return the number at the end of `4` or `a100:4`."""
-    return _count((text or "").rpartition(":")[2], 0)
-
-
-def count_gpus(gres: str | None) -> int:
-    """Count the GPUs of a list such as `gpu:a100:2(S:0-1),nvme:1`; some versions write `gpu:(null):2`."""
-    kinds = re.findall(r"(?:^|,)(?:gres[:/])?gpu((?::(?:\(null\)|[^:,()]+))*)(?=[,(]|$)", gres or "")
-    return sum(_count(kind.rpartition(":")[2], 1) for kind in kinds)
-
-
-def read_memory(text: str | None) -> float:
-    """Return the MiB of `4000`, `4G`, `4GiB`; 0 if it is something else, or all that a node has."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)i?B?[cn]?", text or "", re.IGNORECASE)
-    return float(match[1]) * UNITS[match[2].upper() or "M"] if match else 0.0

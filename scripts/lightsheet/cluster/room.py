@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lightsheet.cluster.limits import Accounting, Limit
-from lightsheet.cluster.request import Amounts, Request, format_amount
+from lightsheet.cluster.request import Request, format_amount
+from lightsheet.cluster.sbatch_options import Amounts
 from lightsheet.cluster.site import Node, Partition, Site
 
 

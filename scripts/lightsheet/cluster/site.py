@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lightsheet.cluster.questions import Answer
-from lightsheet.cluster.request import Amounts, count_gpus
+from lightsheet.cluster.sbatch_options import Amounts, count_gpus
 from lightsheet.cluster.slurm import parse_walltime
 
 NODES = re.compile(
