@@ -14,17 +14,18 @@ pytestmark = pytest.mark.workflow
 
 TOLERANCE = 0.25
 
-SLOW_WRITES = """
+SLOW_WRITES = f"""
 import sys, time
 
 def wait(event, arguments):
-    if event == "open" and "/work/result/" in (path := str(arguments[0])) and "/0/c/" in path and ".part." in path:
+    if event == "open" and "/work/result/{CHANNELS[0]}/0/c/" in (path := str(arguments[0])) and ".part." in path:
         time.sleep(3)
 
 sys.addaudithook(wait)
 """
 """Seconds that a volume takes of no core, so that they are as many on a machine that is busy; Python's starts, which
-other tests at the same time delay, are the smaller part."""
+other tests at the same time delay, are the smaller part. The copies by which a pilot compares ways to store a result,
+beside it, take none."""
 
 
 def configure(project: Project, name: str) -> None:
