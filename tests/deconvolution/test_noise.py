@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lightsheet.system.errors import InputError
@@ -25,7 +25,6 @@ psfs = arrays(np.float32, shapes, elements=st.sampled_from([0, SMALLEST, 1e-20, 
 
 
 @in_this_process
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(image=images, psf=psfs.filter(lambda psf: psf.sum() > 0))
 def test_zeros_denormals_and_huge_numbers_make_no_nan(case, image, psf):
     """A volume whose result float32 cannot hold gets a sentence."""

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 CRATE = "ro-crate-metadata.json"
 FILES = (CRATE, CONFIG_FILE, VOLUMES_FILE, REQUIREMENTS_FILE)
-FUZZ = examples.take(0.25, HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+FUZZ = examples.take(0.25, HealthCheck.function_scoped_fixture)
 COMMANDS = ("repeat", "verify", "compare")
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, strategies as st
+from hypothesis import given, strategies as st
 
 from lightsheet.sources import tiff_stack
 from lightsheet.system.errors import InputError
@@ -38,7 +38,7 @@ ORDER = {"write": 3, "flip": 3, "insert": 2, "truncate": 1}
 """What is done first; insertions from the end of the file on, so that places stay what they were."""
 MOST_MEMORY = 100e6
 NUMBERS = itertools.count()
-FUZZ = examples.take(5, HealthCheck.too_slow)
+FUZZ = examples.take(5)
 
 
 class Sound(NamedTuple):

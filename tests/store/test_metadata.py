@@ -12,7 +12,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, strategies as st
+from hypothesis import given, strategies as st
 
 from lightsheet.store import published_image, volumes
 from lightsheet.store.metadata import read_array_metadata
@@ -26,7 +26,7 @@ from tests.support.published_run import Run
 
 SHAPE = (4, 16, 24)
 MOST_MEMORY, MOST_SECONDS = 10e6, 2.0
-FUZZ = examples.take(1, HealthCheck.too_slow)
+FUZZ = examples.take(1)
 
 
 @pytest.fixture(scope="module")

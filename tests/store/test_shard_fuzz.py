@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from lightsheet.store import volumes
 from lightsheet.store.paths import shard_path
@@ -32,7 +32,7 @@ CODECS: dict[str, dict[str, Any]] = {
     "gzip": {"name": "gzip"},
 }
 MOST_MEMORY = 10e6
-FUZZ = examples.take(3, HealthCheck.too_slow)
+FUZZ = examples.take(3)
 
 a_codec = st.sampled_from(list(CODECS))
 a_chunk = st.integers(0, CHUNKS - 1)

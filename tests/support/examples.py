@@ -5,4 +5,5 @@ from hypothesis import HealthCheck, settings
 
 def take(times: float, *suppressed: HealthCheck) -> settings:
     """Take more examples where each is fast and few are telling, fewer where each is slow."""
-    return settings(max_examples=max(1, round(times * settings().max_examples)), suppress_health_check=suppressed)
+    checks = {*settings().suppress_health_check, *suppressed}
+    return settings(max_examples=max(1, round(times * settings().max_examples)), suppress_health_check=checks)
