@@ -138,6 +138,31 @@ def test_workers_without_an_account_have_that_of_the_job_that_submits_them(
     assert owner in workers.describe("account")
 
 
+@pytest.mark.parametrize(
+    ("section", "kind", "key"),
+    [
+        ("job-extra-directives: ['--account=rich']", "account", "job-extra-directives"),
+        ("job-extra-directives: ['-A rich # of all']", "account", "job-extra-directives"),
+        ("account: lab, job-extra-directives: ['-A rich']", "account", "job-extra-directives"),
+        ("account: lab, job-extra-directives: ['--qos=night']", "account", "account"),
+        ("queue: cpu, job-extra-directives: ['-p gpu']", "partition", "job-extra-directives"),
+        ("job-extra-directives: ['--mem-per-cpu=2G']", "memory", "job-extra-directives"),
+        ("job-extra-directives: ['--mem-per-cpu=2G']", "time", "walltime"),
+        ("job-mem: 3G", "memory", "job-mem"),
+        ("cores: 8, job-cpu: 4", "cores", "job-cpu"),
+        ("cores: 8", "cores", "cores"),
+    ],
+)
+def test_the_key_to_change_is_the_one_that_counts(
+    section: str, kind: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jobqueue.yaml").write_text(f"jobqueue: {{big: {{walltime: '30', {section}}}}}")
+    monkeypatch.setenv("LIGHTSHEET_JOBQUEUE", str(tmp_path / "jobqueue.yaml"))
+    coordinator = request_rule("deconvolve", "config.yaml", {"slurm_account": "lab"}, 1)
+    workers = request_workers(read_section("big"), 10**9, 1, coordinator)
+    assert workers.describe(kind) == f"change `{key}` in section big of {tmp_path / 'jobqueue.yaml'}"
+
+
 def test_an_account_for_all_of_sbatchs_jobs_is_the_workers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their own sbatch gets no SBATCH_*; SLURM would take no jobs of the default account at some sites."""
     (tmp_path / "jobqueue.yaml").write_text("jobqueue: {big: {account: null}}")

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from lightsheet.cluster.rule_options import RULE_OPTIONS
-from lightsheet.cluster.sbatch_options import Amounts, read_amounts, split_directive, split_words
+from lightsheet.cluster.sbatch_options import Amounts, read_amounts, read_options, split_directive, split_words
 from lightsheet.cluster.section import Section, find_sections_file
 from lightsheet.cluster.slurm import OUTER_JOB
 from lightsheet.system import format_size
@@ -33,18 +33,30 @@ RULE_KEYS = {
 OVERRIDES = {"runtime": "MINUTES", "mem_mb": "MB"}
 """Keys of which a profile's default does not count, as the Snakefile says them of each rule; and their unit."""
 
+DIRECTIVES = "job-extra-directives"
+"""The key of options that come last, and so count instead of what other keys say."""
+
 SECTION_KEYS = {
     "account": "account",
     "partition": "queue",
     "time": "walltime",
     "memory": "memory",
     "cores": "cores",
-    "gpus": "job-extra-directives",
-    "constraint": "job-extra-directives",
-    "qos": "job-extra-directives",
-    "other": "job-extra-directives",
+    "gpus": DIRECTIVES,
+    "constraint": DIRECTIVES,
+    "qos": DIRECTIVES,
+    "other": DIRECTIVES,
 }
 """The keys that a person changes, by what is wrong with a request."""
+
+OPTIONS = {
+    "account": ("account",),
+    "partition": ("partition",),
+    "time": ("time", "time_min"),
+    "memory": ("mem", "mem_per_cpu"),
+    "cores": ("cpus_per_task", "ntasks"),
+}
+"""Options of sbatch for which sections have other keys, by what may be wrong with them."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +138,22 @@ def request_workers(section: Section, memory: int, cores: int, coordinator: Requ
     ]
     skip = keys.get("job-directives-skip") or []
     lines = [line for line in lines if not any(word in f"#SBATCH {line}" for word in skip)]
-    words = [word for line in [*lines, *keys["job-extra-directives"]] for word in split_directive(line)]
+    words, last = ([word for line in part for word in split_directive(line)] for part in (lines, keys[DIRECTIVES]))
     file = f"section {section.name} of {find_sections_file()}"
-    giver = None if keys["account"] else coordinator
-    return Request("workers", file, SECTION_KEYS, tuple(words), is_worker=True, account_giver=giver)
+    names = _name_keys(keys, last)
+    giver = None if keys["account"] or names["account"] == DIRECTIVES else coordinator
+    return Request("workers", file, names, (*words, *last), is_worker=True, account_giver=giver)
+
+
+def _name_keys(section: Mapping[str, Any], last: Sequence[str]) -> dict[str, str]:
+    """Return the keys of a section that decide, by what may be wrong; `last` are the options of its directives."""
+    options = read_options(last)
+    return {
+        **SECTION_KEYS,
+        **({"memory": "job-mem"} if section["job-mem"] is not None else {}),
+        **({"cores": "job-cpu"} if section["job-cpu"] else {}),
+        **{kind: DIRECTIVES for kind, names in OPTIONS.items() if any(getattr(options, name) for name in names)},
+    }
 
 
 def find_account(keys: Mapping[str, Any], coordinator: Request | None = None) -> str:
