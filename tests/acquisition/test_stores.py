@@ -14,7 +14,7 @@ import lightsheet.acquisition
 from lightsheet.acquisition import (
     describe_acquisition,
     discover,
-    store_survey,
+    store_settling,
     survey_volumes,
     take_over,
     unfold_stores,
@@ -232,7 +232,7 @@ def test_timepoints_of_a_growing_store_wait_until_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Timepoints that are still written wait, and the end that is allocated but empty."""
-    monkeypatch.setattr(store_survey, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(store_settling, "LOOK_SECONDS", 0.01)
     store = tmp_path / "a.zarr"
     array = allocate_end(store)
     survey = look(store, settle=60)
@@ -252,7 +252,7 @@ def test_timepoints_of_a_growing_store_wait_until_they_are_written(
 
 def test_of_a_store_that_grows_only_what_is_selected_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 0::2 of 6 timepoints, 0 and 2 are there; others are not looked at, be they whole, empty or young."""
-    monkeypatch.setattr(store_survey, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(store_settling, "LOOK_SECONDS", 0.01)
     store = tmp_path / "a.zarr"
     array = allocate_end(store)
     array[1] = 8

@@ -5,14 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lightsheet.acquisition.listing import Reasons
 from lightsheet.acquisition.seconds import find_interval
 from lightsheet.acquisition.settling import count_reasons
-from lightsheet.sources import PageRange, Tiles
+
+if TYPE_CHECKING:  # who only lists a folder imports nothing heavy
+    from lightsheet.sources import PageRange, Tiles
 
 Position = tuple[int, int, int]
+Key = tuple[str, int]  # channel and timepoint of a volume
 
 
 class Piece(NamedTuple):
@@ -46,6 +49,11 @@ class Volume:
     timepoint: int
     seconds: float | None
     tiles: tuple[Tile, ...]
+
+    @property
+    def key(self) -> Key:
+        """Its channel and its timepoint."""
+        return self.channel, self.timepoint
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -109,9 +117,9 @@ class Acquisition:
         return find_interval(self.seconds or ())
 
     @property
-    def holes(self) -> tuple[tuple[str, int], ...]:
+    def holes(self) -> tuple[Key, ...]:
         """Channel and timepoint of each volume that is missing."""
-        return tuple((volume.channel, volume.timepoint) for volume in self.volumes if not volume.tiles)
+        return tuple(volume.key for volume in self.volumes if not volume.tiles)
 
     @property
     def tiff_names(self) -> tuple[str, ...]:
@@ -126,14 +134,14 @@ class Acquisition:
         part_names = self.part.other_names if self.part else ()
         return (*(path.relative_to(self.folder).as_posix() for path in paths), *part_names, *excluded)
 
-    def list_tiles(self, volume: Volume) -> Tiles:
+    def list_tiles(self, volume: Volume) -> "Tiles":
         """Return the tiles of a volume as `open_mosaic` takes them, none of a missing one."""
         return [
             (tile.position, [(str(piece.path), self._describe_pages(piece)) for piece in tile.pieces])
             for tile in volume.tiles
         ]
 
-    def _describe_pages(self, piece: Piece) -> PageRange:
+    def _describe_pages(self, piece: Piece) -> "PageRange":
         if isinstance(piece.pages, range):
             return piece.pages.start, piece.pages.stop, piece.pages.step, self.page_counts[piece.path]
         return piece.pages and list(piece.pages)

@@ -52,7 +52,7 @@ def open_stores(
     survey = survey_volumes(
         opened.acquisition,
         stats.__getitem__,
-        among={(volume.channel, volume.timepoint) for volume in selected},
+        among={volume.key for volume in selected},
         missing=section["missing"],
         settle=section["settle"],
         fill=fill,

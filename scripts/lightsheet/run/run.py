@@ -151,7 +151,7 @@ class Run:
 
     @cached_property
     def _volumes(self) -> dict[tuple[str, int], Volume]:
-        return {(volume.channel, volume.timepoint): volume for volume in self.acquisition.volumes}
+        return {volume.key: volume for volume in self.acquisition.volumes}
 
     def list_sources(self, channel: str) -> list[str]:
         """Return the TIFF files of a channel."""
