@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from lightsheet.provenance.reader import REWRITE, check_digest, check_presence
+from lightsheet.provenance.file_checks import REWRITE, check_digest, check_presence
 from lightsheet.provenance.volume_table import VolumeRow
 from lightsheet.sources import (
     PageRange,

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
+from lightsheet.provenance.crate_schema import CONFIG, GRAPH, check_schema
+from lightsheet.provenance.file_checks import REWRITE, check_file
 from lightsheet.provenance.software import UNKNOWN
-from lightsheet.provenance.volume_table import CHANNEL, VolumeRow, read_table
+from lightsheet.provenance.volume_table import VolumeRow, read_table
 from lightsheet.store import (
     CONFIG_FILE,
     REQUIREMENTS_FILE,
@@ -24,65 +24,7 @@ from lightsheet.store import (
     find_run_folder,
     name_measured_psf,
 )
-from lightsheet.system import InputError, check_path, digest_sha256, read_json
-
-REWRITE = "remove ro-crate-metadata.json and run the workflow again to write the provenance anew"
-
-TEXT = {"type": "string"}
-TEXTS = ("@id", "name", "version", "softwareVersion", "value", "sha256", "startTime", "endTime")
-REFERENCES = {"type": "array", "items": {"type": "object", "required": ["@id"], "properties": {"@id": TEXT}}}
-ENTITY = {
-    "type": "object",
-    "required": ["@id", "@type"],
-    "properties": {**dict.fromkeys(TEXTS, TEXT), "object": REFERENCES},
-}
-GRAPH = {
-    "type": "object",
-    "required": ["@graph"],
-    "properties": {"@graph": {"type": "array", "items": ENTITY}},
-}
-"""What of a crate is read, as JSON schema."""
-
-SIZE = {"type": "number", "minimum": 1e-6, "maximum": 1e6}
-VOXEL = {"type": "object", "required": [*"zyx"], "properties": dict.fromkeys("zyx", SIZE)}
-OFFSET = {"anyOf": [{"type": "number", "minimum": -1e9, "maximum": 1e9}, {"const": "auto"}]}
-NUMBER = {"type": "integer", "minimum": 0}
-IMAGE = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "object", "required": ["path"], "properties": {"channel": NUMBER, "timepoint": NUMBER}},
-    ]
-}
-FILES = {
-    "type": "object",
-    "minProperties": 1,
-    "propertyNames": {"pattern": rf"\A{CHANNEL}\Z"},
-    "additionalProperties": IMAGE,
-}
-SECTION = {"type": "object"}
-CONFIG = {
-    "type": "object",
-    "required": ["name", "input", "voxel_size", "psf", "deconvolution", "output"],
-    "properties": {
-        "name": {"type": "string", "pattern": r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z"},
-        "input": SECTION,
-        "voxel_size": VOXEL,
-        "psf": {
-            "type": "object",
-            "required": ["files", "voxel_size", "background"],
-            "properties": {
-                "files": FILES,
-                "voxel_size": {"type": "object", "properties": VOXEL["properties"]},
-                "background": OFFSET,
-                "axes": {"type": "string"},
-            },
-        },
-        "deconvolution": SECTION,
-        "output": SECTION,
-    },
-}
-"""What every version of the workflow wrote into the configuration of a crate, as JSON schema."""
-
+from lightsheet.system import InputError, check_path, read_json
 
 DEEPEST = 20  # levels of a configuration
 STARTS = (
@@ -197,14 +139,14 @@ def read_graph(folder: Path) -> Graph:
             f"{path}: there is no provenance here; name the folder of a finished run, such as "
             "results/demo, or run the workflow to its end"
         )
-    _check_schema(content, GRAPH, path, "no RO-Crate")
+    check_schema(content, GRAPH, path, "no RO-Crate")
     return Graph({entity["@id"]: entity for entity in content["@graph"]})
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     """Read the configuration of a crate; InputError if it is not one that any version of the workflow wrote."""
     config = parse_yaml(path, _read_text(path))
-    _check_schema(config, CONFIG, path, "no configuration of this workflow")
+    check_schema(config, CONFIG, path, "no configuration of this workflow")
     sizes = [*config["voxel_size"].values(), *config["psf"]["voxel_size"].values(), config["psf"]["background"]]
     if any(isinstance(size, float) and math.isnan(size) for size in sizes):  # which JSON schema takes for a number
         raise InputError(f"{path} is no configuration of this workflow; {REWRITE}")
@@ -229,27 +171,3 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text; {REWRITE}") from error
-
-
-def _check_schema(content: Any, schema: Mapping[str, Any], path: Path, problem: str) -> None:
-    """Refuse what lacks something that is read here, or has it of another type."""
-    if fault := best_match(Draft202012Validator(schema).iter_errors(content)):
-        raise InputError(f"{path} is {problem}; {REWRITE} (see {fault.json_path[:100]} in it)")
-
-
-def check_file(path: Path, expected: str, remedy: str, digest: Callable[[Path], str] = digest_sha256) -> None:
-    """Refuse, with the remedy, a file that is missing or not the one that the provenance names."""
-    check_presence(path, remedy)
-    check_digest(path, digest(path), expected, remedy)
-
-
-def check_presence(path: Path, remedy: str) -> None:
-    """Refuse, with the remedy, what is missing."""
-    if not path.exists():
-        raise InputError(f"{path} is missing, but the provenance names it; {remedy}")
-
-
-def check_digest(path: Path, digest: str, expected: str, remedy: str) -> None:
-    """Refuse, with the remedy, a file with another digest than the provenance names."""
-    if digest != expected:
-        raise InputError(f"{path} is not the file that the provenance names, its digest differs; {remedy}")

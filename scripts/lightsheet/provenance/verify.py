@@ -15,8 +15,9 @@ from jsonschema.exceptions import best_match
 
 from lightsheet.deconvolution import CHOICES, ENGINES, Method, check_method, find_agreement, gpu_trial, resolve_engine
 from lightsheet.processing import deconvolve_pixels
+from lightsheet.provenance.file_checks import REWRITE, check_file
 from lightsheet.provenance.raw_source import find_raw
-from lightsheet.provenance.reader import REWRITE, Crate, check_file, read_crate
+from lightsheet.provenance.reader import Crate, read_crate
 from lightsheet.provenance.volume_table import VolumeRow, find_number, parse_settings
 from lightsheet.psf import find_psf_settings, prepare_psf_file
 from lightsheet.scan import GEOMETRIES

@@ -44,7 +44,6 @@ WORDS = re.compile(
 """Several channels or timepoints in words, as a list, or as a number before what it counts."""
 
 SINGULARS = {"T": "frame|time_?point|t", "C": "channel|c", "Z": "slice|plane|z"}
-
 PLACES = {
     axis: re.compile(rf"(?<![a-z])(?:{words})(?:[ _]?(?:index|number|no))?{NUMBER}(?![.\d])", re.I)
     for axis, words in SINGULARS.items()

@@ -18,7 +18,6 @@ class Compression(IntEnum):
 SAMPLE_FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}  # 4 is "undefined", which some cameras write
 GREY = (0, 1, 3)  # white is 0, black is 0, or a colour map
 SAMPLE_BITS = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
-
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 SAMPLES, ROWS_PER_STRIP, PREDICTOR, SAMPLE_FORMAT, DEPTH = 277, 278, 317, 339, 32997
 TILE_WIDTH, TILE_LENGTH = 322, 323
