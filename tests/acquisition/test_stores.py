@@ -202,6 +202,21 @@ def test_part_of_a_volume_that_was_never_written_is_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("way", [{}, {"shards": SHARDS}])
+def test_of_a_part_of_a_volume_only_its_holes_count(tmp_path: Path, way: dict[str, Any]) -> None:
+    movie = np.array(MOVIE)
+    movie[2, 0, 3:, 10:, 12:] = 0
+    write_v05(tmp_path / "a.zarr", movie, **way)
+    for region in ([[0, 3, 6], [0, 20, 20], [0, 24, 24]], [[0, 6, 6], [0, 20, 20], [0, 12, 24]]):
+        survey = look(tmp_path / "a.zarr", region=region)
+        assert survey.acquisition.holes == ()
+        assert survey.fill is None
+    with pytest.raises(InputError, match=r"1 of the 4 chunks of timepoint 2 of GFP were never written"):
+        look(tmp_path / "a.zarr", region=[[2, 5, 6], [5, 12, 20], [12, 24, 24]])
+    with pytest.raises(InputError, match=r"1 of the 1 chunks of timepoint 2 of GFP were never written"):
+        look(tmp_path / "a.zarr", region=[[3, 6, 6], [12, 20, 20], [12, 24, 24]])
+
+
+@pytest.mark.parametrize("way", [{}, {"shards": SHARDS}])
 def test_what_all_volumes_lack_is_fill(tmp_path: Path, way: dict[str, Any]) -> None:
     movie = np.array(MOVIE)
     movie[:, :, :3, :10, :12] = 0  # the corner of a deskewed stack, which zarr-python leaves out

@@ -101,6 +101,23 @@ def test_only_what_changed_is_done_again(tmp_path: Path) -> None:
     assert {key for key in find_backlog(run).volumes if key.kind == "raw"} == set()
 
 
+def test_a_hole_beside_the_selected_part_stops_nothing(tmp_path: Path) -> None:
+    movie = np.array(MOVIE)
+    movie[1, 1, 3:, 10:, 12:] = 0
+    store = tmp_path / "a.zarr"
+    write_v05(store, movie)
+    with pytest.raises(InputError, match=r"1 of the 8 chunks of timepoint 1 of mCherry were never written"):
+        prepare(tmp_path, store)
+    run = prepare(tmp_path, store, select={"y": [2, 20], "x": [3, 12]})
+    for channel in run.channels:
+        for t, tiles in run.list_tiles(channel, run.timepoints):
+            key = VolumeKey("raw", channel, t)
+            record = ingest.ingest_volume(run.results, key, tiles, run.layouts["raw"], 1, region=run.region)
+            assert record["status"] == "done"
+    array = zarr.open_array(run.results.work("raw", "mCherry") / "0", mode="r")
+    np.testing.assert_array_equal(array[1], movie[1, 1, :, 2:20, 3:12])
+
+
 def test_a_voxel_size_that_the_store_contradicts(tmp_path: Path) -> None:
     write_v05(tmp_path / "a.zarr", MOVIE)
     with pytest.raises(

@@ -111,6 +111,34 @@ def test_a_chunk_that_was_never_written_is_no_darkness(tmp_path: Path, shards: A
         np.testing.assert_array_equal(volume[:, :], movie[1, 0])
 
 
+@parametrize("shards", [None, (1, 1, 8, 20, 40)])
+@pytest.mark.parametrize("piled", [False, True])
+def test_holes_beside_a_region_do_not_count(tmp_path: Path, shards: Any, piled: bool) -> None:
+    """A hole z 4 to 8, y 0 to 10, x 0 to 20 of one volume, or of the second of two that are piled along z."""
+    movie = np.array(MOVIE)
+    movie[1, 0, 4:8, :10, :20] = 0
+    path = tmp_path / "a"
+    zarr.create_array(path, data=movie, chunks=(1, 1, 4, 10, 20), shards=shards)
+    pieces = [(str(path), [t, 0, "z", "y", "x"]) for t in ((0, 1) if piled else (1,))]
+    whole = np.concatenate([movie[0, 0], movie[1, 0]]) if piled else movie[1, 0]
+    first, depth = (13, 26) if piled else (0, 13)
+    beside = {
+        "above": [(0, first + 4), (0, 22), (0, 27)],
+        "below": [(first + 8, depth), (0, 22), (0, 27)],
+        "before": [(0, depth), (10, 22), (0, 27)],
+        "right": [(0, depth), (3, 22), (20, 27)],
+    }
+    for spans in beside.values():
+        region = [[start, stop, n] for (start, stop), n in zip(spans, whole.shape, strict=True)]
+        shape = [stop - start for start, stop in spans]
+        with open_mosaic([((0, 0, 0), pieces)], shape, "uint16", region) as volume:
+            z, y, x = (slice(start, stop) for start, stop in spans)
+            np.testing.assert_array_equal(volume[:, :], whole[z, y, x])
+    region = [[first + 7, first + 12, depth], [9, 22, 22], [19, 27, 27]]
+    with pytest.raises(InputError, match=r"1 of the 12 chunks of this volume were never written"):
+        open_mosaic([((0, 0, 0), pieces)], (5, 13, 8), "uint16", region).__enter__()
+
+
 def test_a_selection_is_one_word_of_a_table() -> None:
     for pages in (None, (0, 30, 3, 60), (3, "x", "z", 0, "y"), ("z", "y", "x", "fill=-1.5")):
         assert parse_pages(format_pages(pages)) == pages

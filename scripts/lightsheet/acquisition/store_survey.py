@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lightsheet.acquisition.model import Acquisition, Key, Piece
+from lightsheet.acquisition.model import Acquisition, Key, Piece, Volume
 from lightsheet.acquisition.store_settling import Stats, cut_off, leave_unsettled
-from lightsheet.sources import PieceStat
+from lightsheet.sources import PieceStat, Region, stat_holes_of_region
 from lightsheet.system import InputError, join_first
 
 Look = Callable[[Piece], PieceStat]
@@ -46,6 +46,7 @@ def survey_volumes(
     fill: float | str = "auto",
     fill_value: float = 0,
     previous: Mapping[str, Any] | None = None,
+    region: Region | None = None,
 ) -> Survey:
     """Find out which volumes of an acquisition can be used.
 
@@ -65,6 +66,8 @@ def survey_volumes(
         That of the arrays: what stands for chunks that were never written.
     previous : mapping, optional
         `Survey.state` of an earlier run, none of whose timepoints is left for the next.
+    region : Region, optional
+        The part of each volume that is read: holes elsewhere do not count, but for fill that all volumes have.
 
     Raises
     ------
@@ -76,7 +79,11 @@ def survey_volumes(
     absent = {key for key, pieces in stats.items() if all(stat.absent == stat.chunks for stat in pieces)}
     absent |= {volume.key for volume in volumes if not volume.tiles}
     partial = {key for key, pieces in stats.items() if key not in absent and any(stat.absent for stat in pieces)}
-    has_fill = bool(partial) and _is_fill(stats, absent, partial, fill, fill_value)
+    holes, has_fill = stats, _is_fill(stats, absent, partial, fill, fill_value)
+    if partial and region and not has_fill:
+        holes = stats | {volume.key: _stat_holes(volume, region) for volume in volumes if volume.key in partial}
+        partial = {key for key in partial if any(stat.absent for stat in holes[key])}
+        has_fill = _is_fill(holes, absent, partial, fill, fill_value)
     if settle:
         unfinished = absent if has_fill else absent | partial
         acquisition, late = leave_unsettled(acquisition, stats, unfinished, settle, previous or {})
@@ -87,10 +94,16 @@ def survey_volumes(
         _check_missing(acquisition, absent, {volume.key for volume in volumes} & keys - absent, missing)
     remarks = _remark_on_holes(partial, fill_value)
     if partial and not has_fill and fill != fill_value:
-        _refuse_partial(acquisition, stats, partial, fill_value)
+        _refuse_partial(acquisition, holes, partial, fill_value)
     acquisition = _make_holes(replace(acquisition, remarks=(*acquisition.remarks, *remarks)), absent)
     value = fill_value if has_fill and partial else None
     return Survey(_accept_fill(acquisition, value), value)
+
+
+def _stat_holes(volume: Volume, region: Region) -> list[PieceStat]:
+    """Count the chunks of a volume's pieces that were never written, where a region meets them."""
+    tiles = [(tile.position, [(str(piece.path), piece.pages) for piece in tile.pieces]) for tile in volume.tiles]
+    return stat_holes_of_region(tiles, region)
 
 
 def _make_holes(acquisition: Acquisition, holes: Iterable[Key]) -> Acquisition:
@@ -125,7 +138,8 @@ def _is_fill(stats: Stats, absent: set[Key], partial: set[Key], fill: Any, value
     present = [key for key in stats if key not in absent]
     patterns = {tuple(stat.holes for stat in stats[key]) for key in present}
     return (
-        fill == "auto"
+        bool(partial)
+        and fill == "auto"
         and math.isfinite(value)
         and len(present) > 1
         and len(partial) == len(present)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lightsheet.acquisition import Acquisition, OpenedStores, survey_volumes, take_over, unfold_stores
-from lightsheet.run.selection import select_volumes
+from lightsheet.run.selection import choose_region, select_volumes
 from lightsheet.sources import SourceStats, read_unmeasured
 
 
@@ -58,6 +58,7 @@ def open_stores(
         fill=fill,
         fill_value=opened.fill,
         previous=previous,
+        region=choose_region(section["select"], [n * m for n, m in zip(opened.shape, acquisition.grid, strict=True)]),
     )
     if survey.fill is not None:
         section["fill"] = survey.fill

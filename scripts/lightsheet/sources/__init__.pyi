@@ -10,6 +10,7 @@ from .mosaic import (
     describe_volume as describe_volume,
     open_mosaic as open_mosaic,
     select_tiles as select_tiles,
+    stat_holes_of_region as stat_holes_of_region,
 )
 from .pieces import (
     PageRange as PageRange,

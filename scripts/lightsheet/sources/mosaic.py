@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from blake3 import blake3
 
-from lightsheet.sources.pieces import Region, Tiles, open_pieces
+from lightsheet.sources.pieces import Pile, Region, Tiles, open_pieces, split_part
+from lightsheet.sources.zarr_stat import PieceStat, stat_holes
+from lightsheet.sources.zarr_view import open_view
 from lightsheet.system import BandSource, InputError, count_joint_rows
 
 
@@ -71,8 +74,13 @@ def _shift(indices: tuple[int, int, int], offset: int) -> slice:
 
 
 def _cut(tile: BandSource, spans: Sequence[slice]) -> np.ndarray:
-    """Read some planes and rows of a tile, and keep some columns: all of them without a copy."""
+    """Read some planes and rows of a tile, and keep some columns: all of them without a copy.
+
+    Of a Zarr array no other column is read: chunks that are not needed may be holes.
+    """
     z, y, x = spans
+    if isinstance(tile, Pile):
+        return tile.read_part(spans)
     return np.ascontiguousarray(tile[z, y][:, :, x])
 
 
@@ -111,17 +119,31 @@ def open_mosaic(tiles: Tiles, shape: Sequence[int], dtype: str, region: Region |
         If a file cannot be read or has another number of pages, or a tile another shape or dtype.
     """
     expected = measure_tile(tiles, [size for _, _, size in region] if region else shape)
+    spans = [slice(start, stop) for start, stop, _ in region] if region else None
     stacks: dict[tuple[int, ...], Any] = {}
     with ExitStack() as files:
         for position, pieces in select_tiles(tiles, region):
-            stack = files.enter_context(open_pieces(pieces))
+            part = intersect(tuple(position), expected, spans)[0] if spans else None
+            stack = files.enter_context(open_pieces(pieces, part))
             if stack.shape != expected or stack.dtype != dtype:
                 raise InputError(
                     f"{pieces[0][0]}: it is {stack.shape} {stack.dtype}, but most volumes of the acquisition are "
                     f"{expected} {dtype} (z, y, x); replace it, or put it in input.ignore"
                 )
             stacks[tuple(position)] = stack
-        yield Mosaic(stacks, [slice(start, stop) for start, stop, _ in region] if region else None)
+        yield Mosaic(stacks, spans)
+
+
+def stat_holes_of_region(tiles: Tiles, region: Region) -> list[PieceStat]:
+    """Return what `stat_holes` does of each piece of a volume in Zarr arrays, where the region meets it."""
+    size, spans = measure_tile(tiles, [whole for _, _, whole in region]), [slice(a, b) for a, b, _ in region]
+    stats = []
+    for position, pieces in tiles:
+        part = intersect(tuple(position), size, spans)[0]
+        depths = [open_view(Path(path), pages or ()).shape[0] for path, pages in pieces]
+        parts = split_part(depths, part)
+        stats += [stat_holes(Path(path), pages or (), p or ()) for (path, pages), p in zip(pieces, parts, strict=True)]
+    return stats
 
 
 def measure_tile(tiles: Tiles, shape: Sequence[int]) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from lightsheet.sources.tiff_stack import count_pages, open_stack
 from lightsheet.sources.zarr_stat import PieceStat, stat_selection
-from lightsheet.sources.zarr_view import is_selection
-from lightsheet.sources.zarr_volume import open_selection
+from lightsheet.sources.zarr_view import Part, is_selection
+from lightsheet.sources.zarr_volume import ZarrVolume, open_selection
 from lightsheet.system import BandSource, InputError, count_joint_rows, stat_file
 
 PageRange = Sequence[Any] | None
@@ -31,13 +31,17 @@ def list_pieces(tiles: Tiles) -> list[tuple[str, PageRange]]:
 
 
 @contextmanager
-def open_pieces(pieces: Sequence[tuple[str, PageRange]]) -> Iterator[BandSource]:
-    """Open the pieces of a tile, stacked along z."""
+def open_pieces(pieces: Sequence[tuple[str, PageRange]], part: Part | None = None) -> Iterator[BandSource]:
+    """Open the pieces of a tile, stacked along z, to read a part of it, or all.
+
+    InputError if they cannot be read, have another number of pages, or were not written where they are read.
+    """
     if is_selection(pieces[0][1]):
         with ExitStack() as arrays:
-            yield _Pile(
-                [arrays.enter_context(open_selection(Path(path), selection or ())) for path, selection in pieces]
-            )
+            volumes = [arrays.enter_context(open_selection(Path(path), selection or ())) for path, selection in pieces]
+            for volume, piece_part in zip(volumes, split_part([v.shape[0] for v in volumes], part), strict=True):
+                volume.refuse_holes(piece_part)
+            yield Pile(volumes)
         return
     for path, pages in pieces:
         # A file of several volumes: where it has other pages than they take, they lie elsewhere in it.
@@ -50,10 +54,20 @@ def open_pieces(pieces: Sequence[tuple[str, PageRange]]) -> Iterator[BandSource]
         yield stack
 
 
-class _Pile:
+def split_part(depths: Sequence[int], part: Part | None) -> list[Part | None]:
+    """Return what a part of a tile is of each of its pieces, by their planes; None, which is all, for None."""
+    if part is None:
+        return [None for _ in depths]
+    z, y, x = part
+    firsts = [sum(depths[:number]) for number in range(len(depths))]
+    planes = [slice(max(z.start - a, 0), min(z.stop - a, n)) for a, n in zip(firsts, depths, strict=True)]
+    return [(span, y, x) for span in planes]
+
+
+class Pile:
     """Volumes of one shape in y and x as a `BandSource`, stacked along z."""
 
-    def __init__(self, parts: Sequence[BandSource]) -> None:
+    def __init__(self, parts: Sequence[ZarrVolume]) -> None:
         first = parts[0]
         for part in parts[1:]:
             if (part.shape[1:], part.dtype) != (first.shape[1:], first.dtype):
@@ -63,16 +77,16 @@ class _Pile:
         self._parts = parts
 
     def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:
+        return self.read_part((*rows, slice(None)))
+
+    def read_part(self, part: Part) -> np.ndarray:
+        """Read voxels (z, y, x), and nothing else."""
         if len(self._parts) == 1:
-            return self._parts[0][rows]
-        start, stop, _ = rows[0].indices(self.shape[0])
-        bands, first = [], 0
-        for part in self._parts:
-            low, high = max(start - first, 0), min(stop - first, part.shape[0])
-            if low < high:
-                bands.append(part[low:high, rows[1]])
-            first += part.shape[0]
-        return np.concatenate(bands)
+            return self._parts[0].read_part(part)
+        start, stop, _ = part[0].indices(self.shape[0])
+        pieces = split_part([volume.shape[0] for volume in self._parts], (slice(start, stop), *part[1:]))
+        pairs = zip(self._parts, pieces, strict=True)
+        return np.concatenate([volume.read_part(p) for volume, p in pairs if p and p[0].start < p[0].stop])
 
 
 def stat_source(path: str | Path, pages: PageRange) -> PieceStat:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lightsheet.sources.zarr_chunks import ChunkReader, find_sharding
-from lightsheet.sources.zarr_view import Selection, View, open_view
+from lightsheet.sources.zarr_view import Part, Selection, View, open_view
 from lightsheet.system import InputError, digest_json
 
 
@@ -50,18 +50,29 @@ def stat_selection(path: Path, selection: Selection) -> PieceStat:
         sizes.append(stat.st_size)
         times.append(stat.st_mtime_ns)
     stamp = digest_json([layout.digest, sizes, times, absent])[:32]
-    holes, chunks = _find_inner_holes(view, files, absent)
+    holes, chunks = _find_inner_holes(view, files, absent, None)
     return PieceStat(sum(sizes), max(times, default=0), stamp, chunks, len(holes), digest_json(holes)[:32])
 
 
-def _find_inner_holes(view: View, files: Sequence[range], absent: Sequence[int]) -> tuple[list[int], int]:
-    """Return the numbers of the chunks of a volume that were never written, and how many it has.
+def stat_holes(path: Path, selection: Selection, part: Part) -> PieceStat:
+    """Count, of the chunks that a part of a volume touches, those that were never written; bytes and times are 0."""
+    view = open_view(path, selection)
+    files, reader = view.list_places(view.layout.chunk, part), ChunkReader(view.layout)
+    absent = [n for n, file in enumerate(product(*files)) if not (reader.is_sharded or reader.is_written(file))]
+    holes, chunks = _find_inner_holes(view, files, absent, part)
+    return PieceStat(0, 0, "", chunks, len(holes), digest_json(holes)[:32])
+
+
+def _find_inner_holes(
+    view: View, files: Sequence[range], absent: Sequence[int], part: Part | None
+) -> tuple[list[int], int]:
+    """Return the numbers of the chunks of a volume, or of a part, that were never written, and how many it has.
 
     Where a file is one chunk, it is an absent file; of a shard its index tells.
     """
     if find_sharding(view.layout) is None:
         return list(absent), math.prod(map(len, files))
     reader = ChunkReader(view.layout)
-    places = view.list_places(reader.unit)
+    places = view.list_places(reader.unit, part)
     masks = [reader.find_holes(file, places).ravel() for file in product(*files)]
-    return np.flatnonzero(np.concatenate(masks)).tolist(), sum(mask.size for mask in masks)
+    return np.flatnonzero(np.concatenate([*masks, []])).tolist(), sum(mask.size for mask in masks)

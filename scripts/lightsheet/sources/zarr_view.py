@@ -14,6 +14,10 @@ Selection = Sequence[int | str]
 that were never written."""
 
 
+Part = Sequence[slice]
+"""A part of a volume: slices along (z, y, x), empty where they stop before they start."""
+
+
 class View(NamedTuple):
     """Which part of an array a volume is."""
 
@@ -23,16 +27,29 @@ class View(NamedTuple):
     fill: float | None  # what may stand for chunks that were never written
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels of the volume along (z, y, x)."""
+        return tuple(self.layout.shape[axis] for axis in self.axes)
+
+    @property
     def may_lack_chunks(self) -> bool:
         """Whether chunks that were never written may be taken for fill."""
         return self.fill is not None and self.fill == self.layout.fill
 
-    def list_places(self, unit: Place) -> list[range]:
-        """Return which chunks of a shape hold the volume, as ranges along the axes of the array."""
+    def list_places(self, unit: Place, part: Part | None = None) -> list[range]:
+        """Return which chunks of a shape hold the volume, or a part of it, as ranges along the axes of the array."""
+        spans = dict(zip(self.axes, part, strict=True)) if part else {}
+        spans |= {axis: slice(i, i + 1) for axis, i in enumerate(self.numbers) if i is not None}
         return [
-            range(-(-n // size)) if i is None else range(i // size, i // size + 1)
-            for n, size, i in zip(self.layout.shape, unit, self.numbers, strict=True)
+            _list_touched(spans.get(axis, slice(0, n)), n, size)
+            for axis, (n, size) in enumerate(zip(self.layout.shape, unit, strict=True))
         ]
+
+
+def _list_touched(span: slice, length: int, size: int) -> range:
+    """Return which chunks of a size a span touches along an axis; none if it is empty."""
+    stop = min(span.stop, length)
+    return range(span.start // size, -(-stop // size)) if span.start < stop else range(0)
 
 
 def is_selection(pages: Any) -> bool:

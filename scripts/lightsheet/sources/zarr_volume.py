@@ -14,7 +14,7 @@ import numpy as np
 
 from lightsheet.sources.zarr_array import ArrayLayout
 from lightsheet.sources.zarr_chunks import ChunkReader, Place
-from lightsheet.sources.zarr_view import Selection, View, open_view
+from lightsheet.sources.zarr_view import Part, Selection, View, open_view
 from lightsheet.system import InputError, count_cores, name_unreadable
 
 CACHE_SHARE = 0.3
@@ -45,7 +45,7 @@ class ZarrVolume:
     def __init__(self, view: View, pool: ThreadPoolExecutor) -> None:
         self._view, self._pool = view, pool
         self._reader = ChunkReader(view.layout, may_lack=view.may_lack_chunks)
-        self.shape = tuple(view.layout.shape[axis] for axis in view.axes)
+        self.shape = view.shape
         self.dtype = view.layout.dtype.newbyteorder("=")
         self.unit = tuple(self._reader.unit[axis] for axis in view.axes)
         self.rows = self.shape[1] if self.unit[1] >= self.shape[1] else 1
@@ -54,10 +54,13 @@ class ZarrVolume:
         volume, chunks = math.prod(self.shape), [-(-n // u) for n, u in zip(self.shape, self.unit, strict=True)]
         layer = chunks[1] * chunks[2] * math.prod(self.unit)
         self._cache_size = (layer + CACHE_SHARE * volume) / math.prod(self.unit)
-        self._refuse_holes()
 
     def __getitem__(self, rows: tuple[slice, slice], /) -> np.ndarray:
-        spans = [range(*part.indices(size)) for part, size in zip((*rows, slice(None)), self.shape, strict=True)]
+        return self.read_part((*rows, slice(None)))
+
+    def read_part(self, part: Part) -> np.ndarray:
+        """Read voxels (z, y, x), and no chunk that has none of them."""
+        spans = [range(*span.indices(size)) for span, size in zip(part, self.shape, strict=True)]
         if any(span.step != 1 for span in spans):
             raise IndexError("a volume is sliced without steps")
         pixels = np.empty([len(span) for span in spans], self.dtype)
@@ -114,12 +117,12 @@ class ZarrVolume:
         index = tuple(slice(None) if i is None else i % unit[axis] for axis, i in enumerate(view.numbers))
         return chunk[index].transpose(_order_axes(view.axes))
 
-    def _refuse_holes(self) -> None:
-        """Refuse a volume of which chunks were never written, unless these may be taken for fill."""
+    def refuse_holes(self, part: Part | None = None) -> None:
+        """Refuse a volume if chunks of it, or of the part that is read, were never written and are not to be filled."""
         if self._view.may_lack_chunks:
             return
         layout = self._view.layout
-        places = list(product(*self._view.list_places(self._reader.unit)))
+        places = list(product(*self._view.list_places(self._reader.unit, part)))
         absent = [place for place in places if not self._reader.is_written(place)]
         if absent:
             name = layout.name_chunk(self._reader.find_file(absent[0]))
@@ -153,12 +156,12 @@ def open_selection(path: Path, selection: Selection) -> Iterator[ZarrVolume]:
 
     Yields
     ------
-    ZarrVolume (z, y, x), read by bands
+    ZarrVolume (z, y, x), read by bands; whether it has holes, `refuse_holes` looks
 
     Raises
     ------
     InputError
-        If there is no such array or volume in it, its metadata is damaged, or chunks of it were never written.
+        If there is no such array or volume in it, or its metadata is damaged.
     """
     with name_unreadable(path):
         view = open_view(path, selection)
