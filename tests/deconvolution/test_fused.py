@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from lightsheet.deconvolution import fused, sweeps
+from lightsheet.deconvolution import fused, fused_layout, sweeps
 from lightsheet.deconvolution.method import CHOICES, Method
 from tests.support.engines import relative_l2
 from tests.support.families import parametrize
@@ -58,6 +58,18 @@ def test_the_same_bits_for_any_number_of_threads(boundary, acceleration, monkeyp
     one, *others = (fused.deconvolve(image, psf, method, threads) for threads in (1, 1, 2, 3))
     for other in others:
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("width", [2, 8, 40, 47, 62, 90])
+@pytest.mark.parametrize("boundary", CHOICES["boundary"])
+def test_the_same_bits_whether_frequencies_are_a_group_or_a_tail(width, boundary, monkeypatch):
+    image, psf = simulate((11, 37, width), (4, 5, 1))
+    results = []
+    for longest in (0, fused_layout.LONGEST_TAIL, 15):
+        monkeypatch.setattr(fused_layout, "LONGEST_TAIL", longest)
+        results.append(fused.deconvolve(image, psf, Method(3, boundary), 2))
+    for result in results[1:]:
+        assert np.array_equal(results[0], result)
 
 
 def test_an_image_may_be_read_only_or_a_view():

@@ -78,8 +78,9 @@ def version() -> str:
 
 
 def _make_room(layout: Layout) -> Room:
-    size = 1 + max(GROUP * layout.planes, layout.width)
-    return Room(allocate(size * VECTOR), allocate(layout.width * VECTOR), np.zeros(2 * BLOCK, np.int64))
+    sizes = 1 + max(GROUP * layout.planes, layout.width), layout.width, layout.blocks * BLOCK * min(layout.tail, 1)
+    buffer, side, tail = (allocate(size * VECTOR) for size in sizes)
+    return Room(buffer, side, tail, np.zeros(2 * BLOCK, np.int64))
 
 
 def _call_in_threads(pool: ThreadPoolExecutor, rooms: list[Flat], sweep: Callable[..., None], *arguments: Any) -> None:
@@ -106,7 +107,7 @@ def _prepare(
     empty, momentum, biggs = allocate(0), method.acceleration != "none", method.acceleration == "biggs"
     volumes = Volumes(
         spectrum=allocate(layout.planes * layout.stride),
-        otf=allocate(layout.planes * layout.rows * layout.groups * VECTOR),
+        otf=allocate(layout.planes * (layout.rows * layout.groups + layout.tail_columns) * VECTOR),
         image=_place_psf(psf, frame),
         weights=_place_weights(psf, frame, method.boundary) if mask is None else _place_constant(1, frame),
         masked_weights=empty,

@@ -50,11 +50,11 @@ def sweep_columns(
 
     If `sign` is 0, make the OTF.
     """
-    pieces = -(-layout.rows // PIECE)
+    pieces, tail_pieces = -(-layout.rows // PIECE), -(-layout.tail_columns // PIECE)
     piece = take(counter)
-    while piece < layout.groups * pieces:
+    while piece < layout.groups * pieces + tail_pieces:
         group, first = piece // pieces, piece % pieces * PIECE
-        stop = min(layout.rows, first + PIECE)
+        stop = min(layout.rows if group < layout.groups else layout.tail_columns, first + PIECE)
         for row in range(first, stop, GROUP):
             columns = min(GROUP, stop - row)
             start = (group * layout.blocks * BLOCK + row) * VECTOR

@@ -1,9 +1,10 @@
 """How engine `cpu` keeps the volumes of one deconvolution, and what its sweeps need to know.
 
 The spectrum is (z, k, y, vector): vector (z, k, y) holds frequencies k `LANES` and following of the row at (z, y).
-Along y and z it is in the order in which the forward transforms leave it, and so is the OTF. The estimate is
-(z, block of rows, x, vector); a block is 2 `LANES` rows as complex
-vectors, see `fused_blocks`. All arrays are flat.
+Where a few frequencies remain, such as that of Nyquist, vectors of their own would be nearly empty; of each such
+frequency the lanes of a vector are adjoining y instead, so that a plane ends with its tail: (k, y / `LANES`, vector).
+Along y and z the spectrum is in the order in which the forward transforms leave it, and so is the OTF. The estimate is
+(z, block of rows, x, vector); a block is 2 `LANES` rows as complex vectors, see `fused_blocks`. All arrays are flat.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ from lightsheet.deconvolution.padding import Shape
 GROUP = 8
 """Columns that are transformed along z together: of each plane they take 1 kB, which adjoins."""
 
+LONGEST_TAIL = LANES // 4
+"""More frequencies than these are a group that is not full: to spread them along y, one by one, would cost more."""
 
 LOAD, DIVIDE, CORRECT, SUM_CHANGES, PREDICT = range(5)
 """What is done with a block of rows: it is written, the image is divided by it, the estimate is multiplied by it,
@@ -42,7 +45,10 @@ class Layout(NamedTuple):
     rows: int
     width: int
     blocks: int  # of rows
-    groups: int  # of frequencies
+    groups: int  # of frequencies, `LANES` each
+    tail: int  # frequencies after these, fewer than `LANES`
+    tail_columns: int  # that they take along z
+    tail_start: int  # where they begin in a plane of the spectrum
     stride: (
         int  # float32 between two planes of the spectrum; with a gap, lest a column fill one part of the caches only
     )
@@ -67,7 +73,7 @@ class Volumes(NamedTuple):
     """The arrays of one deconvolution; one that is not needed is empty."""
 
     spectrum: Floats
-    otf: Floats  # (k, y, z, vector), divided by 2 and by the number of voxels
+    otf: Floats  # (k, y, z, vector), then that of the tail, divided by 2 and by the number of voxels
     image: Placed  # what was measured; or, to start with, what is to be transformed
     weights: Placed
     masked_weights: Floats  # those of a mask, laid out as the estimate
@@ -91,17 +97,19 @@ class Room(NamedTuple):
 
     buffer: Floats  # for transforms: of a block along x, or of columns along z. Its first vector may hold anything
     side: Floats  # what a block is divided by or multiplied with
+    tail: Floats  # (y, vector): the tail of a plane, as a group
     offsets: Integers  # where rows begin: those of the present block, and those whose weights are in `side`
 
 
 def make_layout(shape: Shape) -> Layout:
     """Lay out a cyclic array (z, y, x)."""
     planes, rows, width = shape
-    frequencies = width // 2 + 1
-    groups, blocks = -(-frequencies // LANES), -(-rows // BLOCK)
+    frequencies, blocks = width // 2 + 1, -(-rows // BLOCK)
+    groups, tail = count_groups(frequencies)
+    tail_columns, tail_start = tail * -(-rows // LANES), groups * blocks * BLOCK * VECTOR
     vector_of = np.empty(width, np.int64)
     vector_of[order_frequencies(width)] = np.arange(1, width + 1)  # the first vector of a buffer is none
-    k = np.arange(groups * LANES)
+    k = np.arange((groups + 1) * LANES)
     places, mirrors = (np.where(k < frequencies, VECTOR * vector_of[sign * k % width], 0) for sign in (1, -1))
     return Layout(
         planes,
@@ -109,13 +117,22 @@ def make_layout(shape: Shape) -> Layout:
         width,
         blocks,
         groups,
-        stride=(groups * blocks * BLOCK + GROUP) * VECTOR,
+        tail,
+        tail_columns,
+        tail_start,
+        stride=tail_start + (tail_columns + GROUP) * VECTOR,
         along_z=make_plan(planes),
         along_y=make_plan(rows),
         along_x=make_plan(width),
         places=places,
         mirrors=mirrors,
     )
+
+
+def count_groups(frequencies: int) -> tuple[int, int]:
+    """Return how many groups there are, and how many frequencies are the tail after them."""
+    groups, tail = divmod(frequencies, LANES)
+    return (groups, tail) if tail <= LONGEST_TAIL else (groups + 1, 0)
 
 
 def count_padded_voxels(layout: Layout) -> int:

@@ -17,6 +17,7 @@ from lightsheet.deconvolution.fused_layout import (
     Volumes,
 )
 from lightsheet.deconvolution.fused_steps import ZERO, copy, correct, divide, extrapolate, fill, sum_changes
+from lightsheet.deconvolution.fused_tail import pack_tail, spread_tail
 from lightsheet.deconvolution.lanes.jit import inlined, take
 from lightsheet.deconvolution.lanes.passes import (
     back,
@@ -31,23 +32,27 @@ from lightsheet.deconvolution.lanes.real_rows import join, separate
 
 
 @inlined
-def _join_rows(layout: Layout, spectrum: Floats, start: int, buffer: Floats) -> None:
+def _join_rows(layout: Layout, spectrum: Floats, plane: int, y: int, room: Room) -> None:
     """Transform a block back along x, but for the last step."""
-    plan, places, mirrors = layout.along_x, layout.places, layout.mirrors
+    plan, places, mirrors, buffer = layout.along_x, layout.places, layout.mirrors, room.buffer
     for group in range(layout.groups):
-        place = start + group * layout.blocks * BLOCK * VECTOR
+        place = plane + (group * layout.blocks * BLOCK + y) * VECTOR
         join(spectrum, place, buffer, places, mirrors, group * LANES)
+    if layout.tail > 0:
+        join(room.tail, y * VECTOR, buffer, places, mirrors, layout.groups * LANES)
     pass_blocks_back(plan, len(plan.radices), buffer, VECTOR, plan.radices[0])
 
 
 @inlined
-def _separate_rows(layout: Layout, spectrum: Floats, start: int, buffer: Floats) -> None:
+def _separate_rows(layout: Layout, spectrum: Floats, plane: int, y: int, room: Room) -> None:
     """Transform a block along x, but for the first step."""
-    plan, places, mirrors = layout.along_x, layout.places, layout.mirrors
+    plan, places, mirrors, buffer = layout.along_x, layout.places, layout.mirrors, room.buffer
     pass_blocks_forward(plan, len(plan.radices), buffer, VECTOR, plan.radices[0])
     for group in range(layout.groups):
-        place = start + group * layout.blocks * BLOCK * VECTOR
+        place = plane + (group * layout.blocks * BLOCK + y) * VECTOR
         separate(buffer, places, mirrors, group * LANES, spectrum, place)
+    if layout.tail > 0:
+        separate(buffer, places, mirrors, layout.groups * LANES, room.tail, y * VECTOR)
 
 
 @inlined
@@ -144,10 +149,12 @@ def sweep_planes(
             for start in range(plane, plane + layout.groups * column_size, column_size):
                 back(along_y, spectrum, start, count, buffer)
                 fill(spectrum[start + layout.rows * VECTOR : start + column_size], ZERO)  # no rows, but in a block
+            if layout.tail > 0:
+                spread_tail(layout, spectrum, plane, room.tail)
+                back(along_y, room.tail, 0, count, buffer)
         for y in range(0, rows, BLOCK):
-            start = plane + y * VECTOR
             if restores:
-                _join_rows(layout, spectrum, start, buffer)
+                _join_rows(layout, spectrum, plane, y, room)
             if restores and transforms:
                 _change_rows(layout, volumes, numbers, step, z, y, room)
             elif restores:
@@ -157,8 +164,11 @@ def sweep_planes(
                 _start_rows(layout, volumes, numbers, step, z, y, room)
                 pass_forward(along_x, buffer, VECTOR, VECTOR, 0, layout.width, buffer, VECTOR, VECTOR, 0, 1)
             if transforms:
-                _separate_rows(layout, spectrum, start, buffer)
+                _separate_rows(layout, spectrum, plane, y, room)
         if transforms:
             for start in range(plane, plane + layout.groups * column_size, column_size):
                 forward(along_y, spectrum, start, VECTOR, rows, spectrum, start)
+            if layout.tail > 0:
+                forward(along_y, room.tail, 0, VECTOR, rows, room.tail, 0)
+                pack_tail(layout, room.tail, spectrum, plane)
         z = take(counter)
