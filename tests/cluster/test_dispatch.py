@@ -11,8 +11,9 @@ import pytest
 from distributed import KilledWorker
 
 from lightsheet.cluster import dispatch
-from lightsheet.cluster.dispatch import VolumeCount, WorkerLoss
+from lightsheet.cluster.dispatch import VolumeCount
 from lightsheet.cluster.walltime import OutOfTimeError, Walltime
+from lightsheet.cluster.worker_pool import WorkerLoss
 from lightsheet.system.errors import DiskError, InputError
 
 Answer = BaseException | str | None

@@ -13,7 +13,7 @@ import pytest
 from distributed import LocalCluster
 
 from lightsheet.cluster import privacy, workers
-from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.store import Results
 from lightsheet.system.errors import InputError
 from tests.support.intruder import attack, list_listeners

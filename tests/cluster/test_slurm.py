@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from lightsheet.cluster import slurm
+from lightsheet.cluster import slurm, slurm_command
 from tests.support.fake_commands import command
 
 QUEUE = """cat <<END
@@ -58,8 +58,8 @@ def test_jobs_may_end_by_themselves_before_a_sweep(commands: Path) -> None:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(slurm_command, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(slurm_command, "PAUSE_SECONDS", 0.05)
 
 
 BUSY = """echo x >> {folder}/tried
@@ -71,7 +71,7 @@ if [ $(wc -l < {folder}/tried) -lt 3 ]; then echo 'error: Socket timed out on se
 def test_a_busy_controller_is_asked_again_to_cancel_to_remember_and_for_the_time_left(
     commands: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(slurm_command, "PATIENCE_SECONDS", 60.0)
     for name, end, ask in (
         ("scancel", f"echo $@ > {commands}/cancelled", lambda: slurm.cancel_ids(["12"])),
         ("sacct", "echo 'name|COMPLETED|c1'", lambda: slurm.recall_job("12").state),
@@ -88,7 +88,7 @@ def test_a_busy_controller_is_asked_again_to_cancel_to_remember_and_for_the_time
 def test_a_command_that_a_signal_ends_is_asked_again_and_ctrl_c_of_the_terminal_ends_none(
     commands: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(slurm_command, "PAUSE_SECONDS", 0.01)
     group = f"read -r _ _ _ _ group _ < /proc/$$/stat; echo $group > {commands}/group"
     command(commands, "scancel", f"{group}; mkdir {commands}/once && kill -INT $$; echo $@ > {commands}/cancelled")
     slurm.cancel_ids(["12"])
@@ -112,7 +112,7 @@ def test_what_is_refused_is_not_asked_again(commands: Path) -> None:
 @pytest.mark.usefixtures("hasty")
 def test_a_silent_controller_is_no_empty_queue(commands: Path) -> None:
     command(commands, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
-    with pytest.raises(slurm.NoAnswerError, match="Unable to contact"):
+    with pytest.raises(slurm_command.NoAnswerError, match="Unable to contact"):
         slurm.list_jobs("ls")
     assert slurm.cancel_jobs("ls") == []
 

@@ -14,7 +14,7 @@ from lightsheet.cluster.section import Section
 from lightsheet.cluster.shared_queue import Queue
 from lightsheet.cluster.slurm import SlurmJob
 from lightsheet.cluster.slurm_workers import SlurmWorkers
-from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.store import Results
 from lightsheet.system.errors import InputError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lightsheet.cluster import slurm, walltime
+from lightsheet.cluster import slurm_command, walltime
 from lightsheet.cluster.walltime import HEAD_JOB, Walltime, choose_grace, count_restarts, find_walltime, put_back
 from lightsheet.system import InputError
 from tests.support.fake_commands import command
@@ -104,7 +104,7 @@ def test_a_busy_controller_is_asked_again_to_put_a_job_back(in_job: pytest.Monke
     command(commands, "scontrol", f'{busy}; echo "$*" > {commands}/call')
     in_job.setattr(walltime.signal, "signal", lambda *_: None)
     in_job.setattr(walltime, "END_SECONDS", 0.1)
-    in_job.setattr(slurm, "PAUSE_SECONDS", 0.05)
+    in_job.setattr(slurm_command, "PAUSE_SECONDS", 0.05)
     with pytest.raises(InputError, match="it still runs after"):
         put_back(3)
     assert (commands / "call").read_text() == "requeue 17\n"

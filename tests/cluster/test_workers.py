@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lightsheet.cluster import dispatch, workers
-from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.store import Results
 from lightsheet.system import log
 from lightsheet.system.errors import InputError

@@ -12,7 +12,7 @@ import zarr
 
 import inventory
 import psf
-from lightsheet.cluster import workers
+from lightsheet.cluster import WorkerRequest
 from lightsheet.processing import blocks, ingest_blocks
 from lightsheet.run.backlog import find_backlog
 from lightsheet.run.choices import choose_due
@@ -81,7 +81,7 @@ def ingest_block(run: Run, block: str) -> None:
 
 
 def deconvolve_block(run: Run, block: str) -> None:
-    request = workers.WorkerRequest("local", 1, 2, run.results, block)
+    request = WorkerRequest("local", 1, 2, run.results, block)
     volumes = list(run.channels), list(run.blocks[block])
     done = blocks.deconvolve_block(
         run.results, *volumes, run.settings, run.choice_bases, run.layouts["result"], request

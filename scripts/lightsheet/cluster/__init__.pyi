@@ -1,4 +1,4 @@
-from .dispatch import VolumeCount as VolumeCount, WorkerPool as WorkerPool, map_volumes as map_volumes
+from .dispatch import VolumeCount as VolumeCount, map_volumes as map_volumes
 from .faults import FINAL as FINAL, PERMANENT as PERMANENT, SILENCE as SILENCE, TEMPORARY as TEMPORARY
 from .inquiry import Inquiry as Inquiry, ask_slurm as ask_slurm
 from .questions import Answer as Answer, ask_site as ask_site
@@ -10,15 +10,18 @@ from .request import (
 )
 from .room import Team as Team
 from .rule_options import SITE_RESOURCES as SITE_RESOURCES
-from .section import Section as Section, choose_lifetime as choose_lifetime, read_section as read_section
+from .section import (
+    JOBQUEUE as JOBQUEUE,
+    Section as Section,
+    choose_lifetime as choose_lifetime,
+    read_section as read_section,
+)
 from .shared_queue import (
     Queue as Queue,
     ask_queue as ask_queue,
     forget_queue as forget_queue,
 )
 from .slurm import (
-    JOBQUEUE as JOBQUEUE,
-    NoAnswerError as NoAnswerError,
     SlurmJob as SlurmJob,
     cancel_ids as cancel_ids,
     cancel_jobs as cancel_jobs,
@@ -28,6 +31,7 @@ from .slurm import (
     recall_job as recall_job,
     recognise_memory_kill as recognise_memory_kill,
 )
+from .slurm_command import NoAnswerError as NoAnswerError
 from .survey import UNKNOWN as UNKNOWN, Width as Width, find_most_cores as find_most_cores, fit_width as fit_width
 from .walltime import (
     HEAD_JOB as HEAD_JOB,
@@ -45,8 +49,6 @@ from .worker_number import (
     limit_to_devices as limit_to_devices,
     read_number as read_number,
 )
-from .workers import (
-    WorkerRequest as WorkerRequest,
-    fit_request as fit_request,
-    start_workers as start_workers,
-)
+from .worker_pool import WorkerPool as WorkerPool
+from .worker_request import WorkerRequest as WorkerRequest, fit_request as fit_request
+from .workers import start_workers as start_workers

@@ -9,7 +9,7 @@ from lightsheet.cluster.jobqueue import close_workers, update_jobs
 from lightsheet.cluster.shared_queue import read_queue
 from lightsheet.cluster.slurm import cancel_ids
 from lightsheet.cluster.slurm_worker import CLOSE_SECONDS, SlurmWorker
-from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.system import logger
 
 POLL_SECONDS = 0.1

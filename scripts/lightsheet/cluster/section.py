@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightsheet.cluster.slurm import JOBQUEUE, parse_walltime
+from lightsheet.cluster.slurm import parse_walltime
 from lightsheet.deconvolution import resolve_engine
 from lightsheet.system import InputError
+
+JOBQUEUE = "LIGHTSHEET_JOBQUEUE"
+"""Environment variable by which a job finds the jobqueue.yaml of the profile in use."""
 
 RESERVED = {"protocol", "security", "jupyter"}
 """Options of the scheduler by which anybody could have it run code; dask-jobqueue would let a section choose them."""

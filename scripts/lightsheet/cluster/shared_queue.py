@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from lightsheet.cluster.slurm import TIMEOUT_SECONDS, NoAnswerError, SlurmJob, list_jobs
+from lightsheet.cluster.slurm import SlurmJob, list_jobs
+from lightsheet.cluster.slurm_command import TIMEOUT_SECONDS, NoAnswerError
 from lightsheet.system import logger, write_news
 
 OLDEST_SECONDS = 10.0

@@ -7,18 +7,14 @@ otherwise), accounting or not; `sacct` is asked where it has forgotten.
 import hashlib
 import os
 import re
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lightsheet.cluster.faults import SILENCE
+from lightsheet.cluster.slurm_command import NoAnswerError, ask_again, call_slurm
 from lightsheet.system import logger
-
-JOBQUEUE = "LIGHTSHEET_JOBQUEUE"
-"""Environment variable by which a job finds the jobqueue.yaml of the profile in use."""
 
 OUTER_JOB = r"SLURM_(?!CONF$|CLUSTERS$)"
 """Pattern of environment variables that describe the job in which a process runs; the others say where SLURM is."""
@@ -47,24 +43,6 @@ JOB_ID = re.compile(r"^(?:Submitted batch job (?P<job>\d+)\b.*|(?P<bare>\d+)(?:;
 
 ROW = re.compile(r"(\d+)\|([A-Z_]+)\|([^|]*)\|([^|]*)\|(.*)")
 """A job as `list_jobs` has squeue print it. Sites add lines of their own, and a name may break over several."""
-
-TIMEOUT_SECONDS = 60  # a busy controller may need almost a minute for an answer
-
-PATIENCE_SECONDS = 20.0
-"""How long a controller that gives no answer is asked again what nobody would ask later."""
-
-PAUSE_SECONDS = 2.0
-
-
-class NoAnswerError(Exception):
-    """SLURM's controller did not answer, as a busy one may; ask again later.
-
-    `is_silence`: it said nothing at all, rather than refuse.
-    """
-
-    def __init__(self, text: str, *, is_silence: bool) -> None:
-        super().__init__(text)
-        self.is_silence = is_silence
 
 
 @dataclass(frozen=True)
@@ -128,7 +106,7 @@ def list_jobs(name: str, *, is_patient: bool = False) -> list[SlurmJob]:
     name : str, a job's whole name, or what stands in it before a `-` or `_` (see `label_jobs`)
     is_patient : bool, whether a controller that says nothing is asked again for a while
     """
-    ask = ask_again if is_patient else _call
+    ask = ask_again if is_patient else call_slurm
     answer = ask("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%A|%T|%r|%N|%j")
     jobs = [SlurmJob(*row.groups()) for line in answer.split("\n") if (row := ROW.fullmatch(line))]
     return [job for job in jobs if job.name == name or job.name.startswith((f"{name}-", f"{name}_"))]
@@ -225,37 +203,3 @@ def parse_walltime(text: str) -> int:
         parts = [0, *parts]  # minutes come first
     hours, minutes, seconds = [*parts, 0, 0][:3]
     return ((24 * (days or 0) + hours) * 60 + minutes) * 60 + seconds
-
-
-def ask_again(*command: str) -> str:
-    """Return what a command of SLURM's prints, asked again for a while if its controller says nothing."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return _call(*command)
-        except NoAnswerError as error:
-            if not error.is_silence or time.monotonic() + PAUSE_SECONDS > end:
-                raise
-            time.sleep(PAUSE_SECONDS)
-
-
-def _call(*command: str) -> str:
-    """Return what a command of SLURM's prints. Ctrl-C, which all processes of a terminal get, does not end it."""
-    try:
-        process = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        is_silence = isinstance(error, subprocess.TimeoutExpired)
-        raise NoAnswerError(f"{command[0]}: {error}", is_silence=is_silence) from None
-    if process.returncode:
-        words = process.stderr.strip() or f"it ended with {process.returncode}, without a word"
-        is_silence = process.returncode < 0 or bool(SILENCE.search(words))  # a signal
-        raise NoAnswerError(f"{command[0]}: {words}", is_silence=is_silence)
-    return process.stdout

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from distributed import Client, Future
 
-from lightsheet.cluster.dispatch import WorkerLoss
 from lightsheet.cluster.slurm import SlurmJob
+from lightsheet.cluster.worker_pool import WorkerLoss
 from lightsheet.deconvolution import try_engine
 from lightsheet.system import format_duration
 

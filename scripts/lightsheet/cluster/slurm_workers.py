@@ -15,7 +15,6 @@ from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, KilledWorker
 
 from lightsheet.cluster.dismissal import cancel_left, cancel_workers, dismiss_workers, end_workers, list_addresses
-from lightsheet.cluster.dispatch import WorkerLoss, list_free_slots
 from lightsheet.cluster.faults import FINAL, PERMANENT, TEMPORARY, Fault, describe_faults, explain_end, has_spread
 from lightsheet.cluster.jobqueue import forget_jobs, set_job_options, start_scheduler, tell_arrivals, update_jobs
 from lightsheet.cluster.privacy import describe_dashboard
@@ -24,7 +23,8 @@ from lightsheet.cluster.section import Section, choose_lifetime
 from lightsheet.cluster.slurm import SlurmJob, cancel_jobs, recall_job, recognise_memory_kill
 from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
 from lightsheet.cluster.staffing import count_missing, list_leaving, list_staying
-from lightsheet.cluster.workers import WorkerRequest
+from lightsheet.cluster.worker_pool import WorkerLoss, list_free_slots
+from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.system import InputError, format_duration, format_size, logger
 
 REFILLS = 2  # so often in a row, for each worker, one that came to nothing before it was ready is replaced

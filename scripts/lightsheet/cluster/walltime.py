@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import NoReturn
 
-from lightsheet.cluster.slurm import NoAnswerError, ask_again, ask_time_left
+from lightsheet.cluster.slurm import ask_time_left
+from lightsheet.cluster.slurm_command import NoAnswerError, ask_again
 from lightsheet.system import InputError, format_duration, logger
 
 HEAD_JOB = "LIGHTSHEET_HEAD_JOB"
