@@ -3,10 +3,7 @@
 import copy
 import dataclasses
 import math
-import os
-import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,116 +11,21 @@ import pytest
 from lightsheet import cli
 from lightsheet.planning import job_simulation, place as place_module, schedule, workload
 from lightsheet.planning.builtin_rates import make_builtin_rates
-from lightsheet.planning.imaginary_run import imagine_run
-from lightsheet.planning.job_simulation import Task
 from lightsheet.planning.pilot_rates import choose_rates
-from lightsheet.planning.place import Place
 from lightsheet.planning.plan import make_plan
 from lightsheet.planning.plan_text import format_plan
-from lightsheet.planning.rates import Rates
 from lightsheet.planning.schedule import Schedule
-from lightsheet.planning.workload import Block, Work
-from lightsheet.processing import name_storage
+from lightsheet.planning.workload import Block
 from lightsheet.run import jobs as jobs_module
 from lightsheet.run.publication import read_identity
 from lightsheet.system.errors import InputError
 from tests.support import tiny_run
+from tests.support.plans import ONE_WORKER, SMALL, foresee, free_bytes, pilot, reference, simple
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"engine": "cpu", "boundary": "extended", "acceleration": "none", "background": 100}
 
 
-@pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep which jobqueue.yaml the command chooses from the tests that follow in this process."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-
-
-def test_jobs_share_cores_and_wait_for_each_other() -> None:
-    tasks = [
-        Task("a", "ingest", 3.0, 2),
-        Task("b", "ingest", 3.0, 2),
-        Task("c", "deconvolve", 10.0, 4, ("a", "b")),
-        Task("d", "ingest", 5.0, 2),
-        Task("e", "deconvolve", 1.0, 99, ("d",)),
-    ]
-    # a and b side by side; c takes all four cores as soon as both are in, so d waits, though it could have begun
-    assert job_simulation.simulate_jobs(tasks, 4) == {
-        "a": (0, 3),
-        "b": (0, 3),
-        "c": (3, 13),
-        "d": (13, 18),
-        "e": (18, 19),
-    }
-
-
-def test_among_jobs_that_can_start_a_smaller_one_fills_the_gap() -> None:
-    tasks = [Task("a", "x", 4.0, 1), Task("b", "x", 1.0, 2), Task("c", "x", 2.0, 1)]
-    assert job_simulation.simulate_jobs(tasks, 2) == {"a": (0, 4), "c": (0, 2), "b": (4, 5)}
-
-
-def test_the_end_of_a_slurm_job_is_seen_a_moment_later() -> None:
-    tasks = [Task("a", "ingest", 2, in_slurm=True), Task("b", "report", 5, 1, ["a"])]
-    notice = job_simulation.NOTICE_SECONDS
-    assert job_simulation.simulate_jobs(tasks, 9) == {"a": (0, 2 + notice), "b": (2 + notice, 7 + notice)}
-
-
-@pytest.mark.parametrize(
-    ("volumes", "workers", "lifetime", "seconds"),
-    [
-        (0, 4, math.inf, 0),
-        (1, 4, math.inf, 100 + 60),
-        (9, 4, math.inf, 3 * 100 + 60),
-        (9, 4, 250, 3 * 100 + 2 * 60),  # two volumes a life, so the first of four workers is replaced
-        (9, 4, 50, 3 * 100 + 3 * 60),  # one volume it may try whatever the time
-    ],
-)
-def test_workers_take_rounds_and_are_replaced(volumes: int, workers: int, lifetime: float, seconds: float) -> None:
-    assert job_simulation.simulate_workers(volumes, workers, 100.0, 60.0, lifetime) == seconds
-
-
-def reference(tmp_path: Path, *arguments: str) -> tuple[Work, Place]:
-    options = vars(cli.build_parser().parse_args(["plan", *arguments]))
-    run = imagine_run(tmp_path, options)
-    return workload.find_work(run), place_module.describe_place(run, place_module.choose_place(options))
-
-
-def free_bytes(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every disk have so many bytes free."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=number))
-
-
-def foresee(tmp_path: Path, *arguments: str, pilot: dict[str, Any] | None = None) -> Schedule:
-    work, place = reference(tmp_path, *arguments)
-    return Schedule(work, place, choose_rates(work, place, pilot))
-
-
-def pilot(shape: tuple[int, ...], seconds: Any, **settings: Any) -> dict[str, Any]:
-    """Make a pilot of one channel whose deconvolutions took `seconds(iterations)`."""
-    runs = [
-        {
-            "iterations": n,
-            "seconds": {"read": 1.0, "deconvolve": seconds(n), "write": 2.0},
-            "written_bytes": 1000 * n,
-            "gpu_memory_bytes": None,
-        }
-        for n in (1, 10, 40)
-    ]
-    method = {"settings": {**SETTINGS, **settings}, "suggested": 13, "runs": runs}
-    ingest = {"seconds": 4.0, "written_bytes": 50_000, "check_seconds": 0.5}
-    return {
-        "cores": 2,
-        "host": "here",
-        "slurm_job": None,
-        "shape": list(shape),
-        "psf_shape": [5, 5, 5],
-        "start_seconds": {"job": 2.0, "workers": 3.0},
-        "channels": {"channel0": {"ingest": ingest, "methods": [method]}},
-    }
-
-
-ONE_WORKER = ("--cores", "2", "--workers", "1", "--engine", "cpu")
-SMALL = ("--channels", "1", "--timepoints", "2", *ONE_WORKER, "--shape", "28", "60", "76")
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path) -> None:
@@ -141,110 +43,6 @@ def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path)
         "consolidate": 1,
         "report": 1,
     }
-
-
-def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> None:
-    work, _ = reference(tmp_path, "--psf-voxel-size", "0.3", "0.104", "0.104")  # as sampled, (101, 64, 64)
-    rates = make_builtin_rates(work, "cpu", "")
-    assert work.psf_shape == (101, 64, 64)
-    assert rates.estimate_volume_seconds(work, 2)[0] == pytest.approx(1.0 + 10 * 1.2)
-    assert rates.estimate_volume_seconds(work, 8)[0] < rates.estimate_volume_seconds(work, 2)[0] / 2
-
-
-def test_a_pilot_of_the_whole_volume_is_given_back(tmp_path: Path) -> None:
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), lambda n: 0.5 + 0.25 * n))
-    assert foreseen.volume_seconds == pytest.approx(0.5 + 10 * 0.25 + 3.0)
-    assert make_plan(foreseen, None)["written_bytes_of"] == {"raw": 2 * 50_000, "result": 2 * 10_000}
-    assert "of the pilot" in foreseen.rates.source
-
-
-@pytest.mark.parametrize(
-    ("output", "stored"),
-    [
-        ({}, 10_000),
-        ({"precision": "auto"}, 4_000),
-        ({"precision": 7}, 4_000),
-        ({"dtype": "uint16", "scale": "auto"}, 2_000),
-    ],
-)
-def test_bytes_are_those_of_the_way_results_are_to_be_stored_now(
-    tmp_path: Path, output: dict[str, Any], stored: int
-) -> None:
-    """The pilot was of float32 in full."""
-    tried = pilot((28, 60, 76), lambda n: 0.1 * n)
-    sizes = {"full": 10_000, "precision": 4_000, "uint16": 2_000}
-    runs = tried["channels"]["channel0"]["methods"][0]["runs"]
-    runs[1]["storages"] = {name: {"bytes": size} for name, size in sizes.items()}
-    foreseen = foresee(tmp_path, *SMALL, pilot=tried)
-    config = {**foreseen.work.run.config, "output": {**foreseen.work.run.config["output"], **output}}
-    work = foreseen.work._replace(run=dataclasses.replace(foreseen.work.run, config=config))
-    rates = choose_rates(work, foreseen.place, tried)
-    assert rates.stored["result"] * work.run.layouts["result"].count_volume_bytes() == pytest.approx(stored)
-    builtin = {"full": 1, "precision": 0.5, "uint16": 1}[name_storage(config["output"])]
-    assert choose_rates(work, foreseen.place, None).stored == {"raw": 1, "result": builtin}
-
-
-def test_a_pilot_of_a_crop_is_scaled_by_padded_voxels(tmp_path: Path) -> None:
-    # (28, 60, 76) and a PSF of 5: padded to (32, 64, 80); the crop (12, 28, 28) to (16, 32, 32), a tenth of it
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((12, 28, 28), lambda n: 0.5 + 0.25 * n))
-    compute, transfer = foreseen.rates.estimate_volume_seconds(foreseen.work, 2)
-    assert compute == pytest.approx(10 * (0.5 + 10 * 0.25))
-    assert transfer == pytest.approx(3.0 * 28 * 60 * 76 / (12 * 28 * 28))
-
-
-def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
-    falling = {1: 3.0, 10: 2.0, 40: 1.0}
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), falling.get))
-    assert foreseen.volume_seconds > 0
-
-
-def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_path: Path) -> None:
-    as_job = pilot((28, 60, 76), float) | {"slurm_job": "7", "start_seconds": {"job": 7.8, "workers": 3.0}}
-    in_slurm = foresee(tmp_path, *SMALL, "--profile", str(ROOT / "profiles" / "slurm"), pilot=as_job)
-    assert in_slurm.rates.pace == pytest.approx(7.8 / 3.1)  # 1.1 s, and 2 s for Snakemake to start there
-
-
-def test_a_pilot_on_a_gpu_tells_its_seconds_and_those_of_the_cores_apart(tmp_path: Path) -> None:
-    on_gpu = pilot((28, 60, 76), float, engine="gpu")
-    for run in on_gpu["channels"]["channel0"]["methods"][0]["runs"]:
-        seconds = 0.2 + 0.1 * run["iterations"]
-        run["share"] = {"seconds": 5.0, "cores": 8, "core_seconds": 4.0, "gpu_seconds": seconds}
-    work, place = reference(tmp_path, *SMALL)
-    gpu = place._replace(engine="gpu", shares={**place.shares, "workers": place.worker._replace(cores=8)})
-    rates = choose_rates(work, gpu, on_gpu)
-    assert rates.estimate_volume_seconds(work, 1) == pytest.approx((0.2 + 10 * 0.1, 4.0))
-    assert rates.estimate_interval(work, 8, 6) == pytest.approx(1.2), "the GPU bounds the rate"
-    assert rates.estimate_interval(work, 1, 6) == pytest.approx(4.0), "the one core does"
-    assert rates.estimate_interval(work, 8, 1) > 1.2 + 4.0 * 0.3
-
-
-def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
-    other = pilot((28, 60, 76), lambda n: 0.1 * n, acceleration="biggs")
-    foreseen = foresee(tmp_path, *SMALL, pilot=other)
-    assert "built-in" in foreseen.rates.source
-    assert "the pilot did not try engine: cpu, boundary: extended, acceleration: none" in foreseen.rates.remarks[0]
-
-
-def test_auto_iterations_are_what_the_pilot_suggests(tmp_path: Path) -> None:
-    work, place = reference(tmp_path, *SMALL)
-    config = {**work.run.config, "deconvolution": {**work.method, "iterations": "auto"}}
-    auto = work._replace(run=dataclasses.replace(work.run, config=config))
-    assert choose_rates(auto, place, pilot((28, 60, 76), float)).iterations == 13
-    sparse = pilot((28, 60, 76), float)
-    sparse["channels"]["channel0"]["methods"][0] |= {"least_error": 70, "falls_on": False}
-    assert choose_rates(auto, place, sparse).iterations == 70, "not where the residual stops falling"
-    sparse["channels"]["channel0"]["methods"][0] |= {"least_error": 40, "falls_on": True}
-    assert choose_rates(auto, place, sparse).iterations == 60, "auto goes beyond what was tried"
-    guessed = choose_rates(auto, place, None)
-    assert any("iterations: auto is taken for 60" in remark for remark in guessed.remarks)
-
-
-def simple(place: Place, **changes: Any) -> tuple[Place, Rates]:
-    """Return a place, and rates with which a volume of `SMALL` takes 1 s to ingest and 10 s to deconvolve."""
-    voxels, stored = 28 * 60 * 76, {"raw": 1.0, "result": 1.0}
-    compute = 5 / (32 * 64 * 80)
-    rates = Rates("by hand", 2, (5, 5, 5), 1, 1 / voxels, 5 / voxels, compute, 0.0, stored, 1.0, 3.0)
-    return place._replace(**changes), rates
 
 
 def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
