@@ -1,4 +1,4 @@
-"""Measure engine cpu beside cpu-sweeps at three padded sizes, and keep it in results/frames.md.
+"""Measure engine cpu beside cpu-sweeps at three padded sizes, and keep it in results/frames.md or frames_avx2.md.
 
 Seconds per iteration are timed inside the loops; the engines take turns, each time in a fresh process, and the medians
 of the rounds count. The PSFs are of noise, so that nothing of them is trimmed, and the padded sizes are what is
@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from support.machine import Load, describe_machine
+from support.machine import Load, describe_machine, find_vectors
 from support.peers import BALL, CPU, SWEEPS, in_a_process, measure
 from support.result_table import write_result
 from support.worker import measure_in_worker
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "|---|---|---|---|---|",
         *memory,
     ]
-    write_result("frames", lines, is_whole=not options.size)
+    write_result("frames_avx2" if find_vectors() == "AVX2" else "frames", lines, is_whole=not options.size)
     return 0
 
 

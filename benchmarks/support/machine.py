@@ -9,12 +9,17 @@ from pathlib import Path
 from lightsheet.system import count_cores
 
 
+def find_vectors() -> str:
+    """Name the widest vector registers of the processor that engine cpu uses; nothing if it has none of them."""
+    flags = re.search(r"flags\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    names = flags[1].split() if flags else []
+    return "AVX-512" if "avx512f" in names else "AVX2" if "avx2" in names else ""
+
+
 def describe_machine() -> str:
     """Name the processor, its cores, its largest cache and its vector registers, and Python's version."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    model = re.search(r"model name\s*:\s*(.+)", text)
-    flags = re.search(r"flags\s*:\s*(.+)", text)
-    vectors = "AVX-512" if flags and "avx512f" in flags[1].split() else "AVX2" if flags and "avx2" in flags[1] else ""
+    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    vectors = find_vectors()
     sizes = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index3/size")]
     parts = [model[1] if model else "an unknown processor", f"{count_cores()} of {os.cpu_count()} cores"]
     parts += [f"L3 {size}" for size in sizes] + [vectors] * bool(vectors)
