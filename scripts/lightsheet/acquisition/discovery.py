@@ -121,6 +121,7 @@ def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reas
     *grid, pieces = list_sites(files)
     has_planes = all("plane" in file.numbers for file in files)
     ranks = [{value: rank for rank, value in enumerate(values)} for values in grid]
+    tiles = {key: _make_tiles(folder, group, ranks) for key, group in groups.items()}
     return Acquisition(
         folder=folder,
         channels=channels,
@@ -129,12 +130,7 @@ def _arrange(folder: Path, files: list[SourceFile], missing: str, excluded: Reas
         grid=(len(grid[0]), len(grid[1]), len(grid[2])),
         seconds=times.timepoints,
         volumes=tuple(
-            Volume(
-                channel,
-                timepoint,
-                times.volumes.get((number, channel)),
-                _make_tiles(folder, groups.get((number, channel), {}), ranks),
-            )
+            Volume(channel, timepoint, times.volumes.get((number, channel)), tiles.get((number, channel), ()))
             for timepoint, number in enumerate(numbers)
             for channel in channels
         ),

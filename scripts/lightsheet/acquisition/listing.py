@@ -75,7 +75,7 @@ def read_names(
     files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
     misfits: list[str] = []
-    channels: dict[str, dict[str, str]] = {}  # by their name a file of each channel that it would be the name of
+    channels: dict[str, dict[str, str]] = {}  # per channel's name a file of each channel that would have it
     for name in sorted(tiffs, key=make_natural_key):
         if reason := _find_exclusion(name, ignore):
             excluded.append((name, f"{escape_name(name)}: {reason}"))
@@ -91,17 +91,22 @@ def read_names(
         files.append(gather_fields(name, fields))
         channels.setdefault(files[-1].channel, {}).setdefault(describe_channel(fields), name)
     if not files:
-        reasons = "; ".join(reason for _, reason in excluded[:3])
         hint = _suggest_pattern(folder, [name for name in tiffs if not _find_exclusion(name, ignore)])
-        raise InputError(
-            f"{folder}: none of its {len(tiffs)} {kind} can be used; set input.pattern{hint} ({reasons}); "
-            f"`lightsheet init {escape_name(str(folder))}` writes a configuration that fits it"
-        )
+        raise InputError(_explain_no_files(folder, f"{len(tiffs)} {kind}", hint, tuple(excluded)))
     _refuse_unfit_names(folder, files)
     _refuse_equal_channels(folder, channels)
     _refuse_positions(folder, files)
     refuse_pieces_left_out(folder, files, misfits, pattern)
     return files, tuple(excluded)
+
+
+def _explain_no_files(folder: Path, count: str, hint: str, excluded: Reasons) -> str:
+    """Say that none of so many files can be used, why, and what to do."""
+    reasons = "; ".join(reason for _, reason in excluded[:3])
+    return (
+        f"{folder}: none of its {count} can be used; set input.pattern{hint} ({reasons}); "
+        f"`lightsheet init {escape_name(str(folder))}` writes a configuration that fits it"
+    )
 
 
 def _suggest_pattern(folder: Path, names: Sequence[str]) -> str:

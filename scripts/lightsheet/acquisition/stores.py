@@ -95,11 +95,18 @@ def unfold_stores(
         remarks=(*acquisition.remarks, *remarks, _describe(images[typical])),
         colours=_find_colours(names, images[typical].colours),
     )
-    sizes, layout = images[typical].sizes, images[typical].layout
-    pieces = next(t.pieces for v in acquisition.volumes for t in v.tiles if any(p.path == typical for p in t.pieces))
+    layout = images[typical].layout
     reading = estimate_reading(layout, images[typical].axes, THREADS)
+    shape = _measure_tile(acquisition, images, typical)
+    return OpenedStores(unfolded, metadata, shape, _name_dtype(layout), layout.fill, reading)
+
+
+def _measure_tile(acquisition: Acquisition, images: Mapping[Path, StoreImage], typical: Path) -> tuple[int, int, int]:
+    """Return the shape (z, y, x) of the first tile that the typical store is a piece of."""
+    tiles = (tile for volume in acquisition.volumes for tile in volume.tiles)
+    pieces = next(tile.pieces for tile in tiles if any(piece.path == typical for piece in tile.pieces))
     depth = sum(images[piece.path].sizes["z"] for piece in pieces)
-    return OpenedStores(unfolded, metadata, (depth, sizes["y"], sizes["x"]), _name_dtype(layout), layout.fill, reading)
+    return depth, images[typical].sizes["y"], images[typical].sizes["x"]
 
 
 def _add_seconds(acquisition: Acquisition, offsets: Sequence[float | None]) -> tuple[float | None, ...] | None:

@@ -18,6 +18,9 @@ from lightsheet.processing import describe_rate, plan_needs
 from lightsheet.run import KINDS, Run, has_fill
 from lightsheet.system import read_free_bytes
 
+METHOD_KEYS = ("boundary", "acceleration")
+"""Of deconvolution, what decides how long an iteration takes, and its memory."""
+
 
 def plan_run(
     run: Run, place: Mapping[str, Any], pilot: Mapping[str, Any] | None, disk: Path | None
@@ -47,14 +50,9 @@ def plan_run(
 def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = None) -> dict[str, Any]:
     """Return all that a plan says, in seconds and bytes; `inquiry` is what SLURM says, if it was asked."""
     work, place, rates, run = schedule.work, schedule.place, schedule.rates, schedule.work.run
-    method = {key: work.method[key] for key in ("boundary", "acceleration")}
-    with_fill = has_fill(run)
-    needs = plan_needs(run.shape, rates.psf_shape, place.engine, method["acceleration"], with_fill)
-    memory = needs.count_bytes(place.slots)
-    device_memory = None
-    if place.engine == "gpu":
-        device_memory = gpu_memory.estimate_memory(run.shape, rates.psf_shape, Method(1, **method), with_fill)
-    rules = _list_rules(schedule, memory)
+    method = {key: work.method[key] for key in METHOD_KEYS}
+    worker_memory, gpu_memory_bytes = _estimate_memory(schedule)
+    rules = _list_rules(schedule, worker_memory)
     plan = {
         "run": run.results.name,
         "channels": len(run.channels),
@@ -78,10 +76,22 @@ def make_plan(schedule: Schedule, disk: Path | None, inquiry: Inquiry | None = N
         "seconds": schedule.seconds,
         "stages": {rule: (min(spans)[0], max(end for _, end in spans)) for rule, spans in schedule.times.items()},
         **_describe_disk(schedule, disk),
-        "worker_memory_bytes": memory,
-        "gpu_memory_bytes": device_memory,
+        "worker_memory_bytes": worker_memory,
+        "gpu_memory_bytes": gpu_memory_bytes,
     }
     return {**plan, "remarks": advise(plan, schedule, inquiry) if rules else []}
+
+
+def _estimate_memory(schedule: Schedule) -> tuple[int, int | None]:
+    """Return the bytes that a worker needs, and of a GPU's memory, None without one."""
+    run, place, psf_shape = schedule.work.run, schedule.place, schedule.rates.psf_shape
+    method = {key: schedule.work.method[key] for key in METHOD_KEYS}
+    with_fill = has_fill(run)
+    needs = plan_needs(run.shape, psf_shape, place.engine, method["acceleration"], with_fill)
+    gpu_bytes = None
+    if place.engine == "gpu":
+        gpu_bytes = gpu_memory.estimate_memory(run.shape, psf_shape, Method(1, **method), with_fill)
+    return needs.count_bytes(place.slots), gpu_bytes
 
 
 def _list_rules(schedule: Schedule, worker_memory: int) -> list[dict[str, Any]]:

@@ -49,6 +49,17 @@ EXPLAINED = 1e-9
 FEWEST_SATURATED = 10
 """Voxels with the very largest value: noise alone gives it to one or two."""
 
+NO_LIGHT = (
+    "no voxel that was measured is brighter than the background, so that no number is better than another; if there "
+    "should be light here, look at deconvolution.background and pilot.crop"
+)
+TOO_SMALL = (
+    "the volume is so small that noise cannot be told from structure in it; 5 to 20 are usual for noisy images: name a "
+    "larger pilot.crop"
+)
+NO_NOISE = "the image is explained to the last digit: it is flat, or free of noise, and more would change nothing"
+"""Reasons where the errors tell nothing."""
+
 REPLICATE_REMARK = (
     " (told with boundary: extended, which alone can hold voxels out; on simulations that number suits boundary: "
     "replicate too, where it ends within 7 % of the least error)"
@@ -108,36 +119,21 @@ def choose_suggestion(fit: Fit, most: int) -> Suggestion:
     errors = np.array(fit.errors)
     errors[errors < EXPLAINED] = 0
     if not errors.size:
-        reason = (
-            "no voxel that was measured is brighter than the background, so that no number is better than another; if "
-            "there should be light here, look at deconvolution.background and pilot.crop"
-        )
-        return Suggestion(1, reason, 1, 1, False)
+        return Suggestion(1, NO_LIGHT, 1, 1, False)
     if fit.held_out < FEWEST_HELD_OUT:
         number = min(USUAL, most)
-        reason = (
-            "the volume is so small that noise cannot be told from structure in it; 5 to 20 are usual for noisy "
-            "images: name a larger pilot.crop"
-        )
-        return Suggestion(number, reason, number, number, False)
+        return Suggestion(number, TOO_SMALL, number, number, False)
     minimum = int(np.argmin(errors))
     number = min(round(ESTIMATE_LAG * (minimum + 1)), most)
     knee = min(find_knee(errors), number)
     if not errors[minimum]:
-        reason = "the image is explained to the last digit: it is flat, or free of noise, and more would change nothing"
-        return Suggestion(number, reason, number, knee, False)
+        return Suggestion(number, NO_NOISE, number, knee, False)
     if most < FEWEST_TRIED:
         reason = f"no more than {most} were tried, which tells little: name more in pilot.iterations"
         return Suggestion(number, reason, number, knee, False)
     falls_on = round(ESTIMATE_LAG * (minimum + 1)) > most or minimum + 1 == errors.size
     if fit.concentration < SPARSE and fit.narrowing > NARROWING:
-        further = ", the most that were tried, and beyond" if falls_on else ""
-        reason = (
-            f"half of the light, squared, lies in {100 * fit.concentration:.2g} % of the voxels, and "
-            f"{explain_knee(knee)}: more only narrows points, though the expected error falls to "
-            f"{number}{further}"
-        )
-        return Suggestion(knee, reason, number, knee, falls_on)
+        return Suggestion(knee, explain_points(fit, knee, number, falls_on), number, knee, falls_on)
     return Suggestion(number, f"{explain_least(number, falls_on)}; {explain_knee(knee)}", number, knee, falls_on)
 
 
@@ -146,6 +142,15 @@ def find_knee(errors: np.ndarray) -> int:
     tail = errors[1:] if errors.size > 1 else errors
     rest = (1 - KNEE_SHARE) * (tail[0] - tail.min())
     return int(np.argmax(tail - tail.min() <= rest)) + 1
+
+
+def explain_points(fit: Fit, knee: int, number: int, falls_on: bool) -> str:
+    """Say why an image of few points is given fewer iterations than have the least expected error."""
+    further = ", the most that were tried, and beyond" if falls_on else ""
+    return (
+        f"half of the light, squared, lies in {100 * fit.concentration:.2g} % of the voxels, and {explain_knee(knee)}: "
+        f"more only narrows points, though the expected error falls to {number}{further}"
+    )
 
 
 def explain_least(number: int, falls_on: bool) -> str:

@@ -113,15 +113,22 @@ def follow_way(
     scale = find_stored_per_count(settings)
     numbers["residual"], planes = steps.compare_result(raw, stored, psf, background, scale, mask)
     if geometry and is_moved:
-
-        def convert(band: Array) -> Array:
-            values, _ = steps.convert_result(band, settings["dtype"], settings["scale"])
-            if bits:
-                steps.round_result(values, bits, threads)
-            return values
-
-        stored = steps.change_geometry(result, geometry, convert, settings["dtype"])
+        stored = _change_geometry(result, geometry, settings, threads, steps)
     return [stored, *steps.coarsen(stored, coarser, bits)], (numbers, planes)
+
+
+def _change_geometry(
+    result: Array, geometry: OutputGeometry, settings: Mapping[str, Any], threads: int, steps: Steps
+) -> Any:
+    """Move or turn a result; each band of it is converted and rounded after that, as settings say."""
+
+    def convert(band: Array) -> Array:
+        values, _ = steps.convert_result(band, settings["dtype"], settings["scale"])
+        if bits := settings.get("precision"):
+            steps.round_result(values, bits, threads)
+        return values
+
+    return steps.change_geometry(result, geometry, convert, settings["dtype"])
 
 
 def _deconvolve_blocks(

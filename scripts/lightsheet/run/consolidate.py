@@ -166,7 +166,7 @@ def _describe_store(
     run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records, identity: str
 ) -> dict[str, Any]:
     """Return the attributes of a store's group: OME's, and what OME has no words for."""
-    levels, voxel_size, share = run.layouts[kind].levels, run.voxel_sizes[kind], run.describe_share()
+    levels, voxel_size = run.layouts[kind].levels, run.voxel_sizes[kind]
     axes = "tczyx" if kind == "result" else "tzyx"
     windows = {channel: _choose_window(run, kind, channel, records) for channel in channels}
     wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in run.channels}
@@ -184,19 +184,25 @@ def _describe_store(
             ),
             "omero": describe_channels(wavelengths, windows, run.acquisition.colours),
         },
-        "lightsheet": {
-            "seconds": run.acquisition.seconds,
-            "missing": [
-                {"channel": c, "timepoint": run.find_index(VolumeKey(kind, c, t))[0]}
-                for c, t in run.acquisition.holes
-                if c in channels
-            ],
-            **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
-            **({"share": share} if share else {}),
-            **({} if run.keeps_raw else {"source": _describe_source(run, records)}),
-            "publication": identity,
-            **describe_planes(run, kind),
-        },
+        "lightsheet": _describe_extra(run, kind, channels, records, identity),
+    }
+
+
+def _describe_extra(run: Run, kind: str, channels: tuple[str, ...], records: Records, identity: str) -> dict[str, Any]:
+    """Return what OME has no words for: exact times, holes, which part is selected, where raw volumes are."""
+    share = run.describe_share()
+    return {
+        "seconds": run.acquisition.seconds,
+        "missing": [
+            {"channel": c, "timepoint": run.find_index(VolumeKey(kind, c, t))[0]}
+            for c, t in run.acquisition.holes
+            if c in channels
+        ],
+        **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
+        **({"share": share} if share else {}),
+        **({} if run.keeps_raw else {"source": _describe_source(run, records)}),
+        "publication": identity,
+        **describe_planes(run, kind),
     }
 
 

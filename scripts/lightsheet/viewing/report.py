@@ -72,15 +72,16 @@ def _collect_facts(results: Results) -> dict[str, Any]:
     places = list(enumerate(image.numbers))
     records = {c.name: [read_volume_records(results, c.name, *place) for place in places] for c in image.channels}
     trends = {c: [follow_measure(measure, records[c], voxels, pixel) for measure in MEASURES] for c in records}
-    volumes = [volume for of_timepoint in zip(*records.values(), strict=True) for volume in of_timepoint]
+    volumes = [volume for channels in zip(*records.values(), strict=True) for volume in channels]
     links = {(v.channel, v.timepoint): link_record(results, v.channel, image.numbers[v.timepoint]) for v in volumes}
-    suspicions, choices = _find_suspicions(results, image, volumes), read_choices(results)
+    choices = read_choices(results)
     return {
         "name": results.name,
         "publication": read_identity(results.store),
         **_describe_image(image),
         **_describe_holes(records),
         **_collect_costs(volumes),
+        **_collect_doubts(results, image, volumes),
         "time": time,
         "channels": [
             _collect_channel(results, c, records[c], trends[c], choices.get(c), image.voxel_size) for c in records
@@ -93,9 +94,6 @@ def _collect_facts(results: Results) -> dict[str, Any]:
         "trends": trends,
         "outliers": list_outliers(results, trends, origin.timepoints_per_job, image.numbers),
         "rule": describe_outlier_rule(),
-        "units": _judge_units(results, image, volumes),
-        "suspicions": suspicions,
-        "suspects": {(s.channel, timepoint) for s in suspicions for timepoint in s.timepoints},
         "settings": _collect_settings(records),
         "mixture": describe_mixture(volume.result for volume in volumes),
         "rounding": describe_rounding(records),
@@ -146,6 +144,16 @@ def _collect_costs(volumes: Sequence[VolumeRecords]) -> dict[str, Any]:
         "timeline": draw_timeline(volumes),
         "efficiency": measure_efficiency(volumes),
         "hosts": sum_hosts(volumes),
+    }
+
+
+def _collect_doubts(results: Results, image: PublishedImage, volumes: Sequence[VolumeRecords]) -> dict[str, Any]:
+    """Collect what cannot be right, or is suspect, by itself."""
+    suspicions = _find_suspicions(results, image, volumes)
+    return {
+        "units": _judge_units(results, image, volumes),
+        "suspicions": suspicions,
+        "suspects": {(s.channel, timepoint) for s in suspicions for timepoint in s.timepoints},
     }
 
 
