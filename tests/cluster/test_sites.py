@@ -9,6 +9,7 @@ import pytest
 
 from lightsheet.cluster import slurm_workers, workers
 from lightsheet.cluster.slurm import list_jobs
+from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.store import Results
 from tests.support.fake_slurm import BANNER, FakeSlurm
 
@@ -39,7 +40,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]
 
 @pytest.mark.slow
 def test_a_worker_comes_and_leaves_on_a_site_of_all_oddities(site: FakeSlurm) -> None:
-    request = workers.WorkerRequest("cpu", 1, 1, Results(Path("results/a")), "t0000")
+    request = WorkerRequest("cpu", 1, 1, Results(Path("results/a")), "t0000")
     with workers.start_workers(request, "cpu", 10**9) as pool:
         end = time.monotonic() + 60
         while not pool.list_free([]):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from distributed import KilledWorker
 
-from lightsheet.cluster import queue_watch, slurm_worker, slurm_workers
+from lightsheet.cluster import headcount, queue_watch, slurm_worker
 from lightsheet.cluster.shared_queue import Queue
 from lightsheet.system.errors import InputError
 from tests.support.worker_site import STEP, Site, make_ready
@@ -26,7 +26,7 @@ def test_a_worker_that_hangs_in_its_trial_is_replaced(site: Site, caplog: pytest
     assert not site.cancelled
     site.wait(3 * STEP)
     assert (site.cancelled[0], site.submitted) == ("worker-0", ["worker-0", "worker-1"])
-    assert site.pool.number == 1, "a node that is sick says nothing of the others"
+    assert site.pool.headcount.number == 1, "a node that is sick says nothing of the others"
     assert "job 100 on n1: the worker has not ended its trial of the engine for 10 min (RUNNING)" in caplog.text
 
 
@@ -59,7 +59,7 @@ def test_a_worker_that_is_lost_without_a_volume_is_replaced(is_ready: bool, site
     assert not site.cancelled
     site.wait(3 * STEP)
     assert site.submitted == ["worker-0", "worker-1"]
-    assert site.pool.number == 1
+    assert site.pool.headcount.number == 1
 
 
 def test_a_volume_whose_worker_hangs_is_suspected_even_when_its_job_was_cancelled_for_that(site: Site) -> None:
@@ -90,16 +90,16 @@ def test_a_volume_of_a_suspended_job_is_not_suspected(site: Site) -> None:
 def test_workers_that_come_to_nothing_again_and_again_end_the_run(site: Site) -> None:
     with pytest.raises(InputError, match="no worker is left; job 102 on n1: the worker has not connected"):
         site.wait(5 * slurm_worker.CONNECT_SECONDS)
-    assert len(site.submitted) == 1 + slurm_workers.REFILLS
+    assert len(site.submitted) == 1 + headcount.REFILLS
 
 
 def test_one_worker_that_becomes_ready_makes_up_for_those_that_did_not(site: Site) -> None:
     site.wait(2.1 * slurm_worker.CONNECT_SECONDS)
-    assert site.pool.failures == 2
+    assert site.pool.headcount.failures == 2
     site.connect(site.submitted[-1])
     site.finish_trials()
     site.wait(2 * STEP)
-    assert (site.pool.failures, site.pool.number) == (0, 1)
+    assert (site.pool.headcount.failures, site.pool.headcount.number) == (0, 1)
 
 
 @pytest.mark.parametrize("is_connected", [True, False])
@@ -113,7 +113,7 @@ def test_an_answer_of_squeue_without_the_job_is_no_death(is_connected: bool, sit
     site.wait(STEP)
     site.states["100"] = "RUNNING"
     site.wait(60)
-    assert (site.submitted, site.cancelled, site.pool.number) == (["worker-0"], [], 1)
+    assert (site.submitted, site.cancelled, site.pool.headcount.number) == (["worker-0"], [], 1)
 
 
 def test_a_job_that_slurm_does_not_know_for_a_while_has_ended(site: Site, caplog: pytest.LogCaptureFixture) -> None:

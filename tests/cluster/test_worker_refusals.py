@@ -41,7 +41,7 @@ def test_a_sick_node_is_said_once_and_ends_no_run(
     site.wait(STEP)
     fail_trials(site, "engine: gpu needs CuPy")
     site.wait(3 * STEP)
-    assert site.pool.number == 1
+    assert site.pool.headcount.number == 1
     assert caplog.text.count("engine: gpu needs CuPy") == 1
 
 
@@ -63,7 +63,7 @@ def test_a_run_goes_on_with_the_workers_that_it_has_if_sbatch_takes_no_more(
     site.refusal = "Invalid account or account/partition combination specified"
     make_ready(site, "worker-0")
     site.wait(600)
-    assert (site.attempts, site.pool.number) == (3, 1)
+    assert (site.attempts, site.pool.headcount.number) == (3, 1)
     assert caplog.text.count("Invalid account") == 1
     site.states["100"] = "NODE_FAIL"
     site.scheduler.workers.clear()
@@ -99,13 +99,13 @@ def test_a_full_queue_of_the_user_is_waited_for_and_said_once(
     before, site.refusal = site.attempts, LIMIT
     site.pool.workers[number:] = []
     site.wait(3600, busy=["tls://worker-0"])
-    assert site.pool.number == 4
+    assert site.pool.headcount.number == 4
     assert site.pool.count_workers()[2] == LIMIT
     assert 50 < site.attempts - before < 70, "one sbatch a minute"
     site.refusal = ""
     site.wait(90, busy=["tls://worker-0"])
     assert len(site.pool.list_living()) == 4
-    site.pool.number, site.refusal = 5, LIMIT
+    site.pool.headcount.number, site.refusal = 5, LIMIT
     site.pool.request = replace(site.pool.request, number=5)
     site.wait(600, busy=["tls://worker-0"])
     assert caplog.text.count("AssocMaxSubmitJobLimit") == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lightsheet.cluster import dismissal, queue_watch, slurm_worker, slurm_workers
+from lightsheet.cluster import dismissal, queue_watch, slurm_worker, slurm_workers, submission
 from lightsheet.cluster.section import Section
 from lightsheet.cluster.shared_queue import Queue
 from lightsheet.cluster.slurm import SlurmJob
@@ -32,20 +32,20 @@ class Site:
             done=lambda: False, status="finished", exception=lambda: None, add_done_callback=lambda _: None
         )
         self.scheduler, self.workers = SimpleNamespace(workers={}), dict[str, Any]()
-        for module in (dismissal, queue_watch, slurm_worker, slurm_workers):
+        for module in (dismissal, queue_watch, slurm_worker, slurm_workers, submission):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
-        for module in (dismissal, slurm_workers):
+        for module in (dismissal, slurm_workers, submission):
             monkeypatch.setattr(module, "update_jobs", self.update_jobs)
         monkeypatch.setattr(dismissal, "close_workers", lambda _, addresses: self.dismissed.extend(addresses))
         self.ended = set[str]()
         monkeypatch.setattr(slurm_workers, "forget_jobs", lambda _, names: self.ended.update(names))
-        monkeypatch.setattr(slurm_workers, "set_job_options", lambda *_: None)
+        monkeypatch.setattr(submission, "set_job_options", lambda *_: None)
         monkeypatch.setattr(slurm_workers, "recall_job", lambda job: SlurmJob(job, "UNKNOWN"))
         monkeypatch.setattr(queue_watch, "ask_queue", self.ask_queue)
         section = Section("cpu", 8, False, None, 4 * 3600, 12 * 3600)
         request = WorkerRequest("cpu", number, 1, Results(Path("small")), "t0000")
         client: Any = SimpleNamespace(submit=lambda *_, **__: self.trial)
-        self.pool = SlurmWorkers(client, self, section, request, number, 10**9, "cpu")  # type: ignore[arg-type]
+        self.pool = SlurmWorkers(client, self, section, request, 10**9, "cpu")  # type: ignore[arg-type]
 
     def update_jobs(self, _cluster: Any, *, cancel: Collection[str] = (), submit: Collection[str] = ()) -> str:
         for name in () if self.refusal else submit:

@@ -4,7 +4,6 @@
 nor how long a volume takes.
 """
 
-import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,21 +14,21 @@ from dask_jobqueue.slurm import SLURMCluster
 from distributed import Client, KilledWorker
 
 from lightsheet.cluster.dismissal import cancel_left, cancel_workers, dismiss_workers, end_workers, list_addresses
-from lightsheet.cluster.faults import FINAL, PERMANENT, TEMPORARY, Fault, describe_faults, explain_end, has_spread
-from lightsheet.cluster.jobqueue import forget_jobs, set_job_options, start_scheduler, tell_arrivals, update_jobs
+from lightsheet.cluster.headcount import Headcount
+from lightsheet.cluster.jobqueue import forget_jobs, start_scheduler, tell_arrivals, update_jobs
 from lightsheet.cluster.privacy import describe_dashboard
 from lightsheet.cluster.queue_watch import QueueWatch
 from lightsheet.cluster.section import Section, choose_lifetime
 from lightsheet.cluster.slurm import SlurmJob, cancel_jobs, recall_job, recognise_memory_kill
 from lightsheet.cluster.slurm_worker import EXTERNAL_ENDS, SlurmWorker
 from lightsheet.cluster.staffing import count_missing, list_leaving, list_staying
+from lightsheet.cluster.submission import Submission
 from lightsheet.cluster.worker_pool import WorkerLoss, list_free_slots
 from lightsheet.cluster.worker_request import WorkerRequest
 from lightsheet.system import InputError, format_duration, format_size, logger
 
-REFILLS = 2  # so often in a row, for each worker, one that came to nothing before it was ready is replaced
-REFUSAL_SECONDS = 60.0  # after a refusal, until sbatch is tried again
-SUBMIT_LIMIT = 20  # jobs at a time: hundreds of sbatch at one moment would be a burden to the controller
+SUBMIT_LIMIT = 20
+"""Jobs that are submitted at a time: hundreds of sbatch at one moment would be a burden to the controller."""
 
 
 @contextmanager
@@ -38,13 +37,13 @@ def start_slurm_workers(section: Section, request: WorkerRequest, memory: int, e
 
     The jobs ask for `memory` (bytes) at first, unless the section says.
     """
-    number, name, logs = request.number, request.name, request.logs
+    name, logs = request.name, request.logs
     cancel_left(request)
     memory = section.memory or memory
     with start_scheduler(section, name, logs, memory, request.cores) as cluster, Client(cluster) as client:
         logger.info("the workers' jobs are called %s; their logs are in %s", name, logs)
         logger.info("%s", describe_dashboard(cluster))
-        pool = SlurmWorkers(client, cluster, section, request, number, memory, engine)
+        pool = SlurmWorkers(client, cluster, section, request, memory, engine)
         tell_arrivals(cluster, pool.news.set)
         try:
             yield pool
@@ -64,23 +63,18 @@ class SlurmWorkers:
     cluster: SLURMCluster
     section: Section
     request: WorkerRequest
-    number: int  # workers at most; one less for each that proved unfit
     memory: int  # bytes that the next job asks for
     engine: str
     workers: list[SlurmWorker] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)  # why workers proved unfit
-    refusal: str = ""  # what sbatch said last, if it refused a job
-    refusals: set[str] = field(default_factory=set)  # all that it said so far
     volume_seconds: float = 0.0  # of the slowest volume
-    failures: int = 0  # workers that came to nothing since the last one became ready
     last_contact: float = field(default_factory=time.monotonic)  # with any worker, monotonic seconds
-    submit_time: float = 0.0  # before it, sbatch is not tried again
-    count: Iterator[int] = field(default_factory=itertools.count)
     news: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         request = self.request
         self.queue = QueueWatch(request.results.queue, request.label, request.name)
+        self.headcount = Headcount(request.number)
+        self.submission = Submission(self.cluster, self.section, request)
 
     def list_connected(self) -> set[str]:
         """Return the addresses of all workers that are connected."""
@@ -89,7 +83,7 @@ class SlurmWorkers:
     def count_workers(self) -> tuple[int, int, str]:
         """Count those that are connected, and jobs that have no worker yet, with squeue's reason."""
         waiting = sum(worker.address is None and not worker.is_released for worker in self.list_living())
-        return len(self.list_connected()), waiting, self.queue.reason or self.refusal
+        return len(self.list_connected()), waiting, self.queue.reason or self.submission.refusal
 
     def list_free(self, busy: Sequence[str]) -> list[str]:
         """Return workers that were tried and have memory and time for one more volume, the emptiest first."""
@@ -125,8 +119,8 @@ class SlurmWorkers:
         self._give_up_hanging()
         living = self.list_living()
         missing = count_missing(living, self._is_fit, self.request.slots, volumes, busy)
-        missing = min(missing, self.number - len(list_staying(living)))
-        if missing > 0 and time.monotonic() > self.submit_time:
+        missing = min(missing, self.headcount.number - len(list_staying(living)))
+        if missing > 0 and self.submission.is_due:
             self._submit(missing)
         self._refuse_endless_wait()
 
@@ -153,7 +147,8 @@ class SlurmWorkers:
                 worker.start_trial(self.client, *place, self.engine, lifetime, self.news.set)
             elif worker.trial and worker.trial.done():
                 if worker.trial.status == "finished":
-                    worker.is_ready, self.failures = True, 0
+                    worker.is_ready = True
+                    self.headcount.count_ready()
                     logger.info("worker %s, job %s, is ready", worker.name, worker.job_id)
                 elif not isinstance(error := worker.trial.exception(), KilledWorker):
                     self._reject(worker, error)
@@ -163,7 +158,7 @@ class SlurmWorkers:
         """Do without a worker whose trial failed; another one would fail as well."""
         if not worker.node:
             self._query_slurm()
-        self._do_without(worker, str(error), is_final=isinstance(error, InputError))
+        self.headcount.do_without(worker, str(error), is_final=isinstance(error, InputError))
         dismiss_workers(self.cluster, [worker])
         self.queue.ask_soon()
 
@@ -199,22 +194,7 @@ class SlurmWorkers:
                 logger.warning("a worker is given up: %s: %s; log: %s", worker.place, worker.hang, worker.log)
                 cancel_workers(self.cluster, [worker])
                 if not worker.is_ready:
-                    self._count_failure(worker, worker.hang)
-
-    def _count_failure(self, worker: SlurmWorker, reason: str) -> None:
-        """Count a worker that came to nothing; it is replaced, unless that happens again and again."""
-        self.failures += 1
-        if self.failures > REFILLS * self.request.number:
-            self._do_without(worker, reason)
-
-    def _do_without(self, worker: SlurmWorker, reason: str, is_final: bool = False) -> None:
-        """Go on with one worker less; with none, if no worker was ever fit and several nodes have the same fault."""
-        is_new = reason not in {fault.reason for fault in self.faults}
-        self.faults.append(Fault(worker.place, worker.node, reason, str(worker.log), is_final))
-        was_any_ready = any(worker.is_ready for worker in self.workers)
-        self.number = 0 if has_spread(self.faults) and not was_any_ready else self.number - 1
-        if is_new and self.number > 0:  # else the run ends with these words
-            logger.warning("a worker is not used, and not replaced: %s", describe_faults(self.faults[-1:]))
+                    self.headcount.count_failure(worker, worker.hang)
 
     def _judge_end(self, worker: SlurmWorker, job: SlurmJob) -> None:
         """Judge how a job ended: whether it is replaced, and with how much memory."""
@@ -230,51 +210,23 @@ class SlurmWorkers:
             sizes = format_size(worker.memory), format_size(self.memory)
             logger.warning("its --mem was %s; workers get %s from now on", *sizes)
         elif not worker.is_ready and worker.end.state == "UNKNOWN":  # which is no proof that it was unfit
-            self._count_failure(worker, worker.end.cause)
+            self.headcount.count_failure(worker, worker.end.cause)
         elif not worker.is_ready and worker.end.state not in EXTERNAL_ENDS:
-            self._do_without(worker, f"{worker.end.cause}, before it could take a volume")
+            self.headcount.do_without(worker, f"{worker.end.cause}, before it could take a volume")
 
     def _submit(self, missing: int) -> None:
         """Submit workers' jobs; at first a single one, so that sbatch need refuse no more than that."""
-        lifetime = choose_lifetime(self.section.walltime, self.volume_seconds)
-        margin = self.section.walltime - lifetime
-        set_job_options(self.cluster, self.section, self.memory, lifetime + margin / 2, margin / 4, self.request.slots)
-        limit = SUBMIT_LIMIT if self.workers and not self.refusal else 1
-        names = [f"worker-{next(self.count)}" for _ in range(min(missing, limit))]
-        refusal = update_jobs(self.cluster, submit=names)
-        jobs = {name: job.job_id for name in names if (job := self.cluster.workers.get(name)) and job.job_id}
+        limit = SUBMIT_LIMIT if self.workers and not self.submission.refusal else 1
+        self.workers += self.submission.submit(min(missing, limit), self.memory, self.volume_seconds)
         self.queue.ask_soon()
         self.news.set()
-        for name, job_id in jobs.items():
-            log = self.request.logs / f"{self.request.name}-{job_id}.err"
-            self.workers.append(SlurmWorker(name, job_id, self.memory, log, time.monotonic()))
-        if jobs:
-            logger.info("%d worker job(s) submitted: %s", len(jobs), " ".join(jobs.values()))
-        if refusal:
-            update_jobs(self.cluster, cancel=set(names) - set(jobs))
-            self._note_refusal(refusal)
-        else:
-            self.refusal = ""
-
-    def _note_refusal(self, refusal: str) -> None:
-        """Try again later, unless sbatch will never take such a job; end the run then if it has no worker."""
-        self.submit_time = time.monotonic() + REFUSAL_SECONDS
-        staying = list_staying(self.list_living())
-        if not staying and not TEMPORARY.search(refusal):
-            remark = f" {FINAL}" if PERMANENT.search(refusal) else ""
-            raise InputError(
-                f"SLURM refuses the workers of section {self.section.name} of jobqueue.yaml: {refusal}{remark}"
-            )
-        if PERMANENT.search(refusal):
-            self.number = len(staying)
-        if refusal not in self.refusals:
-            logger.warning("sbatch refused a worker: %s", refusal)
-        self.refusals.add(refusal)
-        self.refusal = refusal
+        if self.submission.refusal:
+            staying = list_staying(self.list_living())
+            if self.submission.judge_refusal(bool(staying)):
+                self.headcount.number = len(staying)
 
     def _refuse_endless_wait(self) -> None:
-        if self.number <= 0:
-            raise InputError(explain_end(self.faults))
+        self.headcount.refuse_none()
         if any(worker.address for worker in self.list_living()):
             self.last_contact = time.monotonic()
         elif time.monotonic() - self.last_contact > self.section.patience:
