@@ -1,6 +1,7 @@
 """A part of an acquisition: what is read of it, where it lies, and what another selection finds done."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, strategies
 from ome_zarr_models.v05 import Image
 from yaozarrs import validate_zarr_store
 
+from lightsheet.acquisition import describe_acquisition, settling
 from lightsheet.provenance import verify_volumes
 from lightsheet.run import find_backlog
 from lightsheet.run.places import find_start_seconds
@@ -202,6 +204,38 @@ def test_another_region_makes_everything_again_and_says_so_once(part: Run) -> No
     assert not same.volumes
     assert not same.choices
     assert not same.publication
+
+
+def test_selected_timepoints_that_have_not_settled_are_left_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LOOK_SECONDS", 0.0)
+    tiny_run.simulate(tmp_path / "my data")
+    for path in (tmp_path / "my data").glob("*stack0000*"):
+        os.utime(path, (1e9, 1e9))
+
+    def prepare_growing(timepoints: Any) -> Run:
+        return tiny_run.prepare(tmp_path, input={"settle": 3600, "select": {"timepoints": timepoints}})
+
+    run = prepare_growing("0:5")
+    assert run.acquisition.timepoints == 1
+    assert run.acquisition.awaited_timepoints == "timepoints 1 to 4"
+    assert "not settled: timepoints 1 to 4." in (run.acquisition.waiting_remark or "")
+    assert "timepoints 1 to 4 of those that are selected" in describe_acquisition(run.acquisition, "")
+    for request in (1, "1:"):
+        with pytest.raises(
+            InputError, match=r"timepoints 1 are not there yet, or not settled; run again when they are"
+        ):
+            prepare_growing(request)
+    tiny_run.finish(run)
+    for path in (tmp_path / "my data").glob("*stack0001*"):
+        os.utime(path, (1e9, 1e9))
+    grown = prepare_growing("0:5")
+    assert grown.acquisition.awaited_timepoints == "timepoints 2 to 4"
+    backlog = find_backlog(grown)
+    assert {key.timepoint for key in backlog.volumes} == {1}, "only what is new"
+    assert not any(backlog.volumes.values())
+    assert prepare_growing(["0:2"]).acquisition.waiting_remark is None
 
 
 def test_what_spans_an_axis_is_no_part(tmp_path: Path) -> None:

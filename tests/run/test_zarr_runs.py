@@ -1,5 +1,6 @@
 """Runs from Zarr stores: the same pixels give the same bits, and a store may change and grow."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import tifffile
 import zarr
 
+from lightsheet.acquisition import store_settling
 from lightsheet.processing import ingest
 from lightsheet.run.backlog import find_backlog
 from lightsheet.run.prepare import prepare_run
@@ -99,6 +101,18 @@ def test_only_what_changed_is_done_again(tmp_path: Path) -> None:
     ingest_all(run)
     assert first.results.record(VolumeKey("raw", "GFP", 0)).read_bytes() == before
     assert {key for key in find_backlog(run).volumes if key.kind == "raw"} == set()
+
+
+def test_selected_timepoints_that_a_store_has_not_yet_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_settling, "LOOK_SECONDS", 0.0)
+    store = tmp_path / "a.zarr"
+    write_v05(store, MOVIE)
+    zarr.open_array(store / "0", mode="a").resize((6, 2, 6, 20, 24))
+    for path in store.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    run = prepare(tmp_path, store, settle=60, select={"timepoints": "0:8:2"})
+    assert run.timepoints == (0, 2)
+    assert run.acquisition.awaited_timepoints == "timepoints 4 to 6 by 2"
 
 
 def test_a_hole_beside_the_selected_part_stops_nothing(tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ def describe_acquisition(acquisition: Acquisition, volumes: str, share: str = ""
         "tiles": [f"{z} x {y} x {x} (z, y, x)" if z * y * x > 1 else "1"],
         "files": [_describe_files(acquisition)],
         "left out": _group_reasons(acquisition.excluded_files),
-        "waiting": _group_reasons(acquisition.waiting_files),
+        "waiting": [
+            *_group_reasons(acquisition.waiting_files),
+            *([f"{awaited} of those that are selected"] if (awaited := acquisition.awaited_timepoints) else []),
+        ],
         "remarks": list(acquisition.remarks),
     }
     margin = max(map(len, facts)) + 2

@@ -78,11 +78,11 @@ class Acquisition:
     Channels are in natural order, `wavelengths` in nm, `timepoints` their number, `grid` the number of tiles along
     (z, y, x), `seconds` since the first timepoint for each (None where unknown), `volumes` by timepoint, then channel.
     `excluded_files` holds (file name, why) of every TIFF that is not used, `waiting_files` of every TIFF that is left
-    for the next run, `remarks` sentences for the person who runs it. `tile_numbers` are what the names have for each
-    place along (z, y, x) of the grid; `has_planes` if they say of each file that it is a single plane. Where a `part`
-    of the folder is selected, all this is of that alone, and volumes have the timepoints that they have in the whole.
-    `stores` are the names of Zarr stores, used or excluded, none where the files are TIFFs; `colours`, RRGGBB, those of
-    channels that the stores name.
+    for the next run, `awaited_timepoints` are in words those that are selected but not there yet, `remarks` sentences
+    for the person who runs it. `tile_numbers` are what the names have for each place along (z, y, x) of the grid;
+    `has_planes` if they say of each file that it is a single plane. Where a `part` of the folder is selected, all this
+    is of that alone, and volumes have the timepoints that they have in the whole. `stores` are the names of Zarr
+    stores, used or excluded, none where the files are TIFFs; `colours`, RRGGBB, those of channels that the stores name.
     """
 
     folder: Path
@@ -95,6 +95,7 @@ class Acquisition:
     excluded_files: Reasons
     remarks: tuple[str, ...]
     waiting_files: Reasons = field(default=(), compare=False, repr=False)
+    awaited_timepoints: str = field(default="", compare=False, repr=False)
     tile_numbers: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
     has_planes: bool = field(default=False, compare=False, repr=False)
     part: Part | None = None
@@ -148,11 +149,15 @@ class Acquisition:
 
     @property
     def waiting_remark(self) -> str | None:
-        """A sentence on what is left for the next run; None if nothing is."""
-        if not self.waiting_files:
-            return None
-        count = "1 file is" if len(self.waiting_files) == 1 else f"{len(self.waiting_files)} files are"
-        return f"{count} left for the next run: {count_reasons(reason for _, reason in self.waiting_files)}."
+        """Sentences on what is left for the next run; None if nothing is."""
+        sentences = []
+        if self.waiting_files:
+            count = "1 file is" if len(self.waiting_files) == 1 else f"{len(self.waiting_files)} files are"
+            reasons = count_reasons(reason for _, reason in self.waiting_files)
+            sentences.append(f"{count} left for the next run: {reasons}.")
+        if self.awaited_timepoints:
+            sentences.append(f"Selected, but not there yet, or not settled: {self.awaited_timepoints}.")
+        return " ".join(sentences) or None
 
 
 def count_pages(volumes: Iterable[Volume]) -> Mapping[Path, int]:

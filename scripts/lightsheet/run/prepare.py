@@ -49,7 +49,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False, needs_psfs
     files = read_file_list(results)
     stats = SourceStats()
     images = open_images(config, _discover(section, files, in_job), stats, files, in_job=in_job)
-    whole, acquisition = images.acquisition, select_volumes(images.acquisition, section["select"])
+    whole, is_growing = images.acquisition, section["settle"] > 0
+    acquisition = select_volumes(whole, section["select"], is_growing=is_growing)
     check_channels(config, acquisition.channels, whole.channels)
     voxel_size = _settle_voxel_size(config, acquisition.folder, images.metadata)
     facts = None

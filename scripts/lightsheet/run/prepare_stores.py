@@ -48,7 +48,7 @@ def open_stores(
         if previous["fill"] is not None:
             section["fill"] = previous["fill"]
         return StoredImages(acquisition, opened, dict(previous))
-    selected = select_volumes(opened.acquisition, section["select"]).volumes
+    selected = select_volumes(opened.acquisition, section["select"], is_growing=section["settle"] > 0).volumes
     survey = survey_volumes(
         opened.acquisition,
         stats.__getitem__,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ MOST_TIMEPOINTS = 10
 """Timepoints that a sentence names one by one."""
 
 
-def select_volumes(acquisition: Acquisition, selection: Mapping[str, Any]) -> Acquisition:
+def select_volumes(acquisition: Acquisition, selection: Mapping[str, Any], *, is_growing: bool = False) -> Acquisition:
     """Select timepoints and channels of an acquisition; the same if all are.
 
     A volume keeps the timepoint that it has in the whole acquisition, and with it its record: so that another
@@ -28,6 +28,7 @@ def select_volumes(acquisition: Acquisition, selection: Mapping[str, Any]) -> Ac
     ----------
     acquisition : Acquisition
     selection : mapping, `input.select` of the configuration
+    is_growing : bool, whether timepoints that are not there are left for later runs (`input.settle`)
 
     Raises
     ------
@@ -38,7 +39,8 @@ def select_volumes(acquisition: Acquisition, selection: Mapping[str, Any]) -> Ac
     if "channels" in selection:
         channels = _choose_channels(selection["channels"], acquisition.channels)
     if "timepoints" in selection:
-        timepoints = _choose_timepoints(selection["timepoints"], acquisition.timepoints)
+        timepoints, awaited = _choose_timepoints(selection["timepoints"], acquisition.timepoints, is_growing)
+        acquisition = replace(acquisition, awaited_timepoints=awaited)
     if channels == acquisition.channels and len(timepoints) == acquisition.timepoints:
         return acquisition
     numbers = frozenset(timepoints)
@@ -76,11 +78,31 @@ def _choose_channels(request: str | Sequence[str], channels: Sequence[str]) -> t
     return tuple(channel for channel in channels if channel in names)
 
 
-def _choose_timepoints(request: int | str | Sequence[int | str], count: int) -> list[int]:
+def _choose_timepoints(request: int | str | Sequence[int | str], count: int, is_growing: bool) -> tuple[list[int], str]:
+    """Return the selected timepoints, and in words those that a growing acquisition does not have yet."""
     parts = [request] if isinstance(request, int | str) else request
     if not parts:
         raise InputError(f"{KEY}.timepoints: no timepoint is selected; the acquisition has 0 to {count - 1}")
-    return parse_timepoints(",".join(map(str, parts)), count, f"{KEY}.timepoints", "the acquisition")
+    text, key = ",".join(map(str, parts)), f"{KEY}.timepoints"
+    if not is_growing:
+        return parse_timepoints(text, count, key, "the acquisition"), ""
+    timepoints, later = set[int](), list[str]()
+    for part, numbers in _parse_ranges(text, count, key):
+        if not numbers:
+            raise InputError(f"{key}: {part} names no timepoint")
+        present = range(numbers.start, min(numbers.stop, count), numbers.step)
+        timepoints.update(present)
+        later += [_write_range(numbers[len(present) :])] if numbers[-1] >= count else []
+    awaited = f"timepoints {', '.join(dict.fromkeys(later))}" if later else ""
+    if not timepoints:
+        raise InputError(f"{key}: {awaited} are not there yet, or not settled; run again when they are")
+    return sorted(timepoints), awaited
+
+
+def _write_range(numbers: range) -> str:
+    """Write timepoints as `5`, `5 to 9` or `5 to 9 by 2`."""
+    step = f" by {numbers.step}" if numbers.step > 1 else ""
+    return str(numbers[0]) if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}{step}"
 
 
 def parse_timepoints(text: str, count: int, key: str = "--timepoints", whole: str = "this run") -> list[int]:
@@ -98,18 +120,22 @@ def parse_timepoints(text: str, count: int, key: str = "--timepoints", whole: st
         If it cannot be understood, or a part of it names no timepoint, or one that is not there.
     """
     timepoints: set[int] = set()
+    for part, numbers in _parse_ranges(text, count, key):
+        if not numbers or numbers[-1] >= count:
+            raise InputError(f"{key}: {part} is not among the timepoints 0 to {count - 1} of {whole}")
+        timepoints.update(numbers)
+    return sorted(timepoints)
+
+
+def _parse_ranges(text: str, count: int, key: str) -> Iterator[tuple[str, range]]:
+    """Yield the parts of a text, as `parse_timepoints` reads it, with their timepoints, there or not."""
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,18})|(\d{0,18}):(\d{0,18})(?::([1-9]\d{0,17}))?", part.strip())
         if not match:
             raise InputError(f"{key}: {part!r} is neither a number nor START:END or START:END:STEP")
         single, start, end, step = match.groups()
-        numbers = (
-            range(int(single), int(single) + 1) if single else range(int(start or 0), int(end or count), int(step or 1))
-        )
-        if not numbers or numbers[-1] >= count:
-            raise InputError(f"{key}: {part} is not among the timepoints 0 to {count - 1} of {whole}")
-        timepoints.update(numbers)
-    return sorted(timepoints)
+        first = int(single or start or 0)
+        yield part, range(first, first + 1 if single else int(end or max(count, first + 1)), int(step or 1))
 
 
 def choose_spans(key: str, request: Mapping[str, Any], shape: Sequence[int]) -> list[list[int]]:
@@ -145,8 +171,7 @@ def _write_timepoints(timepoints: Sequence[int]) -> str:
     steps = {after - earlier for earlier, after in pairwise(timepoints)}
     if len(timepoints) < 3 or len(steps) > 1:
         return join_first(timepoints, MOST_TIMEPOINTS)
-    step = steps.pop()
-    return f"{first} to {last}" if step == 1 else f"{first} to {last} by {step}"
+    return _write_range(range(first, last + 1, steps.pop()))
 
 
 def describe_share(acquisition: Acquisition, region: Region | None) -> str:

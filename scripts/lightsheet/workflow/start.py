@@ -80,8 +80,8 @@ def find_due_outputs(jobs: Jobs, workflow: Any, targets: Iterable[str]) -> tuple
     backlog = find_backlog(run, read_engines(run, workflow, jobs))
     if FORESIGHT.isdisjoint(targets):
         logger.info(summarise_run(run, backlog))
-    if run.acquisition.waiting_files:
-        logger.info(run.acquisition.waiting_remark)
+    if remark := run.acquisition.waiting_remark:
+        logger.info(remark)
     return list_outputs(run, backlog), backlog.done
 
 
