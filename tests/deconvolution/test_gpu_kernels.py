@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from lightsheet.deconvolution import backend, fourier, gpu_kernels
 from lightsheet.deconvolution.backend import Setup
 from lightsheet.deconvolution.gpu_backend import round_up_for_cufft
+from lightsheet.deconvolution.gpu_code import CODE
 from lightsheet.deconvolution.momentum import extrapolate
 from lightsheet.deconvolution.padding import Weights, compute_weights, make_frame
 from tests.support import nvrtc
@@ -57,17 +58,17 @@ seeds = st.integers(0, 2**32 - 1)
 @needs_compiler
 @parametrize("gpu", list(nvrtc.ARCHITECTURES))
 def test_they_compile_for_every_gpu_that_cuda_12_knows(gpu):
-    _, warnings = nvrtc.compile_code(gpu_kernels.CODE, nvrtc.ARCHITECTURES[gpu])
+    _, warnings = nvrtc.compile_code(CODE, nvrtc.ARCHITECTURES[gpu])
     assert not warnings
 
 
 @needs_compiler
 def test_each_kernel_is_in_what_is_compiled():
-    code, _ = nvrtc.compile_code(gpu_kernels.CODE, 90)
-    for name in list_parameters(gpu_kernels.CODE):
+    code, _ = nvrtc.compile_code(CODE, 90)
+    for name in list_parameters(CODE):
         assert f".text.{name}\0".encode() in code
     with pytest.raises(nvrtc.CompilationError, match="identifier"):
-        nvrtc.compile_code(gpu_kernels.CODE.replace("threadIdx.x", "thread", 1), 90)
+        nvrtc.compile_code(CODE.replace("threadIdx.x", "thread", 1), 90)
 
 
 def test_sizes_are_those_that_cufft_likes():

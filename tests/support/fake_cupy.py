@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from lightsheet.deconvolution import choice, gpu, gpu_memory, gpu_trial, mask
+from lightsheet.deconvolution import choice, gpu, gpu_memory, gpu_transfer, gpu_trial, mask
 from tests.support import fake_device
 from tests.support.cuda_on_cpu import Kernel, list_parameters
 from tests.support.fake_device import GUARD, Device, OutOfMemoryError, Pointer, Stream
@@ -302,7 +302,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, cache(getattr(module, name).__wrapped__))
     for module, name, value in (
         (gpu, "CHANNELS", OrderedDict()),
-        (gpu, "STREAMS", threading.local()),
+        (gpu_transfer, "STREAMS", threading.local()),
         *((gpu, name, gpu_memory.PinnedBuffers()) for name in ("IMAGES", "RAW", "STORED")),
         (mask, "CACHE", {}),
     ):

@@ -20,7 +20,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
-from threading import local
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -31,6 +30,7 @@ from lightsheet.deconvolution.backend import Array, Setup
 from lightsheet.deconvolution.blocks import assemble_blocks, choose_block_shape, cut_blocks, measure_halo
 from lightsheet.deconvolution.gpu_backend import get_backend, get_transforms
 from lightsheet.deconvolution.gpu_memory import PinnedBuffers, estimate_memory, list_limits
+from lightsheet.deconvolution.gpu_transfer import download, upload
 from lightsheet.deconvolution.gpu_trial import check_gpu
 from lightsheet.deconvolution.gpu_turn import COMPUTING, PLACES
 from lightsheet.deconvolution.gpu_wait import wait_for
@@ -43,9 +43,6 @@ T = TypeVar("T")
 
 CHANNELS: OrderedDict[tuple[Any, ...], Setup] = OrderedDict()
 """What is kept on the device, by shape, method and PSF; the one used last at the end."""
-
-STREAMS = local()
-"""Of each thread its `copying` stream: CuPy keeps the memory of an array for the stream in which it was made."""
 
 IMAGES, RAW, STORED = PinnedBuffers(), PinnedBuffers(), PinnedBuffers()
 """Of the host: for images and results of this engine alone; for raw volumes, and what is stored of them."""
@@ -88,9 +85,9 @@ def compute(image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any =
         if not isinstance(image, np.ndarray):
             return _compute_on_device(cupy, image, psf, method, mask, cupy.cuda.get_current_stream())
         measured = mask.get() if hasattr(mask, "get") else mask  # of CuPy, while the image is of NumPy
-        on_device = _upload(cupy, image, np.float32, IMAGES)
+        on_device = upload(cupy, image, np.float32, IMAGES)
         result = _compute_on_device(cupy, on_device, psf, method, measured, _get_computing_stream(cupy))
-        return _download(cupy, [result], IMAGES)[0]
+        return download(cupy, [result], IMAGES)[0]
 
     size = estimate_memory(image.shape, psf.shape, method, mask is not None)
     return _tell_shortage(cupy, _in_place(run) if isinstance(image, np.ndarray) else run, size, image.shape)
@@ -118,13 +115,13 @@ def process_volume(
     _check_device(cupy, raw)
 
     def run() -> tuple[list[np.ndarray[Any, Any]], Any]:
-        on_device, stream = [_upload(cupy, raw, raw.dtype, RAW)], _get_computing_stream(cupy)
+        on_device, stream = [upload(cupy, raw, raw.dtype, RAW)], _get_computing_stream(cupy)
         with COMPUTING, stream:
             try:
                 arrays, others = function(on_device.pop())
             finally:
                 wait_for(cupy, stream)
-        return _download(cupy, arrays, STORED), others
+        return download(cupy, arrays, STORED), others
 
     return _tell_shortage(cupy, _in_place(run), size, shape)
 
@@ -185,19 +182,6 @@ def _tell_shortage(cupy: ModuleType, run: Callable[[], T], size: int, shape: Sha
     raise InputError(_describe_shortage(cupy, size, shape))
 
 
-def _upload(cupy: ModuleType, array: np.ndarray[Any, Any], dtype: Any, buffers: PinnedBuffers) -> Array:
-    """Copy an array to the device, through a buffer if it is in none."""
-    staging = array
-    if array.dtype != dtype or not array.flags.c_contiguous or not buffers.has_lent(array):
-        staging = buffers.allocate(cupy, array.shape, dtype)
-        staging[...] = array
-    with _get_copying_stream(cupy) as copying:
-        on_device = cupy.empty(array.shape, dtype)
-        on_device.set(staging, stream=copying)
-        wait_for(cupy, copying)
-    return on_device
-
-
 def _compute_on_device(
     cupy: ModuleType, image: Array, psf: np.ndarray[Any, Any], method: Method, mask: Any, stream: Any
 ) -> Array:
@@ -211,18 +195,6 @@ def _compute_on_device(
             return fourier.iterate(image, setup, method, backend)
         finally:
             wait_for(cupy, stream)
-
-
-def _download(cupy: ModuleType, arrays: list[Array], buffers: PinnedBuffers) -> list[np.ndarray[Any, Any]]:
-    """Copy arrays of one dtype to the host, into one buffer, one after the other."""
-    buffer = buffers.allocate(cupy, (sum(array.size for array in arrays),), arrays[0].dtype)
-    ends = np.cumsum([array.size for array in arrays])
-    parts = [buffer[end - array.size : end].reshape(array.shape) for array, end in zip(arrays, ends, strict=True)]
-    with _get_copying_stream(cupy) as copying:
-        for array, part in zip(arrays, parts, strict=True):
-            cupy.asnumpy(array, stream=copying, out=part, blocking=False)
-        wait_for(cupy, copying)
-    return parts
 
 
 def _prepare_channel(
@@ -257,12 +229,6 @@ def _describe_shortage(cupy: ModuleType, size: int, shape: Shape) -> str:
         f"the GPU's memory does not suffice for a volume of {shape} voxels, which needs {size / 1e9:.1f} GB of it; "
         f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free (does another program use this GPU?)"
     )
-
-
-def _get_copying_stream(cupy: ModuleType) -> Any:
-    if not hasattr(STREAMS, "copying"):
-        STREAMS.copying = cupy.cuda.Stream(non_blocking=True)
-    return STREAMS.copying
 
 
 @cache
