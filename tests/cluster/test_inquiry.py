@@ -15,28 +15,10 @@ from hypothesis import given, strategies as st
 from lightsheet.cluster import inquiry, questions
 from lightsheet.cluster.inquiry import Inquiry, ask_slurm
 from lightsheet.cluster.questions import Answer
-from lightsheet.cluster.request import SECTION_KEYS, Request, request_rule
-from lightsheet.cluster.room import Team
-from tests.support.cpu_time import takes_less
-from tests.support.fake_cluster import ACCOUNTS, PARTITIONS, QOS, SETTINGS, SINFO, USER, accept, refuse, write_cluster
+from lightsheet.cluster.request import Request
+from tests.support.fake_cluster import ACCOUNTS, PARTITIONS, QOS, SETTINGS, SINFO, USER, refuse, write_cluster
 from tests.support.fake_commands import command
-from tests.support.families import parametrize
-
-
-def rule(name: str = "ingest", cores: int = 1, **resources: str) -> Request:
-    resources = {"slurm_partition": "cpu", "mem_mb": "1000", "runtime": "60", **resources}
-    return request_rule(name, "config.yaml", resources, cores)
-
-
-def worker(cores: int, *words: str) -> Request:
-    words = ("-p", "cpu", "-n", "1", f"--cpus-per-task={cores}", "--mem=1000M", "-t", "60", *words)
-    return Request("workers", "section cpu of jobqueue.yaml", SECTION_KEYS, words, is_worker=True)
-
-
-def ask(*requests: Request, coordinators: int = 1) -> Inquiry:
-    """Ask about rules and, if one is among them, workers beside coordinators of the first rule."""
-    workers = [request for request in requests if request.is_worker]
-    return ask_slurm(requests, Team(workers[0], requests[0], coordinators) if workers else None)
+from tests.support.inquiries import ask, rule, worker
 
 
 def test_a_cluster_that_takes_all_is_asked_once_for_each_kind_of_job(commands: Path) -> None:
@@ -136,93 +118,6 @@ def test_a_job_longer_than_its_partition_allows_would_wait_for_ever(commands: Pa
     assert ask(rule(runtime="2880")).refusals == [], "a QOS might allow it"
 
 
-@parametrize(
-    ("user", "accounts", "qos", "cause"),
-    [
-        ("mini|lab|me|||1||||||", ACCOUNTS, QOS, "MaxJobs of user me in account lab (1 job)"),
-        ("mini|lab|me||||||||night|", ACCOUNTS, "night|||cpu=4||||", "MaxTRESPU=cpu of QOS night (4 cores)"),
-        ("mini|lab|me||||1|||||", ACCOUNTS, QOS, "MaxSubmit of user me in account lab (1 submitted job)"),
-        (USER, "mini|lab|||root|||||cpu=4||", QOS, "GrpTRES=cpu of account lab (4 cores)"),
-        (USER, "mini|lab|||top|||||||\nmini|top||||||||cpu=4||", QOS, "GrpTRES=cpu of account top (4 cores)"),
-        (USER, ACCOUNTS, "normal|1||||||", "MaxJobsPU of QOS normal (1 job)"),
-        (USER, ACCOUNTS, "normal|||mem=1500M||||", "MaxTRESPU=mem of QOS normal (1.6 GB of memory)"),
-        (
-            "mini|lab|me||||||||normal,night|night",
-            ACCOUNTS,
-            "normal|||||||\nnight|||cpu=4||||",
-            "MaxTRESPU=cpu of QOS night (4 cores)",
-        ),
-    ],
-    quick=3,
-)
-def test_a_limit_without_room_for_a_worker_beside_its_coordinator(
-    commands: Path, user: str, accounts: str, qos: str, cause: str
-) -> None:
-    texts = {"associations": f"{user}\n", "accounts": f"{accounts}\n", "qos": f"{qos}\n"}
-    write_cluster(commands, **texts)
-    (sentence,) = ask(rule("deconvolve"), worker(4)).refusals
-    assert f"can run beside its coordinator of 1 core, 1.0 GB of memory: {cause} leaves no room" in sentence
-    write_cluster(commands, **texts, settings=SETTINGS.replace("associations,limits", "none"))
-    assert ask(rule("deconvolve"), worker(4)).refusals == [], "nobody enforces it"
-
-
-def test_a_limit_of_the_qos_stands_before_that_of_the_account(commands: Path) -> None:
-    write_cluster(commands, associations="mini|lab|me|||1||||||\n", qos="normal|9||||||\n")
-    assert ask(rule("deconvolve"), worker(4)) == Inquiry([], [], [], 2)
-
-
-def test_a_site_that_chooses_partitions_itself_is_not_foreseen(commands: Path) -> None:
-    write_cluster(commands, accept("gpu"))
-    assert ask(rule("deconvolve", runtime="2880"), worker(8)) == Inquiry([], [], [], math.inf)
-
-
-def test_a_partitions_qos_stands_before_the_jobs_unless_this_says_otherwise(commands: Path) -> None:
-    partitions = PARTITIONS.replace("QoS=N/A", "QoS=part")
-    write_cluster(commands, partitions=partitions, qos="normal|9||||||\npart|4||||||\n")
-    assert ask(rule("deconvolve"), worker(1)).workers == 3
-    write_cluster(commands, partitions=partitions, qos="normal|9||||||OverPartQOS\npart|4||||||\n")
-    assert ask(rule("deconvolve"), worker(1)).workers == 8
-
-
-def test_one_node_has_no_room_for_a_worker_of_its_size_beside_a_coordinator(commands: Path) -> None:
-    one = "cpu*|up|infinite|1|8|16000|(null)|idle\n"
-    write_cluster(commands, nodes=one)
-    (sentence,) = ask(rule("deconvolve"), worker(8)).refusals
-    assert (
-        "partition cpu (1 node of 8 cores) leaves no room; change `cores` in section cpu of jobqueue.yaml" in sentence
-    )
-    assert ask(rule("deconvolve"), worker(7)) == Inquiry([], [], [], 1)
-    assert ask(rule("deconvolve", slurm_partition="gpu"), worker(8)).workers == 1, "the coordinator is elsewhere"
-    write_cluster(commands, nodes=one, partitions=PARTITIONS.replace("OverSubscribe=NO", "OverSubscribe=FORCE:4"))
-    answer = ask(rule("deconvolve"), worker(8))
-    assert not answer.refusals, "jobs may share cores"
-    assert len(answer.remarks) == 1
-
-
-def test_coordinators_that_may_leave_no_room_are_said(commands: Path) -> None:
-    write_cluster(commands)
-    answer = ask(rule("deconvolve"), worker(4), coordinators=12)
-    assert not answer.refusals
-    assert answer.remarks[0].startswith("12 `deconvolve` jobs at a time may wait for workers for ever: partition cpu ")
-    assert ask(rule("deconvolve"), worker(4), coordinators=2) == Inquiry([], [], [], 2)
-    assert ask(rule("deconvolve"), worker(4), coordinators=6).remarks, "five on one node, and one on the other"
-    assert ask(rule("deconvolve"), worker(8)).remarks[0].startswith("1 `deconvolve` job at a time"), "on the large node"
-
-
-def test_nodes_that_are_down_count_for_what_may_be_and_not_for_what_is(commands: Path) -> None:
-    write_cluster(commands, nodes=SINFO.replace("idle", "drained").replace("mixed", "down*"))
-    answer = ask(rule("deconvolve"), worker(4))
-    assert (answer.refusals, answer.workers) == ([], 0)
-    assert "nodes of its partition are down or drained" in answer.remarks[0]
-
-
-def test_whole_nodes_have_room_for_one_job_each(commands: Path) -> None:
-    write_cluster(commands, partitions=PARTITIONS.replace("OverSubscribe=NO", "OverSubscribe=EXCLUSIVE"))
-    assert ask(rule("deconvolve"), worker(2)).workers == 1
-    write_cluster(commands, settings=SETTINGS.replace("cons_tres", "linear"))
-    assert ask(rule("deconvolve"), worker(2)).workers == 1
-
-
 def test_several_clusters_and_banners_are_passed_over(commands: Path) -> None:
     banner = "Welcome to Stampede3 | since 2024\n--> Verifying...OK\n"
     write_cluster(commands, nodes=banner + SINFO, partitions=banner + PARTITIONS, settings=banner + SETTINGS)
@@ -295,19 +190,6 @@ def test_whatever_the_commands_print_is_no_reason_but_a_limit_that_is_enforced(
     assert answer.refusals == []
 
 
-def test_nodes_that_sinfo_hides_may_be_large(commands: Path) -> None:
-    """As it does of a cloud's nodes that are powered down, unless `PrivateData` says otherwise."""
-    small = "cpu*|up|infinite|1|2|8000|(null)|idle\n"
-    hidden = PARTITIONS.replace("PartitionName=cpu", "PartitionName=cpu TotalCPUs=66 TotalNodes=3")
-    for nodes in (small, "cpu*|up|infinite|0|0|0||n/a\n"):
-        write_cluster(commands, nodes=nodes, partitions=hidden)
-        assert ask(rule("deconvolve"), worker(16)) == Inquiry([], [], [], 3), "of the account's 64 cores"
-    write_cluster(commands, refuse("allocation failure: Requested node configuration is not available"), nodes=small)
-    assert ask(rule(cores=16)).refusals
-    (commands / "partitions").write_text(hidden)
-    assert not ask(rule(cores=16)).refusals
-
-
 def test_a_job_for_any_of_several_partitions_may_take_the_time_of_the_longest(commands: Path) -> None:
     write_cluster(commands)
     assert ask(rule(slurm_partition="cpu", runtime="2880")).refusals
@@ -334,14 +216,6 @@ def test_a_rules_cluster_is_named_in_the_question(commands: Path, key: str) -> N
     assert "--clusters far" in (commands / "trials").read_text()
 
 
-def test_how_logs_are_opened_is_no_reason_to_doubt(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SBATCH_OPEN_MODE", "append")
-    write_cluster(commands, qos="normal|1||||||\n")
-    answer = ask(rule("deconvolve"), worker(4))
-    assert len(answer.refusals) == 1
-    assert "leaves no room" in answer.refusals[0]
-
-
 def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cluster(commands, settings=SETTINGS + "JobSubmitPlugins        = lua\n", qos="normal|1||||||\n")
     answer = ask(rule("deconvolve", runtime="2880"), worker(4))
@@ -354,64 +228,6 @@ def test_what_a_sites_filter_may_change_refuses_no_run(commands: Path, monkeypat
     assert ask(rule("deconvolve"), worker(4)).refusals == []
 
 
-@parametrize(
-    ("limit", "account", "is_refused"),
-    [
-        ("AllowAccounts=ALL", "", False),
-        ("AllowAccounts=rich,dept", "", True),
-        ("AllowAccounts=rich,dept", "guest", True),
-        ("AllowAccounts=rich,dept", "RICH", False),
-        ("AllowAccounts=lab", "guest", True),
-        ("AllowAccounts=top", "guest", False),  # newer versions let in what is below an account
-        ("DenyAccounts=lab,poor", "", True),
-        ("DenyAccounts=lab,poor", "rich", False),
-    ],
-    quick=3,
-)
-def test_a_partition_that_is_not_for_an_account_lets_its_jobs_wait_for_ever(
-    commands: Path, limit: str, account: str, is_refused: bool
-) -> None:
-    """SLURM takes the jobs nevertheless, unless EnforcePartLimits says otherwise."""
-    partitions = PARTITIONS.replace("PartitionName=cpu", f"PartitionName=cpu {limit}")
-    user = USER + "mini|guest|me|||||||||\n"
-    write_cluster(commands, partitions=partitions, associations=user, accounts=ACCOUNTS + "mini|guest|||top|||||||\n")
-    request_ = rule(slurm_account=account)
-    refusals = ask(request_).refusals
-    assert bool(refusals) == is_refused
-    if limit.endswith("dept") and not account:
-        assert refusals == [
-            "jobs of account `lab` can never start in partition `cpu` (it takes those of dept, rich): change "
-            "`slurm_account` in config.yaml; yours: guest, lab (rule ingest)"
-        ]
-    write_cluster(commands, partitions=partitions, settings=SETTINGS.replace("associations,limits", "none"))
-    assert ask(request_).refusals == [], "nobody heeds accounts there"
-
-
-def test_an_account_for_all_of_sbatchs_jobs_counts_in_place_of_the_default(
-    commands: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_cluster(commands, partitions=PARTITIONS.replace("PartitionName=cpu", "PartitionName=cpu AllowAccounts=guest"))
-    monkeypatch.setenv("SBATCH_ACCOUNT", "guest")
-    assert ask(rule()) == Inquiry([], [], [], math.inf)
-    monkeypatch.setenv("SBATCH_ACCOUNT", "lab")
-    assert "jobs of account `lab` can never start" in ask(rule()).remarks[0]
-
-
-def test_jobs_that_name_no_account_where_slurm_wants_one(commands: Path) -> None:
-    write_cluster(commands, refuse("allocation failure: Invalid account or account/partition combination specified"))
-    (commands / "associations").write_text("mini|lab|me|||||||||\nmini|rich|me|||||||||\n")
-    sentence = "SLURM takes no jobs that name no account from you here: change `slurm_account` in config.yaml; yours: "
-    assert ask(rule()).refusals == [f"{sentence}lab, rich (rule ingest)"]
-    assert ask(worker(1)).refusals
-
-
-def test_sbatch_knows_more_of_nodes_than_sinfo_prints(commands: Path) -> None:
-    write_cluster(commands)
-    answer = ask(rule("deconvolve"), worker(2, "--gres=gpu:1"))
-    assert answer.refusals == [], "it took the job"
-    assert len(answer.remarks) == 1
-
-
 def test_a_user_without_a_name(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cluster(commands)
     monkeypatch.setattr(questions.os, "getuid", lambda: 2**31 - 7)
@@ -421,10 +237,3 @@ def test_a_user_without_a_name(commands: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_an_option_without_its_value(commands: Path) -> None:
     write_cluster(commands, refuse("sbatch: option requires an argument -- 'p'"))
     assert "option requires an argument" in ask(rule(slurm_extra="-p")).refusals[0]
-
-
-def test_a_cluster_of_thousands_of_nodes(commands: Path) -> None:
-    nodes = "".join(f"cpu*|up|infinite|1000|{cores}|256000|(null)|idle\n" for cores in (48, 64, 96, 128, 192))
-    write_cluster(commands, nodes=nodes, accounts="")
-    assert ask(rule("deconvolve"), worker(8), coordinators=500).workers > 60_000
-    assert takes_less(3, lambda: ask(rule("deconvolve"), worker(8), coordinators=500))

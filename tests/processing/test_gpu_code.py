@@ -8,10 +8,10 @@ import pytest
 from lightsheet.processing import camera, gpu_code, gpu_steps, rounding, statistics
 from lightsheet.store import pyramid
 from lightsheet.store.last_bits import ALL_BITS, round_last_bits
-from tests.processing.test_gpu_steps import device, upload  # noqa: F401 (a fixture)
 from tests.support import nvrtc
 from tests.support.cuda_on_cpu import list_parameters
 from tests.support.families import parametrize
+from tests.support.gpu_volumes import upload
 
 needs_compiler = pytest.mark.skipif(
     not any(d.metadata["Name"] == "nvidia-cuda-nvrtc-cu12" for d in importlib.metadata.distributions()),

@@ -8,9 +8,9 @@ from lightsheet.deconvolution.method import Method
 from lightsheet.processing import camera, fill, gpu_mask, gpu_quality, gpu_steps, quality
 from lightsheet.processing.deconvolve import deconvolve_pixels
 from tests.deconvolution.test_measured import IMAGE, INSIDE
-from tests.processing.test_gpu_steps import PSF, SETTINGS, device, draw, run, upload  # noqa: F401 (a fixture)
 from tests.support.engines import relative_l2
 from tests.support.families import parametrize
+from tests.support.gpu_volumes import PSF, SETTINGS, draw, run, upload
 
 pytestmark = pytest.mark.usefixtures("device")
 WHOLE = (slice(None),) * 3
@@ -80,7 +80,7 @@ def test_a_volume_of_fill_alone_has_cpus_record():
     assert numbers == others
 
 
-def test_it_takes_the_memory_that_is_counted_and_weights_are_kept(device):  # noqa: F811
+def test_it_takes_the_memory_that_is_counted_and_weights_are_kept(device):
     raw = cut((16, 90, 80), wedge=24)
     settings = {**SETTINGS, "fill": {"values": [0], "rim": 0}}
     estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, Method(2, SETTINGS["boundary"]), True)

@@ -1,19 +1,14 @@
 """A volume's way on a device, on a strict stand-in for CuPy: step by step what NumPy's steps do, and what is copied."""
 
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from math import prod
-
 import numpy as np
 import pytest
 import tifffile
 
-from lightsheet.deconvolution import gpu, gpu_memory, gpu_trial
+from lightsheet.deconvolution import gpu_memory, gpu_trial
 from lightsheet.deconvolution.blocks import measure_halo
 from lightsheet.deconvolution.method import Method
 from lightsheet.processing import (
     camera,
-    gpu_kernels,
     gpu_quality,
     gpu_steps,
     quality,
@@ -21,51 +16,15 @@ from lightsheet.processing import (
     statistics,
 )
 from lightsheet.processing.deconvolve import deconvolve_pixels, deconvolve_volume
-from lightsheet.processing.geometry import find_geometry
 from lightsheet.store import pyramid
 from lightsheet.store.paths import Results, VolumeKey
 from lightsheet.store.volumes import StoreLayout, read_volume, write_volume
 from lightsheet.system.errors import InputError
-from tests.support import fake_cupy
 from tests.support.engines import relative_l2
 from tests.support.families import parametrize
-
-VOXEL, CODEC = {"z": 0.3, "y": 0.1, "x": 0.1}, {"name": "zstd"}
-SHAPE = (9, 134, 131)
-BALL = np.exp(-sum(a**2 / 4 for a in np.meshgrid(*[np.arange(-r, r + 1) for r in (2, 4, 3)], indexing="ij")))
-PSF = BALL[:, :, :-1].astype(np.float32)
-SETTINGS = {
-    "engine": "gpu",
-    "iterations": 3,
-    "boundary": "extended",
-    "acceleration": "none",
-    "background": 107.5,
-    "dtype": "float32",
-    "scale": 1,
-}
+from tests.support.gpu_volumes import CODEC, PSF, SETTINGS, SHAPE, VOXEL, draw, run, upload
 
 STAGE = {"scan": {"angle": 31.5, "step": 0.3, "axis": "x", "direction": -1}, "pixel": 0.1}
-
-
-def draw(shape=SHAPE, dtype="uint16", seed=0):
-    """A dark field with light on one side, and some saturated voxels."""
-    random = np.random.default_rng(seed)
-    pixels = random.poisson(np.linspace(100, 400, shape[-1]), shape).astype(dtype)
-    pixels[0, 0, : min(3, shape[-1])] = camera.find_largest(np.dtype(dtype)) if np.dtype(dtype).kind in "iu" else 1000
-    return pixels
-
-
-@pytest.fixture
-def device(monkeypatch):
-    device = fake_cupy.install(monkeypatch)
-    monkeypatch.setattr(gpu_trial, "explain_absence", lambda: None)  # tests of the trial are others
-    return device
-
-
-def upload(array, stored="float32"):
-    """Return it on the device, and the kernels for it."""
-    cupy = import_module("cupy")
-    return cupy.asarray(array), gpu_kernels.get_kernels(cupy, array.dtype.name, stored)
 
 
 @pytest.mark.usefixtures("device")
@@ -91,13 +50,6 @@ def test_the_statistics_of_a_volume_are_numpys_also_of_negative_voxels(shape):
     # Of the same voxels; NumPy interpolates with another rounding.
     assert summary.pop("percentiles") == pytest.approx(expected.pop("percentiles"), rel=1e-6)
     assert summary == pytest.approx(expected, rel=1e-12)
-
-
-def run(raw, psf=PSF, block=None, **changes):
-    """Return what both engines make of a volume."""
-    return [
-        deconvolve_pixels(raw, psf, {**SETTINGS, **changes, "engine": engine}, 1, block) for engine in ("gpu", "cpu")
-    ]
 
 
 CHANGES = [
@@ -187,81 +139,6 @@ def test_voxels_that_no_kernel_takes_go_the_way_of_numpy():
         (result, numbers), (expected, _) = run(draw().astype(dtype))
         assert relative_l2(result, expected) < 1e-5
         assert numbers["blocks"] == 1
-
-
-def test_a_volume_goes_to_the_device_once_and_comes_back_as_it_is_stored(device):
-    raw = draw((9, 150, 180))
-    for changes in ({}, {"dtype": "uint16"}):
-        deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)  # and what is prepared once
-        device.uploads.clear()
-        device.downloads.clear()
-        result, _ = deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)
-        assert device.uploads.count(raw.nbytes) == 1
-        assert sum(device.uploads) < raw.nbytes + 4 * PSF.nbytes, "but the PSF, and places"
-        assert device.downloads.count(result.nbytes) == 1
-        planes = raw[0].nbytes + result[0].nbytes
-        parts = 10 * 8 * gpu_kernels.MOST_FOLDING + 4 * 8 * 32 * 128
-        assert sum(device.downloads) < result.nbytes + planes + parts, "but numbers, and planes"
-
-
-def test_all_steps_take_no_more_memory_than_is_counted(device):
-    raw = draw((16, 90, 80))
-    method = Method(2, SETTINGS["boundary"])
-    estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, method)
-    waiting = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * raw.size
-    for changes in ({}, {"dtype": "uint16"}):
-        device.peak = 0
-        gpu.CHANNELS.clear()
-        deconvolve_pixels(raw, PSF, {**SETTINGS, **changes}, 1)
-        assert device.peak < estimate - waiting + 10**5
-
-
-@pytest.mark.slow
-@parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])
-def test_volumes_in_flight_fit_into_what_is_counted_and_pin_what_they_hold(device, number):
-    """However many are in hand: no more than three are on the device."""
-    raw = draw((16, 90, 80))
-    estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, Method(2, SETTINGS["boundary"]))
-    device.peak = 0
-
-    def deconvolve(seed):
-        copy = gpu.allocate_raw(raw.shape, raw.dtype)
-        copy[...] = raw + np.uint16(seed)
-        return deconvolve_pixels(copy, PSF, SETTINGS, 1)[0].sum()
-
-    with ThreadPoolExecutor(number) as threads:
-        list(threads.map(deconvolve, range(4 * gpu_memory.IN_FLIGHT)))
-    assert device.peak < estimate + 10**5
-    assert device.pinned_peak <= number * (raw.nbytes + 4 * raw.size) + 10**4, "raw, and what is stored"
-    assert device.pinnings <= 2 * number + 10
-
-
-def test_a_turned_result_takes_no_more_memory_than_is_counted(device):
-    raw, scan = draw((20, 30, 60)), {"angle": 31.8, "step": 0.4, "axis": "x", "direction": 1}
-    settings = {**SETTINGS, "geometry": "rotated", "pixel": 0.1, "scan": scan}
-    layout = StoreLayout.plan(find_geometry(settings, raw.shape).shape, VOXEL, "float32", CODEC)
-    waiting = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * prod(layout.levels[0].shape)
-    assert prod(layout.levels[0].shape) > 3 * raw.size
-    estimate = gpu_memory.estimate_memory(raw.shape, PSF.shape, Method(1)) + gpu_steps._measure_more(
-        raw.shape, settings
-    )
-    gpu_steps.follow_way_on_gpu(raw, PSF, settings, 1, layout)
-    assert device.peak < estimate - waiting + 10**5
-    assert not gpu_steps.can_follow(raw, PSF, settings, layout), "more than the host has for it"
-    deskewed = settings | {"geometry": "deskewed"}
-    layout = StoreLayout.plan(find_geometry(deskewed, raw.shape).shape, VOXEL, "float32", CODEC)
-    assert gpu_steps.can_follow(raw, PSF, deskewed, layout)
-
-
-def test_another_programs_use_of_the_gpu_is_told_and_leaves_nothing_behind(device):
-    raw = draw((9, 80, 70))
-    gpu_memory.find_memory_budget()
-    device.others = device.memory - device.in_use - 10**5
-    with pytest.raises(InputError, match=r"the GPU's memory does not suffice for a volume of \(9, 80, 70\) voxels"):
-        deconvolve_pixels(raw, PSF, SETTINGS, 1)
-    device.others = 0
-    (result, _), (expected, _) = run(raw)
-    assert relative_l2(result, expected) < 1e-5
 
 
 @pytest.mark.slow

@@ -1,44 +1,22 @@
-import csv
-import hashlib
-import io
-import json
 import logging
-import math
 import re
-import runpy
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, strategies as st
 
-from lightsheet import cli
 from lightsheet.provenance import reader, verify
 from lightsheet.run.run import Run
-from lightsheet.store import pyramid, round_last_bits
-from lightsheet.store.paths import Results
+from lightsheet.store import pyramid
 from lightsheet.store.shard import write_shard
 from lightsheet.system.errors import InputError
 from tests.support import tiny_run
+from tests.support.verified_run import forge, with_settings
 
 CHANNEL = "CamA_ch0_488nm"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Not to be changed."""
-    return tiny_run.make(tmp_path_factory.mktemp("finished"))
-
-
-@pytest.fixture
-def copied(finished: Run, tmp_path: Path) -> Path:
-    """A results folder to be changed; its inputs are those of `finished`."""
-    return shutil.copytree(finished.results.folder, tmp_path / "tiny")
 
 
 @pytest.fixture
@@ -49,27 +27,6 @@ def damaged(request: pytest.FixtureRequest, finished: Run) -> Iterator[Path]:
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     yield path
     path.write_bytes(content)
-
-
-def forge(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
-    """Change rows of volumes.csv, and make the crate's digest fit."""
-    table = folder / "provenance" / "volumes.csv"
-    rows = list(csv.DictReader(io.StringIO(table.read_text())))
-    for row in rows:
-        change(row)
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    metadata = folder / "ro-crate-metadata.json"
-    described = json.loads(metadata.read_text())
-    entity = next(entity for entity in described["@graph"] if entity["@id"] == "provenance/volumes.csv")
-    entity["sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
-    metadata.write_text(json.dumps(described))
-
-
-def with_settings(**changed: object) -> Callable[[dict[str, str]], object]:
-    return lambda row: row.update(settings=json.dumps({**json.loads(row["settings"]), **changed}))
 
 
 def test_every_volume_is_made_again_bit_for_bit(finished: Run, caplog: pytest.LogCaptureFixture) -> None:
@@ -256,84 +213,3 @@ def test_a_volume_may_be_of_thousands_of_files(copied: Path) -> None:
 def test_no_volumes_is_refused(finished: Run) -> None:
     with pytest.raises(InputError, match="volumes: 0 is too few"):
         verify.verify_volumes(finished.results.folder, 0, 1)
-
-
-@given(error=st.floats(1e-9, 1e3), scale=st.floats(1e-3, 1e3))
-def test_relative_l2_of_a_scaled_volume(error: float, scale: float) -> None:
-    stored = scale * np.arange(24.0).reshape(2, 3, 4)
-    # float64: 1 + error is rounded to 1e-16, of an error of 1e-9 that is 1e-7
-    assert verify.measure_relative_l2(stored * (1 + error), stored) == pytest.approx(error, rel=1e-6)
-
-
-def test_relative_l2_of_integers_leaves_rounding_out() -> None:
-    stored = np.full((2, 3, 4), 100, np.uint16)
-    assert verify.measure_relative_l2(stored - 1, stored) == 0
-    assert verify.measure_relative_l2(stored + 3, stored) == pytest.approx(0.02)  # two counts of 100
-
-
-@pytest.mark.parametrize("bits", [5, 9])
-def test_rounded_floats_may_differ_by_one_step_of_their_last_bit(bits: int) -> None:
-    exact = np.random.default_rng(0).lognormal(0, 3, (2, 50, 50)).astype(np.float32)
-    nearly = exact * np.float32(1 + 1e-6)
-    for values in (exact, nearly):
-        round_last_bits(values, bits)
-    step = (exact.view(np.uint32) + (1 << (23 - bits))).view(np.float32)
-    assert verify.measure_relative_l2(nearly, exact, bits) == verify.measure_relative_l2(step, exact, bits) == 0
-    assert verify.measure_relative_l2(step, exact) > 2.0 ** -(bits + 2)
-    assert verify.measure_relative_l2(2 * exact, exact, bits) > 0.5
-
-
-def test_relative_l2_to_nothing() -> None:
-    zero = np.zeros((2, 3, 4), np.float32)
-    assert verify.measure_relative_l2(zero, zero) == 0
-    assert verify.measure_relative_l2(zero + 1, zero) == math.inf
-
-
-def test_the_exit_code_says_whether_volumes_agree(
-    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = str(copied)
-    assert cli.main(["verify", folder, "--volumes", "1", "--seed", "3", "--threads", "1"]) == 0
-    forge(copied, with_settings(iterations=3))
-    assert cli.main(["verify", folder, "--volumes", "1"]) == 1
-    assert cli.main(["verify", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith(
-        f"lightsheet verify: {tmp_path}/ro-crate-metadata.json: there is no provenance"
-    )
-    with pytest.raises(SystemExit) as end:
-        cli.main(["verify", "--help"])
-    assert end.value.code == 0
-
-
-def test_command_line_as_a_program(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["lightsheet", "verify", str(finished.results.folder), "--volumes", "1"])
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert cli.main() == 0
-
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "verify.py"
-
-
-def test_the_rule_verifies_and_fails_with_a_remedy(finished: Run, copied: Path, tmp_path: Path) -> None:
-    """The raw files are where the configuration says now."""
-    log, raw = tmp_path / "verify.log", shutil.copytree(finished.acquisition.folder, tmp_path / "moved")
-    crate = copied / "ro-crate-metadata.json"
-    crate.write_text(crate.read_text().replace(finished.acquisition.folder.resolve().as_uri(), "file:///nowhere"))
-    job = SimpleNamespace(
-        params=SimpleNamespace(results=Results(copied), raw=raw),
-        resources=SimpleNamespace(volumes=4),
-        threads=1,
-        log=[str(log)],
-    )
-
-    runpy.run_path(str(SCRIPT), {"snakemake": job}, "__main__")
-    assert "CamA_ch1_560nm t1: identical to the store, bit for bit" in log.read_text()
-    assert "4 of 4 volumes agree" in log.read_text()
-
-    forge(copied, lambda row: row["timepoint"] == "1" and with_settings(iterations=3)(row))
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), {"snakemake": job}, "__main__")
-    assert end.value.code == 1
-    assert "2 of 4 volumes agree" in log.read_text()
-    assert "CamA_ch0_488nm t1, CamA_ch1_560nm t1: made again from the provenance" in log.read_text()
-    assert "Traceback" not in log.read_text()
