@@ -73,14 +73,9 @@ def read_section(name: str) -> Section:
     _refuse_unknown_keys(f"{path}, section {name}", section, {*defaults})
     _refuse_unknown_keys(f"{path}, lightsheet", ours, {PATIENCE})
     site = _respell(config.get("jobqueue.slurm", None) or {})
-    keys = {**defaults, **site, **section, "processes": 1, "log-directory": None, **dict.fromkeys(RENAMED)}
     try:
-        keys |= {key: _read_lines(key, keys[key]) for key in LISTS}
-        keys |= {key: _read_cores(key, keys[key]) for key in ("cores", "job-cpu")}
-        keys["scheduler-options"] = keys["scheduler-options"] or {}
+        keys = _read_values({**defaults, **site, **section})
         config.set({f"jobqueue.{name}": keys})
-        if conflicts := RESERVED & {*keys["scheduler-options"]}:
-            raise ValueError(f"scheduler-options may not hold {', '.join(sorted(conflicts))}: all connections have TLS")
         return Section(
             name,
             keys["cores"] or keys["job-cpu"],
@@ -91,6 +86,17 @@ def read_section(name: str) -> Section:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
+
+
+def _read_values(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keys with values as dask-jobqueue takes them, and those that a section does not decide."""
+    lines = {key: _read_lines(key, keys[key]) for key in LISTS}
+    cores = {key: _read_cores(key, keys[key]) for key in ("cores", "job-cpu")}
+    options = keys["scheduler-options"] or {}
+    if conflicts := RESERVED & {*options}:
+        raise ValueError(f"scheduler-options may not hold {', '.join(sorted(conflicts))}: all connections have TLS")
+    fixed = {"processes": 1, "log-directory": None, **dict.fromkeys(RENAMED)}
+    return {**keys, **lines, **cores, "scheduler-options": options, **fixed}
 
 
 def _read_file(path: Path) -> dict[str, Any]:

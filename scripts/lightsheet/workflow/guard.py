@@ -59,25 +59,38 @@ def guard_execution(
         workflow.dag_settings.force_incomplete = True
         prepare_settings(arguments.get("executor_settings"))
         is_dry = executor_plugin.common_settings.dryrun_exec
+        work = (
+            _plan_dry(workflow, find_work) if is_dry else _work_alone(workflow, results, find_work, handlers, may_fork)
+        )
         try:
-            with _explain_errors(results), print_run(workflow, describe, is_dry=is_dry):
-                if is_dry:
-                    _ignore_locks(workflow)
-                    find_work()
-                    return execute(executor_plugin=executor_plugin, **arguments)
-                with _take_folder(results) as token:
-                    find_work()
-                    add_handlers(workflow, handlers)
-                    with (
-                        _mark_processes(f"{token} {os.path.realpath(results.folder)}"),
-                        fork_jobs() if may_fork() else nullcontext(),
-                    ):
-                        return execute(executor_plugin=executor_plugin, **arguments)
+            with _explain_errors(results), print_run(workflow, describe, is_dry=is_dry), work:
+                return execute(executor_plugin=executor_plugin, **arguments)
         finally:
             cancel_timers()
             end_wait(workflow)
 
     workflow.execute = execute_alone
+
+
+@contextmanager
+def _plan_dry(workflow: Any, find_work: Callable[[], None]) -> Iterator[None]:
+    """Let the block plan jobs, whoever works in the folder."""
+    _ignore_locks(workflow)
+    find_work()
+    yield
+
+
+@contextmanager
+def _work_alone(
+    workflow: Any, results: Results, find_work: Callable[[], None], handlers: Handlers, may_fork: Callable[[], bool]
+) -> Iterator[None]:
+    """Let the block plan and run jobs, with the folder to itself."""
+    with _take_folder(results) as token:
+        find_work()
+        add_handlers(workflow, handlers)
+        mark = _mark_processes(f"{token} {os.path.realpath(results.folder)}")
+        with mark, fork_jobs() if may_fork() else nullcontext():
+            yield
 
 
 @contextmanager
