@@ -93,7 +93,8 @@ class Site:
 
 def read_site(answers: Mapping[str, Answer]) -> Site:
     """Make sense of what the commands printed; lines that are none of theirs are passed over."""
-    nodes, partitions, settings = (_get_text(answers, name) for name in ("nodes", "partitions", "settings"))
+    texts = {name: answer.text if answer.code == 0 else "" for name, answer in answers.items()}
+    nodes, partitions, settings = texts["nodes"], texts["partitions"], texts["settings"]
     clusters = {*re.findall("^CLUSTER: *(.*)", f"{nodes}\n{partitions}", re.MULTILINE)}
     if len(clusters) > 1:  # whose partitions may have the same names
         nodes = partitions = settings = ""
@@ -130,10 +131,6 @@ def _limit_jobs(partition: Partition, words: Mapping[str, str], settings: Mappin
             nodes[:] = [node._replace(cores=min(node.cores, int(cores))) for node in nodes]
         if memory.isdecimal() and int(memory):
             nodes[:] = [node._replace(memory=min(node.memory, float(memory))) for node in nodes]
-
-
-def _get_text(answers: Mapping[str, Answer], name: str) -> str:
-    return answers[name].text if answers[name].code == 0 else ""
 
 
 def _read_nodes(text: str) -> dict[str, Partition]:

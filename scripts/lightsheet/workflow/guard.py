@@ -74,8 +74,10 @@ def guard_execution(
 
 @contextmanager
 def _plan_dry(workflow: Any, find_work: Callable[[], None]) -> Iterator[None]:
-    """Let the block plan jobs, whoever works in the folder."""
-    _ignore_locks(workflow)
+    """Let the block plan jobs, whoever works in the folder, and whatever locks of Snakemake's a dead run has left."""
+    prepare: Callable[..., None] = workflow._prepare_dag
+    workflow.execution_settings.lock = False
+    workflow._prepare_dag = lambda **options: prepare(**{**options, "lock_warn_only": False})
     find_work()
     yield
 
@@ -139,13 +141,6 @@ def cancel_timers() -> None:
 def list_folders(results: Results) -> list[Path]:
     """Return folders on all disks on which Snakemake and its jobs write: a full one may be any of them."""
     return [results.folder, Path(), Path(os.environ.get("TMPDIR") or gettempdir())]
-
-
-def _ignore_locks(workflow: Any) -> None:
-    """Let a dry run ignore Snakemake's own locks: because of a dead run's, a user would unlock by hand."""
-    prepare: Callable[..., None] = workflow._prepare_dag
-    workflow.execution_settings.lock = False
-    workflow._prepare_dag = lambda **options: prepare(**{**options, "lock_warn_only": False})
 
 
 def ignore_clocks() -> None:
