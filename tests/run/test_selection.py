@@ -10,39 +10,21 @@ import pytest
 import tifffile
 import zarr
 from hypothesis import given, strategies
-from ome_zarr_models.v05 import Image
-from yaozarrs import validate_zarr_store
 
 from lightsheet.acquisition import describe_acquisition, settling
 from lightsheet.provenance import verify_volumes
 from lightsheet.run import find_backlog
-from lightsheet.run.places import find_start_seconds
 from lightsheet.run.run import Run
 from lightsheet.run.selection import parse_timepoints
-from lightsheet.store import read_image
 from lightsheet.store.paths import VolumeKey
 from lightsheet.system.errors import InputError
 from lightsheet.viewing import export_volumes
 from lightsheet.viewing.viewer import describe_state
 from tests.support import tiny_run
-from tests.support.families import parametrize
+from tests.support.selected_part import REGION, prepare, read, read_group
 from tests.support.tiny_run import NAMES
 
 FIRST, SECOND = NAMES
-REGION = {"z": [1, 5], "y": [3, 17], "x": [5, 21]}
-"""Of a volume (6, 20, 24), whose two tiles meet at x = 12."""
-
-
-def prepare(folder: Path, **select: Any) -> Run:
-    return tiny_run.prepare(folder, input={"select": select})
-
-
-def read(run: Run, level: int = 0) -> np.ndarray:
-    return np.asarray(zarr.open_array(run.results.store / str(level), mode="r")[:])
-
-
-def read_group(store: Path) -> Any:
-    return json.loads((store / "zarr.json").read_text())["attributes"]
 
 
 @pytest.fixture(scope="module")
@@ -95,55 +77,6 @@ def test_exports_and_viewers_place_the_part_likewise(part: Run, tmp_path: Path) 
     _, place = multiscales["datasets"][0]["coordinateTransformations"]
     assert place["translation"] == pytest.approx([0, 0, 1 * voxel["z"], 3 * voxel["y"], 5 * voxel["x"]])
     assert describe_state(part.results, "http://localhost")["position"] == pytest.approx([0, 2.5, 9.5, 12.5])
-
-
-@pytest.mark.slow
-@parametrize(("geometry", "direction"), [("deskewed", -1), ("rotated", 1), ("raw", 1)])
-def test_a_part_of_a_stage_scan_lies_where_it_does_in_the_whole(tmp_path: Path, geometry: str, direction: int) -> None:
-    """The place of the brightest voxel, to one voxel: the geometry interpolates. Raw planes lie there exactly."""
-    (tmp_path / "my data").mkdir()
-    tiny_run.simulate(tmp_path / "psfs")
-    (tmp_path / "my data" / NAMES[FIRST]).write_bytes((tmp_path / "psfs" / NAMES[FIRST]).read_bytes())
-    volume = np.random.default_rng(3).poisson(110, (16, 24, 40)).astype(np.uint16)
-    volume[8, 12, 20] = 9000
-    name = next((tmp_path / "psfs").glob("*ch0*stack0000*_000x_*")).name
-    tifffile.imwrite(tmp_path / "my data" / name, volume, photometric="minisblack")
-    scan = {"kind": "stage", "angle": 31.8, "step": 0.4, "axis": "x", "direction": direction}
-    places, raw_places = [], []
-    for select in ({}, {"z": [3, 14], "y": [2, 22], "x": [6, 36]}):
-        run = tiny_run.prepare(
-            tmp_path,
-            input={"select": select, "scan": scan},
-            voxel_size={"z": 0.4 * np.sin(np.radians(31.8)), "override": True},
-            psf={"files": {FIRST: NAMES[FIRST]}},
-            output={"geometry": geometry, "folder": str(tmp_path / f"results{len(places)}")},
-        )
-        tiny_run.finish(run)
-        image, stored = read_image(run.results, "result"), read(run)[0, 0]
-        peak = np.array(np.unravel_index(stored.argmax(), stored.shape))
-        places.append(peak * [*image.voxel_size.values()] + image.origin)
-        store, image = run.results.raw_store(FIRST), read_image(run.results, "raw")
-        raw = np.asarray(zarr.open_array(store / "0", mode="r")[0])
-        peak = np.array(np.unravel_index(raw.argmax(), raw.shape))
-        raw_places.append(peak * [*image.voxel_size.values()] + image.origin)
-        for valid in (store, run.results.store):
-            validate_zarr_store(valid)
-            Image.from_zarr(zarr.open_group(valid, mode="r"))
-    assert np.abs(places[0] - places[1]).max() < 0.22
-    np.testing.assert_allclose(raw_places[0], raw_places[1])
-    if geometry == "raw":
-        np.testing.assert_allclose(places[1], raw_places[1])
-    else:
-        sheared = np.array(image.affine) @ [*raw_places[1], 1]
-        assert np.abs(sheared - places[1]).max() < 0.22, "the matrix is from the store's places to those of the result"
-
-
-def test_a_part_of_the_times_of_a_stage_scan_begins_when_it_was_recorded(tmp_path: Path) -> None:
-    tiny_run.simulate(tmp_path / "my data")
-    scan = {"kind": "stage", "angle": 31.8, "step": 0.4, "axis": "x", "direction": 1}
-    voxel_size = {"z": 0.4 * np.sin(np.radians(31.8)), "override": True}
-    run = tiny_run.prepare(tmp_path, input={"select": {"timepoints": 1}, "scan": scan}, voxel_size=voxel_size)
-    assert find_start_seconds(run) == 1.0
 
 
 def test_the_provenance_of_a_part_makes_it_again(part: Run) -> None:
