@@ -112,7 +112,7 @@ def broken_cupy(tmp_path, monkeypatch):
         "cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 0))\n"
     )
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    monkeypatch.setenv(gpu_trial.KNOWN, "{}")
+    monkeypatch.setenv(gpu_trial.ANSWER, "{}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
     fake_cupy.forget(monkeypatch)

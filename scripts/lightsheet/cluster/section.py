@@ -69,9 +69,9 @@ def read_section(name: str) -> Section:
         raise InputError(f"resource dask_cluster: {path} has no section {name!r}; it may be one of {names}")
     defaults = _read_defaults()
     section = _respell(_read_mapping(f"{path}, section {name}", sections[name]))
-    ours = _read_mapping(f"{path}, lightsheet", content.get("lightsheet"))
+    workflow_keys = _read_mapping(f"{path}, lightsheet", content.get("lightsheet"))
     _refuse_unknown_keys(f"{path}, section {name}", section, {*defaults})
-    _refuse_unknown_keys(f"{path}, lightsheet", ours, {PATIENCE})
+    _refuse_unknown_keys(f"{path}, lightsheet", workflow_keys, {PATIENCE})
     site = _respell(config.get("jobqueue.slurm", None) or {})
     try:
         keys = _read_values({**defaults, **site, **section})
@@ -82,7 +82,7 @@ def read_section(name: str) -> Section:
             any(re.search("gpu|^ *-G", directive) for directive in keys["job-extra-directives"]),
             _read_memory(parse_bytes(keys["memory"])) if keys["memory"] else None,
             _read_walltime(keys["walltime"]),
-            parse_timedelta(ours.get(PATIENCE, "12 h")),
+            parse_timedelta(workflow_keys.get(PATIENCE, "12 h")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, section {name}: {error}") from None
@@ -95,8 +95,8 @@ def _read_values(keys: Mapping[str, Any]) -> dict[str, Any]:
     options = keys["scheduler-options"] or {}
     if conflicts := RESERVED & {*options}:
         raise ValueError(f"scheduler-options may not hold {', '.join(sorted(conflicts))}: all connections have TLS")
-    fixed = {"processes": 1, "log-directory": None, **dict.fromkeys(RENAMED)}
-    return {**keys, **lines, **cores, "scheduler-options": options, **fixed}
+    constants = {"processes": 1, "log-directory": None, **dict.fromkeys(RENAMED)}
+    return {**keys, **lines, **cores, "scheduler-options": options, **constants}
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def _respell(keys: Mapping[str, Any]) -> dict[str, Any]:
     Where nothing stands between quotes, a person means null; dask-jobqueue would write an option without its value.
     """
     keys = {str(key).replace("_", "-"): None if value == "" else value for key, value in keys.items()}
-    renamed = {new: keys[old] for old, new in RENAMED.items() if keys.get(old) and not keys.get(new)}
-    return {key: value for key, value in keys.items() if key not in RENAMED} | renamed
+    new_names = {new: keys[old] for old, new in RENAMED.items() if keys.get(old) and not keys.get(new)}
+    return {key: value for key, value in keys.items() if key not in RENAMED} | new_names
 
 
 def _refuse_unknown_keys(place: str, keys: Mapping[str, Any], allowed: set[str]) -> None:

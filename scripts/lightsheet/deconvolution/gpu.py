@@ -118,10 +118,10 @@ def process_volume(
         on_device, stream = [upload(cupy, raw, raw.dtype, RAW)], _get_computing_stream(cupy)
         with COMPUTING, stream:
             try:
-                arrays, others = function(on_device.pop())
+                arrays, values = function(on_device.pop())
             finally:
                 wait_for(cupy, stream)
-        return download(cupy, arrays, STORED), others
+        return download(cupy, arrays, STORED), values
 
     return _tell_shortage(cupy, _in_place(run), size, shape)
 
@@ -215,8 +215,8 @@ def _make_room(cupy: ModuleType, size: int) -> None:
     forget_weights()
     while CHANNELS:
         pool.free_all_blocks()
-        kept = sum(setup.otf.nbytes for setup in CHANNELS.values()) + transforms.area_bytes
-        if size <= cupy.cuda.runtime.memGetInfo()[0] + pool.used_bytes() - kept:
+        channel_bytes = sum(setup.otf.nbytes for setup in CHANNELS.values()) + transforms.area_bytes
+        if size <= cupy.cuda.runtime.memGetInfo()[0] + pool.used_bytes() - channel_bytes:
             return
         CHANNELS.popitem(last=False)
         transforms.keep({setup.frame.shape for setup in CHANNELS.values()})

@@ -49,10 +49,10 @@ class Kernels:
 
     def make_divider(self, image: Array, setup: Setup, threshold: Any) -> Callable[[Array], None]:
         """See `backend.make_divider`."""
-        fixed = (image, *setup.places, *_convert_sizes(*image.shape[1:]), np.float32(threshold))
+        arguments = (image, *setup.places, *_convert_sizes(*image.shape[1:]), np.float32(threshold))
 
         def divide(blurred: Array) -> None:
-            self._start_rows("divide", blurred, *fixed)
+            self._start_rows("divide", blurred, *arguments)
 
         return divide
 

@@ -27,7 +27,7 @@ TRIAL_ERROR = 1e-3
 TRIAL_SECONDS = 300.0
 """A process that has not tried a GPU by then is given up: CuPy and CUDA's libraries may come from a slow disk."""
 
-KNOWN = "LIGHTSHEET_GPU_TRIAL"
+ANSWER = "LIGHTSHEET_GPU_TRIAL"
 """Environment variable with what such a process said, for the jobs of a run on the same machine."""
 
 CHILD = f"from {__name__} import try_device; import json; print(json.dumps(try_device()))"
@@ -77,18 +77,18 @@ def check_gpu() -> None:
 def ask_for_gpu() -> Trial:
     """Say whether processes that this one starts can use a GPU, and which; it uses none, unless it has CuPy already.
 
-    Asked once for each machine, SLURM job and choice of devices, see `KNOWN`.
+    Asked once for each machine, SLURM job and choice of devices, see `ANSWER`.
     """
     if "cupy" in sys.modules:
         return try_device()
     if find_spec("cupy") is None:
         return Trial(NO_CUPY, ())
     place = " ".join([os.uname().nodename, *(os.environ.get(n, "") for n in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))])
-    known = json.loads(os.environ.get(KNOWN, "{}"))
-    if known.get("place") != place:
-        known = {"place": place, "trial": _ask_child()}
-        os.environ[KNOWN] = json.dumps(known)
-    absence, devices = known["trial"]
+    answer = json.loads(os.environ.get(ANSWER, "{}"))
+    if answer.get("place") != place:
+        answer = {"place": place, "trial": _ask_child()}
+        os.environ[ANSWER] = json.dumps(answer)
+    absence, devices = answer["trial"]
     return Trial(absence, tuple(devices))
 
 
