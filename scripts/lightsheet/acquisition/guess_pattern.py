@@ -140,14 +140,14 @@ def _reads_apart(pattern: str, table: Table, fields: dict[int, str]) -> bool:
     meanings = set()
     for row, name in enumerate(table.names):
         try:
-            parsed = parse_name(name, pattern)
+            field_values = parse_name(name, pattern)
         except InputError:
             return False
-        parsed = {field.removesuffix("_nm"): value for field, value in parsed.items()}
+        field_values = {field.removesuffix("_nm"): value for field, value in field_values.items()}
         texts = {field: table.columns[index].texts[row] for index, field in fields.items() if field != "any"}
-        if any(_differs(parsed.get(field), text) for field, text in texts.items()):
+        if any(_differs(field_values.get(field), text) for field, text in texts.items()):
             return False
-        meanings.add(tuple(sorted((field, str(value)) for field, value in parsed.items())))
+        meanings.add(tuple(sorted((field, str(value)) for field, value in field_values.items())))
     return len(meanings) == len(table.names)
 
 

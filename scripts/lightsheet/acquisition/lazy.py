@@ -50,11 +50,11 @@ def open(
     acquisition = discover(folder, pattern, ignore)
     shape: tuple[int, ...]
     if acquisition.stores:
-        opened = unfold_stores(acquisition, axes, image)
+        stores = unfold_stores(acquisition, axes, image)
         acquisition = survey_volumes(
-            opened.acquisition, lambda piece: stat_source(*piece), fill_value=opened.fill
+            stores.acquisition, lambda piece: stat_source(*piece), fill_value=stores.fill
         ).acquisition
-        shape, dtype = opened.shape, np.dtype(opened.dtype)
+        shape, dtype = stores.shape, np.dtype(stores.dtype)
     else:
         acquisition = unfold_hyperstack(acquisition, axes)
         with open_stack(list_stack_pieces(acquisition.volumes[0].tiles[0].pieces)) as stack:

@@ -131,9 +131,9 @@ class Acquisition:
         if self.stores:
             return self.stores
         paths = dict.fromkeys(piece.path for volume in self.volumes for piece in volume.pieces)
-        excluded = (name for name, _ in self.excluded_files)
+        excluded_names = (name for name, _ in self.excluded_files)
         part_names = self.part.other_names if self.part else ()
-        return (*(path.relative_to(self.folder).as_posix() for path in paths), *part_names, *excluded)
+        return (*(path.relative_to(self.folder).as_posix() for path in paths), *part_names, *excluded_names)
 
     def list_tiles(self, volume: Volume) -> "Tiles":
         """Return the tiles of a volume as `open_mosaic` takes them, none of a missing one."""

@@ -65,13 +65,13 @@ def _join_heads(rows: list[tuple[str, list[str]]], ending: str) -> Table | None:
     """Make a table of names that end alike and begin differently, whose beginning is text of one column."""
     lengths = {len(parts) for _, parts in rows}
     separators = [parts[::-2] for _, parts in rows]
-    shared = 0
-    while shared < min(map(len, separators)) - 1 and len({column[shared] for column in separators}) == 1:
-        shared += 1
-    if len({tuple(column) for column in separators}) == 1 or shared < 2 or not lengths:
+    common = 0
+    while common < min(map(len, separators)) - 1 and len({column[common] for column in separators}) == 1:
+        common += 1
+    if len({tuple(column) for column in separators}) == 1 or common < 2 or not lengths:
         return None
-    cut = 2 * shared - 1  # as many separators, and the fields between them
-    return _make_table([(name, ["", "".join(parts[:-cut]), *parts[-cut:]]) for name, parts in rows], ending)
+    end_parts = 2 * common - 1  # as many separators, and the fields between them
+    return _make_table([(name, ["", "".join(parts[:-end_parts]), *parts[-end_parts:]]) for name, parts in rows], ending)
 
 
 def _make_table(rows: Sequence[tuple[str, list[str]]], ending: str) -> Table:

@@ -126,20 +126,20 @@ def _list_neighbours(tiles: Mapping[Position, Tile], index: int) -> Iterator[tup
 def _explain(pair: _Pair, width: float, size: float) -> str:
     """Say how far two tiles lie from each other, what that means, and what can be done."""
     first, second = (tile.pieces[0].path.name for tile in (pair.first, pair.second))
-    likely = min(pair.scales, key=lambda scale: abs(log(max(pair.distance, size) * scale / width)))
-    distance = pair.distance * likely
+    scale_guess = min(pair.scales, key=lambda scale: abs(log(max(pair.distance, size) * scale / width)))
+    distance = pair.distance * scale_guess
     place = f"{distance:.4g} um" if len(pair.scales) == 1 else f"{pair.distance:g}, in a unit that is not known,"
     voxels, micrometre = round(abs(width - distance) / size), f"{abs(width - distance):.4g} um"
-    meaning = (
+    explanation = (
         f"a gap of {voxels} voxels ({micrometre}) lies between them, which edge to edge they would hide; process them "
         "one by one (input.ignore)"
     )
     if distance < width:
-        meaning = (
+        explanation = (
             f"they overlap by {voxels} voxels ({micrometre}, {100 * (1 - distance / width):.0f} %), and edge to edge "
             "they would show that strip twice; stitch them first, as with Fiji's BigStitcher"
         )
     return (
         f"the tiles {first} and {second} lie {place} from each other along {pair.axis}, as {pair.source} says, and are "
-        f"{width:.4g} um wide: {meaning}, or, if these positions are wrong, set input.tiles: edge-to-edge"
+        f"{width:.4g} um wide: {explanation}, or, if these positions are wrong, set input.tiles: edge-to-edge"
     )

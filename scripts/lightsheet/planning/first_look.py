@@ -66,13 +66,13 @@ def look_at(path: Path) -> FirstLook:
     pattern, is_guess, notes = _choose_pattern(folder, names)
     if pattern is None:
         return FirstLook(folder, tuple(names), None, DERIVED[:1], is_guess=True, notes=tuple(notes))
-    fitting = [name for name in names if fits_pattern(name, pattern)]
-    acquisition, choice = _choose_acquisition(fitting, pattern)
+    usable_names = [name for name in names if fits_pattern(name, pattern)]
+    acquisition, choice = _choose_acquisition(usable_names, pattern)
     images = set(acquisition)
     stem = path.name.split(".")[0] if path.is_file() else None  # what continues it is none of the file that was named
     leftovers = [
         name
-        for name in (*leftovers, *fitting)
+        for name in (*leftovers, *usable_names)
         if name not in images and (fits_pattern(name, pattern) or (stem and name.startswith(stem)))
     ]
     ignore = list_globs(leftovers, acquisition)

@@ -79,8 +79,8 @@ def run_pilot(
         with _start_pool(workers, first["engine"]) as (pool, worker_seconds):
             trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
             channels, pictures = trials.measure()
-    for channel, measured in channels.items():
-        for doubt in list_doubts(measured["methods"][0]):
+    for channel, channel_facts in channels.items():
+        for doubt in list_doubts(channel_facts["methods"][0]):
             logger.warning("%s is suspect: %s", channel, doubt)
     run = next(iter(channels.values()))["methods"][0]["runs"][0]
     numbers = {
@@ -165,8 +165,8 @@ def make_scratch(results: Results) -> Iterator[Results]:
 def _start_pool(workers: WorkerRequest, engine: str) -> Iterator[tuple["_SteadyPool", float]]:
     """Start workers, and wait for the first; yield them, and the seconds that this took."""
     start = time.monotonic()
-    with start_workers(workers, engine, workers.memory) as connected:
-        pool = _SteadyPool(connected, workers.number)
+    with start_workers(workers, engine, workers.memory) as worker_pool:
+        pool = _SteadyPool(worker_pool, workers.number)
         while not pool.list_free([]):
             pool.maintain(1, [])
             time.sleep(0.05)

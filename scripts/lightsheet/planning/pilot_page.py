@@ -45,16 +45,16 @@ def write_pilot_page(path: Path, name: str, pilot: Mapping[str, Any], pictures: 
         },
         "bar": {"text": f"{bar:g} µm", "percent": round(100 * bar / width, 2)},
         "channels": [
-            _describe_channel(channel, measured, pictures, voxel_size["x"])
-            for channel, measured in pilot["channels"].items()
+            _describe_channel(channel, channel_facts, pictures, voxel_size["x"])
+            for channel, channel_facts in pilot["channels"].items()
         ],
     }
     write_page(path, "pilot.html.jinja", facts)
 
 
-def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures, voxel: float) -> dict[str, Any]:
+def _describe_channel(name: str, channel_facts: Mapping[str, Any], pictures: Pictures, voxel: float) -> dict[str, Any]:
     """Collect what is shown of a channel; all its pictures share black, the background, and white."""
-    methods = measured["methods"]
+    methods = channel_facts["methods"]
     offset = methods[0]["runs"][0]["background"]
     images = {key: planes for key, planes in pictures.items() if key[0] == name}
     images[name,] = {plane: pixels - offset for plane, pixels in pictures[name,].items()}
@@ -64,7 +64,7 @@ def _describe_channel(name: str, measured: Mapping[str, Any], pictures: Pictures
         key: {plane: _encode_png(image / white) for plane, image in planes.items()} for key, planes in images.items()
     }
     return {
-        **measured,
+        **channel_facts,
         "name": name,
         "white": white,
         "raw": pngs[name,],

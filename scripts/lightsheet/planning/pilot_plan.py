@@ -82,12 +82,12 @@ def name_method(settings: Mapping[str, Any]) -> str:
 def describe_outcome(results: Results) -> list[str]:
     """Say which iterations a finished pilot suggests for each channel and method, and where its page is."""
     lines = []
-    for channel, measured in read_json(results.pilot)["channels"].items():
-        first = measured["methods"][0]["settings"]
-        for method in (m for m in measured["methods"] if not is_reversed(m["settings"], first)):
+    for channel, channel_facts in read_json(results.pilot)["channels"].items():
+        first = channel_facts["methods"][0]["settings"]
+        for method in (m for m in channel_facts["methods"] if not is_reversed(m["settings"], first)):
             number = f"{method['suggested']} iterations" if method["suggested"] else "no suggestion"
             lines.append(f"{channel}, {name_method(method['settings'])}: {number}: {method['reason']}")
-        if verdict := compare_directions(measured["methods"]):
+        if verdict := compare_directions(channel_facts["methods"]):
             lines.append(f"{channel}: {verdict}")
     return [*lines, f"Pictures and numbers to choose from: {results.pilot_page}"]
 

@@ -29,9 +29,9 @@ def find_psf_files(folder: Path, images: Collection[Path] = ()) -> list[Path]:
     Folders between it and the first of the `images` are looked at, too; images themselves are no PSFs.
     """
     inner = [parent for image in list(images)[:1] for parent in image.parents if parent.is_relative_to(folder)]
-    beside = Path(os.path.normpath(folder / ".."))
+    parent_folder = Path(os.path.normpath(folder / ".."))
     files: list[Path] = []
-    for parent in dict.fromkeys([beside, *(() if is_zarr(folder) else (folder, *reversed(inner)))]):
+    for parent in dict.fromkeys([parent_folder, *(() if is_zarr(folder) else (folder, *reversed(inner)))]):
         for entry in _list_folder(parent):
             if not PSF_WORDS.search(entry.name):
                 continue
@@ -74,12 +74,12 @@ def _match(channel: str, nm: int | None, files: Sequence[Path]) -> PsfMatch:
     if not files:
         reason = "no file called psf or bead was found, nor a folder, here or beside the images; docs/psf.md tells more"
         return PsfMatch(None, reason)
-    fitting = [path for path in files if nm is None or not _has_other_wavelength(path, nm)]
+    candidates = [path for path in files if nm is None or not _has_other_wavelength(path, nm)]
     numbers = [str(nm)] if nm else WAVELENGTH.findall(channel)  # `ch488`, of which nobody said that it is a wavelength
     for word in [*numbers, channel, *channel.split("_")]:
         hits = [
             path
-            for path in fitting
+            for path in candidates
             if re.search(rf"(?<![a-z0-9]){re.escape(word)}(?:nm)?(?![a-z0-9])", path.stem, re.I)
         ]
         if len(hits) == 1:

@@ -45,8 +45,8 @@ class Rates(NamedTuple):
 
     def estimate_gpu_needs(self, work: Work) -> Needs:
         """Return the seconds that a volume takes of a GPU, and of one core beside it."""
-        compute, beside = self.estimate_volume_seconds(work, 1)
-        return Needs(0, 0, seconds=beside, alone=ALONE_BESIDE_GPU, gpu_seconds=compute)
+        compute, core_seconds = self.estimate_volume_seconds(work, 1)
+        return Needs(0, 0, seconds=core_seconds, alone=ALONE_BESIDE_GPU, gpu_seconds=compute)
 
 
 def compute_speedup(cores: int, measured_cores: int) -> float:

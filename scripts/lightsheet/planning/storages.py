@@ -47,17 +47,17 @@ def compare_storages(
     dict
         Per way its settings, its `bytes`, and `rounding_error` and `rounding_to_noise` as records have them.
     """
-    compared = {}
+    comparison = {}
     for name, storage in list_storages(fineness).items():
-        stored, error = store_as(read_volume(work, timepoint, threads), storage, threads)
+        voxels, error = store_as(read_volume(work, timepoint, threads), storage, threads)
         copies, bits = work.with_name(f"{work.name}-{name}"), storage.get("precision")
         as_stored = dataclasses.replace(layout, dtype=storage["dtype"])
-        shards, _ = write_volume(copies, timepoint, stored, as_stored, threads, bits=bits)
+        shards, _ = write_volume(copies, timepoint, voxels, as_stored, threads, bits=bits)
         noise = fineness["noise"] if fineness else 0.0
-        compared[name] = {
+        comparison[name] = {
             **storage,
             "bytes": sum(shard["bytes"] for shard in shards),
             "rounding_error": error,
             "rounding_to_noise": error / noise if noise else None,
         }
-    return compared
+    return comparison

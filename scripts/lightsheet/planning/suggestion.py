@@ -92,11 +92,11 @@ def find_suggestion(
         background = estimate_background(raw)
     mask = find_mask(raw, settings)
     most = max(trials)
-    enough = min(most, ceil(most / ESTIMATE_LAG) + 1)  # a least error that is not among these lies beyond `most`
-    region = find_brightest_region(raw, mask, choose_part_shape(raw.shape, psf.shape, sum(trials) / enough / COST))
-    part, measured = cut_image(raw, region, background, mask)
+    count = min(most, ceil(most / ESTIMATE_LAG) + 1)  # a least error that is not among these lies beyond `most`
+    region = find_brightest_region(raw, mask, choose_part_shape(raw.shape, psf.shape, sum(trials) / count / COST))
+    part, part_mask = cut_image(raw, region, background, mask)
     acceleration = settings["acceleration"]
-    fit = measure_fit(part, psf, iterations=enough, acceleration=acceleration, threads=threads, mask=measured)
+    fit = measure_fit(part, psf, iterations=count, acceleration=acceleration, threads=threads, mask=part_mask)
     suggestion = choose_suggestion(fit, most)
     remark = "" if settings["boundary"] == "extended" else REPLICATE_REMARK
     return suggestion._replace(reason=suggestion.reason + remark + describe_saturation(raw[region], part))
@@ -146,10 +146,10 @@ def find_knee(errors: np.ndarray) -> int:
 
 def explain_points(fit: Fit, knee: int, number: int, falls_on: bool) -> str:
     """Say why an image of few points is given fewer iterations than have the least expected error."""
-    further = ", the most that were tried, and beyond" if falls_on else ""
+    remark = ", the most that were tried, and beyond" if falls_on else ""
     return (
         f"half of the light, squared, lies in {100 * fit.concentration:.2g} % of the voxels, and {explain_knee(knee)}: "
-        f"more only narrows points, though the expected error falls to {number}{further}"
+        f"more only narrows points, though the expected error falls to {number}{remark}"
     )
 
 

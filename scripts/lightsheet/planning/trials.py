@@ -44,8 +44,8 @@ class Trials:
         methods = self._list_methods()
         suggestions = self._suggest(methods)
         for key, method in methods.items():
-            described = {"settings": method["settings"], **describe_suggestion(suggestions.get(key)), "runs": []}
-            channels[key[0]]["methods"].append(described)
+            method_facts = {"settings": method["settings"], **describe_suggestion(suggestions.get(key)), "runs": []}
+            channels[key[0]]["methods"].append(method_facts)
         spots = {channel: measured["ingest"]["spot"] for channel, measured in channels.items()}
         for key, (numbers, planes) in self._deconvolve(methods, suggestions, spots).items():
             channels[key[0]]["methods"][key[1]]["runs"].append(numbers)

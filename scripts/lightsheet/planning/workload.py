@@ -86,7 +86,7 @@ def _find_psf_shape(run: Run) -> Shape:
     """Return the shape of the largest PSF: as prepared, or else as estimated from its file."""
     shapes = []
     for channel in run.channels:
-        prepared = read_json(run.results.psf(channel, ".json"))
-        shapes.append(prepared["shape"] if prepared else estimate_psf_shape(run, channel))
+        psf_facts = read_json(run.results.psf(channel, ".json"))
+        shapes.append(psf_facts["shape"] if psf_facts else estimate_psf_shape(run, channel))
     z, y, x = np.max([(1, 1, 1), *filter(None, shapes)], axis=0).tolist()
     return z, y, x

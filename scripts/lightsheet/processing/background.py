@@ -115,14 +115,15 @@ def _explain_light(timepoints: Sequence[int]) -> str:
 
 
 def _warn_of_drift(dark: Mapping[int, Floor], value: float) -> str:
-    sure = {t: f for t, f in dark.items() if f.share >= FLOOR_SHARE and len(f.blocks.means) > FEW_BLOCKS}
-    levels = [floor.level for floor in sure.values()]
+    certain_floors = {t: f for t, f in dark.items() if f.share >= FLOOR_SHARE and len(f.blocks.means) > FEW_BLOCKS}
+    levels = [floor.level for floor in certain_floors.values()]
     chance = max(
-        (max(5 * f.error, 0.5 * f.noise**0.5, 0.01 * f.contrast, f.step / 2) for f in sure.values()), default=0
+        (max(5 * f.error, 0.5 * f.noise**0.5, 0.01 * f.contrast, f.step / 2) for f in certain_floors.values()),
+        default=0,
     )
-    if not sure or max(levels) - min(levels) <= chance:
+    if not certain_floors or max(levels) - min(levels) <= chance:
         return ""
-    series = ", ".join(f"{floor.level:.4g} at timepoint {t}" for t, floor in sure.items())
+    series = ", ".join(f"{floor.level:.4g} at timepoint {t}" for t, floor in certain_floors.items())
     return f"the camera's offset seems to drift: {series}; {value:.6g} is subtracted from all"
 
 
@@ -144,8 +145,8 @@ def _find_floor(image: np.ndarray, mask: Mask | None) -> Floor | None:
     sample = blocks.gather(darkest[is_near][:BATCH] if is_near.any() else darkest[:1])
     spread = float(np.median(sample.var(axis=(1, 2, 3))))
     # Means vary more where neighbours share their noise, as after interpolation.
-    shared = 0.5 * min(spread, 3 * variance) ** 0.5
-    window = max(2.5 * error, shared, 0.03 * contrast, 0.25 if image.dtype.kind != "f" else 0.0)
+    shared_noise = 0.5 * min(spread, 3 * variance) ** 0.5
+    window = max(2.5 * error, shared_noise, 0.03 * contrast, 0.25 if image.dtype.kind != "f" else 0.0)
     share = float(np.mean(np.abs(means - level) <= window))
     if (sample == 0).mean() >= 0.25:  # an offset of 0, and noise below it is cut off
         level = float(np.median(sample))

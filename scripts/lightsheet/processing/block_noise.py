@@ -64,10 +64,10 @@ def cut_blocks(image: np.ndarray, mask: Mask | None = None, blank: float | None 
     places = np.arange(len(means))
     if mask or blank is not None:
         region = tuple(map(slice, whole.shape))
-        measured = np.stack(list(mask[region])) if mask else np.ones(whole.shape, bool)
+        is_measured = np.stack(list(mask[region])) if mask else np.ones(whole.shape, bool)
         if blank is not None:
-            measured &= whole != blank
-        places = np.flatnonzero(measured.reshape(voxels.shape).all(axis=(1, 3, 5)))
+            is_measured &= whole != blank
+        places = np.flatnonzero(is_measured.reshape(voxels.shape).all(axis=(1, 3, 5)))
     return Blocks(voxels, means[places], places)
 
 

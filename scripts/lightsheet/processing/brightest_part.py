@@ -95,14 +95,14 @@ def _read_part(
     With it comes its mask; None if all of it was measured.
     """
     depth = min(PART_SHAPE[0], shape[0])
-    most, brightest, brightest_mask = -1.0, np.empty(0), None
+    most_light, brightest, brightest_mask = -1.0, np.empty(0), None
     with open_mosaic(tiles, shape, dtype, region) as volume:
         for start in sorted({*range(0, shape[0] - depth, depth), shape[0] - depth}):
             planes = volume[start : start + depth, :]
             mask = find_mask(planes, settings)
             brightest_region = find_brightest_region(planes, mask)
-            part, measured = cut_image(planes, brightest_region, settings["background"], mask)
+            part, part_mask = cut_image(planes, brightest_region, settings["background"], mask)
             light = float(np.square(part).sum())
-            if light > most:
-                most, brightest, brightest_mask = light, planes[brightest_region], measured
+            if light > most_light:
+                most_light, brightest, brightest_mask = light, planes[brightest_region], part_mask
     return brightest, brightest_mask

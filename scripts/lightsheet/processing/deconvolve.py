@@ -205,8 +205,8 @@ def _process(
     """Take a volume all its way, on a GPU if it can; return what is stored, levels that are made, and statistics."""
     is_whole = block is None or tuple(block) == raw.shape
     if settings["engine"] == "gpu" and is_whole and can_follow(raw, psf, settings, layout):
-        levels, measured = follow_way_on_gpu(raw, psf, settings, threads, layout)
+        levels, numbers = follow_way_on_gpu(raw, psf, settings, threads, layout)
     else:
         whole = raw.assemble() if isinstance(raw, CutVolume) else raw
-        levels, measured = follow_way(whole, psf, settings, threads, make_numpy_steps(allocate), block)
-    return levels, finish_numbers(*measured)
+        levels, numbers = follow_way(whole, psf, settings, threads, make_numpy_steps(allocate), block)
+    return levels, finish_numbers(*numbers)

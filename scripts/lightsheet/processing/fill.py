@@ -92,7 +92,7 @@ def cut_image(
     The image is float32, and 0 where it was below the background, or never measured.
     """
     image = subtract_background(raw[region], background)
-    measured = mask[region] if mask else None
-    if measured:
-        erase_unmeasured(image, measured)
-    return np.maximum(image, 0, out=image), measured
+    part_mask = mask[region] if mask else None
+    if part_mask:
+        erase_unmeasured(image, part_mask)
+    return np.maximum(image, 0, out=image), part_mask

@@ -40,14 +40,14 @@ def can_follow(
     result may be several times as large as its raw volume.
     """
     stored = layout.count_volume_bytes() if layout else 0
-    pinned = raw.dtype.itemsize * prod(raw.shape) + stored
+    pinned_bytes = raw.dtype.itemsize * prod(raw.shape) + stored
     limits = gpu_memory.list_limits(psf.shape, _find_method(settings), "fill" in settings)
     scratch = _measure_more(raw.shape, settings)
     return (
         raw.dtype.isnative
         and raw.dtype.name in C_TYPES
         and raw.dtype.itemsize <= gpu_memory.FLOAT
-        and pinned <= BYTES_PER_VOXEL["gpu"] * prod(raw.shape)
+        and pinned_bytes <= BYTES_PER_VOXEL["gpu"] * prod(raw.shape)
         and all(limit.needs(raw.shape) + scratch <= limit.budget for limit in limits)
     )
 
@@ -70,18 +70,18 @@ def follow_way_on_gpu(
     def follow(on_device: Array) -> tuple[list[Array], tuple[Numbers, Planes]]:
         if isinstance(raw, CutVolume):
             on_device = join_chunks(kernels, on_device, raw.shape)
-        levels, measured = follow_way(on_device, psf, settings, threads, steps, coarser=coarser)
+        levels, numbers = follow_way(on_device, psf, settings, threads, steps, coarser=coarser)
         if layout:
             levels = [cut_chunks(kernels, levels.pop(0), level.chunk) for level in layout.levels]
-        return levels, measured
+        return levels, numbers
 
     size = gpu_memory.estimate_memory(raw.shape, psf.shape, _find_method(settings), "fill" in settings)
     size += _measure_more(raw.shape, settings)
     voxels = raw.chunks if isinstance(raw, CutVolume) else raw
-    levels, measured = gpu.process_volume(follow, voxels, raw.shape, size)
+    levels, numbers = gpu.process_volume(follow, voxels, raw.shape, size)
     if layout:
-        return [CutVolume(level.shape, chunks) for level, chunks in zip(layout.levels, levels, strict=True)], measured
-    return levels, measured
+        return [CutVolume(level.shape, chunks) for level, chunks in zip(layout.levels, levels, strict=True)], numbers
+    return levels, numbers
 
 
 def join_chunks(kernels: Kernels, chunks: Array, shape: Shape) -> Array:
@@ -113,8 +113,8 @@ def _measure_more(shape: Sequence[int], settings: Mapping[str, Any]) -> int:
     if not geometry:
         return 0
     raw, stored = prod(shape), prod(geometry.shape)
-    leaving = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * max(0, stored - raw)
-    return leaving + max(0, 12 * stored - 20 * raw)
+    queue_bytes = (gpu_memory.IN_FLIGHT - 1) * gpu_memory.WAITING_BYTES * max(0, stored - raw)
+    return queue_bytes + max(0, 12 * stored - 20 * raw)
 
 
 def make_gpu_steps(kernels: Kernels) -> Steps:
@@ -151,10 +151,10 @@ def summarise_volume(kernels: Kernels, volume: Array) -> Numbers:
     """See `statistics.summarise_volume`; the subsample is sorted, and only values at percentiles are copied."""
     low, high, total = kernels.sum_voxels("summarise", ("min", "max", "sum"), volume.size, volume, None)
     flat = volume.reshape(-1)
-    ordered = kernels.cupy.sort(flat[find_sampling(flat.size)])
-    ranks, places = find_places(ordered.size)
-    chosen = ordered[kernels.cupy.asarray(places)].get()
-    return name_statistics(low, high, total, volume.size, np.interp(ranks, places, chosen))
+    sample = kernels.cupy.sort(flat[find_sampling(flat.size)])
+    ranks, places = find_places(sample.size)
+    values = sample[kernels.cupy.asarray(places)].get()
+    return name_statistics(low, high, total, volume.size, np.interp(ranks, places, values))
 
 
 def describe_counts(kernels: Kernels, raw: Array, background: float, mask: Any) -> Numbers:

@@ -69,7 +69,7 @@ def measure_noise(image: np.ndarray, mask: Mask | None = None) -> Noise:
     return Noise(float(constant), float(per_count))
 
 
-def _measure_classes(image: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _measure_classes(image: np.ndarray, is_measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean light of classes of places, and the variance of their noise; places near unmeasured are left out.
 
     The light of a place is the mean over the voxels of its difference: noise makes neither depend on the other.
@@ -81,8 +81,8 @@ def _measure_classes(image: np.ndarray, measured: np.ndarray) -> tuple[np.ndarra
     for axis in axes:
         difference = np.diff(difference, 2, axis=axis) / np.sqrt(SQUARED_WEIGHTS)
         light = sliding_window_view(light, NEIGHBOURS, axis).mean(axis=-1)
-        measured = np.asarray(sliding_window_view(measured, NEIGHBOURS, axis).all(axis=-1))
-    light, squares = light[measured], np.square(difference[measured])
+        is_measured = np.asarray(sliding_window_view(is_measured, NEIGHBOURS, axis).all(axis=-1))
+    light, squares = light[is_measured], np.square(difference[is_measured])
     classes = [places for places in _cut_by_light(light, CLASSES) if len(places)]
     means = [light[places].mean() for places in classes]
     return np.array(means), np.array([np.median(squares[places]) / MEDIAN_SQUARE for places in classes])
@@ -135,8 +135,9 @@ def propagate_noise(
         if mask:
             erase_unmeasured(light, mask)
         results.append(richardson_lucy(light, psf, threads=threads, mask=mask, **method))
-    measured = np.stack(list(mask)) if mask else np.ones(image.shape, bool)
-    result, noise = results[0][measured].astype(np.float64), (results[1] - results[0])[measured].astype(np.float64)
+    is_measured = np.stack(list(mask)) if mask else np.ones(image.shape, bool)
+    result = results[0][is_measured].astype(np.float64)
+    noise = (results[1] - results[0])[is_measured].astype(np.float64)
     bright = np.percentile(result, OUTSHONE) if result.size else 0.0
     classes = [places for places in _cut_by_light(np.minimum(result, bright), TENTHS) if len(places)]
     levels, deviations = (

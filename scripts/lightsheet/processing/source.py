@@ -95,11 +95,11 @@ def read_source(source: Source, threads: int, allocate: Allocate = np.empty) -> 
         raw, chunk = allocate(volume.shape, volume.dtype), choose_chunk(make_shape(volume.shape))
         for first in range(0, volume.shape[0], chunk[0]):
             raw[first : first + chunk[0]] = volume[first : first + chunk[0], :]
-        pending = pool.submit(lambda: digest_pixels(raw, tiles, region) or digest_sources(*place))
+        digest_task = pool.submit(lambda: digest_pixels(raw, tiles, region) or digest_sources(*place))
         summarise = partial(summarise_part, voxels=raw.size)
         parts = pool.map(lambda part: summarise(np.ascontiguousarray(raw[part])), iterate_chunks(raw.shape, chunk))
         statistics = combine_parts(list(parts))
-        sources = stamp_sources(tiles, stats, pending.result())
+        sources = stamp_sources(tiles, stats, digest_task.result())
     refuse_infinite(statistics, stats)
     inputs = list_raw_inputs(tiles, sources, None, region)
     return raw, make_record(inputs, [], {}, sources=sources, statistics=statistics, dtype=source.dtype)

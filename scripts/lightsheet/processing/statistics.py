@@ -43,10 +43,10 @@ def _add_up(planes: np.ndarray, high: int) -> int:
 
     Without a conversion, the dark images of a camera of 16 bits are added four times as fast.
     """
-    together = int(np.iinfo(planes.dtype).max) // max(high, 1)
-    if together < LEAST_TOGETHER:
+    planes_at_once = int(np.iinfo(planes.dtype).max) // max(high, 1)
+    if planes_at_once < LEAST_TOGETHER:
         return int(np.add.reduce(planes, dtype=np.uint32).sum(dtype=np.uint64))
-    groups = (planes[first : first + together] for first in range(0, len(planes), together))
+    groups = (planes[first : first + planes_at_once] for first in range(0, len(planes), planes_at_once))
     return sum(int(np.add.reduce(group, dtype=planes.dtype).sum(dtype=np.uint64)) for group in groups)
 
 
@@ -101,11 +101,11 @@ def _choose_floats(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     steps = (values.view(np.uint32) >> 16).astype(np.uint16)
     counts = np.bincount(steps, minlength=1 << 16)
     ends = np.cumsum(counts)
-    needed = np.zeros(len(counts), bool)
-    needed[np.searchsorted(ends, places, side="right")] = True
-    skipped = np.cumsum(np.where(needed, 0, counts))  # values of lower steps that are not sorted
-    candidates = np.sort(values[needed[steps]])
-    return np.asarray(candidates[places - skipped[np.searchsorted(ends, places, side="right")]])
+    is_needed = np.zeros(len(counts), bool)
+    is_needed[np.searchsorted(ends, places, side="right")] = True
+    skip_counts = np.cumsum(np.where(is_needed, 0, counts))  # values of lower steps that are not sorted
+    candidates = np.sort(values[is_needed[steps]])
+    return np.asarray(candidates[places - skip_counts[np.searchsorted(ends, places, side="right")]])
 
 
 def summarise_volume(volume: np.ndarray) -> dict[str, Any]:

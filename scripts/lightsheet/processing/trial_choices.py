@@ -39,23 +39,23 @@ def list_open_settings(settings: Mapping[str, Any], choice: Choice | None, psf_s
     choice : Choice, of the channel
     psf_sha256 : str, digest of the PSF used; None if it must be prepared first
     """
-    resolved = close_settings(settings, choice, psf_sha256)
-    return [name for name in TRIAL_SETTINGS if resolved.get(name) == "auto" and settings[name] != PER_VOLUME]
+    final_settings = close_settings(settings, choice, psf_sha256)
+    return [name for name in TRIAL_SETTINGS if final_settings.get(name) == "auto" and settings[name] != PER_VOLUME]
 
 
 def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> dict[str, Any]:
     """Return a channel's settings as its volumes have them, with what was chosen by trial as far as it is known."""
-    closed = dict(settings)
+    final_settings = dict(settings)
     for name in TRIAL_SETTINGS:
-        if closed.get(name) == PER_VOLUME:
-            closed[name] = "auto"
-        elif closed.get(name) == "auto":
+        if final_settings.get(name) == PER_VOLUME:
+            final_settings[name] = "auto"
+        elif final_settings.get(name) == "auto":
             trial = (choice or {}).get(name)
-            if isinstance(trial, dict) and trial.get("basis") == _list_basis(closed, name, psf_sha256):
-                closed[name] = trial["value"]
+            if isinstance(trial, dict) and trial.get("basis") == _list_basis(final_settings, name, psf_sha256):
+                final_settings[name] = trial["value"]
                 if name == "scale" and "bits" in trial:  # of whole numbers; those of floats have a name
-                    closed.setdefault("precision", trial["bits"])
-    return closed
+                    final_settings.setdefault("precision", trial["bits"])
+    return final_settings
 
 
 def find_noise(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: str | None) -> float | None:
@@ -78,8 +78,8 @@ def find_noise(settings: Mapping[str, Any], choice: Choice | None, psf_sha256: s
 
 def _list_basis(settings: Mapping[str, Any], name: str, psf_sha256: str | None) -> dict[str, Any]:
     """List what the choice of a setting rests on."""
-    without = ("engine", "dtype", *TRIAL_SETTINGS) if name == "iterations" else ("engine", "scale", "precision")
-    inputs = {key: value for key, value in settings.items() if key not in without}
+    irrelevant_keys = ("engine", "dtype", *TRIAL_SETTINGS) if name == "iterations" else ("engine", "scale", "precision")
+    inputs = {key: value for key, value in settings.items() if key not in irrelevant_keys}
     return {**inputs, "psf": psf_sha256, "algorithm": ALGORITHM_VERSION}
 
 
@@ -104,12 +104,12 @@ def choose_by_trial(
         channels = [c for c in settings if name in list_open_settings(settings[c], choices.get(c), psfs[c])]
         if not channels:
             continue
-        closed = {c: close_settings(settings[c], choices[c], psfs[c]) for c in channels}
-        values = _try_setting(results, name, {c: choices[c] for c in channels}, closed, call)
+        final_settings = {c: close_settings(settings[c], choices[c], psfs[c]) for c in channels}
+        values = _try_setting(results, name, {c: choices[c] for c in channels}, final_settings, call)
         choices = read_choices(results)
         for channel in channels:
             value = _CHOOSE[name](values[channel].values())
-            basis = _list_basis(closed[channel], name, psfs[channel])
+            basis = _list_basis(final_settings[channel], name, psfs[channel])
             choices[channel][name] = {**value, "timepoints": values[channel], "basis": basis}
             timepoints = ", ".join(values[channel])
             logger.log(NOTICE, "%s: %s: auto comes to %s, by timepoints %s", channel, name, value["value"], timepoints)
@@ -174,13 +174,13 @@ def _gather_values(
     """Return the values of a channel's timepoints; warn of those that could not be tried, and refuse if none could."""
     labels = {str(timepoint): _label(channel, timepoint) for timepoint in _list_timepoints(choice)}
     failures = [errors[label] for label in labels.values() if label in errors]
-    gathered = {t: values[label] for t, label in labels.items() if values.get(label) is not None}
-    if failures and not gathered:
+    channel_values = {t: values[label] for t, label in labels.items() if values.get(label) is not None}
+    if failures and not channel_values:
         raise InputError(f"{channel}: {failures[0]}")
     for timepoint, label in labels.items():
         if label in errors:
             logger.warning("%s: auto leaves out %s timepoint %s: %s", name, channel, timepoint, errors[label])
-    return gathered
+    return channel_values
 
 
 def _label(channel: str, timepoint: int) -> str:

@@ -58,9 +58,9 @@ def judge_units(
 
 def _judge_voxel_size(key: str, voxel_size: Mapping[str, float]) -> list[str]:
     sizes = {axis: voxel_size[axis] for axis in "zyx" if axis in voxel_size}
-    wrong = {axis: size for axis, size in sizes.items() if not SMALLEST <= size <= LARGEST}
-    if wrong:
-        clauses = " and ".join(f"{key}.{axis} is {size:g} um" for axis, size in wrong.items())
+    odd_sizes = {axis: size for axis, size in sizes.items() if not SMALLEST <= size <= LARGEST}
+    if odd_sizes:
+        clauses = " and ".join(f"{key}.{axis} is {size:g} um" for axis, size in odd_sizes.items())
         return [f"{clauses}, no size of a voxel in light microscopy"]
     if len(sizes) < 3:
         return []

@@ -146,8 +146,8 @@ def _deconvolve_blocks(
     blocks = list(cut_blocks(raw.shape, block, halo))
 
     def deconvolve_region(region: tuple[slice, ...]) -> Array:
-        image, measured = steps.cut_image(raw, region, background, mask)
-        return richardson_lucy(image, psf, threads=threads, mask=measured, **method)
+        image, part_mask = steps.cut_image(raw, region, background, mask)
+        return richardson_lucy(image, psf, threads=threads, mask=part_mask, **method)
 
     return assemble_blocks(deconvolve_region, blocks, raw.shape, steps.allocate), len(blocks)
 
@@ -167,8 +167,8 @@ def _resolve_method(
         background = steps.estimate_background(raw)
     method = {name: settings[name] for name in ("iterations", "engine", "boundary", "acceleration")}
     if method["iterations"] == "auto":
-        part, measured = steps.cut_image(raw, steps.find_brightest_region(raw, mask), background, mask)
+        part, part_mask = steps.cut_image(raw, steps.find_brightest_region(raw, mask), background, mask)
         method["iterations"] = resolve_iterations(
-            part, psf, acceleration=method["acceleration"], threads=threads, mask=measured
+            part, psf, acceleration=method["acceleration"], threads=threads, mask=part_mask
         )
     return background, method

@@ -88,9 +88,9 @@ def _fill_in_choices(config: dict[str, Any], rows: Sequence[VolumeRow]) -> None:
 
 def _fill_in_scale(output: dict[str, Any], rows: Sequence[VolumeRow], has_grown: bool) -> None:
     """Likewise of the scale, and of the bits that were chosen with it; earlier versions kept all of these."""
-    used = [json.loads(row["settings"]) for row in rows]
-    pairs = {(settings["scale"], settings.get("precision", "full")) for settings in used}
-    if output["scale"] == "auto" and len(pairs) == 1 and (has_grown or "precision" not in used[0]):
+    row_settings = [json.loads(row["settings"]) for row in rows]
+    pairs = {(settings["scale"], settings.get("precision", "full")) for settings in row_settings}
+    if output["scale"] == "auto" and len(pairs) == 1 and (has_grown or "precision" not in row_settings[0]):
         output["scale"], output["precision"] = pairs.pop()
 
 

@@ -101,13 +101,14 @@ def verify_volumes(
     if volumes < 1:
         raise InputError(f"volumes: {volumes} is too few to verify; give 1 or more")
     crate = read_crate(folder)
-    recorded = [row for row in crate.rows if not row["missing"]]
-    if not recorded:
+    candidates = [row for row in crate.rows if not row["missing"]]
+    if not candidates:
         raise InputError(f"{folder}: no volume of it was recorded, so there is none to verify")
     seed = random.randrange(2**32) if seed is None else seed
-    rows = random.Random(seed).sample(recorded, min(volumes, len(recorded)))
+    rows = random.Random(seed).sample(candidates, min(volumes, len(candidates)))
     rows.sort(key=find_index)
-    logger.info("verifying %d of %d volumes of %s; --seed %d chooses the same", len(rows), len(recorded), folder, seed)
+    numbers = len(rows), len(candidates)
+    logger.info("verifying %d of %d volumes of %s; --seed %d chooses the same", *numbers, folder, seed)
     progress, outcomes = Progress("verify", len(rows), "volume"), []
     for row in rows:
         outcomes.append(_verify_volume(crate, row, raw or crate.acquisition, engine, threads))
@@ -158,10 +159,10 @@ def _read_settings(crate: Crate, row: VolumeRow) -> dict[str, Any]:
 
 def _choose_engine(settings: Mapping[str, Any], request: str | None) -> str:
     """Choose what shall make a volume again."""
-    recorded: str = settings["engine"]
-    engine = request or resolve_engine("cpu" if recorded == "gpu" and not gpu_trial.is_available() else recorded)
-    if engine != recorded and "skimage" in (engine, recorded):
-        raise InputError(f"engine: {engine} and {recorded} do not agree, so that one cannot verify the other")
+    run_engine: str = settings["engine"]
+    engine = request or resolve_engine("cpu" if run_engine == "gpu" and not gpu_trial.is_available() else run_engine)
+    if engine != run_engine and "skimage" in (engine, run_engine):
+        raise InputError(f"engine: {engine} and {run_engine} do not agree, so that one cannot verify the other")
     check_method(Method(**{name: settings[name] for name in ("iterations", "boundary", "acceleration")}), engine)
     return engine
 

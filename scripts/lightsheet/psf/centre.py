@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from lightsheet.psf.isolation import Isolated
+from lightsheet.psf.isolation import BeadImage
 from lightsheet.psf.measure import Array, Volume, find_peak
 
 SMOOTHING = 2.0  # standard deviation, voxels
@@ -29,7 +29,7 @@ class Core(NamedTuple):
     covariance: Array  # of it, voxels squared
 
 
-def find_core(isolated: Isolated) -> Core:
+def find_core(bead: BeadImage) -> Core:
     """Find the centre of a PSF.
 
     It is the centroid of the core: of what, in the image smoothed by the core's own width, is above half of the maximum
@@ -38,9 +38,9 @@ def find_core(isolated: Isolated) -> Core:
 
     The brightest voxel stays the centre of what was computed (no noise) and is too narrow to be interpolated.
     """
-    signal, peak = isolated.signal, isolated.peak
+    signal, peak = bead.signal, bead.peak
     _, covariance = _measure_core(signal, np.full(3, SMOOTHING))
-    if isolated.noise < COMPUTED * signal[peak] and _is_aliased(signal, peak):
+    if bead.noise < COMPUTED * signal[peak] and _is_aliased(signal, peak):
         return Core(np.array(peak, float), covariance)
     widths = np.sqrt(np.maximum(np.diag(covariance), LEAST_WIDTH**2))
     centre, _ = _measure_core(signal, widths)
@@ -62,7 +62,7 @@ def _measure_core(signal: Volume, smoothing: Array) -> tuple[Array, Array]:
 def _is_aliased(signal: Volume, peak: tuple[int, int, int]) -> bool:
     z, y, x = peak
     for line in (signal[:, y, x], signal[z, :, x], signal[z, y, :]):
-        alternating = math.fabs(line[::2].sum() - line[1::2].sum())
-        if alternating > ALIASED * line.sum():
+        alternation = math.fabs(line[::2].sum() - line[1::2].sum())
+        if alternation > ALIASED * line.sum():
             return True
     return False

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from lightsheet.psf.centre import Core
-from lightsheet.psf.isolation import NOISE_LEFT, SIGNIFICANT, Isolated, smooth_noise
+from lightsheet.psf.isolation import NOISE_LEFT, SIGNIFICANT, BeadImage, smooth_noise
 from lightsheet.psf.measure import AXES, Array, Volume, find_peak
 from lightsheet.psf.slant import SCANNED, measure_slant
 from lightsheet.psf.straight import locate_in_image, move_back
@@ -21,19 +21,19 @@ DIM = 20.0  # times the camera's noise
 
 
 def find_damage(
-    image: Array, isolated: Isolated, core: Core, voxel_size: Mapping[str, float], background: float | str
+    image: Array, bead: BeadImage, core: Core, voxel_size: Mapping[str, float], background: float | str
 ) -> list[dict[str, Any]]:
     """Find what is wrong with a PSF.
 
     Return for each damage its `kind`, its `value`, the number that tells, and `text`, the words for a person.
     """
     damage = [
-        *_find_saturation(image, isolated),
-        *_find_second(isolated, core.centre, voxel_size),
-        *_find_cut(isolated),
-        *_find_slant(isolated, core, voxel_size),
-        *_find_uncertain_offset(isolated, background),
-        *_find_dimness(isolated),
+        *_find_saturation(image, bead),
+        *_find_second(bead, core.centre, voxel_size),
+        *_find_cut(bead),
+        *_find_slant(bead, core, voxel_size),
+        *_find_uncertain_offset(bead, background),
+        *_find_dimness(bead),
     ]
     return [{"kind": kind, "value": float(f"{value:.4g}"), "text": text} for kind, value, text in damage]
 
@@ -41,17 +41,17 @@ def find_damage(
 Damage = Iterator[tuple[str, float, str]]
 
 
-def _find_saturation(image: Array, isolated: Isolated) -> Damage:
+def _find_saturation(image: Array, bead: BeadImage) -> Damage:
     """Tell of a plateau: several voxels of the largest value side by side, and few just beneath it."""
-    light = isolated.recorded
+    light = bead.raw_signal
     top = light.max()
     labels, _ = ndimage.label(light == top, np.ones((3, 3, 3)))
     plateau = labels == labels[find_peak(light)]
     step = 2 if image.dtype.kind in "iu" else 0
-    beneath = int(np.count_nonzero((light < top) & (light >= top - max(SHELL * top, step))))
+    number_beneath = int(np.count_nonzero((light < top) & (light >= top - max(SHELL * top, step))))
     count = int(np.count_nonzero(plateau))
     is_flat = bool((np.ptp(np.argwhere(plateau), axis=0) > 1).any())  # two voxels may be equally near the middle
-    if is_flat and count > 3 and count > beneath:
+    if is_flat and count > 3 and count > number_beneath:
         yield (
             "saturation",
             count,
@@ -60,11 +60,11 @@ def _find_saturation(image: Array, isolated: Isolated) -> Damage:
         )
 
 
-def _find_second(isolated: Isolated, centre: Array, voxel_size: Mapping[str, float]) -> Damage:
+def _find_second(bead: BeadImage, centre: Array, voxel_size: Mapping[str, float]) -> Damage:
     """Tell of the brightest spot besides the peak that is neither a hot pixel nor one of two side lobes."""
-    smooth = smooth_noise(isolated.light)
+    smooth = smooth_noise(bead.light)
     peak = smooth[tuple(np.rint(centre).astype(int))]
-    threshold = max(SECOND * peak, 2 * SIGNIFICANT * NOISE_LEFT * isolated.noise)
+    threshold = max(SECOND * peak, 2 * SIGNIFICANT * NOISE_LEFT * bead.noise)
     spots = np.argwhere((smooth == ndimage.maximum_filter(smooth, 7)) & (smooth > threshold))
     steps = np.array([voxel_size[axis] for axis in AXES])
     for spot in sorted(map(tuple, spots), key=lambda spot: -smooth[spot]):
@@ -72,10 +72,10 @@ def _find_second(isolated: Isolated, centre: Array, voxel_size: Mapping[str, flo
         is_inside = all(0 <= place < n for place, n in zip(opposite, smooth.shape, strict=True))
         if np.abs(spot - centre).max() < 3 or (is_inside and smooth[tuple(opposite)] > LOBE * smooth[spot]):
             continue
-        if _is_hot_pixel(isolated.light, spot):
+        if _is_hot_pixel(bead.light, spot):
             continue
         share = smooth[spot] / peak
-        place = tuple(round(position) for position in locate_in_image(spot, isolated.movement))
+        place = tuple(round(position) for position in locate_in_image(spot, bead.movement))
         distance = float(np.linalg.norm((spot - centre) * steps))
         yield (
             "second",
@@ -88,13 +88,13 @@ def _find_second(isolated: Isolated, centre: Array, voxel_size: Mapping[str, flo
 
 def _is_hot_pixel(light: Volume, spot: tuple[int, ...]) -> bool:
     """Tell whether a single voxel, or a column of them, makes a spot: the median around it is dark."""
-    around = light[tuple(slice(max(place - 1, 0), place + 2) for place in spot)]
-    return bool(np.median(around) < 0.1 * around.max())
+    vicinity = light[tuple(slice(max(place - 1, 0), place + 2) for place in spot)]
+    return bool(np.median(vicinity) < 0.1 * vicinity.max())
 
 
-def _find_cut(isolated: Isolated) -> Damage:
+def _find_cut(bead: BeadImage) -> Damage:
     """Tell of light of the PSF at the border of what was measured."""
-    smooth = move_back(smooth_noise(isolated.signal), isolated.movement)
+    smooth = move_back(smooth_noise(bead.signal), bead.movement)
     shares = {
         f"the {word} {axis}": float(np.take(smooth, end, number).max() / smooth.max())
         for number, axis in enumerate(AXES)
@@ -110,13 +110,13 @@ def _find_cut(isolated: Isolated) -> Damage:
         )
 
 
-def _find_slant(isolated: Isolated, core: Core, voxel_size: Mapping[str, float]) -> Damage:
+def _find_slant(bead: BeadImage, core: Core, voxel_size: Mapping[str, float]) -> Damage:
     """Tell of a PSF whose long axis is not z, and of one that moves from plane to plane as a stage scan does."""
     slant = measure_slant(core, voxel_size)
     if slant is None:
         return
     text = f"tilted: its long axis lies {slant.degrees:.0f} degrees from z, towards {slant.axis}"
-    is_straightened = isolated.fill is not None or isolated.movement.pixels  # by deskewing or rotating, or by us
+    is_straightened = bead.fill is not None or bead.movement.pixels  # by deskewing or rotating, or by us
     if abs(slant.move) < SCANNED or is_straightened:
         yield "tilt", slant.degrees, f"{text}; that is right only for images that are as oblique"
         return
@@ -130,10 +130,10 @@ def _find_slant(isolated: Isolated, core: Core, voxel_size: Mapping[str, float])
     )
 
 
-def _find_uncertain_offset(isolated: Isolated, background: float | str) -> Damage:
-    peak = isolated.light[isolated.peak]
-    lowest, highest = float(isolated.levels.min()), float(isolated.levels.max())
-    threshold = 6 * isolated.noise / np.sqrt(min(n for n in isolated.light.shape)) / 3
+def _find_uncertain_offset(bead: BeadImage, background: float | str) -> Damage:
+    peak = bead.light[bead.peak]
+    lowest, highest = float(bead.levels.min()), float(bead.levels.max())
+    threshold = 6 * bead.noise / np.sqrt(min(n for n in bead.light.shape)) / 3
     if background == "auto" and highest - lowest > max(UNCERTAIN * peak, threshold):
         yield (
             "offset",
@@ -142,18 +142,18 @@ def _find_uncertain_offset(isolated: Isolated, background: float | str) -> Damag
             f"{(highest - lowest) / peak:.0%} of its peak; give psf.background as a number, or an image with more "
             "room around the bead",
         )
-    level = float(np.median(isolated.levels))
-    if background != "auto" and abs(level - isolated.offset) > UNCERTAIN * peak:
+    level = float(np.median(bead.levels))
+    if background != "auto" and abs(level - bead.offset) > UNCERTAIN * peak:
         yield (
             "offset",
-            (level - isolated.offset) / peak,
-            f"psf.background is {isolated.offset:g}, but the faces of its image have {level:.4g}, off by "
-            f"{abs(level - isolated.offset) / peak:.0%} of its peak",
+            (level - bead.offset) / peak,
+            f"psf.background is {bead.offset:g}, but the faces of its image have {level:.4g}, off by "
+            f"{abs(level - bead.offset) / peak:.0%} of its peak",
         )
 
 
-def _find_dimness(isolated: Isolated) -> Damage:
-    if isolated.noise and (ratio := float(isolated.light[isolated.peak] / isolated.noise)) < DIM:
+def _find_dimness(bead: BeadImage) -> Damage:
+    if bead.noise and (ratio := float(bead.light[bead.peak] / bead.noise)) < DIM:
         yield (
             "dim",
             ratio,

@@ -85,12 +85,12 @@ def _place_panels(extent: Sequence[float]) -> dict[str, Box]:
     left, right, gap, bottom, top = 0.55, 0.12, 0.62, 1.0, 0.55
     scale = min((WIDTH - left - gap - right) / (columns + depth), (HEIGHT - bottom - gap - top) / (rows + depth))
     width, height = WIDTH - left - gap - right - scale * depth, HEIGHT - bottom - gap - top - scale * depth
-    lower, beside = bottom + scale * depth + gap, left + width + gap
+    lower, right_column = bottom + scale * depth + gap, left + width + gap
     return {
         "yx": (left, lower, width, height),
-        "yz": (beside, lower, scale * depth, height),
+        "yz": (right_column, lower, scale * depth, height),
         "zx": (left, bottom, width, scale * depth),
-        "profiles": (beside, bottom, scale * depth, scale * depth - 0.24),
+        "profiles": (right_column, bottom, scale * depth, scale * depth - 0.24),
     }
 
 

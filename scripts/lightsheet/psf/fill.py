@@ -24,20 +24,20 @@ def find_fill(values: Volume) -> tuple[float | None, Array]:
     faces = list_faces(values)
     numbers, counts = np.unique(np.concatenate([face.ravel() for face in faces]), return_counts=True)
     value = float(numbers[counts.argmax()])
-    everything = np.ones(values.shape, bool)
+    all_voxels = np.ones(values.shape, bool)
     if counts.max() < LEAST_SHOWN * counts.sum():
-        return None, everything
+        return None, all_voxels
     fill = _keep_at_border(values == value)
     if ndimage.binary_erosion(fill, np.ones((3, 3, 3)), border_value=1).mean() < SOLID:
-        return None, everything
+        return None, all_voxels
     fill = ndimage.binary_dilation(fill)  # beside it interpolation mixed fill with what was measured
     visible_faces = list_faces(np.where(fill, np.nan, values))
     remaining = np.concatenate([face[np.isfinite(face)] for face in visible_faces])
     if remaining.size < LEAST_SHOWN * counts.sum():
-        return None, everything
+        return None, all_voxels
     is_whole = np.array_equal(numbers, np.rint(numbers))
     if not (_is_distinct(value, remaining, estimate_noise(visible_faces), is_whole) or _is_within(value, remaining)):
-        return None, everything
+        return None, all_voxels
     return value, ~fill
 
 

@@ -105,10 +105,10 @@ def _choose_pages(path: Path, metadata: FileMetadata, section: Mapping[str, Any]
         if number is not None and number < count:
             continue
         source = metadata.source if section["axes"] == "auto" else "psf.axes"
-        wrong = "" if number is None else f", and none is number {number} (from 0)"
+        range_remark = "" if number is None else f", and none is number {number} (from 0)"
         example = ", ".join([f"path: {path}", *(f"{name}: 0" for name, n in counts.items() if n > 1)])
         raise InputError(
-            f"{path}: holds {write_number(count, key)} ({source}){wrong}; give one of them, from 0, as in "
+            f"{path}: holds {write_number(count, key)} ({source}){range_remark}; give one of them, from 0, as in "
             f"psf.files.{channel}: {{{example}}}; or set psf.axes: ZYX if its pages are the planes of one image"
         )
     if not layout or layout.sizes["C"] * layout.sizes["T"] == 1:

@@ -21,12 +21,12 @@ SMOOTHING = 2.0  # standard deviation, voxels
 NOISE_LEFT = (2 * math.sqrt(math.pi) * SMOOTHING) ** -1.5  # of white noise after smoothing, in 3-D
 
 
-class Isolated(NamedTuple):
+class BeadImage(NamedTuple):
     """A PSF in its image, straightened if that is a stage scan."""
 
     signal: Volume  # float64, without the offset; zero where it is no part of the PSF, everywhere if there is none
-    light: Volume  # likewise, with all that is in the image
-    recorded: Volume  # the signal as the camera recorded it, not straightened
+    light: Volume  # float64, without the offset: all that is in the image
+    raw_signal: Volume  # the signal as the camera recorded it, not straightened
     offset: float  # of the camera, that was subtracted
     noise: float  # of the camera, standard deviation
     levels: Array  # mean background on each face that shows any
@@ -40,23 +40,23 @@ class Isolated(NamedTuple):
         return tuple(round(place) for place in locate_in_image(self.peak, self.movement))
 
 
-def isolate_psf(image: Array, background: float | Literal["auto"], scan: Scan | None = None) -> Isolated:
+def isolate_psf(image: Array, background: float | Literal["auto"], scan: Scan | None = None) -> BeadImage:
     """Subtract the camera's offset from an image (z, y, x), and set to zero what is no part of the PSF.
 
     `auto` estimates the offset from the voxels on the image's six faces, without those that were never measured. The
     image of a stage scan is straightened when its offset is known: what is connected with the peak lies together then.
     """
     values = image.astype(np.float64)
-    fill, measured = find_fill(values)
-    faces = list_faces(np.where(measured, values, np.nan))
+    fill, is_measured = find_fill(values)
+    faces = list_faces(np.where(is_measured, values, np.nan))
     noise = estimate_noise(faces)
     levels = _measure_levels(faces, noise)
     offset = float(np.median(levels)) if background == "auto" else float(background)
-    recorded = np.where(measured, values - offset, 0.0)
-    light, movement = straighten_light(recorded, scan) if scan else (recorded, NO_MOVEMENT)
+    raw_light = np.where(is_measured, values - offset, 0.0)
+    light, movement = straighten_light(raw_light, scan) if scan else (raw_light, NO_MOVEMENT)
     signal = _keep_connected(light, noise)
-    recorded = np.where(move_back(signal, movement), recorded, 0.0)
-    return Isolated(signal, light, recorded, offset, noise, levels, fill, _find_brightest(signal), movement)
+    raw_signal = np.where(move_back(signal, movement), raw_light, 0.0)
+    return BeadImage(signal, light, raw_signal, offset, noise, levels, fill, _find_brightest(signal), movement)
 
 
 def _find_brightest(signal: Volume) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from scipy import sparse
 from lightsheet.psf.centre import Core, find_core
 from lightsheet.psf.damage import find_damage
 from lightsheet.psf.image import read_psf_image
-from lightsheet.psf.isolation import Isolated, isolate_psf
+from lightsheet.psf.isolation import BeadImage, isolate_psf
 from lightsheet.psf.measure import AXES, Array, Volume, digest_psf, measure_fwhm
 from lightsheet.psf.slant import refuse_scan_mismatch
 from lightsheet.psf.straight import locate_in_image, read_scan, shear_to_scan, straighten_psf
@@ -109,19 +109,19 @@ def prepare_psf_file(
         straight PSF then, and peak_zyx and centre_zyx lie in the image as it was recorded.
     """
     image = read_psf_image(path, pages)
-    psf, isolated, core, cropped = _prepare(image, psf_voxel_size, voxel_size, background, str(path), scan, psf_scan)
+    psf, bead, core, energy_loss = _prepare(image, psf_voxel_size, voxel_size, background, str(path), scan, psf_scan)
     return psf, {
         "source": {"path": str(path), "bytes": path.stat().st_size, "sha256": digest_sha256(path)},
-        "background": isolated.offset,
-        "fill": isolated.fill,
-        "noise_to_peak": float(isolated.noise / isolated.light[isolated.peak]),
-        "peak_zyx": list(isolated.peak_in_image),
-        "centre_zyx": [round(place, 3) for place in locate_in_image(core.centre.tolist(), isolated.movement)],
+        "background": bead.offset,
+        "fill": bead.fill,
+        "noise_to_peak": float(bead.noise / bead.light[bead.peak]),
+        "peak_zyx": list(bead.peak_in_image),
+        "centre_zyx": [round(place, 3) for place in locate_in_image(core.centre.tolist(), bead.movement)],
         "shape": list(psf.shape),
         "fwhm_um": measure_fwhm(straighten_psf(psf, scan, voxel_size), voxel_size),
-        "energy_cropped": cropped,
+        "energy_cropped": energy_loss,
         **_describe_geometry(scan, psf_scan),
-        "warnings": find_damage(image, isolated, core, psf_voxel_size, background),
+        "warnings": find_damage(image, bead, core, psf_voxel_size, background),
         "sha256": digest_psf(psf),
     }
 
@@ -134,35 +134,35 @@ def _prepare(
     source: str,
     scan: Mapping[str, Any] | None,
     psf_scan: Mapping[str, Any] | None,
-) -> tuple[Volume, Isolated, Core, float]:
-    """Return the PSF, how it was isolated, its core, and the share of energy cropped."""
+) -> tuple[Volume, BeadImage, Core, float]:
+    """Return the PSF, the image of the bead that it is from, its core, and the share of energy that cropping lost."""
     steps = _convert_voxel_size(voxel_size, "voxel_size", source)
     ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
     _refuse_unusable(image, source)
     _refuse_coarse(ratios, source)
-    isolated = isolate_psf(image, background, read_scan(psf_scan, psf_voxel_size))
-    _refuse_peak(isolated, image.shape, source)
-    core = find_core(isolated)
-    refuse_scan_mismatch(isolated, core, psf_voxel_size, scan, psf_scan, source)
-    signal = isolated.signal
+    bead = isolate_psf(image, background, read_scan(psf_scan, psf_voxel_size))
+    _refuse_peak(bead, image.shape, source)
+    core = find_core(bead)
+    refuse_scan_mismatch(bead, core, psf_voxel_size, scan, psf_scan, source)
+    signal = bead.signal
     for axis in range(3):
         signal = _resample(signal, axis, core.centre[axis], ratios[axis])
     geometry = read_scan(scan, voxel_size)
-    psf, cropped = _crop(signal.clip(0), CROP / 2 if geometry else CROP)
+    psf, energy_loss = _crop(signal.clip(0), CROP / 2 if geometry else CROP)
     if geometry:
         psf, loss = _crop(shear_to_scan(psf, geometry), CROP / 2)
-        cropped += loss
-    return (psf / psf.sum()).astype(np.float32), isolated, core, cropped
+        energy_loss += loss
+    return (psf / psf.sum()).astype(np.float32), bead, core, energy_loss
 
 
-def _refuse_peak(isolated: Isolated, shape: tuple[int, ...], source: str) -> None:
+def _refuse_peak(bead: BeadImage, shape: tuple[int, ...], source: str) -> None:
     """Refuse an image of this shape of which nothing stands out, or only what lies on its border."""
-    if not isolated.signal[isolated.peak] > 0:
+    if not bead.signal[bead.peak] > 0:
         raise InputError(
-            f"{source}: nothing in this PSF stands out of its background of {isolated.offset:g}; "
+            f"{source}: nothing in this PSF stands out of its background of {bead.offset:g}; "
             "give the image of a bead, or correct psf.background"
         )
-    peak = isolated.peak_in_image
+    peak = bead.peak_in_image
     if any(position in (0, n - 1) for position, n in zip(peak, shape, strict=True)):
         raise InputError(
             f"{source}: the peak of this PSF lies on the border, at {peak} of {shape} (z, y, x); "
@@ -198,8 +198,8 @@ def _refuse_unusable(image: Array, source: str) -> None:
         reason = f"is {image.ndim}-D, not a stack of planes (z, y, x)"
     elif image.size == 0:
         reason = f"is empty, its shape is {image.shape}"
-    elif bad := image.size - np.count_nonzero(np.isfinite(image)):
-        reason = f"holds {bad} values of {image.size} that are NaN or infinite"
+    elif bad_count := image.size - np.count_nonzero(np.isfinite(image)):
+        reason = f"holds {bad_count} values of {image.size} that are NaN or infinite"
     elif image.min() == image.max():
         reason = f"is flat, every voxel is {image.flat[0]:g}"
     if reason:
@@ -230,8 +230,10 @@ def _resample(signal: Volume, axis: int, centre: float, ratio: float) -> Volume:
     offset = (taps - points) / width
     weights = np.where(np.abs(offset) < LOBES, np.sinc(offset) * np.sinc(offset / LOBES), 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    row, inside = np.indices(taps.shape)[0], (taps >= 0) & (taps < n)
-    kernel = sparse.csr_array((weights[inside], (row[inside], taps[inside].astype(int))), shape=(len(points), n))
+    row, is_inside = np.indices(taps.shape)[0], (taps >= 0) & (taps < n)
+    kernel = sparse.csr_array(
+        (weights[is_inside], (row[is_inside], taps[is_inside].astype(int))), shape=(len(points), n)
+    )
     columns = np.moveaxis(signal, axis, 0)
     return np.moveaxis((kernel @ columns.reshape(n, -1)).reshape(-1, *columns.shape[1:]), 0, axis)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lightsheet.psf.centre import Core
-from lightsheet.psf.isolation import Isolated
+from lightsheet.psf.isolation import BeadImage
 from lightsheet.psf.measure import AXES
 from lightsheet.scan import make_scan
 from lightsheet.system import InputError
@@ -39,7 +39,7 @@ def measure_slant(core: Core, voxel_size: Mapping[str, float]) -> Slant | None:
 
 
 def refuse_scan_mismatch(
-    isolated: Isolated,
+    bead: BeadImage,
     core: Core,
     voxel_size: Mapping[str, float],
     scan: Mapping[str, Any] | None,
@@ -56,7 +56,7 @@ def refuse_scan_mismatch(
         return
     if psf_scan:
         _refuse_straightened(slant, voxel_size, psf_scan, source)
-    elif scan and isolated.fill is None and slant.axis == scan["axis"]:
+    elif scan and bead.fill is None and slant.axis == scan["axis"]:
         _refuse_recorded(slant, voxel_size, scan, source)
 
 

@@ -71,13 +71,13 @@ def shear_to_scan(psf: Volume, scan: Scan) -> Volume:
     Nothing is negative, and nothing is left of the ripples beyond what a plane held before it was moved.
     """
     shifts = [-shift for shift in _list_shifts(scan, len(psf))]
-    sheared = move_planes(psf, shifts, scan.axis).clip(0)
-    planes = np.moveaxis(sheared, scan.axis, -1)
+    voxels = move_planes(psf, shifts, scan.axis).clip(0)
+    planes = np.moveaxis(voxels, scan.axis, -1)
     reach = psf.shape[scan.axis] // 2 + 1
     for plane, shift in zip(planes, shifts, strict=True):
         distance = np.abs(np.arange(planes.shape[2]) - planes.shape[2] // 2 - shift)
         plane[:, distance > reach] = 0
-    return sheared
+    return voxels
 
 
 def straighten_psf(psf: Volume, scan: Mapping[str, Any] | None, voxel_size: Mapping[str, float]) -> Volume:

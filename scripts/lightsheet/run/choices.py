@@ -78,14 +78,16 @@ def foresee_settings(
     run: Run, channel: str, record: Record, choice: Choice | None, psf_sha256: str | None
 ) -> dict[str, Any]:
     """Return the settings of a channel's volumes; what is to be chosen is taken to come out as a record has it."""
-    settings, old = run.settings, record.get("settings", {})
-    fill = old.get("fill") if settings["fill"] == "auto" else None
-    same_choice = {"timepoints": [0], "background": {"value": _foresee(old, "background")}, "fill": fill}
-    expected = resolve_settings(settings, channel, choice or same_choice)
-    open_settings = list_open_settings(expected, choice, psf_sha256)
-    if "scale" in open_settings and "precision" in old:  # which is chosen with it
-        expected.setdefault("precision", old["precision"])
-    return close_settings(expected, choice, psf_sha256) | {name: _foresee(old, name) for name in open_settings}
+    settings, old_settings = run.settings, record.get("settings", {})
+    fill = old_settings.get("fill") if settings["fill"] == "auto" else None
+    same_choice = {"timepoints": [0], "background": {"value": _foresee(old_settings, "background")}, "fill": fill}
+    all_settings = resolve_settings(settings, channel, choice or same_choice)
+    open_settings = list_open_settings(all_settings, choice, psf_sha256)
+    if "scale" in open_settings and "precision" in old_settings:  # which is chosen with it
+        all_settings.setdefault("precision", old_settings["precision"])
+    return close_settings(all_settings, choice, psf_sha256) | {
+        name: _foresee(old_settings, name) for name in open_settings
+    }
 
 
 def _foresee(settings: Mapping[str, Any], name: str) -> Any:

@@ -51,12 +51,12 @@ def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[
     if errors:
         raise InputError("\n".join(line for error in errors for line in describe_error(error)))
     _check_values(config)
-    checked: dict[str, Any] = _fill_defaults(copy.deepcopy(dict(config)), schema, schema)
-    _expand_homes(checked)
-    _check_output(checked["output"])
-    _check_geometry(checked["input"]["scan"], checked["output"]["geometry"])
-    _check_methods(checked)
-    return checked
+    complete_config: dict[str, Any] = _fill_defaults(copy.deepcopy(dict(config)), schema, schema)
+    _expand_homes(complete_config)
+    _check_output(complete_config["output"])
+    _check_geometry(complete_config["input"]["scan"], complete_config["output"]["geometry"])
+    _check_methods(complete_config)
+    return complete_config
 
 
 @cache

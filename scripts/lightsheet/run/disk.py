@@ -68,10 +68,10 @@ def check_copies(run: Run) -> None:
 def _count_copies(run: Run, backlog: Backlog) -> int:
     """Return the most bytes that copies take beyond those of today: an old store stays until the new one is whole."""
     stores = list_stores(run)
-    new = [sum(_measure_volume(run, backlog, key) for key in keys) for keys in stores.values()]
-    old = [_measure_folder(store) for store in stores]
-    growth = accumulate(n - o for n, o in zip(new, old, strict=True))
-    peak = max(after + o for after, o in zip(growth, old, strict=True))
+    new_bytes = [sum(_measure_volume(run, backlog, key) for key in keys) for keys in stores.values()]
+    old_bytes = [_measure_folder(store) for store in stores]
+    growth = accumulate(n - o for n, o in zip(new_bytes, old_bytes, strict=True))
+    peak = max(after + o for after, o in zip(growth, old_bytes, strict=True))
     return peak if backlog.publication else 0
 
 

@@ -46,9 +46,9 @@ def leave_out_psfs(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tupl
     section = config.get("psf")
     psf = {name: _close(value) for name, value in section.items()} if isinstance(section, Mapping) else {}
     psf = {name: value for name, value in psf.items() if name != "files" and value != TODO}
-    relaxed = copy.deepcopy(dict(schema))
-    relaxed["properties"]["psf"]["required"] = []
-    return {**config, "psf": psf}, relaxed
+    psf_free_schema = copy.deepcopy(dict(schema))
+    psf_free_schema["properties"]["psf"]["required"] = []
+    return {**config, "psf": psf}, psf_free_schema
 
 
 def _close(value: Any) -> Any:

@@ -48,11 +48,11 @@ def open_stores(
         if previous["fill"] is not None:
             section["fill"] = previous["fill"]
         return StoredImages(acquisition, opened, dict(previous))
-    selected = select_volumes(opened.acquisition, section["select"], is_growing=section["settle"] > 0).volumes
+    volumes = select_volumes(opened.acquisition, section["select"], is_growing=section["settle"] > 0).volumes
     survey = survey_volumes(
         opened.acquisition,
         stats.__getitem__,
-        among={volume.key for volume in selected},
+        among={volume.key for volume in volumes},
         missing=section["missing"],
         settle=section["settle"],
         fill=fill,

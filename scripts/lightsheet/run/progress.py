@@ -78,11 +78,11 @@ def _describe_repetitions(backlog: Backlog) -> list[str]:
         parts.append(
             f"{write_number(count, 'volume')} again: {reason.replace('its ', 'their ') if count > 1 else reason}"
         )
-    undecided = {key.channel for key in backlog.done if key.kind == "result"} & set(backlog.choices)
-    if undecided:
+    open_channels = {key.channel for key in backlog.done if key.kind == "result"} & set(backlog.choices)
+    if open_channels:
         parts.append(
-            f"{', '.join(sorted(undecided))}: volumes that are done may be done again: what the configuration leaves "
-            "to be chosen from the pixels is chosen first"
+            f"{', '.join(sorted(open_channels))}: volumes that are done may be done again: what the configuration "
+            "leaves to be chosen from the pixels is chosen first"
         )
     if backlog.publication and not backlog.volumes:
         parts.append(f"to be published: {backlog.publication}")

@@ -16,12 +16,12 @@ def locate_psf(files: Mapping[str, Any], folder: Path, channel: str) -> str:
     name = Path(entry if isinstance(entry, str) else entry["path"])
     path = folder / name
     try:
-        existing = next((place for place in (name, path) if place.is_file()), None)
+        file = next((place for place in (name, path) if place.is_file()), None)
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
-    if existing is None:
+    if file is None:
         alternative = "" if path == name else f", and none {path}"
         raise InputError(
             f"config key psf.files.{channel}: there is no file {name}{alternative}{suggest_file(name, path)}"
         )
-    return str(existing)
+    return str(file)

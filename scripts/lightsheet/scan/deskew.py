@@ -105,5 +105,5 @@ def list_measured_planes(scan: Scan, planes: int, width: int, length: int) -> np
     """Return which voxels of a deskewed volume were measured: bool (z, along the axis that moves, `length`)."""
     offsets = np.array(list_offsets(scan, planes))[:, None]
     places = np.arange(length)
-    measured: np.ndarray[Any, Any] = (places >= np.ceil(offsets)) & (places < np.floor(offsets) + width)
-    return measured
+    is_measured: np.ndarray[Any, Any] = (places >= np.ceil(offsets)) & (places < np.floor(offsets) + width)
+    return is_measured

@@ -78,11 +78,11 @@ def track_planes(slabs: Iterable[Volume]) -> PlaneShift | None:
     PlaneShift or None
         About 0 of straight volumes; None where planes are not alike enough to tell, or do not all agree.
     """
-    cut = [_cut_middle(slab) for slab in slabs]
-    if sum(max(0, len(slab) - 1) for slab in cut) < LEAST_PAIRS:
+    middles = [_cut_middle(slab) for slab in slabs]
+    if sum(max(0, len(slab) - 1) for slab in middles) < LEAST_PAIRS:
         return None
-    spectra = [[_transform(plane) for plane in slab] for slab in cut]
-    shifts = (_track([group for slab in spectra for group in _correlate(slab, cut[0].shape[1:], b)]) for b in BANDS)
+    spectra = [[_transform(plane) for plane in slab] for slab in middles]
+    shifts = (_track([group for slab in spectra for group in _correlate(slab, middles[0].shape[1:], b)]) for b in BANDS)
     return next((shift for shift in shifts if shift), None)
 
 
@@ -93,10 +93,10 @@ def _track(groups: Sequence[_Group]) -> PlaneShift | None:
         return None
     tolerance = max(SCATTER * max(map(abs, top)), LEAST_SCATTER)
     tops = [(group.pairs, place) for group in groups if (place := _find_top(group, CLEAR))]
-    agreeing = [pairs for pairs, place in tops if np.abs(np.subtract(place, top)).max() <= tolerance]
-    if sum(agreeing) < LEAST_PAIRS or len(agreeing) < AGREEING * len(tops):
+    pair_counts = [pairs for pairs, place in tops if np.abs(np.subtract(place, top)).max() <= tolerance]
+    if sum(pair_counts) < LEAST_PAIRS or len(pair_counts) < AGREEING * len(tops):
         return None
-    return PlaneShift(*top, sum(agreeing))
+    return PlaneShift(*top, sum(pair_counts))
 
 
 def _correlate(spectra: Sequence[np.ndarray], shape: tuple[int, int], band: tuple[float, float]) -> Iterator[_Group]:
@@ -131,8 +131,8 @@ def _find_top(group: _Group, clear: float) -> tuple[float, float] | None:
     if row in (0, 2 * height) or column in (0, 2 * width):
         return None
     top = window[row, column]
-    around = (slice(max(0, row - AROUND), row + AROUND + 1), slice(max(0, column - AROUND), column + AROUND + 1))
-    noise = np.sqrt((np.square(surface).sum() - np.square(surface[around]).sum()) / surface.size)
+    vicinity = (slice(max(0, row - AROUND), row + AROUND + 1), slice(max(0, column - AROUND), column + AROUND + 1))
+    noise = np.sqrt((np.square(surface).sum() - np.square(surface[vicinity]).sum()) / surface.size)
     if top <= 0:
         return None
     likeness = top * surface.size / 2 / group.pairs  # as norms are of half of a spectrum

@@ -60,7 +60,7 @@ def _find_system(multiscale: Mapping[str, Any]) -> Mapping[str, Any]:
     return systems[name]
 
 
-def find_axes(layout: ArrayLayout, described: Sequence[Any], axes: str) -> str:
+def find_axes(layout: ArrayLayout, axis_entries: Sequence[Any], axes: str) -> str:
     """Return a letter for each axis of an array: the user's, or those by which the store names them."""
     if axes != "auto":
         letters = axes.lower()
@@ -70,12 +70,12 @@ def find_axes(layout: ArrayLayout, described: Sequence[Any], axes: str) -> str:
                 "letter of tczyx for each, the slowest first"
             )
     else:
-        if not described:
+        if not axis_entries:
             raise InputError(
                 f"{layout.path}: nothing tells which of its axes, of lengths {layout.shape}, is which; set input.axes "
                 "to their letters in this order, such as zyx, yxz or tczyx"
             )
-        letters = "".join(map(_name_axis, described))
+        letters = "".join(map(_name_axis, axis_entries))
     for letter, size in zip(letters, layout.shape, strict=True):
         if letter == "-" and size > 1:
             raise InputError(
@@ -83,9 +83,9 @@ def find_axes(layout: ArrayLayout, described: Sequence[Any], axes: str) -> str:
                 "along it one by one, or set input.axes"
             )
     repeats = sorted({letter for letter in letters if letters.count(letter) > 1 and letter != "-"})
-    lacking = [letter for letter in "zyx" if letter not in letters]
-    if repeats or lacking:
-        fault = f"has {' and '.join(repeats)} twice" if repeats else f"has no {' and '.join(lacking)}"
+    absent = [letter for letter in "zyx" if letter not in letters]
+    if repeats or absent:
+        fault = f"has {' and '.join(repeats)} twice" if repeats else f"has no {' and '.join(absent)}"
         raise InputError(
             f"{layout.path}: its axes are {letters}, which {fault}; a volume has z, y and x: set input.axes"
         )

@@ -43,9 +43,9 @@ def _list_shaped(file: tifffile.TiffFile) -> list[tuple[tuple[int, ...], str]]:
         page: Any = file.pages[place]
         if not (text := page.shaped_description):
             break
-        described = json.loads(text) if text.startswith("{") else {"shape": re.findall(r"\d+", text)}
-        shape = tuple(map(int, described["shape"]))
-        images.append((shape, str(described.get("axes") or "")))
+        description = json.loads(text) if text.startswith("{") else {"shape": re.findall(r"\d+", text)}
+        shape = tuple(map(int, description["shape"]))
+        images.append((shape, str(description.get("axes") or "")))
         place += max(1, math.prod(shape) // max(1, math.prod(page.shape)))
     return images
 

@@ -46,16 +46,16 @@ def decide_scan(
     """
     if isinstance(config, str):
         return None
-    stated = {name: value for name, value in config.items() if name != "kind"}
+    claims = {name: value for name, value in config.items() if name != "kind"}
     stage = settings.stage if settings else {}
     for name, tolerance in (("angle", {"abs_tol": ANGLE_TOLERANCE}), ("step", {"rel_tol": TOLERANCE})):
-        if name in stated and name in stage and not math.isclose(stated[name], stage[name], **tolerance):
+        if name in claims and name in stage and not math.isclose(claims[name], stage[name], **tolerance):
             raise InputError(
-                f"config key {key}.{name} is {stated[name]:g}, but {stage[name]:g} in {settings and settings.source}; "
+                f"config key {key}.{name} is {claims[name]:g}, but {stage[name]:g} in {settings and settings.source}; "
                 "correct it there, or, if it is right, add `override: true` to voxel_size"
             )
-    inherited = {name: value for name, value in (rest or {}).items() if name != "step"}
-    scan = {**DEFAULTS, **inherited, **stage, **stated}
+    default_stage = {name: value for name, value in (rest or {}).items() if name != "step"}
+    scan = {**DEFAULTS, **default_stage, **stage, **claims}
     for name, unit in (("angle", "degrees"), ("step", "micrometre")):
         if name not in scan:
             raise InputError(

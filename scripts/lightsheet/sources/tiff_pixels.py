@@ -74,10 +74,10 @@ def _read_plain(handle: int, pages: Pages, numbers: range, rows: range, pixels: 
 def _read_blocks(handle: int, pages: Pages, rows: range, number: int, plane: Plane) -> None:
     """Decode the strips or tiles of a page that hold some of its rows."""
     height, width = pages.kind.block
-    across = math.ceil(pages.kind.shape[1] / width)
-    for index in range(rows.start // height * across, math.ceil(rows.stop / height) * across):
+    block_columns = math.ceil(pages.kind.shape[1] / width)
+    for index in range(rows.start // height * block_columns, math.ceil(rows.stop / height) * block_columns):
         block = _decode_block(handle, pages, number, index)
-        top, left = index // across * height, index % across * width
+        top, left = index // block_columns * height, index % block_columns * width
         first, last = max(top, rows.start), min(top + height, rows.stop)
         target = plane[first - rows.start : last - rows.start, left : left + width]
         target[:] = block[first - top : last - top, : target.shape[1]]

@@ -115,7 +115,7 @@ def read_stack(path: Path) -> Volume:
 
 def _check_pieces(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pages, range]]:
     """Read the headers of all files; they must be of one shape and dtype, and have the pages that are requested."""
-    checked: list[tuple[Pages, range]] = []
+    page_ranges: list[tuple[Pages, range]] = []
     for path, request in pieces:
         pages = read_pages(path)
         numbers = range(len(pages)) if request is None else request
@@ -124,11 +124,11 @@ def _check_pieces(pieces: Sequence[tuple[Path, range | None]]) -> list[tuple[Pag
             if numbers:
                 problem = f"pages {numbers[0]} to {numbers[-1]} (from 0) are not among them"
             raise InputError(f"{path}: it has {len(pages)} pages, and {problem}; copy it again")
-        first = checked[0][0] if checked else pages
+        first = page_ranges[0][0] if page_ranges else pages
         if (pages.kind.shape, pages.dtype) != (first.kind.shape, first.dtype):
             raise InputError(
                 f"{path}: page {numbers[0]} is {pages.kind.shape} {pages.dtype}, but {first.path} is "
                 f"{first.kind.shape} {first.dtype}; a volume needs pages of one kind"
             )
-        checked.append((pages, numbers))
-    return checked
+        page_ranges.append((pages, numbers))
+    return page_ranges

@@ -181,7 +181,7 @@ def _read_v3(folder: Path, content: Mapping[str, Any]) -> ArrayLayout:
         raise ValueError(f"separator {separator}")
     kind, _ = split_named(content["data_type"])
     codecs = tuple({"name": name, "configuration": part} for name, part in map(split_named, content["codecs"]))
-    ignored = ("shape", "attributes", "consolidated_metadata", "dimension_names")
+    irrelevant_keys = ("shape", "attributes", "consolidated_metadata", "dimension_names")
     return ArrayLayout(
         folder,
         3,
@@ -194,7 +194,7 @@ def _read_v3(folder: Path, content: Mapping[str, Any]) -> ArrayLayout:
         "c" if encoding == "default" else "",
         separator,
         _read_names(content.get("dimension_names") or (), content["shape"]),
-        digest_json({key: value for key, value in content.items() if key not in ignored}),
+        digest_json({key: value for key, value in content.items() if key not in irrelevant_keys}),
     )
 
 

@@ -64,7 +64,7 @@ class ChunkReader:
 
         Of a shard that is damaged, none: who reads it will say so.
         """
-        inside = tuple(
+        part = tuple(
             slice(max(span.start - number * ratio, 0), min(span.stop - number * ratio, ratio))
             for span, number, ratio in zip(places, file, self._ratio, strict=True)
         )
@@ -72,7 +72,7 @@ class ChunkReader:
         with suppress(InputError):
             index = self._read_index(file)
             holes = np.ones(self._ratio, bool) if index is None else (index[:, 0] == ABSENT).reshape(self._ratio)
-        return holes[inside]
+        return holes[part]
 
     def read(self, place: Place) -> Array | None:
         """Read a chunk in the array's axes, which may reach beyond the array; None if it was never written."""

@@ -67,7 +67,7 @@ def make_pipeline(codecs: Sequence[Mapping[str, Any]], shape: tuple[int, ...], d
     endian = parts.pop(0)[1].get("endian", "little")
     if endian not in ("little", "big"):
         return None
-    stored = dtype.newbyteorder("<" if endian == "little" else ">")
+    stored_dtype = dtype.newbyteorder("<" if endian == "little" else ">")
     size, steps = math.prod(shape) * dtype.itemsize, list[Any]()
     for index, (name, settings) in enumerate(parts):
         short = name.removeprefix("numcodecs.")
@@ -80,7 +80,7 @@ def make_pipeline(codecs: Sequence[Mapping[str, Any]], shape: tuple[int, ...], d
         data: Any = content
         for step in steps:
             data = step(data)
-        voxels = _shape_voxels(data, stored, shape, "C")
+        voxels = _shape_voxels(data, stored_dtype, shape, "C")
         for order in reversed(orders):
             voxels = voxels.transpose(np.argsort(order))
         return voxels
@@ -134,13 +134,13 @@ def _decode_blosc(codec: Any, content: Any, size: int | None) -> Any:
 
 def _inflate(content: Any, bits: int, size: int) -> bytes:
     """Decompress zlib or gzip, one member behind the other; its checksum is compared at the end of each."""
-    rest, parts, left = bytes(content), list[bytes](), size
+    rest, parts, bytes_left = bytes(content), list[bytes](), size
     while rest:
         inflater = zlib.decompressobj(bits)
-        parts.append(inflater.decompress(rest, left + 1))
-        left -= len(parts[-1])
-        if left < 0 or not inflater.eof:
-            raise ValueError("it is cut off" if left >= 0 else f"it has more than {size} bytes")
+        parts.append(inflater.decompress(rest, bytes_left + 1))
+        bytes_left -= len(parts[-1])
+        if bytes_left < 0 or not inflater.eof:
+            raise ValueError("it is cut off" if bytes_left >= 0 else f"it has more than {size} bytes")
         rest = inflater.unused_data
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -71,7 +71,7 @@ class ZarrVolume:
 
     def _copy(self, pixels: np.ndarray, spans: Sequence[range], place: Place) -> None:
         """Copy what a chunk has of a region into it."""
-        chunk, left = self._take(place)
+        chunk, voxels_left = self._take(place)
         lows = [max(span.start, n * u) for span, n, u in zip(spans, place, self.unit, strict=True)]
         highs = [
             min(s.stop, (n + 1) * u, size) for s, n, u, size in zip(spans, place, self.unit, self.shape, strict=True)
@@ -82,8 +82,8 @@ class ZarrVolume:
         pixels[tuple(slice(a - span.start, b - span.start) for a, b, span in zip(lows, highs, spans, strict=True))] = (
             part
         )
-        if left > part.size:
-            self._keep(place, chunk, left - part.size)
+        if voxels_left > part.size:
+            self._keep(place, chunk, voxels_left - part.size)
 
     def _take(self, place: Place) -> tuple[np.ndarray, int]:
         """Return a chunk (z, y, x), and how many of its voxels were not handed out yet."""
@@ -91,8 +91,8 @@ class ZarrVolume:
             if place in self._cache:
                 return self._cache.pop(place)
         chunk = self._load(place)
-        inside = [min(u, n - p * u) for u, n, p in zip(self.unit, self.shape, place, strict=True)]
-        return chunk, math.prod(inside)
+        extent = [min(u, n - p * u) for u, n, p in zip(self.unit, self.shape, place, strict=True)]
+        return chunk, math.prod(extent)
 
     def _keep(self, place: Place, chunk: np.ndarray, uses: int) -> None:
         if math.prod(self._reader.unit) > math.prod(self.unit):
@@ -131,8 +131,8 @@ class ZarrVolume:
 
 def _order_axes(axes: tuple[int, int, int]) -> tuple[int, ...]:
     """Return how to transpose what is left of an array, in the order of its axes, to (z, y, x)."""
-    left = sorted(axes)
-    return tuple(left.index(axis) for axis in axes)
+    array_order = sorted(axes)
+    return tuple(array_order.index(axis) for axis in axes)
 
 
 def _explain_holes(layout: ArrayLayout, absent: int, count: int, name: str) -> str:

@@ -59,8 +59,8 @@ def describe_multiscales(
         if number or any(offset):
             transformations.append({"type": "translation", "translation": offset})
         datasets.append({"path": str(number), "coordinateTransformations": transformations})
-    described = [{"name": axis, **types.get(axis, space)} for axis in axes]
-    return [{"name": name, "axes": described, "datasets": datasets, "type": "mean"}]
+    axis_entries = [{"name": axis, **types.get(axis, space)} for axis in axes]
+    return [{"name": name, "axes": axis_entries, "datasets": datasets, "type": "mean"}]
 
 
 def describe_channels(

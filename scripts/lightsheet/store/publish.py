@@ -54,14 +54,14 @@ def publish_store(
     attributes : mapping, of the group: `ome` and `lightsheet`
     """
     repair_store(place)
-    new = make_part_name(place)
+    draft = make_part_name(place)
     try:
-        _assemble(new, place.name, volumes, layout, leading, attributes)
-        validate_store(new)
+        _assemble(draft, place.name, volumes, layout, leading, attributes)
+        validate_store(draft)
         with name_disk(place):
-            swap_folders(new, place)
+            swap_folders(draft, place)
     finally:
-        remove_store(new)
+        remove_store(draft)
 
 
 def repair_store(place: Path) -> None:
@@ -84,7 +84,7 @@ def remove_store(path: Path) -> None:
 
 
 def _assemble(
-    new: Path,
+    draft: Path,
     name: str,
     volumes: Sequence[tuple[Path, int, tuple[int, ...]]],
     layout: StoreLayout,
@@ -92,14 +92,14 @@ def _assemble(
     attributes: Mapping[str, Any],
 ) -> None:
     """Make a store of metadata and of links to the shards; arguments as for `publish_store`."""
-    write_json(new / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
+    write_json(draft / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": attributes})
     axes = "tczyx"[: len(leading)] + "zyx"
     for number, level in enumerate(layout.levels):
-        write_array_metadata(new / str(number), level, leading, layout, axes)
+        write_array_metadata(draft / str(number), level, leading, layout, axes)
     progress, is_copying = Progress(f"publish {name}", len(volumes), pause=PROGRESS_SECONDS), False
     for work, timepoint, index in volumes:
         for number in range(len(layout.levels)):
-            shard, target = shard_path(work, number, (timepoint,)), shard_path(new, number, index)
+            shard, target = shard_path(work, number, (timepoint,)), shard_path(draft, number, index)
             with name_disk(target):
                 is_copying = _link_or_copy(shard, target, is_copying)
         progress.step(f"index {index}")
@@ -123,8 +123,8 @@ def _link_or_copy(source: Path, target: Path, is_copying: bool) -> bool:
 def _copy(source: Path, target: Path) -> None:
     with write_whole(target) as part:
         shutil.copyfile(source, part)
-        if (copied := part.stat().st_size) != (size := source.stat().st_size):
-            raise InputError(f"{target}: {copied} of {size} bytes were copied; run the same command again")
+        if (copy_bytes := part.stat().st_size) != (source_bytes := source.stat().st_size):
+            raise InputError(f"{target}: {copy_bytes} of {source_bytes} bytes were copied; run the same command again")
 
 
 def makes_links(work: Path, place: Path) -> bool:

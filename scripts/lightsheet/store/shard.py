@@ -211,13 +211,13 @@ def _map_ahead(
     pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Iterable[Item], ahead: int
 ) -> Iterator[T]:
     """Map in threads and in order; at most `ahead` items are computed beyond the one that is yielded."""
-    pending: deque[Future[T]] = deque()
+    futures: deque[Future[T]] = deque()
     for item in items:
-        pending.append(pool.submit(function, item))
-        if len(pending) > ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+        futures.append(pool.submit(function, item))
+        if len(futures) > ahead:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
 
 
 def _append(content: bytes, file: BinaryIO, digest: blake3) -> int:

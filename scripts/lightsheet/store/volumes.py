@@ -66,8 +66,8 @@ class StoreLayout:
     def list_steps(self) -> list[Shape]:
         """Return by how much each level but the first is coarser than the one below, along (z, y, x)."""
         return [
-            make_shape(f // b for f, b in zip(level.factor, below.factor, strict=True))
-            for below, level in pairwise(self.levels)
+            make_shape(f // b for f, b in zip(level.factor, lower.factor, strict=True))
+            for lower, level in pairwise(self.levels)
         ]
 
     def count_volume_bytes(self) -> int:

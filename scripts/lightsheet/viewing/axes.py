@@ -42,8 +42,8 @@ def choose_axis(values: Sequence[float], outliers: Sequence[float] = (), from_ze
     extremes = [*values, middle * (1 - REACH), middle * (1 + REACH), 0.0 if from_zero else middle]
     low, high = min(extremes), max(extremes)
     span = (high - low) or abs(high) or 1.0
-    clipped = [min(max(value, low - OUTLIER_REACH * span), high + OUTLIER_REACH * span) for value in outliers]
-    low, high = min([low, *clipped]), max([high, *clipped])
+    near_outliers = [min(max(value, low - OUTLIER_REACH * span), high + OUTLIER_REACH * span) for value in outliers]
+    low, high = min([low, *near_outliers]), max([high, *near_outliers])
     margin = 0.08 * ((high - low) or span)
     return Axis(low if from_zero else low - margin, high + margin)
 
@@ -74,7 +74,7 @@ def _round_up(value: float) -> float:
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * value)
 
 
-def cut_segments(across: Sequence[float], curve: Curve, axis: Axis) -> list[list[Point]]:
-    """Return the points (x, y) of each piece of a curve, in percent: cut where values are None, `across` is their x."""
-    points = [None if value is None else (x, axis.place(value)) for x, value in zip(across, curve, strict=True)]
+def cut_segments(positions: Sequence[float], curve: Curve, axis: Axis) -> list[list[Point]]:
+    """Return the points (x, y) in percent, of each piece of a curve, which is cut where values are None."""
+    points = [None if value is None else (x, axis.place(value)) for x, value in zip(positions, curve, strict=True)]
     return [[p for p in run if p] for is_known, run in groupby(points, lambda point: point is not None) if is_known]

@@ -26,15 +26,15 @@ def _draw_lane(channel: str, trend: Trend, measure: Measure, seconds: Seconds) -
     """Place one channel's curves, and the columns, a timepoint or several, that tell their values when pointed at."""
     timepoints = range(len(next(iter(trend.curves.values()))))
     times, width = seconds or timepoints, -(-len(timepoints) // MAX_COLUMNS)
-    across = [round(100 * time / (times[-1] or 1), 2) for time in times]
+    positions = [round(100 * time / (times[-1] or 1), 2) for time in times]
     columns = [timepoints[start : start + width] for start in timepoints[::width]]
-    edges = [0.0, *((across[a[-1]] + across[b[0]]) / 2 for a, b in pairwise(columns)), 100.0]
+    edges = [0.0, *((positions[a[-1]] + positions[b[0]]) / 2 for a, b in pairwise(columns)), 100.0]
     outliers = [value for value, _ in trend.outliers.values()]
     axis = choose_axis(trend.ordinary or outliers or [0.0], outliers, measure.from_zero)
     return {
         "channel": channel,
-        "curves": [_draw_curve(curve, columns, across, axis) for curve in trend.curves.values()],
-        "marks": [(across[t], axis.place(value)) for t, (value, _) in trend.outliers.items()],
+        "curves": [_draw_curve(curve, columns, positions, axis) for curve in trend.curves.values()],
+        "marks": [(positions[t], axis.place(value)) for t, (value, _) in trend.outliers.items()],
         "ticks": choose_value_ticks(axis, 100 if measure.unit == "%" else 1),
         "columns": [
             (left, right - left, *_describe_column(column, measure, trend, seconds))
@@ -43,14 +43,14 @@ def _draw_lane(channel: str, trend: Trend, measure: Measure, seconds: Seconds) -
     }
 
 
-def _draw_curve(curve: Curve, columns: Sequence[range], across: Sequence[float], axis: Axis) -> list[list[Point]]:
+def _draw_curve(curve: Curve, columns: Sequence[range], positions: Sequence[float], axis: Axis) -> list[list[Point]]:
     """Place a curve: of each column the least value, the greatest, and the first gap."""
     timepoints: list[int] = []
     for column in columns:
         gaps = [t for t in column if curve[t] is None]
         values = sorted({*column}.difference(gaps), key=lambda t: curve[t] or 0.0)
         timepoints += sorted({*gaps[:1], *values[:1], *values[-1:]})
-    return cut_segments([across[t] for t in timepoints], [curve[t] for t in timepoints], axis)
+    return cut_segments([positions[t] for t in timepoints], [curve[t] for t in timepoints], axis)
 
 
 def _describe_column(column: range, measure: Measure, trend: Trend, seconds: Seconds) -> tuple[str, int | None]:

@@ -38,18 +38,18 @@ def list_chosen_values(
     return [row for row in rows if row]
 
 
-def _describe_background(sampled: Mapping[str, Any], background: float | None) -> ChosenValue | None:
-    levels = sampled.get("timepoints") or {}
-    dark = {str(timepoint) for timepoint in sampled.get("dark", levels)}  # others hold light everywhere
+def _describe_background(choice: Mapping[str, Any], background: float | None) -> ChosenValue | None:
+    levels = choice.get("timepoints") or {}
+    dark = {str(timepoint) for timepoint in choice.get("dark", levels)}  # others hold light everywhere
     values = [level for timepoint, level in levels.items() if timepoint in dark]
-    if background is None or sampled.get("value") is None or not values:
+    if background is None or choice.get("value") is None or not values:
         return None
     low, high = _round(min(values)), _round(max(values))
     count = f"{len(values)} of {len(levels)}" if len(values) < len(levels) else f"{len(levels)}"
     spread = f"{low} to {high}" if high != low else low
     basis = f"{spread} in {count} sampled timepoint{'s' if len(levels) > 1 else ''}"
-    if background != sampled["value"]:
-        basis = f"as configured; the images show {_round(sampled['value'])}: {basis}"
+    if background != choice["value"]:
+        basis = f"as configured; the images show {_round(choice['value'])}: {basis}"
     return ChosenValue("background", f"{_round(background)} counts", basis)
 
 

@@ -57,10 +57,11 @@ def export_volumes(
         write, copies = write_ome_tiff, {out / f"{name}_t{t:04d}.ome.tif": [t] for t in present}
     else:
         write, copies = write_ome_zarr, {out / f"{name}.ome.zarr": present}
-    if existing := [path for path in copies if path.exists()]:
+    if old_copies := [path for path in copies if path.exists()]:
+        rest = f", and {len(old_copies) - 1} more" if old_copies[1:] else ""
         raise InputError(
-            f"{existing[0]} is there already{f', and {len(existing) - 1} more' if existing[1:] else ''}; remove what "
-            "is no longer wanted, or name another folder with --out"
+            f"{old_copies[0]} is there already{rest}; remove what is no longer wanted, or name another folder with "
+            "--out"
         )
     progress = Progress("exporting", len(present), "timepoint")
     for path, numbers in copies.items():
@@ -81,7 +82,7 @@ def _leave_out_holes(image: PublishedImage, timepoints: Sequence[int]) -> list[i
             logger.warning("timepoint %d was not recorded: left out", timepoint)
         elif names:
             logger.warning("timepoint %d of %s was not recorded: it is empty", timepoint, ", ".join(names))
-    recorded = [timepoint for timepoint, names in holes.items() if len(names) < len(image.channels)]
-    if not recorded:
+    timepoints_with_voxels = [timepoint for timepoint, names in holes.items() if len(names) < len(image.channels)]
+    if not timepoints_with_voxels:
         raise InputError("--timepoints: none of them was recorded")
-    return recorded
+    return timepoints_with_voxels

@@ -73,10 +73,10 @@ def measure_time_axis(seconds: Sequence[float | None]) -> TimeAxis:
     if interval is None:
         return TimeAxis(None, None, False, None)
     steps = [step for _, step in measure_steps(seconds)]
-    measured, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
+    known_places, times = zip(*[(t, time) for t, time in enumerate(seconds) if time is not None], strict=True)
     timepoints = np.arange(len(seconds))
-    overhang = np.minimum(timepoints - measured[0], 0) + np.maximum(timepoints - measured[-1], 0)
-    complete = np.interp(timepoints, measured, times) + interval * overhang
+    overhang = np.minimum(timepoints - known_places[0], 0) + np.maximum(timepoints - known_places[-1], 0)
+    complete = np.interp(timepoints, known_places, times) + interval * overhang
     since_first = [float(time) for time in complete - complete[0]]
     return TimeAxis(interval, (min(steps), max(steps)), is_irregular(seconds), since_first)
 
@@ -90,9 +90,9 @@ def read_wavelengths(results: Results) -> dict[str, str]:
 def read_left_out(results: Results) -> list[tuple[str, str]]:
     """Return the name of each TIFF of the input folder that was not used, and why."""
     files = read_json(results.files)
-    excluded = files.get("excluded", []) if isinstance(files, dict) else []
+    exclusions = files.get("excluded", []) if isinstance(files, dict) else []
     return [
-        (escape_name(name), escape_name(reason).removeprefix(f"{escape_name(name)}: ")) for name, reason in excluded
+        (escape_name(name), escape_name(reason).removeprefix(f"{escape_name(name)}: ")) for name, reason in exclusions
     ]
 
 

@@ -49,11 +49,11 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
     (_, height, width), x, y = image.levels[0].shape, image.voxel_size["x"], image.voxel_size["y"]
     voxels = prod(pages) * sum(prod(shape) for shape, _ in levels)
     dtype = choose_ome_type(image.dtype)
-    big = voxels * dtype.itemsize > CLASSIC_BYTES
+    is_big = voxels * dtype.itemsize > CLASSIC_BYTES
     for part in path.parent.glob(f"{PART}{path.stem}.*"):  # of an export that was killed
         part.unlink()
     with write_whole(path) as part:
-        with tifffile.TiffWriter(part, bigtiff=big, ome=True) as tiff:
+        with tifffile.TiffWriter(part, bigtiff=is_big, ome=True) as tiff:
             for number, (shape, source) in enumerate(levels):
                 tiff.write(
                     _iterate_tiles(image, timepoint, source, shape),
@@ -76,13 +76,13 @@ def write_ome_tiff(path: Path, image: PublishedImage, timepoints: Sequence[int],
 
 def _plan_levels(image: PublishedImage) -> list[tuple[tuple[int, int], int]]:
     """Return (y, x) of each level, halved until a tile holds a plane, and the store's level to make it from."""
-    stored = [level.shape for level in image.levels]
-    depth, height, width = stored[0]
+    stored_shapes = [level.shape for level in image.levels]
+    depth, height, width = stored_shapes[0]
     levels = [((height, width), 0)]
     while max(height, width) > TILE:
         height, width = -(-height // 2), -(-width // 2)
-        is_stored = (depth, height, width) in stored
-        levels.append(((height, width), stored.index((depth, height, width)) if is_stored else levels[-1][1]))
+        is_stored = (depth, height, width) in stored_shapes
+        levels.append(((height, width), stored_shapes.index((depth, height, width)) if is_stored else levels[-1][1]))
     return levels
 
 

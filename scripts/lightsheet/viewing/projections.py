@@ -70,9 +70,9 @@ def project_volume(results: Results, key: VolumeKey, background: float = 0, scal
         support = _find_support(image, image.levels[number])
     planes = _project(volume)
     if support is not None:
-        measured = np.expand_dims(support, 3 - "zyx".index(image.extra["scan"]["axis"]))
+        is_measured = np.expand_dims(support, 3 - "zyx".index(image.extra["scan"]["axis"]))
         for axis, plane in enumerate(planes):
-            plane[np.broadcast_to(~measured.any(axis=axis), plane.shape)] = np.nan
+            plane[np.broadcast_to(~is_measured.any(axis=axis), plane.shape)] = np.nan
     return _draw_on(canvas, grid, planes)
 
 

@@ -24,8 +24,8 @@ def read_plane(results: Results, kind: str, channel: str, timepoint: int, z: int
     else:
         plane = _read_stored_plane(image, timepoint, z)
     support = geometry.find_support()
-    measured = support.any(axis=0) if z is None else support[z]
-    plane[(slice(None), ~measured) if target.extra["scan"]["axis"] == "x" else ~measured] = np.nan
+    is_measured = support.any(axis=0) if z is None else support[z]
+    plane[(slice(None), ~is_measured) if target.extra["scan"]["axis"] == "x" else ~is_measured] = np.nan
     return plane
 
 

@@ -66,9 +66,9 @@ def describe_viewers(results: Results, url: str) -> str:
     """
     images = [read_volumes(results, kind) for kind in KINDS]
     types = {image.dtype.name for image in images if image.dtype.name not in NEUROGLANCER_TYPES}
-    without = f" (without the raw volumes: it cannot show {', '.join(types)}; napari can)" if types else ""
+    omission = f" (without the raw volumes: it cannot show {', '.join(types)}; napari can)" if types else ""
     return INSTRUCTIONS.format(
-        without=without,
+        without=omission,
         folder=results.folder,
         neuroglancer=f"{NEUROGLANCER}/#!{url}/{DESCRIPTION}",
         program=shlex.quote(PROGRAM.format(url=f"{url}/{DESCRIPTION}")),
