@@ -38,9 +38,9 @@ class Silence:
         if list_full_disks(Path(log).parent for log in logs):  # which one, and what helps, is told at the run's end
             return f"failed, and its disk has no room for the reason in {places}"
         if self.signal == SIGKILL:
-            return f"{KILLED}; {places} ends there"
+            return f"{KILLED}; see {places}"
         if self.signal in set(Signals):
-            return f"was ended by {Signals(self.signal).name}; {places} ends there"
+            return f"was ended by {Signals(self.signal).name}; see {places}"
         if self.is_printed:
             return f"failed for the reason that it printed here; {places} does not have it"
         return f"failed without a word; see {places}"
