@@ -51,9 +51,7 @@ def find_young_stores(folder: Path, stores: Sequence[str], settle: float, previo
     return {
         name: "still being written"
         for name in stores
-        if name not in (*previous, ITSELF) and _measure_age(folder / name) < settle and not is_readable(folder / name)
+        if name not in (*previous, ITSELF)
+        and time.time() - (folder / name).stat().st_mtime < settle
+        and not is_readable(folder / name)
     }
-
-
-def _measure_age(store: Path) -> float:
-    return time.time() - store.stat().st_mtime

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lightsheet.acquisition.model import Acquisition, Key, Piece, Volume
+from lightsheet.acquisition.model import Acquisition, Key, Piece
 from lightsheet.acquisition.store_settling import Stats, cut_off, leave_unsettled
 from lightsheet.sources import PieceStat, Region, stat_holes_of_region
 from lightsheet.system import InputError, join_first
@@ -81,7 +81,8 @@ def survey_volumes(
     partial = {key for key, pieces in stats.items() if key not in absent and any(stat.absent for stat in pieces)}
     holes, has_fill = stats, _is_fill(stats, absent, partial, fill, fill_value)
     if partial and region and not has_fill:
-        holes = stats | {volume.key: _stat_holes(volume, region) for volume in volumes if volume.key in partial}
+        tiles = {volume.key: acquisition.list_tiles(volume) for volume in volumes if volume.key in partial}
+        holes = stats | {key: stat_holes_of_region(volume_tiles, region) for key, volume_tiles in tiles.items()}
         partial = {key for key in partial if any(stat.absent for stat in holes[key])}
         has_fill = _is_fill(holes, absent, partial, fill, fill_value)
     if settle:
@@ -98,12 +99,6 @@ def survey_volumes(
     acquisition = _make_holes(replace(acquisition, remarks=(*acquisition.remarks, *remarks)), absent)
     value = fill_value if has_fill and partial else None
     return Survey(_accept_fill(acquisition, value), value)
-
-
-def _stat_holes(volume: Volume, region: Region) -> list[PieceStat]:
-    """Count the chunks of a volume's pieces that were never written, where a region meets them."""
-    tiles = [(tile.position, [(str(piece.path), piece.pages) for piece in tile.pieces]) for tile in volume.tiles]
-    return stat_holes_of_region(tiles, region)
 
 
 def _make_holes(acquisition: Acquisition, holes: Iterable[Key]) -> Acquisition:

@@ -121,14 +121,11 @@ def _add_seconds(acquisition: Acquisition, offsets: Sequence[float | None]) -> t
 
 def _find_typical(images: Mapping[Path, StoreImage]) -> Path:
     """Return the first store of the commonest shape and dtype, so that an odd one is not taken for the rule."""
-    kinds = {path: _name_kind(image) for path, image in images.items()}
+    kinds = {
+        path: (*(image.sizes[axis] for axis in "czyx"), _name_dtype(image.layout)) for path, image in images.items()
+    }
     common = Counter(kinds.values()).most_common(1)[0][0]
     return next(path for path, kind in kinds.items() if kind == common)
-
-
-def _name_kind(image: StoreImage) -> tuple[int | str, ...]:
-    sizes = image.sizes
-    return (*(sizes[axis] for axis in "czyx"), _name_dtype(image.layout))
 
 
 def _name_dtype(layout: ArrayLayout) -> str:

@@ -72,17 +72,14 @@ def _pair_by_names(
     """Yield neighbours whose names say how far they are from each other."""
     for index, axis in enumerate("zyx"):
         values = acquisition.tile_numbers[index] if acquisition.tile_numbers else ()
-        is_position = pattern in NAME_UNITS or (pattern not in PRESETS and _are_distances(values))
+        steps = [after - before for before, after in pairwise(values)]
+        is_position = pattern in NAME_UNITS or (pattern not in PRESETS and min(steps, default=0) >= LEAST_DISTANCE)
         if len(values) < 2 or not is_position:
             continue
         scales = (NAME_UNITS[pattern],) if pattern in NAME_UNITS else (*_guess_scales(voxel_size[axis]), 0.1)
         for first, second in _list_neighbours(tiles, index):
             distance = values[second.position[index]] - values[first.position[index]]
             yield _Pair(axis, first, second, float(distance), scales, "the number in the names")
-
-
-def _are_distances(values: Sequence[int]) -> bool:
-    return min((after - before for before, after in pairwise(values)), default=0) >= LEAST_DISTANCE
 
 
 def _pair_by_files(
@@ -97,7 +94,8 @@ def _pair_by_files(
         for first, second in _list_neighbours(tiles, index):
             before, after = (positions.get(tile.pieces[0].path) for tile in (first, second))
             if before and after:
-                scales = _list_scales(after, voxel_size[axis])
+                size = voxel_size[axis]
+                scales = {"um": (1.0,), "voxel": (size,)}.get(after.unit, _guess_scales(size))
                 yield _Pair(axis, first, second, _measure(before, after), scales, after.source)
 
 
@@ -105,10 +103,6 @@ def _measure(first: StagePosition, second: StagePosition) -> float:
     """Return how far two tiles lie from each other: a stage's axes may be turned against the camera's."""
     axes = sorted(first.place.keys() & second.place.keys())
     return dist([first.place[axis] for axis in axes], [second.place[axis] for axis in axes])
-
-
-def _list_scales(position: StagePosition, size: float) -> tuple[float, ...]:
-    return {"um": (1.0,), "voxel": (size,)}.get(position.unit, _guess_scales(size))
 
 
 def _guess_scales(size: float) -> tuple[float, ...]:

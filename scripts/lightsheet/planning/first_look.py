@@ -156,7 +156,9 @@ def list_globs(names: Sequence[str], images: Sequence[str]) -> list[str]:
     globs: list[str] = []
     rest = list(names)
     while rest:
-        candidates = [glob for glob in _list_candidates(rest[0]) if not _matches_any(images, glob)]
+        candidates = [
+            glob for glob in _list_candidates(rest[0]) if not any(fnmatchcase(image, glob) for image in images)
+        ]
         counts = Counter({glob: sum(fnmatchcase(name, glob) for name in rest) for glob in candidates})
         globs.append(max(counts, key=lambda glob: counts[glob], default=escape(rest[0])))
         rest = [name for name in rest if not fnmatchcase(name, globs[-1])]
@@ -172,10 +174,6 @@ def _list_candidates(name: str) -> Iterator[str]:
         yield f"*{escape(match[0])}[!0-9]*"
     for match in re.finditer(r"(?<=[^A-Za-z0-9])[A-Za-z]+ ?\d*(?=[^A-Za-z0-9])", name):
         yield f"*{escape(match[0])}[!A-Za-z0-9]*"
-
-
-def _matches_any(names: Sequence[str], glob: str) -> bool:
-    return any(fnmatchcase(name, glob) for name in names)
 
 
 def split_prefixes(names: Sequence[str], pattern: str) -> Mapping[str, list[str]]:

@@ -86,16 +86,13 @@ def _match(channel: str, nm: int | None, files: Sequence[Path]) -> PsfMatch:
             return PsfMatch(hits[0], f"its name has {word}")
         if hits:
             return PsfMatch(None, f"{_name(hits)} have {word} in their names: which is it?")
-    return PsfMatch(None, f"no name of {_name(files)} in {_name_folders(files)} tells that it is of this channel")
+    folders = " and ".join(dict.fromkeys(str(path.parent) for path in files[:5]))
+    return PsfMatch(None, f"no name of {_name(files)} in {folders} tells that it is of this channel")
 
 
 def _name(files: Sequence[Path]) -> str:
     names = [path.name for path in files[:5]]
     return ", ".join(names) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
-
-
-def _name_folders(files: Sequence[Path]) -> str:
-    return " and ".join(dict.fromkeys(str(path.parent) for path in files[:5]))
 
 
 def find_psf_voxels(files: Iterable[Path]) -> tuple[set[str], float | None]:

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from glob import escape
-from pathlib import Path
 from typing import Any
 
 from lightsheet.processing import describe_piece
@@ -24,9 +23,9 @@ def discard_raw(results: Results, channel: str) -> None:
             shutil.rmtree(part, ignore_errors=True)
     if not place.exists() and not work.exists():
         return
-    records = {
-        timepoint: read_record(results, VolumeKey("raw", channel, timepoint)) for timepoint in _list_copies(work)
-    }
+    # Those too that are not selected.
+    timepoints = sorted(int(path.name) for path in work.glob("0/c/*") if path.name.isdecimal())
+    records = {timepoint: read_record(results, VolumeKey("raw", channel, timepoint)) for timepoint in timepoints}
     doubts = (_doubt_source(timepoint, record) for timepoint, record in records.items())
     if doubt := next(filter(None, doubts), "" if records else f"{work} is not there"):
         logger.warning(
@@ -46,11 +45,6 @@ def discard_raw(results: Results, channel: str) -> None:
     with suppress(OSError):  # other channels' stores are there
         place.parent.rmdir()
     logger.info("removed %s: output.raw is none, and the files that it was copied from are there, unchanged", place)
-
-
-def _list_copies(work: Path) -> list[int]:
-    """Return the timepoints whose raw volume is in a work area, those too that are not selected."""
-    return sorted(int(path.name) for path in work.glob("0/c/*") if path.name.isdecimal())
 
 
 def _leave_out_shards(record: Record) -> Record:

@@ -1,5 +1,6 @@
 """What OME-NGFF's metadata says of an image, versions 0.1 to 0.6: axes, the size of a voxel and its unit, channels."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -135,13 +136,8 @@ def read_channels(omero: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
     channels = [channel for channel in channels or [] if isinstance(channel, Mapping)]
     labels = [str(channel["label"]) for channel in channels if channel.get("label") not in (None, "")]
-    colours = [
-        colour for channel in channels if (colour := str(channel.get("color", "")).lstrip("#")) and _is_colour(colour)
-    ]
+    colours = [str(channel.get("color", "")).lstrip("#") for channel in channels]
+    colours = [colour for colour in colours if re.fullmatch("[0-9A-Fa-f]{6}", colour)]
     return tuple(labels) if len(labels) == len(channels) else (), (
         tuple(colour.upper() for colour in colours) if len(colours) == len(channels) else ()
     )
-
-
-def _is_colour(text: str) -> bool:
-    return len(text) == 6 and all(digit in "0123456789abcdefABCDEF" for digit in text)

@@ -102,14 +102,11 @@ class ZarrVolume:
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
 
-    def _place_in_array(self, place: Place) -> Place:
-        index = dict(zip(self._view.axes, place, strict=True))
-        unit = self._reader.unit
-        return tuple(index[axis] if i is None else i // unit[axis] for axis, i in enumerate(self._view.numbers))
-
     def _load(self, place: Place) -> np.ndarray:
         view, unit = self._view, self._reader.unit
-        chunk = self._reader.read(self._place_in_array(place))
+        numbers = dict(zip(view.axes, place, strict=True))
+        place_in_array = tuple(numbers[axis] if i is None else i // unit[axis] for axis, i in enumerate(view.numbers))
+        chunk = self._reader.read(place_in_array)
         if chunk is None:
             if view.fill is None:
                 raise InputError(f"{view.layout.path}: a chunk of it went while it was read; run again")
