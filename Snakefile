@@ -8,6 +8,10 @@ from snakemake.utils import min_version
 min_version("9.16.3")  # the first whose resources can be read here
 
 sys.path.insert(0, f"{workflow.current_basedir}/scripts")
+from lightsheet.system import InputError, say_interrupts, silence_tifffile
+
+say_interrupts()
+
 from lightsheet.planning import (
     describe_outcome as describe_pilot,
     is_pilot_current,
@@ -15,7 +19,6 @@ from lightsheet.planning import (
     plan_pilot,
 )
 from lightsheet.run import describe_suspicions, list_expectations, prepare_run
-from lightsheet.system import InputError, silence_tifffile
 from lightsheet.workflow import (
     Handlers,
     Hidden,

@@ -36,6 +36,7 @@ from .fork_server import (
     stop_fork_server as stop_fork_server,
     was_server_interrupted as was_server_interrupted,
 )
+from .interrupts import is_snakemake_command as is_snakemake_command, say_interrupts as say_interrupts
 from .log import (
     NO_SLURM_JOB as NO_SLURM_JOB,
     NOTICE as NOTICE,

@@ -15,7 +15,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError  # type: ignore[import-untyped]
 from snakemake.logging import logger  # type: ignore[import-untyped]
 
-from lightsheet.system import NO_SLURM_JOB, QUIET_JOBS
+from lightsheet.system import NO_SLURM_JOB, QUIET_JOBS, is_snakemake_command
 from lightsheet.workflow.screen import Screen, catch_errors
 from lightsheet.workflow.terminal import CHECKOUT, Terminal
 
@@ -59,7 +59,8 @@ def print_run(workflow: Any, describe: Callable[[], Sequence[str]], *, is_dry: b
             raise
         finally:
             if terminal.is_stopping and threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGINT, signal.SIG_IGN if _is_command() else interrupt)
+                # One more Ctrl-C would print a traceback while the process ends.
+                signal.signal(signal.SIGINT, signal.SIG_IGN if is_snakemake_command() else interrupt)
             del os.environ[QUIET_JOBS]
             logger.removeHandler(terminal)
             if not (terminal.is_stopping or terminal.is_explained):
@@ -87,11 +88,6 @@ def _watch(terminal: Terminal) -> Iterator[None]:
         end.set()
         thread.join()
         terminal.screen.draw([])
-
-
-def _is_command() -> bool:
-    """Tell whether this process ends with the run: one more Ctrl-C would print a traceback while it does."""
-    return "snakemake" in Path(sys.argv[0]).parts[-2:]  # of `snakemake`, or of `python -m snakemake`
 
 
 def _keeps_output(workflow: Any) -> bool:
