@@ -71,7 +71,7 @@ def read_names(
     folder: Path, tiffs: Sequence[str], pattern: str, ignore: Sequence[str], kind: str = "TIFF files"
 ) -> tuple[list[SourceFile], Reasons]:
     """Sort TIFFs, or stores, into those whose names can be read, in natural order, and the others with the reason."""
-    compile_pattern(pattern)  # or its errors would be taken for every file's
+    compile_pattern(pattern)  # refuses a wrong pattern once, not in the name of each file
     files: list[SourceFile] = []
     excluded: list[tuple[str, str]] = []
     misfits: list[str] = []

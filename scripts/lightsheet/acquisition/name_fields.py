@@ -54,7 +54,7 @@ def assign_fields(columns: Sequence[Column], *, is_plane: bool | None, is_movie:
         _assign(fields, index, _find_field(columns[index]))
     _correct_labels(fields, columns, is_plane)
     if is_plane is False and "plane" in fields.values():
-        return None  # of a number of planes beside several pages nobody knows what the pages are
+        return None  # names count planes and files have several pages: nothing tells what these are
     for index in varying:
         if index not in fields and not columns[index].is_number:
             _assign_word(fields, index, columns[index])

@@ -48,7 +48,7 @@ def find_layout(axes: str, metadata: FileMetadata, tile: Tile, key: str = "input
     if numbers == {"Z": None}:
         return None
     pages = sum(count_tile_pages(tile))
-    # The metadata gives the sizes that the user does not, or the pages the only one of them.
+    # Where the user leaves one size open, the number of pages tells it; of several, the metadata does.
     unknown = [axis for axis, number in numbers.items() if number is None]
     if len(unknown) == 1:
         guesses = [{unknown[0]: pages // math.prod(number for number in numbers.values() if number)}]
@@ -81,13 +81,13 @@ def _parse_axes(axes: str, key: str) -> dict[str, int | None]:
 def _follow_metadata(metadata: FileMetadata, tile: Tile, key: str) -> PageLayout | None:
     """Lay out the pages as the metadata says; None if they are planes of one volume as far as it tells."""
     if metadata.is_damaged:
-        count_pages(tile.pieces[0].path)  # has its own sentence on what is no TIFF at all
+        count_pages(tile.pieces[0].path)  # refuses what is no TIFF, in its own words
         raise InputError(
             f"{tile.pieces[0].path}: its metadata is damaged, so that what its pages are is unknown; set {key}: "
             "ZYX if they are the planes of one volume, or their order if they are not"
         )
     if metadata.problem:
-        count_pages(tile.pieces[0].path)  # and on what can be read in no order
+        count_pages(tile.pieces[0].path)  # refuses what cannot be read at all, in its own words
         raise InputError(
             f"{tile.pieces[0].path}: {metadata.problem}; set {key}: ZYX if its pages are the planes of one "
             "volume, or their order if they are not, slowest first, such as C2ZYX or TZ50C2YX"

@@ -79,7 +79,9 @@ def unfold_stores(
     if timepoints == 0:
         raise InputError(f"{acquisition.folder}: its Zarr has no timepoint yet; run again when there is one")
     names, remarks = name_channels(acquisition, channels, metadata)
-    if channels == 1 and acquisition.channels == ("ch0",) and any(metadata.channels[:1]):  # no name of a store has one
+    if (
+        channels == 1 and acquisition.channels == ("ch0",) and any(metadata.channels[:1])
+    ):  # the metadata alone names one
         names = {("ch0", 0): name_channel({"channel": convert_number(metadata.channels[0])})}
     volumes = [
         new for old in acquisition.volumes for new in _split(old, images, names, timepoints, channels, fill, metadata)

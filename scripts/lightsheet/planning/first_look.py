@@ -69,7 +69,9 @@ def look_at(path: Path) -> FirstLook:
     usable_names = [name for name in names if fits_pattern(name, pattern)]
     acquisition, choice = _choose_acquisition(usable_names, pattern)
     images = set(acquisition)
-    stem = path.name.split(".")[0] if path.is_file() else None  # what continues it is none of the file that was named
+    stem = (
+        path.name.split(".")[0] if path.is_file() else None
+    )  # of one file that was named, those that begin like it are left out
     leftovers = [
         name
         for name in (*leftovers, *usable_names)

@@ -23,7 +23,7 @@ def write_psf_section(folder: Path, run: Run | None) -> dict[str, Line]:
     }
     paths = [match.path for match in matches.values() if match.path] or files
     section = {"files": Line(lines, (ADVICE,) if paths else (ADVICE, SIZES))}
-    if paths:  # of which each may be the PSF of a channel, where none was matched
+    if paths:  # where none was matched, each file may be the PSF of a channel
         axes, step = find_psf_voxels(paths)
         sizes = {axis: _write_axis(axis, step) for axis in "zyx" if axis not in axes}
         comment = "Of the PSFs; what is left out here, their files tell."

@@ -157,7 +157,7 @@ def measure_deconvolution(
         stored = {name: array[volume.timepoint, *index] for name, index in indices.items()}
         planes = {name: np.divide(pixels, scale).astype(np.float32) for name, pixels in stored.items()}
         if proposes:
-            if name_storage(settings) != "full":  # which alone all others can be made of
+            if name_storage(settings) != "full":  # all storages are tried on a result of which nothing was rounded
                 settings = {**{key: value for key, value in settings.items() if key != "precision"}, **FULL}
                 layout = dataclasses.replace(layout, dtype=settings["dtype"])
                 deconvolve(settings, layout)

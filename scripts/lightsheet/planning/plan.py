@@ -41,7 +41,7 @@ def plan_run(
     """
     work, site = find_work(run), describe_place(run, place)
     schedule, inquiry = Schedule(work, site, choose_rates(work, site, pilot)), None
-    if disk and schedule.tasks:  # not of a run that is imagined
+    if disk and schedule.tasks:  # a run that is imagined asks no cluster
         schedule, inquiry = inquire(schedule, place)
     plan = make_plan(schedule, disk, inquiry)
     return format_plan(plan), plan

@@ -74,7 +74,7 @@ class Schedule:
         lifetime = self.place.worker.limit
         if lifetime < math.inf:
             lifetime = choose_lifetime(lifetime, self.latency_seconds)
-        if not self.rates.has_gpu:  # which takes another one as soon as one leaves
+        if not self.rates.has_gpu:  # a GPU takes the next volume as soon as one leaves
             at_a_time = self.place.workers * self.place.slots
             volumes = math.ceil(volumes / at_a_time) * at_a_time if self.place.slots > 1 else volumes
         return simulate_workers(volumes, self.place.workers, self.volume_seconds, self.rates.worker_start, lifetime)

@@ -72,7 +72,7 @@ def find_work(run: Run) -> Work:
     return Work(
         run=run,
         psf_shape=_find_psf_shape(run),
-        tiff_bytes=sum(stat.bytes for stat in run.file_stats.values()) or raw_bytes,  # no files if it is imagined
+        tiff_bytes=sum(stat.bytes for stat in run.file_stats.values()) or raw_bytes,  # an imagined run has no files
         ingest=ingest,
         blocks=tuple(blocks),
         psfs=len(backlog.psfs),

@@ -87,7 +87,7 @@ def wait_for_choices(results: Results, settings: Mapping[str, Any], bases: Mappi
 
     Channels of which no file could be read are not waited for.
     """
-    is_tried = "auto" in map(settings.get, ("iterations", "scale", "precision"))  # on what the entry names
+    is_tried = "auto" in map(settings.get, ("iterations", "scale", "precision"))  # trials need its timepoints
     channels = [channel for channel in bases if is_tried or needs_choice(settings, channel)]
     entries: dict[str, Choice] = {}
 

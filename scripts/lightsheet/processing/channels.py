@@ -84,7 +84,7 @@ def choose_for_channels(
         if choice and not _is_of_same_files(choice, tiles):
             candidate = _choose(channel, basis, tiles, choice["timepoints"])
             is_same = all(candidate.get(key) == choice.get(key) for key in ("background", "fill"))
-            choice = choice if is_same else None  # archives change dates only
+            choice = choice if is_same else None  # only the dates are others, as of files from an archive
         if choice:
             choices[channel] = {**choice, **_locate(tiles, _list_present(tiles, choice["timepoints"]))}
         else:

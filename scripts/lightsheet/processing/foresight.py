@@ -91,7 +91,7 @@ def _foresee_rounding(facts: Mapping[str, Any], output: Mapping[str, Any]) -> li
     if (facts["percentiles"]["99"] - facts["background"]) * scale > limit:
         text = f"output.scale is {scale:g}, and at least 1 % of the image's voxels would be above {limit}: set it lower"
         return [Doubt("clipped", text)]
-    # Where rounding is off by up to half, it is so by 1 / sqrt(12) in the root mean square.
+    # Rounding to whole numbers is off by 1 / sqrt(12) in the root mean square.
     return judge_rounding("the image above background", high, scale, 1 / math.sqrt(12) / (light * scale))
 
 

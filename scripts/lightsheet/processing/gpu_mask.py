@@ -18,7 +18,7 @@ class GpuMask:
 
     kernels: Kernels
     flags: Array  # (z, y, x) uint8: 1 where the volume was measured
-    number: int  # voxels that were
+    number: int  # of the measured voxels
     key: bytes  # which no other mask has
 
     @property

@@ -59,6 +59,8 @@ def ingest_block(
         else:
             progress.step(f"timepoint {timepoint} written")
     logger.info("%d of %d volumes were written", progress.done, len(tiles))
-    if may_pass and attempt == 1 and "SLURM_JOB_ID" in os.environ:  # else there is no other node
+    if (
+        may_pass and attempt == 1 and "SLURM_JOB_ID" in os.environ
+    ):  # only a job of SLURM's can be tried again on another node
         raise_failures(errors, len(tiles), "ingested")
     return make_manifest(results, keys)

@@ -121,7 +121,7 @@ def propagate_noise(
     ndarray, the result (z, y, x)
     ResultNoise
     """
-    if method["iterations"] == "auto":  # once for both
+    if method["iterations"] == "auto":  # found once, so that both results have as many
         iterations = resolve_iterations(
             np.maximum(image, 0), psf, acceleration=method["acceleration"], threads=threads, mask=mask
         )

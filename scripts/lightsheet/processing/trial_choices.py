@@ -53,7 +53,7 @@ def close_settings(settings: Mapping[str, Any], choice: Choice | None, psf_sha25
             trial = (choice or {}).get(name)
             if isinstance(trial, dict) and trial.get("basis") == _list_basis(final_settings, name, psf_sha256):
                 final_settings[name] = trial["value"]
-                if name == "scale" and "bits" in trial:  # of whole numbers; those of floats have a name
+                if name == "scale" and "bits" in trial:  # bits of whole numbers are chosen with their scale
                     final_settings.setdefault("precision", trial["bits"])
     return final_settings
 

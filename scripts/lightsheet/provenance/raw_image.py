@@ -139,7 +139,7 @@ class _Files:
 
 def read_channel(results: Results, kind: str, name: str) -> PublishedImage:
     """Read the metadata of one channel's volumes; as `read_volumes`."""
-    is_published = kind == "raw" and results.store.exists()  # which it is last
+    is_published = kind == "raw" and results.store.exists()  # the store of results is published last
     if not is_published or not read_channel_image(results, "result", name).source:
         return read_channel_image(results, kind, name)
     image = read_volumes(results, kind)

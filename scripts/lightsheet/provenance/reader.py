@@ -96,7 +96,7 @@ class Crate(Graph):
     def psf_section(self) -> dict[str, Any]:
         """A copy of the configuration's section on PSFs, by which each can be prepared again from its image."""
         section = {"axes": "auto", **copy.deepcopy(self.config["psf"])}
-        # It was held against the file's metadata, or was to override that.
+        # The run compared it with the file's metadata, or let it override that: it holds.
         section["voxel_size"] |= {"override": True}
         return section
 

@@ -45,7 +45,7 @@ def make_config(crate: Crate, acquisition: Path) -> dict[str, Any]:
         )
     config = copy.deepcopy(dict(crate.config))
     config["input"] |= {"folder": str(acquisition.absolute()), "settle": 0}
-    config["voxel_size"] |= {"override": True}  # it was held against the files' metadata, or was to override that
+    config["voxel_size"] |= {"override": True}  # the run compared it with the files, or let it override them
     if "timepoints" in config["input"].get("select", {}):  # the acquisition may have grown
         config["input"]["select"]["timepoints"] = sorted({find_number(row) for row in crate.rows})
     config["psf"] = crate.psf_section

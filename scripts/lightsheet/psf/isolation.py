@@ -86,6 +86,6 @@ def _measure_levels(faces: list[Array], noise: float) -> Array:
         values = face[np.isfinite(face)]
         if values.size >= LEAST_SHOWN * face.size:
             median = np.median(values)
-            central = values[np.abs(values - median) <= 3 * noise]  # an even number of values may have none near
+            central = values[np.abs(values - median) <= 3 * noise]  # the mean of two values far apart has none near it
             levels.append(central.mean() if noise and central.size else median)
     return np.array(levels)

@@ -83,7 +83,7 @@ def foresee_settings(
     same_choice = {"timepoints": [0], "background": {"value": _foresee(old_settings, "background")}, "fill": fill}
     all_settings = resolve_settings(settings, channel, choice or same_choice)
     open_settings = list_open_settings(all_settings, choice, psf_sha256)
-    if "scale" in open_settings and "precision" in old_settings:  # which is chosen with it
+    if "scale" in open_settings and "precision" in old_settings:  # the precision is chosen with the scale
         all_settings.setdefault("precision", old_settings["precision"])
     return close_settings(all_settings, choice, psf_sha256) | {
         name: _foresee(old_settings, name) for name in open_settings

@@ -156,7 +156,7 @@ def publish_stores(run: Run, records: Records) -> None:
 
 def _warn_of_strays(run: Run) -> None:
     """Name raw stores of channels that a run no longer has; they may be the last copy of their pixels, and stay."""
-    stores = set(map(run.results.raw_store, run.channels))  # of those that are not kept has been told
+    stores = set(map(run.results.raw_store, run.channels))  # `discard_raw` tells of stores that are not kept
     for store in sorted(set(run.results.store.parent.glob("raw/*.ome.zarr")) - stores):
         if not store.name.startswith(PART):
             logger.warning("%s is of a channel that this run does not have: it stays, and is not in the crate", store)

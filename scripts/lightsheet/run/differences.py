@@ -66,7 +66,7 @@ def _list_differences(record: Record, inputs: Mapping[str, Any]) -> Iterator[str
     if parts[0] != parts[1]:
         yield "input.select {} -> {}".format(*parts)
     old, new = record.get("layout"), inputs.get("layout")
-    if not old or not new:  # of raw volumes that are not kept
+    if not old or not new:  # raw volumes that are not kept have none
         return
     if old["codec"] != new["codec"]:
         yield f"codec {_write_value(old['codec'])} -> {_write_value(new['codec'])}"

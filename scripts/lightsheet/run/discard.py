@@ -23,7 +23,7 @@ def discard_raw(results: Results, channel: str) -> None:
             shutil.rmtree(part, ignore_errors=True)
     if not place.exists() and not work.exists():
         return
-    # Those too that are not selected.
+    # Not only the timepoints that are selected.
     timepoints = sorted(int(path.name) for path in work.glob("0/c/*") if path.name.isdecimal())
     records = {timepoint: read_record(results, VolumeKey("raw", channel, timepoint)) for timepoint in timepoints}
     doubts = (_doubt_source(timepoint, record) for timepoint, record in records.items())

@@ -15,7 +15,7 @@ class Images(NamedTuple):
 
     acquisition: Acquisition  # all volumes, those of one file unfolded
     metadata: FileMetadata
-    tile: Tile  # of which the metadata are
+    tile: Tile  # the one whose files the metadata are of
     stores: StoredImages | None  # where they are no TIFFs
 
 

@@ -32,7 +32,7 @@ def list_failed_volumes(run: Run) -> list[str]:
     """Return a sentence for each volume whose record says that it could not be done."""
     records = run.read_records()
     failed = {key: record for key, record in records.items() if record and record["status"] == "failed"}
-    # Where no raw volumes are kept, one that cannot be read fails as both.
+    # Where no raw volumes are kept, a file that cannot be read fails as a raw and as a result volume.
     return [
         f"{key}: {record['error']}"
         for key, record in failed.items()

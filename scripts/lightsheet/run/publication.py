@@ -47,7 +47,7 @@ def identify_publication(run: Run, records: Mapping[VolumeKey, Record]) -> str:
 
 
 def _identify_volume(run: Run, key: VolumeKey, record: Record) -> list[Any]:
-    if key.kind == "raw" and not run.keeps_raw:  # whatever an earlier run kept
+    if key.kind == "raw" and not run.keeps_raw:  # an earlier run may have kept it: that makes no difference
         return [record["source"]]
     return [record["fingerprint"], [shard["blake3"] for shard in record["shards"]]]
 
@@ -96,7 +96,9 @@ def _explain_identity(run: Run, store: Path) -> str:
     """Say what a store that is of another publication is."""
     if not store.exists():
         return f"{store.name} is missing"
-    if not run.keeps_raw and "source" not in _read_attributes(store):  # the place of raw volumes that are not kept
+    if not run.keeps_raw and "source" not in _read_attributes(
+        store
+    ):  # `source` is what a store says of raw volumes that are not kept
         return "output.raw keep -> none"
     return f"{store.name} is of other volumes"
 

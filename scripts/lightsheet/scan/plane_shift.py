@@ -19,7 +19,7 @@ MOST_SHIFT = 40  # pixels
 GROUP = 3  # pairs of neighbouring planes that are looked at as one
 LEAST_PAIRS = 6
 CLEAR, CLEARER = 5.5, 8.0  # times the noise of a correlation: its top for one group, and for all of them
-ALIKE = 0.3  # correlation of neighbouring planes, once shifted, of which few things stand out as of a single one
+ALIKE = 0.3  # correlation of planes laid on each other, which is enough where few things, as one bead, stand out
 LEAST_SHIFT = 0.75  # pixels a plane: stages move by 0.8 to 5; of straight volumes it is below 0.3
 SCATTER, LEAST_SCATTER = 0.25, 0.35  # of the shift, and pixels at least: a stage moves evenly
 AGREEING = 0.5  # share of the groups that show a shift
@@ -135,7 +135,7 @@ def _find_top(group: _Group, clear: float) -> tuple[float, float] | None:
     noise = np.sqrt((np.square(surface).sum() - np.square(surface[vicinity]).sum()) / surface.size)
     if top <= 0:
         return None
-    likeness = top * surface.size / 2 / group.pairs  # as norms are of half of a spectrum
+    likeness = top * surface.size / 2 / group.pairs  # norms are of half of a spectrum
     return _refine(group, row - height, column - width) if top > clear * noise or likeness > ALIKE else None
 
 

@@ -18,7 +18,7 @@ ROWS = 64
 class _Level(NamedTuple):
     """What is read for one level, parallel to the coverslip, at the places along it from `start`."""
 
-    start: int  # where the first measured one of the places that are wanted lies among these
+    start: int  # index of the first place that was measured, among those that are asked for
     plane: np.ndarray[Any, Any]  # the lower one of two
     part: np.ndarray[Any, Any]  # of the way to the next plane, float32
     pixels: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # in the lower plane and in the next one, fractions too

@@ -108,7 +108,7 @@ def refuse_other_facts(pieces: Sequence[tuple[str, PageRange]], facts: Facts) ->
         files = files[:1]
     metadata = _read(*files)
     if metadata.is_damaged and facts["order"] is not None:
-        count_pages(Path(first))  # has its own sentence on what is no TIFF
+        count_pages(Path(first))  # refuses what is no TIFF, in its own words
         raise InputError(
             f"{first}: its metadata is damaged, so that what its pages are is unknown; copy it again, or set "
             "input.axes, such as ZYX if the pages of all files are the planes of one volume"

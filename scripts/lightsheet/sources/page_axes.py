@@ -64,7 +64,7 @@ def _read_images(images: Sequence[tuple[tuple[int, ...], str]], pages: int) -> P
         return PageAxes(problem=f"it says that its pages are {_format_images(images)}")
     letters = axes[:-2].upper() if axes else "?" * len(shape[:-2])
     sizes = [(letter, size) for letter, size in zip(letters, shape[:-2], strict=True) if size > 1]
-    if len(sizes) == 1 and sizes[0][0] in "?IQ":  # a sequence of no kind
+    if len(sizes) == 1 and sizes[0][0] in "?IQ":  # a sequence, of which nothing says along which axis: planes
         return PageAxes()
     names = "".join(letter for letter, _ in sizes)
     if (axes and axes[-2:].upper() != "YX") or set(names) - set("TCZ") or len(set(names)) < len(names):

@@ -76,7 +76,7 @@ def is_gone(holder: Holder) -> bool:
     except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
-        pass  # another user's
+        pass  # it lives, and is another user's
     start = _read_start(holder.process)
     return start != 0 and start != holder.start  # some machines hide the processes of others
 

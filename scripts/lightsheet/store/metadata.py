@@ -128,7 +128,7 @@ OME = _describe_object(
     multiscales={"type": "array", "minItems": 1, "prefixItems": [MULTISCALE]},
     omero=_describe_object(channels={"type": "array", "items": CHANNEL}),
 )
-ATTRIBUTES = _describe_object("lightsheet", ome=OME, lightsheet=EXTRA)  # earlier versions wrote no such
+ATTRIBUTES = _describe_object("lightsheet", ome=OME, lightsheet=EXTRA)  # earlier versions wrote none of these
 GROUP = _describe_object(attributes=ATTRIBUTES)
 
 

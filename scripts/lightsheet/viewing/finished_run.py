@@ -19,7 +19,7 @@ class VolumeRecords(NamedTuple):
     timepoint: int
     raw: Record
     result: Record
-    number: int | None = None  # of the timepoint in the acquisition, by which records are called, if known
+    number: int | None = None  # of the timepoint in the acquisition, which names its records; None: not known
 
     @property
     def missing(self) -> bool:

@@ -174,7 +174,9 @@ def _judge_units(results: Results, image: PublishedImage, volumes: Sequence[Volu
     psf_voxel_sizes = [f.get("inputs", {}).get("settings", {}).get("psf_voxel_size") for f in facts]
     doubts = [
         judge_units(image.raw_voxel_size, psf_voxel_size, volume.result["settings"]["iterations"])
-        for volume, psf_voxel_size in zip(volumes, psf_voxel_sizes, strict=False)  # one of each channel
+        for volume, psf_voxel_size in zip(
+            volumes, psf_voxel_sizes, strict=False
+        )  # the first timepoint has one volume of each channel
     ]
     return list(dict.fromkeys(doubt.text for channel in doubts for doubt in channel))
 

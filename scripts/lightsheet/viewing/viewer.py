@@ -185,7 +185,7 @@ def _describe_source(url: str, image: PublishedImage, channel: PublishedChannel)
         return url
     matrix, (time, *space) = _extend_affine(image)[:4], _describe_dimensions(image).items()
     for row, size in zip(matrix[1:], image.voxel_size.values(), strict=True):
-        row[4] /= size  # in voxels, unlike what it is multiplied by
+        row[4] /= size  # Neuroglancer takes shifts in voxels
     if channel.index:
         matrix = np.insert(np.insert(matrix, 1, 0, axis=0), 1, [0, 1, 0, 0, 0], axis=1)
         space = [("c'", [1, ""]), *space]
