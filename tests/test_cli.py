@@ -87,11 +87,11 @@ def test_missing_input_is_a_sentence_and_2(
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize(("name", "shown"), [("G\udcb5", r"G\xb5"), ("a\nb", r"a\nb")], ids=["not UTF-8", "newline"])
+@pytest.mark.parametrize(("name", "text"), [("G\udcb5", r"G\xb5"), ("a\nb", r"a\nb")], ids=["not UTF-8", "newline"])
 def test_a_name_that_cannot_be_written_down_is_a_sentence_and_2(
     arguments: list[str],
     name: str,
-    shown: str,
+    text: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -100,7 +100,7 @@ def test_a_name_that_cannot_be_written_down_is_a_sentence_and_2(
     assert cli.main([argument.format(name) for argument in arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"lightsheet {arguments[0]}: '")
-    assert shown in line
+    assert text in line
     assert list(tmp_path.iterdir()) == []
 
 

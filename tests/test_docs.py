@@ -29,7 +29,7 @@ TARGETS = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.M
 OWN_STORE = ROOT / "docs" / "own-store.md"
 
 
-class Elsewhere(NamedTuple):
+class Excuse(NamedTuple):
     """Why a command is not typed here, and which test does what it does, if any can."""
 
     reason: str
@@ -40,36 +40,36 @@ class Elsewhere(NamedTuple):
 
 (DOCKER_RUN,) = (line for line in list_commands(ROOT / "docs" / "install.md") if line.startswith("docker run"))
 
-CONDA = Elsewhere("needs a channel of conda", "test_environment.py::test_the_conda_environment_has_the_pinned_versions")
-CONTAINER = Elsewhere("makes an image of 3 GB", "test_environment.py::test_containers_are_made_as")
-DRY_RUN = Elsewhere("takes minutes, or is the tests themselves", "test_docs.py::test_make_knows_what_to_do")
-HEAD = Elsewhere("needs SLURM", "slurm/test_runs.py::test_the_head_job_continues_after_its_time_limit")
-INSTALLATION = Elsewhere("downloads a gigabyte; .ci/run does it", "test_docs.py::test_make_knows_what_to_do")
-MINUTES = Elsewhere("measures for minutes, on a quiet machine", "test_docs.py::test_benchmarks_can_be_loaded")
-REPEATED = Elsewhere("one more whole run", "runs/test_repeat.py::test_provenance_and_raw_files_are_enough")
-SHIPPED = Elsewhere("needs SLURM", "slurm/test_runs.py::test_a_run_from_the_projects_root_with_the_shipped_settings")
-SITE = Elsewhere("asks a site's SLURM for its names", "slurm/test_minislurm.py::test_a_site_tells_its_names")
-UNREACHABLE = Elsewhere("asks other machines than package indexes")
+CONDA = Excuse("needs a channel of conda", "test_environment.py::test_the_conda_environment_has_the_pinned_versions")
+CONTAINER = Excuse("makes an image of 3 GB", "test_environment.py::test_containers_are_made_as")
+DRY_RUN = Excuse("takes minutes, or is the tests themselves", "test_docs.py::test_make_knows_what_to_do")
+HEAD = Excuse("needs SLURM", "slurm/test_runs.py::test_the_head_job_continues_after_its_time_limit")
+INSTALLATION = Excuse("downloads a gigabyte; .ci/run does it", "test_docs.py::test_make_knows_what_to_do")
+MINUTES = Excuse("measures for minutes, on a quiet machine", "test_docs.py::test_benchmarks_can_be_loaded")
+REPEATED = Excuse("one more whole run", "runs/test_repeat.py::test_provenance_and_raw_files_are_enough")
+SHIPPED = Excuse("needs SLURM", "slurm/test_runs.py::test_a_run_from_the_projects_root_with_the_shipped_settings")
+SITE = Excuse("asks a site's SLURM for its names", "slurm/test_minislurm.py::test_a_site_tells_its_names")
+UNREACHABLE = Excuse("asks other machines than package indexes")
 
-ELSEWHERE = {
+NOT_TYPED = {
     "make demo": DRY_RUN,
     "make install": INSTALLATION,
     "make install && source .venv/bin/activate": INSTALLATION,
     "make install-gpu": INSTALLATION,
     **dict.fromkeys(("make check", "make test", "make lint", "make fuzz", "make matrix", "make chaos N=100"), DRY_RUN),
-    "open results/demo/report.html": Elsewhere("needs a desktop", "viewing/test_page.py::test_"),
+    "open results/demo/report.html": Excuse("needs a desktop", "viewing/test_page.py::test_"),
     "snakemake --profile slurm": SHIPPED,
     "snakemake --profile slurm --configfile my.yaml": SHIPPED,
-    "snakemake --cores 2 --set-resources deconvolve:dask_cluster=cpu --configfile my.yaml": Elsewhere(
+    "snakemake --cores 2 --set-resources deconvolve:dask_cluster=cpu --configfile my.yaml": Excuse(
         "needs SLURM", "slurm/test_workers.py::test_lost_workers_are_replaced_in_the_same_run"
     ),
     "sbatch profiles/slurm/head.sbatch --configfile my.yaml": HEAD,
-    "sbatch --test-only": Elsewhere("needs SLURM", "slurm/test_workers.py::test_what_sbatch_refuses_is_said_before"),
+    "sbatch --test-only": Excuse("needs SLURM", "slurm/test_workers.py::test_what_sbatch_refuses_is_said_before"),
     'squeue --me -o "%i %T %j %k"': SITE,
     "sinfo -s": SITE,
-    "sacctmgr show associations user=$USER format=account": Elsewhere("needs a site's accounting"),
-    DIGEST: Elsewhere("is for the root of a checkout", "test_docs.py::test_the_printed_digest_is_that_of_the_code"),
-    "export SLURM_CLUSTERS=NAME": Elsewhere("needs several clusters", "cluster/test_slurm.py::test_"),
+    "sacctmgr show associations user=$USER format=account": Excuse("needs a site's accounting"),
+    DIGEST: Excuse("is for the root of a checkout", "test_docs.py::test_the_printed_digest_is_that_of_the_code"),
+    "export SLURM_CLUSTERS=NAME": Excuse("needs several clusters", "cluster/test_slurm.py::test_"),
     "apptainer build lightsheet.sif envs/lightsheet.def": CONTAINER,
     "apptainer exec lightsheet.sif snakemake --snakefile /opt/lightsheet-decon/Snakefile -c all --configfile my.yaml": (
         CONTAINER
@@ -85,9 +85,9 @@ ELSEWHERE = {
     "git pull": UNREACHABLE,
     "pip install psfmodels": UNREACHABLE,
     "git checkout ...": UNREACHABLE,
-    "git tag -a vX.Y.Z": Elsewhere("releases"),
+    "git tag -a vX.Y.Z": Excuse("releases"),
     "snakemake -c all --configfile repeat.yaml": REPEATED,
-    "pip install -r theirs/provenance/requirements.txt": Elsewhere(
+    "pip install -r theirs/provenance/requirements.txt": Excuse(
         "replaces the packages of the tests", "test_docs.py::test_pip_could_install_what_a_crate_lists"
     ),
     **{
@@ -110,8 +110,8 @@ def names_a_test(test: str) -> bool:
 
 
 def test_the_table_of_what_is_not_typed_is_current() -> None:
-    assert ELSEWHERE.keys() - COMMANDS.keys() == set(), "no page has these any more"
-    assert [other.test for other in ELSEWHERE.values() if other.test and not names_a_test(other.test)] == []
+    assert NOT_TYPED.keys() - COMMANDS.keys() == set(), "no page has these any more"
+    assert [other.test for other in NOT_TYPED.values() if other.test and not names_a_test(other.test)] == []
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def name_page(page: Path) -> str:
 
 def list_due(page: Path) -> list[str]:
     """Return what is to be typed of a page."""
-    return [line for line in list_commands(page) if line not in ELSEWHERE and not is_name(line)]
+    return [line for line in list_commands(page) if line not in NOT_TYPED and not is_name(line)]
 
 
 @pytest.mark.workflow
@@ -194,10 +194,11 @@ def test_the_page_of_a_microscopes_own_store(tmp_path: Path) -> None:
     (config,) = re.findall(r"```yaml\n(.*?)```", OWN_STORE.read_text(encoding="utf-8"), re.DOTALL)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(reader.folder)
-        own = yaml.safe_load(config)
-        assert prepare_run(own).channels == ("GFP", "RFP")
-        own["deconvolution"]["engine"], own["output"]["precision"] = "cpu", "full"  # auto is for a run's workers to say
-        finish(prepare_run(own))
+        settings = yaml.safe_load(config)
+        assert prepare_run(settings).channels == ("GFP", "RFP")
+        settings["deconvolution"]["engine"] = "cpu"  # auto is for a run's workers to say
+        settings["output"]["precision"] = "full"
+        finish(prepare_run(settings))
     for command in list_due(OWN_STORE):
         if not command.startswith("snakemake"):
             reader.type(command)

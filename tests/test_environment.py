@@ -42,15 +42,15 @@ NEEDS_OF_GPU_WHEELS = {
 """What `Requires-Dist` says in wheels that tests do without: half a gigabyte."""
 
 
-def asked(name: str = "requirements") -> list[Requirement]:
+def list_requirements(name: str = "requirements") -> list[Requirement]:
     """Return what an .in file asks for, and what the .in file that it names does."""
-    found = []
+    requirements = []
     for line in (ENVS / f"{name}.in").read_text().splitlines():
         if line.startswith("-r "):
-            found += asked(line.removeprefix("-r ").removesuffix(".in"))
+            requirements += list_requirements(line.removeprefix("-r ").removesuffix(".in"))
         elif not line.startswith("#"):
-            found.append(Requirement(line))
-    return found
+            requirements.append(Requirement(line))
+    return requirements
 
 
 def locked(name: str) -> str:
@@ -69,8 +69,8 @@ def version(pin: Requirement) -> str:
 
 
 def environment(python: str) -> dict[str, str]:
-    found = {"python_version": python, "python_full_version": f"{python}.7", "implementation_version": f"{python}.7"}
-    return {**default_environment(), **found}
+    values = {"python_version": python, "python_full_version": f"{python}.7", "implementation_version": f"{python}.7"}
+    return {**default_environment(), **values}
 
 
 @functools.cache
@@ -83,7 +83,7 @@ def needs(name: str, version: str) -> list[Requirement] | None:
             return None
     except metadata.PackageNotFoundError:
         return None
-    return [Requirement(each) for each in metadata.requires(name) or []]
+    return [Requirement(text) for text in metadata.requires(name) or []]
 
 
 def unmet(lock: str, python: str, needed: list[Requirement]) -> list[str]:
@@ -93,48 +93,48 @@ def unmet(lock: str, python: str, needed: list[Requirement]) -> list[str]:
     look for `a[b]` on its own, and call it unpinned once there is a newer `a`.
     """
     pinned = pins(lock, python)
-    asking = [("we", each, {""}) for each in needed]
+    asking = [("we", need, {""}) for need in needed]
     for name, pin in pinned.items():
         extras = {"", *map(canonicalize_name, pin.extras)}
-        asking += [(name, each, extras) for each in needs(name, version(pin)) or []]
-    found = []
+        asking += [(name, need, extras) for need in needs(name, version(pin)) or []]
+    faults = []
     for name, requirement, extras in asking:
         where = environment(python)
         if requirement.marker and not any(requirement.marker.evaluate({**where, "extra": e}) for e in extras):
             continue
         pin = pinned.get(canonicalize_name(requirement.name))
         if pin is None or not requirement.specifier.contains(version(pin), prereleases=True):
-            found.append(f"{name}: {requirement}, not {pin}")
-        elif lost := {*map(canonicalize_name, requirement.extras)} - {*map(canonicalize_name, pin.extras)}:
-            found.append(f"{name}: {requirement}, and {pin} lacks the extra {', '.join(sorted(lost))}")
-    return found
+            faults.append(f"{name}: {requirement}, not {pin}")
+        elif difference := {*map(canonicalize_name, requirement.extras)} - {*map(canonicalize_name, pin.extras)}:
+            faults.append(f"{name}: {requirement}, and {pin} lacks the extra {', '.join(sorted(difference))}")
+    return faults
 
 
 @parametrize("python", PYTHONS, quick=2)
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_of_what_is_locked_is_met_by_the_lock(name: str, python: str) -> None:
-    assert unmet(locked(name), python, asked(name)) == []
+    assert unmet(locked(name), python, list_requirements(name)) == []
 
 
 def test_the_installed_packages_are_those_that_are_locked() -> None:
     """So that the test above knows what each of them needs, on this Python."""
     python = ".".join(platform.python_version_tuple()[:2])
     for lock in ("requirements-dev", *GPU_LOCKS):
-        here = pins(locked(lock), python)
-        assert [str(pin) for name, pin in here.items() if needs(name, version(pin)) is None] == []
+        versions = pins(locked(lock), python)
+        assert [str(pin) for name, pin in versions.items() if needs(name, version(pin)) is None] == []
 
 
 @pytest.mark.parametrize(
-    ("pattern", "replacement", "found"),
+    ("pattern", "replacement", "words"),
     [
         (r"\[.+\]==", "==", r"pytest-cov: coverage\[toml\].*, and coverage==\S+ lacks the extra toml"),
         (r"^tornado==.*", "", r"distributed: tornado.*, not None"),
         (r"^click==\S+", "click==1.0", r"dask: click.*, not click==1.0"),
     ],
 )
-def test_a_lock_that_lacks_something_is_found_out(pattern: str, replacement: str, found: str) -> None:
+def test_a_lock_that_lacks_something_is_found_out(pattern: str, replacement: str, words: str) -> None:
     lock = re.sub(pattern, replacement, locked("requirements-dev"), flags=re.MULTILINE)
-    assert any(re.fullmatch(found, each) for each in unmet(lock, "3.12", []))
+    assert any(re.fullmatch(words, fault) for fault in unmet(lock, "3.12", []))
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -194,7 +194,7 @@ def conda(name: str = "lightsheet") -> dict[str, str]:
 def test_the_conda_environment_has_the_pinned_versions_and_nothing_else() -> None:
     versions = conda()
     users = pins(locked("requirements"), versions.pop("python"))
-    names = {each.name for each in asked()} - set(SNAKEMAKES)
+    names = {requirement.name for requirement in list_requirements()} - set(SNAKEMAKES)
     assert versions == {CONDA_NAMES.get(name, name): version(users[name]) for name in names}
 
 
@@ -206,7 +206,7 @@ def test_the_conda_environment_for_gpus_has_cupy_on_top() -> None:
 
 def test_the_package_is_built_by_what_is_locked_and_has_one_version() -> None:
     package = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    build = [Requirement(each) for each in package["build-system"]["requires"]]
+    build = [Requirement(requirement) for requirement in package["build-system"]["requires"]]
     assert unmet(locked("requirements-build"), "3.12", build) == []
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     changes = re.findall(r"^## \[(\d.*)\] - (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)

@@ -138,10 +138,10 @@ def test_little_is_said_of_little(tmp_path):
 def test_reasons_are_grouped_by_what_is_not_a_number(tmp_path):
     fill(tmp_path, reference_name(0), *(f"ex_ch0_stock{t:04d}.tif" for t in range(20)))
     fill(tmp_path, *(f"ch0_{'x' * n}.tif" for n in range(1, 15)))
-    said = describe_acquisition(discover(tmp_path), "of some kind")
-    assert "left out    20 files, does not fit the pattern 'lattice': reading stopped after 'ex_ch0'" in said
-    assert "ex_ch0_stock0004.tif and 15 more" in said
-    assert said.endswith("5 files for other reasons")
+    text = describe_acquisition(discover(tmp_path), "of some kind")
+    assert "left out    20 files, does not fit the pattern 'lattice': reading stopped after 'ex_ch0'" in text
+    assert "ex_ch0_stock0004.tif and 15 more" in text
+    assert text.endswith("5 files for other reasons")
 
 
 def test_the_script_tells_and_lists(tmp_path, caplog):

@@ -45,17 +45,17 @@ def test_a_name_that_cannot_be_written_down_is_shown_where_it_is_left_out(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "shown", "glob"),
+    ("name", "text", "glob"),
     [
         ("CH0_0_\udcb5[1].tif", "'CH0_0_\\xb5[1].tif' is not UTF-8", '["CH0_0_?[[]1].tif"]'),
         ("CH0_0_\n.tif", "'CH0_0_\\n.tif' has a control character in it", '["CH0_0_?.tif"]'),
     ],
 )
-def test_a_name_that_cannot_be_written_down_is_refused_where_it_is_used(tmp_path, name, shown, glob):
+def test_a_name_that_cannot_be_written_down_is_refused_where_it_is_used(tmp_path, name, text, glob):
     fill(tmp_path, "CH0_1.tif", name)
     template = "CH{channel}_{timepoint}{any}.tif"
     message = refusal(tmp_path, template)
-    assert f"the name {shown}; rename it" in message
+    assert f"the name {text}; rename it" in message
     assert message.endswith(f"input.ignore: {glob}")
     assert discover(tmp_path, template, json.loads(glob)).timepoints == 1
 

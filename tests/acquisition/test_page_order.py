@@ -128,8 +128,8 @@ def test_planes_that_hold_channels_are_unfolded_by_their_axes(tmp_path: Path) ->
 
 
 def test_pages_listed_in_no_order_are_refused(tmp_path: Path) -> None:
-    listed = [(0, 0), (1, 1), (1, 0), (0, 1)]
-    data = "".join(f'<TiffData IFD="{i}" FirstZ="{z}" FirstC="{c}"/>' for i, (z, c) in enumerate(listed))
+    places = [(0, 0), (1, 1), (1, 0), (0, 1)]
+    data = "".join(f'<TiffData IFD="{i}" FirstZ="{z}" FirstC="{c}"/>' for i, (z, c) in enumerate(places))
     xml = ome_xml({"T": 1, "C": 2, "Z": 2}).replace("></Pixels>", f">{data}</Pixels>")
     path = write_plain(tmp_path / "a.tif", np.zeros((4, 5, 6), "uint8"), xml)
     with pytest.raises(InputError, match=r"OME-XML of a.tif lists the pages in an order"):

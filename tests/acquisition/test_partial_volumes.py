@@ -101,8 +101,8 @@ def test_a_part_of_a_stack(tmp_path, parts, missing):
 
 
 def test_a_volume_that_lacks_a_tile_is_refused(tmp_path):
-    every = [(t, x, y) for t in range(2) for x in (0, 1) for y in (2, 3)]
-    fill(tmp_path, *(scan_name(t, "CamA", x, y) for t, x, y in every if (t, x, y) != (1, 1, 2)))
+    places = [(t, x, y) for t in range(2) for x in (0, 1) for y in (2, 3)]
+    fill(tmp_path, *(scan_name(t, "CamA", x, y) for t, x, y in places if (t, x, y) != (1, 1, 2)))
     message = refusal(tmp_path)
     assert "timepoint 1 of CamA_ch0_488nm lacks 1 of 4 tiles, first x=1, y=2, z=0" in message
 

@@ -238,7 +238,7 @@ def test_only_whole_and_settled_timepoints_are_taken(tmp_path_factory, settled):
         assert not whole or len(whole) <= max(whole) - min(t for t, _, _ in settled)
         return
     assert acquisition == discover(folder, template, names=acquisition.tiff_names)
-    taken = {piece.path.name for volume in acquisition.volumes for piece in volume.tiles[0].pieces}
-    times = {t for t, c, z in settled if name(c, t, z) in taken}
-    assert taken == {name(c, t, z) for t in times for c in channels for z in planes}
+    names = {piece.path.name for volume in acquisition.volumes for piece in volume.tiles[0].pieces}
+    times = {t for t, c, z in settled if name(c, t, z) in names}
+    assert names == {name(c, t, z) for t in times for c in channels for z in planes}
     assert times == set(whole)

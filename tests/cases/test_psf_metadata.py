@@ -66,8 +66,8 @@ def test_a_psf_that_contradicts_its_voxel_size_is_refused() -> None:
 def test_03_the_psf_of_two_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FileNotFoundError, match=r"GFP\.json"):  # which its script reads in the end, and nobody wrote
         play(3, tmp_path, capsys)
-    (made,) = tmp_path.glob("case-*/c03")
-    with chdir(made), pytest.raises(InputError, match=r"psf\.tif: holds 2 channels \(ImageJ tags of psf\.tif\)"):
+    (folder,) = tmp_path.glob("case-*/c03")
+    with chdir(folder), pytest.raises(InputError, match=r"psf\.tif: holds 2 channels \(ImageJ tags of psf\.tif\)"):
         prepare_run(yaml.safe_load(Path("my.yaml").read_text()))
 
 

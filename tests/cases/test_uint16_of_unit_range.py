@@ -32,10 +32,10 @@ def test_whole_numbers_of_fractions_are_refused_before_the_work(tmp_path: Path) 
     small.simulate(timepoints=1, channels=1)
     normalise(small.tiffs()[0])
     small.configure_one_channel(deconvolution={"background": "auto"}, output={"dtype": "uint16"})
-    refused = small.fail()
+    output = small.fail()
     largest = float(tifffile.imread(small.tiffs()[0]).max())
-    assert "config key output.scale" in refused
-    assert f"the largest value of CamA_ch0_488nm is {largest:.4g}, so rounding to uint16 with a scale of 1" in refused
-    assert "leaves 2 grey levels: set output.scale, e.g. to 10000 or auto, or output.dtype to float32" in refused
+    assert "config key output.scale" in output
+    assert f"the largest value of CamA_ch0_488nm is {largest:.4g}, so rounding to uint16 with a scale of 1" in output
+    assert "leaves 2 grey levels: set output.scale, e.g. to 10000 or auto, or output.dtype to float32" in output
     assert not (small.results / "records" / "raw").exists(), "nothing was ingested"
     assert "leaves 2 grey levels" in small.succeed("inventory"), "which is there to look at before"

@@ -59,8 +59,8 @@ class FakePool:
         if isinstance(answer, str):
             self.workers.discard(address)
             self.ends[address] = answer
-            for lost in self.flights[address]:
-                lost.status = "pending"
+            for flight in self.flights[address]:
+                flight.status = "pending"
         return future
 
     def maintain(self, volumes: int, busy: Sequence[str]) -> None:

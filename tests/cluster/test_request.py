@@ -78,8 +78,8 @@ def test_a_rules_request_is_the_plugins(resources: dict[str, Any]) -> None:
     }
     job = SimpleNamespace(resources=Resources(resources), threads=4)
     plugin = shlex.split(f"{get_submit_command(job, parameters)}{set_gres_string(job)}")[1:]
-    ours = request_rule("x", "file", resources, 4).words
-    assert sorted(split(ours)) == sorted(word for word in split(plugin) if word not in PLUGINS)
+    words = request_rule("x", "file", resources, 4).words
+    assert sorted(split(words)) == sorted(word for word in split(plugin) if word not in PLUGINS)
 
 
 class Resources(dict[str, Any]):

@@ -33,9 +33,9 @@ def test_the_grace_has_room_for_the_volumes_in_flight(limit: float, volume: floa
 def test_squeue_says_how_long_the_job_has(commands: Path, answer: str, left: float) -> None:
     command(commands, "squeue", f"echo 'Welcome | to'; echo '{answer}'; echo \"$*\" >> {commands}/calls")
     start = time.monotonic()
-    found = find_walltime()
-    assert found
-    assert start + left - 1 <= found.end <= time.monotonic() + left + 1
+    limit = find_walltime()
+    assert limit
+    assert start + left - 1 <= limit.end <= time.monotonic() + left + 1
     assert (commands / "calls").read_text().splitlines() == ["--noheader --job=17 --format=%L|%l"]
 
 
@@ -44,9 +44,9 @@ def test_a_job_that_knows_its_end_does_not_ask(in_job: pytest.MonkeyPatch, comma
     start, now = time.monotonic(), round(time.time())
     in_job.setenv("SLURM_JOB_START_TIME", str(now - 100))
     in_job.setenv("SLURM_JOB_END_TIME", str(now + 500))
-    found = find_walltime()
-    assert found
-    assert (round(found.limit), found.end - start) == (600, pytest.approx(500, abs=1))
+    limit = find_walltime()
+    assert limit
+    assert (round(limit.limit), limit.end - start) == (600, pytest.approx(500, abs=1))
     assert not (commands / "called").exists()
 
 

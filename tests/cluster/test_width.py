@@ -101,8 +101,8 @@ def test_blocks_are_for_a_worker_with_one_volume_alone() -> None:
     assert find_most_slots(LARGE, 11 * GB) == 2
 
 
-def fit(needs: Needs, volumes: int = 600, section: str = "cpu", known: bool = True, most: int = 100) -> Width:
-    answers = ask_site() if known else UNKNOWN
+def fit(needs: Needs, volumes: int = 600, section: str = "cpu", is_known: bool = True, most: int = 100) -> Width:
+    answers = ask_site() if is_known else UNKNOWN
     return fit_width(read_section(section), needs, volumes, answers, COORDINATOR, min(most, volumes))
 
 
@@ -156,10 +156,10 @@ def test_memory_that_a_section_names_holds_all_volumes_in_hand(section: str, mos
 @pytest.mark.usefixtures("sections")
 def test_of_nodes_that_nobody_knows_little_memory_is_asked(commands: Path) -> None:
     write_cluster(commands)
-    assert fit(SMALL, known=False).slots == 8
-    assert fit(LARGE, known=False).slots == 2
+    assert fit(SMALL, is_known=False).slots == 8
+    assert fit(LARGE, is_known=False).slots == 2
     assert 3 * LARGE.volume < 8 * CORE_MEMORY < LARGE.count_bytes(4), "and 2 threads cannot be shared by 3 volumes"
-    assert fit(ON_GPU, section="gpu", known=False) == Width(8, math.inf, 6, ON_GPU.count_bytes(6))
+    assert fit(ON_GPU, section="gpu", is_known=False) == Width(8, math.inf, 6, ON_GPU.count_bytes(6))
 
 
 @pytest.mark.usefixtures("sections")

@@ -38,7 +38,7 @@ def photograph(psf: np.ndarray, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
 
 
 @cache
-def both(name: str, iterations: int, boundary: str) -> tuple[np.ndarray, np.ndarray]:
+def deconvolve_both(name: str, iterations: int, boundary: str) -> tuple[np.ndarray, np.ndarray]:
     """Deconvolve in 8 blocks, and whole."""
     psf = PSFS[name] / PSFS[name].sum()
     image = photograph(psf)
@@ -66,14 +66,14 @@ def test_blocks_give_the_whole_volume(psf: str, iterations: int, boundary: str) 
 
     Measured: 2e-6, 4e-6, 5e-5 and 8e-5. The last is ITK's frame, whose size depends on the block's, not the seams.
     """
-    blocked, whole = both(psf, iterations, boundary)
+    blocked, whole = deconvolve_both(psf, iterations, boundary)
     assert np.linalg.norm(blocked - whole) <= 1e-3 * np.linalg.norm(whole)
     assert np.abs(blocked - whole).max() < GREY_LEVEL * whole.max()
 
 
 def test_no_step_at_a_seam() -> None:
     """Between the two planes at a seam the median step is no larger than between any others."""
-    blocked, _ = both("microscope", 10, "extended")
+    blocked, _ = deconvolve_both("microscope", 10, "extended")
     for axis, size in enumerate(BLOCK):
         others = tuple(other for other in range(3) if other != axis)
         steps = np.median(np.abs(np.diff(blocked, axis=axis)), axis=others)
@@ -87,7 +87,7 @@ def test_without_a_halo_the_seams_would_be_seen() -> None:
     result = blocks.assemble_blocks(
         lambda region: richardson_lucy(image[region], MODEL, iterations=10, engine="cpu"), cut, image.shape
     )
-    _, whole = both("microscope", 10, "extended")
+    _, whole = deconvolve_both("microscope", 10, "extended")
     assert np.abs(result - whole).max() > GREY_LEVEL * whole.max()
 
 

@@ -48,8 +48,8 @@ def rotate(angle, axes=(2, 1), order=1):
 def interpolate():
     """Deskew by fractions of a voxel: one voxel beside the fill is a mixture."""
     padded = [np.pad(frame.astype(float), ((0, 0), (0, 0), (1, 30))) for frame in FRAMES]
-    moved = [[ndimage.shift(plane, (0, 2.37 * z), order=1) for z, plane in enumerate(frame)] for frame in padded]
-    return [np.rint(frame).astype(np.uint16) for frame in moved]
+    movie = [[ndimage.shift(plane, (0, 2.37 * z), order=1) for z, plane in enumerate(frame)] for frame in padded]
+    return [np.rint(frame).astype(np.uint16) for frame in movie]
 
 
 MOSAIC = ((Y > 4) & (Y < 65) & (X > 6) & (X < 90)) | ((Y > 60) & (X > 80) & (X < 150))

@@ -116,6 +116,6 @@ def test_the_same_bits_whatever_the_processors_registers():
     """With AVX2 alone, registers are half as wide as with AVX-512."""
     if os.uname().machine != "x86_64":
         pytest.skip("AVX2 is x86's")
-    here = finish(start())
+    wide = finish(start())
     narrow = finish(start(NUMBA_CPU_NAME="x86-64-v3", NUMBA_CPU_FEATURES=AVX2))
-    assert narrow == ["8", here[1]]
+    assert narrow == ["8", wide[1]]

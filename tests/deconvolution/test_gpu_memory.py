@@ -72,11 +72,11 @@ def test_channels_of_a_shape_share_their_plans_and_all_the_work_area(device, mon
     monkeypatch.setattr(fake_cupy.Plan, "__init__", lambda plan, *rest: plans.append(plan) or make(plan, *rest))
     for number in range(5):
         richardson_lucy(image((10, 40, 50)), PSF + number, iterations=1, engine="gpu")
-    mine = [plan for plan in plans if plan.shape[0] > 12]
-    assert len(mine) == 2, "forward and back"
-    assert mine[0].work_area is mine[1].work_area
+    large = [plan for plan in plans if plan.shape[0] > 12]
+    assert len(large) == 2, "forward and back"
+    assert large[0].work_area is large[1].work_area
     plans.clear()
-    mine.clear()
+    large.clear()
     monkeypatch.setattr(fake_cupy.Plan, "__init__", make)
     for size in (20, 30):  # larger ones come later
         richardson_lucy(image((size, 40, 50)), PSF, iterations=1, engine="gpu")
@@ -90,17 +90,17 @@ def test_channels_used_longest_ago_make_room(device):
     shape = (10, 40, 50)
     for number in range(3):
         richardson_lucy(image(shape), PSF + number, iterations=1, engine="gpu")
-    kept = [key for key in gpu.CHANNELS if key[0] == shape]
-    otf = gpu.CHANNELS[kept[0]].otf.nbytes
+    keys = [key for key in gpu.CHANNELS if key[0] == shape]
+    otf = gpu.CHANNELS[keys[0]].otf.nbytes
     area = gpu.get_transforms(sys.modules["cupy"]).area_bytes
     need = gpu_memory.estimate_memory(shape, PSF.shape, Method(1))
     device.others = device.memory - 3 * otf - area - need + otf // 2  # short of half an OTF
     richardson_lucy(image(shape), PSF, iterations=1, engine="gpu")
-    assert [key for key in gpu.CHANNELS if key[0] == shape] == [*kept[1:], kept[0]], "used again, not made again"
+    assert [key for key in gpu.CHANNELS if key[0] == shape] == [*keys[1:], keys[0]], "used again, not made again"
     richardson_lucy(image(shape), PSF + 3, iterations=1, engine="gpu")
-    assert kept[0] in gpu.CHANNELS
-    assert kept[1] not in gpu.CHANNELS
-    assert kept[2] in gpu.CHANNELS, "one was enough"
+    assert keys[0] in gpu.CHANNELS
+    assert keys[1] not in gpu.CHANNELS
+    assert keys[2] in gpu.CHANNELS, "one was enough"
 
 
 @parametrize("number", [gpu_memory.IN_FLIGHT, 3 * gpu_memory.IN_FLIGHT])

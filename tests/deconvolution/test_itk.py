@@ -25,7 +25,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
-def both(image, psf, iterations, threads=None):
+def deconvolve_both(image, psf, iterations, threads=None):
     return [
         richardson_lucy(image, psf, iterations=iterations, engine=engine, boundary="replicate", threads=threads)
         for engine in ("cpu", "itk")
@@ -41,7 +41,7 @@ def test_the_bars_benchmark_comes_out_as_published():
     image, psf, truth = (
         tifffile.imread(DATA / f"bars_flowdec/bars-25pct_{name}.tif") for name in ("data", "kernel", "actual")
     )
-    cpu, itk = both(image, psf, 10)
+    cpu, itk = deconvolve_both(image, psf, 10)
     assert np.corrcoef(itk.ravel(), truth.ravel())[0, 1] == pytest.approx(0.5745, abs=5e-5)
     assert relative_l2(cpu, itk) < 1e-5
 
@@ -63,7 +63,7 @@ def test_cpu_and_the_code_of_gpu_agree_with_itk(shape, psf_shape, zeros, brighte
     offsets = np.meshgrid(*[np.arange(k) - k // 2 for k in psf_shape], indexing="ij")
     psf = np.exp(-sum(offset**2 for offset in offsets) / 8) * (0.5 + random.random(psf_shape))
     # Neither is in C order: ITK would read such arrays wrongly.
-    cpu, itk = both(np.asfortranarray(image), psf[::-1, ::-1], iterations, threads=1)
+    cpu, itk = deconvolve_both(np.asfortranarray(image), psf[::-1, ::-1], iterations, threads=1)
     assert relative_l2(cpu, itk) < 1e-5
     normalised = (psf[::-1, ::-1] / psf.sum()).astype(np.float32)
     method = Method(iterations, "replicate", "image")

@@ -63,13 +63,13 @@ def compile_and_link(function):
 
 @compile_and_link
 def transform_there_and_back(
-    plan: Plan, source: Floats, stride: int, count: int, spectrum: Floats, result: Floats, wanted: int
+    plan: Plan, source: Floats, stride: int, count: int, spectrum: Floats, result: Floats, number: int
 ) -> None:
     """As the sweeps call them: `count` vectors, `stride` apart; the first vector of the targets may be written over."""
     forward(plan, source, 0, stride, count, spectrum, VECTOR)
     for k in range(len(spectrum)):
         result[k] = spectrum[k]
-    back(plan, result, VECTOR, wanted, result)
+    back(plan, result, VECTOR, number, result)
 
 
 def distance(result, reference):
@@ -96,18 +96,18 @@ def test_transforms_in_lanes_are_numpys(n):
     assert distance(result[VECTOR:] / n, x) < 2e-7
 
 
-@pytest.mark.parametrize(("n", "count", "wanted"), [(1, 1, 0), (6, 1, 4), (30, 17, 30), (90, 67, 1), (450, 0, 300)])
-def test_zeros_are_not_read_and_what_nobody_wants_is_not_written(n, count, wanted):
+@pytest.mark.parametrize(("n", "count", "number"), [(1, 1, 0), (6, 1, 4), (30, 17, 30), (90, 67, 1), (450, 0, 300)])
+def test_zeros_are_not_read_and_what_nobody_wants_is_not_written(n, count, number):
     plan, random = make_plan(n), np.random.default_rng(n)
     x = random.standard_normal((n, 3, VECTOR)).astype(np.float32)  # every third vector
     x[count:] = np.nan
     spectrum, result = allocate((n + 1) * VECTOR), allocate((n + 1) * VECTOR)
-    transform_there_and_back(plan, x.reshape(-1), 3 * VECTOR, count, spectrum, result, wanted)
+    transform_there_and_back(plan, x.reshape(-1), 3 * VECTOR, count, spectrum, result, number)
     padded = np.where(np.arange(n)[:, None] < count, x[:, 0], 0)
     expected = np.fft.fft(as_complex(padded), axis=0)[order_frequencies(n)]
     np.testing.assert_allclose(as_complex(spectrum[VECTOR:]), expected, atol=2e-5 * n**0.5)
-    there = result.reshape(-1, VECTOR)[1 : wanted + 1]
-    np.testing.assert_allclose(there / n, padded[:wanted], atol=2e-6)
+    rows = result.reshape(-1, VECTOR)[1 : number + 1]
+    np.testing.assert_allclose(rows / n, padded[:number], atol=2e-6)
 
 
 def test_a_size_that_is_no_product_of_the_radices_is_refused():
@@ -135,8 +135,8 @@ def test_two_real_rows_come_out_of_one_complex_transform(n):
     places, mirrors = (np.where(k < frequencies, (1 + sign * k % n) * VECTOR, 0) for sign in (1, -1))
     spectrum, again = allocate(groups * BLOCK * VECTOR), allocate(len(buffer))
     split_and_join(buffer, places, mirrors, spectrum, again)
-    found = as_complex(spectrum).reshape(groups, BLOCK, LANES).transpose(1, 0, 2).reshape(BLOCK, -1)[:, :frequencies]
-    assert distance(found, 2 * np.fft.rfft(rows)) < 1e-7
+    numbers = as_complex(spectrum).reshape(groups, BLOCK, LANES).transpose(1, 0, 2).reshape(BLOCK, -1)[:, :frequencies]
+    assert distance(numbers, 2 * np.fft.rfft(rows)) < 1e-7
     assert distance(again[VECTOR:], 2 * vectors) < 1e-7
 
 

@@ -31,6 +31,6 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tiny_run.simulate(folder / "my data")
     run = tiny_run.prepare(folder)
     for channel in run.channels:
-        used, _ = preparation.prepare_psf_file(Path(run.find_psf_file(channel)), **run.psf_settings[channel])
-        save_psf(used, tiny_run.VOXEL, run.results.psf(channel, ".tif"))
+        psf, _ = preparation.prepare_psf_file(Path(run.find_psf_file(channel)), **run.psf_settings[channel])
+        save_psf(psf, tiny_run.VOXEL, run.results.psf(channel, ".tif"))
     return run

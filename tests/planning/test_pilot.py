@@ -123,11 +123,11 @@ def test_a_gpu_is_warmed_up_and_its_memory_told(planned: Run, monkeypatch: pytes
 
     original = measure_module.deconvolve_volume
 
-    def counted(*arguments: Any, **options: Any) -> Any:
+    def count(*arguments: Any, **options: Any) -> Any:
         done.append(arguments[3]["iterations"])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(measure_module, "deconvolve_volume", counted)
+    monkeypatch.setattr(measure_module, "deconvolve_volume", count)
     deconvolution = {**planned.config["deconvolution"], "engine": "gpu", "iterations": 3}
     on_gpu = dataclasses.replace(planned, config={**planned.config, "deconvolution": deconvolution})
     (method,) = measure(configure(on_gpu, iterations=[3]))[0]["methods"]

@@ -129,10 +129,10 @@ def test_gpu_memory_is_shown_where_there_is_some(tmp_path: Path, measured: dict[
 def test_all_pictures_share_black_and_white(tmp_path: Path, measured: dict[str, Any], pictures: Any) -> None:
     page = draw(tmp_path, measured, pictures)
     pngs = [imagecodecs.png_decode(base64.b64decode(text)) for text in re.findall('image/png;base64,([^"]+)', page)]
-    shown = [int(png[0, 0]) for png in pngs if png.shape == (40, 30)]
+    values = [int(png[0, 0]) for png in pngs if png.shape == (40, 30)]
     # raw is 25 above its background, and white the middle one of 25, 50, 100, 100 and 400
     levels = [round(255 * min(value / 100, 1) ** pilot_page.GAMMA) for value in (25, 50, 100, 400, 25, 100)]
-    assert shown == levels
+    assert values == levels
     assert "aspect-ratio: 1.25" in page  # xz: 3.0 µm wide, 2.4 µm high
     assert page.count(">1 µm</span>") == 2, "in the raw xy picture of each method"
 

@@ -31,8 +31,8 @@ def test_the_plan_is_what_snakemake_can_compare(planned: Run) -> None:
     plan = pilot_plan.plan_pilot(planned)
     assert json.loads(json.dumps(plan))["iterations"] == [1, 2, 5, 10, 20, 40]
     assert plan["sources"][CHANNEL][0]["path"] == planned.list_sources(CHANNEL)[0]
-    same = {"engine": "cpu", "acceleration": "none"}
-    assert len(pilot_plan.plan_pilot(configure(planned, methods=[same]))["methods"]) == 1
+    method = {"engine": "cpu", "acceleration": "none"}
+    assert len(pilot_plan.plan_pilot(configure(planned, methods=[method]))["methods"]) == 1
     assert pilot_plan.select_distinct([{"engine": "cpu"}, {"engine": "itk"}, {"engine": "cpu"}]) == [
         {"engine": "cpu"},
         {"engine": "itk"},

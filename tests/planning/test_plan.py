@@ -29,11 +29,11 @@ pytestmark = pytest.mark.usefixtures("environment")
 
 
 def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path) -> None:
-    counted = make_plan(foresee(tmp_path, *ONE_WORKER), None)
+    numbers = make_plan(foresee(tmp_path, *ONE_WORKER), None)
     voxels = [math.prod(shape) for shape in ((201, 1024, 768), (201, 512, 384), (101, 256, 192), (51, 128, 96))]
-    assert counted["tiff_bytes"] == 597 * voxels[0] * 2  # 188.7 GB
-    assert counted["written_bytes_of"] == {"raw": 597 * sum(voxels) * 2, "result": 597 * sum(voxels) * 4}
-    jobs = {rule["rule"]: rule["jobs"] for rule in counted["rules"]}
+    assert numbers["tiff_bytes"] == 597 * voxels[0] * 2  # 188.7 GB
+    assert numbers["written_bytes_of"] == {"raw": 597 * sum(voxels) * 2, "result": 597 * sum(voxels) * 4}
+    jobs = {rule["rule"]: rule["jobs"] for rule in numbers["rules"]}
     assert jobs == {
         "inventory": 1,
         "psf": 3,
@@ -48,12 +48,12 @@ def test_the_reference_acquisition_is_counted_without_its_pixels(tmp_path: Path)
 def test_a_run_on_two_cores_takes_the_sum_of_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_module, "SMALL_INGEST", 0)  # so that ingest has both cores, and waits for the PSF
     work, place = reference(tmp_path, *SMALL)
-    foreseen = Schedule(work, *simple(place))
+    forecast = Schedule(work, *simple(place))
     fixed = schedule.COPY_SECONDS
     jobs = fixed["ingest"] + 2 + fixed["deconvolve"] + 3.0 + 2 * 10 + fixed["consolidate"] + fixed["report"]
     first = fixed["psf"] + schedule.HEAD_SECONDS + schedule.SERVER_SECONDS  # beside the inventory
     volumes = 2 * sum(schedule.VOLUME_SECONDS.values()) + 2 * 28 * 60 * 76 * schedule.PICTURE_SECONDS
-    assert foreseen.seconds == pytest.approx(first + jobs + volumes)
+    assert forecast.seconds == pytest.approx(first + jobs + volumes)
 
 
 def test_slurm_has_one_coordinator_at_a_time_and_no_more_workers_than_volumes(tmp_path: Path) -> None:
@@ -65,12 +65,12 @@ def test_slurm_has_one_coordinator_at_a_time_and_no_more_workers_than_volumes(tm
         ("ingest", "deconvolve", "consolidate", "workers"), "cpu"
     )
     shares = {**place.shares, "workers": place.worker._replace(cores=2)}
-    counted = make_plan(Schedule(work, *simple(place, shares=shares)), None)
+    numbers = make_plan(Schedule(work, *simple(place, shares=shares)), None)
     notice, start = job_simulation.NOTICE_SECONDS, schedule.LAUNCH_SECONDS
     ingest = schedule.JOB_SECONDS["ingest"] + start + 6 + notice
     deconvolve = schedule.JOB_SECONDS["deconvolve"] + start + 3 + 10 + notice
-    assert counted["stages"]["deconvolve"] == pytest.approx((ingest, ingest + 2 * deconvolve))
-    assert counted["workers_at_a_time"] == 3
+    assert numbers["stages"]["deconvolve"] == pytest.approx((ingest, ingest + 2 * deconvolve))
+    assert numbers["workers_at_a_time"] == 3
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_without_a_pilot_it_comes_near_to_runs_on_a_quiet_machine(
     """Those of benchmarks/results/end_to_end.md; their PSFs are cropped to about this size."""
     sizes = ["--shape", *shape.split(), "--psf-shape", "57", "21", "23"]
     movie = ["--channels", str(channels), "--timepoints", str(timepoints)]
-    foreseen = foresee(tmp_path, *sizes, *movie, "--cores", "2", "--engine", "cpu").seconds
-    assert seconds / 1.25 < foreseen < seconds * 1.25
+    forecast = foresee(tmp_path, *sizes, *movie, "--cores", "2", "--engine", "cpu").seconds
+    assert seconds / 1.25 < forecast < seconds * 1.25
 
 
 def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,11 +113,11 @@ def test_what_does_not_fit_is_said_with_what_to_change(tmp_path: Path, monkeypat
 def test_a_disk_with_room_only_for_what_is_compressed_is_said_to_be_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), float))
+    forecast = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), float))
     free_bytes(10**6, monkeypatch)
-    assert any("would fit, but the run is refused" in remark for remark in make_plan(foreseen, tmp_path)["remarks"])
+    assert any("would fit, but the run is refused" in remark for remark in make_plan(forecast, tmp_path)["remarks"])
     free_bytes(10**9, monkeypatch)
-    assert not make_plan(foreseen, tmp_path)["remarks"]
+    assert not make_plan(forecast, tmp_path)["remarks"]
 
 
 def test_engines_that_we_did_not_measure_are_said_to_be_guessed(tmp_path: Path) -> None:

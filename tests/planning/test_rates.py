@@ -25,10 +25,10 @@ def test_built_in_seconds_are_those_that_the_benchmark_found(tmp_path: Path) -> 
 
 
 def test_a_pilot_of_the_whole_volume_is_given_back(tmp_path: Path) -> None:
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), lambda n: 0.5 + 0.25 * n))
-    assert foreseen.volume_seconds == pytest.approx(0.5 + 10 * 0.25 + 3.0)
-    assert make_plan(foreseen, None)["written_bytes_of"] == {"raw": 2 * 50_000, "result": 2 * 10_000}
-    assert "of the pilot" in foreseen.rates.source
+    forecast = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), lambda n: 0.5 + 0.25 * n))
+    assert forecast.volume_seconds == pytest.approx(0.5 + 10 * 0.25 + 3.0)
+    assert make_plan(forecast, None)["written_bytes_of"] == {"raw": 2 * 50_000, "result": 2 * 10_000}
+    assert "of the pilot" in forecast.rates.source
 
 
 @pytest.mark.parametrize(
@@ -44,31 +44,31 @@ def test_bytes_are_those_of_the_way_results_are_to_be_stored_now(
     tmp_path: Path, output: dict[str, Any], stored: int
 ) -> None:
     """The pilot was of float32 in full."""
-    tried = pilot((28, 60, 76), lambda n: 0.1 * n)
+    trial = pilot((28, 60, 76), lambda n: 0.1 * n)
     sizes = {"full": 10_000, "precision": 4_000, "uint16": 2_000}
-    runs = tried["channels"]["channel0"]["methods"][0]["runs"]
+    runs = trial["channels"]["channel0"]["methods"][0]["runs"]
     runs[1]["storages"] = {name: {"bytes": size} for name, size in sizes.items()}
-    foreseen = foresee(tmp_path, *SMALL, pilot=tried)
-    config = {**foreseen.work.run.config, "output": {**foreseen.work.run.config["output"], **output}}
-    work = foreseen.work._replace(run=dataclasses.replace(foreseen.work.run, config=config))
-    rates = choose_rates(work, foreseen.place, tried)
+    forecast = foresee(tmp_path, *SMALL, pilot=trial)
+    config = {**forecast.work.run.config, "output": {**forecast.work.run.config["output"], **output}}
+    work = forecast.work._replace(run=dataclasses.replace(forecast.work.run, config=config))
+    rates = choose_rates(work, forecast.place, trial)
     assert rates.stored["result"] * work.run.layouts["result"].count_volume_bytes() == pytest.approx(stored)
     builtin = {"full": 1, "precision": 0.5, "uint16": 1}[name_storage(config["output"])]
-    assert choose_rates(work, foreseen.place, None).stored == {"raw": 1, "result": builtin}
+    assert choose_rates(work, forecast.place, None).stored == {"raw": 1, "result": builtin}
 
 
 def test_a_pilot_of_a_crop_is_scaled_by_padded_voxels(tmp_path: Path) -> None:
     # (28, 60, 76) and a PSF of 5: padded to (32, 64, 80); the crop (12, 28, 28) to (16, 32, 32), a tenth of it
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((12, 28, 28), lambda n: 0.5 + 0.25 * n))
-    compute, transfer = foreseen.rates.estimate_volume_seconds(foreseen.work, 2)
+    forecast = foresee(tmp_path, *SMALL, pilot=pilot((12, 28, 28), lambda n: 0.5 + 0.25 * n))
+    compute, transfer = forecast.rates.estimate_volume_seconds(forecast.work, 2)
     assert compute == pytest.approx(10 * (0.5 + 10 * 0.25))
     assert transfer == pytest.approx(3.0 * 28 * 60 * 76 / (12 * 28 * 28))
 
 
 def test_noise_in_few_runs_makes_no_negative_time(tmp_path: Path) -> None:
     falling = {1: 3.0, 10: 2.0, 40: 1.0}
-    foreseen = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), falling.get))
-    assert foreseen.volume_seconds > 0
+    forecast = foresee(tmp_path, *SMALL, pilot=pilot((28, 60, 76), falling.get))
+    assert forecast.volume_seconds > 0
 
 
 def test_a_pilot_that_was_a_slurm_job_tells_how_long_those_take_to_start(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_a_pilot_on_a_gpu_tells_its_seconds_and_those_of_the_cores_apart(tmp_pat
 
 def test_a_pilot_of_another_method_is_not_used(tmp_path: Path) -> None:
     other = pilot((28, 60, 76), lambda n: 0.1 * n, acceleration="biggs")
-    foreseen = foresee(tmp_path, *SMALL, pilot=other)
-    assert "built-in" in foreseen.rates.source
-    assert "the pilot did not try engine: cpu, boundary: extended, acceleration: none" in foreseen.rates.remarks[0]
+    forecast = foresee(tmp_path, *SMALL, pilot=other)
+    assert "built-in" in forecast.rates.source
+    assert "the pilot did not try engine: cpu, boundary: extended, acceleration: none" in forecast.rates.remarks[0]
 
 
 def test_auto_iterations_are_what_the_pilot_suggests(tmp_path: Path) -> None:

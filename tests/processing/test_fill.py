@@ -103,13 +103,13 @@ def test_fill_takes_4_bytes_a_padded_voxel(engine: str) -> None:
 
 
 def test_fill_and_darkness_are_described_and_resolved() -> None:
-    found = choose_fill({0: CUT, 4: np.where(INSIDE, expose(4), 0)}, "auto")
-    assert found
+    choice = choose_fill({0: CUT, 4: np.where(INSIDE, expose(4), 0)}, "auto")
+    assert choice
     share = 100 * (1 - INSIDE.mean())
-    assert describe_fill_choice(found) == [
+    assert describe_fill_choice(choice) == [
         f"{share:.0f} % of the voxels are exactly 0 and touch the border: taken as never measured (input.fill)"
     ]
-    assert resolve_fill("auto", found) == {"fill": FILL}
+    assert resolve_fill("auto", choice) == {"fill": FILL}
     dark = choose_fill({0: np.maximum(WHOLE, 110) - 110}, "auto")
     assert dark
     assert "taken for darkness, which was cut off there" in describe_fill_choice(dark)[0]
@@ -124,9 +124,9 @@ def test_what_the_user_says_holds_whatever_the_sample_shows() -> None:
 
 
 def test_methods_that_take_fill_for_darkness_are_refused() -> None:
-    found = choose_fill({0: CUT}, "auto")
+    choice = choose_fill({0: CUT}, "auto")
     for boundary, engine in (("replicate", "cpu"), ("replicate", "itk"), ("replicate", "skimage")):
         with pytest.raises(InputError, match=r"CamA: .* % of the voxels are exactly 0"):
-            refuse_fill("CamA", found, boundary, engine)
-    refuse_fill("CamA", found, "extended", "gpu")
+            refuse_fill("CamA", choice, boundary, engine)
+    refuse_fill("CamA", choice, "extended", "gpu")
     refuse_fill("CamA", choose_fill({0: WHOLE}, "auto"), "replicate", "itk")

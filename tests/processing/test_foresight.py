@@ -48,8 +48,8 @@ def test_whole_numbers_that_lose_or_clip_the_light_are_told() -> None:
     assert "grey levels: set output.scale" in few
     hot = 2 * FRACTIONS
     hot[2, 3, 3] = 17
-    (lost,) = foresee_doubts(choose(hot, background=0.04), WHOLE)
-    assert "rounding changes the image" in lost
+    (doubt,) = foresee_doubts(choose(hot, background=0.04), WHOLE)
+    assert "rounding changes the image" in doubt
     (clipped,) = foresee_doubts(choose(IMAGE), {"dtype": "uint16", "scale": 60_000})
     assert "set it lower" in clipped
 

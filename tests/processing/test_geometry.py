@@ -44,8 +44,8 @@ def test_points_stay_where_they_are(kind, direction, axis):
     light = np.where(result > result.max() / 50, result, 0)
     centre = [(index * light).sum() / light.sum() for index in np.indices(result.shape)]
     np.testing.assert_allclose(centre, (place - np.array(geometry.find_origin(VOXEL))) / sizes, atol=0.1)
-    kept = result.sum() * sizes.prod() / (statistics["flux_before"] * math.prod(VOXEL.values()))
-    assert kept == pytest.approx(1, rel=0.01)
+    share = result.sum() * sizes.prod() / (statistics["flux_before"] * math.prod(VOXEL.values()))
+    assert share == pytest.approx(1, rel=0.01)
 
 
 def test_numbers_are_those_of_raw_voxels_and_whole_numbers_are_rounded_last():

@@ -109,8 +109,8 @@ def test_dark_and_damaged_timepoints_do_not_count(results: Results, caplog: pyte
 
 
 def test_a_channel_without_light_needs_one_iteration(results: Results) -> None:
-    nothing = dict.fromkeys((0, 20, 40))
-    choice = choose_by_trial(results, OPEN, PSFS, Trials(nothing, nothing))["red"]
+    no_trials = dict.fromkeys((0, 20, 40))
+    choice = choose_by_trial(results, OPEN, PSFS, Trials(no_trials, no_trials))["red"]
     assert (choice["iterations"]["value"], choice["scale"]["value"]) == (1, 1)
 
 
@@ -159,8 +159,8 @@ def test_precision_is_what_the_brightest_timepoint_needs(results: Results) -> No
 
 
 def test_a_channel_without_light_is_not_rounded(results: Results) -> None:
-    nothing = dict.fromkeys((0, 20, 40))
-    choice = choose_by_trial(results, {"red": ROUNDED}, PSFS, Trials(nothing, nothing))["red"]
+    no_trials = dict.fromkeys((0, 20, 40))
+    choice = choose_by_trial(results, {"red": ROUNDED}, PSFS, Trials(no_trials, no_trials))["red"]
     assert choice["precision"]["value"] == 23
 
 

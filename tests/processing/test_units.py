@@ -29,7 +29,7 @@ def test_voxel_sizes_of_microscopes_are_not_suspect(voxel_size: dict[str, float]
 
 
 @pytest.mark.parametrize(
-    ("voxel_size", "said"),
+    ("voxel_size", "words"),
     [
         ({"z": 300, "y": 104, "x": 104}, "voxel_size.z is 300 um"),
         ({"z": 3e-4, "y": 1.04e-4, "x": 1.04e-4}, "voxel_size.x is 0.000104 um"),
@@ -39,8 +39,8 @@ def test_voxel_sizes_of_microscopes_are_not_suspect(voxel_size: dict[str, float]
         ({"z": 1, "y": 1, "x": 0.1}, "pixels are nearly square"),
     ],
 )
-def test_a_voxel_size_that_cannot_be_right_is_told_with_its_key(voxel_size: dict[str, float], said: str) -> None:
-    assert said in " ".join(doubt.text for doubt in judge_units(voxel_size))
+def test_a_voxel_size_that_cannot_be_right_is_told_with_its_key(voxel_size: dict[str, float], words: str) -> None:
+    assert words in " ".join(doubt.text for doubt in judge_units(voxel_size))
 
 
 def test_the_voxel_size_of_a_psf_is_judged_likewise() -> None:
@@ -72,11 +72,11 @@ def test_a_psf_belongs_to_its_volumes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "said"), [(1000, "um wide along"), (12, "um wide along"), (0.05, "is a single voxel")]
+    ("factor", "words"), [(1000, "um wide along"), (12, "um wide along"), (0.05, "is a single voxel")]
 )
-def test_a_psf_of_wrong_units_is_told(factor: float, said: str) -> None:
+def test_a_psf_of_wrong_units_is_told(factor: float, words: str) -> None:
     widths_um = {axis: factor * width for axis, width in widths({"z": 0.1, "y": 0.104, "x": 0.104})["fwhm_um"].items()}
     widths_um = {axis: max(width, LATTICE[axis]) for axis, width in widths_um.items()}
     (doubt,) = judge_psf({"fwhm_um": widths_um}, (40, 160, 128), LATTICE)
-    assert said in doubt.text
+    assert words in doubt.text
     assert "psf.voxel_size" in doubt.text

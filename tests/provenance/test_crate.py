@@ -127,9 +127,9 @@ def test_run_is_described(run: Run) -> None:
 
 
 def test_configuration_is_kept_with_its_defaults(run: Run) -> None:
-    kept = yaml.safe_load((run.results.folder / "provenance" / "config.yaml").read_text())
-    assert kept == run.config
-    assert kept["deconvolution"]["boundary"] == "extended"  # which the run's own configuration leaves out
+    settings = yaml.safe_load((run.results.folder / "provenance" / "config.yaml").read_text())
+    assert settings == run.config
+    assert settings["deconvolution"]["boundary"] == "extended"  # which the run's own configuration leaves out
 
 
 def test_configuration_in_json_is_kept_too(run: Run) -> None:

@@ -66,9 +66,9 @@ def test_numbers_that_auto_would_choose_from_other_timepoints_now_are_those_that
     assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["background"] == "auto"
     for row in provenance.rows:
         row["sampled"] = "0"  # the other timepoint was appended
-    used = {row["channel"]: json.loads(row["settings"])["background"] for row in provenance.rows}
-    assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["background"] == used
-    assert all(isinstance(counts, float) for counts in used.values())
+    backgrounds = {row["channel"]: json.loads(row["settings"])["background"] for row in provenance.rows}
+    assert repeat.make_config(provenance, original.acquisition.folder)["deconvolution"]["background"] == backgrounds
+    assert all(isinstance(counts, float) for counts in backgrounds.values())
 
 
 @pytest.mark.parametrize(

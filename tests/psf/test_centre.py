@@ -45,8 +45,8 @@ def test_centre_of_a_noisy_bead_is_known_to_a_tenth_of_a_voxel_of_the_images(sha
 @pytest.mark.parametrize("sigma", [(3, 1, 1), (1.2, 1.2, 1.2), (5, 2.5, 1.5)])
 def test_middle_of_the_psf_used_is_the_bead(place, sigma):
     step, to = {"z": 0.1, "y": 0.1, "x": 0.1}, {"z": 0.2, "y": 0.1, "x": 0.13}
-    used = prepare_psf(1000 * gaussian((41, 33, 33), place, UNIT, sigma), step, to)
-    profiles = (used.sum(axis=tuple({0, 1, 2} - {axis}), dtype=float) for axis in range(3))
+    psf = prepare_psf(1000 * gaussian((41, 33, 33), place, UNIT, sigma), step, to)
+    profiles = (psf.sum(axis=tuple({0, 1, 2} - {axis}), dtype=float) for axis in range(3))
     middles = [profile @ (np.arange(len(profile)) - len(profile) // 2) for profile in profiles]
     np.testing.assert_allclose(middles, 0, atol=0.05)  # of a whole Gaussian the centroid is the centre
 

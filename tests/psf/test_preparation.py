@@ -125,12 +125,12 @@ def test_result_is_odd_centred_and_sums_to_one(data):
 
 def test_crop_keeps_the_energy_it_promises():
     image = centred((101, 81, 81), FINE)
-    kept = preparation.prepare_psf(image, FINE, FINE)
-    inside = embed(np.ones(kept.shape), (101, 81, 81)).astype(bool)
-    lost = image[~inside].sum() / image.sum()
-    assert 0 < lost < preparation.CROP
+    result = preparation.prepare_psf(image, FINE, FINE)
+    inside = embed(np.ones(result.shape), (101, 81, 81)).astype(bool)
+    share = image[~inside].sum() / image.sum()
+    assert 0 < share < preparation.CROP
     # A Gaussian holds all but CROP / 3 = 3.3e-5 within 4.15 standard deviations; one more voxel at most.
-    assert kept.shape[0] <= 2 * np.ceil(4.15 * SIGMA[0] / FINE["z"]) + 1
+    assert result.shape[0] <= 2 * np.ceil(4.15 * SIGMA[0] / FINE["z"]) + 1
 
 
 # Refusals ---------------------------------------------------------------------------------------------------

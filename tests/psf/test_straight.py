@@ -134,6 +134,6 @@ def test_a_bead_that_was_not_scanned_so_is_refused(wrong):
     bead = {**IMAGES, "step": 0.2}
     is_straight = wrong == "straight"
     image = expose(draw((48, 71, 96), (24, 35, 48), None if is_straight else bead, voxels(bead)))
-    said = bead if is_straight else {**bead, **wrong}
+    settings = bead if is_straight else {**bead, **wrong}
     with pytest.raises(InputError, match=r"straightened as psf\.scan says, this bead still moves"):
-        prepare_psf(image, voxels(said), voxels(IMAGES), scan=IMAGES, psf_scan=said)
+        prepare_psf(image, voxels(settings), voxels(IMAGES), scan=IMAGES, psf_scan=settings)

@@ -50,7 +50,7 @@ def test_a_movie_keeps_its_numbers_when_a_timepoint_is_appended(project: Project
     assert all(s["clipped_voxels"] == 0 for s in statistics)
     brightest = max(s["max"] for s in statistics) * numbers[2]
     assert 65535 / 3 < brightest < 65535, "grey levels are used, and half of them are left"
-    assert project.lost() == set()
+    assert project.list_due() == set()
 
     before = project.finished("result")
     first = project.tiffs()[0]
@@ -60,14 +60,14 @@ def test_a_movie_keeps_its_numbers_when_a_timepoint_is_appended(project: Project
     assert redone(before, project.finished("result")) == [f"{CHANNELS[0]}/t0002"]
     assert list_settings(project) == [numbers] * 3
     assert read_choice(project) == choice
-    assert project.lost() == set()
+    assert project.list_due() == set()
 
 
 def test_what_is_lost_is_chosen_again_from_the_same_timepoints(project: Project) -> None:
     choice = read_choice(project)
     run = project.prepare()
     (project.results / "records" / "channels.json").unlink()
-    assert "deconvolve.t0000" in project.lost(), "it must look whether its volumes hold"
+    assert "deconvolve.t0000" in project.list_due(), "it must look whether its volumes hold"
     with contextlib.chdir(project.folder):
         choose_due(run)
     assert read_choice(project) == {name: value for name, value in choice.items() if name not in NAMES[1:]}
@@ -80,11 +80,11 @@ def test_a_key_that_changes_changes_what_rests_on_it(project: Project) -> None:
     project.configure_one_channel(deconvolution=section, output=AUTO["output"])
     before = project.read_log("deconvolve.*")
     assert f"3 volumes again: background {background} -> 90" in project.succeed(*ONE_WORKER)
-    said = project.read_log("deconvolve.*").removeprefix(before)
+    news = project.read_log("deconvolve.*").removeprefix(before)
     choice = read_choice(project)
     assert choice["iterations"]["basis"]["background"] == 90
     assert choice["iterations"]["value"] != iterations, "light that was subtracted is there now"
     assert list_settings(project) == [(90, choice["iterations"]["value"], choice["scale"]["value"])] * 3
-    assert said.count("iterations: auto comes to") == said.count("scale: auto comes to") == 1, (
+    assert news.count("iterations: auto comes to") == news.count("scale: auto comes to") == 1, (
         "the second job tries nothing"
     )

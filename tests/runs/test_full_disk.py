@@ -40,10 +40,10 @@ def test_a_disk_that_fills_up_is_named_and_with_room_the_same_command_goes_on(pr
     assert any(f"work/result/{CHANNELS[0]}" in line and disk in line for line in text.splitlines()), text
     assert disk in "\n".join(text.splitlines()[-8:]), "at the end, where people look"
     assert list((project.folder / "results").rglob(".part.*")) == []
-    kept = project.finished("raw")
-    assert len(kept) == 2
+    records = project.finished("raw")
+    assert len(records) == 2
     assert project.record("result", 0, 0) is None or project.record("result", 0, 0)["status"] == "done"
     resize_memory(project.folder / "results", 50_000)
     project.succeed("--until", "deconvolve", *ONE_WORKER)
-    assert project.finished("raw") == kept
+    assert project.finished("raw") == records
     assert len(project.finished("result")) == 2

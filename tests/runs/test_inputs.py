@@ -27,8 +27,8 @@ pytestmark = pytest.mark.workflow
 
 
 def array(project: Project, store: str) -> zarr.Array:
-    found: zarr.Array = zarr.open_array(project.results / store / "0", mode="r")
-    return found
+    movie: zarr.Array = zarr.open_array(project.results / store / "0", mode="r")
+    return movie
 
 
 def inventory(project: Project) -> list[dict[str, str]]:
@@ -45,17 +45,17 @@ def test_a_missing_volume_is_a_recorded_hole_until_it_comes(project: Project) ->
     result = project.finished("result")
     gone = project.tiffs()[1]
     shutil.move(gone, project.folder)
-    assert "CamA_ch0_488nm lacks timepoint 1" in (refused := project.refusal())
-    assert "input.missing: fill" in refused
+    assert "CamA_ch0_488nm lacks timepoint 1" in (sentence := project.refusal())
+    assert "input.missing: fill" in sentence
     project.configure(input={"missing": "fill"})
     project.succeed()
     assert redone(result, project.finished("result")) == ["CamA_ch0_488nm/t0001"]
     assert np.isnan(array(project, "small.ome.zarr")[1, 0]).all()
     assert np.isfinite(array(project, "small.ome.zarr")[1, 1]).all()
     assert not array(project, f"raw/{CHANNELS[0]}.ome.zarr")[1].any()
-    kept = files.read_json(project.results / "small.ome.zarr" / "zarr.json")["attributes"]["lightsheet"]
-    assert kept["missing"] == [{"channel": CHANNELS[0], "timepoint": 1}]
-    assert kept["seconds"] == pytest.approx([0, 43.748, 87.496])
+    attributes = files.read_json(project.results / "small.ome.zarr" / "zarr.json")["attributes"]["lightsheet"]
+    assert attributes["missing"] == [{"channel": CHANNELS[0], "timepoint": 1}]
+    assert attributes["seconds"] == pytest.approx([0, 43.748, 87.496])
     assert [row["timepoint"] for row in inventory(project) if row["missing"]] == ["1"]
     assert "1 of 6 volumes is missing" in (project.results / "report.html").read_text()
     assert "5 of 5 volumes agree" in verify(project, 9)
@@ -90,9 +90,9 @@ def test_channels_and_timepoints_in_one_file_are_volumes(fresh: Project) -> None
         f"ch{c}": str(fresh.folder / "data" / "psf" / f"{w}.tif") for c, w in enumerate((488, 560))
     }
     (fresh.folder / "my.yaml").write_text(yaml.safe_dump(config))
-    said = fresh.succeed("inventory")
-    assert re.search(r"timepoints +3, one every 5 s", said)
-    assert re.search(r"voxels of 0\.3 x 0\.104 x 0\.104 micrometre", said)
+    output = fresh.succeed("inventory")
+    assert re.search(r"timepoints +3, one every 5 s", output)
+    assert re.search(r"voxels of 0\.3 x 0\.104 x 0\.104 micrometre", output)
     assert not (fresh.results / "work" / "raw").exists()
     fresh.succeed("consolidate", *ONE_WORKER)
     for c in range(2):
@@ -100,10 +100,10 @@ def test_channels_and_timepoints_in_one_file_are_volumes(fresh: Project) -> None
     assert [outcome["identical"] for outcome in verify_volumes(fresh.results, 6, 2)] == [True] * 6
     config["voxel_size"] = {**VOXEL, "z": 0.5}
     (fresh.folder / "my.yaml").write_text(yaml.safe_dump(config))
-    refused = fresh.refusal()
-    assert "0.5" in refused
-    assert "0.3" in refused
-    assert "embryo.tif" in refused
+    sentence = fresh.refusal()
+    assert "0.5" in sentence
+    assert "0.3" in sentence
+    assert "embryo.tif" in sentence
 
 
 def test_planes_of_a_mosaic_in_files_of_their_own(small: Project) -> None:

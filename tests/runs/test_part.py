@@ -33,4 +33,4 @@ def test_a_part_without_raw_volumes_does_what_is_missing_of_it_from_the_files(pr
     assert not (project.results / "raw" / f"{CHANNELS[1]}.ome.zarr").exists()
     assert (project.results / "raw" / f"{CHANNELS[0]}.ome.zarr").exists(), "of a channel that is not selected"
     assert "Selected" in (project.results / "report.html").read_text()
-    assert not project.lost()
+    assert not project.list_due()

@@ -61,9 +61,9 @@ def run(project: Project) -> float:
     return time.monotonic() - start
 
 
-def is_close(seconds: float, foreseen: list[float]) -> bool:
+def is_close(seconds: float, plans: list[float]) -> bool:
     """Tell whether a run took what plans output."""
-    return (1 - TOLERANCE) * min(foreseen) < seconds < (1 + TOLERANCE) * max(foreseen)
+    return (1 - TOLERANCE) * min(plans) < seconds < (1 + TOLERANCE) * max(plans)
 
 
 def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_a_run_takes_what_was_planned(tmp_path: Path) -> None:
     # The machine has other work too, more or less of it from minute to minute, which no plan knows. So there are up to
     # three runs, each with a pilot before it; one must lie within a fourth of what the pilots say, or between them.
     # A wrong plan fails all three.
-    foreseen = [before["seconds"]]
+    plans = [before["seconds"]]
     for name in ("again", "once_more"):
-        if not any(is_close(took, foreseen) for took in seconds):
-            foreseen.append(plan(project, name)["seconds"])
-        if not any(is_close(took, foreseen) for took in seconds):
+        if not any(is_close(took, plans) for took in seconds):
+            plans.append(plan(project, name)["seconds"])
+        if not any(is_close(took, plans) for took in seconds):
             seconds.append(run(project))
-    assert any(is_close(took, foreseen) for took in seconds), (seconds, foreseen)
+    assert any(is_close(took, plans) for took in seconds), (seconds, plans)

@@ -17,10 +17,10 @@ def test_snakemakes_report_holds_the_page_the_psfs_and_the_inventory(project: Pr
         for channel in CHANNELS:
             assert report.read(held[f"{channel}.png"]) == (project.results / "psf" / f"{channel}.png").read_bytes()
         pages = [report.read(name).decode() for name in report.namelist() if name.endswith("report.html")]
-    ours = (project.results / "report.html").read_text()
-    assert ours in pages
-    (theirs,) = (page for page in pages if page != ours)
-    for said in ("Results", "PSFs used", "Acquisition", "Deconvolution of small", f"The PSF used for {CHANNELS[0]}"):
-        assert said in theirs
+    text = (project.results / "report.html").read_text()
+    assert text in pages
+    (overview,) = (page for page in pages if page != text)
+    for words in ("Results", "PSFs used", "Acquisition", "Deconvolution of small", f"The PSF used for {CHANNELS[0]}"):
+        assert words in overview
     for title in ("Light kept", "Residual", "Resolution and focus", "Bleaching"):
-        assert f"<h3>{title}" in ours, "the statistics of a real run have it"
+        assert f"<h3>{title}" in text, "the statistics of a real run have it"

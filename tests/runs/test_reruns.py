@@ -121,13 +121,13 @@ def test_each_deletion_is_noticed(project: Project) -> None:
     """Of what no rule declares as its output; Snakemake sees the rest."""
     shards = {"ingest.CamA_ch1_560nm.t0000": ("raw", 1, 2), "deconvolve.t0000": ("result", 0, 0)}
     published = {"consolidate", "report"}
-    lost = {str(shard(project, *key)): {manifest, *published} for manifest, key in shards.items()}
-    lost |= dict.fromkeys(PUBLISHED, published)
-    assert project.lost() == set()
-    for name, outputs in lost.items():
+    due = {str(shard(project, *key)): {manifest, *published} for manifest, key in shards.items()}
+    due |= dict.fromkeys(PUBLISHED, published)
+    assert project.list_due() == set()
+    for name, outputs in due.items():
         path = project.results / name
         path.rename(project.folder / "aside")
-        assert project.lost() == outputs, name
+        assert project.list_due() == outputs, name
         (project.folder / "aside").rename(path)
 
 

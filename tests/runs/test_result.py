@@ -110,8 +110,8 @@ def test_bars_correlate_to_the_truth_as_published(
         with contextlib.chdir(tmp_path):
             finish(project.prepare())
     result = zarr.open_array(project.results / "small.ome.zarr" / "0", mode="r")[0, 0]
-    found = correlation(np.asarray(result), tifffile.imread(bars / "bars-25pct_actual.tif"))
-    assert found == pytest.approx(expected, abs=0.0005)
+    similarity = correlation(np.asarray(result), tifffile.imread(bars / "bars-25pct_actual.tif"))
+    assert similarity == pytest.approx(expected, abs=0.0005)
 
 
 def test_a_dry_run_says_what_will_be_made_and_writes_nothing(fresh: Project) -> None:
@@ -128,9 +128,9 @@ def test_the_users_own_configuration_replaces_the_shipped_one(fresh: Project) ->
     name = shipped["input"]["ignore"][0].replace("*", "left_out")
     shutil.copy(fresh.tiffs()[0], fresh.folder / "data" / name)
     fresh.succeed("results/small/inventory.csv")
-    told = (fresh.results / "logs" / "inventory.log").read_text()
-    assert "does not fit the pattern 'lattice': reading stopped at its beginning" in told
-    assert "ignored by" not in told
+    log = (fresh.results / "logs" / "inventory.log").read_text()
+    assert "does not fit the pattern 'lattice': reading stopped at its beginning" in log
+    assert "ignored by" not in log
 
 
 def test_snakemakes_own_linter_finds_nothing(fresh: Project) -> None:

@@ -34,8 +34,8 @@ def record(shift, photons=60, shells=0, seed=0):
         light[tuple(rng.integers(0, n, 300) for n in size)] = rng.uniform(100, 600, 300)
         light = ndimage.gaussian_filter(light, (2, 1.4, 1.4))
     starts = np.arange(SHAPE[0]) * -shift + (margin if shift > 0 else 0)
-    moved = [ndimage.shift(plane, (0, -start), order=1) for plane, start in zip(light, starts, strict=True)]
-    counts = rng.poisson(photons * (np.stack(moved)[:, :, : SHAPE[2]].clip(0) + 1)) + 100
+    planes = [ndimage.shift(plane, (0, -start), order=1) for plane, start in zip(light, starts, strict=True)]
+    counts = rng.poisson(photons * (np.stack(planes)[:, :, : SHAPE[2]].clip(0) + 1)) + 100
     return [counts[z : z + 4] for z in range(0, SHAPE[0], 5)]
 
 

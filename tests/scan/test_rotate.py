@@ -55,8 +55,8 @@ def test_a_sphere_stays_one_with_its_light(direction):
     result = rotate(volume, **scan)
     index = np.indices(result.shape)
     centre = [(axis * result).sum() / result.sum() for axis in index]
-    moved = [axis - middle for axis, middle in zip(index, centre, strict=True)]
-    moments = np.array([[(a * b * result).sum() / result.sum() for b in moved] for a in moved])
+    offsets = [axis - middle for axis, middle in zip(index, centre, strict=True)]
+    moments = np.array([[(a * b * result).sum() / result.sum() for b in offsets] for a in offsets])
     widths = np.sqrt(np.linalg.eigvalsh(moments))
     assert widths.max() / widths.min() < 1.02
     assert result.sum() == pytest.approx(volume.sum() * 3 * math.sin(math.radians(31.8)), rel=0.01)

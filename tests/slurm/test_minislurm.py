@@ -57,19 +57,19 @@ def test_two_gpu_jobs_get_a_gpu_each(slurm: Cluster, tmp_path: Path) -> None:
 
 
 def test_processes_of_a_job_are_found(slurm: Cluster, tmp_path: Path) -> None:
-    marked = slurm.submit("--output=out.txt", "--wrap=exec sleep 601", cwd=tmp_path)
-    bare = slurm.submit("--output=out.txt", "--wrap=env --ignore-environment sleep 602; true", cwd=tmp_path)
+    first = slurm.submit("--output=out.txt", "--wrap=exec sleep 601", cwd=tmp_path)
+    second = slurm.submit("--output=out.txt", "--wrap=env --ignore-environment sleep 602; true", cwd=tmp_path)
 
     def sleeping(job: int, seconds: str) -> list[int]:
         return [pid for pid in slurm.pids_of(job) if reads(pid, "sleep", seconds)]
 
-    pids = slurm.wait_until(lambda: sleeping(marked, "601"), 60, "the first job sleeping")
-    slurm.wait_until(lambda: sleeping(bare, "602"), 60, "the second job sleeping")
-    assert not set(slurm.pids_of(marked)) & set(slurm.pids_of(bare))
-    assert len(slurm.steps_of(marked)) == 1
+    pids = slurm.wait_until(lambda: sleeping(first, "601"), 60, "the first job sleeping")
+    slurm.wait_until(lambda: sleeping(second, "602"), 60, "the second job sleeping")
+    assert not set(slurm.pids_of(first)) & set(slurm.pids_of(second))
+    assert len(slurm.steps_of(first)) == 1
     os.kill(pids[0], signal.SIGKILL)
-    assert slurm.wait_for_end(marked, 60).state == "FAILED"
-    assert slurm.job(bare).state == "RUNNING"
+    assert slurm.wait_for_end(first, 60).state == "FAILED"
+    assert slurm.job(second).state == "RUNNING"
 
 
 def test_an_urgent_job_preempts_and_requeues_another(slurm: Cluster, tmp_path: Path) -> None:
@@ -84,13 +84,13 @@ def test_a_job_that_takes_too_much_memory_is_killed(slurm: Cluster, tmp_path: Pa
     code = "import time; x = bytearray(300_000_000); time.sleep(600)"
     job = slurm.submit("--mem=100", "--output=out.txt", f"--wrap={sys.executable} -c '{code}'", cwd=tmp_path)
     ended = slurm.wait_for_end(job, 60)
-    said = (tmp_path / "out.txt").read_text()
+    output = (tmp_path / "out.txt").read_text()
     if kernel_limits_memory():
         assert ended.state == "OUT_OF_MEMORY"
-        assert "oom-kill event" in said
+        assert "oom-kill event" in output
     else:
         assert ended.state == "FAILED"
-        assert "exceeded memory limit" in said
+        assert "exceeded memory limit" in output
 
 
 def test_an_ordinary_user_submits(slurm: Cluster, as_user: User) -> None:

@@ -18,8 +18,8 @@ SHAPE = (3, 1, 4, 40, 30)
 
 
 def test_an_array_is_written_by_jobs_of_the_users_own_cluster(slurm: Cluster, tmp_path: Path) -> None:
-    own = {"queue": "cpu", "cores": 1, "memory": "700MiB", "walltime": "00:10:00", "python": sys.executable}
-    with SLURMCluster(**own, log_directory=str(tmp_path), scheduler_options={"dashboard_address": None}) as cluster:
+    options = {"queue": "cpu", "cores": 1, "memory": "700MiB", "walltime": "00:10:00", "python": sys.executable}
+    with SLURMCluster(**options, log_directory=str(tmp_path), scheduler_options={"dashboard_address": None}) as cluster:
         cluster.scale(jobs=1)
         with Client(cluster):
             array = da.arange(np.prod(SHAPE), chunks=-1).reshape(SHAPE).rechunk((1, 1, 4, 40, 30)).astype("float32")

@@ -25,9 +25,9 @@ def test_settings_of_real_microscopes_are_read(tmp_path: Path, name: str, step: 
 
 
 def _settings(path: Path, motion: str) -> None:
-    moved = (("X Galvo", 0.1), ("Z Galvo", 0.25), ("Z PZT", 0.26), ("S PZT", 0.4))
+    steps = (("X Galvo", 0.1), ("Z Galvo", 0.25), ("Z PZT", 0.26), ("S PZT", 0.4))
     lines = [
-        f"{part} Offset, Interval (um), # of Pixels for Excitation (0) :\t-1\t{step}\t61\n" for part, step in moved
+        f"{part} Offset, Interval (um), # of Pixels for Excitation (0) :\t-1\t{step}\t61\n" for part, step in steps
     ]
     angle = "Angle between stage and bessel beam (deg) = 30.0\n"
     path.write_text("".join([*lines, f"\nZ motion :\t{motion}\n\n[Sample stage]\n", angle]))

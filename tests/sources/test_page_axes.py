@@ -49,7 +49,7 @@ def test_axes_described_by_tifffile_are_followed(tmp_path: Path, axes: str, writ
 
 
 @pytest.mark.parametrize(
-    ("axes", "written", "said"),
+    ("axes", "written", "words"),
     [
         ("CZYX", None, r"(2, 4, 5, 6), and not which of T, C and Z"),
         ("TCZYX", None, r"(3, 2, 4, 5, 6), and not which"),
@@ -59,10 +59,10 @@ def test_axes_described_by_tifffile_are_followed(tmp_path: Path, axes: str, writ
         ("ZYX", "CYX", "T=1, C=4, Z=1, volumes of a single plane"),
     ],
 )
-def test_shaped_axes_that_leave_it_open(tmp_path: Path, axes: str, written: str | None, said: str) -> None:
+def test_shaped_axes_that_leave_it_open(tmp_path: Path, axes: str, written: str | None, words: str) -> None:
     metadata = {"axes": written} if written else {}
     tifffile.imwrite(tmp_path / "a.tif", pixels(axes), metadata=metadata, photometric="minisblack")
-    assert said in refusal(tmp_path / "a.tif")
+    assert words in refusal(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("axes", [None, "ZYX", "QYX", "IYX"])
@@ -90,8 +90,8 @@ def test_several_images_in_one_file(tmp_path: Path, kind: str) -> None:
         for index, volume in enumerate(pixels("CZYX")):
             metadata = None if kind == "plain" and index else {}
             file.write(volume, photometric="minisblack", metadata=metadata)
-    said = "it has 8 pages, but says that they are (4, 5, 6)" if kind == "plain" else "holds 2 images"
-    assert said in refusal(tmp_path / "a.tif")
+    words = "it has 8 pages, but says that they are (4, 5, 6)" if kind == "plain" else "holds 2 images"
+    assert words in refusal(tmp_path / "a.tif")
     assert_unfolded(unfold_hyperstack(acquired([[tmp_path / "a.tif"]]), "C2ZYX"), pixels("CZYX")[None], "TCZYX")
 
 

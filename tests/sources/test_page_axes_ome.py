@@ -38,7 +38,7 @@ def test_micromanager_tags(tmp_path: Path, generation: str, axes: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("describe", "said"),
+    ("describe", "words"),
     [
         (lambda i: {"PositionIndex": i // 8, "SliceIndex": i % 8}, "of several positions"),
         (lambda i: {"Axes": {"laser": i // 8, "z": i % 8}}, "not known: laser"),
@@ -46,8 +46,8 @@ def test_micromanager_tags(tmp_path: Path, generation: str, axes: str) -> None:
         (lambda i: {"SliceIndex": 23 - i}, "pages are T=1, C=1, Z=24 in no order"),
     ],
 )
-def test_micromanager_tags_that_make_no_volumes(tmp_path: Path, describe: Callable[[int], object], said: str) -> None:
-    assert said in refusal(write_pages(tmp_path / "a.tif", pixels(), describe))
+def test_micromanager_tags_that_make_no_volumes(tmp_path: Path, describe: Callable[[int], object], words: str) -> None:
+    assert words in refusal(write_pages(tmp_path / "a.tif", pixels(), describe))
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
@@ -136,10 +136,10 @@ def test_ome_planes_that_run_backwards(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [1, 5])
 def test_ome_whose_pages_do_not_begin_with_the_first(tmp_path: Path, first: int) -> None:
-    listed = "".join(
+    entries = "".join(
         f'<TiffData IFD="{i + first}" FirstC="{i % 2}" FirstZ="{i // 2 % 4}" FirstT="{i // 8}"/>' for i in range(24)
     )
-    xml = ome_xml({"T": 3, "C": 2, "Z": 4}).replace("</Pixels>", f"{listed}</Pixels>")
+    xml = ome_xml({"T": 3, "C": 2, "Z": 4}).replace("</Pixels>", f"{entries}</Pixels>")
     assert "OME-XML of a.tif leaves out some of the pages before 23" in refusal(
         write_plain(tmp_path / "a.tif", pixels("TZCYX"), xml)
     )

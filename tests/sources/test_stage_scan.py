@@ -44,9 +44,9 @@ def test_contradictions_show_both(change, sentence):
 
 @pytest.mark.parametrize("name", ["angle", "step"])
 def test_what_nobody_tells_is_asked_for(name):
-    known = {key: SCAN[key] for key in {"angle", "step"} - {name}}
+    scan = {key: SCAN[key] for key in {"angle", "step"} - {name}}
     with pytest.raises(InputError, match=rf"psf\.scan\.{name} is not known"):
-        decide_scan({"kind": "stage", **known}, None, key="psf.scan", rest={"step": 1})
+        decide_scan({"kind": "stage", **scan}, None, key="psf.scan", rest={"step": 1})
 
 
 def test_planes_lie_step_times_sine_apart():

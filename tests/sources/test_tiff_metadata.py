@@ -173,10 +173,10 @@ def test_ome_time_of_a_single_timepoint(tmp_path: Path, timepoint: str, expected
 
 def test_order_of_pages_is_what_tiff_data_says(tmp_path: Path) -> None:
     # Micro-Manager writes XYCZT whatever the order of its pages is.
-    listed = (
+    entries = (
         (page, t, c, z) for page, (t, c, z) in enumerate((t, c, z) for t in (0, 1) for c in (0, 1) for z in (0, 1, 2))
     )
-    inside = "".join(f'<TiffData IFD="{i}" FirstT="{t}" FirstC="{c}" FirstZ="{z}"/>' for i, t, c, z in listed)
+    inside = "".join(f'<TiffData IFD="{i}" FirstT="{t}" FirstC="{c}" FirstZ="{z}"/>' for i, t, c, z in entries)
     pixels = 'DimensionOrder="XYCZT" SizeT="2" SizeC="2" SizeZ="3"'
     metadata = read_metadata(ome_tiff(tmp_path / "a.tif", 12, pixels, inside))
     assert (metadata.axes, metadata.file_sizes) == ("TCZ", {"T": 2, "C": 2, "Z": 3})

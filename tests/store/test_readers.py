@@ -108,10 +108,10 @@ def _screenshot(viewer: neuroglancer.Viewer, state: dict[str, Any], shape: tuple
     with viewer.config_state.txn() as config:
         config.show_ui_controls = config.show_panel_borders = False
         config.viewer_size = shape[::-1]
-    taken: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for _ in range(TRIES):
-        viewer.async_screenshot(taken.put)
-        reply = taken.get(timeout=SECONDS)
+        viewer.async_screenshot(replies.put)
+        reply = replies.get(timeout=SECONDS)
         image = reply.screenshot.image_pixels.astype(np.uint16)
         if reply.viewer_state.title == state["title"] and image.shape[:2] == shape:
             return image[..., :3]
@@ -128,23 +128,23 @@ def test_neuroglancer_shows_the_true_pixels(
     with server.serve_folder(run.results.folder) as url:
         for (_, t, c), volume in run.volumes.items():
             z = 0 if t == c else SHAPE[0] - 1  # each with each timepoint and each channel
-            shown = _plane(viewer, _state(url, t, c, z, levels[0]), SHAPE[1:])
-            np.testing.assert_array_equal(shown, volume[z])
+            pixels = _plane(viewer, _state(url, t, c, z, levels[0]), SHAPE[1:])
+            np.testing.assert_array_equal(pixels, volume[z])
         half = pyramid.downsample(volume, levels[1].factor)
-        shown = _plane(viewer, _state(url, t, c, z, levels[1]), half.shape[1:])
-        np.testing.assert_array_equal(shown, half[z])
+        pixels = _plane(viewer, _state(url, t, c, z, levels[1]), half.shape[1:])
+        np.testing.assert_array_equal(pixels, half[z])
 
 
 @pytest.mark.workflow
 def test_what_view_describes_shows_raw_beside_deconvolved(viewer: neuroglancer.Viewer, tmp_path: Path) -> None:
     """In each of the four panels both channels, in their colours: one is seen in the left half, one in the right."""
-    shown = {("raw", 0): 1000, ("raw", 1): 3000, ("result", 0): 2000, ("result", 1): 1500}
-    run = published_run.make(tmp_path, SHAPE, fill=lambda kind, c: _half(shown[kind, c], c))
+    values = {("raw", 0): 1000, ("raw", 1): 3000, ("result", 0): 2000, ("result", 1): 1500}
+    run = published_run.make(tmp_path, SHAPE, fill=lambda kind, c: _half(values[kind, c], c))
     with server.serve_folder(run.results.folder, describe=partial(describe_state, run.results)) as url:
         with urlopen(f"{url}/{server.DESCRIPTION}") as reply:
             state = json.load(reply)
         image = _screenshot(viewer, state, (400, 600))
-    for (kind, c), value in shown.items():
+    for (kind, c), value in values.items():
         colour = np.array([[0x00, 0xFF, 0x40], [0xFF, 0xC0, 0x00]][c]) * value / 4000
         x = 150 + 300 * (kind == "result") + (-40, 40)[c]
         for y in (100, 300):

@@ -119,16 +119,16 @@ def _read(sound: Sound, content: bytes) -> np.ndarray | None:
     """Read a damaged shard, None where that is refused, as it must be in words; its digest must give it away."""
     sound.path.write_bytes(content)
     assert find_fault(sound.path, CHUNKS, sound.record.bytes, sound.record.blake3)
-    refused: InputError
+    refusal: InputError
     with _little_memory():
         try:
             return volumes.read_volume(sound.work, 0)
         except InputError as error:
-            refused = error
+            refusal = error
         with pytest.raises(ValueError, match=r"^has an? "):
             Shard(sound.path, SHAPE, CHUNK, "uint16", sound.codec)[:, :]
-    assert str(refused).startswith(f"{sound.path} has a")
-    assert "; run the same command again, and its volume is ingested anew" in str(refused)
+    assert str(refusal).startswith(f"{sound.path} has a")
+    assert "; run the same command again, and its volume is ingested anew" in str(refusal)
     return None
 
 

@@ -36,8 +36,8 @@ def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any]
     half = pyramid.downsample(volume(0, dtype), layout.levels[1].factor)
     for level, expected in enumerate([volume(0, dtype), half]):
         np.testing.assert_array_equal(zarr.open_array(tmp_path / str(level), mode="r")[3], expected)
-        kept = {"driver": "file", "path": str(tmp_path / str(level))}
-        array = tensorstore.open({"driver": "zarr3", "kvstore": kept}, open=True, read=True).result()
+        place = {"driver": "file", "path": str(tmp_path / str(level))}
+        array = tensorstore.open({"driver": "zarr3", "kvstore": place}, open=True, read=True).result()
         np.testing.assert_array_equal(array[3].read().result(), expected)
     np.testing.assert_array_equal(volumes.read_volume(tmp_path, 3, 2), volume(0, dtype))
 
@@ -47,10 +47,10 @@ def test_others_read_back_what_was_written(tmp_path: Path, codec: dict[str, Any]
 def test_an_array_is_described_as_zarr_describes_it(tmp_path: Path, codec: dict[str, Any], dtype: str) -> None:
     layout = StoreLayout.plan((9, 30, 20), (0.3, 0.1, 0.1), dtype, codec)
     volumes.write_array_metadata(tmp_path / "ours", layout.levels[0], (3, 2), layout, "tczyx")
-    ours = zarr.open_array(tmp_path / "ours", mode="r").metadata
+    metadata = zarr.open_array(tmp_path / "ours", mode="r").metadata
     chunk = (1, 1, *layout.levels[0].chunk)
-    codecs = [zarr.codecs.BytesCodec(), ours.codecs[0].codecs[1], zarr.codecs.Crc32cCodec()]
-    theirs = zarr.create_array(
+    codecs = [zarr.codecs.BytesCodec(), metadata.codecs[0].codecs[1], zarr.codecs.Crc32cCodec()]
+    reference = zarr.create_array(
         tmp_path / "theirs",
         shape=(3, 2, 9, 30, 20),
         chunks=(1, 1, 9, 30, 20),
@@ -60,7 +60,7 @@ def test_an_array_is_described_as_zarr_describes_it(tmp_path: Path, codec: dict[
         serializer=zarr.codecs.ShardingCodec(chunk_shape=chunk, codecs=codecs),
         dimension_names=list("tczyx"),
     )
-    assert ours == theirs.metadata
+    assert metadata == reference.metadata
 
 
 def test_every_level_is_the_mean_of_the_one_below(tmp_path: Path) -> None:

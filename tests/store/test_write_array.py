@@ -56,8 +56,8 @@ def test_three_readers_read_the_pixels_and_two_validators_pass(tmp_path: Path) -
 def test_axes_are_those_of_the_array_in_the_order_of_ngff(tmp_path: Path, axes: str) -> None:
     order = [axis for axis in "tczyx" if axis in axes]
     whole = VOLUMES[tuple(slice(None) if axis in axes else 0 for axis in "tczyx")]
-    given = whole.transpose([order.index(axis) for axis in axes])
-    for number, array in enumerate((given, da.from_array(given, chunks=given.shape))):
+    movie = whole.transpose([order.index(axis) for axis in axes])
+    for number, array in enumerate((movie, da.from_array(movie, chunks=movie.shape))):
         store = write(array, tmp_path / f"{number}.zarr", voxel_size=SIZE, axes=axes)
         written = zarr.open_array(store / "0", mode="r")
         assert written.metadata.dimension_names == tuple(order)

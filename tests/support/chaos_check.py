@@ -45,9 +45,9 @@ def find_half_store(project: Project) -> str | None:
 @contextmanager
 def watch_readers(project: Project, reference: Project) -> Iterator[list[Path]]:
     """Look all the time whether readers find the shards that stay published; yield those that were away."""
-    kept = {path.relative_to(reference.folder) for store in list_stores(reference) for path in list_shards(store)}
+    names = {path.relative_to(reference.folder) for store in list_stores(reference) for path in list_shards(store)}
     shards = [path for store in list_stores(project) for path in list_shards(store)]
-    shards = [path for path in shards if path.relative_to(project.folder) in kept]
+    shards = [path for path in shards if path.relative_to(project.folder) in names]
     absent: list[Path] = []
     end = threading.Event()
 

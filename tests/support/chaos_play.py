@@ -235,7 +235,7 @@ class Play:
             return f"{len(absent)} times a reader did not find {absent[0]}"
         if self.change.redoes_all and len(redone(before, self.project.finished("result"))) < TIMEPOINTS:
             return "not every volume was done again"
-        if self.project.lost() if self.is_quick else "Nothing to be done" not in self.type_command()[1]:
+        if self.project.list_due() if self.is_quick else "Nothing to be done" not in self.type_command()[1]:
             return "another command has something to do"
         return find_leftover(self.project)
 

@@ -57,8 +57,8 @@ SCALARS: dict[str, tuple[type, Any]] = {
 def list_pointers(code: str) -> dict[str, tuple[type, bool]]:
     """Return of each type of arrays their dtype, and whether a kernel writes to them."""
     voxels = {name: base for base, name in re.findall(r"typedef ([\w ]+) (\w+Voxel);", code)}
-    found = re.findall(r"typedef (const )?([\w ]+)\*(?: __restrict__)? (\w+);", code)
-    return {name: (TYPES[voxels.get(base, base)], not const) for const, base, name in found}
+    types = re.findall(r"typedef (const )?([\w ]+)\*(?: __restrict__)? (\w+);", code)
+    return {name: (TYPES[voxels.get(base, base)], not const) for const, base, name in types}
 
 
 @functools.cache

@@ -101,8 +101,8 @@ class Reader:
             code, output, errors = self._run(line if words[0] == "mkdir" else words)
         if target:
             (self.folder / target).write_text(output)
-        wanted = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("--out", "--report")]
-        missing = [name for name in wanted if not (self.folder / name).exists()]
+        paths = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("--out", "--report")]
+        missing = [name for name in paths if not (self.folder / name).exists()]
         if code or missing:
             self.failures[command] = f"exit {code}, not there: {missing}\n{output}{errors}"
 

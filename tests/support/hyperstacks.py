@@ -68,7 +68,7 @@ def write_plain(path: Path, planes: np.ndarray, description: str | None = None) 
 
 def ome_xml(sizes: dict[str, int], files: Sequence[tuple[str, int]] = (), order: str = "XYCZT") -> str:
     """Describe a set of files, each with a number of pages."""
-    listed, place = [], 0
+    entries, place = [], 0
     for name, pages in files:
         for page in range(pages):
             rest, first = place, {}
@@ -76,12 +76,12 @@ def ome_xml(sizes: dict[str, int], files: Sequence[tuple[str, int]] = (), order:
                 rest, first[axis] = divmod(rest, sizes[axis])
             firsts = " ".join(f'First{axis}="{index}"' for axis, index in first.items())
             uuid = f'<UUID FileName="{name}">urn:uuid:{name}</UUID>'
-            listed.append(f'<TiffData IFD="{page}" PlaneCount="1" {firsts}>{uuid}</TiffData>')
+            entries.append(f'<TiffData IFD="{page}" PlaneCount="1" {firsts}>{uuid}</TiffData>')
             place += 1
     numbers = " ".join(f'Size{axis}="{size}"' for axis, size in sizes.items())
     return (
         '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image>'
-        f'<Pixels DimensionOrder="{order}" {numbers}>{"".join(listed)}</Pixels></Image></OME>'
+        f'<Pixels DimensionOrder="{order}" {numbers}>{"".join(entries)}</Pixels></Image></OME>'
     )
 
 

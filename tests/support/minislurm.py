@@ -23,11 +23,11 @@ import psutil
 from tests.support.minislurm_daemons import OTHER_USER, Daemons, Shape
 from tests.support.minislurm_machine import (
     answers,
-    descendants,
     install,
     is_step,
     kill_all,
-    marked,
+    list_descendants,
+    list_marked,
     read_name,
     wait_for_turn,
     wait_until,
@@ -167,7 +167,7 @@ class Cluster(Daemons):
 
     def job_processes(self) -> list[psutil.Process]:
         """List the processes that jobs have started, also of those that have ended."""
-        return marked(f"SLURM_CLUSTER_NAME={self.name}")
+        return list_marked(f"SLURM_CLUSTER_NAME={self.name}")
 
     def crash(self, node: str) -> None:
         """Kill a node's slurmd, its job steps and all their processes, as a power cut would."""
@@ -192,8 +192,8 @@ class Cluster(Daemons):
 
     def pids_of(self, job_id: int) -> list[int]:
         """List the ids of the processes that a job itself started, oldest first."""
-        started = marked(f"SLURM_CLUSTER_NAME={self.name}", f"SLURM_JOB_ID={job_id}")
-        processes = {*started, *descendants(self._steps(job_id))}
+        started = list_marked(f"SLURM_CLUSTER_NAME={self.name}", f"SLURM_JOB_ID={job_id}")
+        processes = {*started, *list_descendants(self._steps(job_id))}
         ages = {}
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile

@@ -18,16 +18,16 @@ from tests.support.minislurm_machine import (
     MEMORY_CGROUPS,
     PORTS,
     answers,
-    descendants,
     free_ports,
     is_step,
     kernel_limits_memory,
     kill_all,
-    marked,
+    list_descendants,
+    list_marked,
     wait_until,
 )
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parent
 GPUS = 2
 OTHER_USER = "nobody"
 
@@ -97,8 +97,8 @@ class Daemons:
     @property
     def environment(self) -> dict[str, str]:
         """This process's environment, without the settings of a job that it may run in."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH_"))}
-        return {**kept, "SLURM_CONF": str(self.conf)}
+        variables = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH_"))}
+        return {**variables, "SLURM_CONF": str(self.conf)}
 
     def command(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         """Run one of SLURM's commands and return its output."""
@@ -152,10 +152,10 @@ class Daemons:
 
     def list_processes(self, node: str = "") -> list[psutil.Process]:
         """List the processes of the cluster or of one of its nodes, daemons first, then job steps, then the jobs'."""
-        daemons = marked(f"MINISLURM={self.folder}", *([f"MINISLURM_NODE={node}"] if node else []))
-        jobs = marked(f"SLURM_CLUSTER_NAME={self.name}", *([f"SLURMD_NODENAME={node}"] if node else []))
+        daemons = list_marked(f"MINISLURM={self.folder}", *([f"MINISLURM_NODE={node}"] if node else []))
+        jobs = list_marked(f"SLURM_CLUSTER_NAME={self.name}", *([f"SLURMD_NODENAME={node}"] if node else []))
         daemons.sort(key=is_step)
-        return list(dict.fromkeys([*daemons, *descendants(daemons), *jobs]))
+        return list(dict.fromkeys([*daemons, *list_descendants(daemons), *jobs]))
 
     def end_daemons(self) -> None:
         kill_all(self.list_processes, f"the processes of {self.folder}")
@@ -183,7 +183,7 @@ class Daemons:
             # Clusters that run at once number their jobs differently: the kernel's memory limits are named by them.
             "first_job_id": 1 + (port - PORTS.start) * 1000,
         }
-        template = (HERE / "slurm.conf").read_text()
+        template = (SUPPORT / "slurm.conf").read_text()
         template += KILLED_BY_KERNEL if kernel_limits_memory() else KILLED_BY_SLURM
         template += STORAGE if accounting else ""
         self._write("slurm.conf", template.format(**values), 0o644)
@@ -192,7 +192,7 @@ class Daemons:
         for gpu in range(GPUS):  # a null device of our own by the name that SLURM expects, never a real GPU
             os.mknod(self.folder / "devices" / f"nvidia{gpu}", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         if accounting:
-            self._write("slurmdbd.conf", (HERE / "slurmdbd.conf").read_text().format(**values), 0o600)
+            self._write("slurmdbd.conf", (SUPPORT / "slurmdbd.conf").read_text().format(**values), 0o600)
             self._write("grant.sql", GRANT, 0o644)
         self._write("munge.key", secrets.token_hex(64), 0o400)
         return port

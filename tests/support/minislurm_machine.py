@@ -87,9 +87,9 @@ def free_ports(count: int) -> int:
 def _are_free(ports: range) -> bool:
     with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
         for port in ports:
-            tried = stack.enter_context(socket.socket())
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(("", port))
+            trial = stack.enter_context(socket.socket())
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(("", port))
         return True
     return False
 
@@ -121,33 +121,33 @@ def kill_all(processes: Callable[[], list[psutil.Process]], what: str) -> None:
     """Kill until none is left, as one may start another meanwhile."""
 
     def kill() -> bool:
-        doomed = processes()
-        for process in doomed:
+        alive = processes()
+        for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        return not doomed
+        return not alive
 
     wait_until(kill, 60, f"{what} ended")
 
 
-def marked(*marks: str) -> list[psutil.Process]:
+def list_marked(*marks: str) -> list[psutil.Process]:
     """List the processes whose environment has all these settings, written KEY=VALUE."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError):  # it has ended
             # psutil reads no further than to the hole that slurmstepd makes in its environment with its title.
             environment = Path(f"/proc/{process.pid}/environ").read_bytes().decode(errors="replace").split("\0")
             if set(marks) <= set(environment):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
-def descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    found = []
+def list_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    children = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            found += process.children(recursive=True)
-    return found
+            children += process.children(recursive=True)
+    return children
 
 
 def read_name(process: psutil.Process) -> str:

@@ -87,7 +87,7 @@ class Project:
             self.prepare()
         return str(error.value)
 
-    def lost(self) -> set[str]:
+    def list_due(self) -> set[str]:
         """Name the outputs whose jobs the Snakefile would have run again."""
         with contextlib.chdir(self.folder):
             run = self.prepare()

@@ -59,8 +59,8 @@ class SimulatedSlurm:
 
     def submit(self, job: SimulatedJob) -> bool:
         """Put a job into the queue; False if it is refused."""
-        mine = sum(other.is_mine for other in self.queue + self.running)
-        if job.is_mine and mine >= self.limits.get("MaxSubmitJobs", mine + 1):
+        number = sum(other.is_mine for other in self.queue + self.running)
+        if job.is_mine and number >= self.limits.get("MaxSubmitJobs", number + 1):
             return False
         assert any(job.cores <= cores and job.memory <= memory for cores, memory in self.nodes), (
             "SLURM would not take it"
@@ -117,9 +117,9 @@ class SimulatedSlurm:
         raise AssertionError("a job that fits no node")
 
     def _is_held(self, job: SimulatedJob) -> bool:
-        mine = [other for other in self.running if other.is_mine]
-        cores = sum(other.cores for other in mine) + job.cores
-        too_many = len(mine) >= self.limits.get("MaxJobs", len(mine) + 1)
+        jobs = [other for other in self.running if other.is_mine]
+        cores = sum(other.cores for other in jobs) + job.cores
+        too_many = len(jobs) >= self.limits.get("MaxJobs", len(jobs) + 1)
         return job.is_mine and (too_many or cores > self.limits.get("GrpTRES", cores))
 
 

@@ -48,18 +48,18 @@ class SlurmProject(Project):
     def offer(self, **sections: dict[str, Any]) -> None:
         """Write jobqueue.yaml: SECTIONS, with more keys for some."""
         slow = {"job-script-prologue": [f"export PYTHONPATH={SLOW}"]}
-        every = {name: {**SECTIONS[name], **slow, **sections.get(name, {})} for name in SECTIONS}
+        all_sections = {name: {**SECTIONS[name], **slow, **sections.get(name, {})} for name in SECTIONS}
         self.variables["LIGHTSHEET_JOBQUEUE"] = str(self.folder / "jobqueue.yaml")
-        content = {"jobqueue": every, "lightsheet": {"wait-for-workers": "20s"}}
+        content = {"jobqueue": all_sections, "lightsheet": {"wait-for-workers": "20s"}}
         (self.folder / "jobqueue.yaml").write_text(yaml.safe_dump(content))
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command of a run: on this machine's cores, or as a profile says."""
         command = super().command(*arguments)
-        unwanted = ["--cores"] if "--profile" in arguments else []
+        options = ["--cores"] if "--profile" in arguments else []
         if (self.folder / "Snakefile").exists():
-            unwanted.append("--snakefile")
-        for option in unwanted:
+            options.append("--snakefile")
+        for option in options:
             at = command.index(option)
             del command[at : at + 2]
         return command

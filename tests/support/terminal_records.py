@@ -15,15 +15,15 @@ from lightsheet.workflow.terminal import Terminal
 
 LOG_LINE = "2026-11-29 11:43:21 {}\n"
 
-OURS = str(Path(terminal.__file__).with_name("start.py"))
+START_FILE = str(Path(terminal.__file__).with_name("start.py"))
 
 
 def make(stream: io.StringIO | None = None, *, is_dry: bool = False, targets: tuple[str, ...] = ()) -> Terminal:
     rules = [SimpleNamespace(name=name) for name in targets]
     names = {"forcefiles": set(), "targetrules": rules, "needrun_jobs": None}
-    made = Terminal(SimpleNamespace(dag=SimpleNamespace(**names)), lambda: ["what there is"], is_dry=is_dry)
-    made.screen = Screen(stream or io.StringIO())
-    return made
+    handler = Terminal(SimpleNamespace(dag=SimpleNamespace(**names)), lambda: ["what there is"], is_dry=is_dry)
+    handler.screen = Screen(stream or io.StringIO())
+    return handler
 
 
 def send(

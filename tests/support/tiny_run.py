@@ -69,8 +69,8 @@ def finish(run: Run) -> None:
     inventory_script.inventory(run.acquisition, run.describe_volume(), results.folder / "inventory.csv")
     for channel in run.channels:
         path = Path(run.find_psf_file(channel))
-        used, facts = preparation.prepare_psf_file(path, **run.psf_settings[channel])
-        measure.save_psf(used, VOXEL, results.psf(channel, ".tif"))
+        psf, facts = preparation.prepare_psf_file(path, **run.psf_settings[channel])
+        measure.save_psf(psf, VOXEL, results.psf(channel, ".tif"))
         files.write_text(results.psf(channel, ".png"), "stands for a picture, which takes a second to draw")
         digests = {suffix: files.digest_sha256(results.psf(channel, suffix)) for suffix in (".tif", ".png")}
         inputs = list_psf_inputs(path, **run.psf_settings[channel])
@@ -82,16 +82,16 @@ def finish(run: Run) -> None:
     choose_due(run)
     choices = read_choices(results)
     for channel in run.channels:
-        own = resolve_settings(run.settings, channel, choices[channel])
+        settings = resolve_settings(run.settings, channel, choices[channel])
         digest = files.read_json(results.psf(channel, ".json"))["sha256"]
         for t in run.timepoints:
             key = VolumeKey("result", channel, t)
             source = None
             if not run.keeps_raw:
                 source = Source(run.list_volume_tiles(channel, t), run.shape, run.dtype, run.region, run.facts)
-            inputs = list_result_inputs(done.get(key.raw, UNREAD), digest, own, layouts["result"])
+            inputs = list_result_inputs(done.get(key.raw, UNREAD), digest, settings, layouts["result"])
             done[key] = deconvolve.deconvolve_volume(
-                results, key, results.psf(channel, ".tif"), own, layouts["result"], inputs, 1, source=source
+                results, key, results.psf(channel, ".tif"), settings, layouts["result"], inputs, 1, source=source
             )
             done[key.raw] = files.read_json(results.record(key.raw))
     consolidate.publish_stores(run, done)

@@ -16,10 +16,10 @@ def draw(
     values: list[float | None], seconds: Sequence[float] | None = None, outliers: dict[int, float] | None = None
 ) -> Any:
     """Draw the residual of one channel; all other measures are 0."""
-    nothing = Trend({"": [0.0] * len(values)}, {})
+    empty = Trend({"": [0.0] * len(values)}, {})
     usual = 1.0
     trend = Trend({"": values}, {t: (value, usual) for t, value in (outliers or {}).items()})
-    trends = [trend if n == RESIDUAL else nothing for n in range(len(MEASURES))]
+    trends = [trend if n == RESIDUAL else empty for n in range(len(MEASURES))]
     (lane,) = draw_charts({"red": trends}, seconds)[RESIDUAL]["lanes"]
     return lane
 

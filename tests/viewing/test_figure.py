@@ -89,8 +89,8 @@ def test_raw_planes_of_a_stage_scan_are_shown_as_its_result(tmp_path: Path) -> N
     scan = {"scan": SCAN, "geometry": "deskewed", "pixel": 0.1}
     run = make(tmp_path, scan)
     raw = run.volumes["raw", 0, 0].astype(np.float32)
-    moved = OutputVolume(raw, OutputGeometry("deskewed", make_scan(**SCAN, pixel=0.1), raw.shape))[:, :]
-    for z, expected in ((3, moved[3]), (None, moved.max(axis=0))):
+    volume = OutputVolume(raw, OutputGeometry("deskewed", make_scan(**SCAN, pixel=0.1), raw.shape))[:, :]
+    for z, expected in ((3, volume[3]), (None, volume.max(axis=0))):
         planes = {kind: read_plane(run.results, kind, FIRST, 0, z) for kind in ("raw", "result")}
         measured = ~np.isnan(planes["raw"])
         np.testing.assert_array_equal(planes["raw"][measured], expected[measured])
@@ -125,6 +125,6 @@ def test_what_there_is_not_is_named(run: Run, tmp_path: Path, options: dict[str,
 def test_the_command_says_what_is_black_and_white(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "figure.png"
     assert cli.main(["figure", str(run.results.folder), "--out", str(out), "--contrast", "0", "51234.4"]) == 0
-    said = capsys.readouterr().out
-    assert f"{out}: {FIRST}, timepoint 0, maximum along z\n" in said
-    assert said.count("0 counts above background are black, 51,234 are white") == 2
+    output = capsys.readouterr().out
+    assert f"{out}: {FIRST}, timepoint 0, maximum along z\n" in output
+    assert output.count("0 counts above background are black, 51,234 are white") == 2

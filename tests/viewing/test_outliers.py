@@ -10,8 +10,8 @@ def test_a_volume_unlike_the_others_is_an_outlier_and_noise_is_not() -> None:
     curve[30], curve[70], curve[50] = 1.2, 0.7, None
     marks = outliers.find_outliers(curve, outliers.find_usual(curve, drifts=False), relative_floor=0.01)
     assert list(marks) == [30, 70]
-    known = [value for value in curve if value is not None]
-    assert marks[30] == (1.2, pytest.approx(np.median(known)))
+    values = [value for value in curve if value is not None]
+    assert marks[30] == (1.2, pytest.approx(np.median(values)))
 
 
 def test_rounding_noise_is_below_the_floor() -> None:
@@ -24,9 +24,9 @@ def test_rounding_noise_is_below_the_floor() -> None:
 def test_the_rule_is_the_one_that_the_page_tells() -> None:
     # Distances from the median 10: 0, 1, 1, 2, 2, 3 and x; their median is 2, so the limit is 5 x 1.4826 x 2.
     limit = 5 * 1.4826 * 2
-    for far, marked in ((0.999, []), (1.001, [6])):
+    for far, numbers in ((0.999, []), (1.001, [6])):
         curve = [10, 9, 11, 8, 12, 7, 10 + far * limit]
-        assert list(outliers.find_outliers(curve, [10.0] * 7, relative_floor=0.1)) == marked
+        assert list(outliers.find_outliers(curve, [10.0] * 7, relative_floor=0.1)) == numbers
     assert "more than 5 robust standard deviations (1.4826" in outliers.describe_outlier_rule()
     assert "light kept 1\N{NO-BREAK SPACE}% of the median" in outliers.describe_outlier_rule()
 
@@ -44,6 +44,6 @@ def test_few_values_are_not_judged() -> None:
 
 
 def test_the_strongest_are_outliers_in_most_measures() -> None:
-    trends = [outliers.Trend({}, dict.fromkeys(marked, (0.0, 1.0))) for marked in ([1, 5], [5, 9], [9, 5], [3])]
+    trends = [outliers.Trend({}, dict.fromkeys(numbers, (0.0, 1.0))) for numbers in ([1, 5], [5, 9], [9, 5], [3])]
     assert outliers.choose_strongest(trends, 3) == [1, 5, 9]
     assert outliers.choose_strongest(trends, 1) == [5]

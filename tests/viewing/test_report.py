@@ -164,8 +164,8 @@ def test_what_is_suspect_by_itself_is_marked(tmp_path: Path, page: Page) -> None
     assert f"{SPECIAL}: 1 of 3 volumes is suspect (timepoint 1): no voxel of the image is brighter than" in text
     assert f"{OTHER}: every volume is suspect (3): 99.9 % of the image's voxels lie below the background of 90" in text
     assert "Suspect: psf.voxel_size.x is 100 um" in text
-    marked = [attrs["href"] for attrs in page.attributes("a") if attrs.get("title") == "suspect"]
-    assert [unquote(link)[-10:] for link in marked] == ["t0000.json", "t0001.json", "t0001.json", "t0002.json"]
+    links = [attrs["href"] for attrs in page.attributes("a") if attrs.get("title") == "suspect"]
+    assert [unquote(link)[-10:] for link in links] == ["t0000.json", "t0001.json", "t0001.json", "t0002.json"]
 
 
 def test_what_was_chosen_from_the_data_is_told(tmp_path: Path, page: Page) -> None:

@@ -114,11 +114,11 @@ def test_a_changed_file_is_sent_anew_and_an_unchanged_one_is_not(tmp_path: Path)
     shard.write_bytes(b"old")
     with server.serve_folder(tmp_path) as url:
         first, _ = ask(url, "shard")
-        known = first.headers["ETag"]
-        assert ask(url, "shard", If_None_Match=known)[0].status == 304
+        etag = first.headers["ETag"]
+        assert ask(url, "shard", If_None_Match=etag)[0].status == 304
         new.write_bytes(b"new")
         new.replace(shard)
-        response, content = ask(url, "shard", If_None_Match=known)
+        response, content = ask(url, "shard", If_None_Match=etag)
     assert (response.status, content) == (200, b"new")
     assert first.headers["Cache-Control"] == "no-cache"
 
@@ -134,8 +134,8 @@ def test_only_this_computer_is_served(url: str) -> None:
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(InputError, match=f"--port {port} cannot be had .*in use.*name another"):
             server.serve_folder(tmp_path, port).__enter__()
     with server.serve_folder(tmp_path, port) as url:

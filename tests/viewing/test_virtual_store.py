@@ -55,9 +55,9 @@ def test_a_server_gives_it_and_tells_when_the_files_are_gone(run: Run) -> None:
             assert len(answer.read()) == 2 * np.prod(run.layouts["raw"].levels[0].chunk)
         with urllib.request.urlopen(urllib.request.Request(f"{url}/{chunk}", method="HEAD")) as answer:
             assert answer.read() == b""
-        for nothing in ("raw/x", chunk.replace("c/1/", "c/2/"), chunk + "/0", chunk.replace("0/c", "9/c")):
+        for name in ("raw/x", chunk.replace("c/1/", "c/2/"), chunk + "/0", chunk.replace("0/c", "9/c")):
             with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(f"{url}/{nothing}")
+                urllib.request.urlopen(f"{url}/{name}")
         file = next(run.acquisition.folder.glob("*ch0*stack0001*_000x_*"))
         content = file.read_bytes()
         try:

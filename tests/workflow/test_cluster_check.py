@@ -62,8 +62,8 @@ def test_a_run_that_slurm_can_never_run_is_refused_in_a_sentence(run: Run, comma
     jobs = [job("ingest", slurm_account="rich, poor"), job("deconvolve"), job("report", is_local=True)]
     with pytest.raises(InputError) as error:
         check_cluster(workflow(*jobs), Jobs(run, "local", 4, 4))
-    named, default = str(error.value).split("\n")
-    assert "of account `rich` from you here: change `slurm_account` in " in named
+    first, default = str(error.value).split("\n")
+    assert "of account `rich` from you here: change `slurm_account` in " in first
     assert "that name no account from you here: change `slurm_account` in " in default
     assert default.endswith("(rule deconvolve)")
 

@@ -36,10 +36,10 @@ Path("facts").write_text(json.dumps(facts))
 
 
 def make_script(source: Path = ROOT / "scripts" / "psf.py", **facts: Any) -> SimpleNamespace:
-    nothing = dict.fromkeys(("conda_env", "container_img", "env_modules", "bench_record"))
+    defaults = dict.fromkeys(("conda_env", "container_img", "env_modules", "bench_record"))
     path = LocalSourceFile(str(source))
     job = {"resources": {}, "threads": 3, "jobid": 5, "log": ["job.log"]}
-    return SimpleNamespace(**{**nothing, **job, "path": path, **facts})
+    return SimpleNamespace(**{**defaults, **job, "path": path, **facts})
 
 
 @pytest.fixture

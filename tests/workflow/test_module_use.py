@@ -21,11 +21,14 @@ def test_handlers_of_a_module_are_called_before_those_of_the_outermost_snakefile
 
 
 @pytest.mark.parametrize(
-    ("own", "outer"), [({"prefix": "sub/"}, {}), ({"_prefix_replacements": {"a": "b"}}, {}), ({}, {"prefix": "sub/"})]
+    ("modifier", "outer"),
+    [({"prefix": "sub/"}, {}), ({"_prefix_replacements": {"a": "b"}}, {}), ({}, {"prefix": "sub/"})],
 )
-def test_outputs_that_a_module_would_move_are_refused(own: dict[str, Any], outer: dict[str, Any]) -> None:
+def test_outputs_that_a_module_would_move_are_refused(modifier: dict[str, Any], outer: dict[str, Any]) -> None:
     inner = SimpleNamespace(**outer, inner_modifier=None)
-    workflow = SimpleNamespace(modifier=SimpleNamespace(path_modifier=SimpleNamespace(**own, inner_modifier=inner)))
+    workflow = SimpleNamespace(
+        modifier=SimpleNamespace(path_modifier=SimpleNamespace(**modifier, inner_modifier=inner))
+    )
     with pytest.raises(WorkflowError, match=r"prefix.*cannot be used .* output\.folder"):
         refuse_prefix(workflow)
 

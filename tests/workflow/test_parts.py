@@ -20,7 +20,7 @@ from lightsheet.workflow import parts
 from tests.support.project import ROOT
 
 Executor = type("Executor", (SimpleNamespace,), {"__module__": "snakemake_executor_plugin_slurm"})
-EVERY = [
+PARTS = [
     (path, name)
     for group in (parts.WORKFLOW, parts.DAG, parts.SCHEDULER, parts.EXECUTOR)
     for path, names in group.items()
@@ -34,7 +34,7 @@ ROOTS = {"workflow", "scheduler", "executor", "executor_plugin"}
 def make_workflow() -> Any:
     """A workflow that has all parts."""
     workflow = SimpleNamespace(dag=SimpleNamespace(), scheduler=SimpleNamespace(_executor=Executor()))
-    for path, name in EVERY:
+    for path, name in PARTS:
         thing = find(workflow, path)
         if not hasattr(thing, name):
             setattr(thing, name, SimpleNamespace())
@@ -62,7 +62,7 @@ def test_files_are_forced_where_nothing_is_missing() -> None:
     assert workflow.dag.forcefiles == {"a", "b"}
 
 
-@pytest.mark.parametrize(("path", "name"), EVERY, ids=lambda part: part)
+@pytest.mark.parametrize(("path", "name"), PARTS, ids=lambda part: part)
 def test_a_missing_part_is_a_sentence(path: str, name: str) -> None:
     workflow = make_workflow()
     delattr(find(workflow, path), name)
@@ -112,25 +112,25 @@ def list_chains(source: str) -> Iterator[list[str]]:
 
 
 def test_the_list_is_complete() -> None:
-    listed = {name for _, name in EVERY} | {name for _, _, names in parts.SETTINGS.values() for name in names}
-    used: dict[str, str] = {}
+    listed = {name for _, name in PARTS} | {name for _, _, names in parts.SETTINGS.values() for name in names}
+    uses: dict[str, str] = {}
     for path in (ROOT / "scripts" / "lightsheet" / "workflow").glob("*.py"):
-        used |= {name: path.name for chain in list_chains(path.read_text()) for name in chain}
+        uses |= {name: path.name for chain in list_chains(path.read_text()) for name in chain}
     snakefile = re.sub(r"^(configfile|report): .*$", "", (ROOT / "Snakefile").read_text(), flags=re.MULTILINE)
-    used |= {
+    uses |= {
         name: "Snakefile" for chain in re.findall(r"\bworkflow((?:\.\w+)+)", snakefile) for name in chain[1:].split(".")
     }
-    assert {"forcefiles", "run_uuid", "resource_settings", "force_incomplete", "_local_executor"} <= used.keys()
-    assert used.keys() - listed - PROMISED - METHODS == set()
+    assert {"forcefiles", "run_uuid", "resource_settings", "force_incomplete", "_local_executor"} <= uses.keys()
+    assert uses.keys() - listed - PROMISED - METHODS == set()
 
 
 def test_the_cluster_is_used_by_listed_parts_alone() -> None:
-    used = {
+    uses = {
         name for path in (ROOT / "scripts" / "lightsheet" / "cluster").glob("*.py") for name in list_cluster_parts(path)
     }
     documented = {"scheduler", "close", "scheduler_address", "workers", "job_script", "name", "loop"}
-    assert used - documented <= set(jobqueue.PARTS)
-    assert {"worker_spec", "new_spec", "_correct_state"} <= used
+    assert uses - documented <= set(jobqueue.PARTS)
+    assert {"worker_spec", "new_spec", "_correct_state"} <= uses
 
 
 def list_cluster_parts(path: Path) -> set[str]:

@@ -86,10 +86,10 @@ def test_the_command_line_overrides_the_profile_and_that_the_default(run: Run) -
     profile = {"dask_cluster": "cpu", "dask_workers": "4"}
     assert dataclasses.astuple(resources.read_jobs(run, workflow()))[1:3] == ("local", AUTO)
     assert dataclasses.astuple(resources.read_jobs(run, workflow(default=profile)))[1:3] == ("cpu", 4)
-    both = workflow(default=profile, overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="gpu")}})
-    assert dataclasses.astuple(resources.read_jobs(run, both))[1:3] == ("gpu", 4)
-    asked = workflow(default=profile, overwrite={"deconvolve": {"dask_workers": "auto"}})
-    assert resources.read_jobs(run, asked).dask_workers == 100
+    mixture = workflow(default=profile, overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="gpu")}})
+    assert dataclasses.astuple(resources.read_jobs(run, mixture))[1:3] == ("gpu", 4)
+    request = workflow(default=profile, overwrite={"deconvolve": {"dask_workers": "auto"}})
+    assert resources.read_jobs(run, request).dask_workers == 100
     without_profile = workflow(overwrite={"deconvolve": {"dask_cluster": SimpleNamespace(raw="cpu")}})
     assert dataclasses.astuple(resources.read_jobs(run, without_profile))[1:3] == ("cpu", 100)
 
@@ -113,22 +113,22 @@ def test_no_job_asks_for_more_cores_than_a_node_has(
     write_cluster(commands, nodes=small + "large*|up|infinite|1|64|16000|(null)|idle\n")
     command(commands, "sinfo", f"echo called >> {commands}/calls; cat {commands}/nodes")
     site = workflow(nodes=100, default={"slurm_partition": "small", "dask_cluster": "cpu"})
-    found = resources.read_jobs(run, site)
+    plan = resources.read_jobs(run, site)
     assert not (commands / "calls").exists(), "while the Snakefile is parsed"
-    assert found.plan_threads("ingest")(None) == ingest
-    assert found.plan_threads("consolidate")(None) == found.plan_threads("verify")(None) == consolidate
-    assert found.plan_threads("deconvolve")(None) == 1
+    assert plan.plan_threads("ingest")(None) == ingest
+    assert plan.plan_threads("consolidate")(None) == plan.plan_threads("verify")(None) == consolidate
+    assert plan.plan_threads("deconvolve")(None) == 1
     assert (commands / "calls").read_text().split() == ["called"], "once"
-    elsewhere = workflow(nodes=100, overwrite={"verify": {"slurm_partition": "small"}})
-    assert resources.read_jobs(run, elsewhere).plan_threads("consolidate")(None) == 4, "in the default partition"
-    assert resources.read_jobs(run, elsewhere).plan_threads("verify")(None) == consolidate
+    default = workflow(nodes=100, overwrite={"verify": {"slurm_partition": "small"}})
+    assert resources.read_jobs(run, default).plan_threads("consolidate")(None) == 4, "in the default partition"
+    assert resources.read_jobs(run, default).plan_threads("verify")(None) == consolidate
 
 
 def test_a_cluster_that_does_not_answer_limits_no_job(run: Run, commands: Path) -> None:
     command(commands, "sinfo", "exit 1")
-    found = resources.read_jobs(run, workflow(nodes=100, default={"slurm_partition": "small"}))
-    assert found.plan_threads("ingest")(None) == jobs.INGEST_CORES
-    assert found.plan_threads("verify")(None) == jobs.SLURM_CORES
+    plan = resources.read_jobs(run, workflow(nodes=100, default={"slurm_partition": "small"}))
+    assert plan.plan_threads("ingest")(None) == jobs.INGEST_CORES
+    assert plan.plan_threads("verify")(None) == jobs.SLURM_CORES
 
 
 def test_workers_inside_a_job_are_no_more_than_its_cores(run: Run) -> None:

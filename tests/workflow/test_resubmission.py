@@ -48,18 +48,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is told, in a SLURM where a minute is a moment."""
-    told: list[str] = []
+    lines: list[str] = []
     monkeypatch.setattr(resubmission, "PAUSE_SECONDS", (0.02, 0.04))
     monkeypatch.setattr(resubmission, "REGISTER_SECONDS", 0.05)
-    monkeypatch.setattr(resubmission, "logger", SimpleNamespace(info=told.append))
+    monkeypatch.setattr(resubmission, "logger", SimpleNamespace(info=lines.append))
     monkeypatch.setattr(shared_queue, "_knowledge", {})
-    return told
+    return lines
 
 
 def test_jobs_that_slurm_refuses_for_now_are_submitted_later_and_that_is_said_once(
-    told: list[str], tmp_path: Path
+    lines: list[str], tmp_path: Path
 ) -> None:
     plugin = Plugin(tmp_path, room=1)
     for name in "abcd":
@@ -71,8 +71,8 @@ def test_jobs_that_slurm_refuses_for_now_are_submitted_later_and_that_is_said_on
     wait_until(lambda: len(plugin.submitted) == 4)
     assert sorted(plugin.submitted) == ["a", "b", "c", "d"]
     assert plugin.errors == []
-    assert len(told) == 1
-    assert "QOSMaxSubmitJobPerUserLimit" in told[0]
+    assert len(lines) == 1
+    assert "QOSMaxSubmitJobPerUserLimit" in lines[0]
 
 
 def test_a_run_that_has_ended_submits_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

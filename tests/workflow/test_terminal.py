@@ -9,7 +9,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from lightsheet.workflow import stages
 from lightsheet.workflow.screen import draw_bar
-from tests.support.terminal_records import LOG_LINE, OURS, begin, make, plan, read, send
+from tests.support.terminal_records import LOG_LINE, START_FILE, begin, make, plan, read, send
 from tests.support.tty import Tty
 
 
@@ -17,7 +17,7 @@ def test_a_rule_is_one_line_and_snakemake_is_silent(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     handler = make()
     send(handler, "Building DAG of jobs...")
-    send(handler, "a: 3 timepoints", path=OURS)
+    send(handler, "a: 3 timepoints", path=START_FILE)
     plan(handler, ingest=2)
     for number in (1, 2):
         begin(handler, number, "ingest", tmp_path / f"{number}.log")
@@ -49,14 +49,14 @@ def test_what_is_chosen_for_the_user_is_told_and_trials_are_not_taken_for_volume
     assert read(handler).splitlines()[1:] == [*expected, "red: iterations: auto comes to 64, by timepoints 0, 3"]
 
 
-@pytest.mark.parametrize(("targets", "shown"), [(("inventory",), True), (("all",), False)])
-def test_the_log_of_what_the_user_asks_for_is_shown(tmp_path: Path, targets: tuple[str, ...], shown: bool) -> None:
+@pytest.mark.parametrize(("targets", "is_shown"), [(("inventory",), True), (("all",), False)])
+def test_the_log_of_what_the_user_asks_for_is_shown(tmp_path: Path, targets: tuple[str, ...], is_shown: bool) -> None:
     handler, log = make(targets=targets), tmp_path / "inventory.log"
     plan(handler, inventory=1)
     begin(handler, 1, "inventory", log)
     log.write_text(LOG_LINE.format("INFO understood:\nfolder  data"))
     send(handler, "x", event=LogEvent.JOB_FINISHED, job_id=1)
-    assert ("understood:\nfolder  data\n" in read(handler)) == shown
+    assert ("understood:\nfolder  data\n" in read(handler)) == is_shown
 
 
 def test_a_dry_run_lists_jobs_by_rule_however_many_there_are() -> None:
@@ -117,7 +117,7 @@ def test_without_a_terminal_what_slurm_says_of_a_rule_is_not_told_beside_its_log
     handler, log = make(), tmp_path / "a.log"
     plan(handler, deconvolve=1)
     begin(handler, 1, "deconvolve", log)
-    send(handler, "deconvolve: 3 of 12 volumes", path=OURS, progress=["deconvolve: 3 of 12 volumes"])
+    send(handler, "deconvolve: 3 of 12 volumes", path=START_FILE, progress=["deconvolve: 3 of 12 volumes"])
     log.write_text(LOG_LINE.format("INFO deconvolve 3/12: red timepoint 1; 2 in flight (0.4 s per volume, 4 s left)"))
     handler.look()
     handler.tell_progress()
@@ -128,7 +128,7 @@ def test_what_slurm_said_of_a_rule_that_is_over_is_drawn_no_more(tmp_path: Path)
     handler = make(Tty())
     plan(handler, ingest=1, deconvolve=1)
     begin(handler, 1, "ingest", tmp_path / "a.log")
-    send(handler, "ingest: runs", path=OURS, progress=["ingest: runs", "squeue does not answer"])
+    send(handler, "ingest: runs", path=START_FILE, progress=["ingest: runs", "squeue does not answer"])
     send(handler, "x", event=LogEvent.JOB_FINISHED, job_id=1)
     assert handler.screen.live == ["squeue does not answer"]
 

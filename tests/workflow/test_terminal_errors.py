@@ -13,7 +13,7 @@ from lightsheet.cluster import FINAL
 from lightsheet.workflow import output, terminal
 from lightsheet.workflow.screen import Screen, catch_errors
 from tests.support.small_disk import mount_memory, unmount
-from tests.support.terminal_records import LOG_LINE, OURS, begin, fail, make, plan, read, send
+from tests.support.terminal_records import LOG_LINE, START_FILE, begin, fail, make, plan, read, send
 
 
 def test_what_is_wrong_is_told_at_once_and_a_death_without_a_word_too(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_after_ctrl_c_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
         log=[],
         rule_msg="x",
     )
-    send(handler, "raw red timepoint 0: it failed", level=logging.ERROR, path=OURS)
+    send(handler, "raw red timepoint 0: it failed", level=logging.ERROR, path=START_FILE)
     handler.tell_line("Traceback (most recent call last):")
     assert read(handler) == f"jobs: ingest 1\n{terminal.CALM}\n"
 
@@ -139,16 +139,16 @@ def test_ctrl_c_counts_again_after_the_run_unless_the_process_ends_with_it(
     monkeypatch.setattr("sys.argv", [program])
     settings = SimpleNamespace(verbose=False, quiet=None)
     workflow = SimpleNamespace(output_settings=settings, main_snakefile=output.CHECKOUT / "Snakefile")
-    before, own = signal.getsignal(signal.SIGINT), logging.NullHandler()
-    own.name = output.REPLACED
-    output.logger.addHandler(own)
+    before, handler = signal.getsignal(signal.SIGINT), logging.NullHandler()
+    handler.name = output.REPLACED
+    output.logger.addHandler(handler)
     try:
         with output.print_run(workflow, list, is_dry=False):
             output.logger.warning("Terminating processes on user request, this might take some time.")
         after = signal.getsignal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
-        output.logger.removeHandler(own)
+        output.logger.removeHandler(handler)
     assert after == (signal.SIG_IGN if is_ignored else before)
 
 
@@ -197,8 +197,8 @@ def test_a_volume_that_failed_is_told_once(tmp_path: Path) -> None:
         begin(handler, number, rule, log)
         log.write_text(LOG_LINE.format(f"ERROR {text}"))
         fail(handler, number, rule, [log])
-    send(handler, f"raw {sentence}", level=logging.ERROR, path=OURS)
-    send(handler, "raw red timepoint 1: another", level=logging.ERROR, path=OURS)
+    send(handler, f"raw {sentence}", level=logging.ERROR, path=START_FILE)
+    send(handler, "raw red timepoint 1: another", level=logging.ERROR, path=START_FILE)
     assert read(handler).splitlines()[1:] == [
         f"ingest: {sentence}",
         "deconvolve: 1 of 2 volumes could not be deconvolved, as said above",

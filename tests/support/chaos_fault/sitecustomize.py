@@ -44,8 +44,8 @@ SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 class Fault:
     """A fault that waits for its moment."""
 
-    def __init__(self, here: str | None, place: str, deed: str, event: str, ordinal: int, token: Path) -> None:
-        self.here, self.place = here, place
+    def __init__(self, location: str | None, place: str, deed: str, event: str, ordinal: int, token: Path) -> None:
+        self.location, self.place = location, place
         self.deed, self.event, self.left, self.token = deed, event, ordinal, token
         self.is_busy = self.is_disk_full = False
 
@@ -66,18 +66,18 @@ class Fault:
 
     def is_here(self, audit_event: str, arguments: tuple[Any, ...]) -> bool:
         """Tell whether this process is the place; a copy of the fork server learns its own from what it opens first."""
-        if self.here is None and audit_event == "open" and (match := SCRIPT.search(str(arguments[0]))):
-            self.here = match[1]
-        if self.here is None and current_process().name.startswith("Dask Worker"):
-            self.here = "worker"
-        return self.here is not None and (self.deed == "record" or self.here == self.place)
+        if self.location is None and audit_event == "open" and (match := SCRIPT.search(str(arguments[0]))):
+            self.location = match[1]
+        if self.location is None and current_process().name.startswith("Dask Worker"):
+            self.location = "worker"
+        return self.location is not None and (self.deed == "record" or self.location == self.place)
 
     def meet(self, event: str) -> None:
         """Count an operation that is about to happen, and do the deed if it is the one."""
         self.is_busy = True
         try:
             if self.deed == "record":
-                with self.token.with_name(f"{self.token.name}.{self.here}").open("a") as file:
+                with self.token.with_name(f"{self.token.name}.{self.location}").open("a") as file:
                     file.write(f"{event}\n")
             elif self.is_disk_full and event in WRITING:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -119,10 +119,10 @@ def find_place() -> str | None:
 
 def prepare(place: str, deed: str, event: str, ordinal: str) -> None:
     """Let the fault wait in this process, if it is the place for it."""
-    here, is_server = find_place(), any("multiprocessing.forkserver" in word for word in sys.orig_argv)
-    if not is_server and (here is None or (deed != "record" and here != place)):
+    location, is_server = find_place(), any("multiprocessing.forkserver" in word for word in sys.orig_argv)
+    if not is_server and (location is None or (deed != "record" and location != place)):
         return
-    fault = Fault(None if is_server else here, place, deed, event, int(ordinal), Path(os.environ["CHAOS_TOKEN"]))
+    fault = Fault(None if is_server else location, place, deed, event, int(ordinal), Path(os.environ["CHAOS_TOKEN"]))
     sys.addaudithook(fault.watch)
     fsync = os.fsync
 
