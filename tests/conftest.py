@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,14 @@ def forget_scheduler() -> Iterator[None]:
     yield
     if "dask" in sys.modules:
         sys.modules["dask"].config.config.pop("scheduler", None)
+
+
+@pytest.fixture(autouse=True)
+def forget_silence() -> Iterator[None]:
+    """Let no test inherit from one that played a command or a job that tifffile is silent."""
+    level = logging.getLogger("tifffile").level
+    yield
+    logging.getLogger("tifffile").setLevel(level)
 
 
 @pytest.fixture(autouse=True, scope="session")
