@@ -1,31 +1,25 @@
 """From the measured image of a bead to the PSF that deconvolution uses, and its facts for the record."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy import sparse
 
 from lightsheet.psf.centre import Core, find_core
 from lightsheet.psf.damage import find_damage
 from lightsheet.psf.image import read_psf_image
 from lightsheet.psf.isolation import BeadImage, isolate_psf
-from lightsheet.psf.measure import AXES, Array, Volume, digest_psf, measure_fwhm
+from lightsheet.psf.measure import Array, Volume, digest_psf, measure_fwhm
+from lightsheet.psf.refusals import convert_voxel_size, refuse_coarse, refuse_peak, refuse_unusable
+from lightsheet.psf.resampling import crop, resample
 from lightsheet.psf.slant import refuse_scan_mismatch
 from lightsheet.psf.straight import locate_in_image, read_scan, shear_to_scan, straighten_psf
-from lightsheet.system import InputError, digest_sha256
-
-# Ripple and leakage of the resampling kernel stay below 1 % with 4 lobes; more only carry noise further.
-LOBES = 4
+from lightsheet.system import digest_sha256
 
 # Share of the energy that cropping may cost: the shot noise of 10^8 photons. On a simulated image with known
 # truth this changes no result by more than its fourth digit; ten times as much did, for a fifth fewer voxels.
 CROP = 1e-4
-
-COARSEST = 25
-"""Voxels of the volumes to one of the PSF: with more, a length has another unit, and resampling fills the memory."""
 
 
 def prepare_psf(
@@ -136,38 +130,23 @@ def _prepare(
     psf_scan: Mapping[str, Any] | None,
 ) -> tuple[Volume, BeadImage, Core, float]:
     """Return the PSF, the image of the bead that it is from, its core, and the share of energy that cropping lost."""
-    steps = _convert_voxel_size(voxel_size, "voxel_size", source)
-    ratios = steps / _convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
-    _refuse_unusable(image, source)
-    _refuse_coarse(ratios, source)
+    steps = convert_voxel_size(voxel_size, "voxel_size", source)
+    ratios = steps / convert_voxel_size(psf_voxel_size, "psf.voxel_size", source)
+    refuse_unusable(image, source)
+    refuse_coarse(ratios, source)
     bead = isolate_psf(image, background, read_scan(psf_scan, psf_voxel_size))
-    _refuse_peak(bead, image.shape, source)
+    refuse_peak(bead, image.shape, source)
     core = find_core(bead)
     refuse_scan_mismatch(bead, core, psf_voxel_size, scan, psf_scan, source)
     signal = bead.signal
     for axis in range(3):
-        signal = _resample(signal, axis, core.centre[axis], ratios[axis])
+        signal = resample(signal, axis, core.centre[axis], ratios[axis])
     geometry = read_scan(scan, voxel_size)
-    psf, energy_loss = _crop(signal.clip(0), CROP / 2 if geometry else CROP)
+    psf, energy_loss = crop(signal.clip(0), CROP / 2 if geometry else CROP)
     if geometry:
-        psf, loss = _crop(shear_to_scan(psf, geometry), CROP / 2)
+        psf, loss = crop(shear_to_scan(psf, geometry), CROP / 2)
         energy_loss += loss
     return (psf / psf.sum()).astype(np.float32), bead, core, energy_loss
-
-
-def _refuse_peak(bead: BeadImage, shape: tuple[int, ...], source: str) -> None:
-    """Refuse an image of this shape of which nothing stands out, or only what lies on its border."""
-    if not bead.signal[bead.peak] > 0:
-        raise InputError(
-            f"{source}: nothing in this PSF stands out of its background of {bead.offset:g}; "
-            "give the image of a bead, or correct psf.background"
-        )
-    peak = bead.peak_in_image
-    if any(position in (0, n - 1) for position, n in zip(peak, shape, strict=True)):
-        raise InputError(
-            f"{source}: the peak of this PSF lies on the border, at {peak} of {shape} (z, y, x); "
-            "give an image that holds the whole PSF"
-        )
 
 
 def _describe_geometry(scan: Mapping[str, Any] | None, psf_scan: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -178,74 +157,3 @@ def _describe_geometry(scan: Mapping[str, Any] | None, psf_scan: Mapping[str, An
     steps.append("it was resampled to the distance of the images' planes")
     steps += ["its planes were moved against each other as the images' are"] if scan else []
     return {"geometry": {"images": scan or "straight", "bead": psf_scan or "straight", "done": steps}}
-
-
-def _convert_voxel_size(voxel_size: Mapping[str, float] | None, key: str, source: str) -> Array:
-    """Return a voxel size as an array (z, y, x), in micrometre."""
-    steps = [(voxel_size or {}).get(axis) for axis in AXES]
-    for axis, step in zip(AXES, steps, strict=True):
-        if not isinstance(step, int | float) or not 0 < step < math.inf:
-            raise InputError(
-                f"{source}: {key}.{axis} is {'missing' if step is None else step}; "
-                "give the distance between voxels there, in micrometre"
-            )
-    return np.array(steps)
-
-
-def _refuse_unusable(image: Array, source: str) -> None:
-    reason = None
-    if image.ndim != 3:
-        reason = f"is {image.ndim}-D, not a stack of planes (z, y, x)"
-    elif image.size == 0:
-        reason = f"is empty, its shape is {image.shape}"
-    elif bad_count := image.size - np.count_nonzero(np.isfinite(image)):
-        reason = f"holds {bad_count} values of {image.size} that are NaN or infinite"
-    elif image.min() == image.max():
-        reason = f"is flat, every voxel is {image.flat[0]:g}"
-    if reason:
-        raise InputError(f"{source}: this PSF {reason}; give a 3-D image of a bead")
-
-
-def _refuse_coarse(ratios: Array, source: str) -> None:
-    for axis, ratio in zip(AXES, ratios, strict=True):
-        if ratio * COARSEST < 1:
-            raise InputError(
-                f"{source}: psf.voxel_size.{axis} is {1 / ratio:.4g} times voxel_size.{axis}, so coarse that "
-                "nothing of a PSF would be seen; the unit of both is micrometre"
-            )
-
-
-def _resample(signal: Volume, axis: int, centre: float, ratio: float) -> Volume:
-    """Sample along one axis every `ratio` voxels, `centre` in the middle, as far out as the image reaches.
-
-    Lanczos's windowed sinc, as wide as the coarser of the two steps, so that nothing beyond the new Nyquist
-    frequency is folded back (C. E. Duchon, J. Appl. Meteorol. 18, 1979). SciPy's sparse product adds in the
-    same order on every machine, so the digest of a PSF does not depend on where it was made.
-    """
-    n = signal.shape[axis]
-    reach = math.ceil(max(centre, n - 1 - centre) / ratio)
-    points = (centre + ratio * np.arange(-reach, reach + 1))[:, None]
-    width = max(ratio, 1.0)
-    taps = np.floor(points) + np.arange(-math.ceil(LOBES * width), math.ceil(LOBES * width) + 1)
-    offset = (taps - points) / width
-    weights = np.where(np.abs(offset) < LOBES, np.sinc(offset) * np.sinc(offset / LOBES), 0.0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    row, is_inside = np.indices(taps.shape)[0], (taps >= 0) & (taps < n)
-    kernel = sparse.csr_array(
-        (weights[is_inside], (row[is_inside], taps[is_inside].astype(int))), shape=(len(points), n)
-    )
-    columns = np.moveaxis(signal, axis, 0)
-    return np.moveaxis((kernel @ columns.reshape(n, -1)).reshape(-1, *columns.shape[1:]), 0, axis)
-
-
-def _crop(psf: Volume, loss: float) -> tuple[Volume, float]:
-    """Cut planes equally far from the middle, a third of the allowed energy per axis; return the energy cut as well."""
-    window = []
-    for axis, n in enumerate(psf.shape):
-        plane = psf.sum(axis=tuple({0, 1, 2} - {axis}))
-        ring = plane[n // 2 :] + plane[n // 2 :: -1]  # counts the middle twice, which is never cut
-        remainder = ring[::-1].cumsum()[::-1] - ring
-        reach = int(np.argmax(remainder <= loss / 3 * plane.sum()))
-        window.append(slice(n // 2 - reach, n // 2 + reach + 1))
-    core = psf[tuple(window)]
-    return core, max(0.0, 1.0 - float(core.sum() / psf.sum()))

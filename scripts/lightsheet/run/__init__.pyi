@@ -10,8 +10,6 @@ from .config import check_config as check_config, list_pilot_methods as list_pil
 from .consolidate import (
     check_shards as check_shards,
     publish_stores as publish_stores,
-    remove_unfinished as remove_unfinished,
-    remove_unfinished_pages as remove_unfinished_pages,
     write_manifest as write_manifest,
 )
 from .disk import check_copies as check_copies
@@ -52,4 +50,8 @@ from .suspects import (
     Suspicion as Suspicion,
     describe_suspicions as describe_suspicions,
     find_suspicions as find_suspicions,
+)
+from .unfinished_files import (
+    remove_unfinished as remove_unfinished,
+    remove_unfinished_pages as remove_unfinished_pages,
 )

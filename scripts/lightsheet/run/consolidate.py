@@ -1,31 +1,20 @@
 """The end of a run: every volume proven to be there and whole, then the stores published."""
 
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from lightsheet.processing import Choice, find_stored_per_count
+from lightsheet.processing import Choice
 from lightsheet.run.backlog import explain_raw, explain_result
 from lightsheet.run.choices import find_choices
 from lightsheet.run.discard import discard_raw
-from lightsheet.run.places import describe_planes, find_origin, find_start_seconds
 from lightsheet.run.psf_state import PsfState, read_psf_state
 from lightsheet.run.publication import identify_publication
 from lightsheet.run.run import KINDS, Run
-from lightsheet.store import (
-    NGFF_VERSION,
-    Record,
-    Results,
-    VolumeKey,
-    describe_channels,
-    describe_multiscales,
-    find_fault,
-    publish_store,
-    read_records,
-)
+from lightsheet.run.store_attributes import Records, describe_store
+from lightsheet.store import Record, VolumeKey, find_fault, publish_store, read_records
 from lightsheet.system import (
     PART,
     PROGRESS_SECONDS,
@@ -37,8 +26,6 @@ from lightsheet.system import (
     wait_until_visible,
     write_json,
 )
-
-Records = Mapping[VolumeKey, Record]
 
 
 def check_shards(run: Run, threads: int) -> dict[VolumeKey, Record]:
@@ -140,12 +127,12 @@ def publish_stores(run: Run, records: Records) -> None:
     results, times, identity = run.results, run.timepoints, identify_publication(run, records)
     for channel in run.channels if run.keeps_raw else ():
         volumes = [(results.work("raw", channel), t, (place,)) for place, t in enumerate(times)]
-        attributes = _describe_store(run, "raw", f"{results.name} raw", (channel,), records, identity)
+        attributes = describe_store(run, "raw", f"{results.name} raw", (channel,), records, identity)
         publish_store(results.raw_store(channel), volumes, run.layouts["raw"], (len(times),), attributes)
         logger.info("published %s", results.raw_store(channel))
     keys = [VolumeKey("result", channel, t) for t in times for channel in run.channels]
     places = [(results.work("result", key.channel), key.timepoint, run.find_index(key)) for key in keys]
-    attributes = _describe_store(run, "result", results.name, run.channels, records, identity)
+    attributes = describe_store(run, "result", results.name, run.channels, records, identity)
     publish_store(results.store, places, run.layouts["result"], (len(times), len(run.channels)), attributes)
     logger.info("published %s", results.store)
     if not run.keeps_raw:
@@ -160,94 +147,6 @@ def _warn_of_strays(run: Run) -> None:
     for store in sorted(set(run.results.store.parent.glob("raw/*.ome.zarr")) - stores):
         if not store.name.startswith(PART):
             logger.warning("%s is of a channel that this run does not have: it stays, and is not in the crate", store)
-
-
-def _describe_store(
-    run: Run, kind: str, name: str, channels: tuple[str, ...], records: Records, identity: str
-) -> dict[str, Any]:
-    """Return the attributes of a store's group: OME's, and what OME has no words for."""
-    levels, voxel_size = run.layouts[kind].levels, run.voxel_sizes[kind]
-    axes = "tczyx" if kind == "result" else "tzyx"
-    windows = {channel: _choose_window(run, kind, channel, records) for channel in channels}
-    wavelengths = {channel: run.acquisition.wavelengths[channel] for channel in run.channels}
-    return {
-        "ome": {
-            "version": NGFF_VERSION,
-            "multiscales": describe_multiscales(
-                name,
-                axes,
-                levels,
-                voxel_size,
-                run.acquisition.interval,
-                find_origin(run, kind),
-                find_start_seconds(run),
-            ),
-            "omero": describe_channels(wavelengths, windows, run.acquisition.colours),
-        },
-        "lightsheet": _describe_extra(run, kind, channels, records, identity),
-    }
-
-
-def _describe_extra(run: Run, kind: str, channels: tuple[str, ...], records: Records, identity: str) -> dict[str, Any]:
-    """Return what OME has no words for: exact times, holes, which part is selected, where raw volumes are."""
-    share = run.describe_share()
-    return {
-        "seconds": run.acquisition.seconds,
-        "missing": [
-            {"channel": c, "timepoint": run.find_index(VolumeKey(kind, c, t))[0]}
-            for c, t in run.acquisition.holes
-            if c in channels
-        ],
-        **({"timepoints": list(run.timepoints)} if run.acquisition.part else {}),
-        **({"share": share} if share else {}),
-        **({} if run.keeps_raw else {"source": _describe_source(run, records)}),
-        "publication": identity,
-        **describe_planes(run, kind),
-    }
-
-
-def _describe_source(run: Run, records: Records) -> dict[str, Any]:
-    """Return what a store of raw volumes would say of them, where none is made."""
-    return {
-        "shape": list(run.shape),
-        "dtype": run.dtype,
-        "voxel_size": list(run.voxel_sizes["raw"].values()),
-        "origin": list(find_origin(run, "raw")),
-        "windows": {channel: list(_choose_window(run, "raw", channel, records)) for channel in run.channels},
-        "geometry": describe_planes(run, "raw"),
-    }
-
-
-def _choose_window(run: Run, kind: str, channel: str, records: Records) -> tuple[float, float, float, float]:
-    """Return a channel's range, and the contrast window that shows all its timepoints well: (min, max, start, end)."""
-    channel_records = [records[VolumeKey(kind, channel, t)] for t in run.timepoints]
-    scale = find_stored_per_count(channel_records[0]["settings"]) if kind == "result" else 1
-    statistics = [record["statistics"] for record in channel_records if record["statistics"]]  # a missing one has none
-    low, high = min(s["min"] for s in statistics), max(s["max"] for s in statistics)
-    start = min(s["percentiles"]["1"] for s in statistics)
-    end = max(s["percentiles"]["99.9"] for s in statistics)
-    return low * scale, high * scale, start * scale, end * scale
-
-
-def remove_unfinished(results: Results) -> None:
-    """Remove the unfinished files that killed jobs left, a pilot's too; no job runs any more when this is called."""
-    shutil.rmtree(results.pilot_scratch.folder, ignore_errors=True)
-    shutil.rmtree(results.trials, ignore_errors=True)
-    for name in ("work", "records"):
-        _remove_files((results.folder / name).rglob(f"{PART}*"))
-    remove_unfinished_pages(results)
-
-
-def remove_unfinished_pages(results: Results) -> None:
-    """Remove the unfinished files beside what people read, which are few; `remove_unfinished` walks through all."""
-    for name in (".", "provenance", "psf"):
-        _remove_files((results.folder / name).glob(f"{PART}*"))
-
-
-def _remove_files(paths: Iterable[Path]) -> None:
-    for path in list(paths):
-        if path.is_file():  # publication sees to its folders
-            path.unlink(missing_ok=True)
 
 
 def write_manifest(records: Records, path: Path) -> None:
