@@ -126,7 +126,7 @@ def simulate(scan: str, **options: Any) -> int:
 def add_plan(commands: Any) -> None:
     """Add `lightsheet plan` to the parser's commands."""
     add = add_command(commands, plan, PLAN_EXAMPLES)
-    add("file", nargs="?", help=argparse.SUPPRESS)  # which people name, as there is a target `plan` that takes one
+    add("file", nargs="?", help=argparse.SUPPRESS)  # people name a configuration: the target `plan` takes one
     zyx, default = {"nargs": 3, "metavar": ("Z", "Y", "X")}, "(default: %(default)s)"
     add("--channels", type=read_positive, default=3, help=f"how many {default}")
     add("--timepoints", type=read_positive, default=199, help=f"how many {default}")

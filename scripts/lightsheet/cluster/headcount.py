@@ -38,7 +38,7 @@ class Headcount:
         is_new = reason not in {fault.reason for fault in self.faults}
         self.faults.append(Fault(worker.place, worker.node, reason, str(worker.log), is_final))
         self.number = 0 if has_spread(self.faults) and not self.was_any_ready else self.number - 1
-        if is_new and self.number > 0:  # else the run ends with these words
+        if is_new and self.number > 0:  # with none left, the error says it
             logger.warning("a worker is not used, and not replaced: %s", describe_faults(self.faults[-1:]))
 
     def refuse_none(self) -> None:

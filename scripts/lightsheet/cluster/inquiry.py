@@ -110,7 +110,7 @@ def _find_fault(request: Request, trial: Answer, site: Site, accounting: Account
     amounts, words = request.amounts, shorten(trial.errors)
     if trial.code == 0:
         partitions = [site.partitions[trial.partition]] if trial.partition in site.partitions else []
-        if trial.partition in amounts.partitions:  # of several, a job waits for any
+        if trial.partition in amounts.partitions:  # a job that names several waits for any of them
             partitions = site.list_partitions(amounts)
         return _find_excess_time(request, partitions, accounting) or _find_ban(request, partitions, accounting)
     if trial.code is None:

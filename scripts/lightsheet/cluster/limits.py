@@ -26,7 +26,7 @@ class Limit(NamedTuple):
     kind: str  # jobs, submitted jobs, cores, memory (MiB), gpus
     amount: float
     name: str  # `MaxJobs of account lab`
-    key: str  # of a limit that jobs share, the same
+    key: str  # the same for two jobs that share the limit
 
 
 @dataclass

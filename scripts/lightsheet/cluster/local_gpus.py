@@ -33,5 +33,5 @@ def prepare_workers(client: Client) -> None:
     for trial in trials:
         try:
             trial.result(timeout=TRIAL_SECONDS)
-        except Exception as error:  # whatever it is, volumes would meet it
+        except Exception as error:  # of any kind, for it would fail the volumes too
             raise InputError(f"a worker on this machine is of no use: {error} {FINAL}") from error

@@ -68,7 +68,7 @@ class Request:
     keys: Mapping[str, str]  # the keys by what is wrong
     words: tuple[str, ...]  # options of sbatch
     is_worker: bool = False
-    account_giver: "Request | None" = None  # whose account it has, for want of its own
+    account_giver: "Request | None" = None  # whose account these jobs have, where they name none
 
     @cached_property
     def amounts(self) -> Amounts:
@@ -96,7 +96,7 @@ def request_rule(rule: str, file: str, resources: Mapping[str, Any], threads: in
     threads : int, cores of a job
     """
     values = {key: value for key, value in resources.items() if value not in (None, "") and "<TBD>" not in str(value)}
-    for key in ("runtime", "mem_mb", "mem_mb_per_cpu"):  # of which the plugin leaves out a 0
+    for key in ("runtime", "mem_mb", "mem_mb_per_cpu"):  # the plugin leaves out a 0
         if str(values.get(key)) == "0":
             del values[key]
     if "slurm_account" in values:  # the plugin takes the first of several

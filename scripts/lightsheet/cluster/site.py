@@ -40,14 +40,14 @@ class Partition:
     limit: float = math.inf  # seconds of a job
     nodes: list[Node] = field(default_factory=list)
     usable_nodes: list[Node] = field(default_factory=list)
-    idle_parts: list[Node] = field(default_factory=list)  # what jobs leave of each usable node, of whole_nodes all
-    threads: int = 1  # of a core, which a job has for itself: it takes a multiple
+    idle_parts: list[Node] = field(default_factory=list)  # what running jobs leave free of each usable node
+    threads: int = 1  # hardware threads of a core: jobs share no core, so SLURM gives a multiple of these
     core_memory: float = math.inf  # MiB; a job that wants more for a core gets more cores
     qos: str = ""
     whole_nodes: bool = False  # each job has its nodes for itself
     is_shared: bool = False  # jobs may have the same cores
     is_described: bool = False  # whether scontrol said so
-    accounts: set[str] = field(default_factory=set)  # whose jobs it takes, in small letters; none: of all
+    accounts: set[str] = field(default_factory=set)  # that may use it, in small letters; none: all
     banned_accounts: set[str] = field(default_factory=set)
 
     def admits(self, lineage: Sequence[str]) -> bool:

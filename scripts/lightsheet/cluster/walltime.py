@@ -89,7 +89,7 @@ def put_back(done: int) -> NoReturn:
         )
     job = os.environ["SLURM_JOB_ID"]
     logger.info("job %s is near its time limit, and goes back into the queue to continue", job)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # with which SLURM ends this life: there is nothing more to say
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which SLURM ends the requeued job; the log has said why
     if not (refusal := _requeue(job)):
         time.sleep(END_SECONDS)
         refusal = f"it still runs after {format_duration(END_SECONDS)}"

@@ -20,10 +20,10 @@ class Needs(NamedTuple):
 
     process: int  # bytes that the worker needs besides its volumes
     volume: int  # bytes of each volume in hand
-    most_volumes: float = 1  # that may be in hand
-    seconds: float = 1.0  # that one core works for a volume; without a GPU any unit will do
-    alone: float = ALONE  # of these, the share that no second thread makes shorter
-    gpu_seconds: float = 0.0  # for which it has the GPU for itself
+    most_volumes: float = 1  # in hand at a time
+    seconds: float = 1.0  # of one core for a volume; without a GPU any unit will do
+    alone: float = ALONE  # share of the seconds that a second thread does not shorten
+    gpu_seconds: float = 0.0  # of a volume for which no other can use the GPU
 
     def count_bytes(self, slots: int) -> int:
         """Return the bytes that a worker needs with so many volumes in hand."""

@@ -32,9 +32,9 @@ class WorkerRequest:
     threads: int  # cores that workers on this machine share
     results: Results  # of the run; its folder is seen by all nodes
     block: str  # what they work on; no two coordinators may work on one at a time
-    fitted_cores: int = 0  # of each SLURM job, where the section of jobqueue.yaml leaves that to the cluster
+    fitted_cores: int = 0  # of each SLURM job; 0: as the section of jobqueue.yaml says
     slots: int = 1  # volumes that each worker has in hand at a time
-    volume_threads: int = 0  # of each; 0: all cores of the worker
+    volume_threads: int = 0  # for each volume; 0: all cores of the worker
     memory: int = 0  # bytes that each worker needs for them
 
     @property

@@ -29,7 +29,7 @@ from lightsheet.workflow.slurm_plugin import prepare_plugin, settle_cluster
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # they end a run as Ctrl-C does
 SWEEP_SECONDS = 2.0
 LEAVE_SECONDS = 30.0
-PATIENCE_SECONDS = 3.0  # in which jobs end by themselves that have nothing more to do
+PATIENCE_SECONDS = 3.0  # jobs that have nothing more to do end by themselves within it
 GRACE_SECONDS = 5.0  # Ctrl-C in a terminal reaches jobs on this machine too; later than that they are terminated
 
 SCRIPTS = f".snakemake{os.sep}scripts{os.sep}"

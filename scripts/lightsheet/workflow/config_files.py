@@ -40,7 +40,7 @@ def describe_default(workflow: Any) -> str:
 
 
 def _check_file(path: Path) -> None:
-    if not path.is_file():  # of which Snakemake has told, or will
+    if not path.is_file():  # Snakemake says so itself
         return
     try:
         text = path.read_bytes().decode("utf-8-sig")

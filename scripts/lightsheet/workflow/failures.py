@@ -93,7 +93,9 @@ def _describe(attempts: list[_Attempt]) -> str | None:
     quote = f"; its log says: {errors[-1].rstrip(':')}" if errors else ""  # a list may follow, of volumes
     sentence = f"{subject}{times}: SLURM {job.words}{quote}; see {' and '.join(logs)}"
     resource = REMEDIES.get(job.state, "")
-    if f"{resource}_per_cpu=" in last.start["resources"]:  # which counts instead, where a site takes no --mem
+    if (
+        f"{resource}_per_cpu=" in last.start["resources"]
+    ):  # asked for in the place of mem_mb where a site takes no --mem
         resource += "_per_cpu"
     if resource and (amount := re.search(rf"\b{resource}=(\d+)", last.start["resources"])):
         sentence += f"; to give it more: --set-resources {last.rule}:{resource}={2 * int(amount[1])}"

@@ -158,7 +158,7 @@ def ignore_clocks() -> None:
 @contextmanager
 def _mark_processes(run: str) -> Iterator[None]:
     """Let each process that is started in the block say to which run it belongs."""
-    before = os.environ.get(RUNS, "")  # of a run that this one is a job of
+    before = os.environ.get(RUNS, "")  # names the run of which this one is a job, if it is one
     os.environ[RUNS] = f"{before}\n{run}".strip()
     try:
         yield

@@ -168,7 +168,7 @@ def run_script(path: str, environment: dict[str, str], log: str) -> None:
     """
     os.environ.clear()
     os.environ.update(environment)
-    tempfile.tempdir = None  # which the server may have found in its own
+    tempfile.tempdir = None  # the server may have set it by its own environment
     share_fork_server()
     sys.argv = [path]
     with log_rest_of_job(log):

@@ -30,11 +30,11 @@ class ProgressLine:
 
     def __init__(self, results: Results, label: str, totals: Mapping[str, int]) -> None:
         self.results, self.label, self.totals = results, label, totals
-        self.text, self.state, self.time = "", "", 0.0  # as they were said last
+        self.text, self.state, self.time = "", "", 0.0  # the latest line that was logged
         self.starving_since: float | None = None
-        self.news = dict[
+        self.news: dict[
             str, tuple[float, float]
-        ]()  # of each block: its latest status's time, and when it was read first
+        ] = {}  # by block: the time of its latest status, and of its first reading
 
     def tell(self, watch: JobWatch) -> None:
         """Log how far the run is, if that is news."""

@@ -19,11 +19,13 @@ def read_jobs(run: Run, workflow: Any) -> Jobs:
     workflow : snakemake.workflow.Workflow, as the Snakefile has it
     """
     partitions = dict[str, str]()
-    if workflow.is_main_process and workflow.nodes is not None:  # it knows no number of cores
+    if (
+        workflow.is_main_process and workflow.nodes is not None
+    ):  # jobs go to SLURM, and Snakemake knows no number of cores
         cores, partitions = SLURM_CORES, _read_partitions(workflow)
     elif workflow.is_main_process:
         cores = workflow.cores
-    else:  # it was given what the job has
+    else:  # in a job, whose cores Snakemake was told
         cores = min(workflow.cores, SLURM_CORES)
     cluster = str(_read_resource(workflow, "dask_cluster", "local"))
     workers = read_number(_read_resource(workflow, "dask_workers", "auto"), cluster)
@@ -62,7 +64,7 @@ def read_engines(run: Run, workflow: Any, jobs: Jobs) -> tuple[str, ...]:
     use_jobqueue_file()
     try:
         return (read_section(jobs.dask_cluster).choose_engine("auto"),)
-    except InputError:  # of jobqueue.yaml, which the job says that needs it
+    except InputError:  # jobqueue.yaml has a mistake; the job that needs the file says so
         return list_engines(engine)
 
 

@@ -88,7 +88,7 @@ def catch_errors(write: Callable[[str], object]) -> Iterator[TextIO]:
 
 
 def _flush(stream: TextIO) -> None:
-    with suppress(OSError):  # as where a line is written
+    with suppress(OSError):  # a full disk or a lost terminal, as in `_put`
         stream.flush()
 
 

@@ -23,7 +23,7 @@ PLACE = {name: os.environ[name] for name in ("SLURM_CONF", "SLURM_CLUSTERS") if 
 
 CLUSTER_RESOURCES = ("clusters", "slurm_cluster", "cluster")
 
-CLOCK_SECONDS = 60.0  # by which the clocks of machines may differ
+CLOCK_SECONDS = 60.0  # the most by which clocks of machines differ
 
 
 def prepare_settings(settings: Any) -> None:

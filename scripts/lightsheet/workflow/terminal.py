@@ -117,12 +117,7 @@ class Terminal(Handler):
     def _tell_message(self, record: LogRecord) -> None:
         text = record.getMessage().strip("\n")
         if text.startswith(INTERRUPTED):
-            if threading.current_thread() is threading.main_thread():
-                # Another Ctrl-C would end this process in a traceback, before it has cancelled the jobs of a cluster.
-                signal.signal(signal.SIGINT, lambda *_: self.screen.write(STOPPING))
-            self.is_stopping = True
-            self.screen.draw([])
-            self.screen.write(CALM)
+            self._stop()
         elif text.startswith(NOTHING):
             self.screen.write(
                 "\n".join([f"{NOTHING}: what there is is what the configuration says.", *self.describe()])
@@ -143,6 +138,14 @@ class Terminal(Handler):
             self.silence.note_exit(text)
         elif record.levelno >= WARNING and not self.is_stopping:
             self.screen.write(text)
+
+    def _stop(self) -> None:
+        """Say that the run ends, and let no other Ctrl-C end it before the jobs of a cluster are cancelled."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, lambda *_: self.screen.write(STOPPING))
+        self.is_stopping = True
+        self.screen.draw([])
+        self.screen.write(CALM)
 
     def _draw(self) -> None:
         self.screen.draw([*self._list_progress(), *self.news])
