@@ -11,7 +11,7 @@ import zarr
 from blake3 import blake3
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 
-from lightsheet.sources import digest_source, format_pages, open_mosaic, parse_pages, stat_source
+from lightsheet.sources import describe_volume, digest_source, format_pages, open_mosaic, parse_pages, stat_source
 from lightsheet.system import InputError
 from tests.support.families import parametrize
 
@@ -134,6 +134,7 @@ def test_holes_beside_a_region_do_not_count(tmp_path: Path, shards: Any, piled: 
         with open_mosaic([((0, 0, 0), pieces)], shape, "uint16", region) as volume:
             z, y, x = (slice(start, stop) for start, stop in spans)
             np.testing.assert_array_equal(volume[:, :], whole[z, y, x])
+        assert describe_volume([((0, 0, 0), pieces)], region) == (shape, "uint16")
     region = [[first + 7, first + 12, depth], [9, 22, 22], [19, 27, 27]]
     with pytest.raises(InputError, match=r"1 of the 12 chunks of this volume were never written"):
         open_mosaic([((0, 0, 0), pieces)], (5, 13, 8), "uint16", region).__enter__()

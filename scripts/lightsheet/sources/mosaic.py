@@ -154,7 +154,8 @@ def measure_tile(tiles: Tiles, shape: Sequence[int]) -> tuple[int, ...]:
 
 def describe_volume(tiles: Tiles, region: Region | None = None) -> tuple[list[int], str]:
     """Return the shape (z, y, x) and the dtype of a volume, or of a part of it, from the headers of its first tile."""
-    with open_pieces(tiles[0][1]) as stack:
+    nothing = [slice(0, 0)] * 3  # is read, so that no hole counts
+    with open_pieces(tiles[0][1], nothing) as stack:
         grid = np.max([position for position, _ in tiles], axis=0) + 1
         whole = [int(n * count) for n, count in zip(stack.shape, grid, strict=True)]
         return [stop - start for start, stop, _ in region] if region else whole, stack.dtype.name
