@@ -11,6 +11,7 @@ from yaozarrs import validate_zarr_store
 
 from lightsheet.run.places import find_start_seconds
 from lightsheet.store import read_image
+from lightsheet.system import InputError
 from tests.support import tiny_run
 from tests.support.families import parametrize
 from tests.support.selected_part import read
@@ -66,3 +67,12 @@ def test_a_part_of_the_times_of_a_stage_scan_begins_when_it_was_recorded(tmp_pat
     voxel_size = {"z": 0.4 * np.sin(np.radians(31.8)), "override": True}
     run = tiny_run.prepare(tmp_path, input={"select": {"timepoints": 1}, "scan": scan}, voxel_size=voxel_size)
     assert find_start_seconds(run) == 1.0
+
+
+def test_a_stage_scan_whose_result_would_hold_nothing_that_was_measured_is_refused(tmp_path: Path) -> None:
+    tiny_run.simulate(tmp_path / "my data")
+    scan = {"kind": "stage", "angle": 5, "step": 2.0, "axis": "y", "direction": -1}
+    sections = {"input": {"scan": scan}, "voxel_size": {"z": 2 * np.sin(np.radians(5)), "override": True}}
+    tiny_run.prepare(tmp_path, **sections, output={"geometry": "raw"})
+    with pytest.raises(InputError, match=r"output\.geometry: rotated leaves no voxel that planes of \(6, 20, 24\)"):
+        tiny_run.prepare(tmp_path, **sections, output={"geometry": "rotated"})

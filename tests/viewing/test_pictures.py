@@ -98,6 +98,8 @@ def test_the_window_is_that_of_all_planes_of_both() -> None:
     low, high = pictures.choose_window(projections)
     assert (low, high) == (1, 9)
     assert pictures.choose_window([pictures.Projections(*planes[:1] * 3, 1.0)]) == (1, 2)
+    nothing = np.full((2, 3), np.nan, np.float32)
+    assert pictures.choose_window([pictures.Projections(nothing, nothing, nothing, 1.0)]) == (0, 1), "nor measured"
 
 
 def test_first_last_some_between_and_the_marked_are_chosen() -> None:

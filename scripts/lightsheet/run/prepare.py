@@ -69,6 +69,8 @@ def prepare_run(settings: Mapping[str, Any], *, in_job: bool = False, needs_psfs
     file_stats = stats.keep(piece for volume in acquisition.volumes for piece in volume.pieces)
     run = Run(config, acquisition, (z, y, x), dtype, file_stats, sizes, facts, region, state)
     _refuse_braces(run)
+    if not in_job:
+        _refuse_unmeasured(run)
     run.psf_settings  # noqa: B018 (refuses a PSF whose file contradicts the configuration)
     return run
 
@@ -96,6 +98,18 @@ def _settle_voxel_size(config: dict[str, Any], folder: Path, metadata: FileMetad
     if config["input"]["scan"] == "auto" and not has_override:
         refuse_step_as_distance(config["voxel_size"], settings)
     return voxel_size
+
+
+def _refuse_unmeasured(run: Run) -> None:
+    """Refuse a stage scan of which no voxel of the result would be measured, so that all of it would be 0."""
+    geometry = run.geometry
+    if geometry and not geometry.find_support().any():
+        axis = "zyx"[geometry.scan.axis]
+        raise InputError(
+            f"config key output.geometry: {geometry.kind} leaves no voxel that planes of {run.shape} (z, y, x), "
+            f"{geometry.scan.shift:.3g} voxels along {axis} from one to the next, have measured on all sides; choose "
+            f"raw, or select more along z and {axis} (input.select), or correct input.scan"
+        )
 
 
 def _refuse_braces(run: Run) -> None:

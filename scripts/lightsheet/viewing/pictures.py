@@ -55,9 +55,10 @@ def draw_volume(results: Results, channel: str, timepoint: int, background: floa
 
 
 def choose_window(volumes: Iterable[Projections]) -> tuple[float, float]:
-    """Choose the counts that are black and white in all pictures of these volumes, of what was measured."""
-    pixels = [plane.ravel() for images in volumes for plane in (images.xy, images.xz, images.yz)]
-    low, high = np.nanpercentile(np.concatenate(pixels), WINDOW)
+    """Choose the counts that are black and white in all pictures of these volumes, of what was measured, if any was."""
+    pixels = np.concatenate([plane.ravel() for images in volumes for plane in (images.xy, images.xz, images.yz)])
+    measured = pixels[~np.isnan(pixels)]
+    low, high = np.percentile(measured, WINDOW) if measured.size else (0.0, 1.0)
     return float(low), float(high if high > low else low + 1)
 
 
