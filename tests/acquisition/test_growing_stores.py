@@ -62,15 +62,15 @@ def test_of_a_store_that_grows_only_what_is_selected_waits(tmp_path: Path, monke
     store = tmp_path / "a.zarr"
     array = allocate_end(store)
     array[1] = 8
-    among = {(channel, timepoint) for channel in ("GFP", "mCherry") for timepoint in (0, 2, 4)}
-    assert look(store, settle=60, among=among).acquisition.timepoints == 4
+    selection = {(channel, timepoint) for channel in ("GFP", "mCherry") for timepoint in (0, 2, 4)}
+    assert look(store, settle=60, selection=selection).acquisition.timepoints == 4
     with pytest.raises(InputError, match=r"lacks timepoint 4 .*timepoints: \"0:4\""):
-        look(store, among=among)
+        look(store, selection=selection)
     array[4] = 7
-    assert look(store, settle=60, among=among).acquisition.timepoints == 4
+    assert look(store, settle=60, selection=selection).acquisition.timepoints == 4
     for path in store.rglob("*"):
         os.utime(path, ns=(10**18, 10**18))
-    assert look(store, settle=60, among=among).acquisition.timepoints == 6
+    assert look(store, settle=60, selection=selection).acquisition.timepoints == 6
 
 
 def test_a_store_that_is_being_created_waits(tmp_path: Path) -> None:

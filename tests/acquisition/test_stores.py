@@ -178,7 +178,7 @@ def test_volumes_that_were_never_written_are_missing(tmp_path: Path) -> None:
     survey = look(tmp_path / "a.zarr", missing="fill")
     assert survey.acquisition.holes == (("mCherry", 1),)
     assert take_over(unfold_stores(discover(tmp_path / "a.zarr")).acquisition, survey.state) == survey.acquisition
-    assert look(tmp_path / "a.zarr", among={("GFP", 1), ("mCherry", 0)}).acquisition.holes == ()
+    assert look(tmp_path / "a.zarr", selection={("GFP", 1), ("mCherry", 0)}).acquisition.holes == ()
 
 
 def test_part_of_a_volume_that_was_never_written_is_refused(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def survey_volumes(
     acquisition: Acquisition,
     look: Look,
     *,
-    among: Collection[Key] | None = None,
+    selection: Collection[Key] | None = None,
     missing: str = "error",
     settle: float = 0,
     fill: float | str = "auto",
@@ -56,7 +56,7 @@ def survey_volumes(
         From `unfold_stores`.
     look : callable
         Returns what `stat_source` does of a piece.
-    among : collection of (str, int), optional
+    selection : collection of (str, int), optional
         Channel and timepoint of the volumes that matter; the others are not looked at.
     missing, settle
         As for `discover`.
@@ -74,7 +74,7 @@ def survey_volumes(
     InputError
         If a volume was written in part, or never and `missing` is "error", or nothing has settled.
     """
-    volumes = [volume for volume in acquisition.volumes if among is None or volume.key in among]
+    volumes = [volume for volume in acquisition.volumes if selection is None or volume.key in selection]
     stats = {volume.key: [look(piece) for piece in volume.pieces] for volume in volumes if volume.tiles}
     absent = {key for key, pieces in stats.items() if all(stat.absent == stat.chunks for stat in pieces)}
     absent |= {volume.key for volume in volumes if not volume.tiles}

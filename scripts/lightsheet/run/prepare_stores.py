@@ -52,7 +52,7 @@ def open_stores(
     survey = survey_volumes(
         opened.acquisition,
         stats.__getitem__,
-        among={volume.key for volume in volumes},
+        selection={volume.key for volume in volumes},
         missing=section["missing"],
         settle=section["settle"],
         fill=fill,

@@ -55,26 +55,18 @@ def _make_decoder_v2(layout: ArrayLayout) -> Decode:
 def make_pipeline(codecs: Sequence[Mapping[str, Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Decode | None:
     """Make what decodes a chunk of version 3 by its codecs, as they encoded it; None where one is not read here."""
     parts = [split_named(codec) for codec in codecs]
-    orders: list[tuple[int, ...]] = []
-    while parts and parts[0][0] == "transpose":
-        order = parts.pop(0)[1]["order"]
-        if not isinstance(order, list) or sorted(order) != list(range(len(shape))):
-            return None
-        orders.append(tuple(order))
-        shape = tuple(shape[axis] for axis in order)
-    if not parts or parts[0][0] != "bytes":
+    orders = _take_orders(parts, len(shape))
+    if orders is None or not parts or parts[0][0] != "bytes":
         return None
+    for order in orders:
+        shape = tuple(shape[axis] for axis in order)
     endian = parts.pop(0)[1].get("endian", "little")
     if endian not in ("little", "big"):
         return None
     stored_dtype = dtype.newbyteorder("<" if endian == "little" else ">")
-    size, steps = math.prod(shape) * dtype.itemsize, list[Any]()
-    for index, (name, settings) in enumerate(parts):
-        short = name.removeprefix("numcodecs.")
-        if short not in (*BYTES_CODECS, *CHECKSUMS):
-            return None
-        is_sized = all(previous in KEEP_SIZE for previous, _ in parts[:index])
-        steps.insert(0, _make_step(short, {"id": short, **settings}, size if is_sized else None))
+    steps = _make_steps(parts, math.prod(shape) * dtype.itemsize)
+    if steps is None:
+        return None
 
     def decode(content: bytes | memoryview) -> Array:
         data: Any = content
@@ -86,6 +78,29 @@ def make_pipeline(codecs: Sequence[Mapping[str, Any]], shape: tuple[int, ...], d
         return voxels
 
     return decode
+
+
+def _take_orders(parts: list[tuple[str, Mapping[str, Any]]], axes: int) -> list[tuple[int, ...]] | None:
+    """Take off the transpositions with which the codecs begin; None where one is no order of so many axes."""
+    orders: list[tuple[int, ...]] = []
+    while parts and parts[0][0] == "transpose":
+        order = parts.pop(0)[1]["order"]
+        if not isinstance(order, list) or sorted(order) != list(range(axes)):
+            return None
+        orders.append(tuple(order))
+    return orders
+
+
+def _make_steps(parts: Sequence[tuple[str, Mapping[str, Any]]], size: int) -> list[Callable[[Any], Any]] | None:
+    """Make what decodes bytes to the `size` of a chunk's, the last codec first; None where one is not read here."""
+    steps: list[Callable[[Any], Any]] = []
+    for index, (name, settings) in enumerate(parts):
+        short = name.removeprefix("numcodecs.")
+        if short not in (*BYTES_CODECS, *CHECKSUMS):
+            return None
+        is_sized = all(previous in KEEP_SIZE for previous, _ in parts[:index])
+        steps.insert(0, _make_step(short, {"id": short, **settings}, size if is_sized else None))
+    return steps
 
 
 def _shape_voxels(data: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any) -> Array:
