@@ -16,7 +16,7 @@ from distributed import Client, LocalCluster
 
 from lightsheet.cluster import jobqueue
 from lightsheet.cluster.worker_process import END_SECONDS
-from tests.support.minislurm_machine import wait_until
+from tests.support.patience import wait_until
 from tests.support.project import ROOT
 from tests.support.wakes import count_wakes
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from lightsheet.deconvolution import backend, fourier
 from lightsheet.deconvolution.engines import richardson_lucy
 from lightsheet.deconvolution.method import Method
 from tests.support.engines import relative_l2
+from tests.support.patience import wait_until
 from tests.support.reference_data import DATA
 
 pytestmark = pytest.mark.slow
@@ -79,14 +79,6 @@ SECONDS = 120
 """For which something is waited for that must come: ITK takes seconds to load, on a busy machine many."""
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + SECONDS
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited {SECONDS} s in vain"
-        time.sleep(0.02)
-    return result
-
-
 def child_of(pid):
     """ITK's process among the children of any thread of a process (Dask leaves others), 0 if none."""
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -109,7 +101,7 @@ def is_itk(pid):
 def test_a_killed_process_is_an_error_that_says_so():
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(richardson_lucy, np.ones((8, 8, 8)), np.ones((3, 3, 3)), **ENDLESS)
-        os.kill(wait_for(lambda: child_of(os.getpid())), signal.SIGKILL)
+        os.kill(wait_until(lambda: child_of(os.getpid())), signal.SIGKILL)
         with pytest.raises(RuntimeError, match="ended with signal SIGKILL, perhaps for lack of memory"):
             result.result(timeout=SECONDS)
 
@@ -122,13 +114,13 @@ def test_the_process_does_not_outlive_its_parent():
     )
     parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SCRIPTS)})
     try:
-        child = wait_for(lambda: child_of(parent.pid))
+        child = wait_until(lambda: child_of(parent.pid))
         maps = Path(f"/proc/{child}/maps")
-        wait_for(lambda: "_ITKDeconvolution" in maps.read_text())  # ITK is at work, or about to be
+        wait_until(lambda: "_ITKDeconvolution" in maps.read_text())  # ITK is at work, or about to be
     finally:
         parent.kill()
         parent.wait()
-    wait_for(lambda: not is_running(child))
+    wait_until(lambda: not is_running(child))
 
 
 def is_running(pid):

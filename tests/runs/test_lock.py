@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,6 +10,7 @@ import yaml
 import zarr
 
 from lightsheet.store import RUNS
+from tests.support.patience import wait_until
 from tests.support.project import ONE_WORKER, Project
 
 pytestmark = pytest.mark.workflow
@@ -38,13 +37,6 @@ def tiny(tmp_path: Path) -> Project:
     return project
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert condition()
-
-
 def list_processes(project: Project) -> set[int]:
     """Return the processes that runs in the project's results folder started."""
     return {
@@ -67,7 +59,7 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told(tiny: Project, 
     (tmp_path / "start").mkdir()
     (tmp_path / "start" / "sitecustomize.py").write_text(HOLD)
     running = tiny.start("consolidate", environment={**os.environ, "PYTHONPATH": str(tmp_path / "start")})
-    wait_for((tiny.results / "lock.json").exists)
+    wait_until((tiny.results / "lock.json").exists)
     refusal = other.fail()
     assert "another run works in this results folder" in refusal
     assert f"process {running.pid}, in {tiny.folder}" in refusal
@@ -82,7 +74,7 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told(tiny: Project, 
 def test_what_a_killed_snakemake_leaves_is_ended_and_the_same_command_goes_on(tiny: Project) -> None:
     tiny.configure_one_channel(deconvolution={"iterations": 10000})
     running = tiny.start("consolidate")
-    wait_for(lambda: "volumes are to be deconvolved" in tiny.read_log("deconvolve.*"))
+    wait_until(lambda: "volumes are to be deconvolved" in tiny.read_log("deconvolve.*"))
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     left = list_processes(tiny)

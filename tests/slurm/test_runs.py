@@ -13,7 +13,7 @@ import pytest
 
 from lightsheet.store.paths import shard_path
 from tests.support.minislurm import Cluster
-from tests.support.minislurm_machine import wait_until
+from tests.support.patience import wait_until
 from tests.support.project import CHANNELS, ROOT
 from tests.support.slow_jobqueue import write_slow_jobqueue
 from tests.support.slurm_project import SlurmProject

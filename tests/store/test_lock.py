@@ -14,6 +14,7 @@ from lightsheet.store.lock_file import look_at
 from lightsheet.store.lock_holder import describe_this_process
 from lightsheet.system.errors import InputError
 from tests.support.locks import assert_is_taken, leave, refusal
+from tests.support.patience import wait_until
 
 
 def test_a_second_run_is_told_who_is_at_work(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,13 +90,6 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(lock: Path) -> None:
         pass
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert condition()
-
-
 @pytest.mark.usefixtures("impatient")
 def test_a_lock_is_renewed_although_one_renewal_fails(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renew, failures = os.utime, [errno.ESTALE, errno.ENOSPC]
@@ -109,7 +103,7 @@ def test_a_lock_is_renewed_although_one_renewal_fails(lock: Path, monkeypatch: p
     with hold_lock(lock, sentences.append):
         renew(lock, (0, 0))
         monkeypatch.setattr(os, "utime", fail_first)
-        wait_for(lambda: time.time() - lock.stat().st_mtime < 60)
+        wait_until(lambda: time.time() - lock.stat().st_mtime < 60)
     assert (failures, sentences) == ([], [])
 
 
@@ -118,7 +112,7 @@ def test_a_lock_that_was_removed_by_hand_is_put_back(lock: Path) -> None:
     sentences: list[str] = []
     with hold_lock(lock, sentences.append):
         lock.unlink()
-        wait_for(lock.exists)
+        wait_until(lock.exists)
     assert (lock.exists(), sentences) == (False, [])
 
 
@@ -132,7 +126,7 @@ def test_a_run_that_lost_its_lock_is_ended_and_leaves_the_others(lock: Path) -> 
     sentences: list[str] = []
     with hold_lock(lock, sentences.append):
         other = leave(lock, user="ada")
-        wait_for(lambda: sentences)
+        wait_until(lambda: sentences)
     assert "user ada" in sentences[0]
     assert "another run has taken it over" in sentences[0]
     look = look_at(lock)

@@ -13,6 +13,7 @@ import pytest
 from lightsheet.store import lock_watch
 from lightsheet.store.lock_holder import describe_this_process
 from lightsheet.store.paths import Results
+from tests.support.patience import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +47,7 @@ class Job:
             lock_watch.RUNS: f"of-another-run /elsewhere\n{self.run.token} {self.folder / 'results' / 'a'}",
         }
         job = subprocess.Popen([sys.executable, "-c", JOB, str(seconds)], cwd=self.folder, env=environment)
-        end = time.monotonic() + 60
-        while not (self.folder / "started").exists() and time.monotonic() < end:
-            time.sleep(0.02)
+        wait_until((self.folder / "started").exists)
         return job
 
     @property

@@ -30,8 +30,8 @@ from tests.support.minislurm_machine import (
     list_marked,
     read_name,
     wait_for_turn,
-    wait_until,
 )
+from tests.support.patience import wait_until
 
 T = TypeVar("T")
 

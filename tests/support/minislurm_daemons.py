@@ -24,8 +24,8 @@ from tests.support.minislurm_machine import (
     kill_all,
     list_descendants,
     list_marked,
-    wait_until,
 )
+from tests.support.patience import wait_until
 
 SUPPORT = Path(__file__).parent
 GPUS = 2

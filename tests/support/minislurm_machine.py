@@ -8,14 +8,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import psutil
 
-T = TypeVar("T")
+from tests.support.patience import wait_until
 
 PORTS = range(18000, 20000, 10)
 _claims: list[int] = []
@@ -24,22 +23,6 @@ _claims: list[int] = []
 # How a job that takes more memory than it asked for ends: the kernel kills it, and it is OUT_OF_MEMORY, as on most
 # clusters; or, where memory cannot be limited, SLURM looks each second and kills it, and it is FAILED.
 MEMORY_CGROUPS = Path("/sys/fs/cgroup/memory")
-
-
-def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
-    """Wait until a condition holds, and return what it returned.
-
-    Raises
-    ------
-    TimeoutError
-        If it does not hold after `seconds`; says `what` was waited for.
-    """
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:g} s in vain for: {what}")
-        time.sleep(0.05)
-    return value
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from lightsheet.cluster import slurm
 from lightsheet.store import Results
 from lightsheet.workflow import clean_end
 from tests.support.fake_commands import command
+from tests.support.patience import wait_until
 
 PROGRAM = """
 import sys, time
@@ -58,9 +59,7 @@ def start(place: Path, *before: str) -> subprocess.Popen[bytes]:
     running = subprocess.Popen(
         [*before, sys.executable, "-c", PROGRAM], cwd=place, env={**os.environ, "PYTHONPATH": scripts}
     )
-    end = time.monotonic() + 60
-    while not (place / "ready").exists() and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until((place / "ready").exists)
     return running
 
 

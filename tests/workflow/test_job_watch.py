@@ -11,6 +11,7 @@ from lightsheet.cluster import Queue, SlurmJob
 from lightsheet.workflow import job_watch
 from lightsheet.workflow.job_watch import JobWatch
 from tests.support.fake_commands import command
+from tests.support.patience import wait_until
 
 NAME = "ls-a-1_1234"
 
@@ -136,11 +137,8 @@ def test_a_job_that_waits_again_although_it_had_ended_is_cancelled(commands: Pat
     assert plugin.hear("COMPLETED") == ["7 succeeded"]
     plugin.watch.queue = Queue([SlurmJob("7", "PENDING"), SlurmJob("8", "PENDING")], time.monotonic() + 900, 0)
     plugin.watch._take_answer()
-    end = time.monotonic() + 60
     cancelled = commands / "cancelled"
-    while not (cancelled.exists() and cancelled.stat().st_size):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until(lambda: cancelled.exists() and cancelled.stat().st_size)
     assert cancelled.read_text().split() == ["--quiet", "7"]
 
 
@@ -195,10 +193,7 @@ def test_squeue_is_not_asked_of_jobs_that_are_about_to_start_unless_more_and_mor
     assert not (commands / "called").exists()
     monkeypatch.setattr(job_watch, "LONGEST_SECONDS", 0)
     plugin.check()
-    end = time.monotonic() + 60
-    while not (commands / "called").exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until((commands / "called").exists)
 
 
 def test_a_controller_that_does_not_answer_holds_nothing_up(

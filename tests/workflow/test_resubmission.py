@@ -1,6 +1,4 @@
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +9,7 @@ from lightsheet.cluster import shared_queue
 from lightsheet.workflow import resubmission
 from lightsheet.workflow.resubmission import is_passing, retry_refused_jobs
 from tests.support.fake_commands import command
+from tests.support.patience import wait_until
 
 FULL = (
     "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
@@ -38,13 +37,6 @@ class Plugin:
         else:
             message = f"SLURM sbatch failed. The error message was '{self.words}'.\n    sbatch call:\n"
             self._report_job_error_threadsafe(SimpleNamespace(job=job), message)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
