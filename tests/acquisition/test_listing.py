@@ -95,6 +95,7 @@ def test_what_is_no_folder_or_has_no_tiff_is_refused(tmp_path, monkeypatch):
     assert refusal(Path("absent")) == f"absent: no such folder in {tmp_path}; set input.folder"
     (tmp_path / "file").touch()
     assert "not a folder" in refusal(tmp_path / "file")
+    assert "cannot be read (File name too long)" in refusal(tmp_path / ("x" * 300))
     assert "no TIFF file" in refusal(fill(tmp_path / "empty", "notes.txt"))
 
 

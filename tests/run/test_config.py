@@ -73,6 +73,8 @@ def test_a_whole_number_is_the_same_with_a_point() -> None:
         ({"voxel_size": {"z": "1e-1", "y": 1, "x": 1}}, "key voxel_size.z: '1e-1' is not a number; write it as 0.1"),
         ({"deconvolution": {"engine": "itk"}}, "key deconvolution.boundary: engine itk has no 'extended'"),
         ({"output": 3}, "key output: 3 is not a section with keys"),
+        ({"deconvolution": {"timepoints_per_job": 1e308}}, "1e+308 is not a whole number from 1, or auto"),
+        ({"input": {"folder": "x", "select": {"timepoints": 1e20}}}, "timepoints: 1e+20 is not a number from 0, text"),
         (
             {"output": "{scale: 2"},
             "key output: '{scale: 2' is not a section with keys, but text; a section is written {",

@@ -156,9 +156,7 @@ def test_selected_timepoints_that_have_not_settled_are_left_and_told(
     assert "not settled: timepoints 1 to 4." in (run.acquisition.waiting_remark or "")
     assert "timepoints 1 to 4 of those that are selected" in describe_acquisition(run.acquisition, "")
     for request in (1, "1:"):
-        with pytest.raises(
-            InputError, match=r"timepoints 1 are not there yet, or not settled; run again when they are"
-        ):
+        with pytest.raises(InputError, match=r"not there yet, or not settled: timepoint 1; run again later"):
             prepare_growing(request)
     tiny_run.finish(run)
     for path in (tmp_path / "my data").glob("*stack0001*"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
 
 from lightsheet.deconvolution import Method, check_method
 from lightsheet.run.open_keys import lacks_psfs, leave_out_psfs, refuse_open_keys
@@ -23,6 +24,14 @@ STAGE_EXAMPLE = "{kind: stage, angle: 31.8, step: 0.4, axis: x, direction: 1}"
 
 EXACT = 2.0**53
 """Below it each whole number is a float of its own."""
+
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+"""Takes no float for a whole number: those that are exact have been made whole before."""
 
 
 def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[str, Any]:
@@ -47,7 +56,7 @@ def check_config(config: Mapping[str, Any], *, needs_psfs: bool = True) -> dict[
     if not needs_psfs and lacks_psfs(config):
         config, schema = leave_out_psfs(config, schema)
     refuse_open_keys(config)
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
+    errors = sorted(_Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         raise InputError("\n".join(line for error in errors for line in describe_error(error)))
     _check_values(config)

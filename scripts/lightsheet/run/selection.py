@@ -93,9 +93,10 @@ def _choose_timepoints(request: int | str | Sequence[int | str], count: int, is_
         present = range(numbers.start, min(numbers.stop, count), numbers.step)
         timepoints.update(present)
         later += [_write_range(numbers[len(present) :])] if numbers[-1] >= count else []
-    awaited = f"timepoints {', '.join(dict.fromkeys(later))}" if later else ""
+    names = ", ".join(dict.fromkeys(later))
+    awaited = f"timepoint{'' if names.isdecimal() else 's'} {names}" if later else ""
     if not timepoints:
-        raise InputError(f"{key}: {awaited} are not there yet, or not settled; run again when they are")
+        raise InputError(f"{key}: not there yet, or not settled: {awaited}; run again later")
     return sorted(timepoints), awaited
 
 
