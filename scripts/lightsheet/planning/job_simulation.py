@@ -33,7 +33,7 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
         for name in task.after:
             followers[name].append(number)
     ready = [number for number, count in enumerate(missing) if not count]
-    free, now = slots, 0.0
+    free, time = slots, 0.0
     while ready or running:
         for number in ready.copy():
             if not free:
@@ -42,11 +42,11 @@ def simulate_jobs(tasks: Sequence[Task], slots: int) -> dict[str, tuple[float, f
             if min(task.slots, slots) <= free:
                 ready.remove(number)
                 free -= min(task.slots, slots)
-                heapq.heappush(running, (now + task.seconds + NOTICE_SECONDS * task.in_slurm, number, now))
-        now = running[0][0]
-        while running and running[0][0] <= now:
+                heapq.heappush(running, (time + task.seconds + NOTICE_SECONDS * task.in_slurm, number, time))
+        time = running[0][0]
+        while running and running[0][0] <= time:
             _, number, start = heapq.heappop(running)
-            times[tasks[number].name] = (start, now)
+            times[tasks[number].name] = (start, time)
             free += min(tasks[number].slots, slots)
             for follower in followers[tasks[number].name]:
                 missing[follower] -= 1

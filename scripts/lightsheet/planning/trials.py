@@ -46,7 +46,7 @@ class Trials:
         for key, method in methods.items():
             method_facts = {"settings": method["settings"], **describe_suggestion(suggestions.get(key)), "runs": []}
             channels[key[0]]["methods"].append(method_facts)
-        spots = {channel: measured["ingest"]["spot"] for channel, measured in channels.items()}
+        spots = {channel: channel_facts["ingest"]["spot"] for channel, channel_facts in channels.items()}
         for key, (numbers, planes) in self._deconvolve(methods, suggestions, spots).items():
             channels[key[0]]["methods"][key[1]]["runs"].append(numbers)
             pictures[key] = planes

@@ -40,19 +40,19 @@ def describe_counts(raw: np.ndarray, background: float, mask: Mask | None = None
     do not count, and `unmeasured_voxels` says how many they are.
     """
     full = find_largest(raw.dtype)
-    negative, saturated, flux, measured = 0, 0, 0.0, 0
+    negatives, saturated, flux, voxel_count = 0, 0, 0.0, 0
     for z, plane in enumerate(raw):
         if mask:
             plane = plane[mask[z]]
-            measured += plane.size
+            voxel_count += plane.size
             if not plane.size:
                 continue
         image = subtract_background(plane, background)
-        negative += int(np.count_nonzero(image < 0))
+        negatives += int(np.count_nonzero(image < 0))
         if plane.max() == full:
             saturated += int(np.count_nonzero(plane == full))
         flux += float(np.maximum(image, 0, out=image).sum(dtype=np.float64))
-    return name_counts(background, flux, negative, saturated, raw.size - measured if mask else None)
+    return name_counts(background, flux, negatives, saturated, raw.size - voxel_count if mask else None)
 
 
 def find_largest(dtype: Any) -> float:
@@ -91,9 +91,9 @@ def convert_result(
     """
     if dtype == "float32":
         return result, 0
-    stored, clipped = allocate(result.shape, np.uint16), 0
+    stored, clip_count = allocate(result.shape, np.uint16), 0
     for plane, target in zip(result, stored, strict=True):
         rounded = np.rint(plane * np.float32(scale))
-        clipped += int(np.count_nonzero(rounded > OUTPUT_MAX))
+        clip_count += int(np.count_nonzero(rounded > OUTPUT_MAX))
         target[...] = np.clip(rounded, 0, OUTPUT_MAX)
-    return stored, clipped
+    return stored, clip_count

@@ -63,12 +63,12 @@ def read_sample(
     region : Region, optional, the part of each volume that is selected, which has this shape
     """
     sources = {timepoint: volume_tiles for timepoint, volume_tiles in tiles if volume_tiles}
-    sample, recorded = Sample(), sorted(sources)
-    previous = sorted(set(timepoints) & set(recorded))[:MOST_TIMEPOINTS]
-    places = previous or choose_timepoints(recorded)
+    sample, present = Sample(), sorted(sources)
+    previous = sorted(set(timepoints) & set(present))[:MOST_TIMEPOINTS]
+    places = previous or choose_timepoints(present)
     progress = Progress(f"sample of {channel}", len(places), "timepoint", PROGRESS_SECONDS)
     for place in places:
-        candidates = sorted((t for t in recorded if t not in places or t == place), key=lambda t: (abs(t - place), t))
+        candidates = sorted((t for t in present if t not in places or t == place), key=lambda t: (abs(t - place), t))
         _read_nearest(sample, candidates[:MOST_TRIES], sources, (shape, dtype, region), channel)
         progress.step(f"timepoint {place}")
     sample.planes = dict(sorted(sample.planes.items()))

@@ -21,20 +21,20 @@ DESCRIPTION_BYTES = 1 << 16
 def locate_blocks(page: Directory, kind: Kind) -> tuple[Integers, Integers]:
     """Read offsets and byte counts of a page's strips or tiles; the counts must be those of its pixels."""
     (length, width), (rows, columns) = kind.shape, kind.block
-    down, across = math.ceil(length / rows), math.ceil(width / columns)
+    blocks_y, blocks_x = math.ceil(length / rows), math.ceil(width / columns)
     row = columns * kind.dtype.itemsize
-    last = rows if kind.is_tiled else length - (down - 1) * rows
+    last = rows if kind.is_tiled else length - (blocks_y - 1) * rows
     offset_code, count_code = TILES if kind.is_tiled else STRIPS
-    offsets = page.read_numbers(offset_code, down * across)
+    offsets = page.read_numbers(offset_code, blocks_y * blocks_x)
     if kind.compression == Compression.NONE:
-        sizes = np.full(down * across, rows * row)
+        sizes = np.full(blocks_y * blocks_x, rows * row)
         sizes[-1] = last * row
-        counts = page.read_numbers(count_code, down * across) if count_code in page.tags else np.zeros_like(sizes)
+        counts = page.read_numbers(count_code, blocks_y * blocks_x) if count_code in page.tags else np.zeros_like(sizes)
         if not counts.any():  # some programs write 0, or none: uncompressed pixels say by themselves how many they are
             return offsets, sizes
         is_wrong = not np.array_equal(counts, sizes)
     else:
-        counts = page.read_numbers(count_code, down * across)
+        counts = page.read_numbers(count_code, blocks_y * blocks_x)
         is_wrong = int(counts.min()) * MAX_RATIO < last * row
     if is_wrong:
         raise ValueError(f"it has {counts.min()} to {counts.max()} bytes where {rows} rows of {row} belong")

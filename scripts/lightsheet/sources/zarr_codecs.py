@@ -133,17 +133,19 @@ def _make_step(name: str, settings: Mapping[str, Any], size: int | None) -> Call
 
 def _decode_zstd(content: Any, size: int) -> Any:
     zstd = import_module("imagecodecs")  # here, because shards are looked at when the Snakefile is parsed
-    decoded = zstd.zstd_decode(bytes(content), out=size + 1)  # one more, to see if there is more
-    if len(decoded) != size:
-        raise ValueError(f"it has {len(decoded)} bytes instead of {size}")
-    return decoded
+    data = zstd.zstd_decode(bytes(content), out=size + 1)  # one more, to see if there is more
+    if len(data) != size:
+        raise ValueError(f"it has {len(data)} bytes instead of {size}")
+    return data
 
 
 def _decode_blosc(codec: Any, content: Any, size: int | None) -> Any:
     content = bytes(content)
-    decoded, _, encoded = np.frombuffer(content[4:16].ljust(12, b"\0"), "<u4").tolist()
-    if encoded != len(content) or (size is not None and decoded != size):
-        raise ValueError(f"Blosc's header has sizes {decoded} and {encoded}, but it is {size} in {len(content)} bytes")
+    decoded_bytes, _, encoded_bytes = np.frombuffer(content[4:16].ljust(12, b"\0"), "<u4").tolist()
+    if encoded_bytes != len(content) or (size is not None and decoded_bytes != size):
+        raise ValueError(
+            f"Blosc's header has sizes {decoded_bytes} and {encoded_bytes}, but it is {size} in {len(content)} bytes"
+        )
     return codec.decode(content)
 
 

@@ -170,9 +170,9 @@ class Shard:
         spans = [slice(*s.indices(n)) for s, n in zip((*region, slice(None)), self.shape, strict=True)]
         band = np.empty([span.stop - span.start for span in spans], self.dtype)
         chunk = np.empty(self.chunk, self.dtype)
-        touched = (range(s.start // c, -(-s.stop // c)) for s, c in zip(spans, self.chunk, strict=True))
+        chunk_ranges = (range(s.start // c, -(-s.stop // c)) for s, c in zip(spans, self.chunk, strict=True))
         with self._path.open("rb") as file:
-            for corner in itertools.product(*touched):
+            for corner in itertools.product(*chunk_ranges):
                 place = [slice(i * c, (i + 1) * c) for i, c in zip(corner, self.chunk, strict=True)]
                 lows = [max(span.start, p.start) for span, p in zip(spans, place, strict=True)]
                 highs = [min(span.stop, p.stop) for span, p in zip(spans, place, strict=True)]

@@ -103,8 +103,8 @@ def read_chunk(file: BinaryIO, offset: int, length: int) -> memoryview:
 def decode_chunk(codec: Any, content: memoryview, chunk: np.ndarray) -> None:
     """Decode an inner chunk into all of `chunk`; where it is too short, codecs would leave the rest as it was."""
     if isinstance(codec, numcodecs.Blosc):  # it trusts the sizes in the header and would run beyond buffers
-        decoded, _, encoded = np.frombuffer(bytes(content[4:16]).ljust(12, b"\0"), "<u4").tolist()
-        if (decoded, encoded) != (chunk.nbytes, len(content)):
+        decoded_bytes, _, encoded_bytes = np.frombuffer(bytes(content[4:16]).ljust(12, b"\0"), "<u4").tolist()
+        if (decoded_bytes, encoded_bytes) != (chunk.nbytes, len(content)):
             raise ValueError("has an inner chunk of another size")
     out = chunk.reshape(-1).view(np.uint8)
     try:

@@ -101,24 +101,24 @@ def write(
     leading = tuple(array.shape[:-3])
     layout = StoreLayout.plan(array.shape[-3:], size, array.dtype.newbyteorder("=").name, CODEC)
     repair_store(place)
-    new = make_part_name(place)
+    draft = make_part_name(place)
     try:
         with name_disk(place):
             for number, level in enumerate(layout.levels):
-                write_array_metadata(new / str(number), level, leading, layout, axes)
-            parts = _write_volumes(array, new, layout)
-            _check_shards(new, parts)
+                write_array_metadata(draft / str(number), level, leading, layout, axes)
+            parts = _write_volumes(array, draft, layout)
+            _check_shards(draft, parts)
             ome = {
                 "version": NGFF_VERSION,
                 "multiscales": describe_multiscales(place.name, axes, layout.levels, size, interval),
                 "omero": describe_channels(dict.fromkeys(names), _join_windows(parts, axes, names)),
             }
-            write_json(new / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}})
-            validate_store(new)
+            write_json(draft / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}})
+            validate_store(draft)
             _check_place(place, overwrite)
-            swap_folders(new, place)
+            swap_folders(draft, place)
     finally:
-        remove_store(new)
+        remove_store(draft)
     return place
 
 
