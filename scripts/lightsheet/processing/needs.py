@@ -50,14 +50,14 @@ def plan_needs(
     volume = estimate_memory(shape, psf, engine, acceleration, has_fill) - process
     if engine == "cpu":
         number = MANY_ITERATIONS if isinstance(iterations, str) else iterations
-        padded = math.prod(round_up_shape(n + k for n, k in zip(shape, psf, strict=True)))
-        is_long = VOXEL_SECONDS * padded * number > LONG_SECONDS
+        padded_voxels = math.prod(round_up_shape(n + k for n, k in zip(shape, psf, strict=True)))
+        is_long = VOXEL_SECONDS * padded_voxels * number > LONG_SECONDS
         return Needs(process, volume, 1 if is_long else MOST_IN_HAND)
     if engine != "gpu":
         return Needs(process, volume)
     number = FEW_ITERATIONS if isinstance(iterations, str) else iterations
     (z, y, x), (depth, height, width) = shape, psf
     method = Method(number, boundary, acceleration=acceleration)
-    computed = gpu_model.estimate_seconds((z, y, x), (depth, height, width), method)
-    beside = BESIDE_GPU[dtype] * math.prod(shape)
-    return Needs(process, volume, math.inf, beside, ALONE_BESIDE_GPU, computed)
+    gpu_seconds = gpu_model.estimate_seconds((z, y, x), (depth, height, width), method)
+    core_seconds = BESIDE_GPU[dtype] * math.prod(shape)
+    return Needs(process, volume, math.inf, core_seconds, ALONE_BESIDE_GPU, gpu_seconds)

@@ -91,13 +91,13 @@ def refuse_shift(
     """
     if not shift or scan == "straight":
         return
-    measured = _read(shift)
+    plane_shift = _read(shift)
     if scan == "auto":
-        if motion := _describe_motion(measured, voxel_size):
+        if motion := _describe_motion(plane_shift, voxel_size):
             raise InputError(f"config key input.scan: {channel}: {motion}")
     elif not isinstance(scan, str):
         geometry = {name: value for name, value in scan.items() if name != "kind"}
-        if mistake := _find_mistake(measured, geometry, voxel_size):
+        if mistake := _find_mistake(plane_shift, geometry, voxel_size):
             raise InputError(f"config key input.scan: {channel}: {mistake}")
 
 
@@ -148,18 +148,19 @@ def _expect(scan: Geometry, voxel_size: Mapping[str, float]) -> float:
 
 def _find_mistake(shift: "PlaneShift", scan: Geometry, voxel_size: Mapping[str, float]) -> str:
     """Say what of a stage scan is the other way round in the images; empty where nothing is."""
-    expected, (axis, movement) = _expect(scan, voxel_size), _find_axis(shift)
-    if abs(expected) < LEAST_EXPECTED or not shift.is_motion:
+    scan_movement, (axis, movement) = _expect(scan, voxel_size), _find_axis(shift)
+    if abs(scan_movement) < LEAST_EXPECTED or not shift.is_motion:
         return ""
     if axis != scan["axis"]:
-        expected *= voxel_size[scan["axis"]] / voxel_size[axis]
-    is_as_far = abs(abs(movement) - abs(expected)) <= ALIKE * abs(expected)
-    right = {**scan, "axis": axis, "direction": -1 if movement > 0 else 1}
-    if not is_as_far or right == dict(scan):
+        scan_movement *= voxel_size[scan["axis"]] / voxel_size[axis]
+    is_as_far = abs(abs(movement) - abs(scan_movement)) <= ALIKE * abs(scan_movement)
+    image_scan = {**scan, "axis": axis, "direction": -1 if movement > 0 else 1}
+    if not is_as_far or image_scan == dict(scan):
         return ""
     return (
-        f"{write_scan(scan)} would move planes by {expected:+.2f} voxels along {scan['axis']} from one to the next, "
-        f"but they move by {movement:+.2f} along {axis} ({shift.pairs} pairs of planes); {write_scan(right)} fits"
+        f"{write_scan(scan)} would move planes by {scan_movement:+.2f} voxels along {scan['axis']} from one to the "
+        f"next, but they move by {movement:+.2f} along {axis} ({shift.pairs} pairs of planes); "
+        f"{write_scan(image_scan)} fits"
     )
 
 
@@ -167,13 +168,13 @@ def _compare(shift: "PlaneShift", scan: Geometry, voxel_size: Mapping[str, float
     """Say how planes move otherwise than a stage scan moves them; empty where they do as it does."""
     if mistake := _find_mistake(shift, scan, voxel_size):
         return mistake
-    expected, moved = _expect(scan, voxel_size), getattr(shift, scan["axis"])
-    if abs(expected) < LEAST_EXPECTED or abs(moved - expected) <= ODD * abs(expected):
+    scan_movement, movement = _expect(scan, voxel_size), getattr(shift, scan["axis"])
+    if abs(scan_movement) < LEAST_EXPECTED or abs(movement - scan_movement) <= ODD * abs(scan_movement):
         return ""
     head = (
-        f"its planes move by {moved:+.2f} voxels along {scan['axis']} from one to the next ({shift.pairs} pairs of "
-        f"planes), but those of {write_scan(scan)} would by {expected:+.2f}"
+        f"its planes move by {movement:+.2f} voxels along {scan['axis']} from one to the next ({shift.pairs} pairs of "
+        f"planes), but those of {write_scan(scan)} would by {scan_movement:+.2f}"
     )
-    if abs(moved) <= ALIKE * abs(expected):
+    if abs(movement) <= ALIKE * abs(scan_movement):
         return f"{head}: if they were deskewed before, input.scan: straight is right"
     return f"{head}: look whether angle, step and voxel_size.{scan['axis']} are right"

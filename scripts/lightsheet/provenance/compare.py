@@ -56,10 +56,10 @@ def compare_results(repetition: Path, original: Path) -> list[dict[str, Any]]:
             logger.warning("%s", _describe_outcome(outcomes[-1], *rows))
         progress.step(f"{channel} t{t}")
     identical = sum(outcome["identical"] and outcome["same_raw"] for outcome in outcomes)
-    passed = sum(outcome["passed"] for outcome in outcomes)
+    agreements = sum(outcome["passed"] for outcome in outcomes)
     logger.info("%d of %d volumes are the same, bit for bit", identical, len(outcomes))
-    if passed > identical:
-        logger.info("%d more agree within %g", passed - identical, TOLERANCE)
+    if agreements > identical:
+        logger.info("%d more agree within %g", agreements - identical, TOLERANCE)
     return outcomes
 
 

@@ -113,8 +113,8 @@ def verify_volumes(
     for row in rows:
         outcomes.append(_verify_volume(crate, row, raw or crate.acquisition, engine, threads))
         progress.step(_describe_outcome(outcomes[-1]))
-    passed = sum(outcome["passed"] for outcome in outcomes)
-    logger.info("%d of %d volumes agree with %s", passed, len(outcomes), folder)
+    agreements = sum(outcome["passed"] for outcome in outcomes)
+    logger.info("%d of %d volumes agree with %s", agreements, len(outcomes), folder)
     return outcomes
 
 
@@ -128,10 +128,10 @@ def _verify_volume(crate: Crate, row: VolumeRow, acquisition: Path, engine: str 
         path, voxel_size=crate.config["voxel_size"], scan=scan, **find_psf_settings(path, bead, row["channel"])
     )
     block = [int(size) for size in row["block"].split()]
-    repeated, statistics = deconvolve_pixels(raw, psf, settings, threads, block)
+    repetition, statistics = deconvolve_pixels(raw, psf, settings, threads, block)
     stored = read_result(crate, row)
-    identical = bool(np.array_equal(repeated, stored))
-    distance = 0.0 if identical else measure_relative_l2(repeated, stored, settings.get("precision"))
+    identical = bool(np.array_equal(repetition, stored))
+    distance = 0.0 if identical else measure_relative_l2(repetition, stored, settings.get("precision"))
     tolerance = find_agreement(settings["acceleration"], statistics["iterations"])
     return {
         "channel": row["channel"],

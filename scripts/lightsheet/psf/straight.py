@@ -58,11 +58,11 @@ def move_back(volume: Volume, movement: Movement) -> Volume:
 
 def locate_in_image(place: Sequence[float], movement: Movement) -> list[float]:
     """Return where a place (z, y, x) of a straightened volume lies in the image."""
-    located = [float(position) for position in place]
+    image_place = [float(position) for position in place]
     if movement.pixels:
-        plane = located[0]
-        located[movement.axis] -= float(np.interp(plane, np.arange(len(movement.pixels)), movement.pixels))
-    return located
+        plane = image_place[0]
+        image_place[movement.axis] -= float(np.interp(plane, np.arange(len(movement.pixels)), movement.pixels))
+    return image_place
 
 
 def shear_to_scan(psf: Volume, scan: Scan) -> Volume:

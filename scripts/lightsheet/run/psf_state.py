@@ -66,10 +66,12 @@ def read_psf_state(run: Run, channel: str) -> PsfState:
 
 
 def _explain_change(path: Path, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
-    old = facts["inputs"]
-    if old["version"] != inputs["version"]:
-        return f"psf version {old['version']} -> {inputs['version']}"
-    settings = [{NAMES.get(key, key): value for key, value in s.items()} for s in (old["settings"], inputs["settings"])]
+    old_inputs = facts["inputs"]
+    if old_inputs["version"] != inputs["version"]:
+        return f"psf version {old_inputs['version']} -> {inputs['version']}"
+    settings = [
+        {NAMES.get(key, key): value for key, value in s.items()} for s in (old_inputs["settings"], inputs["settings"])
+    ]
     if reason := explain_settings(*settings):
         return reason
     return "" if _has_digest(path, facts["source"]["sha256"]) else "its PSF changed"

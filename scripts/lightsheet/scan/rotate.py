@@ -86,8 +86,8 @@ def turn_levels(
     `volume` and `target` (float32) are of the array module `xp`, NumPy or CuPy.
     """
     count, width = volume.shape[0], volume.shape[scan.axis]
-    along = (rows.start, rows.stop) if scan.axis == 1 else (0, measure_extent(scan, count, width)[1])
-    plans, planes, pixels = _plan_levels(scan, (levels.start, levels.stop), along, count, width)
+    extent = (rows.start, rows.stop) if scan.axis == 1 else (0, measure_extent(scan, count, width)[1])
+    plans, planes, pixels = _plan_levels(scan, (levels.start, levels.stop), extent, count, width)
     reads = [_locate(plan, planes, pixels, xp) for plan in plans]
     target[...] = fill
     if scan.axis == 1:
@@ -115,32 +115,32 @@ def _turn(box: Array, plans: list[_Level], reads: list[list[Array]], target: Arr
 
 @lru_cache(maxsize=2)  # for the bands beside each other
 def _plan_levels(
-    scan: Scan, levels: tuple[int, int], along: tuple[int, int], count: int, width: int
+    scan: Scan, levels: tuple[int, int], extent: tuple[int, int], count: int, width: int
 ) -> tuple[list[_Level], slice, slice]:
     """Plan levels, and find the planes and the pixels that hold all that is read for them."""
-    plans = [_plan_level(scan, level, slice(*along), count, width) for level in range(*levels)]
+    plans = [_plan_level(scan, level, slice(*extent), count, width) for level in range(*levels)]
     return plans, *_find_box(plans, count, width)
 
 
-def _plan_level(scan: Scan, level: int, along: slice, count: int, width: int) -> _Level:
+def _plan_level(scan: Scan, level: int, extent: slice, count: int, width: int) -> _Level:
     """Find where places of a level of the result lie among `count` planes of `width` pixels."""
     height, length = measure_extent(scan, count, width)
-    s, h = np.arange(along.start, along.stop), level
+    s, h = np.arange(extent.start, extent.stop), level
     if scan.direction == 1:
         h = height - 1 - level
     else:
         s = length - 1 - s - (width - 1) * math.cos(scan.angle)
     position = np.round((s - scan.direction * h / math.tan(scan.angle)) / scan.step, 9)
-    straight = scan.direction * s * math.cos(scan.angle) + h * math.sin(scan.angle)
+    straight_pixels = scan.direction * s * math.cos(scan.angle) + h * math.sin(scan.angle)
     plane = np.clip(np.floor(position), 0, max(0, count - 2))
     part = position - plane
-    low = np.round(straight - scan.direction * plane * scan.shift, 9)
+    low = np.round(straight_pixels - scan.direction * plane * scan.shift, 9)
     high = np.round(low - scan.direction * scan.shift, 9)
     is_measured = (position >= 0) & (position <= count - 1)
     for pixels, weight in ((low, 1 - part), (high, part)):
         is_measured &= (weight == 0) | ((pixels >= 0) & (pixels <= width - 1))
-    measured = np.flatnonzero(is_measured)
-    start, stop = (int(measured[0]), int(measured[-1]) + 1) if len(measured) else (0, 0)
+    indices = np.flatnonzero(is_measured)
+    start, stop = (int(indices[0]), int(indices[-1]) + 1) if len(indices) else (0, 0)
     span = slice(start, stop)
     ends = (low[span].clip(0, width - 1), high[span].clip(0, width - 1))
     return _Level(start, plane[span].astype(int), part[span].astype(np.float32), ends, is_measured[span])

@@ -81,8 +81,8 @@ def move_planes(volume: np.ndarray, shifts: Sequence[float], axis: int) -> np.nd
     frequencies = np.fft.rfftfreq(width)
     target = np.moveaxis(result, axis, -1)
     for number, (plane, shift) in enumerate(zip(np.moveaxis(volume, axis, -1), shifts, strict=True)):
-        padded = np.pad(plane.astype(np.float64), [(0, 0), (margin, margin)])
-        spectrum = scipy.fft.rfft(padded) * np.exp(-2j * np.pi * frequencies * shift)
+        wide_plane = np.pad(plane.astype(np.float64), [(0, 0), (margin, margin)])
+        spectrum = scipy.fft.rfft(wide_plane) * np.exp(-2j * np.pi * frequencies * shift)
         target[number] = scipy.fft.irfft(spectrum, width)
     return result
 
