@@ -12,7 +12,7 @@ import psutil
 
 from lightsheet.cluster import Needs, WorkerPool, WorkerRequest, fit_request, map_volumes, start_workers
 from lightsheet.planning.directions import is_reversed, prepare_psfs
-from lightsheet.planning.pilot_page import list_doubts, write_pilot_page
+from lightsheet.planning.pilot_page import Pictures, list_doubts, write_pilot_page
 from lightsheet.planning.pilot_plan import select_distinct
 from lightsheet.planning.trials import Trials
 from lightsheet.processing import (
@@ -66,19 +66,12 @@ def run_pilot(
     """
     fingerprint = digest_json(plan)
     plan = {**plan, "methods": _resolve_methods(results, plan, bases, workers)}
-    first, *_ = plan["methods"]
     psfs = [describe_stack(results.psf(channel, ".tif"))[0] for channel in plan["channels"]]
     shape = layouts["raw"].levels[0].shape
     # One volume at a time, for they would share the memory that is measured.
     needs = _find_largest_needs(plan["methods"], shape, psfs)._replace(most_volumes=1)
-    workers = fit_request(workers, needs, plan["at_a_time"], first["engine"])
-    share = find_available_memory() // workers.number if workers.kind == "local" else None
-    with make_scratch(results) as scratch:
-        for method in (m for m in plan["methods"] if is_reversed(m, first)):
-            prepare_psfs(plan["psf_images"], method["scan"], scratch)
-        with _start_pool(workers, first["engine"]) as (pool, worker_seconds):
-            trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
-            channels, pictures = trials.measure()
+    workers = fit_request(workers, needs, plan["at_a_time"], plan["methods"][0]["engine"])
+    channels, pictures, worker_seconds = _measure(results, plan, layouts, workers)
     for channel, channel_facts in channels.items():
         for doubt in list_doubts(channel_facts["methods"][0]):
             logger.warning("%s is suspect: %s", channel, doubt)
@@ -96,6 +89,20 @@ def run_pilot(
     }
     write_pilot_page(results.pilot_page, results.name, numbers, pictures)
     write_json(results.pilot, numbers)
+
+
+def _measure(
+    results: Results, plan: Mapping[str, Any], layouts: Mapping[str, StoreLayout], workers: WorkerRequest
+) -> tuple[dict[str, Any], Pictures, float]:
+    """Return what is measured of each channel, the pictures, and the seconds until the workers had started."""
+    first, *_ = plan["methods"]
+    share = find_available_memory() // workers.number if workers.kind == "local" else None
+    with make_scratch(results) as scratch:
+        for method in (m for m in plan["methods"] if is_reversed(m, first)):
+            prepare_psfs(plan["psf_images"], method["scan"], scratch)
+        with _start_pool(workers, first["engine"]) as (pool, worker_seconds):
+            trials = Trials(results, scratch, plan, layouts, pool.call, workers.cores, share)
+            return *trials.measure(), worker_seconds
 
 
 def _resolve_methods(
