@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lightsheet.store.paths import shard_path
-from tests.support.intruder import attack, list_listeners
+from tests.support.intruder import Address, attack, list_listeners
 from tests.support.project import CHANNELS
 from tests.support.slurm_project import SECTIONS, SlurmProject
 
@@ -34,14 +34,21 @@ def list_keys(project: SlurmProject) -> list[Path]:
 
 def test_lost_workers_are_replaced_in_the_same_run(project: SlurmProject) -> None:
     running = project.workers_from("cpu")
+    project.cluster.wait_until(lambda: len(project.worker_jobs()) == 2, 120, "two running workers")
     cancelled = busy(project, running)
-    before = {path: path.read_text() for path in project.done()}
-    project.cluster.command("scancel", str(cancelled.id))
     killed = next(job for job in project.worker_jobs() if job.id != cancelled.id)
-    listeners = list_listeners(running.pid, *project.cluster.pids_of(killed.id))
-    assert len(listeners) >= 4, "a scheduler, its dashboard, a worker and its pages that tell of its health"
-    assert attack(listeners) == "", "another user was answered"
-    project.cluster.signal(killed.id, signal.SIGKILL)
+    before = {path: path.read_text() for path in project.done()}
+
+    def list_all() -> list[Address]:
+        listeners = list_listeners(running.pid, *project.cluster.pids_of(killed.id))
+        return listeners if len(listeners) >= 4 else []
+
+    pages = "a scheduler, its dashboard, a worker and its pages that tell of its health"
+    with project.hold_volumes():
+        project.cluster.command("scancel", str(cancelled.id))
+        listeners = project.cluster.wait_until(list_all, 60, pages)
+        assert attack(listeners) == "", "another user was answered"
+        project.cluster.signal(killed.id, signal.SIGKILL)
     log = project.finish(running)
     assert not list_keys(project)
     assert f"job {cancelled.id} on {cancelled.node}: it was cancelled (CANCELLED)" in log
@@ -63,9 +70,10 @@ def test_a_worker_near_its_walltime_is_replaced_without_losing_a_volume(project:
 def test_a_node_crashes_and_comes_back(project: SlurmProject) -> None:
     running = project.workers_from("cpu")
     node = busy(project, running).node
-    project.cluster.crash(node)
-    project.cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")  # SLURM needs 30 s
-    project.wait_for("its node failed (NODE_FAIL)", seconds=180)
+    with project.hold_volumes():
+        project.cluster.crash(node)
+        project.cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")  # not in 30 s
+        project.wait_for("its node failed (NODE_FAIL)")
     project.cluster.revive(node)
     project.finish(running)
 
@@ -73,12 +81,13 @@ def test_a_node_crashes_and_comes_back(project: SlurmProject) -> None:
 def test_workers_give_way_to_jobs_of_higher_priority(project: SlurmProject) -> None:
     running = project.workers_from("cpu")
     busy(project, running)
-    urgent = [
-        project.cluster.submit("--partition=urgent", f"--nodelist={node}", "--exclusive", "--wrap=sleep 5")
-        for node in ("c1", "c2")
-    ]
-    log = project.finish(running)
-    assert "a job of higher priority took its place (PREEMPTED)" in log
+    with project.hold_volumes():
+        urgent = [
+            project.cluster.submit("--partition=urgent", f"--nodelist={node}", "--exclusive", "--wrap=sleep 5")
+            for node in ("c1", "c2")
+        ]
+        project.wait_for("a job of higher priority took its place (PREEMPTED)")
+    project.finish(running)
     assert {project.cluster.job(job).state for job in urgent} == {"COMPLETED"}
 
 

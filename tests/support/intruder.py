@@ -56,11 +56,13 @@ asyncio.run(attack(sys.argv[1:]))
 
 def list_listeners(*pids: int) -> list[Address]:
     """Return where processes (this one) and their children listen: hosts and ports, of IPv4."""
-    parents = [psutil.Process(pid) for pid in pids or (None,)]
-    processes = {process for parent in parents for process in [parent, *parent.children(recursive=True)]}
+    processes = set[psutil.Process]()
+    for pid in pids or (None,):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            processes |= {psutil.Process(pid), *psutil.Process(pid).children(recursive=True)}
     connections = []
     for process in processes:
-        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+        with suppress(psutil.NoSuchProcess):
             connections += process.net_connections("tcp4")
     return [(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN]
 

@@ -112,8 +112,15 @@ class Project:
 
     def read_log(self, jobs: str) -> str:
         """Read the logs of jobs, by a pattern of their names; they may not be there yet."""
-        paths = sorted((self.results / "logs").glob(f"{jobs}.log"))
-        return "".join(path.read_text(errors="replace") for path in paths)
+        return "".join(self._read_logs(jobs).values())
+
+    def _read_logs(self, jobs: str = "*") -> dict[Path, str]:
+        """Return the logs as they are now: Snakemake removes a log when its job begins."""
+        texts = {}
+        for path in sorted((self.results / "logs").glob(f"{jobs}.log")):
+            with contextlib.suppress(FileNotFoundError):
+                texts[path] = path.read_text(errors="replace")
+        return texts
 
     def succeed(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         ended = self.run(*arguments, environment=environment)

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,8 +52,22 @@ class SlurmProject(Project):
         slow = {"job-script-prologue": [f"export PYTHONPATH={SLOW}"]}
         all_sections = {name: {**SECTIONS[name], **slow, **sections.get(name, {})} for name in SECTIONS}
         self.variables["LIGHTSHEET_JOBQUEUE"] = str(self.folder / "jobqueue.yaml")
+        self.variables["SLOW_WORKER_HOLD"] = str(self._hold)
         content = {"jobqueue": all_sections, "lightsheet": {"wait-for-workers": "20s"}}
         (self.folder / "jobqueue.yaml").write_text(yaml.safe_dump(content))
+
+    @property
+    def _hold(self) -> Path:
+        return self.folder.parent / "hold"
+
+    @contextmanager
+    def hold_volumes(self) -> Iterator[None]:
+        """Let no volume of which a worker reads the raw shard be done in the block: the run cannot end meanwhile."""
+        self._hold.touch()
+        try:
+            yield
+        finally:
+            self._hold.unlink()
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command of a run: on this machine's cores, or as a profile says."""
@@ -66,7 +82,7 @@ class SlurmProject(Project):
 
     def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `snakemake` in a session of its own; what it says goes to run.log."""
-        self.earlier = self._read_job_logs()
+        self.earlier = self._read_logs()
         with (self.folder / "run.log").open("wb") as log:
             running = subprocess.Popen(
                 self.command(*arguments),
@@ -97,11 +113,8 @@ class SlurmProject(Project):
     @property
     def log(self) -> str:
         """What the latest run has said, and after that what its jobs have in their logs."""
-        logs = [text.removeprefix(self.earlier.get(path, "")) for path, text in self._read_job_logs().items()]
+        logs = [text.removeprefix(self.earlier.get(path, "")) for path, text in self._read_logs().items()]
         return "".join([(self.folder / "run.log").read_text(errors="replace"), *logs])
-
-    def _read_job_logs(self) -> dict[Path, str]:
-        return {path: path.read_text(errors="replace") for path in sorted((self.results / "logs").glob("*.log"))}
 
     def wait_for(self, *words: str, seconds: float = 180) -> None:
         """Wait until the latest run, or a job of it, has said these words."""
