@@ -120,7 +120,7 @@ def make_layout(shape: Shape) -> Layout:
         tail,
         tail_columns,
         tail_start,
-        stride=tail_start + (tail_columns + GROUP) * VECTOR,
+        stride=tail_start + (-(-tail_columns // BLOCK) * BLOCK + GROUP) * VECTOR,
         along_z=make_plan(planes),
         along_y=make_plan(rows),
         along_x=make_plan(width),
