@@ -94,7 +94,7 @@ NOT_TYPED = {
         f"python benchmarks/{name}": MINUTES
         for name in (
             *("accept_gpu.py OUT", "beside_gpu.py", "cluster.py", "deconvolution.py", "end_to_end.py", "frames.py"),
-            *("ingest.py", "large.py", "memory.py", "plan.py", "quality.py", "suggestion.py"),
+            *("ingest.py", "large.py", "memory.py", "one_volume.py", "plan.py", "quality.py", "suggestion.py"),
         )
     },
 }
